@@ -1,0 +1,226 @@
+//! A task as it travels: a `.delta` file, opened, bounded and checked (DESIGN.md section 2).
+//!
+//! A bundle is a zip that holds `task.json`, `graphs/NAME.onnx` and `arrays/NAME.npy`, and nothing else. The commitment of a task is
+//! the SHA-256 of these very bytes; whoever opens a bundle compares it first.
+//! Not here: whether the graphs themselves are acceptable. The executor judges them (ONNX.md section 5).
+//!
+//! What must stay true: a [`Bundle`] exists only if its manifest has no problem, every file it names is there and every file there is named.
+
+mod archive;
+mod error;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ids::{Digest, Name};
+use super::manifest::Manifest;
+use super::npy;
+use super::tensor::{DType, Tensor, element_count};
+
+pub use error::BundleError;
+
+/// The one file that every bundle has.
+pub const TASK_JSON: &str = "task.json";
+
+/// How large a bundle may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleLimits {
+    /// Bytes of the file itself.
+    pub bytes: usize,
+    /// Bytes of all files in it once expanded, and of all variables' initial values.
+    pub expanded_bytes: usize,
+    /// Files in it.
+    pub files: usize,
+    /// Bytes of `task.json`.
+    pub task_json_bytes: usize,
+}
+
+impl Default for BundleLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 256 << 20,
+            expanded_bytes: 1 << 30,
+            files: 10_000,
+            task_json_bytes: 4 << 20,
+        }
+    }
+}
+
+/// An opened bundle. Everything in it has been checked, except the graphs' contents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    commitment: Digest,
+    manifest: Manifest,
+    graphs: BTreeMap<String, Vec<u8>>,
+    initial: BTreeMap<Name, Tensor>,
+}
+
+impl Bundle {
+    /// Opens a bundle.
+    ///
+    /// # Errors
+    /// [`BundleError`] says what is wrong, in which file, and what to do about it. Problems of the manifest come all at once.
+    pub fn open(bytes: &[u8], limits: &BundleLimits) -> Result<Self, BundleError> {
+        let mut files = archive::read(bytes, limits)?;
+        let json = files
+            .remove(TASK_JSON)
+            .ok_or_else(|| BundleError::Missing {
+                file: TASK_JSON.to_owned(),
+                named_by: "every bundle".to_owned(),
+            })?;
+        let manifest: Manifest =
+            serde_json::from_slice(&json).map_err(|e| BundleError::TaskJson {
+                line: e.line(),
+                column: e.column(),
+                message: error::without_position(&e),
+            })?;
+        let problems = manifest.problems();
+        if !problems.is_empty() {
+            return Err(BundleError::Manifest(problems));
+        }
+        let initial = take_arrays(&manifest, &mut files, limits)?;
+        let graphs = take_graphs(&manifest, &mut files)?;
+        if let Some(file) = files.into_keys().next() {
+            return Err(BundleError::Unused { file });
+        }
+        Ok(Self {
+            commitment: Digest::of(bytes),
+            manifest,
+            graphs,
+            initial,
+        })
+    }
+
+    /// What the task says about itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The bytes of a graph, by the name that steps use: `graphs/NAME.onnx`.
+    #[must_use]
+    pub fn graph(&self, file: &str) -> Option<&[u8]> {
+        self.graphs.get(file).map(Vec::as_slice)
+    }
+
+    /// All graphs, by name.
+    pub fn graphs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.graphs
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+    }
+
+    /// The initial value of a variable, with exactly its dtype and shape; zeros where the manifest names no file.
+    #[must_use]
+    pub fn initial(&self, variable: &Name) -> Option<&Tensor> {
+        self.initial.get(variable)
+    }
+
+    /// SHA-256 of the bundle's bytes: what the connector keeps as the task's commitment.
+    #[must_use]
+    pub fn commitment(&self) -> Digest {
+        self.commitment
+    }
+}
+
+/// Packs a task. The same arguments always make the same bytes.
+///
+/// `graphs` is keyed by `graphs/NAME.onnx` and `arrays` by `arrays/NAME.npy`, as in the manifest. Nothing is checked but the names:
+/// tests pack broken tasks too.
+///
+/// # Errors
+/// [`BundleError::Pack`] when the manifest cannot be written as JSON or a name cannot stand in a zip.
+pub fn write_bundle(
+    manifest: &Manifest,
+    graphs: &BTreeMap<String, Vec<u8>>,
+    arrays: &BTreeMap<String, Tensor>,
+) -> Result<Vec<u8>, BundleError> {
+    let json = serde_json::to_vec_pretty(manifest)
+        .map_err(|e| BundleError::Pack { why: e.to_string() })?;
+    let encoded: Vec<(&str, Vec<u8>)> = arrays
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), npy::encode(tensor)))
+        .collect();
+    let graphs = graphs
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let arrays = encoded
+        .iter()
+        .map(|(name, bytes)| (*name, bytes.as_slice()));
+    archive::write(
+        std::iter::once((TASK_JSON, json.as_slice()))
+            .chain(graphs)
+            .chain(arrays),
+    )
+    .map_err(|why| BundleError::Pack { why })
+}
+
+/// The initial value of every variable. Files that hold one leave `files`.
+fn take_arrays(
+    manifest: &Manifest,
+    files: &mut BTreeMap<String, Vec<u8>>,
+    limits: &BundleLimits,
+) -> Result<BTreeMap<Name, Tensor>, BundleError> {
+    let total = manifest.variables.values().try_fold(0usize, |sum, v| {
+        sum.checked_add(byte_count(v.dtype, &v.shape)?)
+    });
+    if total.is_none_or(|total| total > limits.expanded_bytes) {
+        return Err(BundleError::Expands {
+            file: "variables".to_owned(),
+            limit: limits.expanded_bytes,
+        });
+    }
+    let mut used = BTreeSet::new();
+    let mut initial = BTreeMap::new();
+    for (name, spec) in &manifest.variables {
+        let value = match &spec.init {
+            None => Tensor::zeros(spec.dtype, spec.shape.clone()),
+            Some(file) => {
+                let named_by = || format!("variables.{name}.init");
+                let bytes = files.get(file).ok_or_else(|| BundleError::Missing {
+                    file: file.clone(),
+                    named_by: named_by(),
+                })?;
+                let tensor = npy::decode(bytes).map_err(|source| BundleError::Array {
+                    file: file.clone(),
+                    source,
+                })?;
+                used.insert(file.clone());
+                Some(tensor)
+            }
+        };
+        let value = value
+            .filter(|t| t.dtype() == spec.dtype && t.shape() == spec.shape)
+            .ok_or_else(|| BundleError::WrongArray {
+                variable: name.clone(),
+                dtype: spec.dtype,
+                shape: spec.shape.clone(),
+            })?;
+        initial.insert(name.clone(), value);
+    }
+    for file in used {
+        files.remove(&file);
+    }
+    Ok(initial)
+}
+
+/// The graphs that steps name, out of `files`.
+fn take_graphs(
+    manifest: &Manifest,
+    files: &mut BTreeMap<String, Vec<u8>>,
+) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+    let mut graphs = BTreeMap::new();
+    for (path, file) in manifest.graph_files() {
+        if !graphs.contains_key(file) {
+            let bytes = files.remove(file).ok_or_else(|| BundleError::Missing {
+                file: file.to_owned(),
+                named_by: path,
+            })?;
+            graphs.insert(file.to_owned(), bytes);
+        }
+    }
+    Ok(graphs)
+}
+
+fn byte_count(dtype: DType, shape: &[usize]) -> Option<usize> {
+    element_count(shape)?.checked_mul(dtype.size())
+}
