@@ -1,0 +1,19 @@
+//! The rules of the network, as pure values and functions.
+//!
+//! Nothing here does I/O, reads a clock, draws randomness of its own or is `async`:
+//! time and randomness are arguments, and what must happen in the world is returned as data.
+
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod bundle;
+pub mod event;
+pub mod ids;
+pub mod manifest;
+pub mod npy;
+pub mod round;
+pub mod secagg;
+pub mod secret;
+pub mod strategy;
+pub mod task;
+pub mod tensor;
+pub mod time;

@@ -1,0 +1,39 @@
+//! Commitments to shares: SHA-256 of the encoding, published before a share is used (SECAGG.md section 1, step 3).
+//!
+//! A share has more than 500 bits of entropy, so its plain digest hides it.
+
+use subtle::ConstantTimeEq;
+
+use crate::domain::ids::Digest;
+
+/// The commitment to one encoded share.
+#[must_use]
+pub fn commit_share(encoded: &[u8]) -> Digest {
+    Digest::of(encoded)
+}
+
+/// Whether `encoded` is what `commitment` was published for. Compares in constant time.
+#[must_use]
+pub fn verify(encoded: &[u8], commitment: &Digest) -> bool {
+    commit_share(encoded).0.ct_eq(&commitment.0).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::secagg::vectors;
+
+    #[test]
+    fn agrees_with_the_original() {
+        let file = vectors::load(include_str!("../../../tests/vectors/commitment/commitment.json"));
+        let cases = file["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 7);
+        for case in cases {
+            let data = vectors::bytes(&case["data"]);
+            let commitment: Digest = vectors::text(&case["commitment"]).parse().unwrap();
+            assert_eq!(commit_share(&data), commitment);
+            assert!(verify(&data, &commitment));
+            assert!(!verify(&[&data[..], &[0]].concat(), &commitment));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Reading the vectors under `tests/vectors` (its README says where each file comes from). Tests only.
+
+use serde_json::Value;
+
+use crate::domain::ids::decode_hex;
+
+/// Parses one vector file.
+pub(crate) fn load(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// A JSON string.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+/// The bytes of a JSON string of hex digits.
+pub(crate) fn bytes(value: &Value) -> Vec<u8> {
+    decode_hex(text(value)).unwrap()
+}
+
+/// A generator of fixed seed, for tests.
+pub(crate) fn rng(seed: u64) -> rand_chacha::ChaCha20Rng {
+    use rand_core::SeedableRng as _;
+    rand_chacha::ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// A "generator" that hands out given bytes: for checking a computation whose random choices are on record.
+pub(crate) struct Scripted(pub(crate) Vec<u8>);
+
+impl rand_core::TryRng for Scripted {
+    type Error = std::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut b = [0; 4];
+        self.try_fill_bytes(&mut b)?;
+        Ok(u32::from_le_bytes(b))
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut b = [0; 8];
+        self.try_fill_bytes(&mut b)?;
+        Ok(u64::from_le_bytes(b))
+    }
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        let rest = self.0.split_off(out.len());
+        out.copy_from_slice(&self.0);
+        self.0 = rest;
+        Ok(())
+    }
+}
+impl rand_core::TryCryptoRng for Scripted {}

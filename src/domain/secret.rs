@@ -1,0 +1,67 @@
+//! Bytes that must not be printed, compared in variable time, or left behind in memory.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::ids::{decode_hex, encode_hex};
+
+/// Secret bytes of a fixed length. Wiped on drop; `Debug` shows the length only; no `PartialEq`, use [`ConstantTimeEq`].
+///
+/// Serialisation exists for snapshots of a round, which are sealed before they reach a disk.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Secret<const N: usize>([u8; N]);
+
+impl<const N: usize> Secret<N> {
+    /// Wraps `bytes`.
+    #[must_use]
+    pub fn new(bytes: [u8; N]) -> Self {
+        Self(bytes)
+    }
+
+    /// The secret itself. Each use is a place to look at in a review.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> ConstantTimeEq for Secret<N> {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+impl<const N: usize> fmt::Debug for Secret<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({N} bytes)")
+    }
+}
+
+impl<const N: usize> Serialize for Secret<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = Zeroizing::new(encode_hex(&self.0));
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let bytes = Zeroizing::new(decode_hex(&text).map_err(|_| serde::de::Error::custom("a secret is not hex"))?);
+        let array: [u8; N] = bytes.as_slice().try_into().map_err(|_| serde::de::Error::custom("a secret has the wrong length"))?;
+        Ok(Self(array))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_byte() {
+        assert_eq!(format!("{:?}", Secret::new([0xAB; 32])), "Secret(32 bytes)");
+    }
+}

@@ -1,0 +1,133 @@
+//! How a task wants its rounds run: how many members, how long to wait, which cryptography.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::secagg::keys::Curve;
+use super::secagg::mask::{MaskGenerator, Ring};
+
+/// How the coordinator picks u1 among those who joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Selection {
+    /// A new random choice in every round.
+    #[default]
+    Random,
+    /// The members of the round before, filled up at random.
+    Same,
+}
+
+/// The strategy of a task. Times are in seconds, as in the original.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Strategy {
+    /// No round counts with fewer members than this. At least 1; nodes enforce a floor of their own.
+    pub min_clients: u32,
+    /// No round takes more members than this.
+    pub max_clients: u32,
+    /// Shares needed to rebuild a secret. Default: the larger of `min_clients` and half of u1 plus one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u32>,
+    /// How u1 is picked.
+    pub selection: Selection,
+    /// Deadline of the joining phase.
+    pub connection_timeout: f64,
+    /// Deadline of every other phase.
+    pub wait_timeout: f64,
+    /// Deadline of the proof phase (`hlr`).
+    pub verify_timeout: f64,
+    /// Decimal digits kept of every number that is summed.
+    pub precision: u8,
+    /// Curve of both key pairs.
+    pub curve: Curve,
+    /// Generator of the masks.
+    pub mask_generator: MaskGenerator,
+    /// Ring in which masked numbers are summed.
+    pub ring: Ring,
+    /// Neighbours of each member in the mask graph. Default: everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<u32>,
+    /// How often a failed round is started again before the task fails.
+    pub retries: u32,
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self {
+            min_clients: 2,
+            max_clients: 2,
+            threshold: None,
+            selection: Selection::Random,
+            connection_timeout: 60.0,
+            wait_timeout: 60.0,
+            verify_timeout: 300.0,
+            precision: 8,
+            curve: Curve::default(),
+            mask_generator: MaskGenerator::default(),
+            ring: Ring::default(),
+            neighbours: None,
+            retries: 3,
+        }
+    }
+}
+
+/// A strategy that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("strategy.{field}: {rule}")]
+pub struct InvalidStrategy {
+    /// The field.
+    pub field: &'static str,
+    /// What it must be.
+    pub rule: &'static str,
+}
+
+impl Strategy {
+    /// Checks every field; all problems at once.
+    #[must_use]
+    pub fn problems(&self) -> Vec<InvalidStrategy> {
+        let mut found = Vec::new();
+        let mut need = |ok: bool, field, rule| {
+            if !ok {
+                found.push(InvalidStrategy { field, rule });
+            }
+        };
+        need(self.min_clients >= 1, "min_clients", "must be at least 1");
+        need(self.max_clients >= self.min_clients, "max_clients", "must not be smaller than min_clients");
+        need(self.max_clients <= 10_000, "max_clients", "must be at most 10000");
+        need(self.threshold.is_none_or(|t| t >= 1 && t <= self.max_clients), "threshold", "must lie between 1 and max_clients");
+        for (field, seconds) in [
+            ("connection_timeout", self.connection_timeout),
+            ("wait_timeout", self.wait_timeout),
+            ("verify_timeout", self.verify_timeout),
+        ] {
+            need(seconds.is_finite() && (0.1..=604_800.0).contains(&seconds), field, "must lie between 0.1 seconds and 7 days");
+        }
+        need(self.precision <= 15, "precision", "must be at most 15 decimal digits");
+        need(self.retries <= 1000, "retries", "must be at most 1000");
+        found
+    }
+
+    /// The Shamir threshold for a round with `members` members in u1: the strategy's, raised to what is always required.
+    #[must_use]
+    pub fn threshold_for(&self, members: usize) -> usize {
+        let majority = members / 2 + 1;
+        let floor = usize::try_from(self.min_clients).unwrap_or(usize::MAX).max(majority);
+        let wanted = self.threshold.map_or(floor, |t| usize::try_from(t).unwrap_or(usize::MAX));
+        wanted.max(majority)
+    }
+
+    /// Deadline of the joining phase.
+    #[must_use]
+    pub fn connection_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.connection_timeout).unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Deadline of every other phase.
+    #[must_use]
+    pub fn wait_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.wait_timeout).unwrap_or(Duration::from_secs(60))
+    }
+}

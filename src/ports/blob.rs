@@ -1,0 +1,142 @@
+//! Large values on disk: bundles, masked results, variables, results.
+
+use std::fmt;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::PortError;
+use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
+
+/// Bytes in pieces, so that nothing large is ever held whole. An `Err` item is the last one.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PortError>> + Send>>;
+
+/// Where a blob lives: a relative path made of checked parts only. The layout is the original's data folder.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BlobName(String);
+
+impl BlobName {
+    /// A submitted bundle that has no task id yet.
+    #[must_use]
+    pub fn submitted(local_id: i64) -> Self {
+        Self(format!("submitted/{local_id}.delta"))
+    }
+
+    /// A task's bundle as its coordinator keeps it.
+    #[must_use]
+    pub fn coordinator_bundle(task: &TaskId) -> Self {
+        Self(format!("coord/{task}/task.config"))
+    }
+
+    /// A server variable as of the beginning of a step.
+    #[must_use]
+    pub fn server_variable(task: &TaskId, step: u32, name: &Name) -> Self {
+        Self(format!("coord/{task}/variables/{step}/{name}.npy"))
+    }
+
+    /// A member's masked result as uploaded.
+    #[must_use]
+    pub fn masked_result(task: &TaskId, round: RoundNumber, member: &Address) -> Self {
+        Self(format!("coord/{task}/{round}/result/{member}.result"))
+    }
+
+    /// The sum of a round's contributions, ready for the reduce.
+    #[must_use]
+    pub fn aggregate(task: &TaskId, round: RoundNumber) -> Self {
+        Self(format!("coord/{task}/{round}/aggregate.npz"))
+    }
+
+    /// A task's result for its user.
+    #[must_use]
+    pub fn task_result(task: &TaskId) -> Self {
+        Self(format!("coord/{task}/task.result"))
+    }
+
+    /// A task's bundle as a member downloaded it.
+    #[must_use]
+    pub fn runner_bundle(task: &TaskId) -> Self {
+        Self(format!("runner/{task}/task.config"))
+    }
+
+    /// A member's masked result before it leaves.
+    #[must_use]
+    pub fn own_masked_result(task: &TaskId, round: RoundNumber) -> Self {
+        Self(format!("runner/{task}/{round}/masked.result"))
+    }
+
+    /// A member's own variables as of the beginning of a step.
+    #[must_use]
+    pub fn client_state(task: &TaskId, step: u32) -> Self {
+        Self(format!("runner/{task}/state/{step}.npz"))
+    }
+
+    /// Everything that the coordinator keeps of a round.
+    #[must_use]
+    pub fn coordinator_round(task: &TaskId, round: RoundNumber) -> Self {
+        Self(format!("coord/{task}/{round}"))
+    }
+
+    /// Everything that a member keeps of a round.
+    #[must_use]
+    pub fn runner_round(task: &TaskId, round: RoundNumber) -> Self {
+        Self(format!("runner/{task}/{round}"))
+    }
+
+    /// Everything that a member keeps of a task.
+    #[must_use]
+    pub fn runner_task(task: &TaskId) -> Self {
+        Self(format!("runner/{task}"))
+    }
+
+    /// The relative path, `/` between parts.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BlobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BlobName({})", self.0)
+    }
+}
+
+/// A blob that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// Its length in bytes.
+    pub len: u64,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+}
+
+/// Blobs by name.
+///
+/// Obligations on implementers:
+/// - `put` is atomic and durable: after `Ok` the blob survives kill -9, before it the old content (or nothing) is there. It replaces.
+/// - `put` reads no more than `limit` bytes and fails with `Refused` when there are more; the old content stays.
+/// - `open` and `read` fail with `NotFound` when there is no such blob and `Corrupt` when its content changed behind our back.
+/// - Nothing is readable by other users of the machine.
+#[async_trait]
+pub trait BlobStore: Send + Sync + 'static {
+    /// Writes a blob from a stream of at most `limit` bytes.
+    async fn put(&self, name: &BlobName, content: ByteStream, limit: u64) -> Result<BlobInfo, PortError>;
+    /// Opens a blob for streaming; the length comes with it.
+    async fn open(&self, name: &BlobName) -> Result<(u64, ByteStream), PortError>;
+    /// Reads a whole blob of at most `limit` bytes.
+    async fn read(&self, name: &BlobName, limit: u64) -> Result<Vec<u8>, PortError>;
+    /// Whether the blob is there.
+    async fn exists(&self, name: &BlobName) -> Result<bool, PortError>;
+    /// Gives a blob another name, atomically.
+    async fn rename(&self, from: &BlobName, to: &BlobName) -> Result<(), PortError>;
+    /// Removes a blob, or everything below a name. Fine when there is nothing.
+    async fn remove(&self, name: &BlobName) -> Result<(), PortError>;
+}

@@ -1,0 +1,117 @@
+//! The one error of all ports: what kind of trouble, in which operation, caused by what.
+
+use std::error::Error as StdError;
+
+/// What a caller can do about a failed port call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PortErrorKind {
+    /// The other side cannot be reached now. Retry later; the call may have taken effect.
+    Unavailable,
+    /// No answer in time. Retry later; the call may have taken effect.
+    Timeout,
+    /// Somebody else changed the same thing first. Reload, then decide.
+    Conflict,
+    /// The thing asked for does not exist.
+    NotFound,
+    /// The other side understood and said no. Retrying the same call is pointless.
+    Refused,
+    /// The answer breaks the rules: undecodable, too large, wrong checksum.
+    Corrupt,
+    /// This node's own policy or permissions forbid it.
+    Denied,
+    /// A local resource is used up: disk, memory, file handles.
+    Exhausted,
+    /// The other side does not offer this operation.
+    Unsupported,
+    /// A bug on this side.
+    Internal,
+}
+
+impl PortErrorKind {
+    /// Stable name: metric label, log field, test assertion.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Conflict => "conflict",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Corrupt => "corrupt",
+            Self::Denied => "denied",
+            Self::Exhausted => "exhausted",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the same call may succeed later without anybody changing it.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Timeout | Self::Exhausted)
+    }
+}
+
+/// A port call that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{op}: {message}")]
+pub struct PortError {
+    kind: PortErrorKind,
+    op: &'static str,
+    message: String,
+    #[source]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl PortError {
+    /// An error of `kind` in operation `op` (for example `"connector.join_round"`), with a sentence that stands alone.
+    #[must_use]
+    pub fn new(kind: PortErrorKind, op: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, op, message: message.into(), source: None }
+    }
+
+    /// Adds the cause. `message` must not repeat it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What can be done about it.
+    #[must_use]
+    pub fn kind(&self) -> PortErrorKind {
+        self.kind
+    }
+
+    /// The operation that failed.
+    #[must_use]
+    pub fn op(&self) -> &'static str {
+        self.op
+    }
+
+    /// The sentence without the operation's name: for a connector refusal, the connector's own text.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Shorthand for `self.kind().is_transient()`.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
+}
+
+/// The whole chain of causes in one line, for a log record.
+#[must_use]
+pub fn report(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

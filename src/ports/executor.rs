@@ -1,0 +1,127 @@
+//! Running a task's graphs on local data, contained.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::PortError;
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::{DatasetName, Name};
+use crate::domain::tensor::Tensor;
+
+/// The runtime in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeInfo {
+    /// `onnxruntime` or `tract`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The library's path, when it is one.
+    pub library: Option<String>,
+}
+
+/// Where the iterators of a member's `resume` steps stand, by step index within the map. Kept between rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IteratorStates(pub BTreeMap<u32, IteratorState>);
+
+/// Where one batch iterator stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct IteratorState {
+    /// Completed passes; the order of a pass is a function of the driver's seed and this number.
+    pub epoch: u64,
+    /// Rows consumed of the current pass.
+    pub position: u64,
+    /// Batches run so far, over all rounds; noise is a function of the seed and this number.
+    pub batches: u64,
+}
+
+/// A map to run.
+#[derive(Debug, Clone)]
+pub struct MapJob {
+    /// The task's bundle, opened and checked.
+    pub bundle: Arc<Bundle>,
+    /// The step of the task, from 0 (see `Manifest::round_spec`).
+    pub step: u32,
+    /// Every variable that the map reads, server's and member's.
+    pub variables: BTreeMap<Name, Tensor>,
+    /// Where this member's iterators stand.
+    pub iterators: IteratorStates,
+}
+
+/// What a map made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapOutcome {
+    /// One tensor a contribution, in the manifest's order, with exactly its dtype and shape.
+    pub contributions: Vec<Tensor>,
+    /// New values of client variables.
+    pub assigned: BTreeMap<Name, Tensor>,
+    /// Where the iterators stand now.
+    pub iterators: IteratorStates,
+    /// Rows read, for the log of this node only.
+    pub rows: u64,
+}
+
+/// A reduce to run.
+#[derive(Debug, Clone)]
+pub struct ReduceJob {
+    /// The task's bundle.
+    pub bundle: Arc<Bundle>,
+    /// The step of the task, from 0.
+    pub step: u32,
+    /// Every server variable that the reduce reads.
+    pub variables: BTreeMap<Name, Tensor>,
+    /// The sums, one a contribution, with its dtype and shape.
+    pub sums: BTreeMap<Name, Tensor>,
+    /// How many members contributed.
+    pub clients: u32,
+}
+
+/// What a reduce made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReduceOutcome {
+    /// New values of server variables.
+    pub assigned: BTreeMap<Name, Tensor>,
+    /// Numbers to show.
+    pub metrics: BTreeMap<String, f64>,
+    /// Whether the task ends here.
+    pub stop: bool,
+}
+
+/// One dataset of this node, as far as it can be told without reading it whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetSummary {
+    /// Its name.
+    pub name: DatasetName,
+    /// Its form in plain words: `table, 534 rows, 11 columns`.
+    pub description: String,
+}
+
+/// Executes graphs.
+///
+/// Obligations on implementers:
+/// - A graph is checked before any runtime sees it, and runs in another process with limits on memory, time and files.
+/// - Trouble made by the task fails with `Refused` (forbidden or malformed graph, wrong shapes) or `Exhausted`/`Timeout` (limits),
+///   trouble with local data with `NotFound` (no such dataset) or `Corrupt` (unreadable, other columns, other shape), each naming the thing.
+/// - Dropping a future kills the execution.
+#[async_trait]
+pub trait Executor: Send + Sync + 'static {
+    /// The runtime in use.
+    fn runtime(&self) -> RuntimeInfo;
+
+    /// Checks all graphs of a bundle against its manifest and this node's limits. Reads no data.
+    async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;
+
+    /// Checks that every dataset the bundle names is here and looks as the manifest says.
+    async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;
+
+    /// Runs the map of one step.
+    async fn map(&self, job: MapJob) -> Result<MapOutcome, PortError>;
+
+    /// Runs the reduce of one step.
+    async fn reduce(&self, job: ReduceJob) -> Result<ReduceOutcome, PortError>;
+
+    /// The datasets of this node.
+    async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError>;
+}

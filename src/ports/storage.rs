@@ -1,0 +1,219 @@
+//! The node's database: machines with their outboxes, tasks for users, log records.
+//!
+//! A *machine* is a state that survives restarts: a round as coordinator or member, a task run. Its snapshot and effects are opaque
+//! bytes here (sealed by the app when they hold secrets); what this port guarantees is that they change together.
+
+use async_trait::async_trait;
+
+use super::PortError;
+use crate::domain::ids::{Address, TaskId, TxHash};
+use crate::domain::task::{TaskKind, TaskStatus};
+use crate::domain::time::Timestamp;
+
+/// The id of a task in this node's own database, from 1: what users and Deltaboard know it by.
+pub type LocalTaskId = i64;
+
+/// A task as submitted to this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTaskRow {
+    /// When.
+    pub created_at: Timestamp,
+    /// Display name.
+    pub name: String,
+    /// Kind.
+    pub kind: TaskKind,
+    /// Whether results are proved.
+    pub enable_verify: bool,
+}
+
+/// A task of this node's users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskRow {
+    /// Local id.
+    pub id: LocalTaskId,
+    /// When it was submitted.
+    pub created_at: Timestamp,
+    /// Display name.
+    pub name: String,
+    /// Kind.
+    pub kind: TaskKind,
+    /// Whether results are proved.
+    pub enable_verify: bool,
+    /// The coordinator's address; `None` until the connector answered.
+    pub creator: Option<Address>,
+    /// The network's id; `None` until the connector answered.
+    pub task: Option<TaskId>,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Why it failed, in one sentence.
+    pub error: Option<String>,
+}
+
+/// What may change about a task. `None` leaves a field as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskUpdate {
+    /// The coordinator's address.
+    pub creator: Option<Address>,
+    /// The network's id.
+    pub task: Option<TaskId>,
+    /// Where it stands.
+    pub status: Option<TaskStatus>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// One page of tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskPage {
+    /// The tasks.
+    pub tasks: Vec<TaskRow>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// How serious a log record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// As planned.
+    Info,
+    /// Something was lost or refused, the task goes on.
+    Warn,
+    /// The task, or this node's part in it, failed.
+    Error,
+}
+
+/// A record of a task's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLog {
+    /// When.
+    pub created_at: Timestamp,
+    /// The task on the network.
+    pub task: TaskId,
+    /// How serious.
+    pub level: LogLevel,
+    /// One plain sentence without secrets.
+    pub message: String,
+    /// The transaction it speaks of.
+    pub tx_hash: Option<TxHash>,
+}
+
+/// A stored log record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// Position in this node's log of all tasks, ascending.
+    pub id: i64,
+    /// The record.
+    pub log: NewLog,
+}
+
+/// What kind of machine a key belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MachineKind {
+    /// A task that this node coordinates.
+    CoordinatorTask,
+    /// A round that this node coordinates.
+    CoordinatorRound,
+    /// A task in which this node is a member.
+    RunnerTask,
+    /// A round in which this node is a member.
+    RunnerRound,
+}
+
+impl MachineKind {
+    /// Stable name in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CoordinatorTask => "coordinator_task",
+            Self::CoordinatorRound => "coordinator_round",
+            Self::RunnerTask => "runner_task",
+            Self::RunnerRound => "runner_round",
+        }
+    }
+}
+
+/// A machine's key: its kind, task, and round (0 for a task run).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MachineKey {
+    /// Kind.
+    pub kind: MachineKind,
+    /// Task.
+    pub task: TaskId,
+    /// Round on the connector, or 0.
+    pub round: u32,
+}
+
+/// An effect that was decided and not yet done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Number within its machine, given by the machine's owner, never reused.
+    pub id: u64,
+    /// The effect, opaque.
+    pub effect: Vec<u8>,
+}
+
+/// A change of one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineChange {
+    /// Which.
+    pub key: MachineKey,
+    /// The version it was loaded at; 0 for a new one.
+    pub expected: u64,
+    /// The new snapshot; `None` deletes the machine and its outbox.
+    pub snapshot: Option<Vec<u8>>,
+    /// Effects decided.
+    pub enqueue: Vec<OutboxEntry>,
+    /// Effects done.
+    pub done: Vec<u64>,
+}
+
+/// A machine as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMachine {
+    /// Which.
+    pub key: MachineKey,
+    /// Its version, from 1.
+    pub version: u64,
+    /// Its snapshot.
+    pub snapshot: Vec<u8>,
+    /// Effects decided and not done, in order.
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// The database.
+///
+/// Obligations on implementers:
+/// - `commit` is one transaction over all changes and log records: all or nothing, durable against kill -9 after `Ok`.
+/// - It fails with `Conflict`, and changes nothing, when any `expected` is not the stored version (0 = absent).
+/// - On success each kept machine's version is `expected + 1`.
+/// - Deleted secrets do not stay behind in the file (SQLite: `secure_delete`).
+#[async_trait]
+pub trait Storage: Send + Sync + 'static {
+    /// Changes machines and appends log records, together.
+    async fn commit(&self, changes: Vec<MachineChange>, logs: Vec<NewLog>) -> Result<(), PortError>;
+    /// One machine.
+    async fn machine(&self, key: &MachineKey) -> Result<Option<StoredMachine>, PortError>;
+    /// All machines of a kind, ordered by key.
+    async fn machines(&self, kind: MachineKind) -> Result<Vec<StoredMachine>, PortError>;
+
+    /// Records a submitted task as PENDING.
+    async fn insert_task(&self, task: &NewTaskRow) -> Result<LocalTaskId, PortError>;
+    /// Changes a task. `NotFound` when there is none.
+    async fn update_task(&self, id: LocalTaskId, update: &TaskUpdate) -> Result<(), PortError>;
+    /// One task.
+    async fn task(&self, id: LocalTaskId) -> Result<Option<TaskRow>, PortError>;
+    /// The task with this network id.
+    async fn task_by_network_id(&self, task: &TaskId) -> Result<Option<TaskRow>, PortError>;
+    /// A page of tasks by id; `page` from 1.
+    async fn task_page(&self, page: u32, page_size: u32, ascending: bool) -> Result<TaskPage, PortError>;
+    /// Every task that is PENDING or RUNNING, ascending.
+    async fn unfinished_tasks(&self) -> Result<Vec<TaskRow>, PortError>;
+
+    /// Log records of a task with id >= `start`, ascending, at most `limit`.
+    async fn logs(&self, task: &TaskId, start: i64, limit: u32) -> Result<Vec<LogRow>, PortError>;
+
+    /// A small value kept by name (the node's address, its key check).
+    async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, PortError>;
+    /// Keeps a small value by name.
+    async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError>;
+}
