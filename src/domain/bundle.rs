@@ -16,6 +16,7 @@ use super::manifest::Manifest;
 use super::npy;
 use super::tensor::{DType, Tensor, element_count};
 
+pub(crate) use archive::is_allowed_name;
 pub use error::BundleError;
 
 /// The one file that every bundle has.

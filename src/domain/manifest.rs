@@ -5,6 +5,9 @@
 //! What may go wrong inside a well-formed manifest is checked by [`Manifest::problems`] (`manifest/check.rs`).
 
 mod check;
+mod disclosure;
+#[cfg(feature = "schema")]
+mod schema;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,9 @@ use super::strategy::Strategy;
 use super::task::TaskKind;
 use super::tensor::DType;
 
-pub use check::ManifestProblem;
+pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_VARIABLE_BYTES, ManifestProblem};
+#[cfg(feature = "schema")]
+pub use schema::schema_json;
 
 /// The only value of `format` that this program reads.
 pub const FORMAT: &str = "delta-task/1";

@@ -1,0 +1,165 @@
+//! What a task takes from a node and what leaves it, in plain words, for the one who owns the data.
+//!
+//! Shown by `task inspect` and written to the log before a node takes part. Says what the manifest makes possible, so it can be trusted
+//! without trusting the author: names and descriptions are the author's, everything else follows from the checked manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Contribution, DataField, DatasetSpec, Driver, Location, Manifest, RoundSpec, Source};
+use crate::domain::ids::{DatasetName, Name};
+use crate::domain::tensor::element_count;
+
+impl Manifest {
+    /// The description, one line an entry; lines that belong to the one above are indented by two spaces.
+    ///
+    /// Meant for a manifest without [`problems`](Self::problems).
+    #[must_use]
+    pub fn disclosure(&self) -> Vec<String> {
+        let total = self.total_rounds();
+        let mut lines = vec![format!(
+            "Task {} ({}), {} of {}.",
+            printable(&self.name),
+            self.kind,
+            counted(u64::from(total), "round"),
+            members(self)
+        )];
+        if !self.description.trim().is_empty() {
+            lines.push(format!("The author says: {}", printable(&self.description)));
+        }
+        for (name, spec) in &self.datasets {
+            lines.push(format!("Your dataset {name} is needed: {}.", looks_like(spec)));
+        }
+        let mut first = 1;
+        for round in &self.rounds {
+            let last = first + round.repeat.saturating_sub(1);
+            let title = if last > first { format!("Rounds {first} to {last}:") } else { format!("Round {first}:") };
+            lines.push(title);
+            self.describe_round(round, &mut lines);
+            first = last.saturating_add(1);
+        }
+        lines.push(self.promise());
+        lines.push(format!("The result that the coordinator gets: {}.", listed(self.outputs.iter().map(Name::as_str))));
+        lines
+    }
+
+    fn describe_round(&self, round: &RoundSpec, lines: &mut Vec<String>) {
+        let (reads, variables) = reads(round);
+        if reads.is_empty() {
+            lines.push("  reads no dataset".to_owned());
+        }
+        for (dataset, fields) in reads {
+            lines.push(format!("  reads {dataset}: {}", fields.into_iter().collect::<Vec<_>>().join("; ")));
+        }
+        let kept_at = |location| {
+            let names = variables.iter().filter(move |n| self.variables.get(**n).is_some_and(|v| v.location == location));
+            names.map(|n| n.as_str()).collect::<Vec<_>>()
+        };
+        for (names, what) in [
+            (kept_at(Location::Server), "downloads from the coordinator"),
+            (kept_at(Location::Client), "reads values that never left this node"),
+            (round.map.assign.keys().map(Name::as_str).collect(), "keeps on this node for later rounds"),
+        ] {
+            if !names.is_empty() {
+                lines.push(format!("  {what}: {}", listed(names.into_iter())));
+            }
+        }
+        let ring = self.strategy.ring.bytes_per_value();
+        let mut total = 0_usize;
+        for Contribution { name, dtype, shape } in &round.map.contribute {
+            let count = element_count(shape).unwrap_or(usize::MAX);
+            total = total.saturating_add(count.saturating_mul(ring));
+            lines.push(format!("  leaves this node, masked: {name}, {} {shape:?}, {}", dtype.name(), counted(wide(count), "number")));
+        }
+        lines.push(format!("  in all, each member sends {} a round", counted(wide(total), "byte")));
+    }
+
+    fn promise(&self) -> String {
+        match self.strategy.min_clients {
+            0 | 1 => "WARNING: the task allows rounds with one member, whose numbers the coordinator would then see as they are.".to_owned(),
+            n => format!(
+                "What leaves this node is masked; the coordinator sees only sums over at least {n} members, never one member's numbers."
+            ),
+        }
+    }
+}
+
+/// Datasets that a map reads, with their fields in words, and the variables that it reads.
+fn reads(round: &RoundSpec) -> (BTreeMap<&DatasetName, BTreeSet<String>>, BTreeSet<&Name>) {
+    let mut data: BTreeMap<&DatasetName, BTreeSet<String>> = BTreeMap::new();
+    let mut variables = BTreeSet::new();
+    for step in &round.map.steps {
+        if let Driver::Batches(batches) = &step.driver {
+            data.entry(&batches.dataset).or_default();
+        }
+        for source in step.inputs.values() {
+            match source {
+                Source::Data { dataset, field, .. } => {
+                    data.entry(dataset).or_default().insert(field_in_words(field));
+                }
+                Source::Variable { name } => {
+                    variables.insert(name);
+                }
+                Source::Value { .. } | Source::Noise { .. } | Source::BatchSize | Source::Sum { .. } | Source::Clients => {}
+            }
+        }
+    }
+    for fields in data.values_mut().filter(|fields| fields.is_empty()) {
+        fields.insert("the number of its rows".to_owned());
+    }
+    (data, variables)
+}
+
+fn field_in_words(field: &DataField) -> String {
+    match field {
+        DataField::X => "the values".to_owned(),
+        DataField::Y => "the class labels".to_owned(),
+        DataField::Columns(names) | DataField::ColumnsF32(names) => {
+            format!("columns {}", listed(names.iter().map(String::as_str)))
+        }
+        DataField::ColumnI64(name) => format!("column {}", printable(name)),
+    }
+}
+
+fn looks_like(spec: &DatasetSpec) -> String {
+    match spec {
+        DatasetSpec::Table { columns, header } => {
+            let header = if *header { "" } else { ", without header line" };
+            format!("a table with the columns {}{header}", listed(columns.iter().map(String::as_str)))
+        }
+        DatasetSpec::Samples { shape, classes } if classes.is_empty() => format!("samples of shape {shape:?}"),
+        DatasetSpec::Samples { shape, classes } => {
+            format!("samples of shape {shape:?} in the classes {}", listed(classes.iter().map(String::as_str)))
+        }
+        DatasetSpec::Array { shape, dtype } => {
+            let dims: Vec<String> = shape.iter().map(|d| d.map_or_else(|| "any".to_owned(), |n| n.to_string())).collect();
+            format!("an array of {} with shape [{}]", dtype.name(), dims.join(", "))
+        }
+    }
+}
+
+fn members(manifest: &Manifest) -> String {
+    let (least, most) = (manifest.strategy.min_clients, manifest.strategy.max_clients);
+    if least == most { counted(u64::from(most), "member") } else { format!("{least} to {most} members") }
+}
+
+fn counted(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// At most twenty names; the rest is counted.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let all: Vec<String> = names.map(printable).collect();
+    let (shown, rest) = all.split_at(all.len().min(SHOWN));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// The author's text without anything that could move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect()
+}
