@@ -187,6 +187,13 @@ impl Element {
     }
 }
 
+/// Elements are secrets or parts of them.
+impl std::fmt::Debug for Element {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Element")
+    }
+}
+
 impl Wide {
     /// Adds the product of two elements.
     pub(super) fn add_product(&mut self, a: &Element, b: &Element) {

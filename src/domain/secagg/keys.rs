@@ -11,7 +11,7 @@ use std::fmt;
 use k256::elliptic_curve::sec1::ToSec1Point as _;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use signature::{Signer as _, Verifier as _};
+use k256::ecdsa::signature::{Signer as _, Verifier as _};
 use zeroize::Zeroizing;
 
 use crate::domain::ids::{decode_hex, encode_hex};

@@ -357,3 +357,6 @@ pub enum CombineError {
         bytes: usize,
     },
 }
+
+#[cfg(test)]
+mod tests;

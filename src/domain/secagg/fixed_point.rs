@@ -1,0 +1,172 @@
+//! Real numbers as elements of the ring, and back (SECAGG.md section 2).
+//!
+//! `round-half-even(x * 10^precision)` as a signed integer modulo 2^w. What could make the sum of a cohort wrap is refused
+//! here, before anything is masked; the original wraps or saturates silently.
+//! The product is one IEEE double multiplication, and 10^precision is exact up to [`MAX_PRECISION`].
+
+use super::word::{Ring, Word};
+
+/// The highest precision: 10^22 is the last power of ten that a double holds exactly.
+pub const MAX_PRECISION: u8 = 22;
+
+/// 1.5 * 2^52: adding it to a small double leaves the rounded integer in the low bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+/// Below this magnitude the addition of [`MAGIC`] rounds to an integer.
+const MAGIC_LIMIT: u64 = 1 << 51;
+/// Values looked at together: large enough to vectorise, small enough to stay in the first-level cache.
+const BLOCK: usize = 512;
+
+/// Replaces `out` with the ring elements of `values`.
+///
+/// `cohort`: the number of members whose values are summed, |u1|. `ring` must be that of `W`.
+///
+/// # Errors
+/// [`QuantiseError`] names the first value that is not finite or so large that the sum could wrap
+/// (`|x| * 10^precision * cohort >= 2^(w-1)`); `out` is then empty.
+pub fn quantise_f64<W: Word>(
+    values: &[f64],
+    precision: u8,
+    ring: Ring,
+    cohort: usize,
+    out: &mut Vec<W>,
+) -> Result<(), QuantiseError> {
+    quantise(values, |x| x, precision, ring, cohort, out)
+}
+
+/// [`quantise_f64`] of single-precision values, each widened first, exactly.
+///
+/// # Errors
+/// As [`quantise_f64`].
+pub fn quantise_f32<W: Word>(
+    values: &[f32],
+    precision: u8,
+    ring: Ring,
+    cohort: usize,
+    out: &mut Vec<W>,
+) -> Result<(), QuantiseError> {
+    quantise(values, f64::from, precision, ring, cohort, out)
+}
+
+/// Replaces `out` with the real numbers that `words` stand for: signed, divided by 10^precision.
+///
+/// A precision above [`MAX_PRECISION`], which no quantised vector has, gives the nearest double anyway.
+pub fn dequantise_u64(words: &[u64], precision: u8, out: &mut Vec<f64>) {
+    dequantise(words, precision, out);
+}
+
+/// [`dequantise_u64`] for the narrow ring.
+pub fn dequantise_u32(words: &[u32], precision: u8, out: &mut Vec<f64>) {
+    dequantise(words, precision, out);
+}
+
+/// [`dequantise_u64`] for either ring.
+#[expect(clippy::cast_precision_loss, reason = "a sum above 2^53 has no exact double; the nearest is the answer")]
+pub fn dequantise<W: Word>(words: &[W], precision: u8, out: &mut Vec<f64>) {
+    let scale = scale(precision);
+    out.clear();
+    out.extend(words.iter().map(|w| w.to_signed() as f64 / scale));
+}
+
+/// Which value cannot be sent, and why.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("value {index} {kind}")]
+pub struct QuantiseError {
+    /// Position in the input; 0 when the whole call makes no sense.
+    pub index: usize,
+    /// What is wrong with it.
+    pub kind: QuantiseErrorKind,
+}
+
+/// Why a value cannot be sent. Never shows the value: it is private.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum QuantiseErrorKind {
+    /// NaN or an infinity.
+    #[error("is not a finite number")]
+    NotFinite,
+    /// The cohort's sum could wrap.
+    #[error("is above {limit:e}, the largest magnitude whose sum over the cohort fits")]
+    TooLarge {
+        /// The largest magnitude that may be sent, in the input's unit.
+        limit: f64,
+    },
+    /// A precision above [`MAX_PRECISION`].
+    #[error("cannot be scaled: precision {precision} is above 22")]
+    Precision {
+        /// The precision asked for.
+        precision: u8,
+    },
+    /// The words are not of the ring asked for.
+    #[error("cannot be written: the words are not of the ring")]
+    WrongRing,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bounds at or below 2^51 are exact, above they are only shown")]
+fn quantise<T: Copy, W: Word>(
+    values: &[T],
+    widen: impl Fn(T) -> f64 + Copy,
+    precision: u8,
+    ring: Ring,
+    cohort: usize,
+    out: &mut Vec<W>,
+) -> Result<(), QuantiseError> {
+    out.clear();
+    if precision > MAX_PRECISION {
+        return Err(QuantiseError { index: 0, kind: QuantiseErrorKind::Precision { precision } });
+    }
+    if ring != W::RING {
+        return Err(QuantiseError { index: 0, kind: QuantiseErrorKind::WrongRing });
+    }
+    let scale = scale(precision);
+    let limit = ring.magnitude_limit(cohort);
+    let bound = limit.min(MAGIC_LIMIT) as f64;
+    out.resize(values.len(), W::default());
+    for (number, (block, words)) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)).enumerate() {
+        // One pass for all: convert as if small, and see whether all were. NaN compares false and is caught too.
+        let mut small = true;
+        for (x, word) in block.iter().zip(words.iter_mut()) {
+            let t = widen(*x) * scale;
+            small &= t.abs() <= bound;
+            *word = W::from_signed((t + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed());
+        }
+        if small {
+            continue;
+        }
+        for (i, (x, word)) in block.iter().zip(words.iter_mut()).enumerate() {
+            match exact(widen(*x), scale, limit) {
+                Ok(value) => *word = W::from_signed(value),
+                Err(kind) => {
+                    out.clear();
+                    return Err(QuantiseError { index: number * BLOCK + i, kind });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One value, whatever its size.
+#[expect(clippy::cast_possible_truncation, reason = "the magnitude was compared with 2^63 before")]
+#[expect(clippy::cast_precision_loss, reason = "the limit is shown, not computed with")]
+fn exact(x: f64, scale: f64, limit: u64) -> Result<i64, QuantiseErrorKind> {
+    if !x.is_finite() {
+        return Err(QuantiseErrorKind::NotFinite);
+    }
+    let rounded = (x * scale).round_ties_even();
+    // Also true of a product that overflowed to infinity.
+    if rounded.abs() >= 9_223_372_036_854_775_808.0 || (rounded as i64).unsigned_abs() > limit {
+        return Err(QuantiseErrorKind::TooLarge { limit: limit as f64 / scale });
+    }
+    Ok(rounded as i64)
+}
+
+/// 10^precision, correctly rounded: the parser's table is, `powi` need not be.
+fn scale(precision: u8) -> f64 {
+    const POWERS: [f64; MAX_PRECISION as usize + 1] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
+        1e22,
+    ];
+    POWERS.get(usize::from(precision)).copied().unwrap_or_else(|| 10_f64.powi(i32::from(precision)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Quantisation against the original's vectors (with the departures asserted), exact arithmetic, and the overflow rule.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::secagg::vectors;
+
+const FILE: &str = include_str!("../../../../tests/vectors/precision/precision.json");
+
+fn one(x: f64, precision: u8, cohort: usize) -> Result<i64, QuantiseErrorKind> {
+    let mut out: Vec<u64> = Vec::new();
+    quantise_f64(&[x], precision, Ring::Z64, cohort, &mut out).map_err(|e| e.kind)?;
+    Ok(out[0].cast_signed())
+}
+
+fn bits(value: &serde_json::Value) -> u64 {
+    u64::from_str_radix(vectors::text(value).trim_start_matches("0x"), 16).unwrap()
+}
+
+fn integer(value: &serde_json::Value) -> i64 {
+    value.as_i64().unwrap_or_else(|| vectors::text(value).parse().unwrap())
+}
+
+#[test]
+fn departs_from_the_original_in_rounding_and_refusal_only() {
+    let file = vectors::load(FILE);
+    let values: Vec<f64> = file["values_bits"].as_array().unwrap().iter().map(|v| f64::from_bits(bits(v))).collect();
+    let (mut same, mut refused) = (0, 0);
+    for section in file["fix"].as_array().unwrap() {
+        let precision = u8::try_from(section["precision"].as_u64().unwrap()).unwrap();
+        for (x, fixed) in values.iter().zip(section["fixed"].as_array().unwrap()) {
+            let theirs = integer(fixed);
+            let product = x * scale(precision);
+            match one(*x, precision, 1) {
+                // They truncate, we round: at most one apart, and equal when the product is whole.
+                Ok(ours) => {
+                    assert!((i128::from(ours) - i128::from(theirs)).abs() <= 1, "{x} at {precision}: {ours} {theirs}");
+                    assert_eq!(ours == theirs, (product.round_ties_even() - product.trunc()) == 0.0, "{x} at {precision}");
+                    same += 1;
+                }
+                Err(kind) => {
+                    assert!(!product.is_finite() || product.abs() >= 9.2e18, "{x} at {precision}: {kind:?}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(same > 300 && refused > 20, "{same} {refused}");
+}
+
+#[test]
+fn single_precision_values_are_widened_as_in_the_original() {
+    let file = vectors::load(FILE);
+    for case in file["fix_float32"].as_array().unwrap() {
+        let wide = f64::from_bits(bits(&case["f32_as_f64_bits"]));
+        #[expect(clippy::cast_possible_truncation, reason = "the vector's value is a widened single")]
+        let narrow = wide as f32;
+        let theirs = integer(&case["fixed"]);
+        let mut out: Vec<u64> = Vec::new();
+        match quantise_f32(&[narrow], 8, Ring::Z64, 1, &mut out) {
+            Ok(()) => assert!((i128::from(out[0].cast_signed()) - i128::from(theirs)).abs() <= 1, "{case}"),
+            Err(error) => assert_ne!(error.kind, QuantiseErrorKind::WrongRing, "{case}"),
+        }
+    }
+}
+
+#[test]
+fn dequantises_as_the_original_bit_for_bit() {
+    let file = vectors::load(FILE);
+    for section in file["unfix"].as_array().unwrap() {
+        let precision = u8::try_from(section["precision"].as_u64().unwrap()).unwrap();
+        let words: Vec<u64> = section["ints"].as_array().unwrap().iter().map(|v| integer(v).cast_unsigned()).collect();
+        let want: Vec<u64> = section["bits"].as_array().unwrap().iter().map(bits).collect();
+        let mut out = vec![7.0];
+        dequantise_u64(&words, precision, &mut out);
+        assert_eq!(out.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), want);
+    }
+}
+
+#[test]
+fn rounds_half_to_even_and_knows_signs() {
+    for (x, want) in [(0.5, 0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (-2.5, -2), (-0.0, 0), (5e-324, 0), (0.49999999999999994, 0)] {
+        assert_eq!(one(x, 0, 1), Ok(want), "{x}");
+    }
+    // Where the quick path ends: halves exist up to 2^52.
+    for (x, want) in [
+        (2_251_799_813_685_247.5, 2_251_799_813_685_248),
+        (2_251_799_813_685_248.5, 2_251_799_813_685_248),
+        (2_251_799_813_685_249.5, 2_251_799_813_685_250),
+        (-4_503_599_627_370_495.5, -4_503_599_627_370_496),
+        (9_007_199_254_740_994.0, 9_007_199_254_740_994),
+    ] {
+        assert_eq!(one(x, 0, 1), Ok(want), "{x}");
+    }
+}
+
+#[test]
+fn names_the_first_value_that_cannot_be_sent() {
+    for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut values = vec![0.25; 2000];
+        values[1234] = bad;
+        values[1500] = 1e300;
+        let mut out = vec![1_u64];
+        let error = quantise_f64(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
+        assert_eq!(error, QuantiseError { index: 1234, kind: QuantiseErrorKind::NotFinite });
+        assert!(out.is_empty());
+        values[7] = -1e300;
+        let error = quantise_f64(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
+        assert!(matches!(error, QuantiseError { index: 7, kind: QuantiseErrorKind::TooLarge { .. } }));
+        assert!(!error.to_string().contains("300"), "the value is private: {error}");
+    }
+}
+
+#[test]
+fn refuses_exactly_what_could_wrap() {
+    // 32 bits, 10 members: 214748364 * 10 < 2^31 <= 214748365 * 10.
+    let mut out: Vec<u32> = Vec::new();
+    quantise_f64(&[214_748_364.0, -214_748_364.0], 0, Ring::Z32, 10, &mut out).unwrap();
+    assert_eq!(out, [214_748_364, 214_748_364_u32.wrapping_neg()]);
+    for x in [214_748_365.0, -214_748_365.0, 214_748_364.6] {
+        let error = quantise_f64(&[x], 0, Ring::Z32, 10, &mut out).unwrap_err();
+        assert_eq!(error.kind, QuantiseErrorKind::TooLarge { limit: 214_748_364.0 });
+    }
+    // 64 bits, one member: the largest double below 2^63 goes, 2^63 does not.
+    assert_eq!(one(9_223_372_036_854_774_784.0, 0, 1), Ok(9_223_372_036_854_774_784));
+    assert!(matches!(one(9_223_372_036_854_775_808.0, 0, 1), Err(QuantiseErrorKind::TooLarge { .. })));
+    assert!(matches!(one(-9_223_372_036_854_775_808.0, 0, 1), Err(QuantiseErrorKind::TooLarge { .. })));
+    assert!(matches!(one(9_223_372_036_854_774_784.0, 0, 2), Err(QuantiseErrorKind::TooLarge { .. })));
+    assert!(matches!(one(f64::MAX, 22, 1), Err(QuantiseErrorKind::TooLarge { .. })));
+}
+
+#[test]
+fn refuses_a_precision_or_ring_that_makes_no_sense() {
+    let mut out: Vec<u64> = Vec::new();
+    let error = quantise_f64(&[1.0], 23, Ring::Z64, 2, &mut out).unwrap_err();
+    assert_eq!(error.kind, QuantiseErrorKind::Precision { precision: 23 });
+    let error = quantise_f64(&[1.0], 8, Ring::Z32, 2, &mut out).unwrap_err();
+    assert_eq!(error.kind, QuantiseErrorKind::WrongRing);
+}
+
+proptest! {
+    #[test]
+    fn quick_and_exact_paths_agree(x in prop_oneof![-1e16..1e16_f64, -3e7..3e7_f64, any::<f64>()], precision in 0..=12_u8, cohort in 1_usize..200) {
+        let limit = Ring::Z64.magnitude_limit(cohort);
+        prop_assert_eq!(one(x, precision, cohort).ok(), exact(x, scale(precision), limit).ok());
+    }
+
+    #[test]
+    fn sums_come_back_within_half_a_unit_a_member(values in prop::collection::vec(-1e6..1e6_f64, 1..20)) {
+        let mut sum = 0_u64;
+        let mut narrow = 0_u32;
+        for x in &values {
+            let mut out: Vec<u64> = Vec::new();
+            quantise_f64(&[*x], 8, Ring::Z64, values.len(), &mut out).unwrap();
+            sum = sum.wrapping_add(out[0]);
+            let mut out: Vec<u32> = Vec::new();
+            quantise_f64(&[*x], 1, Ring::Z32, values.len(), &mut out).unwrap();
+            narrow = narrow.wrapping_add(out[0]);
+        }
+        let exact: f64 = values.iter().sum();
+        let mut out = Vec::new();
+        dequantise_u64(&[sum], 8, &mut out);
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let members = values.len() as f64;
+        prop_assert!((out[0] - exact).abs() <= members * 0.5e-8 + 1e-7, "{} {exact}", out[0]);
+        dequantise_u32(&[narrow], 1, &mut out);
+        prop_assert!((out[0] - exact).abs() <= members * 0.05 + 1e-7, "{} {exact}", out[0]);
+    }
+}
