@@ -153,7 +153,8 @@ impl FromStr for Digest {
         if digits.is_empty() || digits.len() > 64 {
             return Err(InvalidId::new("digest", value, rule));
         }
-        let bytes = decode_hex(&format!("{digits:0>64}")).map_err(|_| InvalidId::new("digest", value, rule))?;
+        let bytes = decode_hex(&format!("{digits:0>64}"))
+            .map_err(|_| InvalidId::new("digest", value, rule))?;
         let mut out = [0; 32];
         out.copy_from_slice(&bytes);
         Ok(Self(out))
@@ -220,11 +221,15 @@ pub fn decode_hex(text: &str) -> Result<Vec<u8>, InvalidId> {
 }
 
 fn is_hex_of(s: &str, digits: usize) -> bool {
-    s.strip_prefix("0x").is_some_and(|d| d.len() == digits && d.bytes().all(|b| b.is_ascii_hexdigit()))
+    s.strip_prefix("0x")
+        .is_some_and(|d| d.len() == digits && d.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn is_plain_file_name(s: &str) -> bool {
-    !s.is_empty() && s.len() <= 255 && !s.starts_with('.') && !s.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
+    !s.is_empty()
+        && s.len() <= 255
+        && !s.starts_with('.')
+        && !s.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
 }
 
 #[cfg(test)]
@@ -235,7 +240,12 @@ mod tests {
     fn address_keeps_case_and_refuses_paths() {
         let mixed = "0x277adEF31ac745db719e1ac9d5fc7c0c1bb3c07f";
         assert_eq!(mixed.parse::<Address>().unwrap().as_str(), mixed);
-        for bad in ["", "0x", "277adef31ac745db719e1ac9d5fc7c0c1bb3c07f", "0x../../../../../../../../../../etc/passwd.."] {
+        for bad in [
+            "",
+            "0x",
+            "277adef31ac745db719e1ac9d5fc7c0c1bb3c07f",
+            "0x../../../../../../../../../../etc/passwd..",
+        ] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
     }

@@ -50,9 +50,54 @@ impl<const N: usize> Serialize for Secret<N> {
 impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes = Zeroizing::new(decode_hex(&text).map_err(|_| serde::de::Error::custom("a secret is not hex"))?);
-        let array: [u8; N] = bytes.as_slice().try_into().map_err(|_| serde::de::Error::custom("a secret has the wrong length"))?;
+        let bytes = Zeroizing::new(
+            decode_hex(&text).map_err(|_| serde::de::Error::custom("a secret is not hex"))?,
+        );
+        let array: [u8; N] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| serde::de::Error::custom("a secret has the wrong length"))?;
         Ok(Self(array))
+    }
+}
+
+/// Secret bytes of any length, for example a share. The same rules as for [`Secret`].
+#[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
+pub struct SecretBytes(Vec<u8>);
+
+impl SecretBytes {
+    /// Wraps `bytes`.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretBytes({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for SecretBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = Zeroizing::new(encode_hex(&self.0));
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        decode_hex(&text)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("secret bytes are not hex"))
     }
 }
 

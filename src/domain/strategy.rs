@@ -95,17 +95,38 @@ impl Strategy {
             }
         };
         need(self.min_clients >= 1, "min_clients", "must be at least 1");
-        need(self.max_clients >= self.min_clients, "max_clients", "must not be smaller than min_clients");
-        need(self.max_clients <= 10_000, "max_clients", "must be at most 10000");
-        need(self.threshold.is_none_or(|t| t >= 1 && t <= self.max_clients), "threshold", "must lie between 1 and max_clients");
+        need(
+            self.max_clients >= self.min_clients,
+            "max_clients",
+            "must not be smaller than min_clients",
+        );
+        need(
+            self.max_clients <= 10_000,
+            "max_clients",
+            "must be at most 10000",
+        );
+        need(
+            self.threshold
+                .is_none_or(|t| t >= 1 && t <= self.max_clients),
+            "threshold",
+            "must lie between 1 and max_clients",
+        );
         for (field, seconds) in [
             ("connection_timeout", self.connection_timeout),
             ("wait_timeout", self.wait_timeout),
             ("verify_timeout", self.verify_timeout),
         ] {
-            need(seconds.is_finite() && (0.1..=604_800.0).contains(&seconds), field, "must lie between 0.1 seconds and 7 days");
+            need(
+                seconds.is_finite() && (0.1..=604_800.0).contains(&seconds),
+                field,
+                "must lie between 0.1 seconds and 7 days",
+            );
         }
-        need(self.precision <= 15, "precision", "must be at most 15 decimal digits");
+        need(
+            self.precision <= 15,
+            "precision",
+            "must be at most 15 decimal digits",
+        );
         need(self.retries <= 1000, "retries", "must be at most 1000");
         found
     }
@@ -114,8 +135,12 @@ impl Strategy {
     #[must_use]
     pub fn threshold_for(&self, members: usize) -> usize {
         let majority = members / 2 + 1;
-        let floor = usize::try_from(self.min_clients).unwrap_or(usize::MAX).max(majority);
-        let wanted = self.threshold.map_or(floor, |t| usize::try_from(t).unwrap_or(usize::MAX));
+        let floor = usize::try_from(self.min_clients)
+            .unwrap_or(usize::MAX)
+            .max(majority);
+        let wanted = self
+            .threshold
+            .map_or(floor, |t| usize::try_from(t).unwrap_or(usize::MAX));
         wanted.max(majority)
     }
 

@@ -87,7 +87,15 @@ impl TaskStatus {
     /// The status of a number.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
-        [Self::Pending, Self::Running, Self::Finished, Self::Error, Self::Confirmed].into_iter().find(|s| s.code() == code)
+        [
+            Self::Pending,
+            Self::Running,
+            Self::Finished,
+            Self::Error,
+            Self::Confirmed,
+        ]
+        .into_iter()
+        .find(|s| s.code() == code)
     }
 
     /// Whether nothing more will happen.

@@ -123,14 +123,20 @@ impl Tensor {
         if element_count(&shape) == Some(data.len()) {
             Ok(Self { shape, data })
         } else {
-            Err(ShapeError { shape, elements: data.len() })
+            Err(ShapeError {
+                shape,
+                elements: data.len(),
+            })
         }
     }
 
     /// A single `f64`.
     #[must_use]
     pub fn scalar(value: f64) -> Self {
-        Self { shape: Vec::new(), data: TensorData::F64(vec![value]) }
+        Self {
+            shape: Vec::new(),
+            data: TensorData::F64(vec![value]),
+        }
     }
 
     /// All zeros. `None` when the shape's product overflows.
@@ -186,7 +192,10 @@ impl Tensor {
 
     /// The one element as `f64`, when there is exactly one. `bool` counts as 0 or 1.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "metrics and flags, not contributions")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "metrics and flags, not contributions"
+    )]
     pub fn as_scalar(&self) -> Option<f64> {
         if self.len() != 1 {
             return None;

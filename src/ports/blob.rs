@@ -128,7 +128,12 @@ pub struct BlobInfo {
 #[async_trait]
 pub trait BlobStore: Send + Sync + 'static {
     /// Writes a blob from a stream of at most `limit` bytes.
-    async fn put(&self, name: &BlobName, content: ByteStream, limit: u64) -> Result<BlobInfo, PortError>;
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: ByteStream,
+        limit: u64,
+    ) -> Result<BlobInfo, PortError>;
     /// Opens a blob for streaming; the length comes with it.
     async fn open(&self, name: &BlobName) -> Result<(u64, ByteStream), PortError>;
     /// Reads a whole blob of at most `limit` bytes.

@@ -126,28 +126,8 @@ pub struct RoundKey {
     pub round: RoundNumber,
 }
 
-/// A member's two public keys as written by that member, unparsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawPublicKeys {
-    /// Seals shares and signs messages.
-    pub pk1: String,
-    /// Makes pairwise masks.
-    pub pk2: String,
-}
-
-/// What is on record about the shares that one sender gave one receiver, unparsed.
-/// `None`, `""` and `"0x"` all mean absent; the adapter maps all three to `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RawShareRecord {
-    /// Revealed share of the self-mask seed.
-    pub seed: Option<String>,
-    /// Commitment to that share.
-    pub seed_commitment: Option<String>,
-    /// Revealed share of the mask key.
-    pub secret_key: Option<String>,
-    /// Commitment to that share.
-    pub secret_key_commitment: Option<String>,
-}
+/// What other members put on record, unparsed.
+pub use crate::domain::round::record::{RawPublicKeys, RawShareRecord};
 
 /// Which of a member's two secrets a share belongs to.
 pub use crate::domain::secagg::seal::ShareKind;
@@ -205,56 +185,136 @@ pub trait Connector: Send + Sync + 'static {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, PortError>;
 
     /// Puts the commitment of a data block on record.
-    async fn register_data(&self, address: &Address, name: &str, index: i32, commitment: &Digest) -> Result<TxHash, PortError>;
+    async fn register_data(
+        &self,
+        address: &Address,
+        name: &str,
+        index: i32,
+        commitment: &Digest,
+    ) -> Result<TxHash, PortError>;
     /// The commitment of a data block, unparsed.
-    async fn data_commitment(&self, address: &Address, name: &str, index: i32) -> Result<String, PortError>;
+    async fn data_commitment(
+        &self,
+        address: &Address,
+        name: &str,
+        index: i32,
+    ) -> Result<String, PortError>;
 
     /// Creates a task.
     async fn create_task(&self, task: &NewTask) -> Result<CreatedTask, PortError>;
     /// Declares a task finished.
-    async fn finish_task(&self, kind: TaskKind, owner: &Address, task: &TaskId) -> Result<TxHash, PortError>;
+    async fn finish_task(
+        &self,
+        kind: TaskKind,
+        owner: &Address,
+        task: &TaskId,
+    ) -> Result<TxHash, PortError>;
     /// Reads a task.
     async fn task(&self, kind: TaskKind, task: &TaskId) -> Result<TaskRecord, PortError>;
 
     /// Starts a round. `weight_commitment` is for `hlr` only.
-    async fn start_round(&self, owner: &Address, key: &RoundKey, weight_commitment: Option<&Digest>) -> Result<TxHash, PortError>;
+    async fn start_round(
+        &self,
+        owner: &Address,
+        key: &RoundKey,
+        weight_commitment: Option<&Digest>,
+    ) -> Result<TxHash, PortError>;
     /// Joins a round with both public keys in wire form. Not idempotent at the reference: read [`Connector::round`] before a retry.
-    async fn join_round(&self, member: &Address, key: &RoundKey, keys: &RawPublicKeys) -> Result<TxHash, PortError>;
+    async fn join_round(
+        &self,
+        member: &Address,
+        key: &RoundKey,
+        keys: &RawPublicKeys,
+    ) -> Result<TxHash, PortError>;
     /// Reads a round.
     async fn round(&self, key: &RoundKey) -> Result<RoundRecord, PortError>;
     /// Publishes u1.
-    async fn select_candidates(&self, owner: &Address, key: &RoundKey, u1: &[Address]) -> Result<TxHash, PortError>;
+    async fn select_candidates(
+        &self,
+        owner: &Address,
+        key: &RoundKey,
+        u1: &[Address],
+    ) -> Result<TxHash, PortError>;
     /// Puts the commitments of the shares for `receivers` on record. Not idempotent at the reference: read before a retry.
     async fn upload_share_commitments(
-        &self, sender: &Address, key: &RoundKey, kind: ShareKind, commitments: &[(Address, Digest)],
+        &self,
+        sender: &Address,
+        key: &RoundKey,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
     ) -> Result<TxHash, PortError>;
     /// Keys of selected members. `Refused` if any of them is unknown or not selected.
-    async fn public_keys(&self, key: &RoundKey, members: &[Address]) -> Result<Vec<RawPublicKeys>, PortError>;
+    async fn public_keys(
+        &self,
+        key: &RoundKey,
+        members: &[Address],
+    ) -> Result<Vec<RawPublicKeys>, PortError>;
     /// Publishes u2.
-    async fn start_calculation(&self, owner: &Address, key: &RoundKey, u2: &[Address]) -> Result<TxHash, PortError>;
+    async fn start_calculation(
+        &self,
+        owner: &Address,
+        key: &RoundKey,
+        u2: &[Address],
+    ) -> Result<TxHash, PortError>;
     /// Puts the commitment of a masked result on record; once.
-    async fn upload_result_commitment(&self, member: &Address, key: &RoundKey, commitment: &Digest) -> Result<TxHash, PortError>;
+    async fn upload_result_commitment(
+        &self,
+        member: &Address,
+        key: &RoundKey,
+        commitment: &Digest,
+    ) -> Result<TxHash, PortError>;
     /// The commitment of a member's masked result, unparsed. `Refused` when there is none.
-    async fn result_commitment(&self, key: &RoundKey, member: &Address) -> Result<String, PortError>;
+    async fn result_commitment(
+        &self,
+        key: &RoundKey,
+        member: &Address,
+    ) -> Result<String, PortError>;
     /// Publishes u3.
-    async fn start_aggregation(&self, owner: &Address, key: &RoundKey, u3: &[Address]) -> Result<TxHash, PortError>;
+    async fn start_aggregation(
+        &self,
+        owner: &Address,
+        key: &RoundKey,
+        u3: &[Address],
+    ) -> Result<TxHash, PortError>;
     /// Reveals shares that `receiver` holds: `(sender, share in wire form)`. Safe to repeat with the same content.
     async fn reveal_shares(
-        &self, receiver: &Address, key: &RoundKey, kind: ShareKind, shares: &[(Address, String)],
+        &self,
+        receiver: &Address,
+        key: &RoundKey,
+        kind: ShareKind,
+        shares: &[(Address, String)],
     ) -> Result<TxHash, PortError>;
     /// What is on record between `senders` and `receiver`. `Refused` when a commitment is missing.
-    async fn share_records(&self, key: &RoundKey, senders: &[Address], receiver: &Address) -> Result<Vec<RawShareRecord>, PortError>;
+    async fn share_records(
+        &self,
+        key: &RoundKey,
+        senders: &[Address],
+        receiver: &Address,
+    ) -> Result<Vec<RawShareRecord>, PortError>;
     /// Ends a round that is aggregating.
     async fn end_round(&self, owner: &Address, key: &RoundKey) -> Result<TxHash, PortError>;
 
     /// `hlr`: the commitment of a round's weights, unparsed.
-    async fn weight_commitment(&self, task: &TaskId, round: RoundNumber) -> Result<String, PortError>;
+    async fn weight_commitment(
+        &self,
+        task: &TaskId,
+        round: RoundNumber,
+    ) -> Result<String, PortError>;
     /// `hlr`: hands in a proof; answers whether it holds.
-    async fn verify(&self, member: &Address, task: &TaskId, proof: &Verification) -> Result<(TxHash, bool), PortError>;
+    async fn verify(
+        &self,
+        member: &Address,
+        task: &TaskId,
+        proof: &Verification,
+    ) -> Result<(TxHash, bool), PortError>;
     /// `hlr`: who has proved and who has not.
     async fn verifier_state(&self, task: &TaskId) -> Result<VerifierState, PortError>;
     /// `hlr`: confirms a verified task.
-    async fn confirm_verification(&self, owner: &Address, task: &TaskId) -> Result<TxHash, PortError>;
+    async fn confirm_verification(
+        &self,
+        owner: &Address,
+        task: &TaskId,
+    ) -> Result<TxHash, PortError>;
 
     /// Opens one subscription. Events before it are lost; the stream ends with `Err` when the connection is lost or silent for
     /// twice the heartbeat. Reconnecting is the caller's job, because what was missed must be read again. Heartbeats are not yielded.

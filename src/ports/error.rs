@@ -68,7 +68,12 @@ impl PortError {
     /// An error of `kind` in operation `op` (for example `"connector.join_round"`), with a sentence that stands alone.
     #[must_use]
     pub fn new(kind: PortErrorKind, op: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, op, message: message.into(), source: None }
+        Self {
+            kind,
+            op,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// Adds the cause. `message` must not repeat it.

@@ -45,9 +45,19 @@ pub trait NodeApi: Send + Sync + 'static {
     /// Tasks in the order asked; unknown ids are left out, repeated ones repeated.
     async fn tasks(&self, ids: &[LocalTaskId]) -> Result<Vec<TaskRow>, UserError>;
     /// A page of tasks; `page` from 1.
-    async fn task_page(&self, page: u32, page_size: u32, ascending: bool) -> Result<TaskPage, UserError>;
+    async fn task_page(
+        &self,
+        page: u32,
+        page_size: u32,
+        ascending: bool,
+    ) -> Result<TaskPage, UserError>;
     /// Log records of a task from record id `start` on.
-    async fn task_logs(&self, id: LocalTaskId, start: i64, limit: u32) -> Result<Vec<LogRow>, UserError>;
+    async fn task_logs(
+        &self,
+        id: LocalTaskId,
+        start: i64,
+        limit: u32,
+    ) -> Result<Vec<LogRow>, UserError>;
     /// The result file of a finished task, with its length; `Invalid("task N is not finished")` before.
     async fn task_result(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
     /// The nodes of the network; `page` from 1.

@@ -38,7 +38,10 @@ impl PeerRefusal {
     /// A refusal of `kind`.
     #[must_use]
     pub fn new(kind: RefusalKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self {
+            kind,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -50,7 +53,8 @@ pub trait CoordinatorApi: Send + Sync + 'static {
     /// A task's bundle with its length. For everybody: its SHA-256 is on the connector.
     async fn bundle(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRefusal>;
     /// Where a round stands, and what it computes. For everybody: it repeats what the connector publishes, and digests.
-    async fn round_view(&self, task: &TaskId, round: RoundNumber) -> Result<RoundView, PeerRefusal>;
+    async fn round_view(&self, task: &TaskId, round: RoundNumber)
+    -> Result<RoundView, PeerRefusal>;
     /// A server variable (`RequestBody::Variable`), with its length, as `.npy`. For members of u1.
     async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal>;
     /// A message without an answer: `Joined`, `Decline`, `Shares`, `Revealed`.
@@ -60,7 +64,12 @@ pub trait CoordinatorApi: Send + Sync + 'static {
     /// The sender's masked result (`RequestBody::Result`), streamed. Read no further than the announced length.
     async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal>;
     /// The sealed shares addressed to `receiver`, without a signature: always refused; kept so that old clients get a clear text.
-    async fn unsigned_shares(&self, task: &TaskId, round: RoundNumber, receiver: &Address) -> PeerRefusal;
+    async fn unsigned_shares(
+        &self,
+        task: &TaskId,
+        round: RoundNumber,
+        receiver: &Address,
+    ) -> PeerRefusal;
 }
 
 /// A member's way to a coordinator.
@@ -76,13 +85,33 @@ pub trait PeerTransport: Send + Sync + 'static {
     /// Downloads a bundle of at most `limit` bytes.
     async fn bundle(&self, url: &str, task: &TaskId, limit: u64) -> Result<ByteStream, PortError>;
     /// Asks where a round stands.
-    async fn round_view(&self, url: &str, task: &TaskId, round: RoundNumber) -> Result<RoundView, PortError>;
+    async fn round_view(
+        &self,
+        url: &str,
+        task: &TaskId,
+        round: RoundNumber,
+    ) -> Result<RoundView, PortError>;
     /// Downloads a server variable of at most `limit` bytes.
-    async fn variable(&self, url: &str, request: &SignedRequest, limit: u64) -> Result<ByteStream, PortError>;
+    async fn variable(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+        limit: u64,
+    ) -> Result<ByteStream, PortError>;
     /// Sends a message without an answer.
     async fn submit(&self, url: &str, request: &SignedRequest) -> Result<(), PortError>;
     /// Fetches the shares sealed for this node.
-    async fn fetch_shares(&self, url: &str, request: &SignedRequest) -> Result<ShareDelivery, PortError>;
+    async fn fetch_shares(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+    ) -> Result<ShareDelivery, PortError>;
     /// Uploads a masked result of `len` bytes.
-    async fn result(&self, url: &str, request: &SignedRequest, len: u64, content: ByteStream) -> Result<(), PortError>;
+    async fn result(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+        len: u64,
+        content: ByteStream,
+    ) -> Result<(), PortError>;
 }

@@ -190,7 +190,8 @@ pub struct StoredMachine {
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
     /// Changes machines and appends log records, together.
-    async fn commit(&self, changes: Vec<MachineChange>, logs: Vec<NewLog>) -> Result<(), PortError>;
+    async fn commit(&self, changes: Vec<MachineChange>, logs: Vec<NewLog>)
+    -> Result<(), PortError>;
     /// One machine.
     async fn machine(&self, key: &MachineKey) -> Result<Option<StoredMachine>, PortError>;
     /// All machines of a kind, ordered by key.
@@ -205,7 +206,12 @@ pub trait Storage: Send + Sync + 'static {
     /// The task with this network id.
     async fn task_by_network_id(&self, task: &TaskId) -> Result<Option<TaskRow>, PortError>;
     /// A page of tasks by id; `page` from 1.
-    async fn task_page(&self, page: u32, page_size: u32, ascending: bool) -> Result<TaskPage, PortError>;
+    async fn task_page(
+        &self,
+        page: u32,
+        page_size: u32,
+        ascending: bool,
+    ) -> Result<TaskPage, PortError>;
     /// Every task that is PENDING or RUNNING, ascending.
     async fn unfinished_tasks(&self) -> Result<Vec<TaskRow>, PortError>;
 

@@ -261,7 +261,9 @@ pub(crate) mod hex_bytes {
         serializer.serialize_str(&encode_hex(bytes))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         decode_hex(&text).map_err(serde::de::Error::custom)
     }
@@ -287,13 +289,30 @@ mod tests {
         let a = request(RequestBody::Joined);
         let b = request(RequestBody::Revealed);
         assert_ne!(a.signed_bytes(), b.signed_bytes());
-        assert_ne!(a.signed_bytes(), SignedRequest { round: RoundNumber(2), ..a.clone() }.signed_bytes());
-        assert_ne!(a.signed_bytes(), SignedRequest { view: Digest([1; 32]), ..a.clone() }.signed_bytes());
+        assert_ne!(
+            a.signed_bytes(),
+            SignedRequest {
+                round: RoundNumber(2),
+                ..a.clone()
+            }
+            .signed_bytes()
+        );
+        assert_ne!(
+            a.signed_bytes(),
+            SignedRequest {
+                view: Digest([1; 32]),
+                ..a.clone()
+            }
+            .signed_bytes()
+        );
     }
 
     #[test]
     fn requests_survive_json() {
-        let r = request(RequestBody::Result { digest: Digest([7; 32]), len: 12 });
+        let r = request(RequestBody::Result {
+            digest: Digest([7; 32]),
+            len: 12,
+        });
         let text = serde_json::to_string(&r).unwrap();
         assert_eq!(serde_json::from_str::<SignedRequest>(&text).unwrap(), r);
     }

@@ -1,0 +1,82 @@
+//! What a coordinator's round asks the world to do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::Address;
+use crate::domain::round::runner::MaskStream;
+
+/// What a coordinator's round asks the world to do. Each is safe to repeat after a crash, given a look at the record first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoordinatorEffect {
+    /// Start the round on the connector → `Started`.
+    StartRound,
+    /// Read who has joined, and which nodes there are → `Joins`.
+    ReadJoins,
+    /// Publish u1 → `Published(Selection)`.
+    SelectCandidates {
+        /// u1.
+        u1: Vec<Address>,
+    },
+    /// Read the keys of u1 → `PublicKeys`.
+    ReadKeys {
+        /// u1.
+        members: Vec<Address>,
+    },
+    /// Check that share commitments are on record: for each receiver, those of the senders → `CommitmentsChecked`.
+    CheckCommitments {
+        /// `(receiver, senders)`.
+        pairs: Vec<(Address, Vec<Address>)>,
+    },
+    /// Publish u2 → `Published(Calculation)`.
+    StartCalculation {
+        /// u2.
+        u2: Vec<Address>,
+    },
+    /// Read the commitment of a member's result → `ResultCommitment`.
+    ReadResultCommitment {
+        /// Whose.
+        member: Address,
+    },
+    /// Publish u3 → `Published(Aggregation)`.
+    StartAggregation {
+        /// u3.
+        u3: Vec<Address>,
+    },
+    /// Read what a member has revealed → `Reveals`.
+    ReadReveals {
+        /// Who reveals.
+        receiver: Address,
+        /// Whose shares, in this order.
+        senders: Vec<Address>,
+    },
+    /// Add up the masked results of `members`, take the masks away, keep the sum → `Unmasked`.
+    Unmask {
+        /// u3.
+        members: Vec<Address>,
+        /// The streams that are in the sum, each with the sign under which it must be added to vanish.
+        masks: Vec<MaskStream>,
+    },
+    /// End the round on the connector → `Published(End)`.
+    EndRound,
+}
+
+impl CoordinatorEffect {
+    /// Stable name: log field, metric label.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::StartRound => "start_round",
+            Self::ReadJoins => "read_joins",
+            Self::SelectCandidates { .. } => "select_candidates",
+            Self::ReadKeys { .. } => "read_keys",
+            Self::CheckCommitments { .. } => "check_commitments",
+            Self::StartCalculation { .. } => "start_calculation",
+            Self::ReadResultCommitment { .. } => "read_result_commitment",
+            Self::StartAggregation { .. } => "start_aggregation",
+            Self::ReadReveals { .. } => "read_reveals",
+            Self::Unmask { .. } => "unmask",
+            Self::EndRound => "end_round",
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Members' own requests to a coordinator's round: authenticated, then judged.
+
+use std::collections::BTreeMap;
+
+use super::phase::{Phase, Sharing};
+use super::{CoordinatorEffect, CoordinatorRound};
+use crate::domain::ids::{Address, Digest};
+use crate::domain::round::message::{
+    RequestBody, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
+};
+use crate::domain::round::transcript::{authenticate, transcript_bytes};
+use crate::domain::round::{Members, Rejection};
+use crate::domain::secagg::seal::OVERHEAD_BYTES;
+use crate::domain::secagg::shamir::MAX_ENCODED_BYTES;
+use crate::domain::time::Timestamp;
+
+/// The longest sealed share.
+const MAX_SEALED_BYTES: usize = MAX_ENCODED_BYTES + OVERHEAD_BYTES;
+/// The longest reason of a decline that is kept.
+const MAX_REASON_CHARS: usize = 500;
+
+impl CoordinatorRound {
+    /// A member's `Joined`, `Decline`, `Shares` or `Revealed`.
+    ///
+    /// Before u1 is known nobody's keys are on record, so `Joined` is only a hint to read the connector, and `Decline` is believed
+    /// from nodes that have not joined: at worst a forged one makes the coordinator stop waiting for a node, never for a member.
+    ///
+    /// # Errors
+    /// [`Rejection`]; the state is as before. A request repeated with the same content is accepted without effect.
+    pub fn receive(
+        &mut self,
+        now: Timestamp,
+        request: &SignedRequest,
+    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        self.for_this_round(request)?;
+        match &request.body {
+            RequestBody::Joined => Ok(match &self.phase {
+                Phase::AdvertiseKeys(j) if !j.joined.contains(&request.sender) => {
+                    vec![CoordinatorEffect::ReadJoins]
+                }
+                _ => Vec::new(),
+            }),
+            RequestBody::Decline { reason } => self.declined(now, request, reason),
+            RequestBody::Shares { shares, transcript } => {
+                self.shares(now, request, shares, transcript)
+            }
+            RequestBody::Revealed => self.revealed(request),
+            RequestBody::Variable { .. }
+            | RequestBody::FetchShares
+            | RequestBody::Result { .. } => Err(Rejection::Malformed {
+                what: request.body.name(),
+                why: "it does not go through this call".into(),
+            }),
+        }
+    }
+
+    /// The shares sealed for the sender of a `FetchShares`.
+    ///
+    /// # Errors
+    /// [`Rejection`] before u2 is published, from strangers, or without a valid signature.
+    pub fn deliver(&self, request: &SignedRequest) -> Result<ShareDelivery, Rejection> {
+        let (sharing, u2) = self.member_of_u2(request)?;
+        let me = &request.sender;
+        let graph = sharing.graph();
+        let shares = graph
+            .holders(me)
+            .intersection(u2)
+            .filter_map(|sender| {
+                sharing
+                    .shares
+                    .get(sender)?
+                    .iter()
+                    .find(|s| s.receiver == *me)
+                    .cloned()
+            })
+            .collect();
+        let transcripts = u2
+            .iter()
+            .filter_map(|a| sharing.transcripts.get(a).cloned())
+            .collect();
+        Ok(ShareDelivery {
+            shares,
+            transcripts,
+        })
+    }
+
+    /// Whether the sender of a `Variable` may have it.
+    ///
+    /// # Errors
+    /// [`Rejection`] before u2 is published, from strangers, or without a valid signature.
+    pub fn authorise_variable(&self, request: &SignedRequest) -> Result<(), Rejection> {
+        self.member_of_u2(request).map(|_| ())
+    }
+
+    /// Whether the sender of a `Result` may upload it now; answers the digest and length announced, and whether it is already here.
+    ///
+    /// # Errors
+    /// [`Rejection`] outside the phase, from strangers, without a valid signature, or when another result was uploaded before.
+    pub fn authorise_result(
+        &self,
+        request: &SignedRequest,
+    ) -> Result<(Digest, u64, bool), Rejection> {
+        let RequestBody::Result { digest, len } = &request.body else {
+            return Err(Rejection::Malformed {
+                what: request.body.name(),
+                why: "it is not a result".into(),
+            });
+        };
+        self.member_of_u2(request)?;
+        let uploads: &BTreeMap<Address, Digest> = match &self.phase {
+            Phase::MaskedInput(m) => &m.uploads,
+            _ => {
+                return Err(Rejection::WrongPhase {
+                    phase: self.phase.name(),
+                    what: "result",
+                    late: true,
+                });
+            }
+        };
+        match uploads.get(&request.sender) {
+            Some(before) if before != digest => Err(Rejection::Conflict {
+                sender: Some(request.sender.clone()),
+                what: "result",
+            }),
+            before => Ok((*digest, *len, before.is_some())),
+        }
+    }
+
+    fn for_this_round(&self, request: &SignedRequest) -> Result<(), Rejection> {
+        let announcement = &self.context.announcement;
+        if request.task == announcement.task && request.round == announcement.round {
+            Ok(())
+        } else {
+            Err(Rejection::Malformed {
+                what: request.body.name(),
+                why: "it is for another task or round".into(),
+            })
+        }
+    }
+
+    fn member_of_u2(&self, request: &SignedRequest) -> Result<(&Sharing, &Members), Rejection> {
+        self.for_this_round(request)?;
+        let what = request.body.name();
+        let (sharing, u2) = match &self.phase {
+            Phase::MaskedInput(m) | Phase::StartingAggregation { input: m, .. } => {
+                (&m.sharing, &m.u2)
+            }
+            Phase::Unmasking(u) => (&u.sharing, &u.u2),
+            // u2 may be on record, and known to its members, a moment before our own call has returned.
+            Phase::StartingCalculation { sharing, u2 } => (sharing, u2),
+            phase => {
+                return Err(Rejection::WrongPhase {
+                    phase: phase.name(),
+                    what,
+                    late: matches!(phase, Phase::Done(_)),
+                });
+            }
+        };
+        authenticate(request, &sharing.directory, Some(u2))?;
+        if u2.contains(&request.sender) {
+            Ok((sharing, u2))
+        } else {
+            Err(Rejection::NotAMember {
+                sender: request.sender.clone(),
+                what,
+            })
+        }
+    }
+
+    fn declined(
+        &mut self,
+        now: Timestamp,
+        request: &SignedRequest,
+        reason: &str,
+    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        let reason: String = reason
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MAX_REASON_CHARS)
+            .collect();
+        let sender = request.sender.clone();
+        match &mut self.phase {
+            Phase::AdvertiseKeys(joining) => {
+                if joining.declined.len() < 10_000 {
+                    joining.declined.insert(sender, reason);
+                }
+                Ok(self.select_when_complete(now))
+            }
+            Phase::ShareKeys(sharing) => {
+                // A member that found the round unacceptable before it knew the others' keys signs an empty view.
+                authenticate(request, &sharing.directory, None).or_else(|e| match e {
+                    Rejection::InconsistentView { .. } => Ok(()),
+                    other => Err(other),
+                })?;
+                sharing.declined.insert(sender, reason);
+                Ok(self.check_when_shared(now))
+            }
+            Phase::MaskedInput(input) => {
+                // Leaving is believed whatever the member sees: a wrong view may be the very reason.
+                authenticate(request, &input.sharing.directory, Some(&input.u2)).or_else(|e| {
+                    match e {
+                        Rejection::InconsistentView { .. } => Ok(()),
+                        other => Err(other),
+                    }
+                })?;
+                if !input.accepted.contains(&sender) {
+                    input.sharing.declined.insert(sender, reason);
+                }
+                Ok(self.aggregate_when_complete(now))
+            }
+            Phase::Selecting { .. }
+            | Phase::CheckingCommitments(_)
+            | Phase::StartingCalculation { .. } => Err(Rejection::WrongPhase {
+                phase: self.phase.name(),
+                what: "decline",
+                late: false,
+            }),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn shares(
+        &mut self,
+        now: Timestamp,
+        request: &SignedRequest,
+        shares: &[SealedShares],
+        transcript: &[u8],
+    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        let sender = &request.sender;
+        let announcement = self.context.announcement.clone();
+        let phase = self.phase.name();
+        let sharing = match &mut self.phase {
+            Phase::ShareKeys(sharing) => sharing,
+            Phase::AdvertiseKeys(_) | Phase::Starting | Phase::Selecting { .. } => {
+                return Err(Rejection::WrongPhase {
+                    phase,
+                    what: "shares",
+                    late: false,
+                });
+            }
+            _ => {
+                return Err(Rejection::WrongPhase {
+                    phase,
+                    what: "shares",
+                    late: true,
+                });
+            }
+        };
+        authenticate(request, &sharing.directory, None)?;
+        let malformed = |why: &str| Rejection::Malformed {
+            what: "shares",
+            why: why.into(),
+        };
+        if shares.iter().any(|s| s.sender != *sender) {
+            return Err(malformed(
+                "all share senders should be equal to member address",
+            ));
+        }
+        let holders = sharing.graph().holders(sender);
+        let receivers: Members = shares.iter().map(|s| s.receiver.clone()).collect();
+        if receivers != holders || receivers.len() != shares.len() {
+            return Err(malformed("should share to all members in RUNNING phase"));
+        }
+        if shares
+            .iter()
+            .any(|s| s.seed_share.len() > MAX_SEALED_BYTES || s.sk_share.len() > MAX_SEALED_BYTES)
+        {
+            return Err(malformed("a sealed share is too long"));
+        }
+        let keys = sharing
+            .directory
+            .keys(sender)
+            .ok_or_else(|| Rejection::NotAMember {
+                sender: sender.clone(),
+                what: "shares",
+            })?;
+        keys.cipher
+            .verify(
+                &transcript_bytes(&announcement, &sharing.directory),
+                transcript,
+            )
+            .map_err(|_| Rejection::InconsistentView {
+                sender: sender.clone(),
+            })?;
+        if let Some(before) = sharing.shares.get(sender) {
+            return if before == shares {
+                Ok(Vec::new())
+            } else {
+                Err(Rejection::Conflict {
+                    sender: Some(sender.clone()),
+                    what: "shares",
+                })
+            };
+        }
+        sharing.shares.insert(sender.clone(), shares.to_vec());
+        let signature = TranscriptSignature {
+            signer: sender.clone(),
+            signature: transcript.to_vec(),
+        };
+        sharing.transcripts.insert(sender.clone(), signature);
+        Ok(self.check_when_shared(now))
+    }
+
+    fn revealed(&mut self, request: &SignedRequest) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        match &self.phase {
+            Phase::Unmasking(state) => {
+                authenticate(request, &state.sharing.directory, Some(&state.u2))?;
+                if !state.u3.contains(&request.sender) {
+                    return Err(Rejection::NotAMember {
+                        sender: request.sender.clone(),
+                        what: "revealed",
+                    });
+                }
+                let answered = state.answered.contains(&request.sender);
+                Ok(if answered {
+                    Vec::new()
+                } else {
+                    vec![self.read_reveals(request.sender.clone())]
+                })
+            }
+            // The notice has overtaken our own call.
+            Phase::StartingAggregation { .. } => Err(Rejection::WrongPhase {
+                phase: self.phase.name(),
+                what: "revealed",
+                late: false,
+            }),
+            // Enough others have revealed already, or the notice is of no use any more.
+            _ => Ok(Vec::new()),
+        }
+    }
+}

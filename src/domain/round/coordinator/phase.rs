@@ -1,0 +1,144 @@
+//! A coordinator's phases: each one holds exactly what it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::CoordinatorOutcome;
+use super::unmask::Reveals;
+use crate::domain::ids::{Address, Digest};
+use crate::domain::round::message::{SealedShares, TranscriptSignature};
+use crate::domain::round::{Directory, Members, NeighbourGraph};
+
+/// A coordinator's phases, in the paper's words.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Phase {
+    /// The round is being put on record.
+    Starting,
+    /// Members join.
+    AdvertiseKeys(Joining),
+    /// u1 is being published and its keys read.
+    Selecting { u1: Members, published: bool },
+    /// Members share their secrets.
+    ShareKeys(Sharing),
+    /// Nobody is waited for any more; the commitments of those who shared are being checked.
+    CheckingCommitments(Sharing),
+    /// u2 is being published.
+    StartingCalculation { sharing: Sharing, u2: Members },
+    /// Members compute.
+    MaskedInput(MaskedInput),
+    /// u3 is being published.
+    StartingAggregation { input: MaskedInput, u3: Members },
+    /// Members reveal shares.
+    Unmasking(Unmasking),
+    /// Enough is revealed; the sum is being made.
+    Summing(Closing),
+    /// The sum is there; the end is being put on record.
+    Ending(Closing),
+    /// Over.
+    Done(CoordinatorOutcome),
+}
+
+/// The joining phase.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Joining {
+    /// Joined once.
+    pub(super) joined: Members,
+    /// Joined more than once: one of the joins is forged, so none counts.
+    pub(super) doubled: Members,
+    /// Will not take part, and why.
+    pub(super) declined: BTreeMap<Address, String>,
+    /// Every node of the network when last looked.
+    pub(super) known: Members,
+}
+
+/// The share-keys phase.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Sharing {
+    pub(super) u1: Members,
+    pub(super) directory: Directory,
+    pub(super) neighbours: Option<u32>,
+    /// Complete sets of shares, by sender.
+    pub(super) shares: BTreeMap<Address, Vec<SealedShares>>,
+    pub(super) transcripts: BTreeMap<Address, TranscriptSignature>,
+    pub(super) declined: BTreeMap<Address, String>,
+}
+
+/// The masked-input phase.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct MaskedInput {
+    pub(super) sharing: Sharing,
+    pub(super) u2: Members,
+    /// Uploaded: digest of what arrived.
+    pub(super) uploads: BTreeMap<Address, Digest>,
+    /// Uploaded, and the commitment on record is the same.
+    pub(super) accepted: Members,
+}
+
+/// The unmasking phase.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Unmasking {
+    pub(super) sharing: Sharing,
+    pub(super) u2: Members,
+    pub(super) u3: Members,
+    pub(super) reveals: Reveals,
+    /// Members whose reveal is complete, or broken beyond use.
+    pub(super) answered: BTreeSet<Address>,
+}
+
+/// What is left to know when the sum is being made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Closing {
+    pub(super) u1: Members,
+    pub(super) u2: Members,
+    pub(super) u3: Members,
+}
+
+impl Phase {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Starting | Self::AdvertiseKeys(_) => "AdvertiseKeys",
+            Self::Selecting { .. } | Self::ShareKeys(_) | Self::CheckingCommitments(_) => {
+                "ShareKeys"
+            }
+            Self::StartingCalculation { .. } | Self::MaskedInput(_) => "MaskedInput",
+            Self::StartingAggregation { .. }
+            | Self::Unmasking(_)
+            | Self::Summing(_)
+            | Self::Ending(_) => "Unmasking",
+            Self::Done(_) => "Done",
+        }
+    }
+}
+
+impl Sharing {
+    pub(super) fn usable(&self) -> Members {
+        self.directory.members().keys().cloned().collect()
+    }
+
+    pub(super) fn graph(&self) -> NeighbourGraph {
+        NeighbourGraph::new(&self.usable(), self.neighbours, &self.directory.digest())
+    }
+
+    /// Usable members who have neither shared nor declined.
+    pub(super) fn silent(&self) -> Members {
+        self.directory
+            .members()
+            .keys()
+            .filter(|a| !self.shares.contains_key(*a) && !self.declined.contains_key(*a))
+            .cloned()
+            .collect()
+    }
+}
+
+impl MaskedInput {
+    /// Members of u2 whose result is neither accepted nor declined.
+    pub(super) fn silent(&self) -> Members {
+        self.u2
+            .iter()
+            .filter(|a| !self.accepted.contains(*a) && !self.sharing.declined.contains_key(*a))
+            .cloned()
+            .collect()
+    }
+}

@@ -1,0 +1,127 @@
+//! What a member's round asks the world to do.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{Address, Digest, Name};
+use crate::domain::round::message::SignedRequest;
+use crate::domain::round::record::RawPublicKeys;
+use crate::domain::secagg::mask::Sign;
+use crate::domain::secret::{Secret, SecretBytes};
+
+/// One pseudorandom stream of a mask.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MaskStream {
+    /// Seed of the stream.
+    pub seed: Secret<32>,
+    /// Whether it is added or taken away.
+    pub sign: Sign,
+}
+
+impl MaskStream {
+    /// The self mask: always added.
+    #[must_use]
+    pub fn own(seed: Secret<32>) -> Self {
+        Self {
+            seed,
+            sign: Sign::Plus,
+        }
+    }
+}
+
+/// A server variable to download.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VariableRequest {
+    /// Which.
+    pub name: Name,
+    /// SHA-256 that its `.npy` form must have.
+    pub digest: Digest,
+    /// The signed request.
+    pub request: SignedRequest,
+}
+
+/// What a member's round asks the world to do. Each is safe to repeat after a crash, given a look at the record first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunnerEffect {
+    /// Join on the connector, then tell the coordinator. No input follows.
+    Join {
+        /// Both public keys.
+        keys: RawPublicKeys,
+        /// The notice.
+        notify: SignedRequest,
+    },
+    /// Read these members' keys → `PublicKeys`.
+    ReadKeys {
+        /// Whose.
+        members: Vec<Address>,
+    },
+    /// Put the share commitments on record → `CommitmentsPublished`.
+    PublishCommitments {
+        /// For the self-mask seed, one a receiver.
+        seed: Vec<(Address, Digest)>,
+        /// For the mask key, one a receiver.
+        key: Vec<(Address, Digest)>,
+    },
+    /// Send the sealed shares to the coordinator. No input follows.
+    PostShares {
+        /// The signed shares.
+        request: SignedRequest,
+    },
+    /// Fetch the shares sealed for this node and read the records of `senders` → `SharesCollected`.
+    CollectShares {
+        /// The signed request.
+        request: SignedRequest,
+        /// Senders whose records to read, in this order.
+        senders: Vec<Address>,
+    },
+    /// Download the variables, run the map, quantise, mask, write the upload to disk → `Masked`.
+    Compute {
+        /// Server variables to download.
+        variables: Vec<VariableRequest>,
+        /// Every stream of this member's mask.
+        masks: Vec<MaskStream>,
+        /// How many members may be summed: the bound of each number follows from it.
+        cohort: usize,
+    },
+    /// Put the commitment of the upload on record, then upload it. No input follows.
+    Upload {
+        /// SHA-256 of the upload.
+        commitment: Digest,
+        /// Its length in bytes.
+        len: u64,
+        /// The signed request.
+        request: SignedRequest,
+    },
+    /// Reveal shares on the connector, then tell the coordinator → `Revealed`.
+    Reveal {
+        /// Seed shares, for u3.
+        seeds: Vec<(Address, SecretBytes)>,
+        /// Key shares, for u2 minus u3.
+        keys: Vec<(Address, SecretBytes)>,
+        /// The notice.
+        notify: SignedRequest,
+    },
+    /// Tell the coordinator not to wait for this node. No input follows; a lost notice costs the coordinator its deadline, no more.
+    Decline {
+        /// The signed notice.
+        request: SignedRequest,
+    },
+}
+
+impl RunnerEffect {
+    /// Stable name: log field, metric label.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Join { .. } => "join",
+            Self::ReadKeys { .. } => "read_keys",
+            Self::PublishCommitments { .. } => "publish_commitments",
+            Self::PostShares { .. } => "post_shares",
+            Self::CollectShares { .. } => "collect_shares",
+            Self::Compute { .. } => "compute",
+            Self::Upload { .. } => "upload",
+            Self::Reveal { .. } => "reveal",
+            Self::Decline { .. } => "decline",
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A member's phases: each one holds exactly what it needs, and no secret outlives its use.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunnerContext, RunnerEffect, RunnerOutcome};
+use crate::domain::ids::{Address, Digest};
+use crate::domain::round::message::SignedRequest;
+use crate::domain::round::{Directory, Members, NeighbourGraph, Rejection};
+use crate::domain::secagg::keys::KeyPair;
+use crate::domain::secret::{Secret, SecretBytes};
+
+/// A member's phases, in the paper's words.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Phase {
+    /// Joined, or about to; waiting for u1.
+    AdvertiseKeys { cipher: KeyPair, mask: KeyPair },
+    /// In u1; reading the members' keys.
+    ReadKeys {
+        cipher: KeyPair,
+        mask: KeyPair,
+        u1: Members,
+    },
+    /// Shares are made; publishing and posting them; waiting for u2.
+    ShareKeys {
+        sharing: Sharing,
+        self_mask: Secret<32>,
+        post: SignedRequest,
+    },
+    /// In u2; fetching the others' shares.
+    CollectShares {
+        sharing: Sharing,
+        self_mask: Secret<32>,
+        u2: Members,
+    },
+    /// Computing, masking, uploading; waiting for u3.
+    MaskedInput(MaskedInput),
+    /// In u3; shares are revealed; waiting for the end.
+    Unmasking {
+        u1: Members,
+        u2: Members,
+        u3: Members,
+    },
+    /// Over.
+    Done(RunnerOutcome),
+}
+
+/// What both the sharing and the masking need.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Sharing {
+    pub(super) cipher: KeyPair,
+    pub(super) mask: KeyPair,
+    pub(super) u1: Members,
+    pub(super) directory: Directory,
+    pub(super) threshold: usize,
+    pub(super) neighbours: Option<u32>,
+}
+
+/// The state of the masked-input phase.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct MaskedInput {
+    pub(super) sharing: Sharing,
+    pub(super) u2: Members,
+    pub(super) held: BTreeMap<Address, HeldShares>,
+    /// Commitment of the one vector that may leave under these masks.
+    pub(super) upload: Option<Digest>,
+}
+
+/// Another member's two shares, opened and checked, in wire encoding.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct HeldShares {
+    pub(super) seed: SecretBytes,
+    pub(super) key: SecretBytes,
+}
+
+impl Sharing {
+    pub(super) fn prepare(
+        context: &RunnerContext,
+        cipher: KeyPair,
+        mask: KeyPair,
+        u1: Members,
+        directory: Directory,
+    ) -> Self {
+        let neighbours = context.strategy.neighbours;
+        let mut sharing = Self {
+            cipher,
+            mask,
+            u1,
+            directory,
+            threshold: 0,
+            neighbours,
+        };
+        sharing.threshold = context
+            .strategy
+            .threshold_for(sharing.graph().holders(&context.me).len());
+        sharing
+    }
+
+    /// The graph over the usable members of u1.
+    pub(super) fn graph(&self) -> NeighbourGraph {
+        let members: Members = self.directory.members().keys().cloned().collect();
+        NeighbourGraph::new(&members, self.neighbours, &self.directory.digest())
+    }
+
+    /// Members of u2 who gave `receiver` a share, in address order.
+    pub(super) fn senders_to(&self, receiver: &Address, u2: &Members) -> Vec<Address> {
+        self.graph()
+            .holders(receiver)
+            .intersection(u2)
+            .cloned()
+            .collect()
+    }
+}
+
+impl Phase {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::AdvertiseKeys { .. } => "AdvertiseKeys",
+            Self::ReadKeys { .. } | Self::ShareKeys { .. } => "ShareKeys",
+            Self::CollectShares { .. } | Self::MaskedInput(_) => "MaskedInput",
+            Self::Unmasking { .. } => "Unmasking",
+            Self::Done(_) => "Done",
+        }
+    }
+
+    pub(super) fn u1(&self) -> Option<&Members> {
+        match self {
+            Self::AdvertiseKeys { .. } | Self::Done(_) => None,
+            Self::ReadKeys { u1, .. } | Self::Unmasking { u1, .. } => Some(u1),
+            Self::ShareKeys { sharing, .. } | Self::CollectShares { sharing, .. } => {
+                Some(&sharing.u1)
+            }
+            Self::MaskedInput(m) => Some(&m.sharing.u1),
+        }
+    }
+
+    pub(super) fn u2(&self) -> Option<&Members> {
+        match self {
+            Self::CollectShares { u2, .. } | Self::Unmasking { u2, .. } => Some(u2),
+            Self::MaskedInput(m) => Some(&m.u2),
+            _ => None,
+        }
+    }
+
+    pub(super) fn u3(&self) -> Option<&Members> {
+        match self {
+            Self::Unmasking { u3, .. } => Some(u3),
+            _ => None,
+        }
+    }
+
+    /// A list that comes again: nothing happens when it is the same, and it is refused when it is not.
+    pub(super) fn repeat_of(
+        &self,
+        what: &'static str,
+        same: impl Fn(&Self) -> bool,
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        if same(self) {
+            Ok(Vec::new())
+        } else {
+            Err(Rejection::Conflict { sender: None, what })
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The share-keys phase: splitting and sealing this member's secrets, opening and checking the others'.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use sha2::{Digest as _, Sha256};
+
+use super::RunnerContext;
+use super::phase::{HeldShares, Sharing};
+use crate::domain::ids::{Address, Digest};
+use crate::domain::round::message::{SealedShares, ShareDelivery};
+use crate::domain::round::record::RawShareRecord;
+use crate::domain::round::{Directory, Members};
+use crate::domain::secagg::commitment::{commit_share, verify};
+use crate::domain::secagg::seal::{SealContext, SealKey, ShareKind};
+use crate::domain::secagg::shamir::{Share, split};
+use crate::domain::secret::{Secret, SecretBytes};
+
+/// What this member gives the others.
+pub(super) struct Shared {
+    pub(super) self_mask: Secret<32>,
+    pub(super) sealed: Vec<SealedShares>,
+    pub(super) seed_commitments: Vec<(Address, Digest)>,
+    pub(super) key_commitments: Vec<(Address, Digest)>,
+}
+
+/// A generator for one purpose, derived from the round's seed.
+pub(super) fn rng(seed: &Secret<32>, purpose: &str) -> ChaCha20Rng {
+    let derived = Sha256::new()
+        .chain_update(b"delta runner randomness 1")
+        .chain_update(seed.expose())
+        .chain_update(purpose)
+        .finalize();
+    ChaCha20Rng::from_seed(derived.into())
+}
+
+/// Draws the self-mask seed, splits it and the mask key over the holders, seals every share.
+pub(super) fn share(
+    context: &RunnerContext,
+    seed: &Secret<32>,
+    sharing: &Sharing,
+) -> Result<Shared, String> {
+    let mut bytes = [0; 32];
+    rng(seed, "self mask").fill_bytes(&mut bytes);
+    let self_mask = Secret::new(bytes);
+    let holders = sharing.graph().holders(&context.me);
+    let mut coefficients = rng(seed, "coefficients");
+    let seed_shares = split(
+        self_mask.expose(),
+        sharing.threshold,
+        holders.len(),
+        &mut coefficients,
+    )
+    .map_err(|e| e.to_string())?;
+    let key_shares = split(
+        &sharing.mask.secret_bytes(),
+        sharing.threshold,
+        holders.len(),
+        &mut coefficients,
+    )
+    .map_err(|e| e.to_string())?;
+    let mut nonces = rng(seed, "nonces");
+    let mut shared = Shared {
+        self_mask,
+        sealed: Vec::new(),
+        seed_commitments: Vec::new(),
+        key_commitments: Vec::new(),
+    };
+    for ((receiver, seed_share), key_share) in holders.iter().zip(&seed_shares).zip(&key_shares) {
+        let keys = sharing
+            .directory
+            .keys(receiver)
+            .ok_or_else(|| format!("{receiver} has no keys"))?;
+        let key = SealKey::new(&sharing.cipher, &keys.cipher)
+            .map_err(|e| format!("no key with {receiver}: {e}"))?;
+        let mut seal = |kind: ShareKind, share: &Share| {
+            let encoded = share.encode();
+            let context = seal_context(context, &context.me, receiver, kind);
+            key.seal(context, &encoded, &mut nonces)
+                .map(|sealed| (sealed, commit_share(&encoded)))
+                .map_err(|e| e.to_string())
+        };
+        let (seed_share, seed_commitment) = seal(ShareKind::SelfMaskSeed, seed_share)?;
+        let (sk_share, key_commitment) = seal(ShareKind::MaskKey, key_share)?;
+        shared.sealed.push(SealedShares {
+            sender: context.me.clone(),
+            receiver: receiver.clone(),
+            seed_share,
+            sk_share,
+        });
+        shared
+            .seed_commitments
+            .push((receiver.clone(), seed_commitment));
+        shared
+            .key_commitments
+            .push((receiver.clone(), key_commitment));
+    }
+    Ok(shared)
+}
+
+/// Checks that every member of u2 signed the same round.
+pub(super) fn check_transcripts(
+    signed: &[u8],
+    directory: &Directory,
+    u2: &Members,
+    delivery: &ShareDelivery,
+) -> Result<(), String> {
+    let signatures: BTreeMap<&Address, &[u8]> = delivery
+        .transcripts
+        .iter()
+        .map(|t| (&t.signer, t.signature.as_slice()))
+        .collect();
+    for member in u2 {
+        let signature = signatures
+            .get(member)
+            .ok_or_else(|| format!("no transcript signature of {member} was relayed"))?;
+        let keys = directory
+            .keys(member)
+            .ok_or_else(|| format!("{member} has no keys"))?;
+        keys.cipher
+            .verify(signed, signature)
+            .map_err(|_| format!("{member} signed another round: other members, keys, step or variables than this node sees"))?;
+    }
+    Ok(())
+}
+
+/// Opens the shares of all senders in u2 and checks each against its commitment.
+pub(super) fn open_shares(
+    context: &RunnerContext,
+    sharing: &Sharing,
+    u2: &Members,
+    delivery: &ShareDelivery,
+    records: &[RawShareRecord],
+) -> Result<BTreeMap<Address, HeldShares>, String> {
+    let senders = sharing.senders_to(&context.me, u2);
+    if records.len() != senders.len() {
+        return Err(format!(
+            "{} share records for {} senders",
+            records.len(),
+            senders.len()
+        ));
+    }
+    let mut sealed: BTreeMap<&Address, &SealedShares> = BTreeMap::new();
+    for shares in delivery.shares.iter().filter(|s| s.receiver == context.me) {
+        if sealed.insert(&shares.sender, shares).is_some() {
+            return Err(format!(
+                "two sets of shares from {} were relayed",
+                shares.sender
+            ));
+        }
+    }
+    let mut held = BTreeMap::new();
+    for (sender, record) in senders.into_iter().zip(records) {
+        let shares = sealed
+            .get(&sender)
+            .ok_or_else(|| format!("no shares from {sender} were relayed"))?;
+        let keys = sharing
+            .directory
+            .keys(&sender)
+            .ok_or_else(|| format!("{sender} has no keys"))?;
+        let key = SealKey::new(&sharing.cipher, &keys.cipher)
+            .map_err(|e| format!("no key with {sender}: {e}"))?;
+        let open = |kind,
+                    sealed: &[u8],
+                    commitment: Option<&String>|
+         -> Result<SecretBytes, String> {
+            let what = match kind {
+                ShareKind::SelfMaskSeed => "seed share",
+                ShareKind::MaskKey => "key share",
+            };
+            let opened = key
+                .open(seal_context(context, &sender, &context.me, kind), sealed)
+                .map_err(|_| format!("the {what} of {sender} cannot be opened: it was tampered with or is for somebody else"))?;
+            Share::decode(&opened)
+                .map_err(|e| format!("the {what} of {sender} is malformed: {e}"))?;
+            let commitment: Digest = commitment
+                .and_then(|c| c.parse().ok())
+                .ok_or_else(|| format!("there is no valid commitment to the {what} of {sender}"))?;
+            if !verify(&opened, &commitment) {
+                return Err(format!(
+                    "the {what} of {sender} does not match its commitment"
+                ));
+            }
+            Ok(SecretBytes::new(opened.to_vec()))
+        };
+        let seed = open(
+            ShareKind::SelfMaskSeed,
+            &shares.seed_share,
+            record.seed_commitment.as_ref(),
+        )?;
+        let key_share = open(
+            ShareKind::MaskKey,
+            &shares.sk_share,
+            record.secret_key_commitment.as_ref(),
+        )?;
+        held.insert(
+            sender,
+            HeldShares {
+                seed,
+                key: key_share,
+            },
+        );
+    }
+    Ok(held)
+}
+
+fn seal_context<'a>(
+    context: &'a RunnerContext,
+    sender: &'a Address,
+    receiver: &'a Address,
+    kind: ShareKind,
+) -> SealContext<'a> {
+    SealContext {
+        task: context.task(),
+        round: context.round(),
+        sender,
+        receiver,
+        kind,
+    }
+}
