@@ -38,11 +38,27 @@ const SHARED: [&str; 21] = [
 #[cfg(feature = "adapter-grpc")]
 fn wire() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["identity", "datahub", "horizontal", "hlr", "subscribe", "zk"].map(|name| format!("proto/{name}.proto"));
+    let files = [
+        "identity",
+        "datahub",
+        "horizontal",
+        "hlr",
+        "subscribe",
+        "zk",
+    ]
+    .map(|name| format!("proto/{name}.proto"));
     let descriptors = protox::compile(files, ["proto"])?;
-    let builder = SHARED.iter().fold(tonic_prost_build::configure().emit_rerun_if_changed(false), |builder, name| {
-        builder.extern_path(format!(".hlr.{name}"), format!("crate::adapters::grpc::pb::horizontal::{name}"))
-    });
-    builder.include_file("connector_wire.rs").compile_fds(descriptors)?;
+    let builder = SHARED.iter().fold(
+        tonic_prost_build::configure().emit_rerun_if_changed(false),
+        |builder, name| {
+            builder.extern_path(
+                format!(".hlr.{name}"),
+                format!("crate::adapters::grpc::pb::horizontal::{name}"),
+            )
+        },
+    );
+    builder
+        .include_file("connector_wire.rs")
+        .compile_fds(descriptors)?;
     Ok(())
 }

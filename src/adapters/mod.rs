@@ -14,3 +14,7 @@ pub mod onnx;
 pub mod sqlite;
 #[cfg(feature = "adapter-system")]
 pub mod system;
+
+// Shared by the three connectors; not an adapter.
+#[cfg(any(feature = "adapter-grpc", feature = "adapter-memory"))]
+mod record_port;

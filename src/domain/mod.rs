@@ -6,6 +6,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod bundle;
+pub mod connector_record;
 pub mod event;
 pub mod ids;
 pub mod manifest;
@@ -17,3 +18,4 @@ pub mod strategy;
 pub mod task;
 pub mod tensor;
 pub mod time;
+pub mod vault;

@@ -1,0 +1,132 @@
+//! The connector's client: one lazy HTTP/2 connection, one deadline a call.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tonic::transport::{Channel, Endpoint};
+
+use super::convert;
+use super::error::port_error;
+use super::pb::datahub::data_hub_client::DataHubClient;
+use super::pb::hlr::hlr_client::HlrClient;
+use super::pb::horizontal::horizontal_client::HorizontalClient;
+use super::pb::identity::identity_client::IdentityClient;
+use super::pb::subscribe::subscribe_client::SubscribeClient;
+use super::subscribe;
+use crate::adapters::record_port::{Receipt, RecordBackend};
+use crate::domain::connector_record::Command;
+use crate::domain::ids::Address;
+use crate::ports::connector::EventStream;
+use crate::ports::{PortError, PortErrorKind};
+
+/// How the client behaves.
+#[derive(Debug, Clone)]
+pub struct GrpcOptions {
+    /// Deadline of every call but the subscription.
+    pub call_timeout: Duration,
+    /// Heartbeat period asked of the connector; silence of twice this long ends a subscription. Clamped to 1 s to 1 h.
+    pub heartbeat: Duration,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// Largest answer taken, in bytes.
+    pub max_answer: usize,
+}
+
+impl Default for GrpcOptions {
+    fn default() -> Self {
+        Self {
+            call_timeout: Duration::from_secs(20),
+            heartbeat: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            max_answer: 64 << 20,
+        }
+    }
+}
+
+/// A connector in another process.
+#[derive(Debug, Clone)]
+pub struct GrpcConnector {
+    channel: Channel,
+    options: GrpcOptions,
+}
+
+impl GrpcConnector {
+    /// A client of the connector at `host:port`. Nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// `Internal` when host and port make no address.
+    pub fn new(host: &str, port: u16, options: GrpcOptions) -> Result<Self, PortError> {
+        Ok(Self {
+            channel: endpoint("connector.new", host, port, &options)?.connect_lazy(),
+            options,
+        })
+    }
+
+    pub(super) fn identity(&self) -> IdentityClient<Channel> {
+        IdentityClient::new(self.channel.clone()).max_decoding_message_size(self.options.max_answer)
+    }
+
+    pub(super) fn data_hub(&self) -> DataHubClient<Channel> {
+        DataHubClient::new(self.channel.clone()).max_decoding_message_size(self.options.max_answer)
+    }
+
+    pub(super) fn horizontal(&self) -> HorizontalClient<Channel> {
+        HorizontalClient::new(self.channel.clone())
+            .max_decoding_message_size(self.options.max_answer)
+    }
+
+    pub(super) fn hlr(&self) -> HlrClient<Channel> {
+        HlrClient::new(self.channel.clone()).max_decoding_message_size(self.options.max_answer)
+    }
+}
+
+#[async_trait]
+impl RecordBackend for GrpcConnector {
+    async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
+        match tokio::time::timeout(self.options.call_timeout, convert::call(self, command)).await {
+            Ok(outcome) => outcome.map_err(|status| port_error(op, status)),
+            Err(_) => {
+                let waited = self.options.call_timeout.as_secs_f64();
+                Err(PortError::new(
+                    PortErrorKind::Timeout,
+                    op,
+                    format!("the connector did not answer within {waited} s"),
+                ))
+            }
+        }
+    }
+
+    async fn open(&self, op: &'static str, address: &Address) -> Result<EventStream, PortError> {
+        let client = SubscribeClient::new(self.channel.clone())
+            .max_decoding_message_size(self.options.max_answer);
+        subscribe::open(op, client, address, self.options.heartbeat).await
+    }
+}
+
+/// Plain-text HTTP/2, pinged every 10 s for 5 s, also without calls, as the reference node does.
+pub(super) fn endpoint(
+    op: &'static str,
+    host: &str,
+    port: u16,
+    options: &GrpcOptions,
+) -> Result<Endpoint, PortError> {
+    let host = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    let endpoint = Endpoint::from_shared(format!("http://{host}:{port}")).map_err(|e| {
+        PortError::new(
+            PortErrorKind::Internal,
+            op,
+            format!("{host}:{port} is no address"),
+        )
+        .with_source(e)
+    })?;
+    Ok(endpoint
+        .connect_timeout(options.connect_timeout)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true))
+}

@@ -1,0 +1,130 @@
+//! One subscription: heartbeats watched and swallowed, events read, silence noticed (CONNECTOR.md section 8).
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use super::error::port_error;
+use super::events::{Incoming, incoming};
+use super::pb::subscribe::subscribe_client::SubscribeClient;
+use super::pb::subscribe::{Event, EventReq};
+use crate::domain::event::NetworkEvent;
+use crate::domain::ids::Address;
+use crate::ports::connector::EventStream;
+use crate::ports::{PortError, PortErrorKind};
+
+/// How many events may wait for the caller before reading from the connection stops.
+const WAITING: usize = 256;
+
+/// The reference sends response headers only with its first message, ours at once: wait this long for them, no longer.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Opens a subscription that lives in a task of its own and ends when the stream is dropped.
+///
+/// An error that comes within the grace fails the call; a later one is the last item of the stream.
+pub(super) async fn open(
+    op: &'static str,
+    client: SubscribeClient<Channel>,
+    address: &Address,
+    heartbeat: Duration,
+) -> Result<EventStream, PortError> {
+    let heartbeat = heartbeat.clamp(Duration::from_secs(1), Duration::from_secs(3600));
+    let seconds = i32::try_from(heartbeat.as_secs()).unwrap_or(i32::MAX);
+    let request = EventReq {
+        address: address.as_str().to_owned(),
+        timeout: seconds,
+    };
+    let silence = Duration::from_secs(heartbeat.as_secs() * 2);
+    let (ready, is_ready) = oneshot::channel();
+    let (events, stream) = mpsc::channel(WAITING);
+    tokio::spawn(pump(op, client, request, silence, ready, events));
+    if let Ok(Ok(outcome)) = timeout(GRACE, is_ready).await {
+        outcome?;
+    }
+    Ok(ReceiverStream::new(stream).boxed())
+}
+
+async fn pump(
+    op: &'static str,
+    mut client: SubscribeClient<Channel>,
+    request: EventReq,
+    silence: Duration,
+    ready: oneshot::Sender<Result<(), PortError>>,
+    events: mpsc::Sender<Result<NetworkEvent, PortError>>,
+) {
+    let quiet = || {
+        PortError::new(
+            PortErrorKind::Timeout,
+            op,
+            format!("the connector was silent for {} s", silence.as_secs()),
+        )
+    };
+    let opened = tokio::select! {
+        opened = timeout(silence, client.subscribe(request)) => opened,
+        () = events.closed() => return,
+    };
+    let mut stream = match opened {
+        Ok(Ok(response)) => response.into_inner(),
+        failed => {
+            let error = failed.map_or_else(
+                |_| quiet(),
+                |status| status.map_or_else(|s| port_error(op, s), |_| quiet()),
+            );
+            // Nobody waits for the opening any more once the grace is over: then the stream tells it.
+            if let Err(Err(error)) = ready.send(Err(error)) {
+                last_word(&events, error).await;
+            }
+            return;
+        }
+    };
+    // The caller may have stopped waiting; the stream goes on.
+    let _nobody_waits = ready.send(Ok(()));
+    loop {
+        let received = tokio::select! {
+            received = timeout(silence, stream.message()) => received,
+            () = events.closed() => return,
+        };
+        let error = match received {
+            Ok(Ok(Some(event))) => {
+                if forward(event, &events).await {
+                    continue;
+                }
+                return;
+            }
+            Ok(Ok(None)) => PortError::new(
+                PortErrorKind::Unavailable,
+                op,
+                "the connector ended the subscription",
+            ),
+            Ok(Err(status)) => port_error(op, status),
+            Err(_) => quiet(),
+        };
+        return last_word(&events, error).await;
+    }
+}
+
+/// Whether the caller still listens.
+async fn forward(event: Event, events: &mpsc::Sender<Result<NetworkEvent, PortError>>) -> bool {
+    match incoming(event) {
+        Incoming::Heartbeat => true,
+        Incoming::Event(event) => match event.parse() {
+            Ok(event) => events.send(Ok(event)).await.is_ok(),
+            Err(error) => {
+                tracing::warn!(%error, "an unreadable event is skipped");
+                true
+            }
+        },
+        Incoming::Unknown => {
+            tracing::warn!("an event of an unknown type is skipped");
+            true
+        }
+    }
+}
+
+async fn last_word(events: &mpsc::Sender<Result<NetworkEvent, PortError>>, error: PortError) {
+    let _nobody_listens = events.send(Err(error)).await;
+}

@@ -1,0 +1,172 @@
+//! Who is on the network, and the commitments of their data (CONNECTOR.md sections 4 and 5).
+
+use sha2::{Digest as _, Sha256};
+
+use super::change::Change;
+use super::decision::{Answer, Decision, Decline, NodeView, refuse};
+use super::event::RecordEvent;
+use super::state::{LIFE_SECONDS, Node, Record};
+use crate::domain::ids::encode_hex;
+
+impl Record {
+    /// The first row of `address`, if it is alive.
+    pub(super) fn alive(&self, now: u64, address: &str) -> Result<(usize, &Node), Decline> {
+        match self.node_by_address(address) {
+            None => refuse(format!("node of address {address} doesn't exist")),
+            Some((_, node)) if now >= node.alive_until => {
+                refuse(format!("node of address {address} is not alive"))
+            }
+            Some(found) => Ok(found),
+        }
+    }
+
+    /// Looks up by url alone: the name of a known url is ignored, as at the reference.
+    pub(super) fn join(&self, now: u64, url: &str, name: &str) -> Decision {
+        let alive_until = now.saturating_add(LIFE_SECONDS);
+        let (id, node) = match self.node_by_url(url) {
+            Some((id, node)) => (
+                id,
+                Node {
+                    alive_until,
+                    ..node.clone()
+                },
+            ),
+            None => {
+                let address = address_of(url, name);
+                (
+                    self.nodes.len(),
+                    Node {
+                        url: url.to_owned(),
+                        name: name.to_owned(),
+                        address,
+                        alive_until,
+                    },
+                )
+            }
+        };
+        let answer = Answer::Joined(node.address.clone());
+        Decision {
+            answer,
+            ..Decision::done(row(id, node))
+        }
+    }
+
+    pub(super) fn update(
+        &self,
+        now: u64,
+        address: &str,
+        url: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<Decision, Decline> {
+        let (id, node) = self.alive(now, address)?;
+        let mut node = node.clone();
+        if let Some(url) = url {
+            url.clone_into(&mut node.url);
+        }
+        if let Some(name) = name {
+            name.clone_into(&mut node.name);
+        }
+        Ok(Decision::done(row(id, node)))
+    }
+
+    pub(super) fn leave(&self, now: u64, address: &str) -> Result<Decision, Decline> {
+        let (id, node) = self.alive(now, address)?;
+        Ok(Decision::done(row(
+            id,
+            Node {
+                alive_until: 0,
+                ..node.clone()
+            },
+        )))
+    }
+
+    pub(super) fn node(&self, now: u64, address: &str) -> Result<Decision, Decline> {
+        let (_, node) = self.alive(now, address)?;
+        Ok(Decision::read(Answer::Node(view(node))))
+    }
+
+    /// A node is still listed in the second in which it dies.
+    pub(super) fn nodes(&self, now: u64, page: i32, page_size: i32) -> Decision {
+        let listed = || self.nodes.iter().filter(|n| n.alive_until >= now);
+        let total = i32::try_from(listed().count()).unwrap_or(i32::MAX);
+        let nodes = match usize::try_from(page_size) {
+            Ok(size @ 1..) => {
+                let before = usize::try_from(page.saturating_sub(1))
+                    .unwrap_or(0)
+                    .saturating_mul(size);
+                listed().skip(before).take(size).map(view).collect()
+            }
+            Ok(0) | Err(_) => listed().map(view).collect(),
+        };
+        Decision::read(Answer::Nodes(nodes, total))
+    }
+
+    pub(super) fn register_data(
+        &self,
+        now: u64,
+        address: &str,
+        name: &str,
+        index: i32,
+        commitment: &str,
+    ) -> Result<Decision, Decline> {
+        self.alive(now, address)?;
+        let (owner, name, commitment) =
+            (address.to_owned(), name.to_owned(), commitment.to_owned());
+        let event = RecordEvent::DataRegistered {
+            owner: owner.clone(),
+            name: name.clone(),
+            index,
+            commitment: commitment.clone(),
+        };
+        Ok(Decision::done(Change::Data {
+            owner,
+            name,
+            index,
+            commitment,
+        })
+        .and_publish(event))
+    }
+
+    pub(super) fn data_commitment(
+        &self,
+        address: &str,
+        name: &str,
+        index: i32,
+    ) -> Result<&str, Decline> {
+        self.data(address, name, index)
+            .ok_or_else(|| Decline::Refused(format!("{address} doesn't have dataset {name}")))
+    }
+}
+
+/// `0x` and the first 40 hex digits of SHA-256(url, name).
+fn address_of(url: &str, name: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update(url)
+        .chain_update(name)
+        .finalize();
+    encode_hex(&digest[..20])
+}
+
+fn row(id: usize, node: Node) -> Change {
+    let Node {
+        url,
+        name,
+        address,
+        alive_until,
+    } = node;
+    Change::Node {
+        id,
+        url,
+        name,
+        address,
+        alive_until,
+    }
+}
+
+fn view(node: &Node) -> NodeView {
+    NodeView {
+        url: node.url.clone(),
+        name: node.name.clone(),
+        address: node.address.clone(),
+    }
+}

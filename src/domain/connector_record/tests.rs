@@ -1,0 +1,1 @@
+//! The rules of the record that go beyond the recorded transcripts.
