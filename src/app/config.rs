@@ -1,0 +1,185 @@
+//! The configuration: the original's `config/config.yaml`, unchanged, and optional keys of our own (DESIGN.md section 6).
+//!
+//! The file is read into plain typed fields. Unknown keys and bad values are problems with file, line and column, all told at once;
+//! environment variables `DELTA_NODE__SECTION__KEY` win over the file. Relative paths are taken from the working directory,
+//! as the original takes them.
+//!
+//! Source: the keys and defaults are those of `delta_node/config.py`.
+
+mod fields;
+mod locate;
+mod problem;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use locate::Position;
+pub use problem::{ConfigError, Place, Problem};
+pub use reader::ENVIRONMENT_PREFIX;
+pub use types::{
+    ChainConnector, Config, EmbeddedConnector, Executor, Level, Log, LogFormat, Node, Policy,
+    Rotation, Sync, Zk,
+};
+
+use reader::Reader;
+
+/// What `init` writes: every key with its default and a comment.
+pub const EXAMPLE: &str = include_str!("../../config/config.example.yaml");
+
+/// Where the file is when neither `--config` nor `DELTA_NODE_CONFIG` says otherwise.
+pub const DEFAULT_PATH: &str = "config/config.yaml";
+
+/// The value of `chain_connector.host` that asks for the embedded connector.
+pub const EMBEDDED: &str = "embedded";
+
+const KEYS: &[&str] = &[
+    "log.level",
+    "log.dir",
+    "log.format",
+    "log.rotation",
+    "log.keep",
+    "db",
+    "chain_connector.host",
+    "chain_connector.port",
+    "chain_connector.heartbeat",
+    "chain_connector.retry",
+    "node.name",
+    "node.url",
+    "zk.host",
+    "zk.port",
+    "api_host",
+    "api_port",
+    "task_dir",
+    "data_dir",
+    "policy.accept",
+    "policy.min_clients",
+    "policy.allow_private_addresses",
+    "policy.allowed_hosts",
+    "policy.max_bundle_bytes",
+    "policy.max_tasks",
+    "executor.library",
+    "executor.memory_mb",
+    "executor.time_limit",
+    "executor.threads",
+    "executor.jobs",
+    "connector.host",
+    "connector.port",
+    "connector.db",
+    "connector.sync",
+];
+
+/// What a command needs from its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Folders and ports only.
+    Tool,
+    /// Taking part in the network: a connector, a name and a URL as well.
+    Network,
+}
+
+/// A configuration that was read, and what is doubtful about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Doubtful settings, to be logged once.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads `file` and applies the overrides of `environment` (name to value; names without the prefix are passed over).
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn load(
+        file: &Path,
+        environment: &BTreeMap<String, String>,
+        purpose: Purpose,
+    ) -> Result<Loaded, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let message = if error.kind() == std::io::ErrorKind::NotFound {
+                "there is no such file; `delta-node init` writes it, --config or DELTA_NODE_CONFIG names another one".to_owned()
+            } else {
+                format!("cannot be read: {error}")
+            };
+            let place = Place::File(file.to_owned(), None);
+            ConfigError { problems: vec![Problem { place, message }] }
+        })?;
+        Self::parse(file, &text, environment, purpose)
+    }
+
+    /// As [`Config::load`], from a text; `file` only names it in messages.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with everything that is wrong.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        environment: &BTreeMap<String, String>,
+        purpose: Purpose,
+    ) -> Result<Loaded, ConfigError> {
+        let mut reader = Reader::new(file, text, environment, KEYS);
+        let config = Self::read(&mut reader);
+        if purpose == Purpose::Network {
+            config.require_network(&mut reader);
+        }
+        config.doubts(&mut reader);
+        let Reader {
+            mut problems,
+            mut warnings,
+            ..
+        } = reader;
+        if !problems.is_empty() {
+            problems.sort();
+            return Err(ConfigError { problems });
+        }
+        warnings.sort();
+        Ok(Loaded { config, warnings })
+    }
+
+    fn require_network(&self, reader: &mut Reader<'_>) {
+        if self.chain_connector.host.is_empty() {
+            reader.wrong(
+                "chain_connector.host",
+                "is required: the host of the network's connector, or \"embedded\" to run one inside this node",
+            );
+        }
+        if self.node.name.is_empty() {
+            reader.wrong("node.name", "is required: the name that other nodes see");
+        }
+        if self.node.url.is_empty() {
+            reader.wrong("node.url", "is required: the URL under which other nodes reach this one, for example \"http://node1.example.org:6700\"");
+        }
+    }
+
+    fn doubts(&self, reader: &mut Reader<'_>) {
+        if self.policy.min_clients < 3 {
+            reader.warn(
+                "policy.min_clients",
+                "is 2: in a sum of two members each can compute the other's contribution; 3 or more is safer",
+            );
+        }
+        if self.policy.allow_private_addresses {
+            reader.warn(
+                "policy.allow_private_addresses",
+                "is true: tasks may make this node send requests to services in its own network",
+            );
+        }
+    }
+}
+
+/// The configuration that an empty file gives.
+impl Default for Config {
+    fn default() -> Self {
+        Self::read(&mut Reader::new(
+            Path::new(DEFAULT_PATH),
+            "",
+            &BTreeMap::new(),
+            KEYS,
+        ))
+    }
+}

@@ -1,0 +1,187 @@
+//! Which key holds what: type, bounds and default of every field, in the order of the file.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::types::{
+    ChainConnector, Config, EmbeddedConnector, Executor, Level, Log, LogFormat, Node, Policy,
+    Rotation, Sync, Zk,
+};
+
+impl Config {
+    /// Reads every known key once.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let db = reader.text("db", "sqlite+aiosqlite:///db/delta.db");
+        let db_file = sqlite_file(reader, "db", &db);
+        Self {
+            log: read_log(reader),
+            db,
+            db_file,
+            chain_connector: ChainConnector {
+                host: reader.text("chain_connector.host", "").trim().to_owned(),
+                port: port(reader, "chain_connector.port", 4500),
+                heartbeat: Duration::from_secs(reader.number(
+                    "chain_connector.heartbeat",
+                    1..=86_400,
+                    30,
+                )),
+                retry: number(reader, "chain_connector.retry", 0..=u64::from(u32::MAX), 3),
+            },
+            node: Node {
+                name: reader.text("node.name", "node1").trim().to_owned(),
+                url: read_url(reader),
+            },
+            zk: Zk {
+                host: reader.text("zk.host", "").trim().to_owned(),
+                port: port(reader, "zk.port", 3400),
+            },
+            api_host: address(reader, "api_host"),
+            api_port: port(reader, "api_port", 6700),
+            task_dir: reader.path("task_dir", "task"),
+            data_dir: reader.path("data_dir", "data"),
+            policy: Policy {
+                accept: reader.switch("policy.accept", true),
+                min_clients: number(reader, "policy.min_clients", 2..=u64::from(u32::MAX), 2),
+                allow_private_addresses: reader.switch("policy.allow_private_addresses", false),
+                allowed_hosts: reader.list("policy.allowed_hosts"),
+                max_bundle_bytes: reader.number(
+                    "policy.max_bundle_bytes",
+                    1024..=u64::MAX,
+                    256 << 20,
+                ),
+                max_tasks: number(reader, "policy.max_tasks", 1..=10_000, 16),
+            },
+            executor: read_executor(reader),
+            connector: read_connector(reader),
+        }
+    }
+}
+
+fn read_log(reader: &mut Reader<'_>) -> Log {
+    // Python's names first, since those are in the files of the original's users.
+    let levels = [
+        ("DEBUG", Level::Debug),
+        ("INFO", Level::Info),
+        ("WARNING", Level::Warn),
+        ("ERROR", Level::Error),
+        ("CRITICAL", Level::Error),
+        ("TRACE", Level::Trace),
+        ("WARN", Level::Warn),
+        ("FATAL", Level::Error),
+    ];
+    let rotations = [
+        ("daily", Rotation::Daily),
+        ("hourly", Rotation::Hourly),
+        ("never", Rotation::Never),
+    ];
+    Log {
+        level: reader.word("log.level", &levels, Level::Info),
+        dir: reader.path("log.dir", "logs"),
+        format: reader.word(
+            "log.format",
+            &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+            LogFormat::Text,
+        ),
+        rotation: reader.word("log.rotation", &rotations, Rotation::Daily),
+        keep: number(reader, "log.keep", 1..=10_000, 14),
+    }
+}
+
+fn read_executor(reader: &mut Reader<'_>) -> Executor {
+    let library = reader.text("executor.library", "");
+    Executor {
+        library: (!library.trim().is_empty()).then(|| PathBuf::from(library.trim())),
+        memory_mb: reader.number("executor.memory_mb", 64..=(1 << 30), 4096),
+        time_limit: Duration::from_secs(reader.number("executor.time_limit", 1..=2_592_000, 3600)),
+        threads: number(reader, "executor.threads", 0..=1024, 0),
+        jobs: number(reader, "executor.jobs", 1..=1024, 1),
+    }
+}
+
+fn read_connector(reader: &mut Reader<'_>) -> EmbeddedConnector {
+    let db = reader.text("connector.db", "sqlite:///db/connector.db");
+    let db_file = sqlite_file(reader, "connector.db", &db);
+    EmbeddedConnector {
+        host: address(reader, "connector.host"),
+        port: port(reader, "connector.port", 4500),
+        db,
+        db_file,
+        sync: reader.word(
+            "connector.sync",
+            &[("full", Sync::Full), ("normal", Sync::Normal)],
+            Sync::Full,
+        ),
+    }
+}
+
+fn read_url(reader: &mut Reader<'_>) -> String {
+    let url = reader
+        .text("node.url", "http://127.0.0.1:6700")
+        .trim()
+        .to_owned();
+    let host = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    let plausible = host.is_some_and(|host| {
+        !host.is_empty()
+            && !host.starts_with(['/', ':', '?', '#'])
+            && !host.contains(char::is_whitespace)
+    });
+    if !url.is_empty() && !plausible {
+        let fix = if url.contains("://") {
+            String::from("http://node1.example.org:6700")
+        } else {
+            format!("http://{url}")
+        };
+        reader.wrong("node.url", &format!("must begin with http:// or https:// and name a host, for example \"{fix}\", not \"{url}\""));
+    }
+    url
+}
+
+/// The file of an SQLite database, in SQLAlchemy's form (three slashes and a relative path, four for an absolute one) or with two slashes.
+fn sqlite_file(reader: &mut Reader<'_>, key: &str, text: &str) -> PathBuf {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let file = rest.strip_prefix('/').unwrap_or(rest);
+    let file = file.split('?').next().unwrap_or(file);
+    let is_sqlite = matches!(scheme, "sqlite" | "sqlite+aiosqlite" | "sqlite+pysqlite");
+    if !is_sqlite {
+        reader.wrong(
+            key,
+            &format!(
+                "must be an SQLite database such as \"sqlite:///db/delta.db\", not \"{text}\""
+            ),
+        );
+    } else if file.is_empty() || file == ":memory:" {
+        reader.wrong(key, "must name a file, for example \"sqlite:///db/delta.db\": the node keeps its state there over restarts");
+    }
+    PathBuf::from(file)
+}
+
+fn address(reader: &mut Reader<'_>, key: &str) -> IpAddr {
+    reader.parsed(
+        key,
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        "an IP address of this machine, for example \"0.0.0.0\" (all) or \"127.0.0.1\"",
+    )
+}
+
+fn port(reader: &mut Reader<'_>, key: &str, default: u16) -> u16 {
+    number(reader, key, 1..=u64::from(u16::MAX), default)
+}
+
+/// A number of a narrower type; `range` must fit into it.
+fn number<T>(
+    reader: &mut Reader<'_>,
+    key: &str,
+    range: std::ops::RangeInclusive<u64>,
+    default: T,
+) -> T
+where
+    T: TryFrom<u64> + Copy,
+    u64: TryFrom<T>,
+{
+    let wide = reader.number(key, range, u64::try_from(default).unwrap_or_default());
+    T::try_from(wide).unwrap_or(default)
+}

@@ -1,0 +1,177 @@
+//! The configuration as plain typed fields, one struct a section of the file.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::EMBEDDED;
+
+/// The node's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Terminal and file logs.
+    pub log: Log,
+    /// The node's database, as written.
+    pub db: String,
+    /// The file that `db` names.
+    pub db_file: PathBuf,
+    /// The connector to work through.
+    pub chain_connector: ChainConnector,
+    /// How this node presents itself to the network.
+    pub node: Node,
+    /// The zero-knowledge prover.
+    pub zk: Zk,
+    /// The address that the HTTP API listens on.
+    pub api_host: IpAddr,
+    /// The port that the HTTP API listens on.
+    pub api_port: u16,
+    /// Task bundles, rounds and results.
+    pub task_dir: PathBuf,
+    /// The datasets: every file or folder in it is one.
+    pub data_dir: PathBuf,
+    /// What this node agrees to.
+    pub policy: Policy,
+    /// How graphs are run.
+    pub executor: Executor,
+    /// The embedded connector.
+    pub connector: EmbeddedConnector,
+}
+
+/// `log`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is written.
+    pub level: Level,
+    /// The folder of the log files.
+    pub dir: PathBuf,
+    /// How a record is written.
+    pub format: LogFormat,
+    /// When a new file begins.
+    pub rotation: Rotation,
+    /// How many files are kept.
+    pub keep: usize,
+}
+
+/// A log level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the usual names")]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// How a log record is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When a new log file begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the usual names")]
+pub enum Rotation {
+    Hourly,
+    Daily,
+    Never,
+}
+
+/// `chain_connector`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainConnector {
+    /// Host name or address; `embedded` starts the embedded connector in this process; empty means "not configured yet".
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How often the event stream must show a sign of life.
+    pub heartbeat: Duration,
+    /// The original's limit on reconnections. Accepted and ignored: this node reconnects for ever, with growing pauses.
+    pub retry: u32,
+}
+
+impl ChainConnector {
+    /// Whether the connector runs in this process.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.host == EMBEDDED
+    }
+}
+
+/// `node`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Name shown to the network.
+    pub name: String,
+    /// URL under which other nodes reach this one. The node's address on the network follows from it.
+    pub url: String,
+}
+
+/// `zk`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zk {
+    /// Host of the prover; empty means there is none.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// `policy`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether this node takes part in other nodes' tasks.
+    pub accept: bool,
+    /// The fewest members of a sum this node contributes to (SECAGG.md section 3, rule 1).
+    pub min_clients: u32,
+    /// Whether other nodes may be at loopback, private and link-local addresses.
+    pub allow_private_addresses: bool,
+    /// Hosts that are allowed in spite of `allow_private_addresses: false`.
+    pub allowed_hosts: Vec<String>,
+    /// The largest task bundle that is taken, in bytes.
+    pub max_bundle_bytes: u64,
+    /// How many tasks may run at the same time.
+    pub max_tasks: usize,
+}
+
+/// `executor`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Executor {
+    /// The onnxruntime library; `None` means "look for it".
+    pub library: Option<PathBuf>,
+    /// Memory that one worker process may use, in MiB.
+    pub memory_mb: u64,
+    /// Time that one map or reduce may take.
+    pub time_limit: Duration,
+    /// Threads of one worker; 0 means "one for each processor".
+    pub threads: usize,
+    /// Workers at the same time.
+    pub jobs: usize,
+}
+
+/// `connector`: the embedded connector, inside `run` or as `delta-node connector`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbeddedConnector {
+    /// The address that it listens on.
+    pub host: IpAddr,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Its database, as written.
+    pub db: String,
+    /// The file that `db` names.
+    pub db_file: PathBuf,
+    /// How hard each write is pressed to the disk.
+    pub sync: Sync,
+}
+
+/// SQLite's `synchronous` setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Nothing acknowledged is lost, even when the machine loses power.
+    Full,
+    /// Nothing is lost when the process dies; the last writes may be lost when the machine loses power. Faster.
+    Normal,
+}
