@@ -1,0 +1,58 @@
+//! Every SQL statement of the node's database, in one place. The tables are in `migrations/node/`.
+
+pub(super) const MACHINE_VERSION: &str =
+    "SELECT version FROM dn_machines WHERE kind = ?1 AND task = ?2 AND round = ?3";
+
+pub(super) const MACHINE_PUT: &str = "INSERT INTO dn_machines (kind, task, round, version, snapshot) VALUES (?1, ?2, ?3, ?4, ?5) \
+     ON CONFLICT (kind, task, round) DO UPDATE SET version = excluded.version, snapshot = excluded.snapshot";
+
+/// The outbox goes with it: `ON DELETE CASCADE`.
+pub(super) const MACHINE_DELETE: &str =
+    "DELETE FROM dn_machines WHERE kind = ?1 AND task = ?2 AND round = ?3";
+
+pub(super) const MACHINE_GET: &str = "SELECT task, round, version, snapshot FROM dn_machines WHERE kind = ?1 AND task = ?2 AND round = ?3";
+
+pub(super) const MACHINE_LIST: &str =
+    "SELECT task, round, version, snapshot FROM dn_machines WHERE kind = ?1 ORDER BY task, round";
+
+pub(super) const OUTBOX_PUT: &str =
+    "INSERT INTO dn_outbox (kind, task, round, id, effect) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+pub(super) const OUTBOX_DONE: &str =
+    "DELETE FROM dn_outbox WHERE kind = ?1 AND task = ?2 AND round = ?3 AND id = ?4";
+
+pub(super) const OUTBOX_GET: &str = "SELECT task, round, id, effect FROM dn_outbox WHERE kind = ?1 AND task = ?2 AND round = ?3 ORDER BY id";
+
+pub(super) const OUTBOX_LIST: &str =
+    "SELECT task, round, id, effect FROM dn_outbox WHERE kind = ?1 ORDER BY task, round, id";
+
+pub(super) const TASK_INSERT: &str = "INSERT INTO dn_tasks (created_at, name, kind, enable_verify, status) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
+
+pub(super) const TASK_UPDATE: &str = "UPDATE dn_tasks SET creator = COALESCE(?2, creator), task = COALESCE(?3, task), \
+     status = COALESCE(?4, status), error = COALESCE(?5, error) WHERE id = ?1";
+
+pub(super) const TASK_GET: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks WHERE id = ?1";
+
+pub(super) const TASK_BY_NETWORK_ID: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks WHERE task = ?1";
+
+pub(super) const TASK_COUNT: &str = "SELECT COUNT(*) FROM dn_tasks";
+
+pub(super) const TASK_PAGE_ASCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks ORDER BY id LIMIT ?1 OFFSET ?2";
+
+pub(super) const TASK_PAGE_DESCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks ORDER BY id DESC LIMIT ?1 OFFSET ?2";
+
+/// ?1 and ?2: the numbers of PENDING and RUNNING.
+pub(super) const TASK_UNFINISHED: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks \
+     WHERE status IN (?1, ?2) ORDER BY id";
+
+pub(super) const LOG_INSERT: &str =
+    "INSERT INTO dn_logs (created_at, task, level, message, tx_hash) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+pub(super) const LOG_PAGE: &str = "SELECT id, created_at, task, level, message, tx_hash FROM dn_logs WHERE task = ?1 AND id >= ?2 ORDER BY id LIMIT ?3";
+
+pub(super) const SETTING_GET: &str = "SELECT value FROM dn_settings WHERE name = ?1";
+
+pub(super) const SETTING_PUT: &str = "INSERT INTO dn_settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+/// Moves the write-ahead log into the database file and empties it, so that deleted content is in neither.
+pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";

@@ -1,0 +1,203 @@
+//! Everything that writes. Each function works inside the caller's transaction, or is one statement.
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use super::error::{migration_error, port_error};
+use super::{queries, rows};
+use crate::ports::storage::{LocalTaskId, MachineChange, NewLog, TaskUpdate};
+use crate::ports::{PortError, PortErrorKind};
+
+/// Takes the write lock at once, so that a transaction never finds out half-way that another handle was faster.
+pub(super) async fn begin(
+    op: &'static str,
+    writer: &SqlitePool,
+) -> Result<Transaction<'static, Sqlite>, PortError> {
+    writer
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(|e| port_error(op, e))
+}
+
+/// Brings the tables up to date, all or nothing. `name` is for the error text.
+pub(super) async fn migrate(
+    op: &'static str,
+    writer: &SqlitePool,
+    name: &str,
+) -> Result<(), PortError> {
+    let mut migrator: Migrator = sqlx::migrate!("migrations/node");
+    // Its own table: the original's program or an embedded connector may keep theirs in the same file.
+    migrator.dangerous_set_table_name("dn_migrations");
+    let newest = migrator.iter().map(|m| m.version).max().unwrap_or(0);
+    let mut tx = begin(op, writer).await?;
+    migrator
+        .run_direct(None, &mut *tx, false)
+        .await
+        .map_err(|e| migration_error(op, name, newest, e))?;
+    tx.commit().await.map_err(|e| port_error(op, e))
+}
+
+/// Applies one change of one machine, if it is at the expected version.
+pub(super) async fn change(
+    op: &'static str,
+    tx: &mut SqliteConnection,
+    change: &MachineChange,
+) -> Result<(), PortError> {
+    let (kind, task, round) = (
+        change.key.kind.name(),
+        change.key.task.as_str(),
+        change.key.round,
+    );
+    let stored = sqlx::query_scalar::<Sqlite, i64>(queries::MACHINE_VERSION)
+        .bind(kind)
+        .bind(task)
+        .bind(round)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(|e| port_error(op, e))?
+        .unwrap_or(0);
+    if u64::try_from(stored) != Ok(change.expected) {
+        return Err(PortError::new(
+            PortErrorKind::Conflict,
+            op,
+            format!(
+                "{kind} {task} round {round} is at version {stored}, not at {}",
+                change.expected
+            ),
+        ));
+    }
+    let Some(snapshot) = &change.snapshot else {
+        if !change.enqueue.is_empty() {
+            return Err(PortError::new(
+                PortErrorKind::Internal,
+                op,
+                format!("{kind} {task} round {round} is deleted and decides effects at once"),
+            ));
+        }
+        sqlx::query(queries::MACHINE_DELETE)
+            .bind(kind)
+            .bind(task)
+            .bind(round)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| port_error(op, e))?;
+        return Ok(());
+    };
+    sqlx::query(queries::MACHINE_PUT)
+        .bind(kind)
+        .bind(task)
+        .bind(round)
+        .bind(stored + 1)
+        .bind(snapshot)
+        .execute(&mut *tx)
+        .await
+        .map_err(|e| port_error(op, e))?;
+    for entry in &change.enqueue {
+        let reused = || {
+            PortError::new(
+                PortErrorKind::Internal,
+                op,
+                format!(
+                    "{kind} {task} round {round} uses effect number {} twice",
+                    entry.id
+                ),
+            )
+        };
+        sqlx::query(queries::OUTBOX_PUT)
+            .bind(kind)
+            .bind(task)
+            .bind(round)
+            .bind(effect_id(op, entry.id)?)
+            .bind(&entry.effect)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| {
+                if e.as_database_error()
+                    .is_some_and(|e| e.is_unique_violation())
+                {
+                    reused()
+                } else {
+                    port_error(op, e)
+                }
+            })?;
+    }
+    for &id in &change.done {
+        sqlx::query(queries::OUTBOX_DONE)
+            .bind(kind)
+            .bind(task)
+            .bind(round)
+            .bind(effect_id(op, id)?)
+            .execute(&mut *tx)
+            .await
+            .map_err(|e| port_error(op, e))?;
+    }
+    Ok(())
+}
+
+fn effect_id(op: &'static str, id: u64) -> Result<i64, PortError> {
+    i64::try_from(id).map_err(|_| {
+        PortError::new(
+            PortErrorKind::Internal,
+            op,
+            format!("effect number {id} is too large"),
+        )
+    })
+}
+
+pub(super) async fn log(
+    op: &'static str,
+    tx: &mut SqliteConnection,
+    log: &NewLog,
+) -> Result<(), PortError> {
+    sqlx::query(queries::LOG_INSERT)
+        .bind(rows::stored_time(log.created_at))
+        .bind(log.task.as_str())
+        .bind(rows::level_code(log.level))
+        .bind(&log.message)
+        .bind(log.tx_hash.as_ref().map(|h| h.as_str()))
+        .execute(tx)
+        .await
+        .map_err(|e| port_error(op, e))?;
+    Ok(())
+}
+
+pub(super) async fn task_update(
+    op: &'static str,
+    writer: &SqlitePool,
+    id: LocalTaskId,
+    update: &TaskUpdate,
+) -> Result<(), PortError> {
+    let done = sqlx::query(queries::TASK_UPDATE)
+        .bind(id)
+        .bind(update.creator.as_ref().map(|a| a.as_str()))
+        .bind(update.task.as_ref().map(|t| t.as_str()))
+        .bind(update.status.map(|s| s.code()))
+        .bind(update.error.as_deref())
+        .execute(writer)
+        .await
+        .map_err(|e| port_error(op, e))?;
+    if done.rows_affected() == 0 {
+        return Err(PortError::new(
+            PortErrorKind::NotFound,
+            op,
+            format!("task {id} does not exist"),
+        ));
+    }
+    Ok(())
+}
+
+pub(super) async fn setting(
+    op: &'static str,
+    writer: &SqlitePool,
+    name: &str,
+    value: &[u8],
+) -> Result<(), PortError> {
+    sqlx::query(queries::SETTING_PUT)
+        .bind(name)
+        .bind(value)
+        .execute(writer)
+        .await
+        .map_err(|e| port_error(op, e))?;
+    Ok(())
+}
