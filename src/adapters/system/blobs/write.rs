@@ -1,0 +1,94 @@
+//! Writing a blob: stream to a temporary file, seal, rename.
+
+use std::future::poll_fn;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::BATCH_BYTES;
+use super::read::Seal;
+use crate::adapters::system::files::{TempFile, blocking, io_error, make_folder};
+use crate::domain::ids::Digest;
+use crate::ports::blob::{BlobInfo, ByteStream};
+use crate::ports::{PortError, PortErrorKind};
+
+/// A file that grows. Dropped half-way, it is gone.
+struct Growing {
+    temp: TempFile,
+    hasher: Sha256,
+}
+
+pub(super) async fn put(
+    op: &'static str,
+    path: PathBuf,
+    mut content: ByteStream,
+    limit: u64,
+) -> Result<BlobInfo, PortError> {
+    let mut len = 0u64;
+    let mut growing = None;
+    let mut batch = Vec::new();
+    let mut batch_bytes = 0;
+    while let Some(piece) = poll_fn(|cx| content.as_mut().poll_next(cx)).await {
+        let piece = piece?;
+        len = len.saturating_add(piece.len() as u64);
+        if len > limit {
+            return Err(PortError::new(
+                PortErrorKind::Refused,
+                op,
+                format!("the content is larger than {limit} bytes"),
+            ));
+        }
+        batch_bytes += piece.len();
+        batch.push(piece);
+        // Many tiny pieces cost memory of their own: they count as 64 bytes at least.
+        if batch_bytes.max(batch.len() * 64) >= BATCH_BYTES {
+            let (path, pieces) = (path.clone(), std::mem::take(&mut batch));
+            batch_bytes = 0;
+            growing = Some(
+                blocking(op, move || {
+                    append(growing, &path, &pieces).map_err(|e| io_error(op, "write", &path, e))
+                })
+                .await?,
+            );
+        }
+    }
+    blocking(op, move || {
+        append(growing, &path, &batch)
+            .and_then(|g| finish(g, &path, len))
+            .map_err(|e| io_error(op, "write", &path, e))
+    })
+    .await
+}
+
+fn append(growing: Option<Growing>, path: &Path, pieces: &[Bytes]) -> io::Result<Growing> {
+    let mut growing = match growing {
+        Some(growing) => growing,
+        None => start(path)?,
+    };
+    for piece in pieces {
+        growing.hasher.update(piece);
+        growing.temp.file().write_all(piece)?;
+    }
+    Ok(growing)
+}
+
+fn start(path: &Path) -> io::Result<Growing> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    make_folder(folder)?;
+    Ok(Growing {
+        temp: TempFile::create(folder)?,
+        hasher: Sha256::new(),
+    })
+}
+
+fn finish(mut growing: Growing, path: &Path, len: u64) -> io::Result<BlobInfo> {
+    let digest = Digest(growing.hasher.finalize().into());
+    growing
+        .temp
+        .file()
+        .write_all(&Seal { digest, len }.encode())?;
+    growing.temp.persist(path)?;
+    Ok(BlobInfo { len, digest })
+}
