@@ -80,11 +80,6 @@ impl Node {
     pub(crate) fn op(&self) -> &str {
         self.op_type.as_deref().unwrap_or_default()
     }
-
-    /// An attribute by name.
-    pub(crate) fn attribute(&self, name: &str) -> Option<&Attribute> {
-        self.attribute.iter().find(|a| a.name.as_deref() == Some(name))
-    }
 }
 
 /// Values of `AttributeProto.type`.

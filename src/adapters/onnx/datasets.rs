@@ -1,0 +1,148 @@
+//! The node's data, as graphs read them: rows of a table, of samples or of an array (DESIGN.md section 5).
+//!
+//! One file a format. Only what a task declares is kept: declared columns of a table, the rows of the batch from arrays and folders.
+//! Values are converted, never scaled: a pixel is 0 to 255 unless the graph divides it.
+//! Links inside a dataset that lead out of it are refused.
+
+mod folder;
+mod npy;
+mod samples;
+mod summary;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use crate::domain::ids::DatasetName;
+use crate::domain::manifest::{DataField, DatasetSpec, Driver, Manifest, Part, Source};
+use crate::domain::tensor::Tensor;
+
+pub(crate) use summary::describe;
+
+/// Something with rows.
+pub(crate) trait Rows {
+    /// Number of rows.
+    fn len(&self) -> usize;
+
+    /// A field of some rows, in the given order.
+    fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure>;
+
+    /// A field of all rows.
+    fn whole(&mut self, field: &DataField) -> Result<Tensor, Failure> {
+        let all: Vec<usize> = (0..self.len()).collect();
+        self.read(field, &all)
+    }
+}
+
+/// The datasets of a job, opened when first read.
+pub(crate) struct Datasets<'a> {
+    specs: Option<&'a BTreeMap<DatasetName, DatasetSpec>>,
+    paths: BTreeMap<DatasetName, PathBuf>,
+    open: BTreeMap<(DatasetName, bool, bool), Box<dyn Rows>>,
+}
+
+impl<'a> Datasets<'a> {
+    pub(crate) fn new(specs: &'a BTreeMap<DatasetName, DatasetSpec>, paths: BTreeMap<DatasetName, PathBuf>) -> Self {
+        Self { specs: Some(specs), paths, open: BTreeMap::new() }
+    }
+
+    /// For reduces, which see no data.
+    pub(crate) fn none() -> Self {
+        Self { specs: None, paths: BTreeMap::new(), open: BTreeMap::new() }
+    }
+
+    /// A dataset, or one part of it.
+    pub(crate) fn open(&mut self, name: &DatasetName, part: Option<Part>) -> Result<&mut dyn Rows, Failure> {
+        let key = (name.clone(), part == Some(Part::Train), part == Some(Part::Val));
+        if !self.open.contains_key(&key) {
+            let spec = self.specs.and_then(|s| s.get(name));
+            let spec = spec.ok_or_else(|| Failure::refused(format!("the task does not declare the dataset {name}")))?;
+            let path = self.paths.get(name).ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
+            let rows = open(path, spec, part).map_err(|f| f.within(&format!("dataset {name}")))?;
+            self.open.insert(key.clone(), rows);
+        }
+        let rows = self.open.get_mut(&key).ok_or_else(|| Failure::internal("an opened dataset vanished"))?;
+        Ok(&mut **rows)
+    }
+}
+
+fn open(path: &Path, spec: &DatasetSpec, part: Option<Part>) -> Result<Box<dyn Rows>, Failure> {
+    if part.is_some() && !path.is_dir() {
+        return Err(Failure::corrupt("the task reads its train/ or val/ part, but it is one file"));
+    }
+    match spec {
+        DatasetSpec::Table { columns, header } => Ok(Box::new(table::Table::load(path, columns, *header)?)),
+        DatasetSpec::Samples { shape, classes } if path.is_dir() => Ok(Box::new(folder::Folder::open(path, shape, classes, part)?)),
+        DatasetSpec::Samples { shape, classes } => Ok(Box::new(samples::Samples::open(path, shape, !classes.is_empty())?)),
+        DatasetSpec::Array { shape, dtype } => Ok(Box::new(samples::Array::open(path, shape, *dtype)?)),
+    }
+}
+
+/// The path of a dataset inside `root`, which must be canonical.
+pub(crate) fn locate(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure> {
+    let path = root.join(name.as_str());
+    let real = path
+        .canonicalize()
+        .map_err(|_| Failure::not_found(format!("there is no dataset {name} in {}; put the file or folder there", root.display())))?;
+    if !real.starts_with(root) || real == root {
+        return Err(Failure::not_found(format!(
+            "dataset {name} is a link that leads out of {}; copy the data or change data_dir",
+            root.display()
+        )));
+    }
+    Ok(real)
+}
+
+/// Compares a dataset with what the task expects of it, reading as little as that takes.
+pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> Result<(), Failure> {
+    let spec = manifest.datasets.get(name).ok_or_else(|| Failure::internal(format!("{name} is not declared")))?;
+    let checked = match spec {
+        DatasetSpec::Table { columns, header } => table::inspect(path, columns, *header),
+        DatasetSpec::Samples { .. } | DatasetSpec::Array { .. } => {
+            let mut parts: BTreeSet<(bool, bool)> = parts_read(manifest, name);
+            parts.insert((false, false));
+            parts.into_iter().try_for_each(|(train, val)| {
+                let part = if train { Some(Part::Train) } else { val.then_some(Part::Val) };
+                let mut rows = open(path, spec, part)?;
+                if rows.len() == 0 {
+                    return Err(Failure::corrupt("it has no sample"));
+                }
+                // The first row shows whether the shape is right; folders only list the rest.
+                rows.read(&DataField::X, &[0]).map(|_| ())
+            })
+        }
+    };
+    checked.map_err(|f| f.within(&format!("dataset {name}")))
+}
+
+/// Which parts of a folder dataset the task reads, as (train, val).
+fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<(bool, bool)> {
+    let mut parts = BTreeSet::new();
+    for step in manifest.rounds.iter().flat_map(|r| &r.map.steps) {
+        let mut add = |part: Option<Part>| parts.extend(part.map(|p| (p == Part::Train, p == Part::Val)));
+        if let Driver::Batches(b) = &step.driver
+            && b.dataset == *name
+        {
+            add(b.subset.part);
+        }
+        for source in step.inputs.values() {
+            if let Source::Data { dataset, subset: Some(subset), .. } = source
+                && dataset == name
+            {
+                add(subset.part);
+            }
+        }
+    }
+    parts
+}
+
+/// The lower-case extension of a file.
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase()
+}
+
+/// An I/O error as a sentence about local data.
+fn unreadable(what: &str, error: &std::io::Error) -> Failure {
+    Failure::corrupt(format!("{what} cannot be read: {error}"))
+}

@@ -1,0 +1,123 @@
+//! Orders and noise, drawn from seeds by ChaCha20: the same on every machine and runtime.
+//!
+//! Not secret: the seed stands in the task. Privacy does not rest on it.
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::adapters::onnx::failure::Failure;
+use crate::domain::manifest::Noise;
+use crate::domain::tensor::{Tensor, TensorData, element_count};
+
+/// What a stream is for; streams with the same numbers and another purpose have nothing in common.
+pub(super) const SUBSET: &str = "delta/subset/1";
+pub(super) const SHUFFLE: &str = "delta/shuffle/1";
+const NOISE: &str = "delta/noise/1";
+
+fn stream(purpose: &str, seed: u64, number: u64, name: &str) -> ChaCha20Rng {
+    let mut hash = Sha256::new();
+    hash.update(purpose.as_bytes());
+    hash.update([0]);
+    hash.update(seed.to_le_bytes());
+    hash.update(number.to_le_bytes());
+    hash.update(name.as_bytes());
+    ChaCha20Rng::from_seed(hash.finalize().into())
+}
+
+/// A uniformly drawn order of `0..len` (Fisher and Yates).
+pub(super) fn permutation(len: usize, purpose: &str, seed: u64, number: u64) -> Vec<usize> {
+    let mut rng = stream(purpose, seed, number, "");
+    let mut order: Vec<usize> = (0..len).collect();
+    for last in (1..len).rev() {
+        order.swap(last, below(&mut rng, last));
+    }
+    order
+}
+
+/// Uniform on `0..=max`, without bias: draws in the incomplete last stretch are thrown away.
+fn below(rng: &mut ChaCha20Rng, max: usize) -> usize {
+    let span = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    let zone = u64::MAX - (u64::MAX % span + 1) % span;
+    loop {
+        let draw = rng.next_u64();
+        if draw <= zone {
+            return usize::try_from(draw % span).unwrap_or(max);
+        }
+    }
+}
+
+/// One block of `shape` for each of `rows` rows.
+pub(super) fn noise(kind: Noise, rows: usize, shape: &[usize], seed: u64, batch: u64, input: &str) -> Result<Tensor, Failure> {
+    let mut full = vec![rows];
+    full.extend_from_slice(shape);
+    let len = element_count(&full).filter(|n| *n <= 1 << 32).ok_or_else(|| Failure::refused("noise of more than 2^32 numbers"))?;
+    let mut rng = stream(NOISE, seed, batch, input);
+    let data = match kind {
+        Noise::Uniform => (0..len).map(|_| uniform(&mut rng)).collect(),
+        Noise::Normal => normal(&mut rng, len),
+    };
+    Tensor::new(full, TensorData::F32(data)).map_err(|e| Failure::internal(e.to_string()))
+}
+
+/// Multiples of 2^-24 in [0, 1).
+#[expect(clippy::cast_precision_loss, reason = "24 bits fit an f32 exactly")]
+fn uniform(rng: &mut ChaCha20Rng) -> f32 {
+    (rng.next_u32() >> 8) as f32 / 16_777_216.0
+}
+
+/// Box and Muller, in `f64`.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
+fn normal(rng: &mut ChaCha20Rng, len: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(len);
+    while out.len() < len {
+        // In (0, 1], so that the logarithm is finite.
+        let u = ((rng.next_u64() >> 11) + 1) as f64 / 9_007_199_254_740_992.0;
+        let v = (rng.next_u64() >> 11) as f64 / 9_007_199_254_740_992.0;
+        let (sin, cos) = (std::f64::consts::TAU * v).sin_cos();
+        let radius = (-2.0 * u.ln()).sqrt();
+        out.push(crate::adapters::onnx::convert::narrow(radius * cos));
+        if out.len() < len {
+            out.push(crate::adapters::onnx::convert::narrow(radius * sin));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_permutations_that_never_change_between_releases() {
+        assert_eq!(permutation(8, SHUFFLE, 1, 0), permutation(8, SHUFFLE, 1, 0));
+        assert_ne!(permutation(40, SHUFFLE, 1, 0), permutation(40, SHUFFLE, 1, 1));
+        assert_ne!(permutation(40, SHUFFLE, 1, 0), permutation(40, SUBSET, 1, 0));
+        assert!(permutation(0, SHUFFLE, 1, 0).is_empty());
+        // Every position is reached by every row.
+        let mut counts = [[0u32; 4]; 4];
+        for n in 0..4000 {
+            for (at, row) in permutation(4, SHUFFLE, 3, n).into_iter().enumerate() {
+                counts[at][row] += 1;
+            }
+        }
+        assert!(counts.iter().flatten().all(|c| (800..1200).contains(c)), "{counts:?}");
+    }
+
+    #[test]
+    fn noise_has_the_right_moments_and_differs_by_batch_and_input() {
+        let values = |kind, batch, input| match noise(kind, 100, &[100], 1, batch, input).unwrap().into_data() {
+            TensorData::F32(v) => v,
+            _ => unreachable!(),
+        };
+        for (kind, mean, variance) in [(Noise::Uniform, 0.5, 1.0 / 12.0), (Noise::Normal, 0.0, 1.0)] {
+            let v = values(kind, 0, "a");
+            let m = v.iter().map(|x| f64::from(*x)).sum::<f64>() / 1e4;
+            let s = v.iter().map(|x| (f64::from(*x) - m).powi(2)).sum::<f64>() / 1e4;
+            assert!((m - mean).abs() < 0.04 && (s - variance).abs() < 0.06, "{kind:?} {m} {s}");
+        }
+        assert!(values(Noise::Uniform, 0, "a").iter().all(|x| (0.0..1.0).contains(x)));
+        assert_ne!(values(Noise::Normal, 0, "a"), values(Noise::Normal, 1, "a"));
+        assert_ne!(values(Noise::Normal, 0, "a"), values(Noise::Normal, 0, "b"));
+    }
+}

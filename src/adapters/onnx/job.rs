@@ -1,0 +1,107 @@
+//! What the node asks of its worker and what the worker answers: the headers of [`super::frame::Message`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::contain::Containment;
+use super::failure::Failure;
+use super::guard::GraphLimits;
+use crate::domain::ids::{DatasetName, Name};
+use crate::domain::manifest::Manifest;
+use crate::ports::executor::{IteratorStates, RuntimeInfo};
+
+/// First message to a worker, written by this node alone: nothing in it comes from a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    pub(crate) runtime: RuntimeChoice,
+    /// Threads of one job.
+    pub(crate) threads: usize,
+    pub(crate) limits: WorkerLimits,
+    /// Files and folders that may be read.
+    pub(crate) readable: Vec<PathBuf>,
+}
+
+/// Which runtime to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RuntimeChoice {
+    /// `libonnxruntime` at this path.
+    Onnxruntime(PathBuf),
+    /// The embedded one.
+    Tract,
+}
+
+/// What a worker may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WorkerLimits {
+    /// Address space on top of what the program and the runtime library take.
+    pub(crate) memory_bytes: u64,
+    /// Processor time, all threads together.
+    pub(crate) cpu_seconds: u64,
+    pub(crate) graph: GraphLimits,
+}
+
+/// Second message. Its blobs are the graphs, then the variables, then the sums, in the order of the names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) work: Work,
+    pub(crate) graphs: Vec<String>,
+    pub(crate) variables: Vec<Name>,
+    pub(crate) sums: Vec<Name>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Work {
+    /// Say what the runtime is, and try to break out.
+    Probe,
+    /// Check and load every graph.
+    Check {
+        /// The task.
+        manifest: Box<Manifest>,
+    },
+    /// Run a map.
+    Map {
+        /// The task.
+        manifest: Box<Manifest>,
+        step: u32,
+        iterators: IteratorStates,
+        /// Where the datasets are.
+        datasets: BTreeMap<DatasetName, PathBuf>,
+    },
+    /// Run a reduce.
+    Reduce {
+        /// The task.
+        manifest: Box<Manifest>,
+        step: u32,
+        clients: u32,
+    },
+}
+
+/// The answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    Failed(Failure),
+    Probed {
+        runtime: RuntimeInfo,
+        containment: Containment,
+    },
+    Checked,
+    /// Blobs: the contributions in the manifest's order, then the assigned variables.
+    Mapped {
+        contributions: usize,
+        assigned: Vec<Name>,
+        iterators: IteratorStates,
+        rows: u64,
+    },
+    /// Blobs: the assigned variables, then one `f64` tensor of the metrics (JSON has no NaN).
+    Reduced {
+        assigned: Vec<Name>,
+        metrics: Vec<String>,
+        stop: bool,
+    },
+}

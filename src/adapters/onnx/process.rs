@@ -1,0 +1,209 @@
+//! The node's side of a worker: start, feed, wait, end, and say in plain words what went wrong.
+//!
+//! Dropping the future kills the process. Everything the worker says is bounded and may be a lie: it ran somebody else's graph.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+
+use super::failure::{Failure, FailureKind};
+use super::frame::Message;
+use super::job::{Job, Reply, Setup};
+use crate::ports::{PortError, PortErrorKind};
+
+/// How to start workers.
+#[derive(Debug, Clone)]
+pub(crate) struct Launcher {
+    pub(crate) program: PathBuf,
+    pub(crate) time_limit: Duration,
+    pub(crate) reply_bytes: u64,
+}
+
+/// Bytes of the standard error kept: its end.
+const STDERR_BYTES: usize = 8 << 10;
+
+impl Launcher {
+    /// Runs one job in a worker of its own.
+    pub(crate) async fn run(
+        &self,
+        op: &'static str,
+        setup: &Setup,
+        job: &Job,
+        blobs: Vec<Cow<'_, [u8]>>,
+    ) -> Result<(Reply, Vec<Cow<'static, [u8]>>), PortError> {
+        let trouble = |what: &str, e: io::Error| PortError::new(PortErrorKind::Internal, op, format!("{what}: {e}")).with_source(e);
+        let setup_message = Message::new(setup, Vec::new()).map_err(|f| f.into_port(op))?;
+        let job_message = Message::new(job, blobs).map_err(|f| f.into_port(op))?;
+        // Private (mode 0700), empty, and removed with everything in it when the job is over.
+        let folder = tempfile::Builder::new().prefix("delta-worker-").tempdir().map_err(|e| trouble("no folder for a worker", e))?;
+        let mut child = Command::new(&self.program)
+            .arg("__worker")
+            .env_clear()
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|e| trouble(&format!("the worker {} cannot be started", self.program.display()), e))?;
+        let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(PortError::new(PortErrorKind::Internal, op, "a worker without pipes"));
+        };
+        let feed = async {
+            // A worker that ends early closes its end; its answer or its status says why.
+            let _early_end = async {
+                send(&mut stdin, &setup_message).await?;
+                send(&mut stdin, &job_message).await
+            }
+            .await;
+            // Held open until the answer is complete: the worker ends when it closes.
+            stdin
+        };
+        let conversation = async {
+            let feeding = async {
+                let held = feed.await;
+                std::future::pending::<()>().await;
+                drop(held);
+            };
+            let answer = async { tokio::join!(collect(stdout, self.reply_bytes), tail(stderr)) };
+            tokio::select! {
+                () = feeding => unreachable_end(),
+                answer = answer => answer,
+            }
+        };
+        let Ok((answer, stderr)) = tokio::time::timeout(self.time_limit, conversation).await else {
+            // Errors here mean that it ended by itself in the meantime.
+            let _gone = child.kill().await;
+            return Err(PortError::new(
+                PortErrorKind::Timeout,
+                op,
+                format!("the task needed more than {} (limit executor.time); it was stopped", seconds(self.time_limit)),
+            ));
+        };
+        let status = match tokio::time::timeout(Duration::from_secs(5), child.wait()).await {
+            Ok(status) => status.map_err(|e| trouble("a worker cannot be waited for", e))?,
+            Err(_) => {
+                let _gone = child.kill().await;
+                return Err(PortError::new(PortErrorKind::Internal, op, "a worker answered but did not end"));
+            }
+        };
+        let parsed = answer
+            .and_then(|bytes| Message::read(&mut bytes.as_slice(), self.reply_bytes))
+            .ok()
+            .and_then(|message| message.parse::<Reply>().ok().map(|reply| (reply, message.blobs)));
+        match parsed {
+            Some((Reply::Failed(failure), _)) => Err(with_tail(failure, &stderr).into_port(op)),
+            Some(answer) if status.success() => Ok(answer),
+            _ => Err(ended(status, &stderr, setup).into_port(op)),
+        }
+    }
+}
+
+async fn send(to: &mut tokio::process::ChildStdin, message: &Message<'_>) -> io::Result<()> {
+    to.write_all(&message.prefix()?).await?;
+    to.write_all(&message.header).await?;
+    for blob in &message.blobs {
+        to.write_all(blob).await?;
+    }
+    to.flush().await
+}
+
+/// The whole answer, or an error when it is longer than allowed.
+async fn collect(from: impl AsyncRead + Unpin, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut from = from.take(max_bytes.saturating_add(1 << 20));
+    from.read_to_end(&mut out).await?;
+    if from.limit() == 0 { Err(io::Error::other("an answer beyond the bound")) } else { Ok(out) }
+}
+
+/// The end of what the worker wrote to its standard error.
+async fn tail(mut from: impl AsyncRead + Unpin) -> String {
+    let mut kept: Vec<u8> = Vec::new();
+    let mut chunk = [0u8; 4096];
+    while let Ok(n) = from.read(&mut chunk).await {
+        if n == 0 {
+            break;
+        }
+        kept.extend_from_slice(chunk.get(..n).unwrap_or_default());
+        let surplus = kept.len().saturating_sub(STDERR_BYTES);
+        kept.drain(..surplus);
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// `feeding` never completes.
+fn unreachable_end() -> (io::Result<Vec<u8>>, String) {
+    (Err(io::Error::other("the feed ended")), String::new())
+}
+
+/// Internal failures need the panic's text; the others say everything themselves.
+fn with_tail(mut failure: Failure, stderr: &str) -> Failure {
+    if failure.kind == FailureKind::Internal && !stderr.trim().is_empty() {
+        failure.message = format!("{}: {}", failure.message, one_line(stderr));
+    }
+    failure
+}
+
+/// Why a worker ended without an answer.
+fn ended(status: ExitStatus, stderr: &str, setup: &Setup) -> Failure {
+    let memory = || {
+        Failure::exhausted(format!(
+            "the task needed more than {} of memory (limit executor.memory); it was stopped",
+            bytes(setup.limits.memory_bytes)
+        ))
+    };
+    if ["memory allocation of", "bad_alloc", "out of memory", "Cannot allocate memory"].iter().any(|m| stderr.contains(m)) {
+        return memory();
+    }
+    let detail = if stderr.trim().is_empty() { String::new() } else { format!(": {}", one_line(stderr)) };
+    match signal(status) {
+        Some(SIGXCPU) => Failure::exhausted(format!(
+            "the task needed more than {} s of processor time (limit executor.time); it was stopped",
+            setup.limits.cpu_seconds
+        )),
+        // Not ours: the deadline is handled before. The kernel kills so when the machine is out of memory or the hard limit on time is hit.
+        Some(SIGKILL) => memory(),
+        Some(number) => Failure::refused(format!(
+            "the runtime crashed on the task's graph (signal {number}); nothing else was harmed{detail}"
+        )),
+        None => Failure::internal(format!("the worker ended without an answer ({status}){detail}")),
+    }
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+const SIGKILL: i32 = 9;
+const SIGXCPU: i32 = libc::SIGXCPU;
+
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let start = lines.len().saturating_sub(6);
+    lines.get(start..).unwrap_or_default().join(" | ").chars().filter(|c| !c.is_control()).take(1500).collect()
+}
+
+/// A duration as people say it.
+fn seconds(limit: Duration) -> String {
+    if limit.as_millis() % 1000 == 0 { format!("{} s", limit.as_secs()) } else { format!("{} ms", limit.as_millis()) }
+}
+
+/// A size as people say it.
+fn bytes(n: u64) -> String {
+    match n {
+        n if n >= 1 << 30 && n % (1 << 30) == 0 => format!("{} GiB", n >> 30),
+        n if n >= 1 << 20 => format!("{} MiB", n >> 20),
+        n => format!("{n} bytes"),
+    }
+}

@@ -1,0 +1,139 @@
+//! tract, embedded: slower than onnxruntime, but part of this program.
+//!
+//! Called through its own crate, so that its panics are caught here; what aborts takes only the worker (ONNX.md section 1e).
+//! A plan is compiled for the exact shapes of its inputs: a pinned batch runs up to three times faster than a symbolic one.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tract_onnx::prelude::{
+    Datum as _, DatumType, Framework as _, InferenceFact, InferenceModel, InferenceModelExt as _, IntoRunnable as _, TValue, TVec,
+    Tensor as TractTensor, TractResult, TypedRunnableModel,
+};
+
+use super::{Runtime, Session};
+use crate::adapters::onnx::failure::Failure;
+use crate::adapters::onnx::guard::CheckedGraph;
+use crate::domain::tensor::{DType, Tensor, TensorData};
+use crate::ports::executor::RuntimeInfo;
+
+/// The version in Cargo.toml.
+const VERSION: &str = "0.23.9";
+/// Compiled plans kept by a session: the full batch, the last batch, and some room.
+const PLANS: usize = 8;
+
+pub(super) struct Tract;
+
+impl Runtime for Tract {
+    fn info(&self) -> RuntimeInfo {
+        RuntimeInfo { name: "tract".to_owned(), version: VERSION.to_owned(), library: None }
+    }
+
+    fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure> {
+        let model = calm("refuses the graph", || tract_onnx::onnx().model_for_read(&mut graph.bytes.as_slice()))?;
+        let unknown: Vec<String> =
+            model.nodes().iter().filter(|n| n.op.name() == "Unimplemented").map(|n| n.name.clone()).take(5).collect();
+        if !unknown.is_empty() {
+            return Err(Failure::refused(format!(
+                "tract does not know the operators of the nodes {unknown:?}; install onnxruntime on this node, or express the step otherwise"
+            )));
+        }
+        let outputs = graph.outputs.iter().map(|p| datum(p.dtype)).collect();
+        Ok(Box::new(Loaded { model, outputs, plans: BTreeMap::new() }))
+    }
+}
+
+struct Loaded {
+    model: InferenceModel,
+    outputs: Vec<DatumType>,
+    plans: BTreeMap<Vec<Vec<usize>>, Arc<TypedRunnableModel>>,
+}
+
+impl Loaded {
+    fn plan(&mut self, inputs: &[&Tensor]) -> Result<Arc<TypedRunnableModel>, Failure> {
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
+        if let Some(plan) = self.plans.get(&shapes) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = calm("cannot compile the graph for these shapes", || {
+            let mut model = self.model.clone();
+            for (index, tensor) in inputs.iter().enumerate() {
+                model.set_input_fact(index, InferenceFact::dt_shape(datum(tensor.dtype()), tensor.shape()))?;
+            }
+            model.into_optimized()?.into_runnable()
+        })?;
+        if self.plans.len() >= PLANS {
+            self.plans.clear();
+        }
+        self.plans.insert(shapes, Arc::clone(&plan));
+        Ok(plan)
+    }
+}
+
+impl Session for Loaded {
+    fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
+        let plan = self.plan(inputs)?;
+        calm("stopped", || {
+            let values = inputs.iter().map(|t| Ok(TValue::from(put(t)?))).collect::<TractResult<TVec<_>>>()?;
+            let outputs = plan.run(values)?;
+            outputs.iter().zip(&self.outputs).map(|(value, dtype)| take(value, *dtype)).collect()
+        })
+    }
+}
+
+/// Runs tract code: a panic in it is an error of the graph.
+fn calm<T>(what: &str, work: impl FnOnce() -> TractResult<T>) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Failure::refused(format!("tract {what}: {}", format!("{error:#}").chars().take(2000).collect::<String>()))),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            let text: String = text.unwrap_or("no message").chars().take(2000).collect();
+            Err(Failure::refused(format!("tract {what} (it panicked: {text}); onnxruntime may run it")))
+        }
+    }
+}
+
+fn datum(dtype: DType) -> DatumType {
+    match dtype {
+        DType::F32 => f32::datum_type(),
+        DType::F64 => f64::datum_type(),
+        DType::I32 => i32::datum_type(),
+        DType::I64 => i64::datum_type(),
+        DType::U8 => u8::datum_type(),
+        DType::Bool => bool::datum_type(),
+    }
+}
+
+fn put(tensor: &Tensor) -> TractResult<TractTensor> {
+    let shape = tensor.shape();
+    match tensor.data() {
+        TensorData::F32(v) => TractTensor::from_shape(shape, v),
+        TensorData::F64(v) => TractTensor::from_shape(shape, v),
+        TensorData::I32(v) => TractTensor::from_shape(shape, v),
+        TensorData::I64(v) => TractTensor::from_shape(shape, v),
+        TensorData::U8(v) => TractTensor::from_shape(shape, v),
+        TensorData::Bool(v) => TractTensor::from_shape(shape, v),
+    }
+}
+
+/// An output in the declared type: tract keeps shapes in a symbolic type of its own.
+fn take(value: &TractTensor, declared: DatumType) -> TractResult<Tensor> {
+    let value = if value.datum_type() == declared { std::borrow::Cow::Borrowed(value) } else { value.cast_to_dt(declared)? };
+    let shape = value.shape().to_vec();
+    macro_rules! copy {
+        ($ty:ty, $variant:ident) => {
+            TensorData::$variant(value.to_plain_array_view::<$ty>()?.iter().copied().collect())
+        };
+    }
+    let data = match declared {
+        DatumType::F32 => copy!(f32, F32),
+        DatumType::F64 => copy!(f64, F64),
+        DatumType::I32 => copy!(i32, I32),
+        DatumType::I64 => copy!(i64, I64),
+        DatumType::U8 => copy!(u8, U8),
+        _ => copy!(bool, Bool),
+    };
+    Ok(Tensor::new(shape, data)?)
+}
