@@ -182,6 +182,57 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether the call only reads: such a call has no receipt.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(
+            self,
+            Self::Node { .. }
+                | Self::Nodes { .. }
+                | Self::DataCommitment { .. }
+                | Self::Task { .. }
+                | Self::Round { .. }
+                | Self::PublicKeys { .. }
+                | Self::ResultCommitment { .. }
+                | Self::ShareRecords { .. }
+                | Self::WeightCommitment { .. }
+                | Self::VerifierState { .. }
+        )
+    }
+
+    /// The round that the call names, if it does.
+    #[must_use]
+    pub fn round_ref(&self) -> Option<&RoundRef> {
+        match self {
+            Self::StartRound { at, .. }
+            | Self::JoinRound { at, .. }
+            | Self::Round { at }
+            | Self::Advance { at, .. }
+            | Self::UploadCommitments { at, .. }
+            | Self::PublicKeys { at, .. }
+            | Self::UploadResult { at, .. }
+            | Self::ResultCommitment { at, .. }
+            | Self::UploadShares { at, .. }
+            | Self::ShareRecords { at, .. }
+            | Self::EndRound { at, .. } => Some(at),
+            Self::Join { .. }
+            | Self::UpdateUrl { .. }
+            | Self::UpdateName { .. }
+            | Self::Leave { .. }
+            | Self::Node { .. }
+            | Self::Nodes { .. }
+            | Self::RegisterData { .. }
+            | Self::DataCommitment { .. }
+            | Self::CreateTask(_)
+            | Self::FinishTask { .. }
+            | Self::Task { .. }
+            | Self::WeightCommitment { .. }
+            | Self::Verify(_)
+            | Self::VerifierState { .. }
+            | Self::Confirm { .. } => None,
+        }
+    }
+
     /// Whether some string of the call holds U+0000, which the record refuses as the reference does.
     #[must_use]
     pub fn holds_nul(&self) -> bool {

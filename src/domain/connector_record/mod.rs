@@ -23,6 +23,8 @@ mod tests;
 
 pub use change::{BadChange, Change, UploadKind};
 pub use command::{Command, NewTaskEntry, ProofEntry, RoundRef, SecretKind, Step};
-pub use decision::{Answer, Decision, Decline, NodeView, RoundView, ShareView, TaskView, fresh_hex};
+pub use decision::{
+    Answer, Decision, Decline, NodeView, RoundView, ShareView, TaskView, fresh_hex,
+};
 pub use event::{RecordEvent, UnreadableEvent};
 pub use state::{LIFE_SECONDS, Record, RoundId, Status, TaskIndex};

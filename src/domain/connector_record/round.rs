@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::change::Change;
-use super::command::{RoundRef, Step};
+use super::command::{Command, RoundRef, Step};
 use super::decision::{Answer, Decision, Decline, RoundView, refuse};
 use super::event::RecordEvent;
 use super::state::{Body, Record, Round, RoundId, Status};
@@ -241,6 +241,14 @@ impl Record {
         Ok(Decision::read(Answer::Commitment(
             round.weight_commitment.clone(),
         )))
+    }
+
+    /// The round that a call names, if it is on record.
+    #[must_use]
+    pub fn round_named(&self, command: &Command) -> Option<RoundId> {
+        self.round_of(command.round_ref()?, None)
+            .ok()
+            .map(|(id, _)| id)
     }
 
     /// A round; with `owner`, only if its task is that node's.

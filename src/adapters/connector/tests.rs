@@ -1,0 +1,1 @@
+//! The embedded connector alone: restart, damage, limits.
