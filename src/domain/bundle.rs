@@ -10,11 +10,12 @@ mod archive;
 mod error;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::ids::{Digest, Name};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, VariableSpec};
 use super::npy;
-use super::tensor::{DType, Tensor, element_count};
+use super::tensor::{Tensor, element_count};
 
 pub(crate) use archive::is_allowed_name;
 pub use error::BundleError;
@@ -47,7 +48,7 @@ impl Default for BundleLimits {
 }
 
 /// An opened bundle. Everything in it has been checked, except the graphs' contents.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Bundle {
     commitment: Digest,
     manifest: Manifest,
@@ -123,6 +124,16 @@ impl Bundle {
     }
 }
 
+impl fmt::Debug for Bundle {
+    /// Says which bundle it is, not what is in it: model values have no place in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bundle")
+            .field("name", &self.manifest.name)
+            .field("commitment", &self.commitment)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Packs a task. The same arguments always make the same bytes.
 ///
 /// `graphs` is keyed by `graphs/NAME.onnx` and `arrays` by `arrays/NAME.npy`, as in the manifest. Nothing is checked but the names:
@@ -161,47 +172,65 @@ fn take_arrays(
     files: &mut BTreeMap<String, Vec<u8>>,
     limits: &BundleLimits,
 ) -> Result<BTreeMap<Name, Tensor>, BundleError> {
-    let total = manifest.variables.values().try_fold(0usize, |sum, v| {
-        sum.checked_add(byte_count(v.dtype, &v.shape)?)
+    let total = manifest.variables.values().try_fold(0_usize, |sum, v| {
+        sum.checked_add(element_count(&v.shape)?.checked_mul(v.dtype.size())?)
     });
     if total.is_none_or(|total| total > limits.expanded_bytes) {
         return Err(BundleError::Expands {
-            file: "variables".to_owned(),
+            file: "the initial value of all variables".to_owned(),
             limit: limits.expanded_bytes,
         });
     }
-    let mut used = BTreeSet::new();
     let mut initial = BTreeMap::new();
     for (name, spec) in &manifest.variables {
         let value = match &spec.init {
-            None => Tensor::zeros(spec.dtype, spec.shape.clone()),
+            None => Tensor::zeros(spec.dtype, spec.shape.clone())
+                .ok_or_else(|| wrong_array(name, spec))?,
             Some(file) => {
-                let named_by = || format!("variables.{name}.init");
                 let bytes = files.get(file).ok_or_else(|| BundleError::Missing {
                     file: file.clone(),
-                    named_by: named_by(),
+                    named_by: format!("variables.{name}.init"),
                 })?;
-                let tensor = npy::decode(bytes).map_err(|source| BundleError::Array {
-                    file: file.clone(),
-                    source,
-                })?;
-                used.insert(file.clone());
-                Some(tensor)
+                read_array(name, spec, file, bytes)?
             }
         };
-        let value = value
-            .filter(|t| t.dtype() == spec.dtype && t.shape() == spec.shape)
-            .ok_or_else(|| BundleError::WrongArray {
-                variable: name.clone(),
-                dtype: spec.dtype,
-                shape: spec.shape.clone(),
-            })?;
         initial.insert(name.clone(), value);
     }
-    for file in used {
-        files.remove(&file);
-    }
+    let used: BTreeSet<&String> = manifest
+        .variables
+        .values()
+        .filter_map(|v| v.init.as_ref())
+        .collect();
+    files.retain(|file, _| !used.contains(file));
     Ok(initial)
+}
+
+/// Reads an array whose header says what the variable declares; several variables may share one large file.
+fn read_array(
+    name: &Name,
+    spec: &VariableSpec,
+    file: &str,
+    bytes: &[u8],
+) -> Result<Tensor, BundleError> {
+    let damaged = |source| BundleError::Array {
+        file: file.to_owned(),
+        source,
+    };
+    let header = npy::Header::parse(bytes).map_err(damaged)?;
+    if header.dtype() != spec.dtype || header.shape() != spec.shape {
+        return Err(wrong_array(name, spec));
+    }
+    header
+        .decode(bytes.get(header.data_start()..).unwrap_or_default())
+        .map_err(damaged)
+}
+
+fn wrong_array(name: &Name, spec: &VariableSpec) -> BundleError {
+    BundleError::WrongArray {
+        variable: name.clone(),
+        dtype: spec.dtype,
+        shape: spec.shape.clone(),
+    }
 }
 
 /// The graphs that steps name, out of `files`.
@@ -220,8 +249,4 @@ fn take_graphs(
         }
     }
     Ok(graphs)
-}
-
-fn byte_count(dtype: DType, shape: &[usize]) -> Option<usize> {
-    element_count(shape)?.checked_mul(dtype.size())
 }

@@ -122,9 +122,11 @@ fn joined(problems: &[ManifestProblem]) -> String {
         .join("; ")
 }
 
-/// The message of a JSON error without its ` at line L column C`, which is said already.
+/// The message of a JSON error without its ` at line L column C`, which is said already. It quotes the file, so it is cut and cleaned.
 pub(super) fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let tail = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&tail).unwrap_or(&text).to_owned()
+    let text = text.strip_suffix(&tail).unwrap_or(&text);
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(600).map(visible).collect()
 }

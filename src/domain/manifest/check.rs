@@ -86,7 +86,10 @@ impl Found {
     fn into_problems(mut self) -> Vec<ManifestProblem> {
         if self.more > 0 {
             let fix = format!("{} more problems are not listed", self.more);
-            self.listed.push(ManifestProblem { path: "...".to_owned(), fix });
+            self.listed.push(ManifestProblem {
+                path: "...".to_owned(),
+                fix,
+            });
         }
         self.listed
     }
@@ -96,21 +99,34 @@ fn check_head(manifest: &Manifest, found: &mut Found) {
     found.need(
         manifest.format == FORMAT,
         "format",
-        format!("this node reads {FORMAT:?}, not {}; pack the task with a matching delta package", quoted(&manifest.format)),
+        format!(
+            "this node reads {FORMAT:?}, not {}; pack the task with a matching delta package",
+            quoted(&manifest.format)
+        ),
     );
     let name = &manifest.name;
     found.need(
-        !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control),
+        !name.trim().is_empty()
+            && name.chars().count() <= 200
+            && !name.chars().any(char::is_control),
         "name",
         "must have 1 to 200 characters on one line",
     );
-    found.need(manifest.description.len() <= 65_536, "description", "must have at most 65536 bytes");
+    found.need(
+        manifest.description.len() <= 65_536,
+        "description",
+        "must have at most 65536 bytes",
+    );
     found.need(
         !manifest.enable_verify || manifest.kind == TaskKind::Hlr,
         "enable_verify",
         "only tasks of type hlr can be verified; set it to false",
     );
-    found.need((0..=15).contains(&manifest.tolerance), "tolerance", "must lie between 0 and 15 digits");
+    found.need(
+        (0..=15).contains(&manifest.tolerance),
+        "tolerance",
+        "must lie between 0 and 15 digits",
+    );
     for problem in manifest.strategy.problems() {
         found.add(format!("strategy.{}", problem.field), problem.rule);
     }
@@ -124,9 +140,19 @@ fn check_dataset(name: &DatasetName, spec: &DatasetSpec, found: &mut Found) {
             found.need(!columns.is_empty(), &at, "name at least one column");
             let mut seen = BTreeSet::new();
             for column in columns {
-                found.need(seen.insert(column), &at, format!("{} stands twice; remove one", quoted(column)));
-                found.need(!column.is_empty() && column.len() <= 256, &at, "a column's name must have 1 to 256 bytes");
-                let number = column.parse::<u32>().is_ok_and(|n| n.to_string() == *column);
+                found.need(
+                    seen.insert(column),
+                    &at,
+                    format!("{} stands twice; remove one", quoted(column)),
+                );
+                found.need(
+                    !column.is_empty() && column.len() <= 256,
+                    &at,
+                    "a column's name must have 1 to 256 bytes",
+                );
+                let number = column
+                    .parse::<u32>()
+                    .is_ok_and(|n| n.to_string() == *column);
                 found.need(
                     *header || number,
                     &at,
@@ -137,26 +163,57 @@ fn check_dataset(name: &DatasetName, spec: &DatasetSpec, found: &mut Found) {
         DatasetSpec::Samples { shape, classes } => {
             check_shape(shape, 1 << 24, &format!("{path}.shape"), found);
             let distinct: BTreeSet<&String> = classes.iter().collect();
-            found.need(distinct.len() == classes.len(), format!("{path}.classes"), "each class may stand only once");
+            found.need(
+                distinct.len() == classes.len(),
+                format!("{path}.classes"),
+                "each class may stand only once",
+            );
         }
         DatasetSpec::Array { shape, .. } => {
             let known: Vec<usize> = shape.iter().flatten().copied().collect();
-            check_shape(&known, MAX_CONTRIBUTION_LEN, &format!("{path}.shape"), found);
-            found.need(shape.len() <= MAX_DIMENSIONS, format!("{path}.shape"), format!("at most {MAX_DIMENSIONS} dimensions"));
+            check_shape(
+                &known,
+                MAX_CONTRIBUTION_LEN,
+                &format!("{path}.shape"),
+                found,
+            );
+            found.need(
+                shape.len() <= MAX_DIMENSIONS,
+                format!("{path}.shape"),
+                format!("at most {MAX_DIMENSIONS} dimensions"),
+            );
         }
     }
 }
 
 fn check_variables(manifest: &Manifest, found: &mut Found) {
     let mut total = 0_usize;
-    for (name, VariableSpec { dtype, shape, init, .. }) in &manifest.variables {
-        check_shape(shape, MAX_CONTRIBUTION_LEN, &format!("variables.{name}.shape"), found);
-        total = total.saturating_add(element_count(shape).unwrap_or(usize::MAX).saturating_mul(dtype.size()));
+    for (
+        name,
+        VariableSpec {
+            dtype, shape, init, ..
+        },
+    ) in &manifest.variables
+    {
+        check_shape(
+            shape,
+            MAX_CONTRIBUTION_LEN,
+            &format!("variables.{name}.shape"),
+            found,
+        );
+        total = total.saturating_add(
+            element_count(shape)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(dtype.size()),
+        );
         if let Some(file) = init {
             found.need(
                 file.starts_with("arrays/") && bundle::is_allowed_name(file),
                 format!("variables.{name}.init"),
-                format!("{} must be a file of the bundle, arrays/NAME.npy", quoted(file)),
+                format!(
+                    "{} must be a file of the bundle, arrays/NAME.npy",
+                    quoted(file)
+                ),
             );
         }
     }
@@ -168,24 +225,47 @@ fn check_variables(manifest: &Manifest, found: &mut Found) {
 }
 
 fn check_outputs(manifest: &Manifest, found: &mut Found) {
-    found.need(!manifest.outputs.is_empty(), "outputs", "name at least one server variable as the result");
+    found.need(
+        !manifest.outputs.is_empty(),
+        "outputs",
+        "name at least one server variable as the result",
+    );
     let mut seen = BTreeSet::new();
     for (i, name) in manifest.outputs.iter().enumerate() {
         let path = format!("outputs[{i}]");
         need_variable(manifest, name, Some(Location::Server), &path, found);
-        found.need(seen.insert(name), path, format!("{name} stands twice; remove one"));
+        found.need(
+            seen.insert(name),
+            path,
+            format!("{name} stands twice; remove one"),
+        );
     }
 }
 
 /// A variable must exist, and be kept where `location` says.
-fn need_variable(manifest: &Manifest, name: &Name, location: Option<Location>, path: &str, found: &mut Found) {
+fn need_variable(
+    manifest: &Manifest,
+    name: &Name,
+    location: Option<Location>,
+    path: &str,
+    found: &mut Found,
+) {
     match (manifest.variables.get(name), location) {
-        (None, _) => found.add(path, format!("variable {name} does not exist; declare it under variables")),
+        (None, _) => found.add(
+            path,
+            format!("variable {name} does not exist; declare it under variables"),
+        ),
         (Some(v), Some(Location::Server)) if v.location != Location::Server => {
-            found.add(path, format!("variable {name} is kept by each member; a server variable is needed here"));
+            found.add(
+                path,
+                format!("variable {name} is kept by each member; a server variable is needed here"),
+            );
         }
         (Some(v), Some(Location::Client)) if v.location != Location::Client => {
-            found.add(path, format!("variable {name} is kept by the server; a client variable is needed here"));
+            found.add(
+                path,
+                format!("variable {name} is kept by the server; a client variable is needed here"),
+            );
         }
         (Some(_), _) => {}
     }
@@ -193,13 +273,27 @@ fn need_variable(manifest: &Manifest, name: &Name, location: Option<Location>, p
 
 /// Every dimension at least 1, and their product at most `limit`.
 fn check_shape(shape: &[usize], limit: usize, path: &str, found: &mut Found) {
-    found.need(shape.len() <= MAX_DIMENSIONS, path, format!("at most {MAX_DIMENSIONS} dimensions"));
-    found.need(!shape.contains(&0), path, "every dimension must be at least 1");
+    found.need(
+        shape.len() <= MAX_DIMENSIONS,
+        path,
+        format!("at most {MAX_DIMENSIONS} dimensions"),
+    );
+    found.need(
+        !shape.contains(&0),
+        path,
+        "every dimension must be at least 1",
+    );
     found.need(
         element_count(shape).is_some_and(|n| n <= limit),
         path,
         format!("must hold at most {limit} numbers"),
     );
+}
+
+/// A key of the author in a path: on one line and shortened.
+fn key(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(60).map(visible).collect()
 }
 
 /// Text of the author in a message: quoted and shortened.

@@ -27,18 +27,28 @@ impl Manifest {
             lines.push(format!("The author says: {}", printable(&self.description)));
         }
         for (name, spec) in &self.datasets {
-            lines.push(format!("Your dataset {name} is needed: {}.", looks_like(spec)));
+            lines.push(format!(
+                "Your dataset {name} is needed: {}.",
+                looks_like(spec)
+            ));
         }
         let mut first = 1;
         for round in &self.rounds {
             let last = first + round.repeat.saturating_sub(1);
-            let title = if last > first { format!("Rounds {first} to {last}:") } else { format!("Round {first}:") };
+            let title = if last > first {
+                format!("Rounds {first} to {last}:")
+            } else {
+                format!("Round {first}:")
+            };
             lines.push(title);
             self.describe_round(round, &mut lines);
             first = last.saturating_add(1);
         }
         lines.push(self.promise());
-        lines.push(format!("The result that the coordinator gets: {}.", listed(self.outputs.iter().map(Name::as_str))));
+        lines.push(format!(
+            "The result that the coordinator gets: {}.",
+            listed(self.outputs.iter().map(Name::as_str))
+        ));
         lines
     }
 
@@ -48,16 +58,26 @@ impl Manifest {
             lines.push("  reads no dataset".to_owned());
         }
         for (dataset, fields) in reads {
-            lines.push(format!("  reads {dataset}: {}", fields.into_iter().collect::<Vec<_>>().join("; ")));
+            lines.push(format!(
+                "  reads {dataset}: {}",
+                fields.into_iter().collect::<Vec<_>>().join("; ")
+            ));
         }
         let kept_at = |location| {
-            let names = variables.iter().filter(move |n| self.variables.get(**n).is_some_and(|v| v.location == location));
+            let names = variables.iter().filter(move |n| {
+                self.variables
+                    .get(**n)
+                    .is_some_and(|v| v.location == location)
+            });
             names.map(|n| n.as_str()).collect::<Vec<_>>()
         };
         for (names, what) in [
             (kept_at(Location::Server), "downloads from the coordinator"),
-            (kept_at(Location::Client), "reads values that never left this node"),
-            (round.map.assign.keys().map(Name::as_str).collect(), "keeps on this node for later rounds"),
+            (kept_at(Location::Client), "reads values kept on this node"),
+            (
+                round.map.assign.keys().map(Name::as_str).collect(),
+                "keeps on this node for later rounds",
+            ),
         ] {
             if !names.is_empty() {
                 lines.push(format!("  {what}: {}", listed(names.into_iter())));
@@ -68,9 +88,16 @@ impl Manifest {
         for Contribution { name, dtype, shape } in &round.map.contribute {
             let count = element_count(shape).unwrap_or(usize::MAX);
             total = total.saturating_add(count.saturating_mul(ring));
-            lines.push(format!("  leaves this node, masked: {name}, {} {shape:?}, {}", dtype.name(), counted(wide(count), "number")));
+            lines.push(format!(
+                "  leaves this node, masked: {name}, {} {shape:?}, {}",
+                dtype.name(),
+                counted(wide(count), "number")
+            ));
         }
-        lines.push(format!("  in all, each member sends {} a round", counted(wide(total), "byte")));
+        lines.push(format!(
+            "  in all, each member sends {} a round",
+            counted(wide(total), "byte")
+        ));
     }
 
     fn promise(&self) -> String {
@@ -94,12 +121,18 @@ fn reads(round: &RoundSpec) -> (BTreeMap<&DatasetName, BTreeSet<String>>, BTreeS
         for source in step.inputs.values() {
             match source {
                 Source::Data { dataset, field, .. } => {
-                    data.entry(dataset).or_default().insert(field_in_words(field));
+                    data.entry(dataset)
+                        .or_default()
+                        .insert(field_in_words(field));
                 }
                 Source::Variable { name } => {
                     variables.insert(name);
                 }
-                Source::Value { .. } | Source::Noise { .. } | Source::BatchSize | Source::Sum { .. } | Source::Clients => {}
+                Source::Value { .. }
+                | Source::Noise { .. }
+                | Source::BatchSize
+                | Source::Sum { .. }
+                | Source::Clients => {}
             }
         }
     }
@@ -124,26 +157,49 @@ fn looks_like(spec: &DatasetSpec) -> String {
     match spec {
         DatasetSpec::Table { columns, header } => {
             let header = if *header { "" } else { ", without header line" };
-            format!("a table with the columns {}{header}", listed(columns.iter().map(String::as_str)))
+            format!(
+                "a table with the columns {}{header}",
+                listed(columns.iter().map(String::as_str))
+            )
         }
-        DatasetSpec::Samples { shape, classes } if classes.is_empty() => format!("samples of shape {shape:?}"),
+        DatasetSpec::Samples { shape, classes } if classes.is_empty() => {
+            format!("samples of shape {shape:?}")
+        }
         DatasetSpec::Samples { shape, classes } => {
-            format!("samples of shape {shape:?} in the classes {}", listed(classes.iter().map(String::as_str)))
+            format!(
+                "samples of shape {shape:?} in the classes {}",
+                listed(classes.iter().map(String::as_str))
+            )
         }
         DatasetSpec::Array { shape, dtype } => {
-            let dims: Vec<String> = shape.iter().map(|d| d.map_or_else(|| "any".to_owned(), |n| n.to_string())).collect();
-            format!("an array of {} with shape [{}]", dtype.name(), dims.join(", "))
+            let dims: Vec<String> = shape
+                .iter()
+                .map(|d| d.map_or_else(|| "any".to_owned(), |n| n.to_string()))
+                .collect();
+            format!(
+                "an array of {} with shape [{}]",
+                dtype.name(),
+                dims.join(", ")
+            )
         }
     }
 }
 
 fn members(manifest: &Manifest) -> String {
     let (least, most) = (manifest.strategy.min_clients, manifest.strategy.max_clients);
-    if least == most { counted(u64::from(most), "member") } else { format!("{least} to {most} members") }
+    if least == most {
+        counted(u64::from(most), "member")
+    } else {
+        format!("{least} to {most} members")
+    }
 }
 
 fn counted(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
 }
 
 fn wide(n: usize) -> u64 {
@@ -155,11 +211,75 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
     let all: Vec<String> = names.map(printable).collect();
     let (shown, rest) = all.split_at(all.len().min(SHOWN));
-    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    let more = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(" and {} more", rest.len())
+    };
     format!("{}{more}", shown.join(", "))
 }
 
 /// The author's text without anything that could move a terminal's cursor.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(2000).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(2000)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::bundle::{Bundle, BundleLimits};
+    use crate::domain::manifest::Manifest;
+
+    fn digits() -> Manifest {
+        let bytes = include_bytes!("../../../tests/fixtures/digits-cnn.delta");
+        Bundle::open(bytes, &BundleLimits::default())
+            .unwrap()
+            .manifest()
+            .clone()
+    }
+
+    #[test]
+    fn everything_read_kept_and_sent_is_said() {
+        let text = digits().disclosure().join("\n");
+        for expected in [
+            "Task digits-cnn (horizontal), 9 rounds of 2 to 3 members.",
+            "Your dataset digits is needed: samples of shape [1, 8, 8] in the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9.",
+            "Rounds 1 to 8:\n  reads digits: the class labels; the values\n",
+            "downloads from the coordinator: conv.bias, conv.weight, fc.bias, fc.weight\n",
+            "reads values kept on this node: m.conv.bias, ",
+            "keeps on this node for later rounds: m.conv.bias, ",
+            "leaves this node, masked: conv.weight, f32 [8, 1, 3, 3], 72 numbers\n",
+            "leaves this node, masked: rows, f64 [], 1 number\n",
+            "in all, each member sends 10992 bytes a round\nRound 9:\n",
+            "the coordinator sees only sums over at least 2 members",
+            "The result that the coordinator gets: conv.weight, conv.bias, fc.weight, fc.bias, accuracy.",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_round_of_one_member_is_a_warning() {
+        let mut alone = digits();
+        alone.strategy.min_clients = 1;
+        assert!(
+            alone
+                .disclosure()
+                .iter()
+                .any(|line| line.starts_with("WARNING"))
+        );
+    }
+
+    #[test]
+    fn the_authors_text_cannot_move_the_cursor() {
+        let mut hostile = digits();
+        hostile.description = "harmless\u{1b}[1A\u{1b}[2K\r\nnothing leaves this node".to_owned();
+        let lines = hostile.disclosure();
+        assert!(
+            lines.iter().all(|line| !line.chars().any(char::is_control)),
+            "{lines:?}"
+        );
+    }
 }

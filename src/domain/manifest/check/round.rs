@@ -3,30 +3,53 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Side, check_step};
-use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, need_variable, quoted};
+use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, key, need_variable, quoted};
 use crate::domain::ids::Name;
-use crate::domain::manifest::{Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step};
+use crate::domain::manifest::{
+    Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step,
+};
 use crate::domain::tensor::{DType, element_count};
 
 pub(super) fn check_rounds(manifest: &Manifest, found: &mut Found) {
-    found.need(!manifest.rounds.is_empty(), "rounds", "a task needs at least one round");
+    found.need(
+        !manifest.rounds.is_empty(),
+        "rounds",
+        "a task needs at least one round",
+    );
     found.need(
         manifest.total_rounds() <= MAX_ROUNDS,
         "rounds",
-        format!("{} rounds in all, more than the {MAX_ROUNDS} allowed", manifest.total_rounds()),
+        format!(
+            "{} rounds in all, more than the {MAX_ROUNDS} allowed",
+            manifest.total_rounds()
+        ),
     );
     let mut iterators = BTreeMap::new();
     for (i, round) in manifest.rounds.iter().enumerate() {
         let path = format!("rounds[{i}]");
-        found.need(round.repeat >= 1, format!("{path}.repeat"), "must be at least 1; remove the round if it is not wanted");
+        found.need(
+            round.repeat >= 1,
+            format!("{path}.repeat"),
+            "must be at least 1; remove the round if it is not wanted",
+        );
         check_map(manifest, &round.map, &format!("{path}.map"), found);
         check_resume(&round.map, &mut iterators, &format!("{path}.map"), found);
-        check_reduce(manifest, &round.map.contribute, &round.reduce, &format!("{path}.reduce"), found);
+        check_reduce(
+            manifest,
+            &round.map.contribute,
+            &round.reduce,
+            &format!("{path}.reduce"),
+            found,
+        );
     }
 }
 
 fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) {
-    found.need(!map.steps.is_empty(), format!("{path}.steps"), "a map needs at least one step");
+    found.need(
+        !map.steps.is_empty(),
+        format!("{path}.steps"),
+        "a map needs at least one step",
+    );
     let values = check_steps(manifest, &map.steps, Side::Map, path, found);
     for (variable, value) in &map.assign {
         let at = format!("{path}.assign.{variable}");
@@ -39,16 +62,27 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
     for (i, Contribution { name, dtype, shape }) in map.contribute.iter().enumerate() {
         let at = format!("{at}[{i}]");
         need_value(&values, name, &format!("{at}.name"), found);
-        found.need(seen.insert(name), format!("{at}.name"), format!("{name} is contributed twice; remove one"));
+        found.need(
+            seen.insert(name),
+            format!("{at}.name"),
+            format!("{name} is contributed twice; remove one"),
+        );
         found.need(
             matches!(dtype, DType::F32 | DType::F64),
             format!("{at}.dtype"),
-            format!("only f32 and f64 can be summed, not {}; cast it in the graph", dtype.name()),
+            format!(
+                "only f32 and f64 can be summed, not {}; cast it in the graph",
+                dtype.name()
+            ),
         );
         check_shape(shape, MAX_CONTRIBUTION_LEN, &format!("{at}.shape"), found);
         total = total.and_then(|n| n.checked_add(element_count(shape)?));
     }
-    found.need(!map.contribute.is_empty(), &at, "nothing is contributed, so the round has no purpose");
+    found.need(
+        !map.contribute.is_empty(),
+        &at,
+        "nothing is contributed, so the round has no purpose",
+    );
     found.need(
         total.is_some_and(|n| n <= MAX_CONTRIBUTION_LEN),
         &at,
@@ -56,7 +90,13 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
     );
 }
 
-fn check_reduce(manifest: &Manifest, sums: &[Contribution], reduce: &ReduceSpec, path: &str, found: &mut Found) {
+fn check_reduce(
+    manifest: &Manifest,
+    sums: &[Contribution],
+    reduce: &ReduceSpec,
+    path: &str,
+    found: &mut Found,
+) {
     let values = check_steps(manifest, &reduce.steps, Side::Reduce(sums), path, found);
     for (variable, value) in &reduce.assign {
         let at = format!("{path}.assign.{variable}");
@@ -64,9 +104,13 @@ fn check_reduce(manifest: &Manifest, sums: &[Contribution], reduce: &ReduceSpec,
         need_value(&values, value, &at, found);
     }
     for (label, value) in &reduce.metrics {
-        let at = format!("{path}.metrics.{}", label.chars().take(60).collect::<String>());
+        let at = format!("{path}.metrics.{}", key(label));
         let plain = !label.is_empty() && label.len() <= 100 && !label.chars().any(char::is_control);
-        found.need(plain, &at, "a metric's name must have 1 to 100 bytes on one line");
+        found.need(
+            plain,
+            &at,
+            "a metric's name must have 1 to 100 bytes on one line",
+        );
         need_value(&values, value, &at, found);
     }
     if let Some(value) = &reduce.stop {
@@ -75,23 +119,46 @@ fn check_reduce(manifest: &Manifest, sums: &[Contribution], reduce: &ReduceSpec,
 }
 
 /// Checks all steps and returns the values that they make.
-fn check_steps(manifest: &Manifest, steps: &[Step], side: Side<'_>, path: &str, found: &mut Found) -> BTreeSet<Name> {
+fn check_steps(
+    manifest: &Manifest,
+    steps: &[Step],
+    side: Side<'_>,
+    path: &str,
+    found: &mut Found,
+) -> BTreeSet<Name> {
     let mut values = BTreeSet::new();
     for (i, step) in steps.iter().enumerate() {
-        check_step(manifest, step, side, &mut values, &format!("{path}.steps[{i}]"), found);
+        check_step(
+            manifest,
+            step,
+            side,
+            &mut values,
+            &format!("{path}.steps[{i}]"),
+            found,
+        );
     }
     values
 }
 
 /// Where an iterator stands is kept by the step's position in its map, so the same position in another round goes on with it.
-fn check_resume<'m>(map: &'m MapSpec, iterators: &mut BTreeMap<usize, &'m Batches>, path: &str, found: &mut Found) {
+fn check_resume<'m>(
+    map: &'m MapSpec,
+    iterators: &mut BTreeMap<usize, &'m Batches>,
+    path: &str,
+    found: &mut Found,
+) {
     for (i, step) in map.steps.iter().enumerate() {
-        let Driver::Batches(batches) = &step.driver else { continue };
+        let Driver::Batches(batches) = &step.driver else {
+            continue;
+        };
         if !batches.resume {
             continue;
         }
         let first = *iterators.entry(i).or_insert(batches);
-        let same = Batches { length: batches.length, ..first.clone() } == *batches;
+        let same = Batches {
+            length: batches.length,
+            ..first.clone()
+        } == *batches;
         found.need(
             same,
             format!("{path}.steps[{i}].driver.resume"),
@@ -103,7 +170,13 @@ fn check_resume<'m>(map: &'m MapSpec, iterators: &mut BTreeMap<usize, &'m Batche
 fn need_value(values: &BTreeSet<Name>, name: &Name, path: &str, found: &mut Found) {
     if !values.contains(name) {
         let known: Vec<&str> = values.iter().take(8).map(Name::as_str).collect();
-        found.add(path, format!("no step makes a value {name}; there are: {}", quoted_list(&known)));
+        found.add(
+            path,
+            format!(
+                "no step makes a value {name}; there are: {}",
+                quoted_list(&known)
+            ),
+        );
     }
 }
 
@@ -111,5 +184,9 @@ fn quoted_list(names: &[&str]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
-    names.iter().map(|n| quoted(n)).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|n| quoted(n))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

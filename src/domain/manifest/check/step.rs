@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, check_shape, need_variable, quoted};
+use super::{Found, check_shape, key, need_variable, quoted};
 use crate::domain::bundle;
 use crate::domain::ids::{DatasetName, Name};
 use crate::domain::manifest::{
-    Batches, Contribution, DataField, DatasetSpec, Driver, Length, Location, Manifest, Source, Step, Subset, Target,
+    Batches, Contribution, DataField, DatasetSpec, Driver, Length, Location, Manifest, Source,
+    Step, Subset, Target,
 };
 
 /// Where a step runs.
@@ -38,13 +39,20 @@ pub(super) fn check_step(
             Some(batches)
         }
         (Driver::Batches(batches), Side::Reduce(_)) => {
-            found.add(format!("{path}.driver"), "the coordinator has no data to cut into batches; use once");
+            found.add(
+                format!("{path}.driver"),
+                "the coordinator has no data to cut into batches; use once",
+            );
             Some(batches)
         }
     };
     for (input, source) in &step.inputs {
-        let at = format!("{path}.inputs.{}", shortened(input));
-        found.need(!input.is_empty() && input.len() <= 256, &at, "a graph input's name must have 1 to 256 bytes");
+        let at = format!("{path}.inputs.{}", key(input));
+        found.need(
+            !input.is_empty() && input.len() <= 256,
+            &at,
+            "a graph input's name must have 1 to 256 bytes",
+        );
         match side {
             Side::Map => check_map_source(manifest, source, batches, values, &at, found),
             Side::Reduce(sums) => check_reduce_source(manifest, source, sums, values, &at, found),
@@ -57,14 +65,25 @@ fn check_graph(file: &str, path: &str, found: &mut Found) {
     found.need(
         file.starts_with("graphs/") && bundle::is_allowed_name(file),
         path,
-        format!("{} must be a file of the bundle, graphs/NAME.onnx", quoted(file)),
+        format!(
+            "{} must be a file of the bundle, graphs/NAME.onnx",
+            quoted(file)
+        ),
     );
 }
 
 fn check_batches(manifest: &Manifest, batches: &Batches, path: &str, found: &mut Found) {
-    let dataset = need_dataset(manifest, &batches.dataset, &format!("{path}.dataset"), found);
+    let dataset = need_dataset(
+        manifest,
+        &batches.dataset,
+        &format!("{path}.dataset"),
+        found,
+    );
     if matches!(dataset, Some(DatasetSpec::Array { shape, .. }) if shape.is_empty()) {
-        found.add(format!("{path}.dataset"), "a single number cannot be cut into batches");
+        found.add(
+            format!("{path}.dataset"),
+            "a single number cannot be cut into batches",
+        );
     }
     check_subset(&batches.subset, dataset, &format!("{path}.subset"), found);
     found.need(
@@ -85,7 +104,11 @@ fn check_subset(subset: &Subset, dataset: Option<&DatasetSpec>, path: &str, foun
         format!("from {from} to {to} selects nothing sensible; 0 <= from < to <= 1 is needed"),
     );
     let foldered = dataset.is_none_or(|d| matches!(d, DatasetSpec::Samples { .. }));
-    found.need(part.is_none() || foldered, format!("{path}.part"), "only datasets of samples have a train/ and a val/ part");
+    found.need(
+        part.is_none() || foldered,
+        format!("{path}.part"),
+        "only datasets of samples have a train/ and a val/ part",
+    );
 }
 
 fn check_map_source(
@@ -99,7 +122,11 @@ fn check_map_source(
     match source {
         Source::Variable { name } => need_variable(manifest, name, None, path, found),
         Source::Value { name } => need_earlier(values, name, path, found),
-        Source::Data { dataset, field, subset } => {
+        Source::Data {
+            dataset,
+            field,
+            subset,
+        } => {
             let spec = need_dataset(manifest, dataset, path, found);
             if let Some(spec) = spec {
                 check_field(dataset, spec, field, path, found);
@@ -115,10 +142,18 @@ fn check_map_source(
             }
         }
         Source::Noise { shape, .. } => {
-            found.need(batches.is_some(), path, "noise has one block for each row of a batch; use the driver batches");
+            found.need(
+                batches.is_some(),
+                path,
+                "noise has one block for each row of a batch; use the driver batches",
+            );
             check_shape(shape, 1 << 24, &format!("{path}.shape"), found);
         }
-        Source::BatchSize => found.need(batches.is_some(), path, "there is no batch under the driver once"),
+        Source::BatchSize => found.need(
+            batches.is_some(),
+            path,
+            "there is no batch under the driver once",
+        ),
         Source::Sum { .. } | Source::Clients => {
             found.add(path, "sums and the number of members exist at the coordinator only; move the step to reduce");
         }
@@ -134,7 +169,9 @@ fn check_reduce_source(
     found: &mut Found,
 ) {
     match source {
-        Source::Variable { name } => need_variable(manifest, name, Some(Location::Server), path, found),
+        Source::Variable { name } => {
+            need_variable(manifest, name, Some(Location::Server), path, found)
+        }
         Source::Value { name } => need_earlier(values, name, path, found),
         Source::Sum { name } => found.need(
             sums.iter().any(|c| c.name == *name),
@@ -148,7 +185,13 @@ fn check_reduce_source(
     }
 }
 
-fn check_field(dataset: &DatasetName, spec: &DatasetSpec, field: &DataField, path: &str, found: &mut Found) {
+fn check_field(
+    dataset: &DatasetName,
+    spec: &DatasetSpec,
+    field: &DataField,
+    path: &str,
+    found: &mut Found,
+) {
     let columns = match field {
         DataField::Columns(names) | DataField::ColumnsF32(names) => names.as_slice(),
         DataField::ColumnI64(name) => std::slice::from_ref(name),
@@ -156,9 +199,17 @@ fn check_field(dataset: &DatasetName, spec: &DatasetSpec, field: &DataField, pat
     };
     match (spec, field) {
         (DatasetSpec::Table { .. }, DataField::X | DataField::Y) => {
-            found.add(path, format!("{dataset} is a table: name its columns instead of x or y"));
+            found.add(
+                path,
+                format!("{dataset} is a table: name its columns instead of x or y"),
+            );
         }
-        (DatasetSpec::Table { columns: declared, .. }, _) => {
+        (
+            DatasetSpec::Table {
+                columns: declared, ..
+            },
+            _,
+        ) => {
             found.need(!columns.is_empty(), path, "name at least one column");
             for column in columns {
                 found.need(
@@ -169,37 +220,76 @@ fn check_field(dataset: &DatasetName, spec: &DatasetSpec, field: &DataField, pat
             }
         }
         (_, DataField::Columns(_) | DataField::ColumnsF32(_) | DataField::ColumnI64(_)) => {
-            found.add(path, format!("{dataset} is not a table and has no columns: read x or y"));
+            found.add(
+                path,
+                format!("{dataset} is not a table and has no columns: read x or y"),
+            );
         }
         (DatasetSpec::Samples { classes, .. }, DataField::Y) => {
-            found.need(!classes.is_empty(), path, format!("the samples of {dataset} have no classes, so there is no y; declare them"));
+            found.need(
+                !classes.is_empty(),
+                path,
+                format!("the samples of {dataset} have no classes, so there is no y; declare them"),
+            );
         }
-        (DatasetSpec::Array { .. }, DataField::Y) => found.add(path, format!("{dataset} is one array and has no labels: read x")),
+        (DatasetSpec::Array { .. }, DataField::Y) => found.add(
+            path,
+            format!("{dataset} is one array and has no labels: read x"),
+        ),
         (_, DataField::X) => {}
     }
 }
 
-fn check_outputs(step: &Step, batched: bool, values: &mut BTreeSet<Name>, path: &str, found: &mut Found) {
-    found.need(!step.outputs.is_empty(), format!("{path}.outputs"), "the step makes nothing; list the outputs that are used");
+fn check_outputs(
+    step: &Step,
+    batched: bool,
+    values: &mut BTreeSet<Name>,
+    path: &str,
+    found: &mut Found,
+) {
+    found.need(
+        !step.outputs.is_empty(),
+        format!("{path}.outputs"),
+        "the step makes nothing; list the outputs that are used",
+    );
     let mut carried = BTreeSet::new();
     for (output, target) in &step.outputs {
-        let at = format!("{path}.outputs.{}", shortened(output));
-        found.need(!output.is_empty() && output.len() <= 256, &at, "a graph output's name must have 1 to 256 bytes");
+        let at = format!("{path}.outputs.{}", key(output));
+        found.need(
+            !output.is_empty() && output.len() <= 256,
+            &at,
+            "a graph output's name must have 1 to 256 bytes",
+        );
         let name = match target {
             Target::Value { name } => name,
             Target::Carry { input, name } => {
-                found.need(batched, &at, "nothing is carried under the driver once; make it a value");
+                found.need(
+                    batched,
+                    &at,
+                    "nothing is carried under the driver once; make it a value",
+                );
                 check_carry(step, input, &at, found);
-                found.need(carried.insert(input), &at, format!("two outputs are carried into {}", quoted(input)));
+                found.need(
+                    carried.insert(input),
+                    &at,
+                    format!("two outputs are carried into {}", quoted(input)),
+                );
                 name
             }
             Target::Sum { name } => {
-                found.need(batched, &at, "nothing is summed under the driver once; make it a value");
+                found.need(
+                    batched,
+                    &at,
+                    "nothing is summed under the driver once; make it a value",
+                );
                 name
             }
         };
         if !values.insert(name.clone()) {
-            found.add(at, format!("a value {name} exists already; give this one another name"));
+            found.add(
+                at,
+                format!("a value {name} exists already; give this one another name"),
+            );
         }
     }
 }
@@ -215,9 +305,18 @@ fn check_carry(step: &Step, input: &str, path: &str, found: &mut Found) {
     }
 }
 
-fn need_dataset<'m>(manifest: &'m Manifest, name: &DatasetName, path: &str, found: &mut Found) -> Option<&'m DatasetSpec> {
+fn need_dataset<'m>(
+    manifest: &'m Manifest,
+    name: &DatasetName,
+    path: &str,
+    found: &mut Found,
+) -> Option<&'m DatasetSpec> {
     let spec = manifest.datasets.get(name);
-    found.need(spec.is_some(), path, format!("dataset {name} is not declared; add it under datasets"));
+    found.need(
+        spec.is_some(),
+        path,
+        format!("dataset {name} is not declared; add it under datasets"),
+    );
     spec
 }
 
@@ -227,8 +326,4 @@ fn need_earlier(values: &BTreeSet<Name>, name: &Name, path: &str, found: &mut Fo
         path,
         format!("no earlier step makes a value {name}; move that step before this one, or correct the name"),
     );
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(60).collect()
 }
