@@ -1,2 +1,7 @@
-//! main
-fn main() {}
+//! `delta-node`: the program. Everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    delta_node::app::cli::main()
+}

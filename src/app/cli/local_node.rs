@@ -1,0 +1,82 @@
+//! `healthcheck`: asks the node on this machine whether it lives. For container engines; no HTTP client needed.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where a node that listens on `host` is reached from its own machine.
+pub(super) fn local_address(host: IpAddr, port: u16) -> SocketAddr {
+    let host = match host {
+        IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        host => host,
+    };
+    SocketAddr::new(host, port)
+}
+
+/// Fails unless `GET /healthz` answers 200 within three seconds a step.
+pub(crate) fn ask(host: IpAddr, port: u16) -> anyhow::Result<()> {
+    let address = local_address(host, port);
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
+        .with_context(|| format!("no node answers at {address}"))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut status = [0; 12];
+    stream
+        .read_exact(&mut status)
+        .with_context(|| format!("{address} takes connections and does not answer"))?;
+    if !matches!(&status, b"HTTP/1.1 200" | b"HTTP/1.0 200") {
+        bail!(
+            "{address} answers \"{}\"",
+            String::from_utf8_lossy(&status).escape_default()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+
+    use super::{ask, local_address};
+
+    const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn answered_with(reply: &'static [u8]) -> anyhow::Result<()> {
+        let listener = TcpListener::bind((LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4];
+            stream.read_exact(&mut request).unwrap();
+            stream.write_all(reply).unwrap();
+            request
+        });
+        let answer = ask(LOCALHOST, port);
+        assert_eq!(&server.join().unwrap(), b"GET ");
+        answer
+    }
+
+    #[test]
+    fn only_a_200_is_healthy() {
+        assert!(answered_with(b"HTTP/1.1 200 OK\r\n\r\n").is_ok());
+        let error = answered_with(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap_err();
+        assert!(error.to_string().contains("503"), "{error}");
+        assert!(answered_with(b"x").is_err());
+    }
+
+    #[test]
+    fn every_interface_is_reached_by_loopback() {
+        let all = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        assert_eq!(local_address(all, 6700), SocketAddr::new(LOCALHOST, 6700));
+    }
+}
