@@ -1,0 +1,49 @@
+# syntax=docker/dockerfile:1
+#
+#   docker build --build-arg REVISION="$(git rev-parse --short HEAD)" -t delta-node .
+#   docker run -it --rm -v "${PWD}:/app" delta-node init
+#   docker run -d --name delta_node_1 -v "${PWD}:/app" -p 6700:6700 delta-node
+#
+# /app holds what the original's image holds there: config/, db/, logs/, task/ and data/. The program runs as user 1000; where the
+# mounted directory belongs to somebody else, add --user "$(id -u):$(id -g)".
+
+FROM rust:1.95.0-bookworm AS build
+WORKDIR /src
+# The image's own toolchain, so that rust-toolchain.toml does not make rustup fetch rustfmt and clippy.
+ENV RUSTUP_TOOLCHAIN=1.95.0
+COPY . .
+ARG REVISION=""
+ENV DELTA_NODE_REVISION=${REVISION}
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin delta-node --bin delta_node_start \
+    && install -D -t /out target/release/delta-node target/release/delta_node_start
+
+# The onnxruntime library comes out of its Python package; nothing else of Python is kept.
+FROM python:3.11-slim-bookworm AS onnxruntime
+RUN pip install --no-cache-dir --no-deps --target /wheel onnxruntime==1.31.1 \
+    && mkdir /out \
+    && cp /wheel/onnxruntime/capi/libonnxruntime.so.1.31.1 /out/libonnxruntime.so
+
+FROM debian:bookworm-slim
+ARG REVISION=""
+LABEL org.opencontainers.image.title="delta-node" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home delta \
+    && install -d -o delta -g delta /app
+COPY --from=build /out/ /usr/local/bin/
+COPY --from=onnxruntime /out/ /usr/local/lib/
+ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so
+WORKDIR /app
+USER 1000
+VOLUME ["/app"]
+EXPOSE 6700
+HEALTHCHECK --interval=10s --timeout=10s --start-period=10s --retries=3 CMD ["delta-node", "healthcheck"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["delta-node"]
+CMD ["run"]
