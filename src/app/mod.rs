@@ -16,3 +16,15 @@ pub mod init;
 pub mod plot;
 #[cfg(feature = "cli")]
 pub mod telemetry;
+
+pub mod context;
+mod coordinator;
+mod driver;
+mod monitor;
+pub mod node;
+mod peers;
+mod runner;
+
+pub use context::{Ports, Settings};
+pub use coordinator::{RoundReport, TaskProgress};
+pub use node::Node;

@@ -42,6 +42,12 @@ impl BlobName {
         Self(format!("coord/{task}/{round}/result/{member}.result"))
     }
 
+    /// This blob while it is arriving and nobody knows yet whether it is what it says.
+    #[must_use]
+    pub fn incoming(&self, announced: &Digest) -> Self {
+        Self(format!("{}.{}.incoming", self.0, &announced.to_string()[2..18]))
+    }
+
     /// The sum of a round's contributions, ready for the reduce.
     #[must_use]
     pub fn aggregate(task: &TaskId, round: RoundNumber) -> Self {

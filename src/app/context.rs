@@ -1,0 +1,275 @@
+//! What every part of the running node shares: ports, settings, identity, the task journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::driver::DriverPorts;
+use crate::domain::bundle::{Bundle, BundleLimits};
+use crate::domain::ids::{Address, Digest, TaskId, TxHash};
+use crate::domain::secret::Secret;
+use crate::domain::vault::Vault;
+use crate::ports::blob::{BlobName, BlobStore};
+use crate::ports::clock::Clock;
+use crate::ports::connector::Connector;
+use crate::ports::entropy::Entropy;
+use crate::ports::executor::Executor;
+use crate::ports::peer::PeerTransport;
+use crate::ports::storage::{LogLevel, NewLog, Storage};
+use crate::ports::{PortError, PortErrorKind, report};
+
+/// The world, as this node sees it.
+#[derive(Clone)]
+pub struct Ports {
+    /// The network's record.
+    pub connector: Arc<dyn Connector>,
+    /// The database.
+    pub storage: Arc<dyn Storage>,
+    /// Large values.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Graph execution.
+    pub executor: Arc<dyn Executor>,
+    /// The way to coordinators.
+    pub peers: Arc<dyn PeerTransport>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The node key at work.
+    pub vault: Arc<Vault>,
+}
+
+/// How this node behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the other nodes reach this one.
+    pub url: String,
+    /// Its display name.
+    pub name: String,
+    /// The smallest cohort in which it takes part, or which it coordinates.
+    pub min_clients: usize,
+    /// Whether it takes part in others' tasks at all.
+    pub accept: bool,
+    /// The most tasks of its own that run at the same time.
+    pub max_tasks: usize,
+    /// Limits of a bundle.
+    pub bundle: BundleLimits,
+    /// How often it renews its registration. The connector forgets it after 120 s.
+    pub rejoin: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            name: String::new(),
+            min_clients: 2,
+            accept: true,
+            max_tasks: 16,
+            bundle: BundleLimits::default(),
+            rejoin: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What every part of the running node shares.
+pub(crate) struct Context {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    /// This node's address, once the connector has told it.
+    pub(crate) address: watch::Sender<Option<Address>>,
+    /// Whether the subscription to the connector stands.
+    pub(crate) subscribed: watch::Sender<bool>,
+    /// Fires when the node stops.
+    pub(crate) cancel: CancellationToken,
+    /// Everything that runs in the background.
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Context {
+    pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
+        Self {
+            ports,
+            settings,
+            address: watch::Sender::new(None),
+            subscribed: watch::Sender::new(false),
+            cancel: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        }
+    }
+
+    /// The same node with another way to coordinators.
+    pub(crate) fn with_peers(&self, peers: Arc<dyn PeerTransport>) -> Self {
+        Self {
+            ports: Ports {
+                peers,
+                ..self.ports.clone()
+            },
+            settings: self.settings.clone(),
+            address: self.address.clone(),
+            subscribed: self.subscribed.clone(),
+            cancel: self.cancel.clone(),
+            tracker: self.tracker.clone(),
+        }
+    }
+
+    pub(crate) fn driver_ports(&self) -> DriverPorts {
+        DriverPorts {
+            storage: self.ports.storage.clone(),
+            clock: self.ports.clock.clone(),
+            entropy: self.ports.entropy.clone(),
+            vault: self.ports.vault.clone(),
+        }
+    }
+
+    /// This node's address; waits until the connector has told it.
+    pub(crate) async fn own_address(&self) -> Result<Address, PortError> {
+        let mut address = self.address.subscribe();
+        let stopped = || {
+            PortError::new(
+                PortErrorKind::Unavailable,
+                "node.address",
+                "the node is stopping",
+            )
+        };
+        tokio::select! {
+            known = address.wait_for(Option::is_some) => known.ok().and_then(|a| a.clone()).ok_or_else(stopped),
+            () = self.cancel.cancelled() => Err(stopped()),
+        }
+    }
+
+    /// Runs `future` until it ends or the node stops.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.cancel.clone();
+        drop(self.tracker.spawn(async move {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {}
+                () = future => {}
+            }
+        }));
+    }
+
+    /// A fresh seed for a round.
+    pub(crate) fn seed(&self) -> Result<Secret<32>, PortError> {
+        use rand_core::Rng as _;
+        let mut bytes = [0; 32];
+        self.ports.entropy.rng()?.fill_bytes(&mut bytes);
+        Ok(Secret::new(bytes))
+    }
+
+    /// Writes a record to a task's log and to the program's own. Never fails: a lost log line must not cost a round.
+    pub(crate) async fn log(
+        &self,
+        level: LogLevel,
+        task: &TaskId,
+        message: String,
+        tx_hash: Option<TxHash>,
+    ) {
+        let tx = tx_hash.as_ref().map(TxHash::as_str);
+        match level {
+            LogLevel::Info => tracing::info!(%task, tx, "{message}"),
+            LogLevel::Warn => tracing::warn!(%task, tx, "{message}"),
+            LogLevel::Error => tracing::error!(%task, tx, "{message}"),
+        }
+        let record = NewLog {
+            created_at: self.ports.clock.now(),
+            task: task.clone(),
+            level,
+            message,
+            tx_hash,
+        };
+        if let Err(e) = self.ports.storage.commit(Vec::new(), vec![record]).await {
+            tracing::warn!(%task, "a log record is lost: {}", report(&e));
+        }
+    }
+
+    /// Opens a bundle that is kept under `name`; it must have this digest.
+    pub(crate) async fn open_bundle(
+        &self,
+        name: &BlobName,
+        commitment: Option<&Digest>,
+    ) -> Result<Arc<Bundle>, PortError> {
+        let bytes = self
+            .ports
+            .blobs
+            .read(name, self.settings.bundle.bytes as u64)
+            .await?;
+        self.check_bundle(bytes, commitment).await
+    }
+
+    /// Opens a bundle: commitment first, then form, then content. CPU-bound work leaves the async threads.
+    pub(crate) async fn check_bundle(
+        &self,
+        bytes: Vec<u8>,
+        commitment: Option<&Digest>,
+    ) -> Result<Arc<Bundle>, PortError> {
+        let limits = self.settings.bundle.clone();
+        let commitment = commitment.copied();
+        let refused = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
+        let opened = tokio::task::spawn_blocking(move || {
+            if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {
+                return Err(
+                    "the bundle is not the one that was committed to: its SHA-256 differs"
+                        .to_owned(),
+                );
+            }
+            let bundle = Bundle::open(&bytes, &limits).map_err(|e| report(&e))?;
+            let problems = bundle.manifest().problems();
+            if problems.is_empty() {
+                return Ok(bundle);
+            }
+            let list: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
+            Err(format!("task.json: {}", list.join("; ")))
+        })
+        .await;
+        match opened {
+            Ok(result) => result.map(Arc::new).map_err(refused),
+            Err(_) => Err(PortError::new(
+                PortErrorKind::Internal,
+                "bundle.open",
+                "opening the bundle panicked",
+            )),
+        }
+    }
+}
+
+/// Runs CPU-bound work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    op: &'static str,
+    work: impl FnOnce() -> Result<T, PortError> + Send + 'static,
+) -> Result<T, PortError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(PortError::new(
+            PortErrorKind::Internal,
+            op,
+            "the computation panicked",
+        )),
+    }
+}
+
+/// Reads a stream whole, at most `limit` bytes.
+pub(crate) async fn collect(
+    mut stream: crate::ports::blob::ByteStream,
+    limit: u64,
+    op: &'static str,
+) -> Result<Vec<u8>, PortError> {
+    use futures_util::StreamExt as _;
+    let mut out = Vec::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece?;
+        if (out.len() as u64).saturating_add(piece.len() as u64) > limit {
+            return Err(PortError::new(
+                PortErrorKind::Refused,
+                op,
+                format!("more than {limit} bytes"),
+            ));
+        }
+        out.extend_from_slice(&piece);
+    }
+    Ok(out)
+}

@@ -1,0 +1,257 @@
+//! This node as a coordinator: one run for each task of its users, and the members' requests to them.
+
+mod effects;
+mod inbound;
+mod run;
+mod state;
+mod sum;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use state::{RoundReport, TaskProgress};
+
+use super::context::Context;
+use super::driver::Handle;
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::TaskId;
+use crate::domain::task::TaskStatus;
+use crate::ports::blob::BlobName;
+use crate::ports::connector::NewTask;
+use crate::ports::storage::{LocalTaskId, LogLevel, MachineKind, TaskRow, TaskUpdate};
+use crate::ports::{PortError, PortErrorKind, report};
+use effects::RoundMachine;
+use run::TaskRun;
+use state::RunState;
+
+/// A task that this node coordinates, as the rest of the program sees it.
+#[derive(Clone)]
+pub(super) struct Active {
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) progress: watch::Sender<TaskProgress>,
+    /// The round that is running, by its number.
+    pub(super) round: Option<(u32, Handle<RoundMachine>)>,
+}
+
+/// All tasks that this node coordinates.
+pub(crate) struct Coordinator {
+    pub(super) context: Arc<Context>,
+    active: Mutex<BTreeMap<TaskId, Active>>,
+    /// Tasks that are being created: members may hear of them before we do.
+    creating: watch::Sender<usize>,
+    /// Fires when every unfinished task of the database runs again.
+    resumed: CancellationToken,
+}
+
+impl Coordinator {
+    pub(crate) fn new(context: Arc<Context>) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            active: Mutex::new(BTreeMap::new()),
+            creating: watch::Sender::new(0),
+            resumed: CancellationToken::new(),
+        })
+    }
+
+    /// Takes up the tasks that the database knows as unfinished.
+    pub(crate) async fn resume(self: &Arc<Self>) -> Result<(), PortError> {
+        let runs = self
+            .context
+            .ports
+            .storage
+            .machines(MachineKind::CoordinatorTask)
+            .await?;
+        for row in self.context.ports.storage.unfinished_tasks().await? {
+            let stored = runs
+                .iter()
+                .find(|m| Some(&m.key.task) == row.task.as_ref())
+                .or_else(|| {
+                    // The run was recorded, the row was not yet updated.
+                    runs.iter()
+                        .find(|m| RunState::restore(m).is_ok_and(|s| s.local_id == row.id))
+                });
+            match stored {
+                Some(stored) => match RunState::restore(stored) {
+                    Ok(state) => self.clone().spawn_resumed(state),
+                    Err(e) => self.give_up(row.id, &e).await,
+                },
+                None => self.clone().spawn_new(row),
+            }
+        }
+        self.resumed.cancel();
+        Ok(())
+    }
+
+    /// Creates a recorded task on the connector and runs it, in the background.
+    pub(crate) fn spawn_new(self: Arc<Self>, row: TaskRow) {
+        let context = self.context.clone();
+        context.spawn(async move {
+            self.creating.send_modify(|n| *n += 1);
+            let created = self
+                .create(&row)
+                .await
+                .map(|(state, bundle)| TaskRun::new(self.clone(), state, bundle));
+            self.creating.send_modify(|n| *n = n.saturating_sub(1));
+            match created {
+                Ok(run) => run.run().await,
+                Err(e) => self.give_up(row.id, &e).await,
+            }
+        });
+    }
+
+    fn spawn_resumed(self: Arc<Self>, state: RunState) {
+        let context = self.context.clone();
+        self.creating.send_modify(|n| *n += 1);
+        context.spawn(async move {
+            let name = BlobName::coordinator_bundle(&state.task);
+            let opened = self.context.open_bundle(&name, None).await;
+            match opened {
+                Ok(bundle) => {
+                    let update = TaskUpdate {
+                        creator: Some(state.owner.clone()),
+                        task: Some(state.task.clone()),
+                        status: Some(TaskStatus::Running),
+                        error: None,
+                    };
+                    if let Err(e) = self
+                        .context
+                        .ports
+                        .storage
+                        .update_task(state.local_id, &update)
+                        .await
+                    {
+                        tracing::warn!(task = %state.task, "{}", report(&e));
+                    }
+                    let run = TaskRun::new(self.clone(), state, bundle);
+                    self.creating.send_modify(|n| *n = n.saturating_sub(1));
+                    run.run().await;
+                }
+                Err(e) => {
+                    self.creating.send_modify(|n| *n = n.saturating_sub(1));
+                    self.give_up(state.local_id, &e).await;
+                }
+            }
+        });
+    }
+
+    /// Puts the task on record; from here on it has an id on the network.
+    async fn create(&self, row: &TaskRow) -> Result<(RunState, Arc<Bundle>), PortError> {
+        let submitted = BlobName::submitted(row.id);
+        let bundle = self.context.open_bundle(&submitted, None).await?;
+        let owner = self.context.own_address().await?;
+        let manifest = bundle.manifest();
+        let datasets: Vec<&str> = manifest.datasets.keys().map(|d| d.as_str()).collect();
+        let new = NewTask {
+            owner: owner.clone(),
+            dataset: datasets.join(","),
+            commitment: bundle.commitment(),
+            kind: manifest.kind,
+            enable_verify: manifest.enable_verify,
+            tolerance: manifest.tolerance,
+        };
+        let clock = &self.context.ports.clock;
+        let mut wait = std::time::Duration::from_millis(200);
+        let created = loop {
+            // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
+            match self.context.ports.connector.create_task(&new).await {
+                Ok(created) => break created,
+                // Refused too: right after a restart of the connector this node may not be joined again yet.
+                Err(e)
+                    if e.is_transient()
+                        || e.message().contains("not alive")
+                        || e.message().contains("doesn't exist") =>
+                {
+                    tracing::warn!(
+                        "the task cannot be created on the connector yet: {}",
+                        report(&e)
+                    );
+                    clock.sleep(wait).await;
+                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                }
+                Err(e) => return Err(e),
+            }
+        };
+        let task = created.task;
+        self.context
+            .ports
+            .blobs
+            .rename(&submitted, &BlobName::coordinator_bundle(&task))
+            .await?;
+        let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle);
+        state.keep_initial(&self.context, &bundle).await?;
+        self.context
+            .ports
+            .storage
+            .commit(vec![state.change()?], Vec::new())
+            .await?;
+        state.version += 1;
+        let update = TaskUpdate {
+            creator: Some(owner),
+            task: Some(task.clone()),
+            status: Some(TaskStatus::Running),
+            error: None,
+        };
+        self.context
+            .ports
+            .storage
+            .update_task(row.id, &update)
+            .await?;
+        self.context
+            .log(
+                LogLevel::Info,
+                &task,
+                format!("start run task {task}"),
+                None,
+            )
+            .await;
+        let message = format!("[Create Task] create task {task}");
+        self.context
+            .log(LogLevel::Info, &task, message, Some(created.tx_hash))
+            .await;
+        Ok((state, bundle))
+    }
+
+    async fn give_up(&self, id: LocalTaskId, error: &PortError) {
+        tracing::error!(task_id = id, "the task failed: {}", report(error));
+        let update = TaskUpdate {
+            status: Some(TaskStatus::Error),
+            error: Some(error.message().to_owned()),
+            ..TaskUpdate::default()
+        };
+        if let Err(e) = self.context.ports.storage.update_task(id, &update).await {
+            tracing::error!(task_id = id, "{}", report(&e));
+        }
+    }
+
+    /// How a task is getting on; `None` when it does not run here.
+    pub(crate) fn progress(&self, task: &TaskId) -> Option<TaskProgress> {
+        self.active().get(task).map(|a| a.progress.borrow().clone())
+    }
+
+    /// How many tasks run.
+    pub(crate) fn running(&self) -> usize {
+        self.active().len()
+    }
+
+    pub(super) fn active(&self) -> MutexGuard<'_, BTreeMap<TaskId, Active>> {
+        // Nothing that can panic runs under this lock.
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The running round, if it is this one.
+    pub(super) fn round(&self, task: &TaskId, round: u32) -> Option<Handle<RoundMachine>> {
+        self.active()
+            .get(task)
+            .and_then(|a| a.round.clone())
+            .filter(|(r, _)| *r == round)
+            .map(|(_, h)| h)
+    }
+}
+
+/// A short form of a port error.
+pub(super) fn internal(op: &'static str, text: impl Into<String>) -> PortError {
+    PortError::new(PortErrorKind::Internal, op, text)
+}

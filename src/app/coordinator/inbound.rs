@@ -1,0 +1,351 @@
+//! Members' requests: found, authenticated by the round, answered.
+
+use async_trait::async_trait;
+
+use super::Coordinator;
+use super::effects::{RoundInput, RoundMachine};
+use super::state::RunState;
+use super::sum::Sum;
+use crate::app::driver::{Handle, HandleError};
+use crate::domain::ids::{Address, RoundNumber, TaskId};
+use crate::domain::round::Rejection;
+use crate::domain::round::coordinator::CoordinatorInput;
+use crate::domain::round::message::{
+    Announcement, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
+};
+use crate::ports::blob::{BlobName, ByteStream};
+use crate::ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
+use crate::ports::storage::{LogLevel, MachineKey, MachineKind};
+use crate::ports::{PortError, PortErrorKind, report};
+
+#[async_trait]
+impl CoordinatorApi for Coordinator {
+    async fn bundle(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRefusal> {
+        match self
+            .context
+            .ports
+            .blobs
+            .open(&BlobName::coordinator_bundle(task))
+            .await
+        {
+            Ok(found) => Ok(found),
+            Err(e) if e.kind() == PortErrorKind::NotFound => Err(self.unknown_task(task)),
+            Err(e) => Err(failed(&e)),
+        }
+    }
+
+    async fn round_view(
+        &self,
+        task: &TaskId,
+        round: RoundNumber,
+    ) -> Result<RoundView, PeerRefusal> {
+        if let Some(handle) = self.round(task, round.0) {
+            return Ok(handle.state().0.view());
+        }
+        let key = MachineKey {
+            kind: MachineKind::CoordinatorTask,
+            task: task.clone(),
+            round: 0,
+        };
+        let stored = self
+            .context
+            .ports
+            .storage
+            .machine(&key)
+            .await
+            .map_err(|e| failed(&e))?;
+        let state = stored
+            .as_ref()
+            .and_then(|s| RunState::restore(s).ok())
+            .ok_or_else(|| self.unknown_task(task))?;
+        let ended = match state.rounds.iter().find(|r| r.round == round.0) {
+            Some(report) => report.end.clone(),
+            // A round that is on the record but not among ours was given up by an earlier life of this node.
+            None if round.0 < state.round => {
+                RoundEnd::Failed("the coordinator gave the round up".into())
+            }
+            None if round.0 == state.round => {
+                return Err(unavailable("the round is being taken up again"));
+            }
+            None => return Err(invalid("task round does not exist")),
+        };
+        let step = state
+            .rounds
+            .iter()
+            .find(|r| r.round == round.0)
+            .map_or(state.step, |r| r.step);
+        let announcement = Announcement {
+            task: task.clone(),
+            round,
+            step,
+            variables: std::collections::BTreeMap::new(),
+        };
+        Ok(RoundView {
+            announcement,
+            kind: state.kind,
+            u1: None,
+            u2: None,
+            u3: None,
+            ended: Some(ended),
+        })
+    }
+
+    async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal> {
+        let RequestBody::Variable { name } = &request.body else {
+            return Err(invalid("not a request for a variable"));
+        };
+        let round = self.find(&request).await?;
+        round
+            .state()
+            .0
+            .authorise_variable(&request)
+            .map_err(refusal)?;
+        let announcement = round.state().0.context().announcement.clone();
+        if !announcement.variables.contains_key(name) {
+            return Err(invalid(format!(
+                "variable {name} is not part of this round"
+            )));
+        }
+        let key = MachineKey {
+            kind: MachineKind::CoordinatorTask,
+            task: request.task.clone(),
+            round: 0,
+        };
+        let stored = self
+            .context
+            .ports
+            .storage
+            .machine(&key)
+            .await
+            .map_err(|e| failed(&e))?;
+        let state = stored
+            .as_ref()
+            .and_then(|s| RunState::restore(s).ok())
+            .ok_or_else(|| self.unknown_task(&request.task))?;
+        let kept = state
+            .variables
+            .get(name)
+            .ok_or_else(|| invalid(format!("variable {name} does not exist")))?;
+        let blob = BlobName::server_variable(&request.task, kept.step, name);
+        self.context
+            .ports
+            .blobs
+            .open(&blob)
+            .await
+            .map_err(|e| failed(&e))
+    }
+
+    async fn submit(&self, request: SignedRequest) -> Result<(), PeerRefusal> {
+        let round = self.find(&request).await?;
+        let what = request.body.name();
+        let (task, number, sender) = (request.task.clone(), request.round, request.sender.clone());
+        let declined = match &request.body {
+            RequestBody::Decline { reason } => Some(
+                reason
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(500)
+                    .collect::<String>(),
+            ),
+            _ => None,
+        };
+        let uploaded = matches!(request.body, RequestBody::Shares { .. });
+        give(&round, RoundInput::Member(request)).await?;
+        if let Some(reason) = declined {
+            let message = format!("task {task} round {number} {sender} declines: {reason}");
+            self.context.log(LogLevel::Warn, &task, message, None).await;
+        } else if uploaded {
+            let message = format!("task {task} round {number} {sender} upload secret shares");
+            self.context.log(LogLevel::Info, &task, message, None).await;
+        } else {
+            tracing::debug!(%task, round = %number, %sender, "{what}");
+        }
+        Ok(())
+    }
+
+    async fn fetch_shares(&self, request: SignedRequest) -> Result<ShareDelivery, PeerRefusal> {
+        let round = self.find(&request).await?;
+        let delivery = round.state().0.deliver(&request).map_err(refusal)?;
+        let message = format!(
+            "task {} round {} {} get secret shares",
+            request.task, request.round, request.sender
+        );
+        self.context
+            .log(LogLevel::Info, &request.task, message, None)
+            .await;
+        Ok(delivery)
+    }
+
+    async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal> {
+        let round = self.find(&request).await?;
+        let (digest, len, here) = round
+            .state()
+            .0
+            .authorise_result(&request)
+            .map_err(refusal)?;
+        let member = &request.sender;
+        if here {
+            return Ok(());
+        }
+        self.expect_length(&round, member, len)?;
+        let name = BlobName::masked_result(&request.task, request.round, member);
+        // The upload has a name of its own until it is known to be what was announced.
+        let incoming = name.incoming(&digest);
+        let blobs = &self.context.ports.blobs;
+        let info = blobs
+            .put(&incoming, content, len)
+            .await
+            .map_err(|e| match e.kind() {
+                PortErrorKind::Refused => PeerRefusal::new(
+                    RefusalKind::TooLarge,
+                    format!("the result is longer than {len} bytes"),
+                ),
+                _ => failed(&e),
+            })?;
+        if info.digest != digest || info.len != len {
+            drop(blobs.remove(&incoming).await);
+            return Err(invalid(
+                "the result is not what its announcement says: length or SHA-256 differ",
+            ));
+        }
+        blobs
+            .rename(&incoming, &name)
+            .await
+            .map_err(|e| failed(&e))?;
+        let input = CoordinatorInput::ResultUploaded {
+            member: member.clone(),
+            digest,
+        };
+        give(&round, RoundInput::Own(input)).await?;
+        let message = format!(
+            "task {} round {} {member} upload result",
+            request.task, request.round
+        );
+        self.context
+            .log(LogLevel::Info, &request.task, message, None)
+            .await;
+        Ok(())
+    }
+
+    async fn unsigned_shares(
+        &self,
+        _task: &TaskId,
+        _round: RoundNumber,
+        receiver: &Address,
+    ) -> PeerRefusal {
+        PeerRefusal::new(
+            RefusalKind::Forbidden,
+            format!("a request for the shares of {receiver} must carry its signature"),
+        )
+    }
+}
+
+impl Coordinator {
+    /// The round of a request, when it is the one that runs.
+    async fn find(&self, request: &SignedRequest) -> Result<Handle<RoundMachine>, PeerRefusal> {
+        if let Some(handle) = self.round(&request.task, request.round.0) {
+            return Ok(handle);
+        }
+        let known = self.active().contains_key(&request.task);
+        if known {
+            // Between two rounds, or right after a restart: the caller may be early or late.
+            let key = MachineKey {
+                kind: MachineKind::CoordinatorRound,
+                task: request.task.clone(),
+                round: request.round.0,
+            };
+            return match self.context.ports.storage.machine(&key).await {
+                Ok(Some(_)) => Err(unavailable("the round is being taken up again")),
+                _ => Err(invalid("task round does not exist")),
+            };
+        }
+        Err(self.unknown_task(&request.task))
+    }
+
+    /// The one length that the sender's upload can have.
+    fn expect_length(
+        &self,
+        round: &Handle<RoundMachine>,
+        member: &Address,
+        len: u64,
+    ) -> Result<(), PeerRefusal> {
+        let machine = round.state();
+        let context = machine.0.context();
+        let announcement = &context.announcement;
+        let active = self.active();
+        let bundle = &active
+            .get(&announcement.task)
+            .ok_or_else(|| invalid("task does not exist"))?
+            .bundle;
+        let length = bundle
+            .manifest()
+            .contribution_len(announcement.step)
+            .unwrap_or(0);
+        let sum = Sum {
+            context: &self.context,
+            task: &announcement.task,
+            round: announcement.round,
+            strategy: &context.strategy,
+            contributions: &[],
+            length,
+        };
+        match sum.header(member).total_bytes() {
+            Some(expected) if expected == len => Ok(()),
+            expected => Err(invalid(format!(
+                "a result of this step has {} bytes, not {len}",
+                expected.unwrap_or(0)
+            ))),
+        }
+    }
+
+    fn unknown_task(&self, task: &TaskId) -> PeerRefusal {
+        // The connector tells members of a new task before it answers us.
+        if *self.creating.borrow() > 0 || !self.resumed.is_cancelled() {
+            unavailable("the task is being taken up")
+        } else {
+            invalid(format!("task {task} does not exist"))
+        }
+    }
+}
+
+async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), PeerRefusal> {
+    match round.give(input).await {
+        Ok(()) => Ok(()),
+        Err(HandleError::Rejected(rejection)) => Err(refusal(rejection)),
+        Err(HandleError::Stopped) => Err(invalid("the round is over")),
+        Err(HandleError::Port(e)) => Err(failed(&e)),
+    }
+}
+
+/// A rejection in the words of the HTTP API.
+fn refusal(rejection: Rejection) -> PeerRefusal {
+    let kind = match &rejection {
+        // Our own call to the connector has not returned yet: the caller should come again.
+        Rejection::WrongPhase { late: false, .. } => RefusalKind::Unavailable,
+        Rejection::WrongPhase { .. } | Rejection::Conflict { .. } | Rejection::Malformed { .. } => {
+            RefusalKind::Invalid
+        }
+        Rejection::NotAMember { .. }
+        | Rejection::BadSignature { .. }
+        | Rejection::InconsistentView { .. } => RefusalKind::Forbidden,
+    };
+    PeerRefusal::new(kind, rejection.to_string())
+}
+
+fn invalid(detail: impl Into<String>) -> PeerRefusal {
+    PeerRefusal::new(RefusalKind::Invalid, detail)
+}
+
+fn unavailable(detail: impl Into<String>) -> PeerRefusal {
+    PeerRefusal::new(RefusalKind::Unavailable, detail)
+}
+
+/// A port's failure, told to a stranger: no internals.
+fn failed(error: &PortError) -> PeerRefusal {
+    tracing::warn!("a member's request failed here: {}", report(error));
+    if error.is_transient() {
+        unavailable("this node cannot do it now")
+    } else {
+        PeerRefusal::new(RefusalKind::Internal, "internal error")
+    }
+}

@@ -1,0 +1,472 @@
+//! One task from its first round to its result.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::effects::{RoundEffects, RoundMachine};
+use super::state::{RoundReport, RunState, TaskProgress};
+use super::{Active, Coordinator};
+use crate::app::context::Context;
+use crate::app::driver::{Handle, birth, peek, spawn};
+use crate::app::runner::pieces;
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::{Address, Name, RoundNumber};
+use crate::domain::manifest::Source;
+use crate::domain::npy::{NpzLimits, decode_npz, encode_npz};
+use crate::domain::round::coordinator::{CoordinatorContext, CoordinatorOutcome, CoordinatorRound};
+use crate::domain::round::message::RoundEnd;
+use crate::domain::task::TaskStatus;
+use crate::domain::tensor::Tensor;
+use crate::ports::blob::BlobName;
+use crate::ports::connector::RoundKey;
+use crate::ports::executor::ReduceJob;
+use crate::ports::storage::{
+    LogLevel, MachineChange, MachineKey, MachineKind, StoredMachine, TaskUpdate,
+};
+use crate::ports::{PortError, report};
+
+/// The run of one task.
+pub(super) struct TaskRun {
+    coordinator: Arc<Coordinator>,
+    context: Arc<Context>,
+    state: RunState,
+    bundle: Arc<Bundle>,
+    progress: watch::Sender<TaskProgress>,
+}
+
+impl TaskRun {
+    pub(super) fn new(coordinator: Arc<Coordinator>, state: RunState, bundle: Arc<Bundle>) -> Self {
+        let progress = watch::Sender::new(TaskProgress {
+            step: state.step,
+            total: bundle.manifest().total_rounds(),
+            round: state.round,
+            phase: "Starting".into(),
+            waiting_for: Vec::new(),
+            deadline: state.round_started,
+            rounds: state.rounds.clone(),
+        });
+        let context = coordinator.context.clone();
+        let active = Active {
+            bundle: bundle.clone(),
+            progress: progress.clone(),
+            round: None,
+        };
+        coordinator.active().insert(state.task.clone(), active);
+        Self {
+            coordinator,
+            context,
+            state,
+            bundle,
+            progress,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let task = self.state.task.clone();
+        let end = self.steps().await;
+        let update = match &end {
+            Ok(()) => TaskUpdate {
+                status: Some(TaskStatus::Finished),
+                ..TaskUpdate::default()
+            },
+            Err(e) => {
+                self.context
+                    .log(
+                        LogLevel::Error,
+                        &task,
+                        format!("task {task} failed: {}", e.message()),
+                        None,
+                    )
+                    .await;
+                // The other nodes need not wait for more rounds.
+                drop(self.publish_end().await);
+                TaskUpdate {
+                    status: Some(TaskStatus::Error),
+                    error: Some(e.message().to_owned()),
+                    ..TaskUpdate::default()
+                }
+            }
+        };
+        if let Err(e) = self
+            .context
+            .ports
+            .storage
+            .update_task(self.state.local_id, &update)
+            .await
+        {
+            tracing::error!(%task, "the task's end could not be recorded: {}", report(&e));
+        }
+        self.coordinator.active().remove(&task);
+    }
+
+    async fn steps(&mut self) -> Result<(), PortError> {
+        if let Some(stored) = self.unfinished_round().await? {
+            let handle = self.host(stored, false)?;
+            self.finish_round(handle).await?;
+        }
+        while !self.state.complete {
+            let handle = self.start_round().await?;
+            self.finish_round(handle).await?;
+        }
+        self.write_result().await?;
+        self.publish_end().await
+    }
+
+    async fn unfinished_round(&self) -> Result<Option<StoredMachine>, PortError> {
+        if self.state.complete || self.state.round == 0 {
+            return Ok(None);
+        }
+        let key = MachineKey {
+            kind: MachineKind::CoordinatorRound,
+            task: self.state.task.clone(),
+            round: self.state.round,
+        };
+        self.context.ports.storage.machine(&key).await
+    }
+
+    /// Begins the next attempt: its number and the round itself are one transaction.
+    async fn start_round(&mut self) -> Result<Handle<RoundMachine>, PortError> {
+        let now = self.context.ports.clock.now();
+        let mut state = self.state.clone();
+        state.round += 1;
+        state.round_started = now;
+        let round = CoordinatorContext {
+            me: state.owner.clone(),
+            kind: state.kind,
+            announcement: state.announcement(&self.bundle),
+            strategy: self.bundle.manifest().strategy.clone(),
+            floor: self.context.settings.min_clients,
+            previous: state.previous.clone(),
+        };
+        let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
+        let ports = self.context.driver_ports();
+        let (change, stored) = birth(
+            &ports,
+            &state.task,
+            state.round,
+            &RoundMachine(machine),
+            &effects,
+        )?;
+        self.context
+            .ports
+            .storage
+            .commit(vec![state.change()?, change], Vec::new())
+            .await?;
+        state.version += 1;
+        self.state = state;
+        self.host(stored, true)
+    }
+
+    fn host(&self, stored: StoredMachine, fresh: bool) -> Result<Handle<RoundMachine>, PortError> {
+        let ports = self.context.driver_ports();
+        let number = stored.key.round;
+        let machine: RoundMachine = peek(&ports, &stored)?;
+        let effects = RoundEffects {
+            context: self.context.clone(),
+            bundle: self.bundle.clone(),
+            round: machine.0.context().clone(),
+            key: RoundKey {
+                kind: self.state.kind,
+                task: self.state.task.clone(),
+                round: RoundNumber(number),
+            },
+        };
+        let (handle, running) = spawn(
+            ports,
+            Arc::new(effects),
+            stored,
+            fresh,
+            CancellationToken::new(),
+        )?;
+        self.context.spawn(running);
+        if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
+            active.round = Some((number, handle.clone()));
+        }
+        Ok(handle)
+    }
+
+    /// Follows a round to its end, then reduces, or counts the failure.
+    async fn finish_round(&mut self, mut handle: Handle<RoundMachine>) -> Result<(), PortError> {
+        let machine = loop {
+            let machine = handle.state();
+            self.show(&machine.0);
+            if machine.0.is_over() {
+                break machine;
+            }
+            if handle.changed().await.is_none() {
+                return Err(super::internal(
+                    "coordinator.round",
+                    "the round stopped unexpectedly",
+                ));
+            }
+        };
+        match machine.0.outcome() {
+            Some(CoordinatorOutcome::Aggregated { u3, dropped }) => {
+                self.reduce(
+                    u3.iter().cloned().collect(),
+                    dropped.iter().cloned().collect(),
+                )
+                .await
+            }
+            Some(CoordinatorOutcome::Failed(failure)) => {
+                let message = format!(
+                    "task {} round {} failed: {failure}",
+                    self.state.task, self.state.round
+                );
+                self.context
+                    .log(LogLevel::Warn, &self.state.task, message, None)
+                    .await;
+                self.state.failures += 1;
+                self.report(
+                    RoundEnd::Failed(failure.reason.clone()),
+                    Vec::new(),
+                    Vec::new(),
+                    BTreeMap::new(),
+                );
+                self.close_round().await?;
+                let retries = self.bundle.manifest().strategy.retries;
+                if self.state.failures > retries {
+                    let text = format!(
+                        "step {} failed {} times, last: {failure}",
+                        self.state.step + 1,
+                        self.state.failures
+                    );
+                    return Err(PortError::new(
+                        crate::ports::PortErrorKind::Refused,
+                        "coordinator.run",
+                        text,
+                    ));
+                }
+                Ok(())
+            }
+            None => Err(super::internal(
+                "coordinator.round",
+                "the round ended without an outcome",
+            )),
+        }
+    }
+
+    /// Runs the reduce on the sums and moves on to the next step.
+    async fn reduce(&mut self, u3: Vec<Address>, dropped: Vec<Address>) -> Result<(), PortError> {
+        let step = self.state.step;
+        let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
+        let (len, content) = self.context.ports.blobs.open(&name).await?;
+        let bytes = crate::app::context::collect(content, len, "coordinator.reduce").await?;
+        let arrays = decode_npz(&bytes, &NpzLimits::default())
+            .map_err(|e| super::internal("coordinator.reduce", e.to_string()))?;
+        let mut sums = BTreeMap::new();
+        for (name, tensor) in arrays {
+            let name = name
+                .parse::<Name>()
+                .map_err(|e| super::internal("coordinator.reduce", e.to_string()))?;
+            sums.insert(name, tensor);
+        }
+        let mut variables = BTreeMap::new();
+        for name in self.reduce_inputs(step) {
+            variables.insert(name.clone(), self.state.read(&self.context, &name).await?);
+        }
+        let clients = u32::try_from(u3.len()).unwrap_or(u32::MAX);
+        let job = ReduceJob {
+            bundle: self.bundle.clone(),
+            step,
+            variables,
+            sums,
+            clients,
+        };
+        let outcome = self.context.ports.executor.reduce(job).await?;
+        let mut state = self.state.clone();
+        let mut superseded = Vec::new();
+        for (name, value) in &outcome.assigned {
+            if let Some(before) = state.variables.get(name) {
+                superseded.push(BlobName::server_variable(&state.task, before.step, name));
+            }
+            state.keep(&self.context, step + 1, name, value).await?;
+        }
+        state.step += 1;
+        state.failures = 0;
+        state.previous.clone_from(&u3);
+        state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();
+        self.state = state;
+        let shown: Vec<String> = outcome
+            .metrics
+            .iter()
+            .map(|(n, v)| format!("{n} {v:.6}"))
+            .collect();
+        self.report(RoundEnd::Finished, u3, dropped, outcome.metrics);
+        self.close_round().await?;
+        let message = format!(
+            "task {} round {} finished with {clients} members{}{}",
+            self.state.task,
+            self.state.round,
+            if shown.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", shown.join(", "))
+            },
+            if outcome.stop {
+                "; the task stops early, as its reduce decided"
+            } else {
+                ""
+            },
+        );
+        self.context
+            .log(LogLevel::Info, &self.state.task, message, None)
+            .await;
+        for name in superseded {
+            drop(self.context.ports.blobs.remove(&name).await);
+        }
+        Ok(())
+    }
+
+    /// Server variables that the reduce of a step reads.
+    fn reduce_inputs(&self, step: u32) -> Vec<Name> {
+        let Some(round) = self.bundle.manifest().round_spec(step) else {
+            return Vec::new();
+        };
+        let mut names: Vec<Name> = round
+            .reduce
+            .steps
+            .iter()
+            .flat_map(|s| s.inputs.values())
+            .filter_map(|source| match source {
+                Source::Variable { name } => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn report(
+        &mut self,
+        end: RoundEnd,
+        clients: Vec<Address>,
+        dropped: Vec<Address>,
+        metrics: BTreeMap<String, f64>,
+    ) {
+        let now = self.context.ports.clock.now();
+        let step = if end == RoundEnd::Finished {
+            self.state.step.saturating_sub(1)
+        } else {
+            self.state.step
+        };
+        let report = RoundReport {
+            round: self.state.round,
+            step,
+            end,
+            seconds: (now - self.state.round_started).as_secs_f64(),
+            clients,
+            dropped,
+            metrics,
+        };
+        self.state.rounds.push(report);
+        let (rounds, step) = (self.state.rounds.clone(), self.state.step);
+        self.progress.send_modify(|p| {
+            p.rounds = rounds;
+            p.step = step;
+        });
+    }
+
+    /// The task moves on and the round, with its secrets, goes: one transaction.
+    async fn close_round(&mut self) -> Result<(), PortError> {
+        let key = MachineKey {
+            kind: MachineKind::CoordinatorRound,
+            task: self.state.task.clone(),
+            round: self.state.round,
+        };
+        let mut changes = vec![self.state.change()?];
+        let storage = &self.context.ports.storage;
+        if let Some(stored) = storage.machine(&key).await? {
+            changes.push(MachineChange {
+                key,
+                expected: stored.version,
+                snapshot: None,
+                enqueue: Vec::new(),
+                done: Vec::new(),
+            });
+        }
+        storage.commit(changes, Vec::new()).await?;
+        self.state.version += 1;
+        if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
+            active.round = None;
+        }
+        let files = BlobName::coordinator_round(&self.state.task, RoundNumber(self.state.round));
+        if let Err(e) = self.context.ports.blobs.remove(&files).await {
+            tracing::warn!(task = %self.state.task, "the round's files stay: {}", report(&e));
+        }
+        Ok(())
+    }
+
+    fn show(&self, round: &CoordinatorRound) {
+        self.progress.send_modify(|p| {
+            p.step = self.state.step;
+            p.round = self.state.round;
+            p.phase = round.phase_name().into();
+            p.waiting_for = round.waiting_for().into_iter().collect();
+            p.deadline = round.phase_deadline();
+        });
+    }
+
+    async fn write_result(&self) -> Result<(), PortError> {
+        let mut outputs = Vec::new();
+        for name in &self.bundle.manifest().outputs {
+            outputs.push((name, self.state.read(&self.context, name).await?));
+        }
+        let arrays: Vec<(&str, &Tensor)> = outputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        let bytes = encode_npz(&arrays)
+            .map_err(|e| super::internal("coordinator.result", e.to_string()))?;
+        let len = bytes.len() as u64;
+        self.context
+            .ports
+            .blobs
+            .put(&BlobName::task_result(&self.state.task), pieces(bytes), len)
+            .await
+            .map(drop)
+    }
+
+    async fn publish_end(&self) -> Result<(), PortError> {
+        let connector = &self.context.ports.connector;
+        let task = &self.state.task;
+        if connector
+            .task(self.state.kind, task)
+            .await
+            .is_ok_and(|record| record.finished)
+        {
+            return Ok(());
+        }
+        let tx = self
+            .persistently(|| connector.finish_task(self.state.kind, &self.state.owner, task))
+            .await?;
+        self.context
+            .log(
+                LogLevel::Info,
+                task,
+                format!("[Finish Task] task {task} finished"),
+                Some(tx),
+            )
+            .await;
+        Ok(())
+    }
+
+    /// Tries again while the connector cannot be reached: the result is safe, only the announcement waits.
+    async fn persistently<T, F: Future<Output = Result<T, PortError>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, PortError> {
+        let mut wait = std::time::Duration::from_millis(200);
+        loop {
+            match call().await {
+                Err(e) if e.is_transient() => {
+                    tracing::warn!(task = %self.state.task, "waiting for the connector: {}", report(&e));
+                    self.context.ports.clock.sleep(wait).await;
+                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                }
+                other => return other,
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What a coordinator keeps of a task between rounds, and what it shows of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::context::{Context, collect};
+use crate::app::runner::pieces;
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
+use crate::domain::manifest::Location;
+use crate::domain::npy;
+use crate::domain::round::message::{Announcement, RoundEnd};
+use crate::domain::task::TaskKind;
+use crate::domain::tensor::Tensor;
+use crate::domain::time::Timestamp;
+use crate::ports::blob::BlobName;
+use crate::ports::storage::{LocalTaskId, MachineChange, MachineKey, MachineKind, StoredMachine};
+use crate::ports::{PortError, PortErrorKind};
+
+/// A finished round in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// Its number on the connector.
+    pub round: u32,
+    /// The step of the task that it attempted, from 0.
+    pub step: u32,
+    /// How it ended.
+    pub end: RoundEnd,
+    /// From start to end.
+    pub seconds: f64,
+    /// Members whose contributions are in the sum.
+    pub clients: Vec<Address>,
+    /// Members of u1 that are not.
+    pub dropped: Vec<Address>,
+    /// What the reduce shows.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// How a task is getting on, for its user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskProgress {
+    /// The step that is being attempted, from 0.
+    pub step: u32,
+    /// Steps when nothing stops the task early.
+    pub total: u32,
+    /// The round on the connector.
+    pub round: u32,
+    /// Phase of that round.
+    pub phase: String,
+    /// Members that the phase waits for.
+    pub waiting_for: Vec<Address>,
+    /// When the phase gives up on them.
+    pub deadline: Timestamp,
+    /// Rounds that are over.
+    pub rounds: Vec<RoundReport>,
+}
+
+/// A server variable as of some step.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The step at whose beginning it was written.
+    pub(super) step: u32,
+    /// SHA-256 of its `.npy` form.
+    pub(super) digest: Digest,
+}
+
+/// What a coordinator keeps of a task between rounds. No secrets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct RunState {
+    pub(super) local_id: LocalTaskId,
+    pub(super) task: TaskId,
+    pub(super) kind: TaskKind,
+    pub(super) owner: Address,
+    #[serde(skip)]
+    pub(super) version: u64,
+    /// The step to attempt next, from 0.
+    pub(super) step: u32,
+    /// The last round number given out.
+    pub(super) round: u32,
+    /// Failed attempts at this step.
+    pub(super) failures: u32,
+    pub(super) variables: BTreeMap<Name, Kept>,
+    /// u3 of the last round that succeeded.
+    pub(super) previous: Vec<Address>,
+    pub(super) rounds: Vec<RoundReport>,
+    /// When the running round was started.
+    pub(super) round_started: Timestamp,
+    /// All steps are done; the result is being written and published.
+    pub(super) complete: bool,
+}
+
+impl RunState {
+    pub(super) fn new(
+        local_id: LocalTaskId,
+        task: TaskId,
+        owner: Address,
+        bundle: &Bundle,
+    ) -> Self {
+        Self {
+            local_id,
+            task,
+            kind: bundle.manifest().kind,
+            owner,
+            version: 0,
+            step: 0,
+            round: 0,
+            failures: 0,
+            variables: BTreeMap::new(),
+            previous: Vec::new(),
+            rounds: Vec::new(),
+            round_started: Timestamp::default(),
+            complete: false,
+        }
+    }
+
+    pub(super) fn restore(stored: &StoredMachine) -> Result<Self, PortError> {
+        let mut state: Self = serde_json::from_slice(&stored.snapshot).map_err(|e| {
+            PortError::new(
+                PortErrorKind::Corrupt,
+                "coordinator.restore",
+                "the stored task cannot be read",
+            )
+            .with_source(e)
+        })?;
+        state.version = stored.version;
+        Ok(state)
+    }
+
+    pub(super) fn change(&self) -> Result<MachineChange, PortError> {
+        let snapshot = serde_json::to_vec(self).map_err(|e| {
+            PortError::new(
+                PortErrorKind::Internal,
+                "coordinator.state",
+                "cannot be written",
+            )
+            .with_source(e)
+        })?;
+        Ok(MachineChange {
+            key: MachineKey {
+                kind: MachineKind::CoordinatorTask,
+                task: self.task.clone(),
+                round: 0,
+            },
+            expected: self.version,
+            snapshot: Some(snapshot),
+            enqueue: Vec::new(),
+            done: Vec::new(),
+        })
+    }
+
+    /// What the next attempt at the current step computes.
+    pub(super) fn announcement(&self, bundle: &Bundle) -> Announcement {
+        let variables = bundle
+            .manifest()
+            .server_inputs(self.step)
+            .into_iter()
+            .filter_map(|name| {
+                self.variables
+                    .get(name)
+                    .map(|kept| (name.clone(), kept.digest))
+            })
+            .collect();
+        Announcement {
+            task: self.task.clone(),
+            round: RoundNumber(self.round),
+            step: self.step,
+            variables,
+        }
+    }
+
+    /// Writes the initial value of every server variable.
+    pub(super) async fn keep_initial(
+        &mut self,
+        context: &Context,
+        bundle: &Bundle,
+    ) -> Result<(), PortError> {
+        for (name, spec) in bundle
+            .manifest()
+            .variables
+            .iter()
+            .filter(|(_, v)| v.location == Location::Server)
+        {
+            let zeros;
+            let value = match bundle.initial(name) {
+                Some(value) => value,
+                None => {
+                    zeros = Tensor::zeros(spec.dtype, spec.shape.clone()).ok_or_else(|| {
+                        super::internal("coordinator.variables", "a variable is too large")
+                    })?;
+                    &zeros
+                }
+            };
+            self.keep(context, 0, name, value).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a server variable as of `step`.
+    pub(super) async fn keep(
+        &mut self,
+        context: &Context,
+        step: u32,
+        name: &Name,
+        value: &Tensor,
+    ) -> Result<(), PortError> {
+        let bytes = npy::encode(value);
+        let len = bytes.len() as u64;
+        let blob = BlobName::server_variable(&self.task, step, name);
+        let info = context.ports.blobs.put(&blob, pieces(bytes), len).await?;
+        self.variables.insert(
+            name.clone(),
+            Kept {
+                step,
+                digest: info.digest,
+            },
+        );
+        Ok(())
+    }
+
+    /// Reads a server variable.
+    pub(super) async fn read(&self, context: &Context, name: &Name) -> Result<Tensor, PortError> {
+        let kept = self.variables.get(name).ok_or_else(|| {
+            super::internal(
+                "coordinator.variables",
+                format!("variable {name} was never written"),
+            )
+        })?;
+        let blob = BlobName::server_variable(&self.task, kept.step, name);
+        let (len, content) = context.ports.blobs.open(&blob).await?;
+        let bytes = collect(content, len, "coordinator.variables").await?;
+        npy::decode(&bytes).map_err(|e| {
+            PortError::new(
+                PortErrorKind::Corrupt,
+                "coordinator.variables",
+                format!("variable {name} is unreadable"),
+            )
+            .with_source(e)
+        })
+    }
+}

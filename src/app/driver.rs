@@ -1,0 +1,468 @@
+//! The only loop that changes a round: load, handle, commit, then carry out effects.
+//!
+//! Persist, then speak: the new snapshot and its effects are one transaction; nothing leaves the node, and no caller is answered,
+//! before it is committed. Effects found in the outbox after a restart are carried out again, with a look at the record first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::domain::ids::TaskId;
+use crate::domain::round::Rejection;
+use crate::domain::time::Timestamp;
+use crate::domain::vault::Vault;
+use crate::ports::clock::Clock;
+use crate::ports::entropy::Entropy;
+use crate::ports::storage::{
+    MachineChange, MachineKey, MachineKind, OutboxEntry, Storage, StoredMachine,
+};
+use crate::ports::{PortError, PortErrorKind, report};
+
+/// Inputs that may wait for a round's attention.
+const INBOX: usize = 256;
+/// First and last wait between tries of an effect that the world refuses to carry out now.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_LAST: Duration = Duration::from_secs(2);
+
+/// A state machine that lives in the driver.
+pub trait Machine: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// What it is told.
+    type Input: Send + 'static;
+    /// What it asks for.
+    type Effect: Serialize + DeserializeOwned + Clone + Send + Sync + 'static;
+    /// Its kind in the database.
+    const KIND: MachineKind;
+
+    /// Changes it.
+    ///
+    /// # Errors
+    /// [`Rejection`]; the state is as before.
+    fn handle(
+        &mut self,
+        now: Timestamp,
+        input: Self::Input,
+    ) -> Result<Vec<Self::Effect>, Rejection>;
+    /// When a tick is due.
+    fn deadline(&self) -> Option<Timestamp>;
+    /// Whether nothing more will happen.
+    fn is_over(&self) -> bool;
+    /// The input for "time has passed".
+    fn tick() -> Self::Input;
+    /// The input for "this effect cannot be carried out", or `None` when the machine need not know.
+    fn broken(effect: &Self::Effect, error: &PortError) -> Option<Self::Input>;
+}
+
+/// Carries out a machine's effects.
+#[async_trait]
+pub trait Effects<M: Machine>: Send + Sync + 'static {
+    /// Carries out one effect and answers with the input that follows from it, if any.
+    ///
+    /// `again` is true when an earlier try may have taken effect: after a lost answer or a restart.
+    ///
+    /// # Errors
+    /// A transient error is tried again until the machine is over; any other becomes [`Machine::broken`].
+    async fn carry_out(
+        &self,
+        effect: &M::Effect,
+        again: bool,
+    ) -> Result<Option<M::Input>, PortError>;
+}
+
+/// Why an input was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// The machine refused it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// It could not be put on disk, so it has not happened.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The machine has stopped.
+    #[error("the round is over")]
+    Stopped,
+}
+
+/// What the driver needs from the node.
+#[derive(Clone)]
+pub struct DriverPorts {
+    /// Snapshots and outboxes.
+    pub storage: Arc<dyn Storage>,
+    /// Deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// Nonces for sealing.
+    pub entropy: Arc<dyn Entropy>,
+    /// Seals what rests on disk.
+    pub vault: Arc<Vault>,
+}
+
+enum Message<M: Machine> {
+    Input {
+        input: M::Input,
+        reply: oneshot::Sender<Result<(), HandleError>>,
+    },
+}
+
+/// A running machine, seen from outside.
+pub struct Handle<M: Machine> {
+    inbox: mpsc::Sender<Message<M>>,
+    state: watch::Receiver<Arc<M>>,
+}
+
+impl<M: Machine> Clone for Handle<M> {
+    fn clone(&self) -> Self {
+        Self {
+            inbox: self.inbox.clone(),
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl<M: Machine> Handle<M> {
+    /// Gives the machine an input; `Ok` once its consequences are on disk.
+    ///
+    /// # Errors
+    /// [`HandleError`]; the machine has not changed.
+    pub async fn give(&self, input: M::Input) -> Result<(), HandleError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Input { input, reply };
+        self.inbox
+            .send(message)
+            .await
+            .map_err(|_| HandleError::Stopped)?;
+        answer.await.map_err(|_| HandleError::Stopped)?
+    }
+
+    /// The last committed state.
+    #[must_use]
+    pub fn state(&self) -> Arc<M> {
+        self.state.borrow().clone()
+    }
+
+    /// Waits until the committed state is over; `None` when the driver was stopped before.
+    pub async fn finished(&self) -> Option<Arc<M>> {
+        let mut state = self.state.clone();
+        let over = state.wait_for(|m| m.is_over()).await.ok()?;
+        Some(over.clone())
+    }
+
+    /// Waits for the next committed state; `None` when the driver has stopped.
+    pub async fn changed(&mut self) -> Option<Arc<M>> {
+        self.state.changed().await.ok()?;
+        Some(self.state.borrow_and_update().clone())
+    }
+}
+
+/// A machine's change for a transaction made by the caller: how a machine comes into being.
+///
+/// # Errors
+/// `Internal` when it cannot be serialised, `Unavailable` when there is no randomness.
+pub fn birth<M: Machine>(
+    ports: &DriverPorts,
+    task: &TaskId,
+    round: u32,
+    machine: &M,
+    effects: &[M::Effect],
+) -> Result<(MachineChange, StoredMachine), PortError> {
+    let key = MachineKey {
+        kind: M::KIND,
+        task: task.clone(),
+        round,
+    };
+    let snapshot = seal(ports, &key, machine)?;
+    let mut outbox = Vec::with_capacity(effects.len());
+    for (id, effect) in (1..).zip(effects) {
+        outbox.push(OutboxEntry {
+            id,
+            effect: seal(ports, &key, effect)?,
+        });
+    }
+    let change = MachineChange {
+        key: key.clone(),
+        expected: 0,
+        snapshot: Some(snapshot.clone()),
+        enqueue: outbox.clone(),
+        done: Vec::new(),
+    };
+    Ok((
+        change,
+        StoredMachine {
+            key,
+            version: 1,
+            snapshot,
+            outbox,
+        },
+    ))
+}
+
+/// Reads a stored machine without running it.
+///
+/// # Errors
+/// `Corrupt` when the snapshot cannot be opened.
+pub fn peek<M: Machine>(ports: &DriverPorts, stored: &StoredMachine) -> Result<M, PortError> {
+    open(ports, &stored.key, &stored.snapshot)
+}
+
+/// Runs a stored machine until it is over or `cancel` fires. `fresh` is false after a restart.
+///
+/// # Errors
+/// `Corrupt` when the snapshot cannot be opened.
+pub fn spawn<M: Machine>(
+    ports: DriverPorts,
+    effects: Arc<dyn Effects<M>>,
+    stored: StoredMachine,
+    fresh: bool,
+    cancel: CancellationToken,
+) -> Result<(Handle<M>, impl Future<Output = ()> + Send + 'static), PortError> {
+    let machine: M = open(&ports, &stored.key, &stored.snapshot)?;
+    let mut outbox = BTreeMap::new();
+    for entry in &stored.outbox {
+        outbox.insert(
+            entry.id,
+            open::<M::Effect>(&ports, &stored.key, &entry.effect)?,
+        );
+    }
+    let (inbox, messages) = mpsc::channel(INBOX);
+    let (publish, state) = watch::channel(Arc::new(machine.clone()));
+    let next_id = outbox
+        .keys()
+        .next_back()
+        .map_or(1, |last| last + 1)
+        .max(next_id_floor(&stored));
+    let host = Host {
+        ports,
+        effects,
+        key: stored.key,
+        version: stored.version,
+        machine,
+        next_id,
+        running: JoinSet::new(),
+        messages,
+        publish,
+        cancel,
+    };
+    Ok((Handle { inbox, state }, host.run(outbox, fresh)))
+}
+
+/// Ids of done effects are gone from the outbox; versions only grow, so they bound the ids used so far from below.
+fn next_id_floor(stored: &StoredMachine) -> u64 {
+    stored.version.saturating_mul(1 << 20)
+}
+
+struct Host<M: Machine> {
+    ports: DriverPorts,
+    effects: Arc<dyn Effects<M>>,
+    key: MachineKey,
+    version: u64,
+    machine: M,
+    next_id: u64,
+    running: JoinSet<(u64, Option<M::Input>)>,
+    messages: mpsc::Receiver<Message<M>>,
+    publish: watch::Sender<Arc<M>>,
+    cancel: CancellationToken,
+}
+
+impl<M: Machine> Host<M> {
+    async fn run(mut self, outbox: BTreeMap<u64, M::Effect>, fresh: bool) {
+        for (id, effect) in outbox {
+            self.start(id, effect, !fresh);
+        }
+        // A round that is over still owes its last effects (a decline, say).
+        while !(self.machine.is_over() && self.running.is_empty()) {
+            let clock = self.ports.clock.clone();
+            let deadline = self.machine.deadline();
+            let tick = async move {
+                match deadline {
+                    Some(at) => clock.sleep(at.remaining(clock.now())).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let cancel = self.cancel.clone();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                Some(done) = self.running.join_next() => match done {
+                    Ok((id, input)) => self.effect_done(id, input).await,
+                    Err(panic) => {
+                        tracing::error!(task = %self.key.task, round = self.key.round, "an effect panicked: {panic}");
+                        self.cancel.cancel();
+                    }
+                },
+                Some(Message::Input { input, reply }) = self.messages.recv() => {
+                    let answer = self.apply(Some(input), None).await;
+                    // The caller may have gone away; the input has happened all the same.
+                    drop(reply.send(answer));
+                }
+                () = tick => {
+                    if let Err(e) = self.apply(Some(M::tick()), None).await {
+                        self.complain("a deadline could not be recorded", &e);
+                        self.ports.clock.sleep(RETRY_LAST).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn effect_done(&mut self, id: u64, input: Option<M::Input>) {
+        match self.apply(input, Some(id)).await {
+            Ok(()) => {}
+            Err(HandleError::Rejected(rejection)) => {
+                // The input is refused, but the effect is done.
+                tracing::info!(
+                    task = %self.key.task, round = self.key.round, code = rejection.code(),
+                    "the outcome of an effect is refused: {rejection}"
+                );
+                if let Err(e) = self.apply(None, Some(id)).await {
+                    self.complain("an effect could not be marked as done", &e);
+                }
+            }
+            // It stays in the outbox and is carried out again after a restart.
+            Err(e) => self.complain("an effect could not be marked as done", &e),
+        }
+    }
+
+    /// Handles, commits, then speaks. Without an input only marks an effect as done.
+    async fn apply(
+        &mut self,
+        input: Option<M::Input>,
+        done: Option<u64>,
+    ) -> Result<(), HandleError> {
+        let mut next = self.machine.clone();
+        let effects = match input {
+            Some(input) => next.handle(self.ports.clock.now(), input)?,
+            None => Vec::new(),
+        };
+        let snapshot = seal(&self.ports, &self.key, &next)?;
+        let mut enqueue = Vec::with_capacity(effects.len());
+        let mut started = Vec::with_capacity(effects.len());
+        for effect in effects {
+            let id = self.next_id;
+            self.next_id += 1;
+            enqueue.push(OutboxEntry {
+                id,
+                effect: seal(&self.ports, &self.key, &effect)?,
+            });
+            started.push((id, effect));
+        }
+        let change = MachineChange {
+            key: self.key.clone(),
+            expected: self.version,
+            snapshot: Some(snapshot),
+            enqueue,
+            done: done.into_iter().collect(),
+        };
+        self.commit(change).await?;
+        self.version += 1;
+        self.machine = next;
+        self.publish.send_replace(Arc::new(self.machine.clone()));
+        for (id, effect) in started {
+            self.start(id, effect, false);
+        }
+        Ok(())
+    }
+
+    /// Commits with a few tries: a database that is busy for a moment must not cost a round.
+    async fn commit(&self, change: MachineChange) -> Result<(), PortError> {
+        let mut wait = RETRY_FIRST;
+        for _ in 0..5 {
+            match self
+                .ports
+                .storage
+                .commit(vec![change.clone()], Vec::new())
+                .await
+            {
+                Err(e) if e.is_transient() => {
+                    tracing::warn!(task = %self.key.task, round = self.key.round, "{}", report(&e));
+                    self.ports.clock.sleep(wait).await;
+                    wait *= 2;
+                    // The answer may have been lost after the change was made.
+                    if let Ok(Some(now)) = self.ports.storage.machine(&change.key).await
+                        && now.version == change.expected + 1
+                        && Some(&now.snapshot) == change.snapshot.as_ref()
+                    {
+                        return Ok(());
+                    }
+                }
+                other => return other,
+            }
+        }
+        self.ports.storage.commit(vec![change], Vec::new()).await
+    }
+
+    fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {
+        let effects = self.effects.clone();
+        let clock = self.ports.clock.clone();
+        let mut over = self.publish.subscribe();
+        let key = self.key.clone();
+        self.running.spawn(async move {
+            let mut wait = RETRY_FIRST;
+            loop {
+                let error = match effects.carry_out(&effect, again).await {
+                    Ok(input) => return (id, input),
+                    Err(error) => error,
+                };
+                if !error.is_transient() {
+                    tracing::warn!(task = %key.task, round = key.round, "{}", report(&error));
+                    return (id, M::broken(&effect, &error));
+                }
+                tracing::debug!(task = %key.task, round = key.round, "will try again: {}", report(&error));
+                again = true;
+                tokio::select! {
+                    () = clock.sleep(wait) => {}
+                    // Nobody needs it any more: one last try was enough.
+                    _ = over.wait_for(|m| m.is_over()) => return (id, None),
+                }
+                wait = (wait * 2).min(RETRY_LAST);
+            }
+        });
+    }
+
+    fn complain(&self, what: &str, error: &HandleError) {
+        tracing::error!(task = %self.key.task, round = self.key.round, "{what}: {error}");
+    }
+}
+
+fn context(key: &MachineKey) -> Vec<u8> {
+    format!("{}/{}/{}", key.kind.name(), key.task, key.round).into_bytes()
+}
+
+fn seal<T: Serialize>(
+    ports: &DriverPorts,
+    key: &MachineKey,
+    value: &T,
+) -> Result<Vec<u8>, PortError> {
+    let internal = |e: String| PortError::new(PortErrorKind::Internal, "driver.seal", e);
+    let plain = Zeroizing::new(serde_json::to_vec(value).map_err(|e| internal(e.to_string()))?);
+    let mut rng = ports.entropy.rng()?;
+    ports
+        .vault
+        .seal(&mut rng, &context(key), &plain)
+        .map_err(|e| internal(e.to_string()))
+}
+
+fn open<T: DeserializeOwned>(
+    ports: &DriverPorts,
+    key: &MachineKey,
+    sealed: &[u8],
+) -> Result<T, PortError> {
+    let corrupt = |e: String| {
+        let text = format!(
+            "the stored state of {} {} cannot be read",
+            key.kind.name(),
+            key.task
+        );
+        PortError::new(PortErrorKind::Corrupt, "driver.open", text).with_source(e)
+    };
+    let plain = ports
+        .vault
+        .open(&context(key), sealed)
+        .map_err(|e| corrupt(e.to_string()))?;
+    serde_json::from_slice(&plain).map_err(|e| corrupt(e.to_string()))
+}

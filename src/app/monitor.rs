@@ -1,0 +1,118 @@
+//! Staying in touch with the connector: registration every minute, events without end.
+//!
+//! The connection may break a thousand times; each time the node subscribes again, with growing pauses, and treats what happened in
+//! between as lost: whoever follows a task reads its state again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+use super::context::Context;
+use super::runner::Runner;
+use crate::domain::ids::Address;
+use crate::ports::report;
+
+/// First and last pause between tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// Name of the setting that keeps this node's address over restarts.
+pub(crate) const ADDRESS_SETTING: &str = "address";
+
+/// Registers this node and renews the registration for ever.
+pub(crate) async fn stay_registered(context: Arc<Context>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let joined = context
+            .ports
+            .connector
+            .join(&context.settings.url, &context.settings.name)
+            .await;
+        match joined {
+            Ok(joined) => {
+                pause = FIRST_PAUSE;
+                announce(&context, joined.address).await;
+                context.ports.clock.sleep(context.settings.rejoin).await;
+            }
+            Err(e) => {
+                tracing::warn!(
+                    "this node cannot register with the connector, next try in {pause:?}: {}",
+                    report(&e)
+                );
+                context.ports.clock.sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn announce(context: &Context, address: Address) {
+    let known = context.address.borrow().clone();
+    if known.as_ref() == Some(&address) {
+        return;
+    }
+    match known {
+        None => tracing::info!(%address, "this node is registered with the connector"),
+        Some(before) => {
+            tracing::warn!(%address, %before, "the connector knows this node under another address now")
+        }
+    }
+    if let Err(e) = context
+        .ports
+        .storage
+        .set_setting(ADDRESS_SETTING, address.as_str().as_bytes())
+        .await
+    {
+        tracing::warn!("the address could not be kept: {}", report(&e));
+    }
+    context.address.send_replace(Some(address));
+}
+
+/// Hears the network's events for ever and passes them on.
+pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
+    let Ok(address) = context.own_address().await else {
+        return;
+    };
+    let mut pause = FIRST_PAUSE;
+    let mut first = true;
+    loop {
+        match context.ports.connector.subscribe(&address).await {
+            Err(e) => tracing::warn!(
+                "no subscription to the connector, next try in {pause:?}: {}",
+                report(&e)
+            ),
+            Ok(mut events) => {
+                if !first {
+                    tracing::info!(
+                        "subscribed to the connector again; reading again what may have been missed"
+                    );
+                }
+                first = false;
+                context.subscribed.send_replace(true);
+                runner.gap();
+                loop {
+                    match events.next().await {
+                        Some(Ok(event)) => {
+                            pause = FIRST_PAUSE;
+                            runner.hear(event);
+                        }
+                        Some(Err(e)) => {
+                            tracing::warn!(
+                                "the subscription to the connector broke: {}",
+                                report(&e)
+                            );
+                            break;
+                        }
+                        None => {
+                            tracing::warn!("the connector ended the subscription");
+                            break;
+                        }
+                    }
+                }
+                context.subscribed.send_replace(false);
+            }
+        }
+        context.ports.clock.sleep(pause).await;
+        pause = (pause * 2).min(LAST_PAUSE);
+    }
+}

@@ -1,0 +1,298 @@
+//! The running node: start, stop, and what it offers to its users.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::context::{Context, Ports, Settings, collect};
+use super::coordinator::{Coordinator, TaskProgress};
+use super::monitor::{ADDRESS_SETTING, follow_events, stay_registered};
+use super::peers::Peers;
+use super::runner::{Runner, pieces};
+use crate::domain::ids::Address;
+use crate::domain::task::{TaskKind, TaskStatus};
+use crate::ports::blob::{BlobName, ByteStream};
+use crate::ports::connector::NodePage;
+use crate::ports::node_api::{NodeApi, ReadyCheck, UserError};
+use crate::ports::peer::CoordinatorApi;
+use crate::ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
+use crate::ports::{PortError, PortErrorKind};
+
+/// The most records that one request gets.
+const MAX_PAGE: u32 = 1000;
+
+/// A running node.
+pub struct Node {
+    context: Arc<Context>,
+    coordinator: Arc<Coordinator>,
+    runner: Arc<Runner>,
+}
+
+impl Node {
+    /// Takes up what the database knows and gets in touch with the connector, in the background.
+    ///
+    /// # Errors
+    /// [`PortError`] when the database cannot be read.
+    pub async fn start(ports: Ports, settings: Settings) -> Result<Arc<Self>, PortError> {
+        // The coordinator is reached over the network by others and straight across by this node itself.
+        let outer = Arc::new(Context::new(ports.clone(), settings.clone()));
+        let coordinator = Coordinator::new(outer.clone());
+        let own: Arc<dyn CoordinatorApi> = coordinator.clone();
+        let peers = Arc::new(Peers::new(settings.url.clone(), own, ports.peers.clone()));
+        let context = Arc::new(outer.with_peers(peers));
+        let runner = Runner::new(context.clone());
+        let node = Arc::new(Self {
+            context: context.clone(),
+            coordinator: coordinator.clone(),
+            runner: runner.clone(),
+        });
+
+        if let Some(address) = ports.storage.setting(ADDRESS_SETTING).await?
+            && let Some(address) = String::from_utf8(address).ok().and_then(|a| a.parse().ok())
+        {
+            context.address.send_replace(Some(address));
+        }
+        context.spawn(stay_registered(context.clone()));
+        context.spawn(follow_events(context.clone(), runner.clone()));
+        runner.resume().await?;
+        coordinator.resume().await?;
+        Ok(node)
+    }
+
+    /// What this node offers to the members of its tasks.
+    #[must_use]
+    pub fn coordinator_api(&self) -> Arc<dyn CoordinatorApi> {
+        self.coordinator.clone()
+    }
+
+    /// This node's address, once the connector has told it.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        self.context.address.borrow().clone()
+    }
+
+    /// Waits until the node is registered and hears events.
+    pub async fn connected(&self) {
+        let mut address = self.context.address.subscribe();
+        let mut subscribed = self.context.subscribed.subscribe();
+        // Errors mean that the node is gone.
+        drop(address.wait_for(Option::is_some).await);
+        drop(subscribed.wait_for(|s| *s).await);
+    }
+
+    /// How a task that this node coordinates is getting on; `None` when it is not running.
+    pub async fn progress(&self, id: LocalTaskId) -> Option<TaskProgress> {
+        let row = self.context.ports.storage.task(id).await.ok()??;
+        self.coordinator.progress(&row.task?)
+    }
+
+    /// Stops everything at once; what was committed goes on at the next start.
+    pub async fn stop(&self) {
+        self.context.cancel.cancel();
+        self.context.tracker.close();
+        self.context.tracker.wait().await;
+    }
+
+    /// Takes this node off the connector's list.
+    ///
+    /// # Errors
+    /// [`PortError`] when the connector cannot be reached or does not know the node.
+    pub async fn leave(&self) -> Result<(), PortError> {
+        match self.address() {
+            Some(address) => self.context.ports.connector.leave(&address).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
+        let row = self.context.ports.storage.task(id).await?;
+        row.ok_or_else(|| UserError::Invalid(format!("task {id} does not exist")))
+    }
+}
+
+#[async_trait]
+impl NodeApi for Node {
+    async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
+        let limit = self.context.settings.bundle.bytes as u64;
+        let bytes = collect(bundle, limit, "node.submit")
+            .await
+            .map_err(|e| match e.kind() {
+                PortErrorKind::Refused => {
+                    UserError::TooLarge(format!("a task may have at most {limit} bytes"))
+                }
+                _ => UserError::Port(e),
+            })?;
+        let unfinished = self.context.ports.storage.unfinished_tasks().await?.len();
+        let most = self.context.settings.max_tasks;
+        if unfinished >= most {
+            let text = format!(
+                "{unfinished} tasks are running on this node, the most it takes is {most} (policy.max_tasks)"
+            );
+            return Err(UserError::Unavailable(text));
+        }
+        let opened = self
+            .context
+            .check_bundle(bytes.clone(), None)
+            .await
+            .map_err(|e| match e.kind() {
+                PortErrorKind::Refused => UserError::Invalid(e.message().to_owned()),
+                _ => UserError::Port(e),
+            })?;
+        let manifest = opened.manifest();
+        if manifest.enable_verify || (manifest.kind == TaskKind::Hlr && manifest.tolerance != 0) {
+            return Err(UserError::Invalid(
+                "the task asks for proofs (enable_verify), which this version cannot make".into(),
+            ));
+        }
+        self.context
+            .ports
+            .executor
+            .check_graphs(&opened)
+            .await
+            .map_err(|e| match e.kind() {
+                PortErrorKind::Refused => UserError::Invalid(e.message().to_owned()),
+                _ => UserError::Port(e),
+            })?;
+        let new = NewTaskRow {
+            created_at: self.context.ports.clock.now(),
+            name: manifest.name.clone(),
+            kind: manifest.kind,
+            enable_verify: manifest.enable_verify,
+        };
+        let storage = &self.context.ports.storage;
+        let id = storage.insert_task(&new).await?;
+        let len = bytes.len() as u64;
+        let kept = self
+            .context
+            .ports
+            .blobs
+            .put(&BlobName::submitted(id), pieces(bytes), len)
+            .await;
+        if let Err(e) = kept {
+            let update = TaskUpdate {
+                status: Some(TaskStatus::Error),
+                error: Some("the bundle could not be kept".into()),
+                ..TaskUpdate::default()
+            };
+            storage.update_task(id, &update).await?;
+            return Err(UserError::Port(e));
+        }
+        let row = self.row(id).await?;
+        self.coordinator.clone().spawn_new(row);
+        Ok(id)
+    }
+
+    async fn task(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
+        self.row(id).await
+    }
+
+    async fn tasks(&self, ids: &[LocalTaskId]) -> Result<Vec<TaskRow>, UserError> {
+        let mut rows = Vec::with_capacity(ids.len());
+        for id in ids {
+            rows.extend(self.context.ports.storage.task(*id).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn task_page(
+        &self,
+        page: u32,
+        page_size: u32,
+        ascending: bool,
+    ) -> Result<TaskPage, UserError> {
+        Ok(self
+            .context
+            .ports
+            .storage
+            .task_page(page, page_size.min(MAX_PAGE), ascending)
+            .await?)
+    }
+
+    async fn task_logs(
+        &self,
+        id: LocalTaskId,
+        start: i64,
+        limit: u32,
+    ) -> Result<Vec<LogRow>, UserError> {
+        match self.row(id).await?.task {
+            Some(task) => Ok(self
+                .context
+                .ports
+                .storage
+                .logs(&task, start, limit.min(MAX_PAGE))
+                .await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn task_result(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
+        let row = self.row(id).await?;
+        match (row.status, row.task, row.error) {
+            (TaskStatus::Finished | TaskStatus::Confirmed, Some(task), _) => Ok(self
+                .context
+                .ports
+                .blobs
+                .open(&BlobName::task_result(&task))
+                .await?),
+            (TaskStatus::Error, _, Some(why)) => {
+                Err(UserError::Invalid(format!("task {id} failed: {why}")))
+            }
+            _ => Err(UserError::Invalid(format!("task {id} is not finished"))),
+        }
+    }
+
+    async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
+        let connector = &self.context.ports.connector;
+        connector
+            .nodes(page, page_size.min(MAX_PAGE))
+            .await
+            .map_err(|e| {
+                if e.is_transient() {
+                    UserError::Unavailable("the connector cannot be reached".into())
+                } else {
+                    UserError::Port(e)
+                }
+            })
+    }
+
+    async fn ready(&self) -> Vec<ReadyCheck> {
+        let database = self.context.ports.storage.task(1).await;
+        let address = self.address();
+        let subscribed = *self.context.subscribed.borrow();
+        let runtime = self.context.ports.executor.runtime();
+        vec![
+            ReadyCheck {
+                name: "database",
+                ok: database.is_ok(),
+                detail: database.map_or_else(|e| e.message().to_owned(), |_| "can be read".into()),
+            },
+            ReadyCheck {
+                name: "connector",
+                ok: address.is_some() && subscribed,
+                detail: match (address, subscribed) {
+                    (Some(address), true) => format!("registered as {address}, events arrive"),
+                    (Some(_), false) => "registered, waiting for the subscription to events".into(),
+                    (None, _) => "waiting for the registration".into(),
+                },
+            },
+            ReadyCheck {
+                name: "executor",
+                ok: true,
+                detail: format!("{} {}", runtime.name, runtime.version),
+            },
+        ]
+    }
+}
+
+impl Node {
+    /// How many tasks of this node's users run now.
+    #[must_use]
+    pub fn running_tasks(&self) -> usize {
+        self.coordinator.running()
+    }
+
+    /// For tests and tools: tells the members' side that events may have been lost.
+    pub fn suspect_gap(&self) {
+        self.runner.gap();
+    }
+}

@@ -1,0 +1,305 @@
+//! A member's computation: download, map, quantise, mask, write to disk. Only the masked vector survives.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::app::context::{Context, blocking, collect};
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::{Digest, Name};
+use crate::domain::manifest::{Location, Manifest};
+use crate::domain::npy::{self, NpzLimits, decode_npz, encode_npz};
+use crate::domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
+use crate::domain::secagg::fixed_point::{quantise_f32, quantise_f64};
+use crate::domain::secagg::mask::Masker;
+use crate::domain::secagg::masked_input::{MaskedInputHeader, le_bytes};
+use crate::domain::secagg::word::{Ring, Word};
+use crate::domain::tensor::{Tensor, TensorData, element_count};
+use crate::ports::blob::{BlobInfo, BlobName, ByteStream};
+use crate::ports::executor::{IteratorStates, MapJob, MapOutcome};
+use crate::ports::{PortError, PortErrorKind};
+
+/// Name under which the places of the iterators lie beside a member's own variables: none of them can begin with a digit.
+const ITERATORS: &str = "0iterators";
+/// More than any `.npy` header of ours.
+const NPY_HEADER: u64 = 1024;
+/// Words that are turned into bytes at a time when the upload is written.
+const PIECE: usize = 64 * 1024;
+
+/// A member's own variables and iterators between rounds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ClientState {
+    pub(super) variables: BTreeMap<Name, Tensor>,
+    pub(super) iterators: IteratorStates,
+}
+
+/// What a computation needs.
+pub(super) struct Computation<'a> {
+    pub(super) context: &'a Context,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) round: &'a RunnerContext,
+    pub(super) url: &'a str,
+    /// The step whose state the member stands at.
+    pub(super) state_step: u32,
+}
+
+impl Computation<'_> {
+    /// Runs the map, and leaves the masked vector and the member's next state on disk.
+    pub(super) async fn run(
+        &self,
+        variables: &[VariableRequest],
+        masks: &[MaskStream],
+        cohort: usize,
+    ) -> Result<BlobInfo, PortError> {
+        let step = self.round.announcement.step;
+        let task = self.round.task();
+        let state = self.state().await?;
+        let mut inputs = state.variables.clone();
+        for request in variables {
+            inputs.insert(request.name.clone(), self.download(request).await?);
+        }
+        let job = MapJob {
+            bundle: self.bundle.clone(),
+            step,
+            variables: inputs,
+            iterators: state.iterators,
+        };
+        let outcome = self.context.ports.executor.map(job).await?;
+        let mut next = ClientState {
+            variables: state.variables,
+            iterators: outcome.iterators.clone(),
+        };
+        next.variables.extend(outcome.assigned.clone());
+        self.keep_state(step + 1, &next).await?;
+        let upload = self.masked(outcome, masks, cohort).await?;
+        let name = BlobName::own_masked_result(task, self.round.round());
+        let len = upload.len() as u64;
+        self.context
+            .ports
+            .blobs
+            .put(&name, pieces(upload), len)
+            .await
+    }
+
+    /// The member's own variables as they stand, or as the bundle starts them.
+    async fn state(&self) -> Result<ClientState, PortError> {
+        let manifest = self.bundle.manifest();
+        let mut state = ClientState::default();
+        for (name, spec) in manifest
+            .variables
+            .iter()
+            .filter(|(_, v)| v.location == Location::Client)
+        {
+            let initial = self
+                .bundle
+                .initial(name)
+                .cloned()
+                .or_else(|| Tensor::zeros(spec.dtype, spec.shape.clone()));
+            state.variables.insert(
+                name.clone(),
+                initial.ok_or_else(|| corrupt("a variable is too large"))?,
+            );
+        }
+        let name = BlobName::client_state(self.round.task(), self.state_step);
+        let bytes = match self
+            .context
+            .ports
+            .blobs
+            .read(&name, self.context.settings.bundle.expanded_bytes as u64)
+            .await
+        {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == PortErrorKind::NotFound => return Ok(state),
+            Err(e) => return Err(e),
+        };
+        let mut arrays = decode_npz(&bytes, &NpzLimits::default())
+            .map_err(|e| corrupt("the member's state is unreadable").with_source(e))?;
+        if let Some(TensorData::U8(json)) = arrays.remove(ITERATORS).map(Tensor::into_data) {
+            state.iterators = serde_json::from_slice(&json)
+                .map_err(|e| corrupt("the iterators are unreadable").with_source(e))?;
+        }
+        for (name, value) in &mut state.variables {
+            if let Some(kept) = arrays.remove(name.as_str())
+                && kept.shape() == value.shape()
+                && kept.dtype() == value.dtype()
+            {
+                *value = kept;
+            }
+        }
+        Ok(state)
+    }
+
+    async fn keep_state(&self, step: u32, state: &ClientState) -> Result<(), PortError> {
+        let internal = |e: String| PortError::new(PortErrorKind::Internal, "runner.state", e);
+        let json = serde_json::to_vec(&state.iterators).map_err(|e| internal(e.to_string()))?;
+        let iterators = Tensor::new(vec![json.len()], TensorData::U8(json))
+            .map_err(|e| internal(e.to_string()))?;
+        let mut arrays: Vec<(&str, &Tensor)> = state
+            .variables
+            .iter()
+            .map(|(n, t)| (n.as_str(), t))
+            .collect();
+        arrays.push((ITERATORS, &iterators));
+        let bytes = encode_npz(&arrays).map_err(|e| internal(e.to_string()))?;
+        let len = bytes.len() as u64;
+        let name = BlobName::client_state(self.round.task(), step);
+        self.context
+            .ports
+            .blobs
+            .put(&name, pieces(bytes), len)
+            .await
+            .map(drop)
+    }
+
+    /// Downloads a server variable; it must be the one that all members were promised.
+    async fn download(&self, wanted: &VariableRequest) -> Result<Tensor, PortError> {
+        let name = &wanted.name;
+        let refused =
+            |text: String| PortError::new(PortErrorKind::Refused, "runner.variable", text);
+        let spec = self
+            .bundle
+            .manifest()
+            .variables
+            .get(name)
+            .ok_or_else(|| refused(format!("the task has no variable {name}")))?;
+        let bytes = element_count(&spec.shape)
+            .and_then(|n| n.checked_mul(spec.dtype.size()))
+            .unwrap_or(usize::MAX);
+        let limit = (bytes as u64).saturating_add(NPY_HEADER);
+        let stream = self
+            .context
+            .ports
+            .peers
+            .variable(self.url, &wanted.request, limit)
+            .await?;
+        let bytes = collect(stream, limit, "runner.variable").await?;
+        if Digest::of(&bytes) != wanted.digest {
+            return Err(refused(format!(
+                "variable {name} is not the one announced to the other members: its SHA-256 differs"
+            )));
+        }
+        let tensor = npy::decode(&bytes).map_err(|e| refused(format!("variable {name}: {e}")))?;
+        if tensor.shape() == spec.shape && tensor.dtype() == spec.dtype {
+            Ok(tensor)
+        } else {
+            Err(refused(format!(
+                "variable {name} has another shape or type than the task declares"
+            )))
+        }
+    }
+
+    /// Quantises and masks all contributions as one vector; answers the whole upload.
+    async fn masked(
+        &self,
+        outcome: MapOutcome,
+        masks: &[MaskStream],
+        cohort: usize,
+    ) -> Result<Vec<u8>, PortError> {
+        let strategy = self.round.strategy.clone();
+        let manifest_len = self
+            .bundle
+            .manifest()
+            .contribution_len(self.round.announcement.step);
+        let length = manifest_len.ok_or_else(|| corrupt("the step has no contributions"))? as u64;
+        let header = MaskedInputHeader {
+            task: self.round.task().clone(),
+            round: self.round.round(),
+            sender: self.round.me.clone(),
+            ring: strategy.ring,
+            length,
+        };
+        let names = contribution_names(self.bundle.manifest(), self.round.announcement.step);
+        let masks = masks.to_vec();
+        blocking("runner.mask", move || {
+            let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
+            let masker = Masker::new(strategy.mask_generator, &streams);
+            match strategy.ring {
+                Ring::Z64 => upload::<u64>(
+                    &header,
+                    &names,
+                    &outcome.contributions,
+                    strategy.precision,
+                    cohort,
+                    &masker,
+                ),
+                Ring::Z32 => upload::<u32>(
+                    &header,
+                    &names,
+                    &outcome.contributions,
+                    strategy.precision,
+                    cohort,
+                    &masker,
+                ),
+            }
+        })
+        .await
+    }
+}
+
+fn upload<W: Word>(
+    header: &MaskedInputHeader,
+    names: &[Name],
+    contributions: &[Tensor],
+    precision: u8,
+    cohort: usize,
+    masker: &Masker,
+) -> Result<Vec<u8>, PortError> {
+    let mut words: Vec<W> = Vec::new();
+    for (name, tensor) in names.iter().zip(contributions) {
+        let mut quantised = Vec::new();
+        let result = match tensor.data() {
+            TensorData::F32(values) => {
+                quantise_f32(values, precision, header.ring, cohort, &mut quantised)
+            }
+            TensorData::F64(values) => {
+                quantise_f64(values, precision, header.ring, cohort, &mut quantised)
+            }
+            _ => return Err(corrupt("a contribution is neither f32 nor f64")),
+        };
+        // The error names the place and the limit, never the value.
+        result.map_err(|e| {
+            PortError::new(
+                PortErrorKind::Refused,
+                "runner.quantise",
+                format!("contribution {name}: {e}"),
+            )
+        })?;
+        if words.is_empty() {
+            words = quantised;
+        } else {
+            words.extend_from_slice(&quantised);
+        }
+    }
+    if words.len() as u64 != header.length {
+        return Err(corrupt(
+            "the map made another number of values than the task declares",
+        ));
+    }
+    masker.apply(0, &mut words);
+    let mut out = Vec::with_capacity(words.len() * W::BYTES + 128);
+    out.extend_from_slice(&header.encode());
+    le_bytes(&words, &mut out);
+    Ok(out)
+}
+
+fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
+    manifest
+        .round_spec(step)
+        .map(|r| r.map.contribute.iter().map(|c| c.name.clone()).collect())
+        .unwrap_or_default()
+}
+
+/// A stream over bytes in memory.
+pub(crate) fn pieces(bytes: Vec<u8>) -> ByteStream {
+    let bytes = Bytes::from(bytes);
+    let count = bytes.len().div_ceil(PIECE);
+    Box::pin(futures_util::stream::iter((0..count).map(move |i| {
+        let end = ((i + 1) * PIECE).min(bytes.len());
+        Ok(bytes.slice(i * PIECE..end))
+    })))
+}
+
+fn corrupt(text: &str) -> PortError {
+    PortError::new(PortErrorKind::Corrupt, "runner.compute", text)
+}

@@ -1,0 +1,366 @@
+//! Carrying out the effects of a member's round.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::compute::Computation;
+use crate::app::context::Context;
+use crate::app::driver::{Effects, Machine};
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::{Address, Digest, encode_hex};
+use crate::domain::round::message::SignedRequest;
+use crate::domain::round::runner::{RunnerContext, RunnerEffect, RunnerInput, RunnerRound};
+use crate::domain::round::{FailureCode, Rejection};
+use crate::domain::task::TaskKind;
+use crate::domain::time::Timestamp;
+use crate::ports::blob::BlobName;
+use crate::ports::connector::{RawPublicKeys, RoundKey, ShareKind};
+use crate::ports::storage::{LogLevel, MachineKind};
+use crate::ports::{PortError, PortErrorKind, report};
+
+impl Machine for RunnerRound {
+    type Input = RunnerInput;
+    type Effect = RunnerEffect;
+    const KIND: MachineKind = MachineKind::RunnerRound;
+
+    fn handle(
+        &mut self,
+        now: Timestamp,
+        input: RunnerInput,
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        Self::handle(self, now, input)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        Self::deadline(self)
+    }
+
+    fn is_over(&self) -> bool {
+        Self::is_over(self)
+    }
+
+    fn tick() -> RunnerInput {
+        RunnerInput::Tick
+    }
+
+    fn broken(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
+        let code = match effect {
+            // The coordinator may live without this notice; its own deadline is the fallback.
+            RunnerEffect::Decline { .. } => return None,
+            RunnerEffect::Compute { .. } => FailureCode::Computation,
+            _ => FailureCode::Infrastructure,
+        };
+        Some(RunnerInput::Broken {
+            code,
+            reason: format!("{}: {}", effect.name(), error.message()),
+        })
+    }
+}
+
+/// Everything that the effects of one member's round need.
+pub(super) struct RunnerEffects {
+    pub(super) context: Arc<Context>,
+    pub(super) bundle: Arc<Bundle>,
+    pub(super) round: RunnerContext,
+    pub(super) key: RoundKey,
+    /// The coordinator's url on record.
+    pub(super) url: String,
+    pub(super) state_step: u32,
+}
+
+#[async_trait]
+impl Effects<RunnerRound> for RunnerEffects {
+    async fn carry_out(
+        &self,
+        effect: &RunnerEffect,
+        again: bool,
+    ) -> Result<Option<RunnerInput>, PortError> {
+        match effect {
+            RunnerEffect::Join { keys, notify } => self.join(keys, notify, again).await,
+            RunnerEffect::ReadKeys { members } => {
+                let keys = self
+                    .context
+                    .ports
+                    .connector
+                    .public_keys(&self.key, members)
+                    .await?;
+                Ok(Some(RunnerInput::PublicKeys(keys)))
+            }
+            RunnerEffect::PublishCommitments { seed, key } => {
+                self.publish(
+                    ShareKind::SelfMaskSeed,
+                    seed,
+                    again,
+                    "seed secret share commitments",
+                )
+                .await?;
+                self.publish(
+                    ShareKind::MaskKey,
+                    key,
+                    again,
+                    "secret key secret share commitments",
+                )
+                .await?;
+                Ok(Some(RunnerInput::CommitmentsPublished))
+            }
+            RunnerEffect::PostShares { request } => {
+                self.context.ports.peers.submit(&self.url, request).await?;
+                self.log("upload secret shares", None).await;
+                Ok(None)
+            }
+            RunnerEffect::CollectShares { request, senders } => {
+                self.collect(request, senders).await
+            }
+            RunnerEffect::Compute {
+                variables,
+                masks,
+                cohort,
+            } => {
+                let computation = Computation {
+                    context: &self.context,
+                    bundle: self.bundle.clone(),
+                    round: &self.round,
+                    url: &self.url,
+                    state_step: self.state_step,
+                };
+                let info = computation.run(variables, masks, *cohort).await?;
+                Ok(Some(RunnerInput::Masked {
+                    digest: info.digest,
+                    len: info.len,
+                }))
+            }
+            RunnerEffect::Upload {
+                commitment,
+                len,
+                request,
+            } => self.upload(commitment, *len, request, again).await,
+            RunnerEffect::Reveal {
+                seeds,
+                keys,
+                notify,
+            } => {
+                let wire = |shares: &[(Address, crate::domain::secret::SecretBytes)]| -> Vec<(Address, String)> {
+                    shares.iter().map(|(a, s)| (a.clone(), encode_hex(s.expose()))).collect()
+                };
+                self.reveal(ShareKind::SelfMaskSeed, &wire(seeds), "seed shares")
+                    .await?;
+                self.reveal(ShareKind::MaskKey, &wire(keys), "secret key shares")
+                    .await?;
+                self.notify(notify).await;
+                Ok(Some(RunnerInput::Revealed))
+            }
+            RunnerEffect::Decline { request } => {
+                self.context.ports.peers.submit(&self.url, request).await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl RunnerEffects {
+    async fn join(
+        &self,
+        keys: &RawPublicKeys,
+        notify: &SignedRequest,
+        again: bool,
+    ) -> Result<Option<RunnerInput>, PortError> {
+        let connector = &self.context.ports.connector;
+        let me = self.round.me.as_str();
+        // A second join under one address kills the member's part: look before trying again.
+        let joined = again
+            && connector
+                .round(&self.key)
+                .await?
+                .joined
+                .iter()
+                .any(|a| a == me);
+        if !joined {
+            let tx = connector
+                .join_round(&self.round.me, &self.key, keys)
+                .await?;
+            self.log("try to join in", Some(("[Join the training round] ", tx)))
+                .await;
+        }
+        self.notify(notify).await;
+        Ok(None)
+    }
+
+    async fn publish(
+        &self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+        again: bool,
+        what: &str,
+    ) -> Result<(), PortError> {
+        let connector = &self.context.ports.connector;
+        if again && self.published(kind, commitments).await? {
+            return Ok(());
+        }
+        let tx = connector
+            .upload_share_commitments(&self.round.me, &self.key, kind, commitments)
+            .await?;
+        self.log(
+            &format!("upload {what}"),
+            Some(("[Secret Sharing Parts Commitments] ", tx)),
+        )
+        .await;
+        Ok(())
+    }
+
+    /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as refused,
+    /// with a text that names the kind that is missing (CONNECTOR.md section 9).
+    async fn published(
+        &self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+    ) -> Result<bool, PortError> {
+        let Some((receiver, _)) = commitments.first() else {
+            return Ok(true);
+        };
+        let me = std::slice::from_ref(&self.round.me);
+        match self
+            .context
+            .ports
+            .connector
+            .share_records(&self.key, me, receiver)
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == PortErrorKind::Refused => {
+                Ok(kind == ShareKind::SelfMaskSeed
+                    && e.message().contains("secret key commitments"))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn collect(
+        &self,
+        request: &SignedRequest,
+        senders: &[Address],
+    ) -> Result<Option<RunnerInput>, PortError> {
+        let delivery = self
+            .context
+            .ports
+            .peers
+            .fetch_shares(&self.url, request)
+            .await?;
+        let records = self
+            .context
+            .ports
+            .connector
+            .share_records(&self.key, senders, &self.round.me)
+            .await?;
+        self.log("get and validate other members' secret shares", None)
+            .await;
+        Ok(Some(RunnerInput::SharesCollected { delivery, records }))
+    }
+
+    async fn upload(
+        &self,
+        commitment: &Digest,
+        len: u64,
+        request: &SignedRequest,
+        again: bool,
+    ) -> Result<Option<RunnerInput>, PortError> {
+        let connector = &self.context.ports.connector;
+        let on_record = if again {
+            match connector.result_commitment(&self.key, &self.round.me).await {
+                Ok(text) => text.parse::<Digest>().is_ok_and(|d| d == *commitment),
+                Err(e) if e.kind() == PortErrorKind::Refused => false,
+                Err(e) => return Err(e),
+            }
+        } else {
+            false
+        };
+        if !on_record {
+            let tx = connector
+                .upload_result_commitment(&self.round.me, &self.key, commitment)
+                .await?;
+            self.log(
+                "upload result commitment",
+                Some(("[Masked Result Commitment] ", tx)),
+            )
+            .await;
+        }
+        let name = BlobName::own_masked_result(self.round.task(), self.round.round());
+        let (_, content) = self.context.ports.blobs.open(&name).await?;
+        self.context
+            .ports
+            .peers
+            .result(&self.url, request, len, content)
+            .await?;
+        self.log("upload masked result", None).await;
+        Ok(None)
+    }
+
+    async fn reveal(
+        &self,
+        kind: ShareKind,
+        shares: &[(Address, String)],
+        what: &str,
+    ) -> Result<(), PortError> {
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let tx = self
+            .context
+            .ports
+            .connector
+            .reveal_shares(&self.round.me, &self.key, kind, shares)
+            .await?;
+        self.log(
+            &format!("upload {what} of {} members", shares.len()),
+            Some(("[Secret Sharing Parts] ", tx)),
+        )
+        .await;
+        Ok(())
+    }
+
+    /// A hint for the coordinator. Losing it costs a poll interval.
+    async fn notify(&self, request: &SignedRequest) {
+        for _ in 0..3 {
+            match self.context.ports.peers.submit(&self.url, request).await {
+                Ok(()) => return,
+                Err(e) if e.is_transient() => {
+                    self.context
+                        .ports
+                        .clock
+                        .sleep(std::time::Duration::from_millis(50))
+                        .await
+                }
+                Err(e) => {
+                    tracing::debug!(task = %self.key.task, "the coordinator took no notice: {}", report(&e));
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn log(&self, what: &str, tx: Option<(&str, crate::domain::ids::TxHash)>) {
+        let (prefix, tx) = match tx {
+            Some((prefix, tx)) => (prefix, Some(tx)),
+            None => ("", None),
+        };
+        let task = self.round.task();
+        let message = if what == "try to join in" {
+            format!(
+                "{prefix}try to join in task {task} round {}",
+                self.key.round
+            )
+        } else {
+            format!("{prefix}task {task} round {} {what}", self.key.round)
+        };
+        self.context.log(LogLevel::Info, task, message, tx).await;
+    }
+}
+
+/// The key of a round on the connector.
+pub(super) fn round_key(kind: TaskKind, round: &RunnerContext) -> RoundKey {
+    RoundKey {
+        kind,
+        task: round.task().clone(),
+        round: round.round(),
+    }
+}
