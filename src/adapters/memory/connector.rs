@@ -1,0 +1,268 @@
+//! A connector in memory: the real record's rules, its failures and its lies on demand.
+//!
+//! The rules are `domain::connector_record`, the same that the embedded connector keeps, so a test against this one means
+//! something. Time comes from the given clock, randomness from the seed, and nothing but tokio's time is waited for: under a
+//! paused clock a run repeats exactly. Handles made with [`MemoryConnector::handle`] share the record and fail apart.
+
+mod events;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+
+pub use self::events::EventFault;
+use self::events::Subscriber;
+use super::faults::{FaultScript, When, lock};
+use crate::adapters::record_port::{Receipt, RecordBackend};
+use crate::domain::connector_record::{
+    Answer, Command, Decision, Decline, Record, RecordEvent, fresh_hex,
+};
+use crate::domain::ids::{Address, Digest};
+use crate::ports::clock::Clock;
+use crate::ports::connector::{EventStream, RawPublicKeys};
+use crate::ports::{PortError, PortErrorKind};
+
+/// The connector of one test world, or one node's handle on it.
+#[derive(Clone)]
+pub struct MemoryConnector {
+    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Clock>,
+    faults: FaultScript,
+}
+
+struct State {
+    record: Record,
+    rng: ChaCha20Rng,
+    subscribers: Vec<Subscriber>,
+    plans: BTreeMap<Address, Vec<EventFault>>,
+    history: Vec<RecordEvent>,
+    lies: BTreeMap<String, RawPublicKeys>,
+    verdict: Option<bool>,
+    down: bool,
+}
+
+impl MemoryConnector {
+    /// An empty record. `seed` makes task ids and transaction hashes.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
+        let rng =
+            ChaCha20Rng::from_seed(Digest::of(format!("memory connector {seed}").as_bytes()).0);
+        let state = State {
+            record: Record::default(),
+            rng,
+            subscribers: Vec::new(),
+            plans: BTreeMap::new(),
+            history: Vec::new(),
+            lies: BTreeMap::new(),
+            verdict: None,
+            down: false,
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            clock,
+            faults: FaultScript::default(),
+        }
+    }
+
+    /// Another handle on the same record with a fault script of its own, for example one a node.
+    #[must_use]
+    pub fn handle(&self) -> Self {
+        Self {
+            faults: FaultScript::default(),
+            ..self.clone()
+        }
+    }
+
+    /// The next call of `op` (for example `"connector.join_round"`, or `"*"`) through this handle fails with `kind`.
+    pub fn fail_next(&self, op: impl Into<String>, when: When, kind: PortErrorKind) {
+        self.faults.fail_next(op, when, kind);
+    }
+
+    /// The failures planned for this handle.
+    #[must_use]
+    pub fn faults(&self) -> &FaultScript {
+        &self.faults
+    }
+
+    /// Takes the connector away, or brings it back: calls fail with `Unavailable`, subscriptions end, the record stays.
+    pub fn set_down(&self, down: bool) {
+        let mut state = lock(&self.state);
+        state.down = down;
+        if down {
+            state.cut(None);
+        }
+    }
+
+    /// Ends every subscription of `address` with an error.
+    pub fn cut(&self, address: &Address) {
+        lock(&self.state).cut(Some(address));
+    }
+
+    /// Plans what happens to the next events for `address`, one fault an event, in this order.
+    pub fn disturb(&self, address: &Address, faults: impl IntoIterator<Item = EventFault>) {
+        lock(&self.state)
+            .plans
+            .entry(address.clone())
+            .or_default()
+            .extend(faults);
+    }
+
+    /// How many subscriptions are open.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        let mut state = lock(&self.state);
+        state.subscribers.retain(Subscriber::is_open);
+        state.subscribers.len()
+    }
+
+    /// Publishes an event that nothing on record caused.
+    pub fn forge(&self, event: RecordEvent) {
+        lock(&self.state).publish(event);
+    }
+
+    /// Answers questions for `member`'s keys with others from now on: a connector that replaces a participant.
+    pub fn lie_about_keys(&self, member: &Address, keys: RawPublicKeys) {
+        lock(&self.state)
+            .lies
+            .insert(member.as_str().to_owned(), keys);
+    }
+
+    /// What a proof check says from now on; `None`, as at the beginning: proofs are not checked here.
+    pub fn judge_proofs(&self, verdict: Option<bool>) {
+        lock(&self.state).verdict = verdict;
+    }
+
+    /// Everything published so far, in order.
+    #[must_use]
+    pub fn history(&self) -> Vec<RecordEvent> {
+        lock(&self.state).history.clone()
+    }
+}
+
+impl std::fmt::Debug for MemoryConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryConnector")
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn run(
+        &mut self,
+        op: &'static str,
+        now: u64,
+        mut command: Command,
+    ) -> Result<Receipt, PortError> {
+        if let Command::Verify(proof) = &mut command {
+            proof.verdict = self.verdict;
+        }
+        let Decision {
+            mut answer,
+            changes,
+            event,
+        } = self
+            .record
+            .decide(now, &mut self.rng, &command)
+            .map_err(|declined| {
+                let kind = match &declined {
+                    Decline::Refused(_) => PortErrorKind::Refused,
+                    Decline::Unsupported(_) => PortErrorKind::Unsupported,
+                    Decline::NeedsBody(_) => PortErrorKind::Internal,
+                };
+                PortError::new(kind, op, declined.to_string())
+            })?;
+        for change in changes {
+            let fits = self.record.apply(change);
+            fits.map_err(|bad| {
+                PortError::new(
+                    PortErrorKind::Internal,
+                    op,
+                    "a decision does not fit the record",
+                )
+                .with_source(bad)
+            })?;
+        }
+        if let Some(event) = event {
+            self.publish(event);
+        }
+        if let (Command::PublicKeys { clients, .. }, Answer::Keys(keys)) = (&command, &mut answer) {
+            for (client, answered) in clients.iter().zip(keys) {
+                if let Some(RawPublicKeys { pk1, pk2 }) = self.lies.get(client) {
+                    *answered = (pk1.clone(), pk2.clone());
+                }
+            }
+        }
+        let tx_hash = if command.is_read() {
+            String::new()
+        } else {
+            fresh_hex(&mut self.rng)
+        };
+        Ok(Receipt { tx_hash, answer })
+    }
+
+    fn publish(&mut self, event: RecordEvent) {
+        self.subscribers.retain(Subscriber::is_open);
+        let mut now = BTreeMap::new();
+        for address in self.subscribers.iter().map(Subscriber::address) {
+            // One fault an event, however many subscriptions the address has.
+            if !now.contains_key(address) {
+                let plan = self
+                    .plans
+                    .get_mut(address)
+                    .filter(|plan| !plan.is_empty())
+                    .map(|plan| plan.remove(0));
+                now.insert(address.clone(), plan);
+            }
+        }
+        for subscriber in &mut self.subscribers {
+            let fault = now.get(subscriber.address()).cloned().flatten();
+            subscriber.deliver(event.clone(), fault);
+        }
+        self.history.push(event);
+    }
+
+    fn cut(&mut self, address: Option<&Address>) {
+        self.subscribers
+            .retain(|s| address.is_some_and(|a| a != s.address()));
+    }
+}
+
+#[async_trait]
+impl RecordBackend for MemoryConnector {
+    async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
+        // Gives others a turn first, as a network would.
+        tokio::task::yield_now().await;
+        let now = self.clock.now().0 / 1000;
+        let mut state = lock(&self.state);
+        if state.down {
+            return Err(PortError::new(
+                PortErrorKind::Unavailable,
+                op,
+                "the connector is down",
+            ));
+        }
+        self.faults.run(op, || state.run(op, now, command))
+    }
+
+    async fn open(&self, op: &'static str, address: &Address) -> Result<EventStream, PortError> {
+        tokio::task::yield_now().await;
+        let mut state = lock(&self.state);
+        if state.down {
+            return Err(PortError::new(
+                PortErrorKind::Unavailable,
+                op,
+                "the connector is down",
+            ));
+        }
+        self.faults.run(op, || {
+            let (subscriber, events) = Subscriber::new(op, address.clone());
+            state.subscribers.push(subscriber);
+            Ok(events.boxed())
+        })
+    }
+}

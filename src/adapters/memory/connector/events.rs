@@ -1,0 +1,108 @@
+//! One subscriber of the connector in memory, and what can happen to its events.
+
+use std::time::Duration;
+
+use futures_util::Stream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::domain::connector_record::RecordEvent;
+use crate::domain::event::NetworkEvent;
+use crate::domain::ids::Address;
+use crate::ports::{PortError, PortErrorKind};
+
+/// What happens to one event on its way to one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventFault {
+    /// Nothing.
+    Pass,
+    /// It is lost.
+    Drop,
+    /// It comes twice.
+    Duplicate,
+    /// It, and what is behind it, comes this much later.
+    Delay(Duration),
+    /// It comes after the next one.
+    Swap,
+}
+
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    address: Address,
+    events: mpsc::UnboundedSender<(Instant, RecordEvent)>,
+    held: Option<RecordEvent>,
+}
+
+impl Subscriber {
+    /// Dropping the subscriber ends the stream with an error, after what was delivered.
+    pub(super) fn new(
+        op: &'static str,
+        address: Address,
+    ) -> (
+        Self,
+        impl Stream<Item = Result<NetworkEvent, PortError>> + Send + use<>,
+    ) {
+        let (events, waiting) = mpsc::unbounded_channel::<(Instant, RecordEvent)>();
+        let stream = futures_util::stream::unfold(Some(waiting), move |waiting| async move {
+            let mut waiting = waiting?;
+            loop {
+                let Some((due, event)) = waiting.recv().await else {
+                    let lost = PortError::new(
+                        PortErrorKind::Unavailable,
+                        op,
+                        "the connection to the connector is lost",
+                    );
+                    return Some((Err(lost), None));
+                };
+                tokio::time::sleep_until(due).await;
+                match event.parse() {
+                    Ok(event) => return Some((Ok(event), Some(waiting))),
+                    Err(error) => tracing::warn!(%error, "an unreadable event is skipped"),
+                }
+            }
+        });
+        (
+            Self {
+                address,
+                events,
+                held: None,
+            },
+            stream,
+        )
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.events.is_closed()
+    }
+
+    pub(super) fn deliver(&mut self, event: RecordEvent, fault: Option<EventFault>) {
+        let now = Instant::now();
+        match fault {
+            None | Some(EventFault::Pass) => self.send(now, event),
+            Some(EventFault::Drop) => {}
+            Some(EventFault::Duplicate) => {
+                self.send(now, event.clone());
+                self.send(now, event);
+            }
+            Some(EventFault::Delay(by)) => self.send(now + by, event),
+            Some(EventFault::Swap) => {
+                if let Some(held) = self.held.replace(event) {
+                    self.send(now, held);
+                }
+                return;
+            }
+        }
+        if let Some(held) = self.held.take() {
+            self.send(now, held);
+        }
+    }
+
+    fn send(&self, due: Instant, event: RecordEvent) {
+        // A subscriber that hung up is removed at the next event.
+        let _hung_up = self.events.send((due, event));
+    }
+}
