@@ -25,7 +25,9 @@ mod tests {
 
     #[test]
     fn agrees_with_the_original() {
-        let file = vectors::load(include_str!("../../../tests/vectors/commitment/commitment.json"));
+        let file = vectors::load(include_str!(
+            "../../../tests/vectors/commitment/commitment.json"
+        ));
         let cases = file["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 7);
         for case in cases {

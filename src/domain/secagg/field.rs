@@ -3,6 +3,11 @@
 //! Nine 64-bit limbs, little-endian; reduction is a shift because the prime is a Mersenne number. The running time does not
 //! depend on the values, only on the number of operations. Not a general big-integer library: what Shamir needs, no more.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "carry chains run over several arrays side by side"
+)]
+
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -53,7 +58,11 @@ impl Element {
     #[must_use]
     pub fn to_be_bytes(&self) -> Zeroizing<[u8; ELEMENT_BYTES]> {
         let mut padded = Zeroizing::new([0_u8; 8 * LIMBS]);
-        for (limb, chunk) in self.0.iter().zip(padded.as_chunks_mut::<8>().0.iter_mut().rev()) {
+        for (limb, chunk) in self
+            .0
+            .iter()
+            .zip(padded.as_chunks_mut::<8>().0.iter_mut().rev())
+        {
             *chunk = limb.to_be_bytes();
         }
         let mut out = Zeroizing::new([0; ELEMENT_BYTES]);
@@ -141,23 +150,26 @@ impl Element {
         squared(squared(e512, 7).mul(&e7), 2).mul(&e1)
     }
 
-    /// The value of the polynomial with these coefficients (constant term first) at the small point `x`.
+    /// The values of the polynomial with these coefficients (constant term first) at some small points.
     ///
     /// Horner's rule with the reduction folded into the next step: what overflows 521 bits is worth its own value, so
-    /// `overflow * x` enters the next multiplication as its first carry.
+    /// `overflow * x` enters the next multiplication as its first carry. The points are independent chains of carries, which
+    /// the processor overlaps.
     #[must_use]
-    pub fn evaluate(coefficients: &[Self], x: u16) -> Self {
-        let x = u64::from(x);
-        let mut acc = [0_u64; LIMBS];
+    pub fn evaluate<const N: usize>(coefficients: &[Self], points: [u16; N]) -> [Self; N] {
+        let mut sums = [[0_u64; LIMBS]; N];
         for c in coefficients.iter().rev() {
-            // acc < 2^(521 + 18), so the overflow times x stays far below 2^64.
-            let mut carry = (acc[LIMBS - 1] >> TOP_BITS) * x;
-            acc[LIMBS - 1] &= TOP_MASK;
-            for i in 0..LIMBS {
-                (acc[i], carry) = mul_add(acc[i], x, c.0[i], carry);
+            for (acc, x) in sums.iter_mut().zip(points) {
+                let x = u64::from(x);
+                // acc < 2^(521 + 18), so the overflow times x stays far below 2^64.
+                let mut carry = (acc[LIMBS - 1] >> TOP_BITS) * x;
+                acc[LIMBS - 1] &= TOP_MASK;
+                for i in 0..LIMBS {
+                    (acc[i], carry) = mul_add(acc[i], x, c.0[i], carry);
+                }
             }
         }
-        Self::reduced(acc)
+        sums.map(Self::reduced)
     }
 
     /// Brings any nine limbs below the prime.
@@ -182,7 +194,9 @@ impl Element {
 
     /// Whether the limbs are the prime: all 521 bits set. Looks at every limb.
     fn is_prime(&self) -> bool {
-        let ones = self.0[..LIMBS - 1].iter().fold(u64::MAX, |acc, limb| acc & limb);
+        let ones = self.0[..LIMBS - 1]
+            .iter()
+            .fold(u64::MAX, |acc, limb| acc & limb);
         (ones == u64::MAX) & (self.0[LIMBS - 1] == TOP_MASK)
     }
 }
@@ -209,7 +223,11 @@ impl Wide {
         let mut out = [0; LIMBS];
         let mut carry = false;
         for i in 0..LIMBS {
-            let low = if i == LIMBS - 1 { self.0[i] & TOP_MASK } else { self.0[i] };
+            let low = if i == LIMBS - 1 {
+                self.0[i] & TOP_MASK
+            } else {
+                self.0[i]
+            };
             let high = (self.0[i + LIMBS - 1] >> TOP_BITS) | (self.0[i + LIMBS] << (64 - TOP_BITS));
             (out[i], carry) = carrying_add(low, high, carry);
         }
@@ -231,7 +249,10 @@ fn product(a: &[u64; LIMBS], b: &[u64; LIMBS]) -> Wide {
 
 /// `a * b + c + d`, low and high word. Never overflows: (2^64-1)^2 + 2 (2^64-1) = 2^128 - 1.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the two halves are taken on purpose")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the two halves are taken on purpose"
+)]
 fn mul_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
     let t = u128::from(a) * u128::from(b) + u128::from(c) + u128::from(d);
     (t as u64, (t >> 64) as u64)
@@ -280,10 +301,19 @@ mod tests {
     #[test]
     fn wraps_at_the_prime() {
         let minus_one = prime_minus(1);
-        assert_eq!(show(&minus_one.add(&Element::ONE)), show(&Element::default()));
+        assert_eq!(
+            show(&minus_one.add(&Element::ONE)),
+            show(&Element::default())
+        );
         assert_eq!(show(&minus_one.mul(&minus_one)), show(&Element::ONE));
-        assert_eq!(show(&minus_one.mul_small(u64::MAX)), show(&Element::from_u64(u64::MAX).negate()));
-        assert_eq!(show(&Element::default().negate()), show(&Element::default()));
+        assert_eq!(
+            show(&minus_one.mul_small(u64::MAX)),
+            show(&Element::from_u64(u64::MAX).negate())
+        );
+        assert_eq!(
+            show(&Element::default().negate()),
+            show(&Element::default())
+        );
         assert_eq!(show(&prime_minus(2).negate()), show(&Element::from_u64(2)));
     }
 
@@ -295,16 +325,21 @@ mod tests {
         assert_eq!(show(&a.mul(&b)), A_TIMES_B);
         assert_eq!(show(&b.invert()), B_INVERSE);
         assert_eq!(show(&b.mul_small(0xffff_ffff_ffff_fffb)), B_TIMES_SMALL);
-        assert_eq!(show(&Element::evaluate(&[a, b, a, b], 65_535)), POLYNOMIAL);
+        assert_eq!(
+            show(&Element::evaluate(&[a, b, a, b], [65_535])[0]),
+            POLYNOMIAL
+        );
     }
 
     fn element() -> impl Strategy<Value = Element> {
         // Limbs of all ones and all zeros are where carries go wrong.
-        prop::collection::vec(prop_oneof![Just(0_u64), Just(u64::MAX), any::<u64>()], 9).prop_map(|v| {
-            let mut limbs = [0; LIMBS];
-            limbs.copy_from_slice(&v);
-            Element::reduced(limbs)
-        })
+        prop::collection::vec(prop_oneof![Just(0_u64), Just(u64::MAX), any::<u64>()], 9).prop_map(
+            |v| {
+                let mut limbs = [0; LIMBS];
+                limbs.copy_from_slice(&v);
+                Element::reduced(limbs)
+            },
+        )
     }
 
     proptest! {
@@ -321,7 +356,7 @@ mod tests {
             prop_assert_eq!(show(&a.mul_small(small)), show(&a.mul(&Element::from_u64(small))));
             let point = Element::from_u64(u64::from(x));
             let slow = a.add(&b.mul(&point)).add(&c.mul(&point).mul(&point));
-            prop_assert_eq!(show(&Element::evaluate(&[a, b, c], x)), show(&slow));
+            prop_assert_eq!(show(&Element::evaluate(&[a, b, c], [1, x])[1]), show(&slow));
             let mut wide = Wide::default();
             wide.add_product(&a, &b);
             wide.add_product(&b, &c);

@@ -60,7 +60,10 @@ pub fn dequantise_u32(words: &[u32], precision: u8, out: &mut Vec<f64>) {
 }
 
 /// [`dequantise_u64`] for either ring.
-#[expect(clippy::cast_precision_loss, reason = "a sum above 2^53 has no exact double; the nearest is the answer")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a sum above 2^53 has no exact double; the nearest is the answer"
+)]
 pub fn dequantise<W: Word>(words: &[W], precision: u8, out: &mut Vec<f64>) {
     let scale = scale(precision);
     out.clear();
@@ -100,7 +103,10 @@ pub enum QuantiseErrorKind {
     WrongRing,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bounds at or below 2^51 are exact, above they are only shown")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bounds at or below 2^51 are exact, above they are only shown"
+)]
 fn quantise<T: Copy, W: Word>(
     values: &[T],
     widen: impl Fn(T) -> f64 + Copy,
@@ -111,42 +117,62 @@ fn quantise<T: Copy, W: Word>(
 ) -> Result<(), QuantiseError> {
     out.clear();
     if precision > MAX_PRECISION {
-        return Err(QuantiseError { index: 0, kind: QuantiseErrorKind::Precision { precision } });
+        return Err(QuantiseError {
+            index: 0,
+            kind: QuantiseErrorKind::Precision { precision },
+        });
     }
     if ring != W::RING {
-        return Err(QuantiseError { index: 0, kind: QuantiseErrorKind::WrongRing });
+        return Err(QuantiseError {
+            index: 0,
+            kind: QuantiseErrorKind::WrongRing,
+        });
     }
     let scale = scale(precision);
     let limit = ring.magnitude_limit(cohort);
     let bound = limit.min(MAGIC_LIMIT) as f64;
-    out.resize(values.len(), W::default());
-    for (number, (block, words)) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)).enumerate() {
+    out.reserve(values.len());
+    // Each block is converted in the first-level cache and then appended: no pass that only writes zeros.
+    let mut buffer = [W::default(); BLOCK];
+    for block in values.chunks(BLOCK) {
         // One pass for all: convert as if small, and see whether all were. NaN compares false and is caught too.
         let mut small = true;
-        for (x, word) in block.iter().zip(words.iter_mut()) {
+        for (x, word) in block.iter().zip(&mut buffer) {
             let t = widen(*x) * scale;
             small &= t.abs() <= bound;
-            *word = W::from_signed((t + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()).cast_signed());
+            *word = W::from_signed(
+                (t + MAGIC)
+                    .to_bits()
+                    .wrapping_sub(MAGIC.to_bits())
+                    .cast_signed(),
+            );
         }
-        if small {
-            continue;
-        }
-        for (i, (x, word)) in block.iter().zip(words.iter_mut()).enumerate() {
-            match exact(widen(*x), scale, limit) {
-                Ok(value) => *word = W::from_signed(value),
-                Err(kind) => {
-                    out.clear();
-                    return Err(QuantiseError { index: number * BLOCK + i, kind });
+        if !small {
+            for (i, (x, word)) in block.iter().zip(&mut buffer).enumerate() {
+                match exact(widen(*x), scale, limit) {
+                    Ok(value) => *word = W::from_signed(value),
+                    Err(kind) => {
+                        let index = out.len() + i;
+                        out.clear();
+                        return Err(QuantiseError { index, kind });
+                    }
                 }
             }
         }
+        out.extend_from_slice(&buffer[..block.len()]);
     }
     Ok(())
 }
 
 /// One value, whatever its size.
-#[expect(clippy::cast_possible_truncation, reason = "the magnitude was compared with 2^63 before")]
-#[expect(clippy::cast_precision_loss, reason = "the limit is shown, not computed with")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the magnitude was compared with 2^63 before"
+)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the limit is shown, not computed with"
+)]
 fn exact(x: f64, scale: f64, limit: u64) -> Result<i64, QuantiseErrorKind> {
     if !x.is_finite() {
         return Err(QuantiseErrorKind::NotFinite);
@@ -154,7 +180,9 @@ fn exact(x: f64, scale: f64, limit: u64) -> Result<i64, QuantiseErrorKind> {
     let rounded = (x * scale).round_ties_even();
     // Also true of a product that overflowed to infinity.
     if rounded.abs() >= 9_223_372_036_854_775_808.0 || (rounded as i64).unsigned_abs() > limit {
-        return Err(QuantiseErrorKind::TooLarge { limit: limit as f64 / scale });
+        return Err(QuantiseErrorKind::TooLarge {
+            limit: limit as f64 / scale,
+        });
     }
     Ok(rounded as i64)
 }
@@ -162,10 +190,13 @@ fn exact(x: f64, scale: f64, limit: u64) -> Result<i64, QuantiseErrorKind> {
 /// 10^precision, correctly rounded: the parser's table is, `powi` need not be.
 fn scale(precision: u8) -> f64 {
     const POWERS: [f64; MAX_PRECISION as usize + 1] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
-        1e22,
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+        1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
     ];
-    POWERS.get(usize::from(precision)).copied().unwrap_or_else(|| 10_f64.powi(i32::from(precision)))
+    POWERS
+        .get(usize::from(precision))
+        .copied()
+        .unwrap_or_else(|| 10_f64.powi(i32::from(precision)))
 }
 
 #[cfg(test)]

@@ -21,7 +21,10 @@ pub(super) fn expand(key: &[u8; 32], context: &[u8]) -> Zeroizing<[u8; 32]> {
     // Invariant: a key of 32 bytes is one hash output long and 32 bytes of output are far below 255 blocks;
     // HKDF fails for no other reason.
     #[expect(clippy::expect_used, reason = "lengths are constants")]
-    Hkdf::<Sha256>::from_prk(key).expect("a 32-byte key").expand(context, &mut *out).expect("a 32-byte output");
+    Hkdf::<Sha256>::from_prk(key)
+        .expect("a 32-byte key")
+        .expand(context, &mut *out)
+        .expect("a 32-byte output");
     out
 }
 

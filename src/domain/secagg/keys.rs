@@ -5,19 +5,25 @@
 //!
 //! What must stay true: a [`PublicKey`] is a point of its curve, never the identity, and has exactly one wire form.
 
+mod error;
+
 use std::cmp::Ordering;
 use std::fmt;
 
+use k256::ecdsa::signature::{Signer as _, Verifier as _};
 use k256::elliptic_curve::sec1::ToSec1Point as _;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use k256::ecdsa::signature::{Signer as _, Verifier as _};
 use zeroize::Zeroizing;
 
 use crate::domain::ids::{decode_hex, encode_hex};
 
+pub use error::KeyError;
+
 /// An elliptic curve that a strategy may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Curve {
@@ -63,7 +69,9 @@ impl Curve {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Secp256k1, Self::Secp256r1, Self::Secp384r1].into_iter().find(|c| c.name() == name)
+        [Self::Secp256k1, Self::Secp256r1, Self::Secp384r1]
+            .into_iter()
+            .find(|c| c.name() == name)
     }
 }
 
@@ -143,20 +151,32 @@ impl KeyPair {
     /// [`KeyError::SecretLength`] or, when it is zero or not below the curve's order, [`KeyError::SecretRange`].
     pub fn from_secret_bytes(curve: Curve, secret: &[u8]) -> Result<Self, KeyError> {
         if secret.len() != curve.secret_bytes() {
-            return Err(KeyError::SecretLength { curve, bytes: secret.len() });
+            return Err(KeyError::SecretLength {
+                curve,
+                bytes: secret.len(),
+            });
         }
         let range = |_| KeyError::SecretRange { curve };
         let secret = match curve {
-            Curve::Secp256k1 => SecretKey::K256(k256::SecretKey::from_slice(secret).map_err(range)?),
-            Curve::Secp256r1 => SecretKey::P256(p256::SecretKey::from_slice(secret).map_err(range)?),
-            Curve::Secp384r1 => SecretKey::P384(p384::SecretKey::from_slice(secret).map_err(range)?),
+            Curve::Secp256k1 => {
+                SecretKey::K256(k256::SecretKey::from_slice(secret).map_err(range)?)
+            }
+            Curve::Secp256r1 => {
+                SecretKey::P256(p256::SecretKey::from_slice(secret).map_err(range)?)
+            }
+            Curve::Secp384r1 => {
+                SecretKey::P384(p384::SecretKey::from_slice(secret).map_err(range)?)
+            }
         };
         let point = match &secret {
             SecretKey::K256(key) => Point::K256(key.public_key()),
             SecretKey::P256(key) => Point::P256(key.public_key()),
             SecretKey::P384(key) => Point::P384(Box::new(key.public_key())),
         };
-        Ok(Self { secret, public: PublicKey::from_point(point) })
+        Ok(Self {
+            secret,
+            public: PublicKey::from_point(point),
+        })
     }
 
     /// The pair's curve.
@@ -193,7 +213,8 @@ impl KeyPair {
     pub fn agree(&self, their: &PublicKey) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         macro_rules! x_of {
             ($ec:ident, $secret:expr, $point:expr) => {{
-                let shared = $ec::ecdh::diffie_hellman($secret.to_nonzero_scalar(), $point.as_affine());
+                let shared =
+                    $ec::ecdh::diffie_hellman($secret.to_nonzero_scalar(), $point.as_affine());
                 Zeroizing::new(shared.raw_secret_bytes().to_vec())
             }};
         }
@@ -201,7 +222,10 @@ impl KeyPair {
             (SecretKey::K256(s), Point::K256(p)) => Ok(x_of!(k256, s, p)),
             (SecretKey::P256(s), Point::P256(p)) => Ok(x_of!(p256, s, p)),
             (SecretKey::P384(s), Point::P384(p)) => Ok(x_of!(p384, s, p)),
-            _ => Err(KeyError::CurveMismatch { own: self.curve(), their: their.curve() }),
+            _ => Err(KeyError::CurveMismatch {
+                own: self.curve(),
+                their: their.curve(),
+            }),
         }
     }
 
@@ -225,7 +249,10 @@ impl PublicKey {
         let digits = wire.strip_prefix("0x").unwrap_or(wire);
         // The length first: a hostile string may be a megabyte long.
         if digits.len() != 2 * curve.public_bytes() {
-            return Err(KeyError::PublicLength { curve, digits: digits.len() });
+            return Err(KeyError::PublicLength {
+                curve,
+                digits: digits.len(),
+            });
         }
         let bytes = decode_hex(digits).map_err(|_| KeyError::NotHex { curve })?;
         Self::from_bytes(curve, &bytes)
@@ -237,7 +264,10 @@ impl PublicKey {
     /// As [`PublicKey::parse`].
     pub fn from_bytes(curve: Curve, bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.len() != curve.public_bytes() {
-            return Err(KeyError::PublicLength { curve, digits: 2 * bytes.len() });
+            return Err(KeyError::PublicLength {
+                curve,
+                digits: 2 * bytes.len(),
+            });
         }
         // SEC1 has other tags of this length (5, "compact"); one point must have one form.
         if !matches!(bytes[0], 2 | 3) {
@@ -247,10 +277,16 @@ impl PublicKey {
         let point = match curve {
             Curve::Secp256k1 => Point::K256(k256::PublicKey::from_sec1_bytes(bytes).map_err(off)?),
             Curve::Secp256r1 => Point::P256(p256::PublicKey::from_sec1_bytes(bytes).map_err(off)?),
-            Curve::Secp384r1 => Point::P384(Box::new(p384::PublicKey::from_sec1_bytes(bytes).map_err(off)?)),
+            Curve::Secp384r1 => Point::P384(Box::new(
+                p384::PublicKey::from_sec1_bytes(bytes).map_err(off)?,
+            )),
         };
         let key = Self::from_point(point);
-        if key.bytes == bytes { Ok(key) } else { Err(KeyError::NotCompressed { curve }) }
+        if key.bytes == bytes {
+            Ok(key)
+        } else {
+            Err(KeyError::NotCompressed { curve })
+        }
     }
 
     /// The wire form: `0x` and lower-case hex.
@@ -317,7 +353,9 @@ impl PartialOrd for PublicKey {
 
 impl Ord for PublicKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.curve().cmp(&other.curve()).then_with(|| self.bytes.cmp(&other.bytes))
+        self.curve()
+            .cmp(&other.curve())
+            .then_with(|| self.bytes.cmp(&other.bytes))
     }
 }
 
@@ -350,7 +388,8 @@ impl Serialize for PublicKey {
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let (curve, wire) = tagged(&text).ok_or_else(|| serde::de::Error::custom("a public key has no curve"))?;
+        let (curve, wire) =
+            tagged(&text).ok_or_else(|| serde::de::Error::custom("a public key has no curve"))?;
         Self::parse(curve, wire).map_err(serde::de::Error::custom)
     }
 }
@@ -367,8 +406,11 @@ impl Serialize for KeyPair {
 impl<'de> Deserialize<'de> for KeyPair {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let (curve, hex) = tagged(&text).ok_or_else(|| serde::de::Error::custom("a key pair has no curve"))?;
-        let secret = Zeroizing::new(decode_hex(hex).map_err(|_| serde::de::Error::custom("a secret key is not hex"))?);
+        let (curve, hex) =
+            tagged(&text).ok_or_else(|| serde::de::Error::custom("a key pair has no curve"))?;
+        let secret = Zeroizing::new(
+            decode_hex(hex).map_err(|_| serde::de::Error::custom("a secret key is not hex"))?,
+        );
         Self::from_secret_bytes(curve, &secret).map_err(serde::de::Error::custom)
     }
 }
@@ -376,62 +418,6 @@ impl<'de> Deserialize<'de> for KeyPair {
 fn tagged(text: &str) -> Option<(Curve, &str)> {
     let (name, rest) = text.split_once(':')?;
     Some((Curve::from_name(name)?, rest))
-}
-
-/// Why bytes are not a key, or a key does not do what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// The secret has another length than the curve's.
-    #[error("a secret key of {bytes} bytes is not one of {curve}")]
-    SecretLength {
-        /// The curve.
-        curve: Curve,
-        /// The length found.
-        bytes: usize,
-    },
-    /// The secret is zero or not below the order.
-    #[error("a secret key is out of range for {curve}")]
-    SecretRange {
-        /// The curve.
-        curve: Curve,
-    },
-    /// The public key has another length than the curve's compressed form.
-    #[error("a public key of {digits} hex digits is not a compressed point of {curve}")]
-    PublicLength {
-        /// The curve.
-        curve: Curve,
-        /// Hex digits found.
-        digits: usize,
-    },
-    /// The public key is not hex.
-    #[error("a public key of {curve} is not hex")]
-    NotHex {
-        /// The curve.
-        curve: Curve,
-    },
-    /// The public key does not start with 02 or 03.
-    #[error("a public key of {curve} is not in compressed form")]
-    NotCompressed {
-        /// The curve.
-        curve: Curve,
-    },
-    /// The x coordinate belongs to no point of the curve.
-    #[error("a public key is not a point of {curve}")]
-    NotOnCurve {
-        /// The curve.
-        curve: Curve,
-    },
-    /// Keys of two curves.
-    #[error("a key of {their} does not go with one of {own}")]
-    CurveMismatch {
-        /// The curve of the own key.
-        own: Curve,
-        /// The curve of the other's.
-        their: Curve,
-    },
-    /// The signature is not the key's on this message, or not in its canonical form.
-    #[error("a signature does not hold")]
-    BadSignature,
 }
 
 #[cfg(test)]

@@ -13,16 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::domain::secret::Secret;
 
 use super::kdf::{expand, extract};
-use super::keystream::Keystream;
+use super::keystream::{Keystream, Scratch};
 pub use super::word::{Ring, Word};
 
 const LABEL: &[u8] = b"delta-node secagg v1 mask";
 
 /// Bytes of a vector that all streams are added to before the next ones: fits the first-level cache beside the keystream.
-const BLOCK_BYTES: usize = 32 * 1024;
+const BLOCK_BYTES: usize = 64 * 1024;
 
 /// What expands a seed into a mask. Stated in the strategy; all members of a round use one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum MaskGenerator {
     /// AES-128 in counter mode: the fastest where the CPU has AES instructions, slow and still constant-time elsewhere.
@@ -78,7 +80,10 @@ impl Masker {
     /// Keys one stream for each seed.
     #[must_use]
     pub fn new(generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) -> Self {
-        let streams = masks.iter().map(|(seed, sign)| (keystream(generator, seed), *sign)).collect();
+        let streams = masks
+            .iter()
+            .map(|(seed, sign)| (keystream(generator, seed), *sign))
+            .collect();
         Self { streams }
     }
 
@@ -100,9 +105,10 @@ impl Masker {
     pub fn apply<W: Word>(&self, offset: usize, values: &mut [W]) {
         // A vector has fewer than 2^64 values on every platform.
         let mut at = offset as u64;
+        let mut scratch = Scratch::new();
         for block in values.chunks_mut(BLOCK_BYTES / W::BYTES) {
             for (stream, sign) in &self.streams {
-                stream.add_to(at, block, *sign == Sign::Minus);
+                stream.add_to(at, block, *sign == Sign::Minus, &mut scratch);
             }
             at += block.len() as u64;
         }
@@ -121,7 +127,12 @@ pub fn apply_masks_u64(values: &mut [u64], generator: MaskGenerator, masks: &[(&
 }
 
 /// Adds masks to the part of a vector that begins at value `offset`, modulo 2^64. For many parts, keep a [`Masker`].
-pub fn apply_masks_u64_at(offset: usize, values: &mut [u64], generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) {
+pub fn apply_masks_u64_at(
+    offset: usize,
+    values: &mut [u64],
+    generator: MaskGenerator,
+    masks: &[(&MaskSeed, Sign)],
+) {
     Masker::new(generator, masks).apply(offset, values);
 }
 
@@ -131,7 +142,12 @@ pub fn apply_masks_u32(values: &mut [u32], generator: MaskGenerator, masks: &[(&
 }
 
 /// Adds masks to the part of a vector that begins at value `offset`, modulo 2^32. For many parts, keep a [`Masker`].
-pub fn apply_masks_u32_at(offset: usize, values: &mut [u32], generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) {
+pub fn apply_masks_u32_at(
+    offset: usize,
+    values: &mut [u32],
+    generator: MaskGenerator,
+    masks: &[(&MaskSeed, Sign)],
+) {
     Masker::new(generator, masks).apply(offset, values);
 }
 

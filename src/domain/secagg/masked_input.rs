@@ -71,7 +71,9 @@ impl MaskedInputHeader {
     /// # Errors
     /// [`HeaderError::Truncated`] under 128 bytes, [`HeaderError::Malformed`] with the name of the wrong field.
     pub fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
-        let header = bytes.first_chunk::<HEADER_BYTES>().ok_or(HeaderError::Truncated { bytes: bytes.len() })?;
+        let header = bytes
+            .first_chunk::<HEADER_BYTES>()
+            .ok_or(HeaderError::Truncated { bytes: bytes.len() })?;
         let malformed = |field| HeaderError::Malformed { field };
         if &header[..4] != MAGIC {
             return Err(malformed("magic"));
@@ -91,11 +93,19 @@ impl MaskedInputHeader {
         round.copy_from_slice(&header[8..12]);
         let mut length = [0; 8];
         length.copy_from_slice(&header[12..20]);
-        let text = |range: &[u8], field| std::str::from_utf8(range).map(str::to_owned).map_err(|_| malformed(field));
+        let text = |range: &[u8], field| {
+            std::str::from_utf8(range)
+                .map(str::to_owned)
+                .map_err(|_| malformed(field))
+        };
         Ok(Self {
-            task: text(&header[TASK_AT..SENDER_AT], "task")?.try_into().map_err(|_| malformed("task"))?,
+            task: text(&header[TASK_AT..SENDER_AT], "task")?
+                .try_into()
+                .map_err(|_| malformed("task"))?,
             round: RoundNumber(u32::from_le_bytes(round)),
-            sender: text(&header[SENDER_AT..], "sender")?.try_into().map_err(|_| malformed("sender"))?,
+            sender: text(&header[SENDER_AT..], "sender")?
+                .try_into()
+                .map_err(|_| malformed("sender"))?,
             ring,
             length: u64::from_le_bytes(length),
         })
@@ -123,7 +133,9 @@ impl MaskedInputHeader {
     /// Bytes of the whole upload, header included; `None` when they do not fit a `u64`.
     #[must_use]
     pub fn total_bytes(&self) -> Option<u64> {
-        self.length.checked_mul(self.ring.bytes_per_value() as u64)?.checked_add(HEADER_BYTES as u64)
+        self.length
+            .checked_mul(self.ring.bytes_per_value() as u64)?
+            .checked_add(HEADER_BYTES as u64)
     }
 }
 
@@ -131,7 +143,10 @@ impl MaskedInputHeader {
 ///
 /// # Errors
 /// The first error of `write`.
-pub fn write_le_words<W: Word, E>(words: &[W], mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+pub fn write_le_words<W: Word, E>(
+    words: &[W],
+    mut write: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut buffer = Vec::with_capacity(BLOCK_WORDS.min(words.len()) * W::BYTES);
     for block in words.chunks(BLOCK_WORDS) {
         le_bytes(block, &mut buffer);

@@ -33,6 +33,6 @@ pub use mask::{MaskGenerator, MaskSeed, Masker, Sign};
 pub use masked_input::{HeaderError, MaskedInputHeader};
 pub use pairwise::{pairwise_seed, sign_for};
 pub use seal::{SealContext, SealError, SealKey, ShareKind};
-pub use shamir::{CombineError, Interpolator, Share, ShamirError, ShareDecodeError};
+pub use shamir::{CombineError, Interpolator, ShamirError, Share, ShareDecodeError};
 pub use stream_adder::{StreamAdder, StreamError};
 pub use word::{Ring, Word};

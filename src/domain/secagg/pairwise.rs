@@ -16,7 +16,12 @@ const LABEL: &[u8] = b"delta-node secagg v1 pairwise mask";
 ///
 /// # Errors
 /// [`KeyError::CurveMismatch`] when the keys are of two curves.
-pub fn pairwise_seed(own: &KeyPair, their: &PublicKey, task: &TaskId, round: RoundNumber) -> Result<Secret<32>, KeyError> {
+pub fn pairwise_seed(
+    own: &KeyPair,
+    their: &PublicKey,
+    task: &TaskId,
+    round: RoundNumber,
+) -> Result<Secret<32>, KeyError> {
     let shared = own.agree(their)?;
     let (low, high) = sorted(own.public_ref(), their);
     let context = framed(&[
@@ -50,7 +55,9 @@ mod tests {
     use crate::domain::secagg::vectors;
 
     fn task(n: u8) -> TaskId {
-        format!("0x{}", format!("{n:02x}").repeat(32)).parse().unwrap()
+        format!("0x{}", format!("{n:02x}").repeat(32))
+            .parse()
+            .unwrap()
     }
 
     #[test]
@@ -59,11 +66,32 @@ mod tests {
         for curve in [Curve::Secp256k1, Curve::Secp256r1, Curve::Secp384r1] {
             let [a, b, c] = [(); 3].map(|()| KeyPair::generate(curve, &mut rng));
             let seed = pairwise_seed(&a, b.public_ref(), &task(1), RoundNumber(1)).unwrap();
-            let same = |other: Result<Secret<32>, KeyError>| bool::from(seed.ct_eq(&other.unwrap()));
-            assert!(same(pairwise_seed(&b, a.public_ref(), &task(1), RoundNumber(1))));
-            assert!(!same(pairwise_seed(&b, a.public_ref(), &task(2), RoundNumber(1))));
-            assert!(!same(pairwise_seed(&b, a.public_ref(), &task(1), RoundNumber(2))));
-            assert!(!same(pairwise_seed(&c, a.public_ref(), &task(1), RoundNumber(1))));
+            let same =
+                |other: Result<Secret<32>, KeyError>| bool::from(seed.ct_eq(&other.unwrap()));
+            assert!(same(pairwise_seed(
+                &b,
+                a.public_ref(),
+                &task(1),
+                RoundNumber(1)
+            )));
+            assert!(!same(pairwise_seed(
+                &b,
+                a.public_ref(),
+                &task(2),
+                RoundNumber(1)
+            )));
+            assert!(!same(pairwise_seed(
+                &b,
+                a.public_ref(),
+                &task(1),
+                RoundNumber(2)
+            )));
+            assert!(!same(pairwise_seed(
+                &c,
+                a.public_ref(),
+                &task(1),
+                RoundNumber(1)
+            )));
         }
     }
 
@@ -81,8 +109,12 @@ mod tests {
 
     #[test]
     fn the_signs_of_a_pair_are_opposite_and_follow_the_exact_strings() {
-        let lower: Address = "0xabcdefabcdefabcdefabcdefabcdefabcdefabcd".parse().unwrap();
-        let upper: Address = "0xABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCD".parse().unwrap();
+        let lower: Address = "0xabcdefabcdefabcdefabcdefabcdefabcdefabcd"
+            .parse()
+            .unwrap();
+        let upper: Address = "0xABCDEFABCDEFABCDEFABCDEFABCDEFABCDEFABCD"
+            .parse()
+            .unwrap();
         assert_eq!(sign_for(&lower, &upper), Sign::Plus);
         assert_eq!(sign_for(&upper, &lower), Sign::Minus);
     }

@@ -86,8 +86,15 @@ impl SealKey {
     pub fn new(own: &KeyPair, their: &PublicKey) -> Result<Self, KeyError> {
         let shared = own.agree(their)?;
         let (low, high) = sorted(own.public_ref(), their);
-        let context = framed(&[LABEL, own.curve().name().as_bytes(), low.as_bytes(), high.as_bytes()]);
-        Ok(Self { root: expand(&extract(LABEL, &shared), &context) })
+        let context = framed(&[
+            LABEL,
+            own.curve().name().as_bytes(),
+            low.as_bytes(),
+            high.as_bytes(),
+        ]);
+        Ok(Self {
+            root: expand(&extract(LABEL, &shared), &context),
+        })
     }
 
     /// Seals `plaintext` for the receiver in `context`: a fresh nonce, then ciphertext and tag.
@@ -101,15 +108,25 @@ impl SealKey {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Vec<u8>, SealError> {
         if plaintext.len() > MAX_PLAINTEXT_BYTES {
-            return Err(SealError::TooLong { bytes: plaintext.len() });
+            return Err(SealError::TooLong {
+                bytes: plaintext.len(),
+            });
         }
         let aad = context.encode();
         let mut nonce = [0; NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
         let sealed = self
             .cipher(&aad)
-            .encrypt(&nonce.into(), Payload { msg: plaintext, aad: &aad })
-            .map_err(|_| SealError::TooLong { bytes: plaintext.len() })?;
+            .encrypt(
+                &nonce.into(),
+                Payload {
+                    msg: plaintext,
+                    aad: &aad,
+                },
+            )
+            .map_err(|_| SealError::TooLong {
+                bytes: plaintext.len(),
+            })?;
         Ok([&nonce[..], &sealed].concat())
     }
 
@@ -117,16 +134,30 @@ impl SealKey {
     ///
     /// # Errors
     /// [`SealError::Length`] before anything is computed; [`SealError::Rejected`] when one bit, the context or the key is wrong.
-    pub fn open(&self, context: SealContext<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    pub fn open(
+        &self,
+        context: SealContext<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let Some((nonce, body)) = sealed.split_first_chunk::<NONCE_BYTES>() else {
-            return Err(SealError::Length { bytes: sealed.len() });
+            return Err(SealError::Length {
+                bytes: sealed.len(),
+            });
         };
         if !(TAG_BYTES..=MAX_PLAINTEXT_BYTES + TAG_BYTES).contains(&body.len()) {
-            return Err(SealError::Length { bytes: sealed.len() });
+            return Err(SealError::Length {
+                bytes: sealed.len(),
+            });
         }
         let aad = context.encode();
         self.cipher(&aad)
-            .decrypt(&(*nonce).into(), Payload { msg: body, aad: &aad })
+            .decrypt(
+                &(*nonce).into(),
+                Payload {
+                    msg: body,
+                    aad: &aad,
+                },
+            )
             .map(Zeroizing::new)
             .map_err(|_| SealError::Rejected)
     }
@@ -200,43 +231,88 @@ mod tests {
     use crate::domain::secagg::vectors;
 
     fn address(n: u8) -> Address {
-        format!("0x{}", format!("{n:02x}").repeat(20)).parse().unwrap()
+        format!("0x{}", format!("{n:02x}").repeat(20))
+            .parse()
+            .unwrap()
     }
 
     fn task(n: u8) -> TaskId {
-        format!("0x{}", format!("{n:02x}").repeat(32)).parse().unwrap()
+        format!("0x{}", format!("{n:02x}").repeat(32))
+            .parse()
+            .unwrap()
     }
 
     #[test]
     fn opens_in_its_own_place_only() {
         let mut rng = vectors::rng(2);
-        let (a, b) = (KeyPair::generate(Curve::Secp256k1, &mut rng), KeyPair::generate(Curve::Secp256k1, &mut rng));
+        let (a, b) = (
+            KeyPair::generate(Curve::Secp256k1, &mut rng),
+            KeyPair::generate(Curve::Secp256k1, &mut rng),
+        );
         let (ta, tb, alice, bob) = (task(1), task(2), address(1), address(2));
-        let right = SealContext { task: &ta, round: RoundNumber(5), sender: &alice, receiver: &bob, kind: ShareKind::MaskKey };
+        let right = SealContext {
+            task: &ta,
+            round: RoundNumber(5),
+            sender: &alice,
+            receiver: &bob,
+            kind: ShareKind::MaskKey,
+        };
         let sealed = seal(&a, b.public_ref(), right, b"share", &mut rng).unwrap();
         assert_eq!(sealed.len(), 5 + OVERHEAD_BYTES);
         assert_eq!(*open(&b, a.public_ref(), right, &sealed).unwrap(), b"share");
         let wrong = [
             SealContext { task: &tb, ..right },
-            SealContext { round: RoundNumber(6), ..right },
-            SealContext { sender: &bob, receiver: &alice, ..right },
-            SealContext { receiver: &alice, ..right },
-            SealContext { kind: ShareKind::SelfMaskSeed, ..right },
+            SealContext {
+                round: RoundNumber(6),
+                ..right
+            },
+            SealContext {
+                sender: &bob,
+                receiver: &alice,
+                ..right
+            },
+            SealContext {
+                receiver: &alice,
+                ..right
+            },
+            SealContext {
+                kind: ShareKind::SelfMaskSeed,
+                ..right
+            },
         ];
         for context in wrong {
-            assert_eq!(open(&b, a.public_ref(), context, &sealed).unwrap_err(), SealError::Rejected, "{context:?}");
+            assert_eq!(
+                open(&b, a.public_ref(), context, &sealed).unwrap_err(),
+                SealError::Rejected,
+                "{context:?}"
+            );
         }
         let stranger = KeyPair::generate(Curve::Secp256k1, &mut rng);
-        assert_eq!(open(&b, stranger.public_ref(), right, &sealed).unwrap_err(), SealError::Rejected);
-        assert_eq!(open(&stranger, a.public_ref(), right, &sealed).unwrap_err(), SealError::Rejected);
+        assert_eq!(
+            open(&b, stranger.public_ref(), right, &sealed).unwrap_err(),
+            SealError::Rejected
+        );
+        assert_eq!(
+            open(&stranger, a.public_ref(), right, &sealed).unwrap_err(),
+            SealError::Rejected
+        );
     }
 
     #[test]
     fn any_changed_bit_and_any_cut_is_refused() {
         let mut rng = vectors::rng(3);
-        let (a, b) = (KeyPair::generate(Curve::Secp256r1, &mut rng), KeyPair::generate(Curve::Secp256r1, &mut rng));
+        let (a, b) = (
+            KeyPair::generate(Curve::Secp256r1, &mut rng),
+            KeyPair::generate(Curve::Secp256r1, &mut rng),
+        );
         let (t, alice, bob) = (task(1), address(1), address(2));
-        let context = SealContext { task: &t, round: RoundNumber(1), sender: &alice, receiver: &bob, kind: ShareKind::MaskKey };
+        let context = SealContext {
+            task: &t,
+            round: RoundNumber(1),
+            sender: &alice,
+            receiver: &bob,
+            kind: ShareKind::MaskKey,
+        };
         let key = SealKey::new(&a, b.public_ref()).unwrap();
         let sealed = key.seal(context, &[7; 69], &mut rng).unwrap();
         for bit in 0..sealed.len() * 8 {
@@ -247,8 +323,14 @@ mod tests {
         for cut in 0..sealed.len() {
             assert!(key.open(context, &sealed[..cut]).is_err());
         }
-        assert!(matches!(key.open(context, &vec![0; 1 << 20]), Err(SealError::Length { .. })));
-        assert!(matches!(key.seal(context, &[0; MAX_PLAINTEXT_BYTES + 1], &mut rng), Err(SealError::TooLong { .. })));
+        assert!(matches!(
+            key.open(context, &vec![0; 1 << 20]),
+            Err(SealError::Length { .. })
+        ));
+        assert!(matches!(
+            key.seal(context, &[0; MAX_PLAINTEXT_BYTES + 1], &mut rng),
+            Err(SealError::TooLong { .. })
+        ));
     }
 
     #[test]
@@ -257,9 +339,18 @@ mod tests {
         let a = KeyPair::generate(Curve::Secp384r1, &mut rng);
         let b = KeyPair::generate(Curve::Secp384r1, &mut rng);
         let (t, alice, bob) = (task(1), address(1), address(2));
-        let context = SealContext { task: &t, round: RoundNumber(1), sender: &alice, receiver: &bob, kind: ShareKind::MaskKey };
+        let context = SealContext {
+            task: &t,
+            round: RoundNumber(1),
+            sender: &alice,
+            receiver: &bob,
+            kind: ShareKind::MaskKey,
+        };
         let key = SealKey::new(&a, b.public_ref()).unwrap();
-        assert_ne!(key.seal(context, b"x", &mut rng).unwrap(), key.seal(context, b"x", &mut rng).unwrap());
+        assert_ne!(
+            key.seal(context, b"x", &mut rng).unwrap(),
+            key.seal(context, b"x", &mut rng).unwrap()
+        );
     }
 
     #[test]
@@ -267,13 +358,19 @@ mod tests {
         let mut rng = vectors::rng(5);
         let a = KeyPair::generate(Curve::Secp256k1, &mut rng);
         let b = KeyPair::generate(Curve::Secp256r1, &mut rng);
-        assert!(matches!(SealKey::new(&a, b.public_ref()), Err(KeyError::CurveMismatch { .. })));
+        assert!(matches!(
+            SealKey::new(&a, b.public_ref()),
+            Err(KeyError::CurveMismatch { .. })
+        ));
     }
 
     #[test]
     fn debug_shows_nothing() {
         let mut rng = vectors::rng(6);
         let a = KeyPair::generate(Curve::Secp256k1, &mut rng);
-        assert_eq!(format!("{:?} {:?}", SealKey::new(&a, a.public_ref()).unwrap(), a), "SealKey KeyPair(secp256k1)");
+        assert_eq!(
+            format!("{:?} {:?}", SealKey::new(&a, a.public_ref()).unwrap(), a),
+            "SealKey KeyPair(secp256k1)"
+        );
     }
 }

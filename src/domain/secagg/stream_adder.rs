@@ -20,7 +20,12 @@ impl StreamAdder {
     /// Starts at the first word. `Sign::Minus` takes back an upload that was added before.
     #[must_use]
     pub const fn new(sign: Sign) -> Self {
-        Self { at: 0, partial: [0; 8], filled: 0, sign }
+        Self {
+            at: 0,
+            partial: [0; 8],
+            filled: 0,
+            sign,
+        }
     }
 
     /// Adds the next bytes of the stream to `sum`, which is the same vector in every call.
@@ -30,7 +35,9 @@ impl StreamAdder {
     pub fn push<W: Word>(&mut self, sum: &mut [W], bytes: &[u8]) -> Result<(), StreamError> {
         let room = (sum.len() - self.at.min(sum.len())) * W::BYTES - self.filled.min(W::BYTES);
         if bytes.len() > room {
-            return Err(StreamError::TooLong { expected: sum.len() * W::BYTES });
+            return Err(StreamError::TooLong {
+                expected: sum.len() * W::BYTES,
+            });
         }
         let mut bytes = bytes;
         if self.filled > 0 {
@@ -61,15 +68,24 @@ impl StreamAdder {
         if self.at == sum.len() && self.filled == 0 {
             Ok(())
         } else {
-            Err(StreamError::TooShort { expected: sum.len() * W::BYTES, got: self.at * W::BYTES + self.filled })
+            Err(StreamError::TooShort {
+                expected: sum.len() * W::BYTES,
+                got: self.at * W::BYTES + self.filled,
+            })
         }
     }
 
     fn add<W: Word>(&mut self, sum: &mut [W], words: &[W::Bytes]) {
         let part = sum.get_mut(self.at..).unwrap_or_default();
         match self.sign {
-            Sign::Plus => part.iter_mut().zip(words).for_each(|(s, w)| *s = s.plus(W::from_le(*w))),
-            Sign::Minus => part.iter_mut().zip(words).for_each(|(s, w)| *s = s.minus(W::from_le(*w))),
+            Sign::Plus => part
+                .iter_mut()
+                .zip(words)
+                .for_each(|(s, w)| *s = s.plus(W::from_le(*w))),
+            Sign::Minus => part
+                .iter_mut()
+                .zip(words)
+                .for_each(|(s, w)| *s = s.minus(W::from_le(*w))),
         }
         self.at += words.len();
     }
@@ -80,14 +96,23 @@ impl StreamAdder {
 /// # Errors
 /// [`StreamError::TooLong`] when they reach beyond the sum, [`StreamError::Ragged`] when the bytes end inside a word;
 /// nothing was added then.
-pub fn add_le_bytes_into<W: Word>(sum: &mut [W], at: usize, bytes: &[u8]) -> Result<(), StreamError> {
+pub fn add_le_bytes_into<W: Word>(
+    sum: &mut [W],
+    at: usize,
+    bytes: &[u8],
+) -> Result<(), StreamError> {
     let (words, rest) = W::chunks(bytes);
     if !rest.is_empty() {
         return Err(StreamError::Ragged { bytes: bytes.len() });
     }
     let expected = sum.len() * W::BYTES;
-    let part = sum.get_mut(at..).filter(|part| words.len() <= part.len()).ok_or(StreamError::TooLong { expected })?;
-    part.iter_mut().zip(words).for_each(|(s, w)| *s = s.plus(W::from_le(*w)));
+    let part = sum
+        .get_mut(at..)
+        .filter(|part| words.len() <= part.len())
+        .ok_or(StreamError::TooLong { expected })?;
+    part.iter_mut()
+        .zip(words)
+        .for_each(|(s, w)| *s = s.plus(W::from_le(*w)));
     Ok(())
 }
 
@@ -127,9 +152,18 @@ mod tests {
         let mut sum = [1_u32, 2, 3];
         add_le_bytes_into(&mut sum, 1, &[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         assert_eq!(sum, [1, 3, 2]);
-        assert_eq!(add_le_bytes_into(&mut sum, 2, &[0; 8]), Err(StreamError::TooLong { expected: 12 }));
-        assert_eq!(add_le_bytes_into(&mut sum, usize::MAX, &[0; 4]), Err(StreamError::TooLong { expected: 12 }));
-        assert_eq!(add_le_bytes_into(&mut sum, 0, &[0; 5]), Err(StreamError::Ragged { bytes: 5 }));
+        assert_eq!(
+            add_le_bytes_into(&mut sum, 2, &[0; 8]),
+            Err(StreamError::TooLong { expected: 12 })
+        );
+        assert_eq!(
+            add_le_bytes_into(&mut sum, usize::MAX, &[0; 4]),
+            Err(StreamError::TooLong { expected: 12 })
+        );
+        assert_eq!(
+            add_le_bytes_into(&mut sum, 0, &[0; 5]),
+            Err(StreamError::Ragged { bytes: 5 })
+        );
         assert_eq!(sum, [1, 3, 2]);
     }
 
@@ -138,17 +172,35 @@ mod tests {
         let mut sum = [0_u64; 2];
         let mut adder = StreamAdder::new(Sign::Plus);
         adder.push(&mut sum, &[1; 15]).unwrap();
-        assert_eq!(adder.clone().finish(&sum), Err(StreamError::TooShort { expected: 16, got: 15 }));
-        assert_eq!(adder.push(&mut sum, &[1; 2]), Err(StreamError::TooLong { expected: 16 }));
+        assert_eq!(
+            adder.clone().finish(&sum),
+            Err(StreamError::TooShort {
+                expected: 16,
+                got: 15
+            })
+        );
+        assert_eq!(
+            adder.push(&mut sum, &[1; 2]),
+            Err(StreamError::TooLong { expected: 16 })
+        );
         adder.push(&mut sum, &[1]).unwrap();
-        assert_eq!(adder.push(&mut sum, &[1]), Err(StreamError::TooLong { expected: 16 }));
+        assert_eq!(
+            adder.push(&mut sum, &[1]),
+            Err(StreamError::TooLong { expected: 16 })
+        );
         adder.finish(&sum).unwrap();
         assert_eq!(sum, [0x0101_0101_0101_0101; 2]);
     }
 
     fn cut<W: Word>(words: &[u64], cuts: &[usize]) -> Vec<W> {
-        let values: Vec<W> = words.iter().map(|w| W::from_signed(w.cast_signed())).collect();
-        let bytes: Vec<u8> = values.iter().flat_map(|w| w.to_le().as_ref().to_vec()).collect();
+        let values: Vec<W> = words
+            .iter()
+            .map(|w| W::from_signed(w.cast_signed()))
+            .collect();
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|w| w.to_le().as_ref().to_vec())
+            .collect();
         let mut sum = vec![W::from_signed(7); values.len()];
         for sign in [Sign::Plus, Sign::Plus, Sign::Minus] {
             let mut adder = StreamAdder::new(sign);

@@ -58,7 +58,11 @@ mod tests {
     fn parse(case: &str) -> Option<(&str, &str, &str)> {
         let (function, rest) = case.split_once("('")?;
         let (text, options) = rest.split_once('\'')?;
-        Some((function, text, options.trim_start_matches([',', ')']).trim_end_matches(')')))
+        Some((
+            function,
+            text,
+            options.trim_start_matches([',', ')']).trim_end_matches(')'),
+        ))
     }
 
     #[test]
@@ -66,9 +70,14 @@ mod tests {
         let file = load(include_str!("../../../tests/vectors/hex/hex.json"));
         let mut checked = 0;
         for case in file["cases"].as_array().unwrap() {
-            let Some((function, argument, options)) = parse(text(&case["case"])) else { continue };
+            let Some((function, argument, options)) = parse(text(&case["case"])) else {
+                continue;
+            };
             match (function, options) {
-                ("bytes_to_hex", "{}") => assert_eq!(encode_hex(&decode_hex(argument).unwrap()), text(&case["result"])),
+                ("bytes_to_hex", "{}") => assert_eq!(
+                    encode_hex(&decode_hex(argument).unwrap()),
+                    text(&case["result"])
+                ),
                 ("hex_to_bytes", "{}") if argument.contains(' ') => {
                     // A departure: Python skips blanks.
                     assert!(decode_hex(argument).is_err());
@@ -78,11 +87,16 @@ mod tests {
                     assert_eq!(encode_hex(&decode_hex(argument).unwrap()).len() % 2, 0);
                 }
                 ("hex_to_bytes", "{}") => match case.get("result") {
-                    Some(result) => assert_eq!(decode_hex(argument).unwrap(), bytes(result), "{case}"),
+                    Some(result) => {
+                        assert_eq!(decode_hex(argument).unwrap(), bytes(result), "{case}")
+                    }
                     None => assert!(decode_hex(argument).is_err(), "{case}"),
                 },
                 ("hex_to_bytes", "{'length': 32}") => {
-                    assert_eq!(argument.parse::<Digest>().unwrap().0[..], bytes(&case["result"]));
+                    assert_eq!(
+                        argument.parse::<Digest>().unwrap().0[..],
+                        bytes(&case["result"])
+                    );
                 }
                 _ => continue,
             }

@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 /// The ring Z_2^w of all masked values of a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Ring {
@@ -45,7 +47,9 @@ impl Ring {
 }
 
 /// A word of a ring: `u32` or `u64`. Sealed: the wire knows no other.
-pub trait Word: Copy + Default + Send + Sync + std::fmt::Debug + Eq + private::Word + 'static {
+pub trait Word:
+    Copy + Default + Send + Sync + std::fmt::Debug + Eq + private::Word + 'static
+{
     /// The ring this word represents.
     const RING: Ring;
     /// Bytes in a word.
@@ -111,12 +115,14 @@ macro_rules! word {
                 bytes.as_chunks_mut()
             }
             #[inline(always)]
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "reduction modulo 2^w is the meaning")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "reduction modulo 2^w is the meaning"
+            )]
             fn from_signed(value: i64) -> Self {
                 value as $word
             }
             #[inline(always)]
-            #[expect(clippy::cast_possible_wrap, reason = "two's complement is the meaning")]
             fn to_signed(self) -> i64 {
                 i64::from(self as $signed)
             }
@@ -133,7 +139,10 @@ mod tests {
 
     #[test]
     fn names_on_the_wire_are_fixed() {
-        assert_eq!(serde_json::to_string(&[Ring::Z32, Ring::Z64]).unwrap(), r#"["z32","z64"]"#);
+        assert_eq!(
+            serde_json::to_string(&[Ring::Z32, Ring::Z64]).unwrap(),
+            r#"["z32","z64"]"#
+        );
     }
 
     #[test]

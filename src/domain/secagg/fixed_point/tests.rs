@@ -18,13 +18,20 @@ fn bits(value: &serde_json::Value) -> u64 {
 }
 
 fn integer(value: &serde_json::Value) -> i64 {
-    value.as_i64().unwrap_or_else(|| vectors::text(value).parse().unwrap())
+    value
+        .as_i64()
+        .unwrap_or_else(|| vectors::text(value).parse().unwrap())
 }
 
 #[test]
 fn departs_from_the_original_in_rounding_and_refusal_only() {
     let file = vectors::load(FILE);
-    let values: Vec<f64> = file["values_bits"].as_array().unwrap().iter().map(|v| f64::from_bits(bits(v))).collect();
+    let values: Vec<f64> = file["values_bits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| f64::from_bits(bits(v)))
+        .collect();
     let (mut same, mut refused) = (0, 0);
     for section in file["fix"].as_array().unwrap() {
         let precision = u8::try_from(section["precision"].as_u64().unwrap()).unwrap();
@@ -34,12 +41,22 @@ fn departs_from_the_original_in_rounding_and_refusal_only() {
             match one(*x, precision, 1) {
                 // They truncate, we round: at most one apart, and equal when the product is whole.
                 Ok(ours) => {
-                    assert!((i128::from(ours) - i128::from(theirs)).abs() <= 1, "{x} at {precision}: {ours} {theirs}");
-                    assert_eq!(ours == theirs, (product.round_ties_even() - product.trunc()) == 0.0, "{x} at {precision}");
+                    assert!(
+                        (i128::from(ours) - i128::from(theirs)).abs() <= 1,
+                        "{x} at {precision}: {ours} {theirs}"
+                    );
+                    assert_eq!(
+                        ours == theirs,
+                        (product.round_ties_even() - product.trunc()) == 0.0,
+                        "{x} at {precision}"
+                    );
                     same += 1;
                 }
                 Err(kind) => {
-                    assert!(!product.is_finite() || product.abs() >= 9.2e18, "{x} at {precision}: {kind:?}");
+                    assert!(
+                        !product.is_finite() || product.abs() >= 9.2e18,
+                        "{x} at {precision}: {kind:?}"
+                    );
                     refused += 1;
                 }
             }
@@ -53,12 +70,18 @@ fn single_precision_values_are_widened_as_in_the_original() {
     let file = vectors::load(FILE);
     for case in file["fix_float32"].as_array().unwrap() {
         let wide = f64::from_bits(bits(&case["f32_as_f64_bits"]));
-        #[expect(clippy::cast_possible_truncation, reason = "the vector's value is a widened single")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the vector's value is a widened single"
+        )]
         let narrow = wide as f32;
         let theirs = integer(&case["fixed"]);
         let mut out: Vec<u64> = Vec::new();
         match quantise_f32(&[narrow], 8, Ring::Z64, 1, &mut out) {
-            Ok(()) => assert!((i128::from(out[0].cast_signed()) - i128::from(theirs)).abs() <= 1, "{case}"),
+            Ok(()) => assert!(
+                (i128::from(out[0].cast_signed()) - i128::from(theirs)).abs() <= 1,
+                "{case}"
+            ),
             Err(error) => assert_ne!(error.kind, QuantiseErrorKind::WrongRing, "{case}"),
         }
     }
@@ -69,8 +92,18 @@ fn dequantises_as_the_original_bit_for_bit() {
     let file = vectors::load(FILE);
     for section in file["unfix"].as_array().unwrap() {
         let precision = u8::try_from(section["precision"].as_u64().unwrap()).unwrap();
-        let words: Vec<u64> = section["ints"].as_array().unwrap().iter().map(|v| integer(v).cast_unsigned()).collect();
-        let want: Vec<u64> = section["bits"].as_array().unwrap().iter().map(bits).collect();
+        let words: Vec<u64> = section["ints"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| integer(v).cast_unsigned())
+            .collect();
+        let want: Vec<u64> = section["bits"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(bits)
+            .collect();
         let mut out = vec![7.0];
         dequantise_u64(&words, precision, &mut out);
         assert_eq!(out.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), want);
@@ -79,7 +112,17 @@ fn dequantises_as_the_original_bit_for_bit() {
 
 #[test]
 fn rounds_half_to_even_and_knows_signs() {
-    for (x, want) in [(0.5, 0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (-2.5, -2), (-0.0, 0), (5e-324, 0), (0.49999999999999994, 0)] {
+    for (x, want) in [
+        (0.5, 0),
+        (1.5, 2),
+        (2.5, 2),
+        (-0.5, 0),
+        (-1.5, -2),
+        (-2.5, -2),
+        (-0.0, 0),
+        (5e-324, 0),
+        (0.49999999999999994, 0),
+    ] {
         assert_eq!(one(x, 0, 1), Ok(want), "{x}");
     }
     // Where the quick path ends: halves exist up to 2^52.
@@ -102,12 +145,27 @@ fn names_the_first_value_that_cannot_be_sent() {
         values[1500] = 1e300;
         let mut out = vec![1_u64];
         let error = quantise_f64(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
-        assert_eq!(error, QuantiseError { index: 1234, kind: QuantiseErrorKind::NotFinite });
+        assert_eq!(
+            error,
+            QuantiseError {
+                index: 1234,
+                kind: QuantiseErrorKind::NotFinite
+            }
+        );
         assert!(out.is_empty());
         values[7] = -1e300;
         let error = quantise_f64(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
-        assert!(matches!(error, QuantiseError { index: 7, kind: QuantiseErrorKind::TooLarge { .. } }));
-        assert!(!error.to_string().contains("300"), "the value is private: {error}");
+        assert!(matches!(
+            error,
+            QuantiseError {
+                index: 7,
+                kind: QuantiseErrorKind::TooLarge { .. }
+            }
+        ));
+        assert!(
+            !error.to_string().contains("300"),
+            "the value is private: {error}"
+        );
     }
 }
 
@@ -119,14 +177,34 @@ fn refuses_exactly_what_could_wrap() {
     assert_eq!(out, [214_748_364, 214_748_364_u32.wrapping_neg()]);
     for x in [214_748_365.0, -214_748_365.0, 214_748_364.6] {
         let error = quantise_f64(&[x], 0, Ring::Z32, 10, &mut out).unwrap_err();
-        assert_eq!(error.kind, QuantiseErrorKind::TooLarge { limit: 214_748_364.0 });
+        assert_eq!(
+            error.kind,
+            QuantiseErrorKind::TooLarge {
+                limit: 214_748_364.0
+            }
+        );
     }
     // 64 bits, one member: the largest double below 2^63 goes, 2^63 does not.
-    assert_eq!(one(9_223_372_036_854_774_784.0, 0, 1), Ok(9_223_372_036_854_774_784));
-    assert!(matches!(one(9_223_372_036_854_775_808.0, 0, 1), Err(QuantiseErrorKind::TooLarge { .. })));
-    assert!(matches!(one(-9_223_372_036_854_775_808.0, 0, 1), Err(QuantiseErrorKind::TooLarge { .. })));
-    assert!(matches!(one(9_223_372_036_854_774_784.0, 0, 2), Err(QuantiseErrorKind::TooLarge { .. })));
-    assert!(matches!(one(f64::MAX, 22, 1), Err(QuantiseErrorKind::TooLarge { .. })));
+    assert_eq!(
+        one(9_223_372_036_854_774_784.0, 0, 1),
+        Ok(9_223_372_036_854_774_784)
+    );
+    assert!(matches!(
+        one(9_223_372_036_854_775_808.0, 0, 1),
+        Err(QuantiseErrorKind::TooLarge { .. })
+    ));
+    assert!(matches!(
+        one(-9_223_372_036_854_775_808.0, 0, 1),
+        Err(QuantiseErrorKind::TooLarge { .. })
+    ));
+    assert!(matches!(
+        one(9_223_372_036_854_774_784.0, 0, 2),
+        Err(QuantiseErrorKind::TooLarge { .. })
+    ));
+    assert!(matches!(
+        one(f64::MAX, 22, 1),
+        Err(QuantiseErrorKind::TooLarge { .. })
+    ));
 }
 
 #[test]

@@ -21,17 +21,24 @@ fn key_agreement_is_the_original_s() {
             let a = pair(curve, &vectors::bytes(&case["sk_a"]));
             let b = pair(curve, &vectors::bytes(&case["sk_b"]));
             assert_eq!(a.public().as_bytes(), vectors::bytes(&case["pk_a"]));
-            assert_eq!(b.public().to_wire(), format!("0x{}", vectors::text(&case["pk_b"])));
+            assert_eq!(
+                b.public().to_wire(),
+                format!("0x{}", vectors::text(&case["pk_b"]))
+            );
             let x = a.agree(b.public_ref()).unwrap();
             assert_eq!(*x, vectors::bytes(&case["ecdh_raw_x"]));
             assert_eq!(*b.agree(a.public_ref()).unwrap(), *x);
             assert_eq!(Digest::of(&x).0, *vectors::bytes(&case["shared_key"]));
         }
-        let first = PublicKey::from_bytes(curve, &vectors::bytes(&section["random"][0]["pk_a"])).unwrap();
+        let first =
+            PublicKey::from_bytes(curve, &vectors::bytes(&section["random"][0]["pk_a"])).unwrap();
         for case in section["fixed_private_keys"].as_array().unwrap() {
             let own = pair(curve, &vectors::bytes(&case["sk"]));
             assert_eq!(own.public().as_bytes(), vectors::bytes(&case["pk"]));
-            assert_eq!(Digest::of(&own.agree(&first).unwrap()).0, *vectors::bytes(&case["shared_with_first_pk_a"]));
+            assert_eq!(
+                Digest::of(&own.agree(&first).unwrap()).0,
+                *vectors::bytes(&case["shared_with_first_pk_a"])
+            );
         }
         let case = &section["leading_zero_x"];
         let x = pair(curve, &vectors::bytes(&case["sk_a"]))
@@ -39,20 +46,31 @@ fn key_agreement_is_the_original_s() {
             .unwrap();
         assert_eq!(x[0], 0);
         assert_eq!(*x, vectors::bytes(&case["ecdh_raw_x"]));
-        assert_eq!(curve.public_bytes() as u64, section["pk_len"].as_u64().unwrap());
+        assert_eq!(
+            curve.public_bytes() as u64,
+            section["pk_len"].as_u64().unwrap()
+        );
     }
 }
 
 #[test]
 fn bad_public_keys_are_refused() {
-    let file = vectors::load(include_str!("../../../../tests/vectors/ecdhe/bad_public_keys.json"));
+    let file = vectors::load(include_str!(
+        "../../../../tests/vectors/ecdhe/bad_public_keys.json"
+    ));
     let cases = file["cases"].as_array().unwrap();
     assert!(cases.len() > 60);
     for case in cases {
         let curve = Curve::from_name(vectors::text(&case["curve"])).unwrap();
-        assert!(PublicKey::parse(curve, vectors::text(&case["wire"])).is_err(), "{case}");
+        assert!(
+            PublicKey::parse(curve, vectors::text(&case["wire"])).is_err(),
+            "{case}"
+        );
     }
-    assert!(matches!(PublicKey::parse(Curve::Secp256k1, &"02".repeat(1 << 20)), Err(KeyError::PublicLength { .. })));
+    assert!(matches!(
+        PublicKey::parse(Curve::Secp256k1, &"02".repeat(1 << 20)),
+        Err(KeyError::PublicLength { .. })
+    ));
 }
 
 #[test]
@@ -61,7 +79,10 @@ fn a_key_reads_in_either_case_and_writes_one_form() {
     for curve in CURVES {
         let wire = KeyPair::generate(curve, &mut rng).public().to_wire();
         let key = PublicKey::parse(curve, &wire).unwrap();
-        for other in [wire.to_uppercase().replace("0X", "0x"), wire[2..].to_owned()] {
+        for other in [
+            wire.to_uppercase().replace("0X", "0x"),
+            wire[2..].to_owned(),
+        ] {
             assert_eq!(PublicKey::parse(curve, &other).unwrap(), key);
         }
         assert_eq!(key.to_wire(), wire);
@@ -72,10 +93,22 @@ fn a_key_reads_in_either_case_and_writes_one_form() {
 fn secrets_out_of_range_are_refused() {
     for curve in CURVES {
         let n = curve.secret_bytes();
-        assert_eq!(KeyPair::from_secret_bytes(curve, &vec![0; n]).unwrap_err(), KeyError::SecretRange { curve });
-        assert_eq!(KeyPair::from_secret_bytes(curve, &vec![0xff; n]).unwrap_err(), KeyError::SecretRange { curve });
+        assert_eq!(
+            KeyPair::from_secret_bytes(curve, &vec![0; n]).unwrap_err(),
+            KeyError::SecretRange { curve }
+        );
+        assert_eq!(
+            KeyPair::from_secret_bytes(curve, &vec![0xff; n]).unwrap_err(),
+            KeyError::SecretRange { curve }
+        );
         for wrong in [0, 1, n - 1, n + 1] {
-            assert_eq!(KeyPair::from_secret_bytes(curve, &vec![1; wrong]).unwrap_err(), KeyError::SecretLength { curve, bytes: wrong });
+            assert_eq!(
+                KeyPair::from_secret_bytes(curve, &vec![1; wrong]).unwrap_err(),
+                KeyError::SecretLength {
+                    curve,
+                    bytes: wrong
+                }
+            );
         }
     }
 }
@@ -85,7 +118,12 @@ fn secrets_keep_their_leading_zeros() {
     for curve in CURVES {
         let mut secret = vec![0; curve.secret_bytes()];
         secret[curve.secret_bytes() - 1] = 9;
-        assert_eq!(*KeyPair::from_secret_bytes(curve, &secret).unwrap().secret_bytes(), secret);
+        assert_eq!(
+            *KeyPair::from_secret_bytes(curve, &secret)
+                .unwrap()
+                .secret_bytes(),
+            secret
+        );
     }
 }
 
@@ -98,9 +136,15 @@ fn signatures_follow_rfc_6979_with_low_s() {
     )
     .unwrap();
     let signature = p256.sign(b"sample");
-    assert_eq!(signature[..32], decode_hex("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716").unwrap());
+    assert_eq!(
+        signature[..32],
+        decode_hex("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716").unwrap()
+    );
     // The RFC's s, F7CB1C94..., is in the upper half; this is the order minus it.
-    assert_eq!(signature[32..], decode_hex("0834E36AD29A83BF2BC9385E491D6099C8FDF9D1ED67AA7EA5F51F93782857A9").unwrap());
+    assert_eq!(
+        signature[32..],
+        decode_hex("0834E36AD29A83BF2BC9385E491D6099C8FDF9D1ED67AA7EA5F51F93782857A9").unwrap()
+    );
     let p384 = KeyPair::from_secret_bytes(
         Curve::Secp384r1,
         &decode_hex("6B9D3DAD2E1B8C1C05B19875B6659F4DE23C3B667BF297BA9AA47740787137D896D5724E4C70A825F872C9EA60D2EDF5").unwrap(),
@@ -116,7 +160,10 @@ fn signatures_follow_rfc_6979_with_low_s() {
 fn signatures_hold_for_their_key_message_and_form_only() {
     let mut rng = vectors::rng(2);
     for curve in CURVES {
-        let (own, other) = (KeyPair::generate(curve, &mut rng), KeyPair::generate(curve, &mut rng));
+        let (own, other) = (
+            KeyPair::generate(curve, &mut rng),
+            KeyPair::generate(curve, &mut rng),
+        );
         for n in 0..20_u8 {
             let signature = own.sign(&[n]);
             assert_eq!(signature.len(), curve.signature_bytes());
@@ -125,10 +172,21 @@ fn signatures_hold_for_their_key_message_and_form_only() {
             assert!(own.public().verify(&[n, 0], &signature).is_err());
             assert!(other.public().verify(&[n], &signature).is_err());
             assert!(own.public().verify(&[n], &signature[1..]).is_err());
-            assert!(own.public().verify(&[n], &[&signature[..], &[0]].concat()).is_err());
-            assert_eq!(own.public().verify(&[n], &high_s(curve, &signature)), Err(KeyError::BadSignature));
+            assert!(
+                own.public()
+                    .verify(&[n], &[&signature[..], &[0]].concat())
+                    .is_err()
+            );
+            assert_eq!(
+                own.public().verify(&[n], &high_s(curve, &signature)),
+                Err(KeyError::BadSignature)
+            );
         }
-        assert!(own.public().verify(b"", &vec![0; curve.signature_bytes()]).is_err());
+        assert!(
+            own.public()
+                .verify(b"", &vec![0; curve.signature_bytes()])
+                .is_err()
+        );
         assert!(own.public().verify(b"", &[]).is_err());
     }
 }
@@ -158,7 +216,9 @@ fn the_refused_high_s_is_valid_plain_ecdsa() {
     let own = KeyPair::generate(Curve::Secp256r1, &mut vectors::rng(3));
     let high = high_s(Curve::Secp256r1, &own.sign(b"m"));
     let verifier = p256::ecdsa::VerifyingKey::from_sec1_bytes(own.public().as_bytes()).unwrap();
-    verifier.verify(b"m", &p256::ecdsa::Signature::from_slice(&high).unwrap()).unwrap();
+    verifier
+        .verify(b"m", &p256::ecdsa::Signature::from_slice(&high).unwrap())
+        .unwrap();
     assert!(own.public().verify(b"m", &high).is_err());
 }
 
@@ -184,7 +244,12 @@ fn snapshots_keep_key_and_curve() {
         assert_eq!(public, own.public());
         assert_eq!(public.curve(), curve);
     }
-    for bad in [r#""0x02""#, r#""secp256k1:0x00""#, r#""secp192r1:0x02""#, r#""secp256k1""#] {
+    for bad in [
+        r#""0x02""#,
+        r#""secp256k1:0x00""#,
+        r#""secp192r1:0x02""#,
+        r#""secp256k1""#,
+    ] {
         assert!(serde_json::from_str::<PublicKey>(bad).is_err());
         assert!(serde_json::from_str::<KeyPair>(bad).is_err());
     }
@@ -197,5 +262,8 @@ fn generated_keys_are_uniform_enough_to_differ_and_debug_shows_no_secret() {
     let b = KeyPair::generate(Curve::Secp256k1, &mut rng);
     assert_ne!(a.public(), b.public());
     assert_eq!(format!("{a:?}"), "KeyPair(secp256k1)");
-    assert_eq!(serde_json::to_string(&CURVES).unwrap(), r#"["secp256k1","secp256r1","secp384r1"]"#);
+    assert_eq!(
+        serde_json::to_string(&CURVES).unwrap(),
+        r#"["secp256k1","secp256r1","secp384r1"]"#
+    );
 }

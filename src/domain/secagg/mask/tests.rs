@@ -17,9 +17,12 @@ fn plain(generator: MaskGenerator, seed: &MaskSeed, bytes: usize) -> Vec<u8> {
         MaskGenerator::Aes128Ctr => {
             let mut iv = [0; 16];
             iv[8..].copy_from_slice(&material[16..24]);
-            ctr::Ctr64LE::<aes::Aes128>::new((&material[..16]).try_into().unwrap(), &iv.into()).apply_keystream(&mut out);
+            ctr::Ctr64LE::<aes::Aes128>::new((&material[..16]).try_into().unwrap(), &iv.into())
+                .apply_keystream(&mut out);
         }
-        MaskGenerator::ChaCha20 => rand_chacha::ChaCha20Rng::from_seed(*material).fill_bytes(&mut out),
+        MaskGenerator::ChaCha20 => {
+            rand_chacha::ChaCha20Rng::from_seed(*material).fill_bytes(&mut out)
+        }
     }
     out
 }
@@ -37,8 +40,13 @@ fn check<W: Word>(generator: MaskGenerator, offset: usize, len: usize) {
     let plus: Vec<W> = words(&plain(generator, &one, bytes));
     let minus: Vec<W> = words(&plain(generator, &two, bytes));
     for i in 0..len {
-        let want = W::from_signed(-5).plus(plus[offset + i]).minus(minus[offset + i]);
-        assert_eq!(got[i], want, "{generator:?} offset {offset} len {len} value {i}");
+        let want = W::from_signed(-5)
+            .plus(plus[offset + i])
+            .minus(minus[offset + i]);
+        assert_eq!(
+            got[i], want,
+            "{generator:?} offset {offset} len {len} value {i}"
+        );
     }
 }
 
@@ -46,7 +54,9 @@ fn check<W: Word>(generator: MaskGenerator, offset: usize, len: usize) {
 fn equals_the_plain_keystream_at_every_alignment() {
     for generator in GENERATORS {
         for offset in [0, 1, 2, 3, 5, 7, 8, 15, 16, 17, 255, 256, 257] {
-            for len in [0, 1, 2, 3, 7, 15, 16, 17, 31, 127, 128, 129, 255, 256, 257, 1000] {
+            for len in [
+                0, 1, 2, 3, 7, 15, 16, 17, 31, 127, 128, 129, 255, 256, 257, 1000,
+            ] {
                 check::<u32>(generator, offset, len);
                 check::<u64>(generator, offset, len);
             }
@@ -107,13 +117,22 @@ fn mask_bytes_are_pinned() {
         assert_eq!(wide, same);
         encode_hex(&wide)
     };
-    assert_eq!(first(MaskGenerator::Aes128Ctr), "0xed9c8c9068520ace2edae3d66cc675576d871259bf5a0a2e");
-    assert_eq!(first(MaskGenerator::ChaCha20), "0x462137d76088de20d96235f4b9cb8c081ec8b40fe5490631");
+    assert_eq!(
+        first(MaskGenerator::Aes128Ctr),
+        "0xed9c8c9068520ace2edae3d66cc675576d871259bf5a0a2e"
+    );
+    assert_eq!(
+        first(MaskGenerator::ChaCha20),
+        "0x462137d76088de20d96235f4b9cb8c081ec8b40fe5490631"
+    );
 }
 
 #[test]
 fn names_on_the_wire_are_fixed() {
-    assert_eq!(serde_json::to_string(&GENERATORS).unwrap(), r#"["aes128-ctr","chacha20"]"#);
+    assert_eq!(
+        serde_json::to_string(&GENERATORS).unwrap(),
+        r#"["aes128-ctr","chacha20"]"#
+    );
     for generator in GENERATORS {
         assert_eq!(serde_json::to_value(generator).unwrap(), generator.name());
     }

@@ -27,7 +27,14 @@ fn a_good_header_is_pinned() {
     assert_eq!(MaskedInputHeader::decode(&bytes).unwrap(), header);
     MaskedInputHeader::decode_expecting(&[&bytes[..], &[1, 2, 3]].concat(), &header).unwrap();
     assert_eq!(header.total_bytes(), Some(128 + 8000));
-    assert_eq!(MaskedInputHeader { length: u64::MAX / 8, ..header }.total_bytes(), None);
+    assert_eq!(
+        MaskedInputHeader {
+            length: u64::MAX / 8,
+            ..header
+        }
+        .total_bytes(),
+        None
+    );
 }
 
 #[test]
@@ -35,7 +42,8 @@ fn bad_headers_are_refused_by_name() {
     let file = vectors::load(FILE);
     let expected = good(&file);
     for case in file["cases"].as_array().unwrap() {
-        let error = MaskedInputHeader::decode_expecting(&vectors::bytes(&case["bytes"]), &expected).unwrap_err();
+        let error = MaskedInputHeader::decode_expecting(&vectors::bytes(&case["bytes"]), &expected)
+            .unwrap_err();
         let name = match error {
             HeaderError::Truncated { .. } => "Truncated".to_owned(),
             HeaderError::Version { .. } => "Version".to_owned(),

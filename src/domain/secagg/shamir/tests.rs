@@ -8,7 +8,12 @@ use crate::domain::secagg::vectors::{self, Scripted};
 const FILE: &str = include_str!("../../../../tests/vectors/shamir/shamir.json");
 
 fn shares_of(case: &serde_json::Value) -> Vec<Vec<u8>> {
-    case["shares"].as_array().unwrap().iter().map(vectors::bytes).collect()
+    case["shares"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(vectors::bytes)
+        .collect()
 }
 
 #[test]
@@ -17,7 +22,10 @@ fn splits_as_the_original_with_the_same_coefficients() {
     let mut checked = 0;
     for case in file["cases"].as_array().unwrap() {
         let secret = vectors::bytes(&case["value"]);
-        let (t, n) = (case["t"].as_u64().unwrap() as usize, case["n"].as_u64().unwrap() as usize);
+        let (t, n) = (
+            case["t"].as_u64().unwrap() as usize,
+            case["n"].as_u64().unwrap() as usize,
+        );
         let mut script = Vec::new();
         for c in case["coeffs_hex"].as_array().unwrap() {
             let bytes = vectors::bytes(c);
@@ -44,17 +52,30 @@ fn rebuilds_the_original_s_secrets_with_their_leading_zeros() {
             continue;
         }
         let t = case["t"].as_u64().unwrap() as usize;
-        let shares: Vec<Share> = shares_of(case).iter().map(|b| Share::decode(b).unwrap()).collect();
+        let shares: Vec<Share> = shares_of(case)
+            .iter()
+            .map(|b| Share::decode(b).unwrap())
+            .collect();
         for (share, bytes) in shares.iter().zip(shares_of(case)) {
             assert_eq!(*share.encode(), bytes);
         }
-        let subset: Vec<Share> =
-            case["subset"].as_array().unwrap().iter().map(|i| shares[i.as_u64().unwrap() as usize].clone()).collect();
+        let subset: Vec<Share> = case["subset"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|i| shares[i.as_u64().unwrap() as usize].clone())
+            .collect();
         assert_eq!(*combine(&subset, t, secret.len()).unwrap(), secret);
         let reversed: Vec<Share> = shares.iter().rev().cloned().collect();
         assert_eq!(*combine(&reversed, t, secret.len()).unwrap(), secret);
         let lost = combine(&shares[..t - 1], t, secret.len());
-        assert_eq!(lost.unwrap_err(), CombineError::TooFew { have: t - 1, need: t });
+        assert_eq!(
+            lost.unwrap_err(),
+            CombineError::TooFew {
+                have: t - 1,
+                need: t
+            }
+        );
     }
 }
 
@@ -67,7 +88,17 @@ fn encodings_are_the_original_s() {
             Ok(share) => {
                 assert_eq!(u64::from(share.x()), x);
                 assert_eq!(*share.encode(), bytes);
-                assert_eq!(share.y.to_be_bytes().as_slice(), &*Element::from_be_bytes(&vectors::bytes(&case["y_hex"]).into_iter().skip_while(|b| *b == 0).collect::<Vec<_>>()).unwrap().to_be_bytes());
+                assert_eq!(
+                    share.y.to_be_bytes().as_slice(),
+                    &*Element::from_be_bytes(
+                        &vectors::bytes(&case["y_hex"])
+                            .into_iter()
+                            .skip_while(|b| *b == 0)
+                            .collect::<Vec<_>>()
+                    )
+                    .unwrap()
+                    .to_be_bytes()
+                );
             }
             Err(error) => {
                 assert_eq!((x, error), (0, ShareDecodeError::ZeroX));
@@ -78,24 +109,58 @@ fn encodings_are_the_original_s() {
 
 #[test]
 fn bad_encodings_are_refused_by_name() {
-    let file = vectors::load(include_str!("../../../../tests/vectors/shamir/bad_shares.json"));
+    let file = vectors::load(include_str!(
+        "../../../../tests/vectors/shamir/bad_shares.json"
+    ));
     for case in file["cases"].as_array().unwrap() {
         let error = Share::decode(&vectors::bytes(&case["bytes"])).unwrap_err();
-        assert_eq!(format!("{error:?}"), vectors::text(&case["error"]), "{}", case["case"]);
+        assert_eq!(
+            format!("{error:?}"),
+            vectors::text(&case["error"]),
+            "{}",
+            case["case"]
+        );
     }
 }
 
 #[test]
 fn numbers_that_make_no_sense_are_refused() {
     let mut rng = vectors::rng(1);
-    assert_eq!(split(&[1], 0, 3, &mut rng).unwrap_err(), ShamirError::ZeroThreshold);
-    assert_eq!(split(&[1], 4, 3, &mut rng).unwrap_err(), ShamirError::ThresholdAboveHolders { threshold: 4, holders: 3 });
-    assert_eq!(split(&[1], 1, 65_536, &mut rng).unwrap_err(), ShamirError::TooManyHolders { holders: 65_536 });
-    assert_eq!(split(&[0; 66], 1, 2, &mut rng).unwrap_err(), ShamirError::SecretTooLong { bytes: 66 });
-    assert_eq!(Interpolator::new(&[1, 2], 0).unwrap_err(), CombineError::ZeroThreshold);
-    assert_eq!(Interpolator::new(&[1, 0], 2).unwrap_err(), CombineError::ZeroX);
-    assert_eq!(Interpolator::new(&[5, 1, 5], 2).unwrap_err(), CombineError::DuplicateX { x: 5 });
-    assert_eq!(Interpolator::new(&[], 1).unwrap_err(), CombineError::TooFew { have: 0, need: 1 });
+    assert_eq!(
+        split(&[1], 0, 3, &mut rng).unwrap_err(),
+        ShamirError::ZeroThreshold
+    );
+    assert_eq!(
+        split(&[1], 4, 3, &mut rng).unwrap_err(),
+        ShamirError::ThresholdAboveHolders {
+            threshold: 4,
+            holders: 3
+        }
+    );
+    assert_eq!(
+        split(&[1], 1, 65_536, &mut rng).unwrap_err(),
+        ShamirError::TooManyHolders { holders: 65_536 }
+    );
+    assert_eq!(
+        split(&[0; 66], 1, 2, &mut rng).unwrap_err(),
+        ShamirError::SecretTooLong { bytes: 66 }
+    );
+    assert_eq!(
+        Interpolator::new(&[1, 2], 0).unwrap_err(),
+        CombineError::ZeroThreshold
+    );
+    assert_eq!(
+        Interpolator::new(&[1, 0], 2).unwrap_err(),
+        CombineError::ZeroX
+    );
+    assert_eq!(
+        Interpolator::new(&[5, 1, 5], 2).unwrap_err(),
+        CombineError::DuplicateX { x: 5 }
+    );
+    assert_eq!(
+        Interpolator::new(&[], 1).unwrap_err(),
+        CombineError::TooFew { have: 0, need: 1 }
+    );
 }
 
 #[test]
@@ -103,18 +168,37 @@ fn a_share_of_another_secret_is_noticed() {
     let mut rng = vectors::rng(2);
     let mut shares = split(&[1; 32], 3, 5, &mut rng).unwrap();
     shares[1] = split(&[2; 32], 3, 5, &mut rng).unwrap().swap_remove(1);
-    assert_eq!(combine(&shares, 3, 32).unwrap_err(), CombineError::TooLong { bytes: 32 });
+    assert_eq!(
+        combine(&shares, 3, 32).unwrap_err(),
+        CombineError::TooLong { bytes: 32 }
+    );
 }
 
 #[test]
 fn an_interpolator_refuses_other_holders() {
     let shares = split(&[1; 32], 2, 4, &mut vectors::rng(3)).unwrap();
     let interpolator = Interpolator::new(&[1, 3], 2).unwrap();
-    assert_eq!(*interpolator.combine(&[&shares[0], &shares[2]], 32).unwrap(), [1; 32]);
-    for wrong in [vec![&shares[0], &shares[1]], vec![&shares[2], &shares[0]], vec![&shares[0]], vec![]] {
-        assert_eq!(interpolator.combine(&wrong, 32).unwrap_err(), CombineError::WrongHolders);
+    assert_eq!(
+        *interpolator.combine(&[&shares[0], &shares[2]], 32).unwrap(),
+        [1; 32]
+    );
+    for wrong in [
+        vec![&shares[0], &shares[1]],
+        vec![&shares[2], &shares[0]],
+        vec![&shares[0]],
+        vec![],
+    ] {
+        assert_eq!(
+            interpolator.combine(&wrong, 32).unwrap_err(),
+            CombineError::WrongHolders
+        );
     }
-    assert_eq!(interpolator.combine(&[&shares[0], &shares[2]], 66).unwrap_err(), CombineError::SecretLength { bytes: 66 });
+    assert_eq!(
+        interpolator
+            .combine(&[&shares[0], &shares[2]], 66)
+            .unwrap_err(),
+        CombineError::SecretLength { bytes: 66 }
+    );
 }
 
 #[test]
@@ -127,7 +211,9 @@ fn the_largest_x_works() {
 
 #[test]
 fn debug_shows_no_y_and_snapshots_keep_it() {
-    let share = split(&[7; 32], 2, 2, &mut vectors::rng(5)).unwrap().remove(0);
+    let share = split(&[7; 32], 2, 2, &mut vectors::rng(5))
+        .unwrap()
+        .remove(0);
     assert_eq!(format!("{share:?}"), "Share(x = 1)");
     let back: Share = serde_json::from_str(&serde_json::to_string(&share).unwrap()).unwrap();
     assert_eq!(*back.encode(), *share.encode());
