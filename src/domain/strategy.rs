@@ -131,12 +131,15 @@ impl Strategy {
         found
     }
 
-    /// The Shamir threshold for a round with `members` members in u1: the strategy's, raised to what is always required.
+    /// The Shamir threshold among `members` holders: the strategy's, raised to what is always required.
+    ///
+    /// `min_clients` counts the whole round: where a neighbourhood is smaller, all of it is needed, not more than there are.
     #[must_use]
     pub fn threshold_for(&self, members: usize) -> usize {
         let majority = members / 2 + 1;
         let floor = usize::try_from(self.min_clients)
             .unwrap_or(usize::MAX)
+            .min(members)
             .max(majority);
         let wanted = self
             .threshold

@@ -3,29 +3,32 @@
 //! A phase ends when everyone it waits for has answered; the deadline is only the last moment. What the coordinator learns is the sum of
 //! u3 and which members took part, nothing else. Source: Bonawitz et al., CCS 2017, server side; phases as on the connector.
 
+mod collecting;
 mod effect;
+mod joining;
 mod peer;
 mod phase;
+mod revealing;
 mod unmask;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng as _, SeedableRng as _};
+use rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use effect::CoordinatorEffect;
-use phase::{Closing, Joining, MaskedInput, Phase, Sharing, Unmasking};
-use unmask::{Reveal, Reveals};
+use phase::{MaskedInput, Phase, Unmasking};
+use unmask::Reveals;
 
 use super::message::{Announcement, RoundEnd, RoundView};
 use super::record::{RawPublicKeys, RawShareRecord};
-use super::{Directory, FailureCode, Members, Rejection, RoundFailure, names};
+use super::{FailureCode, Members, Rejection, RoundFailure};
 use crate::domain::ids::{Address, Digest};
 use crate::domain::secret::Secret;
-use crate::domain::strategy::{Selection, Strategy};
+use crate::domain::strategy::Strategy;
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 
@@ -211,10 +214,11 @@ impl CoordinatorRound {
             Phase::Starting
             | Phase::Selecting { .. }
             | Phase::CheckingCommitments(_)
-            | Phase::StartingCalculation { .. } => Some(self.deadline),
-            Phase::StartingAggregation { .. } | Phase::Summing(_) | Phase::Ending(_) => {
-                Some(self.deadline)
-            }
+            | Phase::StartingCalculation { .. }
+            | Phase::StartingAggregation { .. }
+            | Phase::Summing(_)
+            | Phase::Ending(_) => Some(self.deadline),
+            // Members' shares come by their own requests: there is nothing to look at.
             Phase::ShareKeys(_) => Some(self.deadline),
             Phase::AdvertiseKeys(_) | Phase::MaskedInput(_) | Phase::Unmasking(_) => {
                 Some(self.deadline.min(self.poll_at))
@@ -310,107 +314,9 @@ impl CoordinatorRound {
         }
     }
 
-    fn started(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
-        if !matches!(self.phase, Phase::Starting) {
-            return Vec::new();
-        }
-        self.phase = Phase::AdvertiseKeys(Joining::default());
-        self.wait(now, self.context.strategy.connection_timeout());
-        vec![CoordinatorEffect::ReadJoins]
-    }
-
-    fn joins(
-        &mut self,
-        now: Timestamp,
-        listed: &[Address],
-        known: Vec<Address>,
-    ) -> Vec<CoordinatorEffect> {
-        let Phase::AdvertiseKeys(joining) = &mut self.phase else {
-            return Vec::new();
-        };
-        let mut times: BTreeMap<&Address, u32> = BTreeMap::new();
-        for address in listed {
-            *times.entry(address).or_default() += 1;
-        }
-        joining.joined = times
-            .iter()
-            .filter(|(_, n)| **n == 1)
-            .map(|(a, _)| (*a).clone())
-            .collect();
-        joining.doubled = times
-            .iter()
-            .filter(|(_, n)| **n > 1)
-            .map(|(a, _)| (*a).clone())
-            .collect();
-        joining.known = known.into_iter().collect();
-        self.poll_again(now);
-        self.select_when_complete(now)
-    }
-
-    /// Selects when everybody has answered or the most that can be used are here; at the deadline, when enough are.
-    fn select_when_complete(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
-        let Phase::AdvertiseKeys(joining) = &self.phase else {
-            return Vec::new();
-        };
-        let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
-        let enough = joining.joined.len() >= self.cohort_floor();
-        // Declining counts only from those who have not joined: nobody may talk a member out of the round.
-        let everybody = !joining.known.is_empty()
-            && joining.known.iter().all(|a| {
-                joining.joined.contains(a)
-                    || joining.doubled.contains(a)
-                    || joining.declined.contains_key(a)
-            });
-        let full = joining.joined.len() >= max;
-        let late = now >= self.deadline;
-        if enough && (everybody || full || late) {
-            let u1 = self.select(joining);
-            let list = u1.iter().cloned().collect();
-            self.phase = Phase::Selecting {
-                u1,
-                published: false,
-            };
-            self.deadline = now + self.context.strategy.wait_timeout();
-            return vec![CoordinatorEffect::SelectCandidates { u1: list }];
-        }
-        if late {
-            let declined: Vec<String> = joining
-                .declined
-                .iter()
-                .map(|(a, why)| format!("{a}: {why}"))
-                .collect();
-            let reason = format!(
-                "{} of at least {} members joined before the deadline ({}){}",
-                joining.joined.len(),
-                self.cohort_floor(),
-                names(&joining.joined),
-                if declined.is_empty() {
-                    String::new()
-                } else {
-                    format!("; declined: {}", declined.join("; "))
-                },
-            );
-            return self.fail(FailureCode::TooFewMembers, reason);
-        }
-        Vec::new()
-    }
-
-    fn select(&self, joining: &Joining) -> Members {
-        let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
-        let mut candidates: Vec<Address> = joining.joined.iter().cloned().collect();
-        shuffle(&mut candidates, &mut self.rng("selection"));
-        if self.context.strategy.selection == Selection::Same {
-            let previous: BTreeSet<&Address> = self.context.previous.iter().collect();
-            // Stable: those of the round before come first, in random order among themselves.
-            candidates.sort_by_key(|a| !previous.contains(a));
-        }
-        candidates.truncate(max);
-        candidates.into_iter().collect()
-    }
-
     fn published(&mut self, now: Timestamp, what: Publication) -> Vec<CoordinatorEffect> {
         match (&mut self.phase, what) {
-            (Phase::Selecting { u1, published }, Publication::Selection) => {
+            (Phase::Selecting { u1, published }, Publication::Selection) if !*published => {
                 *published = true;
                 vec![CoordinatorEffect::ReadKeys {
                     members: u1.iter().cloned().collect(),
@@ -429,11 +335,14 @@ impl CoordinatorRound {
             }
             (Phase::StartingAggregation { input, u3 }, Publication::Aggregation) => {
                 let (sharing, u2, u3) = (input.sharing.clone(), input.u2.clone(), u3.clone());
+                let uploads = input.uploads.clone();
                 self.phase = Phase::Unmasking(Unmasking {
                     sharing,
                     u2,
                     u3,
+                    uploads,
                     reveals: Reveals::default(),
+                    noticed: Members::new(),
                     answered: BTreeSet::new(),
                 });
                 self.wait(now, self.context.strategy.wait_timeout());
@@ -450,300 +359,6 @@ impl CoordinatorRound {
             }
             _ => Vec::new(),
         }
-    }
-
-    fn public_keys(
-        &mut self,
-        now: Timestamp,
-        raw: &[RawPublicKeys],
-    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        let Phase::Selecting { u1, .. } = &self.phase else {
-            return Ok(Vec::new());
-        };
-        let list: Vec<Address> = u1.iter().cloned().collect();
-        if raw.len() != list.len() {
-            return Err(Rejection::Malformed {
-                what: "the list of keys",
-                why: format!("{} keys for {} members", raw.len(), list.len()),
-            });
-        }
-        let directory = Directory::judge(self.context.strategy.curve, &list, raw);
-        if directory.members().len() < self.cohort_floor() {
-            let bad: Vec<String> = directory
-                .excluded()
-                .iter()
-                .map(|(a, why)| format!("{a}: {why}"))
-                .collect();
-            return Ok(self.fail(
-                FailureCode::TooFewMembers,
-                format!(
-                    "too few members with valid keys; excluded: {}",
-                    bad.join("; ")
-                ),
-            ));
-        }
-        self.phase = Phase::ShareKeys(Sharing {
-            u1: u1.clone(),
-            directory,
-            neighbours: self.context.strategy.neighbours,
-            shares: BTreeMap::new(),
-            transcripts: BTreeMap::new(),
-            declined: BTreeMap::new(),
-        });
-        self.wait(now, self.context.strategy.wait_timeout());
-        Ok(Vec::new())
-    }
-
-    /// Goes on when every usable member has shared or declined, or the deadline has passed.
-    fn check_when_shared(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
-        let Phase::ShareKeys(sharing) = &self.phase else {
-            return Vec::new();
-        };
-        if !sharing.silent().is_empty() && now < self.deadline {
-            return Vec::new();
-        }
-        let graph = sharing.graph();
-        let senders: Members = sharing
-            .shares
-            .keys()
-            .filter(|a| !sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
-        let pairs = senders
-            .iter()
-            .map(|receiver| {
-                (
-                    receiver.clone(),
-                    graph
-                        .holders(receiver)
-                        .intersection(&senders)
-                        .cloned()
-                        .collect(),
-                )
-            })
-            .collect();
-        self.phase = Phase::CheckingCommitments(sharing.clone());
-        self.deadline = now + self.context.strategy.wait_timeout();
-        vec![CoordinatorEffect::CheckCommitments { pairs }]
-    }
-
-    fn commitments_checked(&mut self, missing: Vec<Address>) -> Vec<CoordinatorEffect> {
-        let Phase::CheckingCommitments(sharing) = &self.phase else {
-            return Vec::new();
-        };
-        let missing: Members = missing.into_iter().collect();
-        let u2: Members = sharing
-            .shares
-            .keys()
-            .filter(|a| !missing.contains(*a) && !sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
-        if let Some(failure) = self.too_few("u2", &u2, sharing) {
-            return self.fail_with(failure);
-        }
-        let list = u2.iter().cloned().collect();
-        self.phase = Phase::StartingCalculation {
-            sharing: sharing.clone(),
-            u2,
-        };
-        vec![CoordinatorEffect::StartCalculation { u2: list }]
-    }
-
-    fn result_uploaded(
-        &mut self,
-        member: Address,
-        digest: Digest,
-    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        let phase = self.phase.name();
-        let Phase::MaskedInput(input) = &mut self.phase else {
-            return Err(Rejection::WrongPhase {
-                phase,
-                what: "result",
-                late: true,
-            });
-        };
-        match input.uploads.get(&member) {
-            Some(before) if *before != digest => {
-                return Err(Rejection::Conflict {
-                    sender: Some(member),
-                    what: "result",
-                });
-            }
-            Some(_) if input.accepted.contains(&member) => return Ok(Vec::new()),
-            _ => {}
-        }
-        input.uploads.insert(member.clone(), digest);
-        Ok(vec![CoordinatorEffect::ReadResultCommitment { member }])
-    }
-
-    fn result_commitment(
-        &mut self,
-        now: Timestamp,
-        member: &Address,
-        commitment: Option<&str>,
-    ) -> Vec<CoordinatorEffect> {
-        let Phase::MaskedInput(input) = &mut self.phase else {
-            return Vec::new();
-        };
-        let Some(digest) = input.uploads.get(member) else {
-            return Vec::new();
-        };
-        match commitment.map(str::parse::<Digest>) {
-            None => return Vec::new(), // Not on record yet: the next poll looks again.
-            Some(Ok(committed)) if committed == *digest => {
-                input.accepted.insert(member.clone());
-            }
-            Some(_) => {
-                input.sharing.declined.insert(
-                    member.clone(),
-                    "its result does not match its commitment".into(),
-                );
-            }
-        }
-        self.aggregate_when_complete(now)
-    }
-
-    /// Goes on when every member of u2 has a result or declined, or the deadline has passed.
-    fn aggregate_when_complete(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
-        let Phase::MaskedInput(input) = &self.phase else {
-            return Vec::new();
-        };
-        if !input.silent().is_empty() && now < self.deadline {
-            return Vec::new();
-        }
-        let u3: Members = input
-            .accepted
-            .iter()
-            .filter(|a| !input.sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
-        if let Some(failure) = self.too_few("u3", &u3, &input.sharing) {
-            return self.fail_with(failure);
-        }
-        let list = u3.iter().cloned().collect();
-        self.phase = Phase::StartingAggregation {
-            input: input.clone(),
-            u3,
-        };
-        self.deadline = now + self.context.strategy.wait_timeout();
-        vec![CoordinatorEffect::StartAggregation { u3: list }]
-    }
-
-    fn reveals(
-        &mut self,
-        now: Timestamp,
-        receiver: &Address,
-        records: &[RawShareRecord],
-    ) -> Vec<CoordinatorEffect> {
-        let senders = self.senders_revealed_by(receiver);
-        let Phase::Unmasking(state) = &mut self.phase else {
-            return Vec::new();
-        };
-        if state.answered.contains(receiver)
-            || !state.u3.contains(receiver)
-            || senders.len() != records.len()
-        {
-            return Vec::new();
-        }
-        match unmask::judge(state, &senders, records) {
-            Reveal::Partial => return Vec::new(),
-            Reveal::Wrong(why) => {
-                state.answered.insert(receiver.clone());
-                state.sharing.declined.insert(
-                    receiver.clone(),
-                    format!("it revealed a wrong share: {why}"),
-                );
-            }
-            Reveal::Complete(found) => {
-                state.answered.insert(receiver.clone());
-                for (owner, x, share) in found {
-                    state
-                        .reveals
-                        .shares
-                        .entry(owner)
-                        .or_default()
-                        .entry(x)
-                        .or_insert(share);
-                }
-            }
-        }
-        self.unmask_when_enough(now)
-    }
-
-    /// Makes the sum as soon as every secret has its threshold of shares; fails when that cannot happen any more.
-    fn unmask_when_enough(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
-        let Phase::Unmasking(state) = &self.phase else {
-            return Vec::new();
-        };
-        let strategy = &self.context.strategy;
-        let lacking = state.lacking(|n| strategy.threshold_for(n));
-        let silent = state.u3.iter().any(|a| !state.answered.contains(a));
-        if lacking.is_empty() {
-            let announcement = &self.context.announcement;
-            return match state.streams(
-                &announcement.task,
-                announcement.round,
-                strategy.curve,
-                |n| strategy.threshold_for(n),
-            ) {
-                Err(reason) => self.fail(FailureCode::ProtocolViolation, reason),
-                Ok(masks) => {
-                    let closing = Closing {
-                        u1: state.sharing.u1.clone(),
-                        u2: state.u2.clone(),
-                        u3: state.u3.clone(),
-                    };
-                    let members = closing.u3.iter().cloned().collect();
-                    self.phase = Phase::Summing(closing);
-                    // Our own work: no member can hold it up.
-                    self.deadline = now + Duration::from_secs(3600);
-                    vec![CoordinatorEffect::Unmask { members, masks }]
-                }
-            };
-        }
-        if silent && now < self.deadline {
-            return Vec::new();
-        }
-        let missing: Vec<&Address> = state
-            .u3
-            .iter()
-            .filter(|a| !state.answered.contains(*a))
-            .collect();
-        let wrong: Vec<String> = state
-            .u3
-            .iter()
-            .filter_map(|a| {
-                state
-                    .sharing
-                    .declined
-                    .get(a)
-                    .map(|why| format!("{a}: {why}"))
-            })
-            .collect();
-        let first: Vec<String> = lacking
-            .iter()
-            .take(3)
-            .map(|(a, have, need)| format!("{a} has {have} of {need}"))
-            .collect();
-        let reason = format!(
-            "too few shares to unmask ({}); silent: {}{}",
-            first.join(", "),
-            names(missing),
-            if wrong.is_empty() {
-                String::new()
-            } else {
-                format!("; excluded: {}", wrong.join("; "))
-            },
-        );
-        self.fail(FailureCode::TooFewShares, reason)
-    }
-
-    fn unmasked(&mut self) -> Vec<CoordinatorEffect> {
-        let Phase::Summing(closing) = &self.phase else {
-            return Vec::new();
-        };
-        self.phase = Phase::Ending(closing.clone());
-        vec![CoordinatorEffect::EndRound]
     }
 
     fn tick(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
@@ -799,24 +414,6 @@ impl CoordinatorRound {
         }
     }
 
-    fn read_reveals(&self, receiver: Address) -> CoordinatorEffect {
-        let senders = self.senders_revealed_by(&receiver);
-        CoordinatorEffect::ReadReveals { receiver, senders }
-    }
-
-    fn senders_revealed_by(&self, receiver: &Address) -> Vec<Address> {
-        match &self.phase {
-            Phase::Unmasking(state) => state
-                .sharing
-                .graph()
-                .holders(receiver)
-                .intersection(&state.u2)
-                .cloned()
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
-
     fn wait(&mut self, now: Timestamp, timeout: Duration) {
         self.deadline = now + timeout;
         self.poll_every = FIRST_POLL;
@@ -832,47 +429,6 @@ impl CoordinatorRound {
         self.context
             .floor
             .max(usize::try_from(self.context.strategy.min_clients).unwrap_or(usize::MAX))
-    }
-
-    /// A set that is too small for the strategy, or in which a member's shares could never be put together again.
-    fn too_few(&self, what: &str, members: &Members, sharing: &Sharing) -> Option<RoundFailure> {
-        let declined: Vec<String> = sharing
-            .declined
-            .iter()
-            .map(|(a, why)| format!("{a}: {why}"))
-            .collect();
-        let silent: Members = sharing
-            .usable()
-            .difference(members)
-            .filter(|a| !sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
-        let because = format!(
-            "; silent: {}{}",
-            names(&silent),
-            if declined.is_empty() {
-                String::new()
-            } else {
-                format!("; declined: {}", declined.join("; "))
-            }
-        );
-        if members.len() < self.cohort_floor() {
-            let reason = format!(
-                "{what} has {} of at least {} members{because}",
-                members.len(),
-                self.cohort_floor()
-            );
-            return Some(RoundFailure::new(FailureCode::TooFewMembers, reason));
-        }
-        let graph = sharing.graph();
-        members.iter().find_map(|a| {
-            let holders = graph.holders(a);
-            let (here, need) = (holders.intersection(members).count(), self.context.strategy.threshold_for(holders.len()));
-            (here < need).then(|| {
-                let reason = format!("only {here} holders of the shares of {a} are in {what}, {need} are needed{because}");
-                RoundFailure::new(FailureCode::TooFewShares, reason)
-            })
-        })
     }
 
     fn fail(&mut self, code: FailureCode, reason: impl Into<String>) -> Vec<CoordinatorEffect> {
@@ -896,14 +452,5 @@ impl CoordinatorRound {
             .chain_update(purpose)
             .finalize();
         ChaCha20Rng::from_seed(derived.into())
-    }
-}
-
-/// Fisher-Yates.
-fn shuffle<T>(items: &mut [T], rng: &mut ChaCha20Rng) {
-    for i in (1..items.len()).rev() {
-        // A 64-bit draw over at most a few thousand places: the bias is below 2^-50.
-        let j = usize::try_from(rng.next_u64() % (i as u64 + 1)).unwrap_or(0);
-        items.swap(i, j);
     }
 }

@@ -84,6 +84,13 @@ impl NeighbourGraph {
         holders
     }
 
+    /// The x of the share of `member`'s secrets that `holder` holds: its place among the holders, from 1.
+    #[must_use]
+    pub fn place(&self, holder: &Address, member: &Address) -> Option<u16> {
+        let at = self.holders(member).iter().position(|a| a == holder)?;
+        u16::try_from(at + 1).ok()
+    }
+
     /// Whether `holder` holds a share of `member`'s secrets.
     #[must_use]
     pub fn holds(&self, holder: &Address, member: &Address) -> bool {

@@ -5,23 +5,25 @@
 //! Everything random is drawn from one seed given at the start, so that a log of inputs replays to the same effects.
 
 mod effect;
+mod masking;
 mod phase;
+mod revealing;
 mod share_keys;
+mod sharing;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use effect::{MaskStream, RunnerEffect, VariableRequest};
-use phase::{MaskedInput, Phase, Sharing};
+use phase::{Phase, Sharing};
 
 use super::message::{Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest};
 use super::record::{RawPublicKeys, RawShareRecord};
-use super::transcript::{transcript_bytes, view_digest};
-use super::{Directory, FailureCode, Members, Rejection, RoundFailure, names, unique};
-use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
-use crate::domain::secagg::keys::{KeyPair, PublicKey};
-use crate::domain::secagg::pairwise::{pairwise_seed, sign_for};
+use super::transcript::view_digest;
+use super::{FailureCode, Members, Rejection, RoundFailure, names};
+use crate::domain::ids::{Address, Digest, RoundNumber, TaskId};
+use crate::domain::secagg::keys::KeyPair;
 use crate::domain::secret::Secret;
 use crate::domain::strategy::Strategy;
 use crate::domain::time::Timestamp;
@@ -178,7 +180,7 @@ impl RunnerRound {
         match input {
             RunnerInput::Selected { u1 } => self.selected(now, &u1),
             RunnerInput::PublicKeys(raw) => self.public_keys(now, &raw),
-            RunnerInput::CommitmentsPublished => self.commitments_published(),
+            RunnerInput::CommitmentsPublished => Ok(self.commitments_published()),
             RunnerInput::CalculationStarted { u2 } => self.calculation_started(now, &u2),
             RunnerInput::SharesCollected { delivery, records } => {
                 self.shares_collected(&delivery, &records)
@@ -232,333 +234,6 @@ impl RunnerRound {
         &self.context
     }
 
-    fn selected(
-        &mut self,
-        now: Timestamp,
-        list: &[Address],
-    ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let u1 = unique(list, "u1")?;
-        let Phase::AdvertiseKeys { cipher, mask } = &self.phase else {
-            return self.phase.repeat_of("u1", |p| p.u1() == Some(&u1));
-        };
-        if !u1.contains(&self.context.me) {
-            return Ok(self.leave("AdvertiseKeys"));
-        }
-        if let Some(failure) = self.too_small("u1", &u1) {
-            return Ok(self.fail_with(failure));
-        }
-        let members: Vec<Address> = u1.iter().cloned().collect();
-        self.phase = Phase::ReadKeys {
-            cipher: cipher.clone(),
-            mask: mask.clone(),
-            u1,
-        };
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
-        Ok(vec![RunnerEffect::ReadKeys { members }])
-    }
-
-    fn public_keys(
-        &mut self,
-        now: Timestamp,
-        raw: &[RawPublicKeys],
-    ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let Phase::ReadKeys { cipher, mask, u1 } = &self.phase else {
-            return Ok(Vec::new());
-        };
-        let members: Vec<Address> = u1.iter().cloned().collect();
-        if raw.len() != members.len() {
-            return Err(Rejection::Malformed {
-                what: "the list of keys",
-                why: format!("{} keys for {} members", raw.len(), members.len()),
-            });
-        }
-        let directory = Directory::judge(self.context.strategy.curve, &members, raw);
-        let own = directory.keys(&self.context.me);
-        if own.is_none_or(|k| k.cipher != cipher.public() || k.mask != mask.public()) {
-            return Ok(self.fail(
-                FailureCode::ProtocolViolation,
-                "the keys on record under this node's address are not this node's",
-            ));
-        }
-        let usable: Members = directory.members().keys().cloned().collect();
-        if let Some(failure) = self.too_small("u1 with valid keys", &usable) {
-            return Ok(self.fail_with(failure));
-        }
-        let sharing = Sharing::prepare(
-            &self.context,
-            cipher.clone(),
-            mask.clone(),
-            u1.clone(),
-            directory,
-        );
-        match share_keys::share(&self.context, &self.seed, &sharing) {
-            Err(why) => Ok(self.fail(FailureCode::ProtocolViolation, why)),
-            Ok(shared) => {
-                let post = self.request(
-                    &sharing,
-                    None,
-                    RequestBody::Shares {
-                        shares: shared.sealed,
-                        transcript: self.sign_transcript(&sharing),
-                    },
-                );
-                let effect = RunnerEffect::PublishCommitments {
-                    seed: shared.seed_commitments,
-                    key: shared.key_commitments,
-                };
-                self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
-                self.phase = Phase::ShareKeys {
-                    sharing,
-                    self_mask: shared.self_mask,
-                    post,
-                };
-                Ok(vec![effect])
-            }
-        }
-    }
-
-    fn commitments_published(&mut self) -> Result<Vec<RunnerEffect>, Rejection> {
-        match &self.phase {
-            Phase::ShareKeys { post, .. } => Ok(vec![RunnerEffect::PostShares {
-                request: post.clone(),
-            }]),
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    fn calculation_started(
-        &mut self,
-        now: Timestamp,
-        list: &[Address],
-    ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let u2 = unique(list, "u2")?;
-        match &self.phase {
-            Phase::AdvertiseKeys { .. } | Phase::ReadKeys { .. }
-                if !u2.contains(&self.context.me) =>
-            {
-                return Ok(self.leave("ShareKeys"));
-            }
-            Phase::AdvertiseKeys { .. } | Phase::ReadKeys { .. } => {
-                return Err(Rejection::WrongPhase {
-                    phase: self.phase.name(),
-                    what: "u2",
-                    late: false,
-                });
-            }
-            Phase::ShareKeys { .. } => {}
-            _ => return self.phase.repeat_of("u2", |p| p.u2() == Some(&u2)),
-        }
-        let Phase::ShareKeys {
-            sharing, self_mask, ..
-        } = &self.phase
-        else {
-            return Ok(Vec::new());
-        };
-        if let Some(stranger) = u2.iter().find(|a| sharing.directory.keys(a).is_none()) {
-            let reason = format!("u2 lists {stranger}, who is not a usable member of u1");
-            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
-        }
-        if !u2.contains(&self.context.me) {
-            return Ok(self.leave("ShareKeys"));
-        }
-        if let Some(failure) = self.too_small("u2", &u2) {
-            return Ok(self.fail_with(failure));
-        }
-        let holders = sharing
-            .graph()
-            .holders(&self.context.me)
-            .intersection(&u2)
-            .count();
-        if holders < sharing.threshold {
-            let reason = format!(
-                "only {holders} holders of this node's shares are in u2, the threshold is {}",
-                sharing.threshold
-            );
-            return Ok(self.fail(FailureCode::TooFewMembers, reason));
-        }
-        let (sharing, self_mask) = (sharing.clone(), self_mask.clone());
-        let senders = sharing.senders_to(&self.context.me, &u2);
-        let request = self.request(&sharing, Some(&u2), RequestBody::FetchShares);
-        self.phase = Phase::CollectShares {
-            sharing,
-            self_mask,
-            u2,
-        };
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
-        Ok(vec![RunnerEffect::CollectShares { request, senders }])
-    }
-
-    fn shares_collected(
-        &mut self,
-        delivery: &ShareDelivery,
-        records: &[RawShareRecord],
-    ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let Phase::CollectShares {
-            sharing,
-            self_mask,
-            u2,
-        } = &self.phase
-        else {
-            return Ok(Vec::new());
-        };
-        let signed = transcript_bytes(&self.context.announcement, &sharing.directory);
-        if let Err(reason) =
-            share_keys::check_transcripts(&signed, &sharing.directory, u2, delivery)
-        {
-            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
-        }
-        let held = match share_keys::open_shares(&self.context, sharing, u2, delivery, records) {
-            Ok(held) => held,
-            Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
-        };
-        let masks = match self.mask_streams(sharing, self_mask, u2) {
-            Ok(masks) => masks,
-            Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
-        };
-        let variables = self
-            .context
-            .announcement
-            .variables
-            .iter()
-            .map(|(name, digest)| VariableRequest {
-                name: name.clone(),
-                digest: *digest,
-                request: self.request(
-                    sharing,
-                    Some(u2),
-                    RequestBody::Variable {
-                        name: Name::clone(name),
-                    },
-                ),
-            })
-            .collect();
-        let cohort = u2.len();
-        self.phase = Phase::MaskedInput(MaskedInput {
-            sharing: sharing.clone(),
-            u2: u2.clone(),
-            held,
-            upload: None,
-        });
-        Ok(vec![RunnerEffect::Compute {
-            variables,
-            masks,
-            cohort,
-        }])
-    }
-
-    fn masked(&mut self, digest: Digest, len: u64) -> Result<Vec<RunnerEffect>, Rejection> {
-        let request = match &self.phase {
-            Phase::MaskedInput(m) if m.upload.is_none() => {
-                self.request(&m.sharing, Some(&m.u2), RequestBody::Result { digest, len })
-            }
-            Phase::MaskedInput(m) if m.upload != Some(digest) => {
-                // Two different vectors under the same masks would give away their difference.
-                return Err(Rejection::Conflict {
-                    sender: None,
-                    what: "the masked result",
-                });
-            }
-            _ => return Ok(Vec::new()),
-        };
-        if let Phase::MaskedInput(m) = &mut self.phase {
-            m.upload = Some(digest);
-        }
-        Ok(vec![RunnerEffect::Upload {
-            commitment: digest,
-            len,
-            request,
-        }])
-    }
-
-    fn aggregation_started(
-        &mut self,
-        now: Timestamp,
-        list: &[Address],
-    ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let u3 = unique(list, "u3")?;
-        match &self.phase {
-            Phase::MaskedInput(_) => {}
-            Phase::Unmasking { .. } => return self.phase.repeat_of("u3", |p| p.u3() == Some(&u3)),
-            _ if !u3.contains(&self.context.me) => return Ok(self.leave("MaskedInput")),
-            _ => {
-                return Err(Rejection::WrongPhase {
-                    phase: self.phase.name(),
-                    what: "u3",
-                    late: false,
-                });
-            }
-        }
-        let Phase::MaskedInput(state) = &self.phase else {
-            return Ok(Vec::new());
-        };
-        if let Some(stranger) = u3.difference(&state.u2).next() {
-            let reason = format!("u3 lists {stranger}, who is not in u2");
-            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
-        }
-        if !u3.contains(&self.context.me) {
-            return Ok(self.leave("MaskedInput"));
-        }
-        if state.upload.is_none() {
-            return Ok(self.fail(
-                FailureCode::ProtocolViolation,
-                "u3 lists this node, which has sent no result",
-            ));
-        }
-        if let Some(failure) = self.too_small("u3", &u3) {
-            return Ok(self.fail_with(failure));
-        }
-        let holders = state
-            .sharing
-            .graph()
-            .holders(&self.context.me)
-            .intersection(&u3)
-            .count();
-        if holders < state.sharing.threshold {
-            let reason = format!(
-                "only {holders} holders of this node's shares are in u3, the threshold is {}",
-                state.sharing.threshold
-            );
-            return Ok(self.fail(FailureCode::TooFewMembers, reason));
-        }
-        // Seed shares for u3, key shares for u2 minus u3: never both for one sender.
-        let (mut seeds, mut keys) = (Vec::new(), Vec::new());
-        for (sender, held) in &state.held {
-            if u3.contains(sender) {
-                seeds.push((sender.clone(), held.seed.clone()));
-            } else {
-                keys.push((sender.clone(), held.key.clone()));
-            }
-        }
-        let notify = self.request(&state.sharing, Some(&state.u2), RequestBody::Revealed);
-        self.phase = Phase::Unmasking {
-            u1: state.sharing.u1.clone(),
-            u2: state.u2.clone(),
-            u3,
-        };
-        self.forget();
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
-        Ok(vec![RunnerEffect::Reveal {
-            seeds,
-            keys,
-            notify,
-        }])
-    }
-
-    fn ended(&mut self, end: RoundEnd) -> Vec<RunnerEffect> {
-        let outcome = match (&self.phase, end) {
-            (_, RoundEnd::Failed(reason)) => {
-                RunnerOutcome::Failed(RoundFailure::new(FailureCode::Abandoned, reason))
-            }
-            (Phase::Unmasking { .. }, RoundEnd::Finished) => RunnerOutcome::Contributed,
-            (phase, RoundEnd::Finished) => RunnerOutcome::LeftOut {
-                phase: phase.name().into(),
-            },
-        };
-        self.phase = Phase::Done(outcome);
-        self.forget();
-        Vec::new()
-    }
-
     fn leave(&mut self, phase: &str) -> Vec<RunnerEffect> {
         self.phase = Phase::Done(RunnerOutcome::LeftOut {
             phase: phase.into(),
@@ -607,42 +282,6 @@ impl RunnerRound {
             );
             RoundFailure::new(FailureCode::TooFewMembers, reason)
         })
-    }
-
-    fn mask_streams(
-        &self,
-        sharing: &Sharing,
-        self_mask: &Secret<32>,
-        u2: &Members,
-    ) -> Result<Vec<MaskStream>, String> {
-        let me = &self.context.me;
-        let mut streams = vec![MaskStream::own(self_mask.clone())];
-        for other in sharing.graph().neighbours(me).filter(|a| u2.contains(*a)) {
-            let theirs: &PublicKey = sharing
-                .directory
-                .keys(other)
-                .map(|k| &k.mask)
-                .ok_or_else(|| format!("{other} has no keys"))?;
-            let seed = pairwise_seed(
-                &sharing.mask,
-                theirs,
-                self.context.task(),
-                self.context.round(),
-            )
-            .map_err(|e| format!("no pairwise mask with {other}: {e}"))?;
-            streams.push(MaskStream {
-                seed,
-                sign: sign_for(me, other),
-            });
-        }
-        Ok(streams)
-    }
-
-    fn sign_transcript(&self, sharing: &Sharing) -> Vec<u8> {
-        sharing.cipher.sign(&transcript_bytes(
-            &self.context.announcement,
-            &sharing.directory,
-        ))
     }
 
     fn request(&self, sharing: &Sharing, u2: Option<&Members>, body: RequestBody) -> SignedRequest {

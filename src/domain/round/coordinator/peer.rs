@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::phase::{Phase, Sharing};
+use super::phase::{MaskedInput, Phase, Sharing, Unmasking};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::domain::ids::{Address, Digest};
 use crate::domain::round::message::{
@@ -16,6 +16,8 @@ use crate::domain::time::Timestamp;
 
 /// The longest sealed share.
 const MAX_SEALED_BYTES: usize = MAX_ENCODED_BYTES + OVERHEAD_BYTES;
+/// The most notices and declines that are kept while nobody's keys are known.
+const MAX_NOTICES: usize = 10_000;
 /// The longest reason of a decline that is kept.
 const MAX_REASON_CHARS: usize = 500;
 
@@ -34,12 +36,7 @@ impl CoordinatorRound {
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
         self.for_this_round(request)?;
         match &request.body {
-            RequestBody::Joined => Ok(match &self.phase {
-                Phase::AdvertiseKeys(j) if !j.joined.contains(&request.sender) => {
-                    vec![CoordinatorEffect::ReadJoins]
-                }
-                _ => Vec::new(),
-            }),
+            RequestBody::Joined => Ok(self.joined(&request.sender)),
             RequestBody::Decline { reason } => self.declined(now, request, reason),
             RequestBody::Shares { shares, transcript } => {
                 self.shares(now, request, shares, transcript)
@@ -51,6 +48,23 @@ impl CoordinatorRound {
                 what: request.body.name(),
                 why: "it does not go through this call".into(),
             }),
+        }
+    }
+
+    /// Looks at the connector once for every known node that says it has joined; the next poll does it for all others.
+    fn joined(&mut self, sender: &Address) -> Vec<CoordinatorEffect> {
+        let Phase::AdvertiseKeys(joining) = &mut self.phase else {
+            return Vec::new();
+        };
+        let expected = joining.known.is_empty() || joining.known.contains(sender);
+        let news = expected
+            && !joining.joined.contains(sender)
+            && joining.noticed.len() < MAX_NOTICES
+            && joining.noticed.insert(sender.clone());
+        if news {
+            vec![CoordinatorEffect::ReadJoins]
+        } else {
+            Vec::new()
         }
     }
 
@@ -107,22 +121,26 @@ impl CoordinatorRound {
             });
         };
         self.member_of_u2(request)?;
-        let uploads: &BTreeMap<Address, Digest> = match &self.phase {
-            Phase::MaskedInput(m) => &m.uploads,
-            _ => {
-                return Err(Rejection::WrongPhase {
-                    phase: self.phase.name(),
-                    what: "result",
-                    late: true,
-                });
-            }
+        let nothing = BTreeMap::new();
+        let (uploads, open, late) = match &self.phase {
+            Phase::MaskedInput(m) => (&m.uploads, true, false),
+            Phase::StartingAggregation { input, .. } => (&input.uploads, false, true),
+            Phase::Unmasking(u) => (&u.uploads, false, true),
+            _ => (&nothing, false, false),
         };
         match uploads.get(&request.sender) {
             Some(before) if before != digest => Err(Rejection::Conflict {
                 sender: Some(request.sender.clone()),
                 what: "result",
             }),
-            before => Ok((*digest, *len, before.is_some())),
+            // Also after the phase: the answer to the upload may have been lost.
+            Some(_) => Ok((*digest, *len, true)),
+            None if open => Ok((*digest, *len, false)),
+            None => Err(Rejection::WrongPhase {
+                phase: self.phase.name(),
+                what: "result",
+                late,
+            }),
         }
     }
 
@@ -152,7 +170,7 @@ impl CoordinatorRound {
                 return Err(Rejection::WrongPhase {
                     phase: phase.name(),
                     what,
-                    late: matches!(phase, Phase::Done(_)),
+                    late: matches!(phase, Phase::Summing(_) | Phase::Ending(_) | Phase::Done(_)),
                 });
             }
         };
@@ -181,7 +199,7 @@ impl CoordinatorRound {
         let sender = request.sender.clone();
         match &mut self.phase {
             Phase::AdvertiseKeys(joining) => {
-                if joining.declined.len() < 10_000 {
+                if joining.declined.len() < MAX_NOTICES {
                     joining.declined.insert(sender, reason);
                 }
                 Ok(self.select_when_complete(now))
@@ -237,6 +255,19 @@ impl CoordinatorRound {
                     what: "shares",
                     late: false,
                 });
+            }
+            Phase::CheckingCommitments(sharing)
+            | Phase::StartingCalculation { sharing, .. }
+            | Phase::StartingAggregation {
+                input: MaskedInput { sharing, .. },
+                ..
+            }
+            | Phase::MaskedInput(MaskedInput { sharing, .. })
+            | Phase::Unmasking(Unmasking { sharing, .. })
+                if sharing.shares.get(sender).map(Vec::as_slice) == Some(shares) =>
+            {
+                // They are here; the answer that said so may have been lost.
+                return authenticate(request, &sharing.directory, None).map(|()| Vec::new());
             }
             _ => {
                 return Err(Rejection::WrongPhase {
@@ -302,7 +333,7 @@ impl CoordinatorRound {
     }
 
     fn revealed(&mut self, request: &SignedRequest) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        match &self.phase {
+        match &mut self.phase {
             Phase::Unmasking(state) => {
                 authenticate(request, &state.sharing.directory, Some(&state.u2))?;
                 if !state.u3.contains(&request.sender) {
@@ -311,11 +342,12 @@ impl CoordinatorRound {
                         what: "revealed",
                     });
                 }
-                let answered = state.answered.contains(&request.sender);
-                Ok(if answered {
-                    Vec::new()
-                } else {
+                let news = !state.answered.contains(&request.sender)
+                    && state.noticed.insert(request.sender.clone());
+                Ok(if news {
                     vec![self.read_reveals(request.sender.clone())]
+                } else {
+                    Vec::new()
                 })
             }
             // The notice has overtaken our own call.

@@ -51,6 +51,8 @@ pub(super) struct Joining {
     pub(super) declined: BTreeMap<Address, String>,
     /// Every node of the network when last looked.
     pub(super) known: Members,
+    /// Gave notice that they joined: each is worth one look.
+    pub(super) noticed: Members,
 }
 
 /// The share-keys phase.
@@ -82,7 +84,11 @@ pub(super) struct Unmasking {
     pub(super) sharing: Sharing,
     pub(super) u2: Members,
     pub(super) u3: Members,
+    /// For members that repeat an upload whose answer was lost.
+    pub(super) uploads: BTreeMap<Address, Digest>,
     pub(super) reveals: Reveals,
+    /// Gave notice that they revealed: each is worth one look.
+    pub(super) noticed: Members,
     /// Members whose reveal is complete, or broken beyond use.
     pub(super) answered: BTreeSet<Address>,
 }

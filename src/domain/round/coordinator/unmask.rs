@@ -31,8 +31,14 @@ pub(super) enum Reveal {
     Wrong(String),
 }
 
-/// Judges what one member has revealed about `senders`.
-pub(super) fn judge(state: &Unmasking, senders: &[Address], records: &[RawShareRecord]) -> Reveal {
+/// Judges what `receiver` has revealed about `senders`.
+pub(super) fn judge(
+    state: &Unmasking,
+    receiver: &Address,
+    senders: &[Address],
+    records: &[RawShareRecord],
+) -> Reveal {
+    let graph = state.sharing.graph();
     let mut found = Vec::new();
     for (sender, record) in senders.iter().zip(records) {
         let (what, share, commitment) = if state.u3.contains(sender) {
@@ -60,6 +66,10 @@ pub(super) fn judge(state: &Unmasking, senders: &[Address], records: &[RawShareR
             ));
         }
         match Share::decode(encoded.expose()) {
+            // A share at another's place would keep that one's share out.
+            Ok(decoded) if graph.place(receiver, sender) != Some(decoded.x()) => {
+                return Reveal::Wrong(format!("the {what} of {sender} is another holder's"));
+            }
             Ok(decoded) => found.push((sender.clone(), decoded.x(), encoded)),
             Err(e) => return Reveal::Wrong(format!("the {what} of {sender} is malformed: {e}")),
         }

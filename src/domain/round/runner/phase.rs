@@ -27,7 +27,8 @@ pub(super) enum Phase {
     ShareKeys {
         sharing: Sharing,
         self_mask: Secret<32>,
-        post: SignedRequest,
+        /// The signed shares, until their commitments are on record.
+        post: Option<SignedRequest>,
     },
     /// In u2; fetching the others' shares.
     CollectShares {

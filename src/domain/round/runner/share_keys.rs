@@ -133,6 +133,7 @@ pub(super) fn open_shares(
     delivery: &ShareDelivery,
     records: &[RawShareRecord],
 ) -> Result<BTreeMap<Address, HeldShares>, String> {
+    let graph = sharing.graph();
     let senders = sharing.senders_to(&context.me, u2);
     if records.len() != senders.len() {
         return Err(format!(
@@ -172,8 +173,11 @@ pub(super) fn open_shares(
             let opened = key
                 .open(seal_context(context, &sender, &context.me, kind), sealed)
                 .map_err(|_| format!("the {what} of {sender} cannot be opened: it was tampered with or is for somebody else"))?;
-            Share::decode(&opened)
+            let share = Share::decode(&opened)
                 .map_err(|e| format!("the {what} of {sender} is malformed: {e}"))?;
+            if graph.place(&context.me, &sender) != Some(share.x()) {
+                return Err(format!("the {what} of {sender} is another holder's"));
+            }
             let commitment: Digest = commitment
                 .and_then(|c| c.parse().ok())
                 .ok_or_else(|| format!("there is no valid commitment to the {what} of {sender}"))?;

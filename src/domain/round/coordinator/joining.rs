@@ -1,0 +1,172 @@
+//! From the start of a round to the keys of u1: who has joined, who is picked, whose keys can be used.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::Rng as _;
+
+use super::phase::{Joining, Phase, Sharing};
+use super::{CoordinatorEffect, CoordinatorRound};
+use crate::domain::ids::Address;
+use crate::domain::round::record::RawPublicKeys;
+use crate::domain::round::{Directory, FailureCode, Members, Rejection, names};
+use crate::domain::strategy::Selection;
+use crate::domain::time::Timestamp;
+
+impl CoordinatorRound {
+    pub(super) fn started(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
+        if !matches!(self.phase, Phase::Starting) {
+            return Vec::new();
+        }
+        self.phase = Phase::AdvertiseKeys(Joining::default());
+        self.wait(now, self.context.strategy.connection_timeout());
+        vec![CoordinatorEffect::ReadJoins]
+    }
+
+    pub(super) fn joins(
+        &mut self,
+        now: Timestamp,
+        listed: &[Address],
+        known: Vec<Address>,
+    ) -> Vec<CoordinatorEffect> {
+        let Phase::AdvertiseKeys(joining) = &mut self.phase else {
+            return Vec::new();
+        };
+        let mut times: BTreeMap<&Address, u32> = BTreeMap::new();
+        for address in listed {
+            *times.entry(address).or_default() += 1;
+        }
+        joining.joined = times
+            .iter()
+            .filter(|(_, n)| **n == 1)
+            .map(|(a, _)| (*a).clone())
+            .collect();
+        joining.doubled = times
+            .iter()
+            .filter(|(_, n)| **n > 1)
+            .map(|(a, _)| (*a).clone())
+            .collect();
+        joining.known = known.into_iter().collect();
+        self.poll_again(now);
+        self.select_when_complete(now)
+    }
+
+    /// Selects when everybody has answered or the most that can be used are here; at the deadline, when enough are.
+    pub(super) fn select_when_complete(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
+        let Phase::AdvertiseKeys(joining) = &self.phase else {
+            return Vec::new();
+        };
+        let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
+        let enough = joining.joined.len() >= self.cohort_floor();
+        // Declining counts only from those who have not joined: nobody may talk a member out of the round.
+        let everybody = !joining.known.is_empty()
+            && joining.known.iter().all(|a| {
+                joining.joined.contains(a)
+                    || joining.doubled.contains(a)
+                    || joining.declined.contains_key(a)
+            });
+        let full = joining.joined.len() >= max;
+        let late = now >= self.deadline;
+        if max < self.cohort_floor() {
+            let reason = format!(
+                "the strategy takes at most {max} members, this node coordinates {} or more",
+                self.cohort_floor()
+            );
+            return self.fail(FailureCode::TooFewMembers, reason);
+        }
+        if enough && (everybody || full || late) {
+            let u1 = self.select(joining);
+            let list = u1.iter().cloned().collect();
+            self.phase = Phase::Selecting {
+                u1,
+                published: false,
+            };
+            self.deadline = now + self.context.strategy.wait_timeout();
+            return vec![CoordinatorEffect::SelectCandidates { u1: list }];
+        }
+        if late {
+            let declined: Vec<String> = joining
+                .declined
+                .iter()
+                .map(|(a, why)| format!("{a}: {why}"))
+                .collect();
+            let reason = format!(
+                "{} of at least {} members joined before the deadline ({}){}",
+                joining.joined.len(),
+                self.cohort_floor(),
+                names(&joining.joined),
+                if declined.is_empty() {
+                    String::new()
+                } else {
+                    format!("; declined: {}", declined.join("; "))
+                },
+            );
+            return self.fail(FailureCode::TooFewMembers, reason);
+        }
+        Vec::new()
+    }
+
+    fn select(&self, joining: &Joining) -> Members {
+        let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
+        let mut candidates: Vec<Address> = joining.joined.iter().cloned().collect();
+        shuffle(&mut candidates, &mut self.rng("selection"));
+        if self.context.strategy.selection == Selection::Same {
+            let previous: BTreeSet<&Address> = self.context.previous.iter().collect();
+            // Stable: those of the round before come first, in random order among themselves.
+            candidates.sort_by_key(|a| !previous.contains(a));
+        }
+        candidates.truncate(max);
+        candidates.into_iter().collect()
+    }
+
+    pub(super) fn public_keys(
+        &mut self,
+        now: Timestamp,
+        raw: &[RawPublicKeys],
+    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        let Phase::Selecting { u1, .. } = &self.phase else {
+            return Ok(Vec::new());
+        };
+        let list: Vec<Address> = u1.iter().cloned().collect();
+        if raw.len() != list.len() {
+            return Err(Rejection::Malformed {
+                what: "the list of keys",
+                why: format!("{} keys for {} members", raw.len(), list.len()),
+            });
+        }
+        let directory = Directory::judge(self.context.strategy.curve, &list, raw);
+        if directory.members().len() < self.cohort_floor() {
+            let bad: Vec<String> = directory
+                .excluded()
+                .iter()
+                .map(|(a, why)| format!("{a}: {why}"))
+                .collect();
+            return Ok(self.fail(
+                FailureCode::TooFewMembers,
+                format!(
+                    "too few members with valid keys; excluded: {}",
+                    bad.join("; ")
+                ),
+            ));
+        }
+        self.phase = Phase::ShareKeys(Sharing {
+            u1: u1.clone(),
+            directory,
+            neighbours: self.context.strategy.neighbours,
+            shares: BTreeMap::new(),
+            transcripts: BTreeMap::new(),
+            declined: BTreeMap::new(),
+        });
+        self.wait(now, self.context.strategy.wait_timeout());
+        Ok(Vec::new())
+    }
+}
+
+/// Fisher-Yates.
+fn shuffle<T>(items: &mut [T], rng: &mut ChaCha20Rng) {
+    for i in (1..items.len()).rev() {
+        // A 64-bit draw over at most a few thousand places: the bias is below 2^-50.
+        let j = usize::try_from(rng.next_u64() % (i as u64 + 1)).unwrap_or(0);
+        items.swap(i, j);
+    }
+}

@@ -1,0 +1,148 @@
+//! From u3 to the sum: what members reveal, and when it is enough.
+
+use std::time::Duration;
+
+use super::phase::{Closing, Phase};
+use super::unmask::{self, Reveal};
+use super::{CoordinatorEffect, CoordinatorRound};
+use crate::domain::ids::Address;
+use crate::domain::round::record::RawShareRecord;
+use crate::domain::round::{FailureCode, names};
+use crate::domain::time::Timestamp;
+
+impl CoordinatorRound {
+    pub(super) fn reveals(
+        &mut self,
+        now: Timestamp,
+        receiver: &Address,
+        records: &[RawShareRecord],
+    ) -> Vec<CoordinatorEffect> {
+        let senders = self.senders_revealed_by(receiver);
+        let Phase::Unmasking(state) = &mut self.phase else {
+            return Vec::new();
+        };
+        if state.answered.contains(receiver)
+            || !state.u3.contains(receiver)
+            || senders.len() != records.len()
+        {
+            return Vec::new();
+        }
+        match unmask::judge(state, receiver, &senders, records) {
+            Reveal::Partial => return Vec::new(),
+            Reveal::Wrong(why) => {
+                state.answered.insert(receiver.clone());
+                state.sharing.declined.insert(
+                    receiver.clone(),
+                    format!("it revealed a wrong share: {why}"),
+                );
+            }
+            Reveal::Complete(found) => {
+                state.answered.insert(receiver.clone());
+                for (owner, x, share) in found {
+                    state
+                        .reveals
+                        .shares
+                        .entry(owner)
+                        .or_default()
+                        .entry(x)
+                        .or_insert(share);
+                }
+            }
+        }
+        self.unmask_when_enough(now)
+    }
+
+    /// Makes the sum as soon as every secret has its threshold of shares; fails when that cannot happen any more.
+    pub(super) fn unmask_when_enough(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
+        let Phase::Unmasking(state) = &self.phase else {
+            return Vec::new();
+        };
+        let strategy = &self.context.strategy;
+        let lacking = state.lacking(|n| strategy.threshold_for(n));
+        let silent = state.u3.iter().any(|a| !state.answered.contains(a));
+        if lacking.is_empty() {
+            let announcement = &self.context.announcement;
+            return match state.streams(
+                &announcement.task,
+                announcement.round,
+                strategy.curve,
+                |n| strategy.threshold_for(n),
+            ) {
+                Err(reason) => self.fail(FailureCode::ProtocolViolation, reason),
+                Ok(masks) => {
+                    let closing = Closing {
+                        u1: state.sharing.u1.clone(),
+                        u2: state.u2.clone(),
+                        u3: state.u3.clone(),
+                    };
+                    let members = closing.u3.iter().cloned().collect();
+                    self.phase = Phase::Summing(closing);
+                    // Our own work: no member can hold it up.
+                    self.deadline = now + Duration::from_secs(3600);
+                    vec![CoordinatorEffect::Unmask { members, masks }]
+                }
+            };
+        }
+        if silent && now < self.deadline {
+            return Vec::new();
+        }
+        let missing: Vec<&Address> = state
+            .u3
+            .iter()
+            .filter(|a| !state.answered.contains(*a))
+            .collect();
+        let wrong: Vec<String> = state
+            .u3
+            .iter()
+            .filter_map(|a| {
+                state
+                    .sharing
+                    .declined
+                    .get(a)
+                    .map(|why| format!("{a}: {why}"))
+            })
+            .collect();
+        let first: Vec<String> = lacking
+            .iter()
+            .take(3)
+            .map(|(a, have, need)| format!("{a} has {have} of {need}"))
+            .collect();
+        let reason = format!(
+            "too few shares to unmask ({}); silent: {}{}",
+            first.join(", "),
+            names(missing),
+            if wrong.is_empty() {
+                String::new()
+            } else {
+                format!("; excluded: {}", wrong.join("; "))
+            },
+        );
+        self.fail(FailureCode::TooFewShares, reason)
+    }
+
+    pub(super) fn unmasked(&mut self) -> Vec<CoordinatorEffect> {
+        let Phase::Summing(closing) = &self.phase else {
+            return Vec::new();
+        };
+        self.phase = Phase::Ending(closing.clone());
+        vec![CoordinatorEffect::EndRound]
+    }
+
+    pub(super) fn read_reveals(&self, receiver: Address) -> CoordinatorEffect {
+        let senders = self.senders_revealed_by(&receiver);
+        CoordinatorEffect::ReadReveals { receiver, senders }
+    }
+
+    fn senders_revealed_by(&self, receiver: &Address) -> Vec<Address> {
+        match &self.phase {
+            Phase::Unmasking(state) => state
+                .sharing
+                .graph()
+                .holders(receiver)
+                .intersection(&state.u2)
+                .cloned()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! From u2 to the masked result: who shares masks with whom, and which one vector may leave.
+
+use super::phase::{MaskedInput, Phase, Sharing};
+use super::{GRACE, MaskStream, RunnerEffect, RunnerRound, VariableRequest, share_keys};
+use crate::domain::ids::{Address, Digest, Name};
+use crate::domain::round::message::{RequestBody, ShareDelivery};
+use crate::domain::round::record::RawShareRecord;
+use crate::domain::round::transcript::transcript_bytes;
+use crate::domain::round::{FailureCode, Members, Rejection, unique};
+use crate::domain::secagg::keys::PublicKey;
+use crate::domain::secagg::pairwise::{pairwise_seed, sign_for};
+use crate::domain::secret::Secret;
+use crate::domain::time::Timestamp;
+
+impl RunnerRound {
+    pub(super) fn calculation_started(
+        &mut self,
+        now: Timestamp,
+        list: &[Address],
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        let u2 = unique(list, "u2")?;
+        match &self.phase {
+            Phase::AdvertiseKeys { .. } | Phase::ReadKeys { .. }
+                if !u2.contains(&self.context.me) =>
+            {
+                return Ok(self.leave("ShareKeys"));
+            }
+            Phase::AdvertiseKeys { .. } | Phase::ReadKeys { .. } => {
+                return Err(Rejection::WrongPhase {
+                    phase: self.phase.name(),
+                    what: "u2",
+                    late: false,
+                });
+            }
+            Phase::ShareKeys { .. } => {}
+            _ => return self.phase.repeat_of("u2", |p| p.u2() == Some(&u2)),
+        }
+        let Phase::ShareKeys {
+            sharing, self_mask, ..
+        } = &self.phase
+        else {
+            return Ok(Vec::new());
+        };
+        if let Some(stranger) = u2.iter().find(|a| sharing.directory.keys(a).is_none()) {
+            let reason = format!("u2 lists {stranger}, who is not a usable member of u1");
+            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
+        }
+        if !u2.contains(&self.context.me) {
+            return Ok(self.leave("ShareKeys"));
+        }
+        if let Some(failure) = self.too_small("u2", &u2) {
+            return Ok(self.fail_with(failure));
+        }
+        let holders = sharing
+            .graph()
+            .holders(&self.context.me)
+            .intersection(&u2)
+            .count();
+        if holders < sharing.threshold {
+            let reason = format!(
+                "only {holders} holders of this node's shares are in u2, the threshold is {}",
+                sharing.threshold
+            );
+            return Ok(self.fail(FailureCode::TooFewMembers, reason));
+        }
+        let (sharing, self_mask) = (sharing.clone(), self_mask.clone());
+        let senders = sharing.senders_to(&self.context.me, &u2);
+        let request = self.request(&sharing, Some(&u2), RequestBody::FetchShares);
+        self.phase = Phase::CollectShares {
+            sharing,
+            self_mask,
+            u2,
+        };
+        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        Ok(vec![RunnerEffect::CollectShares { request, senders }])
+    }
+
+    pub(super) fn shares_collected(
+        &mut self,
+        delivery: &ShareDelivery,
+        records: &[RawShareRecord],
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        let Phase::CollectShares {
+            sharing,
+            self_mask,
+            u2,
+        } = &self.phase
+        else {
+            return Ok(Vec::new());
+        };
+        let signed = transcript_bytes(&self.context.announcement, &sharing.directory);
+        if let Err(reason) =
+            share_keys::check_transcripts(&signed, &sharing.directory, u2, delivery)
+        {
+            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
+        }
+        let held = match share_keys::open_shares(&self.context, sharing, u2, delivery, records) {
+            Ok(held) => held,
+            Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
+        };
+        let masks = match self.mask_streams(sharing, self_mask, u2) {
+            Ok(masks) => masks,
+            Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
+        };
+        let variables = self
+            .context
+            .announcement
+            .variables
+            .iter()
+            .map(|(name, digest)| VariableRequest {
+                name: name.clone(),
+                digest: *digest,
+                request: self.request(
+                    sharing,
+                    Some(u2),
+                    RequestBody::Variable {
+                        name: Name::clone(name),
+                    },
+                ),
+            })
+            .collect();
+        let cohort = u2.len();
+        self.phase = Phase::MaskedInput(MaskedInput {
+            sharing: sharing.clone(),
+            u2: u2.clone(),
+            held,
+            upload: None,
+        });
+        Ok(vec![RunnerEffect::Compute {
+            variables,
+            masks,
+            cohort,
+        }])
+    }
+
+    pub(super) fn masked(
+        &mut self,
+        digest: Digest,
+        len: u64,
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        let request = match &self.phase {
+            Phase::MaskedInput(m) if m.upload.is_none() => {
+                self.request(&m.sharing, Some(&m.u2), RequestBody::Result { digest, len })
+            }
+            Phase::MaskedInput(m) if m.upload != Some(digest) => {
+                // Two different vectors under the same masks would give away their difference.
+                return Err(Rejection::Conflict {
+                    sender: None,
+                    what: "the masked result",
+                });
+            }
+            _ => return Ok(Vec::new()),
+        };
+        if let Phase::MaskedInput(m) = &mut self.phase {
+            m.upload = Some(digest);
+        }
+        Ok(vec![RunnerEffect::Upload {
+            commitment: digest,
+            len,
+            request,
+        }])
+    }
+
+    fn mask_streams(
+        &self,
+        sharing: &Sharing,
+        self_mask: &Secret<32>,
+        u2: &Members,
+    ) -> Result<Vec<MaskStream>, String> {
+        let me = &self.context.me;
+        let mut streams = vec![MaskStream::own(self_mask.clone())];
+        for other in sharing.graph().neighbours(me).filter(|a| u2.contains(*a)) {
+            let theirs: &PublicKey = sharing
+                .directory
+                .keys(other)
+                .map(|k| &k.mask)
+                .ok_or_else(|| format!("{other} has no keys"))?;
+            let seed = pairwise_seed(
+                &sharing.mask,
+                theirs,
+                self.context.task(),
+                self.context.round(),
+            )
+            .map_err(|e| format!("no pairwise mask with {other}: {e}"))?;
+            streams.push(MaskStream {
+                seed,
+                sign: sign_for(me, other),
+            });
+        }
+        Ok(streams)
+    }
+}

@@ -1,0 +1,120 @@
+//! From u1 to shares: whether the cohort is acceptable, whose keys can be used, what is split and posted.
+
+use super::phase::{Phase, Sharing};
+use super::{GRACE, RunnerEffect, RunnerRound, share_keys};
+use crate::domain::ids::Address;
+use crate::domain::round::message::RequestBody;
+use crate::domain::round::record::RawPublicKeys;
+use crate::domain::round::transcript::transcript_bytes;
+use crate::domain::round::{Directory, FailureCode, Members, Rejection, unique};
+use crate::domain::time::Timestamp;
+
+impl RunnerRound {
+    pub(super) fn selected(
+        &mut self,
+        now: Timestamp,
+        list: &[Address],
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        let u1 = unique(list, "u1")?;
+        let Phase::AdvertiseKeys { cipher, mask } = &self.phase else {
+            return self.phase.repeat_of("u1", |p| p.u1() == Some(&u1));
+        };
+        if !u1.contains(&self.context.me) {
+            return Ok(self.leave("AdvertiseKeys"));
+        }
+        if let Some(failure) = self.too_small("u1", &u1) {
+            return Ok(self.fail_with(failure));
+        }
+        let members: Vec<Address> = u1.iter().cloned().collect();
+        self.phase = Phase::ReadKeys {
+            cipher: cipher.clone(),
+            mask: mask.clone(),
+            u1,
+        };
+        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        Ok(vec![RunnerEffect::ReadKeys { members }])
+    }
+
+    pub(super) fn public_keys(
+        &mut self,
+        now: Timestamp,
+        raw: &[RawPublicKeys],
+    ) -> Result<Vec<RunnerEffect>, Rejection> {
+        let Phase::ReadKeys { cipher, mask, u1 } = &self.phase else {
+            return Ok(Vec::new());
+        };
+        let members: Vec<Address> = u1.iter().cloned().collect();
+        if raw.len() != members.len() {
+            return Err(Rejection::Malformed {
+                what: "the list of keys",
+                why: format!("{} keys for {} members", raw.len(), members.len()),
+            });
+        }
+        let directory = Directory::judge(self.context.strategy.curve, &members, raw);
+        if let Some(why) = directory.excluded().get(&self.context.me) {
+            let reason =
+                format!("the keys on record under this node's address are unusable: {why}");
+            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
+        }
+        let own = directory.keys(&self.context.me);
+        if own.is_none_or(|k| k.cipher != cipher.public() || k.mask != mask.public()) {
+            return Ok(self.fail(
+                FailureCode::ProtocolViolation,
+                "the keys on record under this node's address are not this node's",
+            ));
+        }
+        let usable: Members = directory.members().keys().cloned().collect();
+        if let Some(failure) = self.too_small("u1 with valid keys", &usable) {
+            return Ok(self.fail_with(failure));
+        }
+        let sharing = Sharing::prepare(
+            &self.context,
+            cipher.clone(),
+            mask.clone(),
+            u1.clone(),
+            directory,
+        );
+        match share_keys::share(&self.context, &self.seed, &sharing) {
+            Err(why) => Ok(self.fail(FailureCode::ProtocolViolation, why)),
+            Ok(shared) => {
+                let post = self.request(
+                    &sharing,
+                    None,
+                    RequestBody::Shares {
+                        shares: shared.sealed,
+                        transcript: self.sign_transcript(&sharing),
+                    },
+                );
+                let effect = RunnerEffect::PublishCommitments {
+                    seed: shared.seed_commitments,
+                    key: shared.key_commitments,
+                };
+                self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+                self.phase = Phase::ShareKeys {
+                    sharing,
+                    self_mask: shared.self_mask,
+                    post: Some(post),
+                };
+                Ok(vec![effect])
+            }
+        }
+    }
+
+    pub(super) fn commitments_published(&mut self) -> Vec<RunnerEffect> {
+        match &mut self.phase {
+            Phase::ShareKeys { post, .. } => post
+                .take()
+                .map(|request| RunnerEffect::PostShares { request })
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn sign_transcript(&self, sharing: &Sharing) -> Vec<u8> {
+        sharing.cipher.sign(&transcript_bytes(
+            &self.context.announcement,
+            &sharing.directory,
+        ))
+    }
+}
