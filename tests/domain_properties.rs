@@ -1,0 +1,317 @@
+//! The laws of a round (STYLE.md section 3, SECAGG.md sections 1 and 3) over every dropout pattern and many schedules.
+//!
+//! Each step of each machine is checked where it happens, in `round_world/node.rs`; here are the patterns and the ends.
+//! A failing run prints its seed: put it into [`replay_one`] to see it alone.
+
+mod round_world;
+
+use std::collections::BTreeSet;
+
+use delta_node::domain::ids::Address;
+use delta_node::domain::round::coordinator::CoordinatorOutcome;
+use delta_node::domain::round::runner::RunnerOutcome;
+use delta_node::domain::round::{Directory, FailureCode, Members, NeighbourGraph};
+use delta_node::domain::secagg::keys::Curve;
+use delta_node::domain::secagg::mask::MaskGenerator;
+use delta_node::domain::secagg::word::Ring;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use round_world::{Faults, Setup, World, address};
+
+/// When a member vanishes for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Vanishes {
+    BeforeJoining,
+    AfterJoining,
+    AfterSharing,
+    AfterUploading,
+    Never,
+}
+
+use Vanishes::{AfterJoining, AfterSharing, AfterUploading, BeforeJoining, Never};
+
+const ALL: [Vanishes; 5] = [
+    BeforeJoining,
+    AfterJoining,
+    AfterSharing,
+    AfterUploading,
+    Never,
+];
+
+fn world(setup: Setup, pattern: &[Vanishes]) -> World {
+    // Every law is checked at every step in the small worlds and in the rough ones.
+    let n = setup.n;
+    let mut world = World::new(setup);
+    if n > 3 {
+        world = world.briefly();
+    }
+    for (i, vanishes) in pattern.iter().enumerate() {
+        let last = match vanishes {
+            BeforeJoining => {
+                world.kill(&address(i));
+                continue;
+            }
+            AfterJoining => "join",
+            AfterSharing => "post_shares",
+            AfterUploading => "upload",
+            Never => continue,
+        };
+        world.last_effect.insert(address(i), last);
+    }
+    world
+}
+
+/// Members who lived to see the end of the phase after which `since` would have vanished.
+fn who(pattern: &[Vanishes], since: Vanishes) -> Members {
+    (0..pattern.len())
+        .filter(|i| pattern[*i] >= since)
+        .map(address)
+        .collect()
+}
+
+/// Runs a pattern without other faults and compares the end with what SECAGG.md section 1 promises.
+fn check(setup: &Setup, pattern: &[Vanishes]) {
+    let mut w = world(setup.clone(), pattern);
+    w.run();
+    let story = || format!("{pattern:?}\n{}", w.story());
+    let (u1, u2, u3, u5) = (
+        who(pattern, AfterJoining),
+        who(pattern, AfterSharing),
+        who(pattern, AfterUploading),
+        who(pattern, Never),
+    );
+    let floor = setup.floor.max(setup.strategy.min_clients as usize);
+    let graph = (u1.len() >= floor).then(|| {
+        let list: Vec<Address> = u1.iter().cloned().collect();
+        let directory = Directory::judge(setup.strategy.curve, &list, &w.record.public_keys(&list));
+        NeighbourGraph::new(&u1, setup.strategy.neighbours, &directory.digest())
+    });
+    // Every secret of `owners` can be rebuilt by those of its holders who are in `here`.
+    let enough = |owners: &Members, here: &Members| {
+        let graph = graph.as_ref().unwrap();
+        owners.iter().all(|a| {
+            let holders = graph.holders(a);
+            holders.intersection(here).count() >= setup.strategy.threshold_for(holders.len())
+        })
+    };
+    let failed = if u1.len() < floor {
+        Some((FailureCode::TooFewMembers, BTreeSet::new()))
+    } else if u2.len() < floor {
+        Some((FailureCode::TooFewMembers, &u1 - &u2))
+    } else if !enough(&u2, &u2) {
+        Some((FailureCode::TooFewShares, &u1 - &u2))
+    } else if u3.len() < floor {
+        Some((FailureCode::TooFewMembers, &u2 - &u3))
+    } else if !enough(&u2, &u3) {
+        Some((FailureCode::TooFewShares, &u2 - &u3))
+    } else if !enough(&u2, &u5) {
+        Some((FailureCode::TooFewShares, &u3 - &u5))
+    } else {
+        None
+    };
+    match failed {
+        None => {
+            let expected = CoordinatorOutcome::Aggregated {
+                u3: u3.clone(),
+                dropped: &u1 - &u3,
+            };
+            assert_eq!(*w.outcome(), expected, "{}", story());
+            assert!(w.sum.is_some());
+            for i in (0..setup.n).filter(|i| pattern[*i] == Never) {
+                assert_eq!(
+                    w.runner(i).machine.outcome(),
+                    Some(&RunnerOutcome::Contributed),
+                    "{}",
+                    story()
+                );
+            }
+        }
+        Some((code, silent)) => {
+            assert!(w.sum.is_none(), "{}", story());
+            let failure = w.failure();
+            assert_eq!(failure.code, code, "{failure}\n{}", story());
+            for member in &silent {
+                assert!(
+                    failure.reason.contains(member.as_str()),
+                    "{member} is not named: {failure}\n{}",
+                    story()
+                );
+            }
+            if u1.len() >= floor && !enough(&u2, &u3) {
+                assert_eq!(w.revealed(), (0, 0), "a lost round reveals nothing");
+            }
+        }
+    }
+}
+
+/// Every number below `base^digits`, as digits.
+fn counted(base: usize, digits: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..base.pow(u32::try_from(digits).unwrap())).map(move |mut k| {
+        (0..digits)
+            .map(|_| {
+                let digit = k % base;
+                k /= base;
+                digit
+            })
+            .collect()
+    })
+}
+
+#[test]
+fn masks_cancel_when_any_subset_vanishes_after_any_phase() {
+    for n in 2..=5 {
+        for phase in [BeforeJoining, AfterJoining, AfterSharing, AfterUploading] {
+            for subset in counted(2, n) {
+                let pattern: Vec<Vanishes> = subset
+                    .iter()
+                    .map(|gone| if *gone == 1 { phase } else { Never })
+                    .collect();
+                check(&Setup::new(n, 7), &pattern);
+            }
+        }
+    }
+}
+
+#[test]
+fn masks_cancel_when_three_members_vanish_whenever_they_like() {
+    for digits in counted(ALL.len(), 3) {
+        let pattern: Vec<Vanishes> = digits.iter().map(|d| ALL[*d]).collect();
+        check(&Setup::new(3, 11), &pattern);
+    }
+}
+
+/// Late phases more often than early ones, so that most rounds get somewhere.
+fn random_pattern(rng: &mut ChaCha20Rng, n: usize) -> Vec<Vanishes> {
+    let fate = rng.next_u32() % 50;
+    (0..n)
+        .map(|_| {
+            if rng.next_u32() % 100 >= fate {
+                Never
+            } else {
+                ALL[(rng.next_u32() % 5) as usize]
+            }
+        })
+        .collect()
+}
+
+fn random_setup(rng: &mut ChaCha20Rng, seed: u64) -> Setup {
+    let n = 2 + (rng.next_u32() % 11) as usize;
+    let mut setup = Setup::new(n, seed);
+    let s = &mut setup.strategy;
+    s.ring = if rng.next_u32() % 2 == 0 {
+        Ring::Z32
+    } else {
+        Ring::Z64
+    };
+    s.mask_generator = if rng.next_u32() % 2 == 0 {
+        MaskGenerator::Aes128Ctr
+    } else {
+        MaskGenerator::ChaCha20
+    };
+    s.curve = [
+        Curve::Secp256k1,
+        Curve::Secp256k1,
+        Curve::Secp256r1,
+        Curve::Secp384r1,
+    ][(rng.next_u32() % 4) as usize];
+    s.neighbours = [None, Some(4), Some(6), Some(8)][(rng.next_u32() % 4) as usize];
+    s.min_clients = 2 + rng.next_u32() % 3;
+    s.max_clients = s.max_clients.max(s.min_clients);
+    setup
+}
+
+#[test]
+fn masks_cancel_in_random_patterns_with_both_generators_rings_and_graphs() {
+    for seed in 0..60 {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let setup = random_setup(&mut rng, seed);
+        let pattern = random_pattern(&mut rng, setup.n);
+        eprintln!("seed {seed}: {setup:?} {pattern:?}");
+        check(&setup, &pattern);
+    }
+}
+
+#[test]
+fn both_generators_and_both_rings_are_exact_with_a_dropped_member() {
+    for ring in [Ring::Z32, Ring::Z64] {
+        for generator in [MaskGenerator::Aes128Ctr, MaskGenerator::ChaCha20] {
+            let mut setup = Setup::new(4, 3);
+            setup.strategy.ring = ring;
+            setup.strategy.mask_generator = generator;
+            setup.length = 10_000;
+            check(&setup, &[Never, AfterSharing, Never, Never]);
+        }
+    }
+}
+
+#[test]
+fn a_regular_graph_recovers_members_that_vanish() {
+    for seed in 0..6 {
+        let mut setup = Setup::new(12, seed);
+        setup.strategy.neighbours = Some(4);
+        for gone in [AfterJoining, AfterSharing, AfterUploading] {
+            let mut pattern = vec![Never; 12];
+            pattern[usize::try_from(seed).unwrap()] = gone;
+            check(&setup, &pattern);
+        }
+    }
+}
+
+/// Faults of every kind: wrong sums, hangs and broken laws are failures, failed rounds are not.
+fn rough_run(seed: u64) -> World {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed ^ 0x0bad_5eed);
+    let mut setup = random_setup(&mut rng, seed);
+    setup.n = setup.n.min(7);
+    let mut w = World::new(setup);
+    w.faults = Faults::rough();
+    match seed % 4 {
+        0 => {}
+        1 => w.faults.runner_dies = 5,
+        2 => w.faults.runner_dies = 20,
+        _ => {
+            w.faults.coordinator_dies = 4;
+            w.faults.runner_dies = 2;
+        }
+    }
+    w.run();
+    w
+}
+
+#[test]
+fn no_schedule_hangs_or_breaks_a_law() {
+    let mut sums = 0;
+    for seed in 0..80 {
+        eprintln!("seed {seed}");
+        sums += u32::from(rough_run(seed).aggregated());
+    }
+    assert!(
+        sums > 40,
+        "only {sums} of 120 rounds made a sum: the test is too rough to mean much"
+    );
+}
+
+#[test]
+fn crashes_and_lost_messages_alone_never_cost_a_round() {
+    for seed in 1000..1020 {
+        eprintln!("seed {seed}");
+        let n = 2 + usize::try_from(seed % 5).unwrap();
+        let mut w = World::new(Setup::new(n, seed));
+        w.faults = Faults::rough();
+        w.run();
+        assert!(w.aggregated(), "seed {seed}: {}", w.story());
+        assert_eq!(w.record.u3.as_ref().unwrap().len(), n, "{}", w.story());
+        assert!(
+            w.runners
+                .values()
+                .all(|r| r.machine.outcome() == Some(&RunnerOutcome::Contributed)
+                    || r.machine.outcome().is_some()),
+        );
+    }
+}
+
+/// For a failing seed: `cargo test --no-default-features --test domain_properties replay_one -- --nocapture`.
+#[test]
+fn replay_one() {
+    let w = rough_run(4);
+    eprintln!("{}", w.story());
+}

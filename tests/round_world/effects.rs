@@ -1,0 +1,431 @@
+//! Carrying out effects, as the drivers of a real node would: look at the record first, try again later when it is too early.
+
+use std::time::Duration;
+
+use delta_node::domain::ids::{Address, Digest};
+use delta_node::domain::round::coordinator::{CoordinatorEffect, CoordinatorInput, Publication};
+use delta_node::domain::round::message::SignedRequest;
+use delta_node::domain::round::runner::{MaskStream, RunnerEffect, RunnerInput};
+use delta_node::domain::round::{FailureCode, Rejection};
+use delta_node::domain::secagg::fixed_point::quantise_f64;
+use delta_node::domain::secagg::mask::{MaskSeed, Masker, Sign};
+use delta_node::domain::secagg::masked_input::{
+    HEADER_BYTES, MaskedInputHeader, StreamAdder, le_bytes,
+};
+use delta_node::domain::secagg::word::{Ring, Word};
+
+use super::{CoordinatorEvent, List, Status, World};
+
+const RETRY: Duration = Duration::from_millis(250);
+
+/// What became of an effect.
+enum Done {
+    /// Carried out; nothing is to be told.
+    Silently,
+    /// Carried out; this is to be told.
+    Tell(RunnerInput),
+    /// Not possible now.
+    Later,
+}
+
+/// Why a call to the coordinator has no result.
+enum Refused {
+    Down,
+    Because(Rejection),
+}
+
+impl World {
+    pub(super) fn carry_out_coordinator(&mut self, i: usize) {
+        let task = self.coordinator.outbox[i].clone();
+        self.coordinator.outbox[i].tries += 1;
+        self.trace
+            .push(format!("{} coordinator {}", self.now, task.effect.name()));
+        if self.happens(self.faults.request_lost) {
+            self.coordinator.outbox[i].not_before = self.now + RETRY;
+            return;
+        }
+        let Some(input) = self.coordinator_effect(&task.effect) else {
+            self.coordinator.outbox[i].not_before = self.now + RETRY;
+            return;
+        };
+        if self.happens(self.faults.response_lost) {
+            self.coordinator.outbox[i].not_before = self.now + RETRY;
+            return;
+        }
+        self.coordinator.outbox[i].answered = true;
+        let event = CoordinatorEvent::Input(input);
+        if self.happens(self.faults.duplicate) {
+            self.coordinator.inbox.push((event.clone(), None));
+        }
+        self.coordinator.inbox.push((event, Some(task.id)));
+    }
+
+    fn coordinator_effect(&mut self, effect: &CoordinatorEffect) -> Option<CoordinatorInput> {
+        Some(match effect {
+            CoordinatorEffect::StartRound => {
+                self.record.start();
+                CoordinatorInput::Started
+            }
+            CoordinatorEffect::ReadJoins => {
+                let mut joined: Vec<Address> =
+                    self.record.joins.iter().map(|(a, _)| a.clone()).collect();
+                if let Some(tamper) = &mut self.tamper.joins {
+                    tamper((), &mut joined);
+                }
+                let known = self.runners.keys().cloned().collect();
+                CoordinatorInput::Joins { joined, known }
+            }
+            CoordinatorEffect::SelectCandidates { u1 } => {
+                if self.record.publish(Status::Running, u1) {
+                    self.broadcast(List::U1, u1);
+                }
+                CoordinatorInput::Published(Publication::Selection)
+            }
+            CoordinatorEffect::ReadKeys { members } => {
+                let mut keys = self.record.public_keys(members);
+                if let Some(tamper) = &mut self.tamper.keys {
+                    tamper((None, members.clone()), &mut keys);
+                }
+                CoordinatorInput::PublicKeys(keys)
+            }
+            CoordinatorEffect::CheckCommitments { pairs } => {
+                let mut missing = Vec::new();
+                for (receiver, senders) in pairs {
+                    let records = self.record.share_records(senders, receiver);
+                    for (sender, record) in senders.iter().zip(records) {
+                        let fine =
+                            |c: Option<String>| c.is_some_and(|c| c.parse::<Digest>().is_ok());
+                        if !fine(record.seed_commitment) || !fine(record.secret_key_commitment) {
+                            missing.push(sender.clone());
+                        }
+                    }
+                }
+                CoordinatorInput::CommitmentsChecked { missing }
+            }
+            CoordinatorEffect::StartCalculation { u2 } => {
+                if self.record.publish(Status::Calculating, u2) {
+                    self.broadcast(List::U2, u2);
+                }
+                CoordinatorInput::Published(Publication::Calculation)
+            }
+            CoordinatorEffect::ReadResultCommitment { member } => {
+                let mut commitment = self.record.results.get(member).cloned();
+                if let Some(tamper) = &mut self.tamper.result {
+                    tamper(member.clone(), &mut commitment);
+                }
+                CoordinatorInput::ResultCommitment {
+                    member: member.clone(),
+                    commitment,
+                }
+            }
+            CoordinatorEffect::StartAggregation { u3 } => {
+                if self.record.publish(Status::Aggregating, u3) {
+                    self.broadcast(List::U3, u3);
+                }
+                CoordinatorInput::Published(Publication::Aggregation)
+            }
+            CoordinatorEffect::ReadReveals { receiver, senders } => {
+                let mut records = self.record.share_records(senders, receiver);
+                if let Some(tamper) = &mut self.tamper.records {
+                    tamper((None, receiver.clone(), senders.clone()), &mut records);
+                }
+                CoordinatorInput::Reveals {
+                    receiver: receiver.clone(),
+                    records,
+                }
+            }
+            CoordinatorEffect::Unmask { members, masks } => {
+                assert_eq!(Some(members), self.record.u3.as_ref(), "u3 as published");
+                match self.setup.strategy.ring {
+                    Ring::Z32 => self.unmask::<u32>(members, masks),
+                    Ring::Z64 => self.unmask::<u64>(members, masks),
+                }
+                CoordinatorInput::Unmasked
+            }
+            CoordinatorEffect::EndRound => {
+                if self.record.end() {
+                    self.broadcast_end();
+                }
+                CoordinatorInput::Published(Publication::End)
+            }
+        })
+    }
+
+    /// Sums the uploads of `members`, takes the masks away, and compares with what the members put in: exact, bit for bit.
+    fn unmask<W: Word>(&mut self, members: &[Address], masks: &[MaskStream]) {
+        let mut sum = vec![W::default(); self.setup.length];
+        for member in members {
+            let bytes = &self.uploads[member];
+            let expected = self.header::<W>(member);
+            MaskedInputHeader::decode_expecting(bytes, &expected).unwrap();
+            let mut adder = StreamAdder::new(Sign::Plus);
+            adder.push(&mut sum, &bytes[HEADER_BYTES..]).unwrap();
+            adder.finish(&sum).unwrap();
+        }
+        apply(&mut sum, self, masks);
+        let got: Vec<i64> = sum.iter().map(|w| w.to_signed()).collect();
+        let expected: Vec<i64> = (0..self.setup.length)
+            .map(|j| members.iter().map(|m| self.inputs[m][j]).sum())
+            .collect();
+        assert_eq!(got, expected, "a wrong sum: {}", self.story());
+        self.sum = Some(got);
+    }
+
+    fn header<W: Word>(&self, sender: &Address) -> MaskedInputHeader {
+        let announcement = super::announcement();
+        MaskedInputHeader {
+            task: announcement.task,
+            round: announcement.round,
+            sender: sender.clone(),
+            ring: W::RING,
+            length: self.setup.length as u64,
+        }
+    }
+
+    pub(super) fn carry_out_runner(&mut self, who: &Address, i: usize) {
+        let node = self.runners.get_mut(who).unwrap();
+        node.outbox[i].tries += 1;
+        let task = node.outbox[i].clone();
+        self.trace
+            .push(format!("{} {who} {}", self.now, task.effect.name()));
+        let later = |world: &mut Self| {
+            let now = world.now;
+            let node = world.runners.get_mut(who).unwrap();
+            node.outbox
+                .iter_mut()
+                .filter(|t| t.id == task.id)
+                .for_each(|t| t.not_before = now + RETRY);
+        };
+        if self.happens(self.faults.request_lost) {
+            return later(self);
+        }
+        let done = self.runner_effect(who, &task.effect);
+        if self.happens(self.faults.response_lost) {
+            return later(self);
+        }
+        let duplicate = self.happens(self.faults.duplicate);
+        let node = self.runners.get_mut(who).unwrap();
+        match done {
+            Done::Later => return later(self),
+            Done::Silently => node.finish(task.id),
+            Done::Tell(input) => {
+                node.outbox
+                    .iter_mut()
+                    .filter(|t| t.id == task.id)
+                    .for_each(|t| t.answered = true);
+                if duplicate {
+                    node.inbox.push((input.clone(), None));
+                }
+                node.inbox.push((input, Some(task.id)));
+            }
+        }
+        if self.last_effect.get(who) == Some(&task.effect.name()) {
+            self.kill(who);
+        }
+    }
+
+    fn runner_effect(&mut self, who: &Address, effect: &RunnerEffect) -> Done {
+        match effect {
+            RunnerEffect::Join { keys, notify } => {
+                if self.record.status == Status::Absent {
+                    return Done::Later;
+                }
+                if !self.record.has_joined(who) && !self.record.join(who, keys.clone()) {
+                    return Done::Tell(broken("the round takes no more members".into()));
+                }
+                self.notice(notify)
+            }
+            RunnerEffect::ReadKeys { members } => {
+                let mut keys = self.record.public_keys(members);
+                if let Some(tamper) = &mut self.tamper.keys {
+                    tamper((Some(who.clone()), members.clone()), &mut keys);
+                }
+                Done::Tell(RunnerInput::PublicKeys(keys))
+            }
+            RunnerEffect::PublishCommitments { seed, key } => {
+                // Too late is no news: u2 will not have this node.
+                self.record.commit_shares(who, seed, key);
+                Done::Tell(RunnerInput::CommitmentsPublished)
+            }
+            RunnerEffect::PostShares { request } => match self.call(request) {
+                Ok(()) => Done::Silently,
+                Err(refused) => after(refused),
+            },
+            RunnerEffect::CollectShares { request, senders } => {
+                let request = self.on_the_way(request);
+                if !self.coordinator.alive {
+                    return Done::Later;
+                }
+                let mut delivery = match self.coordinator.machine.deliver(&request) {
+                    Ok(delivery) => delivery,
+                    Err(e) => return after(Refused::Because(e)),
+                };
+                if let Some(tamper) = &mut self.tamper.delivery {
+                    tamper(who.clone(), &mut delivery);
+                }
+                let mut records = self.record.share_records(senders, who);
+                if let Some(tamper) = &mut self.tamper.records {
+                    tamper(
+                        (Some(who.clone()), who.clone(), senders.clone()),
+                        &mut records,
+                    );
+                }
+                Done::Tell(RunnerInput::SharesCollected { delivery, records })
+            }
+            RunnerEffect::Compute {
+                variables,
+                masks,
+                cohort,
+            } => {
+                for variable in variables {
+                    let request = self.on_the_way(&variable.request);
+                    if !self.coordinator.alive {
+                        return Done::Later;
+                    }
+                    if let Err(e) = self.coordinator.machine.authorise_variable(&request) {
+                        return after(Refused::Because(e));
+                    }
+                    if Digest::of(&self.variables[variable.name.as_str()]) != variable.digest {
+                        return Done::Tell(broken("the variable is another one".into()));
+                    }
+                }
+                let bytes = match self.setup.strategy.ring {
+                    Ring::Z32 => self.mask::<u32>(who, masks, *cohort),
+                    Ring::Z64 => self.mask::<u64>(who, masks, *cohort),
+                };
+                let (digest, len) = (Digest::of(&bytes), bytes.len() as u64);
+                self.masked.insert(who.clone(), bytes);
+                Done::Tell(RunnerInput::Masked { digest, len })
+            }
+            RunnerEffect::Upload {
+                commitment,
+                request,
+                ..
+            } => {
+                self.record.commit_result(who, *commitment);
+                if self.happens(self.faults.between) {
+                    return Done::Later;
+                }
+                self.upload(who, request)
+            }
+            RunnerEffect::Reveal {
+                seeds,
+                keys,
+                notify,
+            } => {
+                self.record.reveal(who, seeds, keys);
+                match self.notice(notify) {
+                    Done::Silently => Done::Tell(RunnerInput::Revealed),
+                    other => other,
+                }
+            }
+            RunnerEffect::Decline { request } => match self.call(request) {
+                Err(Refused::Down) => Done::Later,
+                Err(Refused::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
+                _ => Done::Silently,
+            },
+        }
+    }
+
+    fn upload(&mut self, who: &Address, request: &SignedRequest) -> Done {
+        let request = self.on_the_way(request);
+        if !self.coordinator.alive {
+            return Done::Later;
+        }
+        let bytes = self.masked[who].clone();
+        let (digest, len, here) = match self.coordinator.machine.authorise_result(&request) {
+            Ok(answer) => answer,
+            Err(e) => return after(Refused::Because(e)),
+        };
+        if here {
+            return Done::Silently;
+        }
+        assert_eq!((Digest::of(&bytes), bytes.len() as u64), (digest, len));
+        self.uploads.insert(who.clone(), bytes);
+        let input = CoordinatorInput::ResultUploaded {
+            member: who.clone(),
+            digest,
+        };
+        let now = self.now;
+        match self.coordinator.feed(now, CoordinatorEvent::Input(input)) {
+            Ok(_) => Done::Silently,
+            Err(e) => after(Refused::Because(e)),
+        }
+    }
+
+    /// A notice that nobody needs to answer.
+    fn notice(&mut self, request: &SignedRequest) -> Done {
+        if self.happens(self.faults.between) {
+            return Done::Later;
+        }
+        match self.call(request) {
+            Err(Refused::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
+            _ => Done::Silently,
+        }
+    }
+
+    fn call(&mut self, request: &SignedRequest) -> Result<(), Refused> {
+        let request = self.on_the_way(request);
+        if !self.coordinator.alive {
+            return Err(Refused::Down);
+        }
+        if self.happens(self.faults.duplicate) {
+            let _twice = self.request(request.clone());
+        }
+        self.request(request).map(|_| ()).map_err(Refused::Because)
+    }
+
+    fn on_the_way(&mut self, request: &SignedRequest) -> SignedRequest {
+        // Through JSON, as over HTTP.
+        let text = serde_json::to_string(request).unwrap();
+        let mut request = serde_json::from_str(&text).unwrap();
+        if let Some(tamper) = &mut self.tamper.request {
+            tamper((), &mut request);
+        }
+        request
+    }
+
+    /// The masked upload of one member.
+    fn mask<W: Word>(&self, who: &Address, masks: &[MaskStream], cohort: usize) -> Vec<u8> {
+        let mut words: Vec<W> = Vec::new();
+        #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
+        let values: Vec<f64> = self.inputs[who].iter().map(|v| *v as f64).collect();
+        quantise_f64(&values, 0, W::RING, cohort, &mut words).unwrap();
+        apply(&mut words, self, masks);
+        let mut bytes = self.header::<W>(who).encode().to_vec();
+        let mut body = Vec::new();
+        le_bytes(&words, &mut body);
+        bytes.extend(body);
+        bytes
+    }
+}
+
+fn apply<W: Word>(words: &mut [W], world: &World, masks: &[MaskStream]) {
+    let masks: Vec<(&MaskSeed, Sign)> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
+    Masker::new(world.setup.strategy.mask_generator, &masks).apply(0, words);
+}
+
+fn broken(reason: String) -> RunnerInput {
+    RunnerInput::Broken {
+        code: FailureCode::Infrastructure,
+        reason,
+    }
+}
+
+/// Too early: again later. Too late: never mind. Anything else ends this member's part.
+fn after(refused: Refused) -> Done {
+    match refused {
+        Refused::Down => Done::Later,
+        Refused::Because(Rejection::WrongPhase { late, .. }) => {
+            if late {
+                Done::Silently
+            } else {
+                Done::Later
+            }
+        }
+        Refused::Because(e) => Done::Tell(RunnerInput::Broken {
+            code: FailureCode::ProtocolViolation,
+            reason: format!("the coordinator refuses: {e}"),
+        }),
+    }
+}
