@@ -1,0 +1,338 @@
+//! Handlers for members of a round: `/v1/coord/*`. The upload of results is in `upload.rs`.
+//!
+//! A request is taken apart and put together again as the [`SignedRequest`] that its sender signed; whether the signature holds is for
+//! the app to say. Ids that cannot exist (too short, say) are answered with the text for unknown ones.
+
+use warp::http::HeaderMap;
+
+use super::faults::{Faults, HEX_PATTERN, IntRule};
+use super::json::Fields;
+use super::reply::{Refusal, Response, file, ok, success};
+use super::routes::{Call, Shared};
+use super::wire::{self, DeliveryBody};
+use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
+use crate::domain::round::message::{RequestBody, SealedShares, SignedRequest};
+
+/// `GET /v1/coord/config`
+pub(super) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    faults.settle()?;
+    let task = known(&task, |id| format!("task {id} does not exist"))?;
+    let (len, content) = shared.coordinator.bundle(&task).await?;
+    file(&format!("{task}.config"), len, content)
+}
+
+/// `GET /v1/coord/context`
+pub(super) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let name = faults
+        .required("name", call.query.get("name"))
+        .unwrap_or_default();
+    let round = faults.int("round", call.query.get("round"), IntRule::or(0));
+    faults.settle()?;
+    let task = known(&task, |id| {
+        format!("task {id} has not started or has finished")
+    })?;
+    // The original asks for neither; its runners get a sentence rather than a list of faults.
+    let (Some(address), Some(_), Some(_)) = (
+        call.query.get("address"),
+        call.query.get("round"),
+        call.headers.get(wire::SIGNATURE),
+    ) else {
+        return Err(Refusal::forbidden(
+            "variables are for members of the round: address, round and a signature are needed",
+        ));
+    };
+    let body = RequestBody::Variable {
+        name: name
+            .parse::<Name>()
+            .map_err(|error| Refusal::bad(error.to_string()))?,
+    };
+    let sender = member(address, |a| format!("member {a} is not allowed"))?;
+    let request = signed(&call.headers, task, round_number(round)?, sender, body)?;
+    let filename = format!("{}_{name}.ctx", request.task);
+    let (len, content) = shared.coordinator.variable(request).await?;
+    file(&filename, len, content)
+}
+
+/// `GET /v1/coord/round`
+pub(super) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    let view = shared
+        .coordinator
+        .round_view(&known_task(&task)?, round_number(round)?)
+        .await?;
+    Ok(ok(&view))
+}
+
+/// `GET /v1/coord/secret_shares`
+pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let address = faults
+        .required("address", call.query.get("address"))
+        .unwrap_or_default();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(address, |a| format!("member {a} does not exists"))?;
+    if !call.headers.contains_key(wire::SIGNATURE) {
+        return Err(shared
+            .coordinator
+            .unsigned_shares(&task, round, &sender)
+            .await
+            .into());
+    }
+    let request = signed(
+        &call.headers,
+        task.clone(),
+        round,
+        sender.clone(),
+        RequestBody::FetchShares,
+    )?;
+    let delivery = shared.coordinator.fetch_shares(request).await?;
+    Ok(ok(&DeliveryBody {
+        address: sender,
+        task_id: task,
+        round,
+        shares: delivery.shares,
+        transcripts: delivery.transcripts,
+    }))
+}
+
+/// `POST /v1/coord/secret_shares`
+pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let fields = Fields::read(
+        &call.headers,
+        &mut call.body,
+        wire::MAX_SHARES_JSON,
+        &shared.memory,
+    )
+    .await?;
+    let mut faults = Faults::body();
+    let address = fields.text(&mut faults, "address");
+    let task = fields.text(&mut faults, "task_id");
+    let round = fields.int(&mut faults, "round");
+    let raw = fields.objects(&mut faults, "shares", |item, faults| RawShare {
+        sender: item.text(faults, "sender"),
+        receiver: item.text(faults, "receiver"),
+        seed_share: item.hex(faults, "seed_share"),
+        sk_share: item.hex(faults, "sk_share"),
+    });
+    // Clients of the original do not send it; without it, the app refuses.
+    let transcript = if fields.has("transcript") {
+        fields.hex(&mut faults, "transcript")
+    } else {
+        String::new()
+    };
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
+    if raw.iter().any(|share| share.sender != address) {
+        return Err(Refusal::bad(
+            "all share senders should be equal to member address",
+        ));
+    }
+    let shares = raw
+        .into_iter()
+        .enumerate()
+        .map(|(index, share)| share.checked(&sender, index))
+        .collect::<Result<_, _>>()?;
+    let transcript = if transcript.is_empty() {
+        Vec::new()
+    } else {
+        canonical_hex(&transcript, "transcript")?
+    };
+    let request = signed(
+        &call.headers,
+        task,
+        round,
+        sender,
+        RequestBody::Shares { shares, transcript },
+    )?;
+    shared.coordinator.submit(request).await?;
+    Ok(success())
+}
+
+/// `POST /v1/coord/joined`
+pub(super) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    notice(shared, call, |_, _| RequestBody::Joined).await
+}
+
+/// `POST /v1/coord/revealed`
+pub(super) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    notice(shared, call, |_, _| RequestBody::Revealed).await
+}
+
+/// `POST /v1/coord/decline`
+pub(super) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    notice(shared, call, |fields, faults| RequestBody::Decline {
+        reason: fields.text(faults, "reason"),
+    })
+    .await
+}
+
+/// `POST /v1/coord/metrics`
+pub(super) async fn metrics(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
+    Err(Refusal::bad(
+        "metrics of a single node are not taken: they travel inside its masked result",
+    ))
+}
+
+/// `GET /v1/coord/weight`. Nothing ever wrote what it would serve.
+pub(super) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    Err(Refusal::bad(format!(
+        "task {} does not exist",
+        beginning(&task)
+    )))
+}
+
+async fn notice(
+    shared: &Shared,
+    call: &mut Call,
+    body: impl FnOnce(&Fields, &mut Faults) -> RequestBody,
+) -> Result<Response, Refusal> {
+    let fields = Fields::read(
+        &call.headers,
+        &mut call.body,
+        wire::MAX_SMALL_JSON,
+        &shared.memory,
+    )
+    .await?;
+    let mut faults = Faults::body();
+    let address = fields.text(&mut faults, "address");
+    let task = fields.text(&mut faults, "task_id");
+    let round = fields.int(&mut faults, "round");
+    let body = body(&fields, &mut faults);
+    faults.settle()?;
+    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let request = signed(
+        &call.headers,
+        known_task(&task)?,
+        round_number(round)?,
+        sender,
+        body,
+    )?;
+    shared.coordinator.submit(request).await?;
+    Ok(success())
+}
+
+struct RawShare {
+    sender: String,
+    receiver: String,
+    seed_share: String,
+    sk_share: String,
+}
+
+impl RawShare {
+    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Refusal> {
+        Ok(SealedShares {
+            sender: sender.clone(),
+            receiver: member(&self.receiver, |a| {
+                format!("share {index}: receiver {a} is not a member")
+            })?,
+            seed_share: canonical_hex(&self.seed_share, "seed_share")?,
+            sk_share: canonical_hex(&self.sk_share, "sk_share")?,
+        })
+    }
+}
+
+/// Puts a request together with what its headers say about its signature.
+pub(super) fn signed(
+    headers: &HeaderMap,
+    task: TaskId,
+    round: RoundNumber,
+    sender: Address,
+    body: RequestBody,
+) -> Result<SignedRequest, Refusal> {
+    let view = digest(headers, wire::VIEW)?.unwrap_or(Digest([0; 32]));
+    let signature = header(headers, wire::SIGNATURE)?.map_or_else(
+        || Ok(Vec::new()),
+        |text| canonical_hex(text, wire::SIGNATURE),
+    )?;
+    Ok(SignedRequest {
+        task,
+        round,
+        sender,
+        view,
+        body,
+        signature,
+    })
+}
+
+/// A header that holds a digest.
+pub(super) fn digest(headers: &HeaderMap, name: &'static str) -> Result<Option<Digest>, Refusal> {
+    let Some(text) = header(headers, name)? else {
+        return Ok(None);
+    };
+    let wrong = || Refusal::bad(format!("{name} is not 0x and 64 hex digits"));
+    if text.len() != 66 {
+        return Err(wrong());
+    }
+    text.parse().map(Some).map_err(|_| wrong())
+}
+
+/// A header as text.
+pub(super) fn header<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'a str>, Refusal> {
+    headers
+        .get(name)
+        .map(|value| {
+            value
+                .to_str()
+                .map_err(|_| Refusal::bad(format!("{name} is not plain text")))
+        })
+        .transpose()
+}
+
+/// A task id, or the answer for an unknown task.
+pub(super) fn known_task(text: &str) -> Result<TaskId, Refusal> {
+    known(text, |_| "task does not exist".to_owned())
+}
+
+/// A round number. Beyond the type there is no round.
+pub(super) fn round_number(number: i128) -> Result<RoundNumber, Refusal> {
+    u32::try_from(number)
+        .map(RoundNumber)
+        .map_err(|_| Refusal::bad("task round does not exist"))
+}
+
+/// An address, or the answer for a stranger.
+pub(super) fn member(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<Address, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::bad(unknown(&beginning(text))))
+}
+
+fn known(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<TaskId, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::bad(unknown(&beginning(text))))
+}
+
+/// Hex of whole bytes: two texts never stand for the same bytes but for the case of their letters.
+fn canonical_hex(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
+    let wrong = || {
+        Refusal::bad(format!(
+            "{what} is not {HEX_PATTERN} with an even number of digits"
+        ))
+    };
+    if !text.starts_with("0x") || !text.len().is_multiple_of(2) {
+        return Err(wrong());
+    }
+    decode_hex(text).map_err(|_| wrong())
+}
+
+/// Enough of a hostile text to recognise it.
+fn beginning(text: &str) -> String {
+    text.chars().take(80).collect()
+}

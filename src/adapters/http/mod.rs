@@ -1,0 +1,37 @@
+//! HTTP at both ends: the server for users, operators and members (`HTTP-API.md`), and the client with which a member reaches a coordinator.
+//!
+//! - [`serve`] answers `/v1/*` for a [`NodeApi`](crate::ports::node_api::NodeApi) and `/v1/coord/*` for a
+//!   [`CoordinatorApi`](crate::ports::peer::CoordinatorApi), in the shapes that the original's clients know.
+//! - [`HttpPeers`] is the [`PeerTransport`](crate::ports::peer::PeerTransport) over HTTP.
+//!
+//! Not here: any decision. Signatures, membership and phases are judged by the app; this folder only turns bytes into checked values
+//! and answers into bytes. No type of warp, hyper or reqwest leaves it.
+//!
+//! What must stay true: nothing a remote sends panics, blocks for ever or fills memory. Bodies are counted or streamed, every wait has a limit,
+//! and each error type becomes a status in exactly one place (`reply.rs`).
+
+mod body;
+mod client;
+mod coord;
+mod dto;
+mod faults;
+mod json;
+mod multipart;
+mod ops;
+mod query;
+mod reply;
+mod routes;
+mod server;
+mod stall;
+mod tls;
+mod upload;
+mod url_policy;
+mod user;
+mod user_client;
+mod wire;
+
+pub use client::{HttpPeers, PeerOptions};
+pub use routes::endpoints;
+pub use server::{HttpOptions, HttpServer, serve};
+pub use url_policy::{Lookup, SystemLookup, UrlPolicy};
+pub use user_client::{LogLine, TaskInfo, UserClient};

@@ -1,0 +1,276 @@
+//! The table of endpoints, and how a request finds its handler.
+//!
+//! Every endpoint is one line of [`ENDPOINTS`] and one warp filter made from it. The last filter answers what no endpoint takes:
+//! 307 for a trailing slash, 405 for a known path, 404 for everything else. Handlers never reject, so nothing needs to be recovered.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::http::header::{ALLOW, HeaderValue, LOCATION};
+use warp::http::{HeaderMap, StatusCode};
+use warp::path::FullPath;
+
+use super::body::{BodyStream, Memory, Pace, drain, paced};
+use super::query::Query;
+use super::reply::{Refusal, Response, json};
+use super::server::HttpOptions;
+use super::{coord, ops, upload, user};
+use crate::ports::node_api::NodeApi;
+use crate::ports::peer::CoordinatorApi;
+
+/// What handlers work with.
+pub(super) struct Shared {
+    /// For users.
+    pub(super) node: Arc<dyn NodeApi>,
+    /// For members.
+    pub(super) coordinator: Arc<dyn CoordinatorApi>,
+    /// Limits.
+    pub(super) options: HttpOptions,
+    /// Memory for JSON bodies.
+    pub(super) memory: Memory,
+}
+
+/// A request on its way to a handler.
+pub(super) struct Call {
+    /// Its headers.
+    pub(super) headers: HeaderMap,
+    /// Its query string.
+    pub(super) query: Query,
+    /// Its body.
+    pub(super) body: BodyStream,
+}
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send + 'a>>;
+type Handler = for<'a> fn(&'a Shared, &'a mut Call) -> Answer<'a>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    Post,
+}
+
+impl Verb {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+struct Endpoint {
+    verb: Verb,
+    path: &'static str,
+    handler: Handler,
+}
+
+const fn get(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint {
+        verb: Verb::Get,
+        path,
+        handler,
+    }
+}
+
+const fn post(path: &'static str, handler: Handler) -> Endpoint {
+    Endpoint {
+        verb: Verb::Post,
+        path,
+        handler,
+    }
+}
+
+const ENDPOINTS: &[Endpoint] = &[
+    get("/", |s, c| Box::pin(ops::index(s, c))),
+    get("/healthz", |s, c| Box::pin(ops::healthz(s, c))),
+    get("/readyz", |s, c| Box::pin(ops::readyz(s, c))),
+    get("/openapi.json", |s, c| Box::pin(ops::openapi(s, c))),
+    post("/v1/task", |s, c| Box::pin(upload::submit(s, c))),
+    get("/v1/task/metadata", |s, c| Box::pin(user::metadata(s, c))),
+    get("/v1/task/status", |s, c| Box::pin(user::status(s, c))),
+    get("/v1/task/list", |s, c| Box::pin(user::list(s, c))),
+    get("/v1/task/logs", |s, c| Box::pin(user::logs(s, c))),
+    get("/v1/task/result", |s, c| Box::pin(user::result(s, c))),
+    get("/v1/tasks", |s, c| Box::pin(user::page(s, c))),
+    get("/v1/nodes", |s, c| Box::pin(user::nodes(s, c))),
+    get("/v1/coord/config", |s, c| Box::pin(coord::config(s, c))),
+    get("/v1/coord/context", |s, c| Box::pin(coord::context(s, c))),
+    get("/v1/coord/round", |s, c| Box::pin(coord::round(s, c))),
+    get("/v1/coord/secret_shares", |s, c| {
+        Box::pin(coord::fetch_shares(s, c))
+    }),
+    post("/v1/coord/secret_shares", |s, c| {
+        Box::pin(coord::shares(s, c))
+    }),
+    post("/v1/coord/result", |s, c| Box::pin(upload::result(s, c))),
+    post("/v1/coord/joined", |s, c| Box::pin(coord::joined(s, c))),
+    post("/v1/coord/revealed", |s, c| Box::pin(coord::revealed(s, c))),
+    post("/v1/coord/decline", |s, c| Box::pin(coord::decline(s, c))),
+    post("/v1/coord/metrics", |s, c| Box::pin(coord::metrics(s, c))),
+    get("/v1/coord/weight", |s, c| Box::pin(coord::weight(s, c))),
+];
+
+/// Every endpoint of the server, as `(method, path)`.
+pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ENDPOINTS.iter().map(|e| (e.verb.name(), e.path))
+}
+
+/// All filters as one.
+pub(super) fn routes(shared: &Arc<Shared>) -> BoxedFilter<(Response,)> {
+    ENDPOINTS
+        .iter()
+        .map(|e| route(e, shared.clone()))
+        .rev()
+        .fold(elsewhere(), |rest, route| route.or(rest).unify().boxed())
+}
+
+fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Response,)> {
+    let method = match endpoint.verb {
+        Verb::Get => warp::get().boxed(),
+        Verb::Post => warp::post().boxed(),
+    };
+    at(endpoint.path)
+        .and(method)
+        .and(warp::header::headers_cloned())
+        .and(raw_query())
+        .and(warp::body::stream())
+        .then(move |headers: HeaderMap, query: String, body| {
+            let shared = shared.clone();
+            async move {
+                let pace = Pace {
+                    idle: shared.options.body_idle,
+                    grace: shared.options.body_grace,
+                };
+                let call = Call {
+                    headers,
+                    query: Query::parse(&query),
+                    body: paced(body, pace),
+                };
+                answer(endpoint, &shared, call).await
+            }
+        })
+        .boxed()
+}
+
+async fn answer(endpoint: &Endpoint, shared: &Shared, mut call: Call) -> Response {
+    // Uploads take as long as they take, at a pace that `body.rs` watches.
+    let patience = match endpoint.verb {
+        Verb::Get => shared.options.answer_within,
+        Verb::Post => Duration::MAX,
+    };
+    let handled = tokio::time::timeout(patience, (endpoint.handler)(shared, &mut call)).await;
+    let response = handled
+        .unwrap_or_else(|_| Err(Refusal::busy("the node did not find an answer in time")))
+        .unwrap_or_else(|refusal| {
+            tracing::debug!(path = endpoint.path, ?refusal, "a request is refused");
+            refusal.into_response()
+        });
+    if response.status().is_client_error() && endpoint.verb == Verb::Post {
+        drain(&mut call.body).await;
+    }
+    response
+}
+
+fn at(path: &'static str) -> impl Filter<Extract = (), Error = warp::Rejection> + Clone {
+    warp::path::full()
+        .and_then(move |full: FullPath| async move {
+            if full.as_str() == path {
+                Ok(())
+            } else {
+                Err(warp::reject::not_found())
+            }
+        })
+        .untuple_one()
+}
+
+fn raw_query() -> impl Filter<Extract = (String,), Error = std::convert::Infallible> + Clone {
+    warp::query::raw().or_else(|_| async { Ok::<_, std::convert::Infallible>((String::new(),)) })
+}
+
+fn elsewhere() -> BoxedFilter<(Response,)> {
+    warp::path::full()
+        .and(raw_query())
+        .map(|path: FullPath, query: String| no_endpoint(path.as_str(), &query))
+        .boxed()
+}
+
+fn no_endpoint(path: &str, query: &str) -> Response {
+    #[derive(Serialize)]
+    struct Detail {
+        detail: &'static str,
+    }
+    let verbs = |path: &str| {
+        ENDPOINTS
+            .iter()
+            .filter(|e| e.path == path)
+            .map(|e| e.verb.name())
+            .collect::<Vec<_>>()
+    };
+    let without_slash = path.strip_suffix('/').filter(|p| !verbs(p).is_empty());
+    if let Some(path) = without_slash {
+        let target = if query.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{query}")
+        };
+        if let Ok(location) = HeaderValue::from_str(&target) {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+            response.headers_mut().insert(LOCATION, location);
+            return response;
+        }
+    }
+    let verbs = verbs(path);
+    if verbs.is_empty() {
+        return json(
+            StatusCode::NOT_FOUND,
+            &Detail {
+                detail: "Not Found",
+            },
+        );
+    }
+    let mut response = json(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &Detail {
+            detail: "Method Not Allowed",
+        },
+    );
+    if let Ok(allow) = HeaderValue::from_str(&verbs.join(", ")) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_endpoint_is_listed_twice() {
+        let mut all: Vec<_> = endpoints().collect();
+        all.sort_unstable();
+        let count = all.len();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn only_known_paths_are_redirected() {
+        for path in ["//evil.example/", "/nowhere/", "/v1/tasks//"] {
+            assert_eq!(no_endpoint(path, "").status(), 404, "{path}");
+        }
+        let response = no_endpoint("/v1/tasks/", "page=2");
+        assert_eq!(
+            (response.status(), &response.headers()[LOCATION]),
+            (
+                StatusCode::TEMPORARY_REDIRECT,
+                &HeaderValue::from_static("/v1/tasks?page=2")
+            )
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! The server: connections in, limited in number and in patience; warp answers what they carry.
+//!
+//! `warp::serve` has no limits on connections or on the time that a request head may take, so the accept loop is ours and warp is
+//! the service behind it. HTTP/1.1 only, as in the original: one request at a time a connection, so the number of connections bounds
+//! the number of requests.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use warp::filters::BoxedFilter;
+use warp::hyper::server::conn::http1;
+
+use super::body::Memory;
+use super::reply::Response;
+use super::routes::{Shared, routes};
+use super::stall::StallGuard;
+use crate::ports::node_api::NodeApi;
+use crate::ports::peer::CoordinatorApi;
+use crate::ports::{PortError, PortErrorKind};
+
+/// Limits of the server.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Longest bundle that `POST /v1/task` takes, in bytes.
+    pub max_bundle_bytes: u64,
+    /// Connections at a time. One more is answered with 503.
+    pub max_connections: usize,
+    /// Bytes of JSON bodies held at a time, all requests together. Beyond them: 503.
+    pub json_memory: usize,
+    /// Longest wait for a request head; also how long a connection may idle between requests.
+    pub head_within: Duration,
+    /// Longest pause within a body.
+    pub body_idle: Duration,
+    /// Pauses that a body may make in all before it must have come at 1 KiB/s.
+    pub body_grace: Duration,
+    /// Longest time to find the answer to a GET.
+    pub answer_within: Duration,
+    /// Longest pause of a client that should be reading its answer.
+    pub write_stall: Duration,
+    /// How long requests under way may take to end after the shutdown signal.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            max_bundle_bytes: 256 << 20,
+            max_connections: 512,
+            json_memory: 128 << 20,
+            head_within: Duration::from_secs(30),
+            body_idle: Duration::from_secs(30),
+            body_grace: Duration::from_secs(30),
+            answer_within: Duration::from_secs(60),
+            write_stall: Duration::from_secs(60),
+            shutdown_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A server that is running.
+#[derive(Debug)]
+pub struct HttpServer {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl HttpServer {
+    /// Where it listens: the real port when port 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it has shut down.
+    ///
+    /// # Errors
+    /// `Internal` when it ended in any other way.
+    pub async fn ended(self) -> Result<(), PortError> {
+        self.task.await.map_err(|error| {
+            PortError::new(PortErrorKind::Internal, "http.serve", "the server broke")
+                .with_source(error)
+        })
+    }
+}
+
+/// Starts the server on `address`. It runs until `shutdown` is ready, then ends requests under way and closes.
+///
+/// # Errors
+/// `Unavailable` when the address cannot be listened on.
+pub async fn serve(
+    address: SocketAddr,
+    node: Arc<dyn NodeApi>,
+    coordinator: Arc<dyn CoordinatorApi>,
+    options: HttpOptions,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<HttpServer, PortError> {
+    let failed = |error| {
+        PortError::new(
+            PortErrorKind::Unavailable,
+            "http.serve",
+            format!("cannot listen on {address}"),
+        )
+        .with_source(error)
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let shared = Arc::new(Shared {
+        node,
+        coordinator,
+        memory: Memory::new(options.json_memory),
+        options,
+    });
+    let task = tokio::spawn(accept(listener, shared, shutdown));
+    Ok(HttpServer { address, task })
+}
+
+/// Connections that are told to come back later, at a time. Beyond them they are just closed.
+const TURNED_AWAY_AT_A_TIME: usize = 64;
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future<Output = ()>) {
+    let filter = routes(&shared);
+    let slots = Arc::new(Semaphore::new(shared.options.max_connections));
+    let away = Arc::new(Semaphore::new(TURNED_AWAY_AT_A_TIME));
+    let stop = CancellationToken::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(ended) = connections.join_next() => note(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    if let Ok(slot) = slots.clone().try_acquire_owned() {
+                        let serving = converse(stream, filter.clone(), shared.options.clone(), stop.clone());
+                        connections.spawn(async move {
+                            serving.await;
+                            drop(slot);
+                        });
+                    } else if let Ok(slot) = away.clone().try_acquire_owned() {
+                        connections.spawn(async move {
+                            turn_away(stream).await;
+                            drop(slot);
+                        });
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Out of file handles, most likely: some connection must end first.
+                    sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    stop.cancel();
+    let ending = async {
+        while let Some(ended) = connections.join_next().await {
+            note(ended);
+        }
+    };
+    if timeout(shared.options.shutdown_grace, ending)
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests are still under way after the grace period; they are cut off");
+        connections.shutdown().await;
+    }
+}
+
+fn note(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a request panicked; its connection is closed");
+    }
+}
+
+async fn converse(
+    stream: TcpStream,
+    filter: BoxedFilter<(Response,)>,
+    options: HttpOptions,
+    stop: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let io = TokioIo::new(StallGuard::new(stream, options.write_stall));
+    let service = TowerToHyperService::new(warp::service(filter));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.head_within)
+        .max_buf_size(64 << 10)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients that vanish or talk nonsense are daily bread.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn turn_away(mut stream: TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 46\r\nconnection: close\r\nretry-after: 1\r\n\r\n{\"detail\":\"the node is busy; try again later\"}";
+    let answering = async {
+        let mut head = [0; 8192];
+        // The request is read, so that closing does not destroy the answer on its way.
+        let _read: usize = stream.read(&mut head).await?;
+        stream.write_all(ANSWER).await?;
+        stream.shutdown().await?;
+        while stream.read(&mut head).await? > 0 {}
+        Ok::<_, std::io::Error>(())
+    };
+    match timeout(Duration::from_secs(2), answering).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection that was turned away broke"),
+        Err(_) => tracing::debug!("a connection that was turned away did not close"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_busy_answer_has_the_length_it_claims() {
+        assert_eq!(
+            r#"{"detail":"the node is busy; try again later"}"#.len(),
+            46
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! Handlers that stream a file in: `POST /v1/task` and `POST /v1/coord/result`. No byte of a file waits here.
+
+use futures_util::stream;
+use warp::http::HeaderMap;
+use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+
+use super::body::{BodyFault, read_whole};
+use super::coord::{digest, header, known_task, member, round_number, signed};
+use super::dto::SubmittedDto;
+use super::faults::{Faults, IntRule};
+use super::multipart::Form;
+use super::query::Query;
+use super::reply::{Refusal, Response, ok, success};
+use super::routes::{Call, Shared};
+use super::wire;
+use crate::domain::ids::Digest;
+use crate::domain::round::message::RequestBody;
+
+/// What a form may weigh beside its file.
+const AROUND_FILE: u64 = 1 << 20;
+/// Longest text field.
+const MAX_TEXT: usize = 1024;
+
+/// `POST /v1/task`
+pub(super) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let limit = shared.options.max_bundle_bytes;
+    let Some(mut form) = open(shared, call, limit).await? else {
+        return Err(no_file(|_| ()));
+    };
+    let outcome = submit_from(shared, &mut form, limit).await;
+    close(form, outcome).await
+}
+
+async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Refusal> {
+    while let Some(part) = form.next().await? {
+        match part.name() {
+            Some("file") if part.is_file() => {
+                let id = shared.node.submit_task(part.content(limit, false)).await?;
+                return Ok(ok(&SubmittedDto { task_id: id }));
+            }
+            Some("file") => return Err(not_a_file()),
+            Some(_) | None => part.skip().await?,
+        }
+    }
+    Err(no_file(|_| ()))
+}
+
+/// `POST /v1/coord/result`
+pub(super) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let announced = Announced::from_headers(&call.headers)?;
+    let limit = announced.as_ref().map_or(0, |a| a.len);
+    let headers = call.headers.clone();
+    let Some(mut form) = open(shared, call, limit).await? else {
+        return Err(Texts::default().without_file());
+    };
+    let outcome = result_from(shared, &headers, announced, &mut form).await;
+    close(form, outcome).await
+}
+
+async fn result_from(
+    shared: &Shared,
+    headers: &HeaderMap,
+    announced: Option<Announced>,
+    form: &mut Form,
+) -> Result<Response, Refusal> {
+    let mut texts = Texts::default();
+    while let Some(part) = form.next().await? {
+        match part.name() {
+            Some("address") => texts.address = Some(part.text(MAX_TEXT).await?),
+            Some("task_id") => texts.task_id = Some(part.text(MAX_TEXT).await?),
+            Some("round") => texts.round = Some(part.text(MAX_TEXT).await?),
+            Some("file") if part.is_file() => {
+                let mut faults = Faults::body();
+                let (address, task, round) = texts.check(&mut faults);
+                faults.settle()?;
+                let (task, round) = (known_task(&task)?, round_number(round)?);
+                let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+                let Some(Announced { digest, len }) = announced else {
+                    return Err(Refusal::forbidden(format!(
+                        "a result must be signed: the headers {}, {}, {} and {} are needed",
+                        wire::DIGEST,
+                        wire::LENGTH,
+                        wire::VIEW,
+                        wire::SIGNATURE
+                    )));
+                };
+                let request = signed(
+                    headers,
+                    task,
+                    round,
+                    sender,
+                    RequestBody::Result { digest, len },
+                )?;
+                shared
+                    .coordinator
+                    .result(request, part.content(len, true))
+                    .await?;
+                return Ok(success());
+            }
+            Some("file") => return Err(not_a_file()),
+            Some(_) | None => part.skip().await?,
+        }
+    }
+    Err(texts.without_file())
+}
+
+/// The text fields that come before the file.
+#[derive(Default)]
+struct Texts {
+    address: Option<String>,
+    task_id: Option<String>,
+    round: Option<String>,
+}
+
+impl Texts {
+    fn check(self, faults: &mut Faults) -> (String, String, i128) {
+        let address = faults.required("address", self.address).unwrap_or_default();
+        let task = faults.hex("task_id", self.task_id);
+        let round = faults.int("round", self.round.as_deref(), IntRule::REQUIRED);
+        (address, task, round)
+    }
+
+    fn without_file(self) -> Refusal {
+        no_file(|faults| {
+            self.check(faults);
+        })
+    }
+}
+
+/// What the headers say about the file to come.
+struct Announced {
+    digest: Digest,
+    len: u64,
+}
+
+impl Announced {
+    fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
+        let (Some(digest), Some(len)) = (
+            digest(headers, wire::DIGEST)?,
+            header(headers, wire::LENGTH)?,
+        ) else {
+            return Ok(None);
+        };
+        let len = len
+            .parse()
+            .map_err(|_| Refusal::bad(format!("{} is not a number of bytes", wire::LENGTH)))?;
+        Ok(Some(Self { digest, len }))
+    }
+}
+
+/// Opens a form, or says with `None` that there is none and hence no file.
+async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Option<Form>, Refusal> {
+    let Call { headers, body, .. } = call;
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let content_length: Option<u64> = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let limit = file_limit.saturating_add(AROUND_FILE);
+    let refusal = if content_length.is_some_and(|len| len > limit) {
+        BodyFault::TooLarge { limit: file_limit }.into()
+    } else if content_type.starts_with("application/x-www-form-urlencoded") {
+        let sent_as_text = |bytes: &[u8]| {
+            Query::parse(&String::from_utf8_lossy(bytes))
+                .get("file")
+                .is_some()
+        };
+        match read_whole(body, wire::MAX_SMALL_JSON, &shared.memory, sent_as_text).await {
+            Ok(true) => not_a_file(),
+            Ok(false) => return Ok(None),
+            Err(fault) => fault.into(),
+        }
+    } else if !content_type.starts_with("multipart/form-data") {
+        return Ok(None);
+    } else {
+        match multer::parse_boundary(content_type) {
+            Ok(boundary) => {
+                return Ok(Some(Form::new(
+                    boundary,
+                    std::mem::replace(body, Box::pin(stream::empty())),
+                )));
+            }
+            Err(_) => BodyFault::Malformed.into(),
+        }
+    };
+    Err(refusal)
+}
+
+/// Reads what is left, and lets a fault of the body explain whatever came of it.
+async fn close(form: Form, outcome: Result<Response, Refusal>) -> Result<Response, Refusal> {
+    let fault = form.fault();
+    form.finish().await;
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => outcome,
+    }
+}
+
+fn no_file(others: impl FnOnce(&mut Faults)) -> Refusal {
+    let mut faults = Faults::body();
+    others(&mut faults);
+    faults.required::<()>("file", None);
+    faults.into_refusal()
+}
+
+fn not_a_file() -> Refusal {
+    let mut faults = Faults::body();
+    faults.report(
+        ["file".into()],
+        "Expected UploadFile, received: <class 'str'>",
+        "value_error",
+    );
+    faults.into_refusal()
+}

@@ -1,0 +1,107 @@
+//! Handlers for task authors and Deltaboard: `/v1/task*`, `/v1/nodes`. Submission is in `upload.rs`.
+
+use super::dto::{LogDto, NodePageDto, StatusDto, TaskDto, TaskPageDto};
+use super::faults::{Faults, IntRule, ORDER_PATTERN};
+use super::reply::{Refusal, Response, file, ok};
+use super::routes::{Call, Shared};
+use crate::ports::storage::LocalTaskId;
+
+const ID: IntRule = IntRule::REQUIRED.at_least(1);
+/// Deltaboard asks for 999 nodes at once; the original has no limit.
+const SIZE: IntRule = IntRule::or(20).more_than(0).at_most(10_000);
+
+/// `GET /v1/task/metadata`
+pub(super) async fn metadata(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let row = shared.node.task(task_id(call)?).await?;
+    Ok(ok(&TaskDto::from(&row)))
+}
+
+/// `GET /v1/task/status`
+pub(super) async fn status(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let row = shared.node.task(task_id(call)?).await?;
+    Ok(ok(&StatusDto {
+        status: row.status.code(),
+    }))
+}
+
+/// `GET /v1/task/list`
+pub(super) async fn list(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let ids = faults.ints("task_ids", call.query.all("task_ids"));
+    faults.settle()?;
+    // No task has an id outside of this type: such ids are unknown, and unknown ids are left out.
+    let ids: Vec<LocalTaskId> = ids
+        .into_iter()
+        .filter_map(|id| LocalTaskId::try_from(id).ok())
+        .collect();
+    let rows = shared.node.tasks(&ids).await?;
+    Ok(ok(&rows.iter().map(TaskDto::from).collect::<Vec<_>>()))
+}
+
+/// `GET /v1/tasks`
+pub(super) async fn page(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let page = faults.int("page", call.query.get("page"), IntRule::or(1).at_least(1));
+    let size = faults.int("page_size", call.query.get("page_size"), SIZE);
+    let order = call.query.get("order").unwrap_or("desc");
+    if !matches!(order, "asc" | "desc") {
+        faults.not_matching(["order".into()], ORDER_PATTERN);
+    }
+    faults.settle()?;
+    let size = clamp(size);
+    let page = shared
+        .node
+        .task_page(clamp(page), size, order == "asc")
+        .await?;
+    Ok(ok(&TaskPageDto::new(&page, size)))
+}
+
+/// `GET /v1/task/logs`
+pub(super) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let id = faults.int("task_id", call.query.get("task_id"), ID);
+    let start = faults.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
+    let limit = faults.int("limit", call.query.get("limit"), SIZE);
+    faults.settle()?;
+    let start = i64::try_from(start).unwrap_or(i64::MAX);
+    let rows = shared
+        .node
+        .task_logs(existing(id)?, start, clamp(limit))
+        .await?;
+    Ok(ok(&rows.iter().map(LogDto::from).collect::<Vec<_>>()))
+}
+
+/// `GET /v1/task/result`
+pub(super) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let id = task_id(call)?;
+    let (len, content) = shared.node.task_result(id).await?;
+    file(&format!("{id}.result"), len, content)
+}
+
+/// `GET /v1/nodes`
+pub(super) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let page = faults.int("page", call.query.get("page"), ID);
+    let size = faults.int("page_size", call.query.get("page_size"), SIZE);
+    faults.settle()?;
+    let size = clamp(size);
+    let page = shared.node.nodes(clamp(page), size).await?;
+    Ok(ok(&NodePageDto::new(&page, size)))
+}
+
+fn task_id(call: &Call) -> Result<LocalTaskId, Refusal> {
+    let mut faults = Faults::query();
+    let id = faults.int("task_id", call.query.get("task_id"), ID);
+    faults.settle()?;
+    existing(id)
+}
+
+/// An id too large for the database is the id of no task.
+fn existing(id: i128) -> Result<LocalTaskId, Refusal> {
+    LocalTaskId::try_from(id).map_err(|_| Refusal::bad(format!("task {id} does not exist")))
+}
+
+/// A page number beyond the type is beyond the last page as well.
+fn clamp(number: i128) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

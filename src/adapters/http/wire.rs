@@ -1,0 +1,88 @@
+//! What both ends of `/v1/coord` must agree on: header names and JSON bodies.
+//!
+//! Bodies and query strings keep the original's fields. What is new (who signs, and over what) travels in headers, the same ones for
+//! every request, so that a signed request is rebuilt exactly: task, round, sender and content from their old places, the rest from here.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{Address, RoundNumber, TaskId, encode_hex};
+use crate::domain::round::message::{SealedShares, SignedRequest, TranscriptSignature};
+
+/// Digest of the members and keys that the sender believes in: `0x` and 64 hex digits. Absent means all zeros.
+pub(super) const VIEW: &str = "x-delta-view";
+/// Signature under the sender's `pk1`: `0x` and hex. Absent means none.
+pub(super) const SIGNATURE: &str = "x-delta-signature";
+/// SHA-256 of an uploaded result: `0x` and 64 hex digits.
+pub(super) const DIGEST: &str = "x-delta-digest";
+/// Length in bytes, decimal: of an uploaded result, or of a streamed answer.
+pub(super) const LENGTH: &str = "x-delta-length";
+
+/// Longest JSON body with shares, in either direction.
+pub(super) const MAX_SHARES_JSON: usize = 16 << 20;
+/// Longest other JSON body.
+pub(super) const MAX_SMALL_JSON: usize = 64 << 10;
+
+/// Body of `POST joined`, `decline` and `revealed`.
+#[derive(Serialize)]
+pub(super) struct NoticeBody<'a> {
+    address: &'a Address,
+    task_id: &'a TaskId,
+    round: RoundNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl<'a> NoticeBody<'a> {
+    /// The body of `request`; `reason` is for a decline.
+    pub(super) fn new(request: &'a SignedRequest, reason: Option<&'a str>) -> Self {
+        Self {
+            address: &request.sender,
+            task_id: &request.task,
+            round: request.round,
+            reason,
+        }
+    }
+}
+
+/// Body of `POST secret_shares`.
+#[derive(Serialize)]
+pub(super) struct SharesBody<'a> {
+    address: &'a Address,
+    task_id: &'a TaskId,
+    round: RoundNumber,
+    shares: &'a [SealedShares],
+    transcript: String,
+}
+
+impl<'a> SharesBody<'a> {
+    /// The body of `request` with this content.
+    pub(super) fn new(
+        request: &'a SignedRequest,
+        shares: &'a [SealedShares],
+        transcript: &[u8],
+    ) -> Self {
+        Self {
+            address: &request.sender,
+            task_id: &request.task,
+            round: request.round,
+            shares,
+            transcript: encode_hex(transcript),
+        }
+    }
+}
+
+/// Answer to `GET secret_shares`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DeliveryBody {
+    /// The receiver.
+    pub(super) address: Address,
+    /// The task.
+    pub(super) task_id: TaskId,
+    /// The round.
+    pub(super) round: RoundNumber,
+    /// Shares sealed for the receiver.
+    pub(super) shares: Vec<SealedShares>,
+    /// Transcript signatures of everybody who shared.
+    #[serde(default)]
+    pub(super) transcripts: Vec<TranscriptSignature>,
+}
