@@ -1,0 +1,19 @@
+//! The world in memory, for tests of the whole node: deterministic, with failures on demand.
+
+mod blobs;
+mod clock;
+mod connector;
+mod entropy;
+mod executor;
+mod faults;
+mod peer;
+mod storage;
+
+pub use blobs::MemoryBlobs;
+pub use clock::PausedClock;
+pub use connector::{EventFault, MemoryConnector};
+pub use entropy::SeededEntropy;
+pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables};
+pub use faults::{FaultScript, When};
+pub use peer::{Chaos, MemoryNetwork, MemoryPeers, PeerFault};
+pub use storage::MemoryStorage;
