@@ -125,7 +125,7 @@ struct MnistArgs {
     /// Keep all 60,000 images instead of a random third
     #[arg(long)]
     all: bool,
-    /// Folder of the four MNIST files; file:// works too
+    /// Folder of MNIST's training files; only file:// so far
     #[arg(long, default_value = super::datasets::MNIST_URL, value_name = "URL")]
     url: String,
 }

@@ -36,11 +36,11 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Worker => return Ok(commands::worker()),
         Command::Init => print(&init::init(&file, &environment()?)?)?,
-        Command::Run => daemon(&file, commands::run)?,
-        Command::Leave => daemon(&file, commands::leave)?,
+        Command::Run => return daemon(&file, commands::run),
+        Command::Leave => return daemon(&file, commands::leave),
         Command::Connector => {
             let loaded = load(&file, Purpose::Tool)?;
-            served(loaded, commands::connector)?;
+            return served(loaded, commands::connector);
         }
         Command::Check(args) => return check_all(&file, args.json),
         Command::Demo(args) => return block_on(commands::demo(args)).map(|()| ExitCode::SUCCESS),
@@ -66,14 +66,15 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// A command that works in the network, with logs.
-fn daemon<F>(file: &Path, command: impl FnOnce(Config) -> F) -> anyhow::Result<()>
+fn daemon<F>(file: &Path, command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
     served(load(file, Purpose::Network)?, command)
 }
 
-fn served<F>(loaded: Loaded, command: impl FnOnce(Config) -> F) -> anyhow::Result<()>
+/// Runs a command with logs; its failure is told there, which is the terminal too.
+fn served<F>(loaded: Loaded, command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -81,11 +82,13 @@ where
     for warning in &loaded.warnings {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
-    let outcome = block_on(command(loaded.config));
-    if let Err(error) = &outcome {
-        tracing::error!("stopped: {error:#}");
+    match block_on(command(loaded.config)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            tracing::error!("stopped: {error:#}");
+            Ok(ExitCode::FAILURE)
+        }
     }
-    outcome
 }
 
 fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {

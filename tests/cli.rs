@@ -1,0 +1,170 @@
+//! The program from the outside: help, exit codes, files. What needs a network of nodes is tested elsewhere.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const HELP: &str = include_str!("cli/help.txt");
+
+fn program(name: &str, home: &Path, args: &[&str]) -> Output {
+    let path = match name {
+        "delta-node" => env!("CARGO_BIN_EXE_delta-node"),
+        "delta_node_start" => env!("CARGO_BIN_EXE_delta_node_start"),
+        other => panic!("no program {other}"),
+    };
+    Command::new(path)
+        .args(args)
+        .current_dir(home)
+        .env_remove("DELTA_NODE_CONFIG")
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
+}
+
+fn delta_node(home: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = program("delta-node", home, args);
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// To accept a change: `cargo run -- --help > tests/cli/help.txt`.
+#[test]
+fn help_is_as_pinned_under_both_names() {
+    let home = home();
+    for name in ["delta-node", "delta_node_start"] {
+        let output = program(name, home.path(), &["--help"]);
+        assert!(output.status.success());
+        assert_eq!(
+            String::from_utf8(output.stdout).unwrap(),
+            HELP.replace("Usage: delta-node ", &format!("Usage: {name} "))
+        );
+    }
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    let (code, out, _) = delta_node(home().path(), &["--version"]);
+    assert_eq!(code, 0);
+    assert!(
+        out.starts_with(&format!("delta-node {}", env!("CARGO_PKG_VERSION"))),
+        "{out}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2_with_a_suggestion() {
+    let (code, _, err) = delta_node(home().path(), &["get-irs"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("get-iris"), "{err}");
+    assert_eq!(delta_node(home().path(), &[]).0, 2);
+}
+
+#[test]
+fn init_writes_the_example_once_and_makes_the_directories() {
+    let home = home();
+    let (code, out, err) = delta_node(home.path(), &["init"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        out.contains("wrote config/config.yaml") && out.contains("chain_connector.host"),
+        "{out}"
+    );
+    let example = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("config/config.example.yaml"),
+    )
+    .unwrap();
+    let file = home.path().join("config/config.yaml");
+    assert_eq!(fs::read_to_string(&file).unwrap(), example);
+    for directory in ["task", "data", "db", "logs"] {
+        assert!(home.path().join(directory).is_dir(), "{directory}");
+    }
+    fs::write(&file, "api_port: 7000\n").unwrap();
+    assert_eq!(delta_node(home.path(), &["init"]).0, 0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "api_port: 7000\n");
+}
+
+#[test]
+fn run_refuses_an_unedited_configuration_and_says_what_to_edit() {
+    let home = home();
+    let (code, _, err) = delta_node(home.path(), &["run"]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("config/config.yaml") && err.contains("delta-node init"),
+        "{err}"
+    );
+    delta_node(home.path(), &["init"]);
+    let (code, _, err) = delta_node(home.path(), &["run"]);
+    assert_eq!(code, 2);
+    assert!(
+        err.contains("config/config.yaml:") && err.contains("`chain_connector.host` is required"),
+        "{err}"
+    );
+}
+
+#[test]
+fn example_datasets_are_written_and_kept() {
+    let home = home();
+    delta_node(home.path(), &["init"]);
+    for (command, file) in [
+        ("get-iris", "iris.csv"),
+        ("get-spector", "spector.csv"),
+        ("get-wages", "wages.csv"),
+    ] {
+        let (code, out, _) = delta_node(home.path(), &[command]);
+        assert!(code == 0 && out.contains("wrote"), "{out}");
+        fs::write(home.path().join("data").join(file), "mine").unwrap();
+        assert_eq!(delta_node(home.path(), &[command]).0, 0);
+        assert_eq!(
+            fs::read_to_string(home.path().join("data").join(file)).unwrap(),
+            "mine"
+        );
+    }
+}
+
+#[test]
+fn check_tells_every_problem_of_the_configuration_as_json() {
+    let home = home();
+    let file = home.path().join("c.yaml");
+    fs::write(
+        &file,
+        "log:\n  levle: INFO\nchain_connector:\n  host: c\n  port: 0\n",
+    )
+    .unwrap();
+    let (code, out, _) = delta_node(home.path(), &["--config", "c.yaml", "check", "--json"]);
+    assert_eq!(code, 2);
+    let object: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(object["ok"], false);
+    let details: Vec<&str> = object["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|finding| finding["detail"].as_str())
+        .collect();
+    assert_eq!(details.len(), 2, "{details:?}");
+    assert!(
+        details[0].starts_with("c.yaml:2:3:") && details[1].starts_with("c.yaml:5:9:"),
+        "{details:?}"
+    );
+}
+
+#[test]
+fn healthcheck_fails_when_nothing_listens() {
+    let home = home();
+    // Port 1 belongs to a service that no machine runs any more.
+    fs::write(
+        home.path().join("c.yaml"),
+        "api_host: 127.0.0.1\napi_port: 1\n",
+    )
+    .unwrap();
+    let (code, _, err) = delta_node(home.path(), &["--config", "c.yaml", "healthcheck"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("no node answers"), "{err}");
+}

@@ -1,0 +1,188 @@
+//! House rules that neither rustc nor clippy can see. Reads the sources as text.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+fn rust_sources() -> Vec<PathBuf> {
+    ["src", "tests", "benches", "examples"]
+        .iter()
+        .flat_map(|folder| files(folder, "rs"))
+        .collect()
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<PathBuf> = rust_sources()
+        .into_iter()
+        .filter(|path| !read(path).starts_with("//!"))
+        .collect();
+    assert!(silent.is_empty(), "no //! header: {silent:#?}");
+}
+
+#[test]
+fn the_domain_touches_nothing() {
+    const FORBIDDEN: [&str; 12] = [
+        "async ",
+        ".await",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "std::process",
+        "Instant::now",
+        "SystemTime",
+        "println!",
+        "HashMap",
+        "HashSet",
+    ];
+    let mut found = Vec::new();
+    for path in files("src/domain", "rs") {
+        for (number, line) in read(&path).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for word in FORBIDDEN.iter().filter(|word| code.contains(**word)) {
+                found.push(format!("{}:{}: {word}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_vector_is_used_by_a_test() {
+    let sources: String = rust_sources().into_iter().map(read).collect();
+    let unused: Vec<PathBuf> = files("tests/vectors", "json")
+        .into_iter()
+        .filter(|path| !sources.contains(path.file_name().unwrap().to_str().unwrap()))
+        .collect();
+    assert!(unused.is_empty(), "vectors that no test names: {unused:#?}");
+}
+
+#[test]
+fn migrations_are_numbered_without_gaps_in_each_folder() {
+    let paths = files("migrations", "sql");
+    for path in &paths {
+        let before = paths
+            .iter()
+            .filter(|other| other.parent() == path.parent() && *other < path);
+        let number = before.count() + 1;
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(
+            name.starts_with(&format!("{number:04}_")),
+            "{name} is number {number}"
+        );
+    }
+    assert!(!paths.is_empty());
+}
+
+#[test]
+fn ci_checks_every_layer_alone() {
+    let script = read(".ci/run");
+    let layers = script
+        .lines()
+        .find_map(|line| line.strip_prefix("layers=("))
+        .unwrap()
+        .trim_end_matches(')');
+    let layers: Vec<&str> = layers.split_whitespace().collect();
+    let manifest = read("Cargo.toml");
+    let features = manifest
+        .split("[features]\n")
+        .nth(1)
+        .unwrap()
+        .split("\n[")
+        .next()
+        .unwrap();
+    // `tract` has no code of its own and `adapter-memory` is the row `testing`; `default` and `node` are everything.
+    let elsewhere = ["default", "node", "tract", "adapter-memory"];
+    for feature in features
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+    {
+        assert!(
+            elsewhere.contains(&feature) || layers.contains(&feature),
+            "{feature} is not in .ci/run's layers"
+        );
+    }
+    assert!(layers.contains(&"\"\""), "the domain alone is a row");
+}
+
+#[test]
+fn the_image_is_built_as_the_house_wants() {
+    let dockerfile = read("Dockerfile");
+    for line in [
+        "USER 1000",
+        "HEALTHCHECK ",
+        "WORKDIR /app",
+        "ENTRYPOINT [\"delta-node\"]",
+        "CMD [\"run\"]",
+        "--locked",
+    ] {
+        assert!(dockerfile.contains(line), "the Dockerfile lacks `{line}`");
+    }
+    let pinned = read("rust-toolchain.toml");
+    let toolchain = pinned
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = "))
+        .unwrap()
+        .trim_matches('"');
+    assert!(
+        dockerfile.contains(&format!("FROM rust:{toolchain}-")),
+        "the Dockerfile builds with another Rust than {toolchain}"
+    );
+    let ignored = read(".dockerignore");
+    for name in dockerfile_inputs(&read("Cargo.toml")) {
+        assert!(
+            ignored.contains(&format!("!{name}")),
+            ".dockerignore keeps {name} out of the build"
+        );
+    }
+}
+
+/// Top-level names that cargo needs to build the programs.
+fn dockerfile_inputs(manifest: &str) -> Vec<&'static str> {
+    let mut names = vec![
+        "Cargo.toml",
+        "Cargo.lock",
+        "build.rs",
+        "src",
+        "proto",
+        "migrations",
+        "config/config.example.yaml",
+    ];
+    if manifest.contains("[[bench]]") {
+        names.push("benches");
+    }
+    if manifest.contains("[[test]]") {
+        names.push("tests");
+    }
+    names
+}
