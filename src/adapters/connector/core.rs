@@ -251,6 +251,38 @@ impl Core {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Runs the calls as one group.
+    #[cfg(test)]
+    pub(super) async fn run_group(
+        &mut self,
+        commands: Vec<Command>,
+    ) -> Vec<Result<Receipt, PortError>> {
+        let (jobs, replies): (Vec<_>, Vec<_>) = commands
+            .into_iter()
+            .map(|command| {
+                let (reply, answer) = oneshot::channel();
+                (
+                    Job {
+                        op: "test",
+                        command,
+                        reply,
+                    },
+                    answer,
+                )
+            })
+            .unzip();
+        self.serve(jobs).await;
+        replies
+            .into_iter()
+            .map(|mut reply| reply.try_recv().unwrap())
+            .collect()
+    }
+
     async fn reload(&mut self) -> Result<(), PortError> {
         self.record = self.store.load().await?;
         self.resident.clear();

@@ -326,6 +326,11 @@ impl Store {
         Ok(changes)
     }
 
+    #[cfg(test)]
+    pub(super) async fn break_data_blocks(&mut self) {
+        self.run("CREATE TRIGGER broken BEFORE INSERT ON data_block BEGIN SELECT RAISE(ABORT, 'broken'); END").await.unwrap();
+    }
+
     async fn rows(&mut self, sql: &'static str) -> Result<Vec<SqliteRow>, PortError> {
         sqlx::query(sql)
             .fetch_all(&mut self.connection)
