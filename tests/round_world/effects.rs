@@ -172,7 +172,7 @@ impl World {
     }
 
     fn header<W: Word>(&self, sender: &Address) -> MaskedInputHeader {
-        let announcement = super::announcement();
+        let announcement = self.setup.announcement();
         MaskedInputHeader {
             task: announcement.task,
             round: announcement.round,

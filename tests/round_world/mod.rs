@@ -49,6 +49,8 @@ pub struct Setup {
     pub floor: usize,
     pub length: usize,
     pub seed: u64,
+    pub round: u32,
+    pub model: Vec<u8>,
 }
 
 impl Setup {
@@ -65,6 +67,17 @@ impl Setup {
             floor: 2,
             length: 5,
             seed,
+            round: 3,
+            model: b"the model".to_vec(),
+        }
+    }
+
+    pub fn announcement(&self) -> Announcement {
+        Announcement {
+            task: task(),
+            round: RoundNumber(self.round),
+            step: 1,
+            variables: [("model".parse().unwrap(), Digest::of(&self.model))].into(),
         }
     }
 }
@@ -162,16 +175,6 @@ pub fn task() -> TaskId {
     format!("0x{}", "5a".repeat(32)).parse().unwrap()
 }
 
-pub fn announcement() -> Announcement {
-    let digest = Digest::of(b"the model");
-    Announcement {
-        task: task(),
-        round: RoundNumber(3),
-        step: 1,
-        variables: [("model".parse().unwrap(), digest)].into(),
-    }
-}
-
 pub fn secret(seed: u64, i: u64) -> Secret<32> {
     let text = format!("seed {seed} of node {i}");
     Secret::new(Digest::of(text.as_bytes()).0)
@@ -188,7 +191,7 @@ impl World {
         let context = CoordinatorContext {
             me: address(1_000_000),
             kind: TaskKind::Horizontal,
-            announcement: announcement(),
+            announcement: setup.announcement(),
             strategy: setup.strategy.clone(),
             floor: setup.floor,
             previous: Vec::new(),
@@ -201,7 +204,7 @@ impl World {
         for i in 0..setup.n {
             let mut context = RunnerContext {
                 me: address(i),
-                announcement: announcement(),
+                announcement: setup.announcement(),
                 strategy: setup.strategy.clone(),
                 floor: setup.floor,
             };
@@ -213,6 +216,7 @@ impl World {
             values.extend((1..setup.length).map(|_| i64::from(rng.next_u32() % 2001) - 1000));
             inputs.insert(address(i), values);
         }
+        let variables = [("model".into(), setup.model.clone())].into();
         Self {
             setup,
             now,
@@ -226,7 +230,7 @@ impl World {
             inputs,
             masked: BTreeMap::new(),
             uploads: BTreeMap::new(),
-            variables: [("model".into(), b"the model".to_vec())].into(),
+            variables,
             sum: None,
             trace: Vec::new(),
             catch_up_at: now + CATCH_UP,

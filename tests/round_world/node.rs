@@ -203,6 +203,16 @@ impl<M: Machine> Node<M> {
         assert_eq!(json(&machine), json(&self.machine));
     }
 
+    /// Everything that it was ever told.
+    pub fn inputs(&self) -> Vec<M::Input> {
+        self.log.iter().map(|(_, input, _)| input.clone()).collect()
+    }
+
+    /// The effect of this name, not finished.
+    pub fn pending(&self, is: impl Fn(&M::Effect) -> bool) -> Option<&M::Effect> {
+        self.outbox.iter().map(|t| &t.effect).find(|e| is(e))
+    }
+
     /// What was under way is lost, what was acknowledged is not.
     pub fn crash(&mut self) {
         self.inbox.clear();

@@ -38,7 +38,7 @@ impl NeighbourGraph {
                 )
             })
             .collect();
-        order.sort_by(|a, b| a.1.cmp(&b.1));
+        order.sort_by_key(|(_, place)| *place);
         let mut neighbours: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
         for (i, (address, _)) in order.iter().enumerate() {
             for step in 1..=half {
