@@ -79,9 +79,19 @@ fn open(path: &Path, spec: &DatasetSpec, part: Option<Part>) -> Result<Box<dyn R
     }
 }
 
-/// The path of a dataset inside `root`, which must be canonical.
+/// Endings that a task may leave out of a dataset's name.
+const ENDINGS: [&str; 5] = ["npz", "npy", "csv", "tsv", "txt"];
+
+/// The path of a dataset inside `root`, which must be canonical: the file or folder of that name, or else the one file that has it
+/// before its ending (`digits` finds `digits.npz`).
 pub(crate) fn locate(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure> {
-    let path = root.join(name.as_str());
+    let mut path = root.join(name.as_str());
+    if path.symlink_metadata().is_err() {
+        let mut longer = ENDINGS.iter().map(|e| root.join(format!("{name}.{e}"))).filter(|p| p.is_file());
+        if let (Some(only), None) = (longer.next(), longer.next()) {
+            path = only;
+        }
+    }
     let real = path
         .canonicalize()
         .map_err(|_| Failure::not_found(format!("there is no dataset {name} in {}; put the file or folder there", root.display())))?;
@@ -137,12 +147,58 @@ fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<(bool, bool)>
     parts
 }
 
-/// The lower-case extension of a file.
+/// The lower-case extension of a file; of a file without one, the extension that its first bytes call for.
 fn extension(path: &Path) -> String {
-    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase()
+    if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
+        return extension.to_ascii_lowercase();
+    }
+    let mut start = [0u8; 4];
+    let read = std::fs::File::open(path).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start));
+    match (read, &start) {
+        (Ok(()), b"\x93NUM") => "npy".to_owned(),
+        (Ok(()), b"PK\x03\x04") => "npz".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// An I/O error as a sentence about local data.
 fn unreadable(what: &str, error: &std::io::Error) -> Failure {
     Failure::corrupt(format!("{what} cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_find_files_inside_the_data_folder_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let find = |name: &str| locate(&root, &name.parse().unwrap()).map(|p| p.file_name().unwrap().to_owned());
+        std::fs::write(root.join("a.npz"), b"").unwrap();
+        assert_eq!(find("a.npz").unwrap(), "a.npz");
+        assert_eq!(find("a").unwrap(), "a.npz");
+        std::fs::write(root.join("a.csv"), b"").unwrap();
+        assert!(find("a").is_err(), "two files could be meant");
+        std::fs::create_dir(root.join("a")).unwrap();
+        assert_eq!(find("a").unwrap(), "a", "the exact name comes first");
+        assert!(find("b").is_err());
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("/etc/passwd", root.join("passwd.csv")).unwrap();
+            assert!(find("passwd.csv").unwrap_err().message.contains("leads out"));
+            std::os::unix::fs::symlink("a.csv", root.join("alias.csv")).unwrap();
+            assert_eq!(find("alias.csv").unwrap(), "a.csv");
+        }
+    }
+
+    #[test]
+    fn a_file_without_an_ending_is_known_by_its_first_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("digits");
+        std::fs::write(&path, b"PK\x03\x04rest").unwrap();
+        assert_eq!(extension(&path), "npz");
+        std::fs::write(&path, b"1,2").unwrap();
+        assert_eq!(extension(&path), "");
+    }
 }

@@ -201,6 +201,7 @@ impl OnnxExecutor {
         Ok((waiting, slot))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message, put together here and nowhere else")]
     async fn work(
         &self,
         op: &'static str,
@@ -256,7 +257,9 @@ impl Executor for OnnxExecutor {
         std::thread::scope(|scope| {
             let probe = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-                runtime.block_on(self.probe()).ok().map(|r| r.info)
+                // Not through `choose`: its lock may be held by a task that only this thread can finish.
+                let found = runtime.block_on(self.search()).ok()?;
+                Some(self.chosen.get_or_init(|| found).report.info.clone())
             });
             probe.join().ok().flatten().unwrap_or_else(none)
         })
