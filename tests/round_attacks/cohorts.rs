@@ -94,6 +94,19 @@ fn a_u2_below_the_threshold_is_refused_before_anything_is_computed() {
 }
 
 #[test]
+fn a_u3_below_the_threshold_is_refused_before_anything_is_revealed() {
+    // Two are enough for the floor, not for the three shares that a secret needs.
+    let mut w = at_u3(5);
+    let u3 = vec![address(0), address(1)];
+    w.feed_runner(0, RunnerInput::AggregationStarted { u3 })
+        .unwrap();
+    let failure = w.runner_failure(0);
+    assert_eq!(failure.code, FailureCode::TooFewMembers, "{failure}");
+    assert!(failure.reason.contains("the threshold is 3"), "{failure}");
+    assert_eq!(w.revealed(), (0, 0));
+}
+
+#[test]
 fn a_member_added_between_u1_and_u2_is_noticed() {
     let mut w = World::new(Setup::new(4, 3));
     w.tamper.list = Some(Box::new(|(_, list), members| {
