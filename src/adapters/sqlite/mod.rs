@@ -251,7 +251,7 @@ impl Storage for SqliteStorage {
         ascending: bool,
     ) -> Result<TaskPage, PortError> {
         const OP: &str = "storage.task_page";
-        let offset = i64::from(page.saturating_sub(1)) * i64::from(page_size);
+        let offset = i64::from(page.saturating_sub(1)).saturating_mul(i64::from(page_size));
         let mut tx = self.readers.begin().await.map_err(|e| port_error(OP, e))?;
         let total = sqlx::query_scalar::<Sqlite, i64>(queries::TASK_COUNT)
             .fetch_one(&mut *tx)
