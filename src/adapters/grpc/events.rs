@@ -74,7 +74,10 @@ pub(super) fn incoming(message: Event) -> Incoming {
 }
 
 /// An event as it goes on the wire.
-#[cfg_attr(not(feature = "adapter-connector"), allow(dead_code))]
+#[cfg_attr(
+    not(any(test, feature = "adapter-connector")),
+    expect(dead_code, reason = "only a server sends events")
+)]
 pub(crate) fn outgoing(event: RecordEvent) -> Event {
     use event::Event as E;
     let event = match event {

@@ -12,6 +12,8 @@ pub(crate) mod events;
 pub mod pb;
 mod prover;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 
 pub use client::{GrpcConnector, GrpcOptions};
 pub use prover::GrpcProver;

@@ -5,6 +5,8 @@
 //! paused clock a run repeats exactly. Handles made with [`MemoryConnector::handle`] share the record and fail apart.
 
 mod events;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
