@@ -1,111 +1,218 @@
 //! The commands that need the whole node. The command line calls these and nothing deeper.
 
+pub mod task;
+
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::check::Finding;
+use super::check::{Finding, ONNXRUNTIME_HINT};
 use super::cli::DemoArgs;
 use super::config::Config;
-
-const NOT_YET: &str = "this command is not built into this program yet";
+use super::wire::{self, Running};
+use crate::adapters::connector::serve;
+use crate::adapters::sqlite::SqliteStorage;
+use crate::adapters::system::SystemClock;
+use crate::ports::executor::Executor as _;
+use crate::ports::report;
 
 /// `run`: takes part in the network until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// What stopped the node.
-pub async fn run(_config: Config) -> anyhow::Result<()> {
-    bail!(NOT_YET)
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let mut stop = StopSignals::listen()?;
+    let parts = wire::open(&config).await?;
+    if config.policy.min_clients < 3 {
+        tracing::warn!(
+            "policy.min_clients is {}: with two members in a sum, each can compute the other's numbers; set it to 3 or more",
+            config.policy.min_clients
+        );
+    }
+    let executor = parts.executor.clone();
+    let running = Running::start(parts).await?;
+    tracing::info!("the API listens on http://{}", running.address);
+    tokio::spawn(async move {
+        // In the background: the API must not wait for a runtime to load.
+        match executor.probe().await {
+            Ok(report) => {
+                tracing::info!("graphs run on {} {}", report.info.name, report.info.version)
+            }
+            Err(e) => tracing::error!("graphs cannot run here: {}", report(&e)),
+        }
+    });
+    let signal = stop.wait().await;
+    tracing::info!("{signal} received, shutting down");
+    running.stop().await;
+    Ok(())
 }
 
 /// `leave`: tells the connector that this node is gone.
 ///
 /// # Errors
 /// The connector's refusal, or that it cannot be reached.
-pub async fn leave(_config: Config) -> anyhow::Result<()> {
-    bail!(NOT_YET)
+pub async fn leave(config: Config) -> anyhow::Result<()> {
+    let parts = wire::open(&config).await?;
+    let connector = &parts.ports.connector;
+    // Joining is how a node learns its address; by url, so it is the same one.
+    let joined = connector.join(&config.node.url, &config.node.name).await?;
+    connector.leave(&joined.address).await?;
+    tracing::info!(address = %joined.address, "this node has left the network");
+    Ok(())
 }
 
 /// `connector`: serves the embedded connector until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// What stopped it.
-pub async fn connector(_config: Config) -> anyhow::Result<()> {
-    bail!(NOT_YET)
+pub async fn connector(config: Config) -> anyhow::Result<()> {
+    let mut stop = StopSignals::listen()?;
+    let embedded = wire::embedded(&config, Arc::new(SystemClock::new())).await?;
+    let address = (config.connector.host, config.connector.port);
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {}:{}", address.0, address.1))?;
+    tracing::info!("the connector listens on {}", listener.local_addr()?);
+    let shutdown = async move {
+        let signal = stop.wait().await;
+        tracing::info!("{signal} received, shutting down");
+    };
+    serve(&embedded, listener, shutdown).await?;
+    embedded.close().await;
+    Ok(())
 }
 
 /// `demo`: a whole network on this machine.
 ///
 /// # Errors
 /// What went wrong in it.
-pub async fn demo(_args: DemoArgs) -> anyhow::Result<()> {
-    bail!(NOT_YET)
+pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
+    super::demo::run(args).await
 }
 
 /// The part of `check` that needs adapters: connector, database, executor, datasets.
-pub async fn probes(_config: &Config) -> Vec<Finding> {
-    Vec::new()
+pub async fn probes(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.push(match SqliteStorage::open(&config.db).await {
+        Ok(_) => Finding::ok("database", format!("{} can be used", config.db)),
+        Err(e) => Finding::fail("database", report(&e)),
+    });
+    findings.push(reach_connector(config).await);
+    match wire::executor(config) {
+        Err(e) => findings.push(Finding::fail("executor", format!("{e:#}"))),
+        Ok(executor) => {
+            findings.extend(runtime(&executor).await);
+            findings.extend(datasets(&executor).await);
+        }
+    }
+    findings
+}
+
+async fn reach_connector(config: &Config) -> Finding {
+    if config.chain_connector.is_embedded() {
+        return Finding::ok("connector", "embedded in this node");
+    }
+    let (host, port) = (&config.chain_connector.host, config.chain_connector.port);
+    let options = crate::adapters::grpc::GrpcOptions {
+        call_timeout: Duration::from_secs(5),
+        ..crate::adapters::grpc::GrpcOptions::default()
+    };
+    use crate::ports::connector::Connector as _;
+    let nodes = match crate::adapters::grpc::GrpcConnector::new(host, port, options) {
+        Ok(connector) => connector.nodes(1, 1).await,
+        Err(e) => Err(e),
+    };
+    match nodes {
+        Ok(page) => Finding::ok(
+            "connector",
+            format!(
+                "{host}:{port} answers and knows {} living nodes",
+                page.total
+            ),
+        ),
+        Err(e) => Finding::fail(
+            "connector",
+            format!("{host}:{port} does not answer: {}", report(&e)),
+        ),
+    }
+}
+
+async fn runtime(executor: &crate::adapters::onnx::OnnxExecutor) -> Vec<Finding> {
+    let found = match executor.probe().await {
+        Ok(found) => found,
+        Err(e) => return vec![Finding::fail("executor", report(&e))],
+    };
+    let place = found
+        .info
+        .library
+        .as_ref()
+        .map(|l| format!(" from {l}"))
+        .unwrap_or_default();
+    let mut detail = format!(
+        "graphs run on {} {}{place}",
+        found.info.name, found.info.version
+    );
+    for (path, why) in &found.skipped {
+        detail.push_str(&format!("; {} is not used: {why}", path.display()));
+    }
+    if found.info.name != "onnxruntime" {
+        detail.push_str("; ");
+        detail.push_str(ONNXRUNTIME_HINT);
+    }
+    let gaps = found.containment.gaps();
+    let walls = if gaps.is_empty() {
+        Finding::ok(
+            "containment",
+            "workers are limited in memory, time and files, and cannot open sockets or other files",
+        )
+    } else {
+        Finding::warn("containment", gaps.join("; "))
+    };
+    vec![Finding::ok("executor", detail), walls]
+}
+
+async fn datasets(executor: &crate::adapters::onnx::OnnxExecutor) -> Vec<Finding> {
+    match executor.datasets().await {
+        Ok(found) if found.is_empty() => {
+            vec![Finding::warn(
+                "data",
+                "data_dir is empty: this node can coordinate tasks but has nothing to compute on",
+            )]
+        }
+        Ok(found) => found
+            .into_iter()
+            .map(|d| Finding::ok("data", format!("{}: {}", d.name, d.description)))
+            .collect(),
+        Err(e) => vec![Finding::fail("data", report(&e))],
+    }
 }
 
 /// `__worker`: the contained process that runs graphs, driven over its standard input and output.
-#[cfg(feature = "adapter-onnx")]
-#[must_use]
 pub fn worker() -> ExitCode {
     crate::adapters::onnx::worker_main()
 }
 
-/// `__worker`, where the executor is not part of the program.
-#[cfg(not(feature = "adapter-onnx"))]
-#[must_use]
-pub fn worker() -> ExitCode {
-    ExitCode::FAILURE
+/// SIGTERM and SIGINT.
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
 }
 
-/// `task ...`: a client of a node's HTTP API. `node` is its URL without a slash at the end.
-pub mod task {
-    use std::path::Path;
-
-    use anyhow::bail;
-
-    use super::NOT_YET;
-
-    /// `task submit`
-    ///
-    /// # Errors
-    /// The node's refusal, or that it cannot be reached.
-    pub async fn submit(_node: &str, _bundle: &Path) -> anyhow::Result<()> {
-        bail!(NOT_YET)
+impl StopSignals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
-    /// `task status`
-    ///
-    /// # Errors
-    /// The node's refusal, or that it cannot be reached.
-    pub async fn status(_node: &str, _id: u64) -> anyhow::Result<()> {
-        bail!(NOT_YET)
-    }
-
-    /// `task logs`
-    ///
-    /// # Errors
-    /// The node's refusal, or that it cannot be reached.
-    pub async fn logs(_node: &str, _id: u64, _follow: bool) -> anyhow::Result<()> {
-        bail!(NOT_YET)
-    }
-
-    /// `task result`
-    ///
-    /// # Errors
-    /// The node's refusal, that it cannot be reached, or that the file cannot be written.
-    pub async fn result(_node: &str, _id: u64, _output: &Path) -> anyhow::Result<()> {
-        bail!(NOT_YET)
-    }
-
-    /// `task inspect`
-    ///
-    /// # Errors
-    /// What is wrong with the bundle.
-    pub fn inspect(_bundle: &Path) -> anyhow::Result<()> {
-        bail!(NOT_YET)
+    async fn wait(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

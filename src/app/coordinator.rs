@@ -21,7 +21,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::ports::blob::BlobName;
 use crate::ports::connector::NewTask;
-use crate::ports::storage::{LocalTaskId, LogLevel, MachineKind, TaskRow, TaskUpdate};
+use crate::ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
 use crate::ports::{PortError, PortErrorKind, report};
 use effects::RoundMachine;
 use run::TaskRun;
@@ -226,9 +226,23 @@ impl Coordinator {
         }
     }
 
-    /// How a task is getting on; `None` when it does not run here.
-    pub(crate) fn progress(&self, task: &TaskId) -> Option<TaskProgress> {
-        self.active().get(task).map(|a| a.progress.borrow().clone())
+    /// How a task is getting on, or how it went; `None` when this node never coordinated it.
+    pub(crate) async fn progress(&self, task: &TaskId) -> Result<Option<TaskProgress>, PortError> {
+        let running = self.active().get(task).map(|a| a.progress.borrow().clone());
+        if running.is_some() {
+            return Ok(running);
+        }
+        let key = MachineKey {
+            kind: MachineKind::CoordinatorTask,
+            task: task.clone(),
+            round: 0,
+        };
+        let stored = self.context.ports.storage.machine(&key).await?;
+        Ok(stored
+            .as_ref()
+            .map(RunState::restore)
+            .transpose()?
+            .map(|state| state.done()))
     }
 
     /// How many tasks run.

@@ -2,9 +2,9 @@
 
 #[cfg(feature = "cli")]
 pub mod check;
-#[cfg(feature = "cli")]
+#[cfg(feature = "node")]
 pub mod cli;
-#[cfg(feature = "cli")]
+#[cfg(feature = "node")]
 pub mod commands;
 #[cfg(feature = "cli")]
 pub mod config;
@@ -28,3 +28,8 @@ mod runner;
 pub use context::{Ports, Settings};
 pub use coordinator::{RoundReport, TaskProgress};
 pub use node::Node;
+
+#[cfg(feature = "node")]
+mod demo;
+#[cfg(feature = "node")]
+pub mod wire;

@@ -80,10 +80,10 @@ impl Node {
         drop(subscribed.wait_for(|s| *s).await);
     }
 
-    /// How a task that this node coordinates is getting on; `None` when it is not running.
+    /// How a task that this node coordinates is getting on, or how it went; `None` before it has an id on the network.
     pub async fn progress(&self, id: LocalTaskId) -> Option<TaskProgress> {
         let row = self.context.ports.storage.task(id).await.ok()??;
-        self.coordinator.progress(&row.task?)
+        self.coordinator.progress(&row.task?).await.ok()?
     }
 
     /// Stops everything at once; what was committed goes on at the next start.

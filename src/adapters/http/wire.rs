@@ -51,6 +51,7 @@ pub(super) struct SharesBody<'a> {
     task_id: &'a TaskId,
     round: RoundNumber,
     shares: &'a [SealedShares],
+    #[serde(skip_serializing_if = "String::is_empty")]
     transcript: String,
 }
 
@@ -66,7 +67,11 @@ impl<'a> SharesBody<'a> {
             task_id: &request.task,
             round: request.round,
             shares,
-            transcript: encode_hex(transcript),
+            transcript: if transcript.is_empty() {
+                String::new()
+            } else {
+                encode_hex(transcript)
+            },
         }
     }
 }

@@ -149,6 +149,19 @@ impl RunState {
         })
     }
 
+    /// What there is to show of a task that does not run any more.
+    pub(super) fn done(self) -> TaskProgress {
+        TaskProgress {
+            step: self.step,
+            total: self.step,
+            round: self.round,
+            phase: "Done".into(),
+            waiting_for: Vec::new(),
+            deadline: self.round_started,
+            rounds: self.rounds,
+        }
+    }
+
     /// What the next attempt at the current step computes.
     pub(super) fn announcement(&self, bundle: &Bundle) -> Announcement {
         let variables = bundle
