@@ -28,26 +28,26 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 /// The recorded task's id on the network.
-pub const TASK: &str = "0x55c4c50e63b1cfec90669c0cfd76df334296f9c986f5b7d70d8c635a98d4f9bb";
+pub(crate) const TASK: &str = "0x55c4c50e63b1cfec90669c0cfd76df334296f9c986f5b7d70d8c635a98d4f9bb";
 /// The recorded addresses.
-pub const MEMBERS: [&str; 3] = [
+pub(crate) const MEMBERS: [&str; 3] = [
     "0x277adef31ac745db719e1ac9d5fc7c0c1bb3c07f",
     "0xb1e0ca7e1bd48d7e3cd69aaa3de23cb943338f23",
     "0xcbc8fe19e145df3a9b111a2d5d4232dda235e355",
 ];
 
 /// The recorded task.
-pub fn task() -> TaskId {
+pub(crate) fn task() -> TaskId {
     TASK.parse().unwrap()
 }
 
 /// One of the recorded members.
-pub fn member(index: usize) -> Address {
+pub(crate) fn member(index: usize) -> Address {
     MEMBERS[index].parse().unwrap()
 }
 
 /// A request of member 1 in round 1, signed so to speak.
-pub fn request(body: RequestBody) -> SignedRequest {
+pub(crate) fn request(body: RequestBody) -> SignedRequest {
     SignedRequest {
         task: task(),
         round: RoundNumber(1),
@@ -59,7 +59,7 @@ pub fn request(body: RequestBody) -> SignedRequest {
 }
 
 /// Shares of member 1 for everybody.
-pub fn shares() -> Vec<SealedShares> {
+pub(crate) fn shares() -> Vec<SealedShares> {
     (0..3)
         .map(|i| SealedShares {
             sender: member(1),
@@ -71,7 +71,7 @@ pub fn shares() -> Vec<SealedShares> {
 }
 
 /// What the fake delivers.
-pub fn delivery() -> ShareDelivery {
+pub(crate) fn delivery() -> ShareDelivery {
     ShareDelivery {
         shares: (0..3)
             .map(|i| SealedShares {
@@ -89,7 +89,7 @@ pub fn delivery() -> ShareDelivery {
 }
 
 /// What the fake says of a round.
-pub fn view(round: RoundNumber) -> RoundView {
+pub(crate) fn view(round: RoundNumber) -> RoundView {
     let name: Name = "weights".parse().unwrap();
     RoundView {
         announcement: Announcement {
@@ -107,7 +107,7 @@ pub fn view(round: RoundNumber) -> RoundView {
 }
 
 /// `len` bytes that are easy to tell from others, in pieces of 64 KiB.
-pub fn pattern(len: u64) -> ByteStream {
+pub(crate) fn pattern(len: u64) -> ByteStream {
     let pieces = (0..len.div_ceil(1 << 16)).map(move |i| {
         let size = (len - (i << 16)).min(1 << 16) as usize;
         let piece: Vec<u8> = (0..size).map(|j| (i as usize * 31 + j * 7) as u8).collect();
@@ -117,12 +117,12 @@ pub fn pattern(len: u64) -> ByteStream {
 }
 
 /// A short stream.
-pub fn bytes(content: &'static [u8]) -> ByteStream {
+pub(crate) fn bytes(content: &'static [u8]) -> ByteStream {
     Box::pin(stream::iter([Ok(Bytes::from_static(content))]))
 }
 
 /// Everything in a stream.
-pub async fn collect(mut content: ByteStream) -> Result<Vec<u8>, PortError> {
+pub(crate) async fn collect(mut content: ByteStream) -> Result<Vec<u8>, PortError> {
     let mut out = Vec::new();
     while let Some(piece) = content.next().await {
         out.extend_from_slice(&piece?);
@@ -132,27 +132,27 @@ pub async fn collect(mut content: ByteStream) -> Result<Vec<u8>, PortError> {
 
 /// Remembers what it is asked and answers as it is told.
 #[derive(Default)]
-pub struct Fake {
+pub(crate) struct Fake {
     /// Requests of members, in order.
-    pub requests: Mutex<Vec<SignedRequest>>,
+    pub(crate) requests: Mutex<Vec<SignedRequest>>,
     /// Files received whole.
-    pub files: Mutex<Vec<Vec<u8>>>,
+    pub(crate) files: Mutex<Vec<Vec<u8>>>,
     /// The answer to the next request of a member.
-    pub refuse: Mutex<Option<PeerRefusal>>,
+    pub(crate) refuse: Mutex<Option<PeerRefusal>>,
     /// Length of bundles and variables.
-    pub len: Mutex<u64>,
+    pub(crate) len: Mutex<u64>,
     /// What the checks say.
-    pub unready: Mutex<bool>,
+    pub(crate) unready: Mutex<bool>,
 }
 
 impl Fake {
     /// Requests so far; forgets them.
-    pub fn taken(&self) -> Vec<SignedRequest> {
+    pub(crate) fn taken(&self) -> Vec<SignedRequest> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 
     /// Makes the next request of a member fail.
-    pub fn refuse_next(&self, kind: RefusalKind, detail: &str) {
+    pub(crate) fn refuse_next(&self, kind: RefusalKind, detail: &str) {
         *self.refuse.lock().unwrap() = Some(PeerRefusal::new(kind, detail));
     }
 
@@ -168,7 +168,7 @@ impl Fake {
 }
 
 /// The recorded task, finished; and a second one that nobody knows on the network yet.
-pub fn row(id: LocalTaskId) -> Option<TaskRow> {
+pub(crate) fn row(id: LocalTaskId) -> Option<TaskRow> {
     let finished = TaskRow {
         id: 1,
         created_at: Timestamp(1_795_329_517_000),
@@ -349,25 +349,25 @@ impl CoordinatorApi for Fake {
 }
 
 /// The fake behind the real server.
-pub struct World {
+pub(crate) struct World {
     /// Where.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Who answers.
-    pub fake: Arc<Fake>,
+    pub(crate) fake: Arc<Fake>,
     /// Ends it.
-    pub stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     /// The server.
-    pub server: HttpServer,
+    pub(crate) server: HttpServer,
 }
 
 impl World {
     /// With the usual limits.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(HttpOptions::default()).await
     }
 
     /// With these limits.
-    pub async fn with(options: HttpOptions) -> Self {
+    pub(crate) async fn with(options: HttpOptions) -> Self {
         let fake = Arc::new(Fake {
             len: Mutex::new(3541),
             ..Fake::default()
@@ -391,12 +391,12 @@ impl World {
     }
 
     /// Its url.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// GET.
-    pub async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(
             format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
         )
@@ -404,7 +404,13 @@ impl World {
     }
 
     /// POST of a whole body; `head` is further header lines.
-    pub async fn post(&self, target: &str, content_type: &str, head: &str, body: &[u8]) -> Answer {
+    pub(crate) async fn post(
+        &self,
+        target: &str,
+        content_type: &str,
+        head: &str,
+        body: &[u8],
+    ) -> Answer {
         let mut request = format!(
             "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{head}\r\n",
             body.len()
@@ -415,12 +421,12 @@ impl World {
     }
 
     /// Sends bytes on a connection of their own and reads until it is closed. A server that hangs fails the test.
-    pub async fn send(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn send(&self, request: &[u8]) -> Answer {
         self.exchange(request, false).await
     }
 
     /// As [`World::send`], but hangs up after the last byte.
-    pub async fn send_and_hang_up(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn send_and_hang_up(&self, request: &[u8]) -> Answer {
         self.exchange(request, true).await
     }
 
@@ -453,13 +459,13 @@ impl World {
 
 /// An answer, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// 0 when there was none.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Header lines, lower case names.
-    pub head: String,
+    pub(crate) head: String,
     /// The body, unchunked.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -483,7 +489,7 @@ impl Answer {
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 }
