@@ -29,6 +29,7 @@ struct WallClock;
 
 #[async_trait]
 impl Clock for WallClock {
+    #[expect(clippy::disallowed_methods, reason = "the bench is its own clock")]
     fn now(&self) -> Timestamp {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

@@ -297,42 +297,56 @@ struct Answered {
     outcome: Result<Receipt, PortError>,
 }
 
-/// Which rounds' bodies are in memory, by last use.
+/// Which rounds' bodies are in memory, by last use, and how large they are.
 #[derive(Debug)]
 struct Resident {
     limit: usize,
     clock: u64,
-    last_use: BTreeMap<RoundId, u64>,
+    total: usize,
+    /// Last use and size.
+    bodies: BTreeMap<RoundId, (u64, usize)>,
+    touched: Vec<RoundId>,
 }
+
+/// What a body costs beside its text.
+const BODY: usize = 256;
 
 impl Resident {
     fn new(limit: usize) -> Self {
         Self {
             limit,
             clock: 0,
-            last_use: BTreeMap::new(),
+            total: 0,
+            bodies: BTreeMap::new(),
+            touched: Vec::new(),
         }
     }
 
     fn touch(&mut self, id: RoundId) {
         self.clock += 1;
-        self.last_use.insert(id, self.clock);
+        self.bodies.entry(id).or_default().0 = self.clock;
+        self.touched.push(id);
     }
 
     fn clear(&mut self) {
-        self.last_use.clear();
+        *self = Self::new(self.limit);
     }
 
     /// Drops the bodies used longest ago until the rest fits. The one used last always stays.
     fn shrink(&mut self, record: &mut Record) {
-        let mut total: usize = self.last_use.keys().map(|&id| record.body_bytes(id)).sum();
-        while total > self.limit && self.last_use.len() > 1 {
-            let Some((&id, _)) = self.last_use.iter().min_by_key(|(_, used)| **used) else {
+        for id in self.touched.drain(..) {
+            let now = record.body_bytes(id) + BODY;
+            if let Some((_, size)) = self.bodies.get_mut(&id) {
+                self.total = self.total - *size + now;
+                *size = now;
+            }
+        }
+        while self.total > self.limit && self.bodies.len() > 1 {
+            let Some((&id, _)) = self.bodies.iter().min_by_key(|(_, (used, _))| *used) else {
                 break;
             };
-            total = total.saturating_sub(record.body_bytes(id));
             record.drop_body(id);
-            self.last_use.remove(&id);
+            self.total -= self.bodies.remove(&id).map_or(0, |(_, size)| size);
         }
     }
 }

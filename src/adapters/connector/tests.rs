@@ -220,6 +220,22 @@ async fn rounds_out_of_memory_are_read_again() {
 }
 
 #[tokio::test]
+async fn a_resident_round_that_grows_pushes_others_out() {
+    let c = in_memory(EmbeddedOptions {
+        memory: 8 << 10,
+        ..EmbeddedOptions::default()
+    })
+    .await;
+    let mut filled = Vec::new();
+    for _ in 0..8 {
+        filled.push(fill(&c).await);
+    }
+    for (key, both) in &filled {
+        check(&c, key, both).await;
+    }
+}
+
+#[tokio::test]
 async fn a_subscriber_that_falls_behind_is_told_so() {
     let c = in_memory(EmbeddedOptions {
         max_lag: 4,
