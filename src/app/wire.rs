@@ -251,7 +251,7 @@ fn key_file(config: &Config) -> PathBuf {
 fn lock(task_dir: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(task_dir)
         .with_context(|| format!("task_dir {} cannot be made", task_dir.display()))?;
-    let path = task_dir.join(".lock");
+    let path = task_dir.join(".node.lock");
     let file =
         File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
     match file.try_lock() {

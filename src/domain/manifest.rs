@@ -334,7 +334,7 @@ pub enum Source {
 /// Part of each row of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum DataField {
     /// Samples as `f32`, `[rows, ...shape]`; arrays as declared.
     X,

@@ -195,6 +195,7 @@ impl World {
             strategy: setup.strategy.clone(),
             floor: setup.floor,
             previous: Vec::new(),
+            silent: Vec::new(),
         };
         let (machine, effects) =
             CoordinatorRound::start(now, context, secret(setup.seed, u64::MAX));

@@ -140,6 +140,7 @@ impl TaskRun {
             strategy: self.bundle.manifest().strategy.clone(),
             floor: self.context.settings.min_clients,
             previous: state.previous.clone(),
+            silent: state.silent.iter().cloned().collect(),
         };
         let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
         let ports = self.context.driver_ports();
@@ -288,6 +289,8 @@ impl TaskRun {
         state.step += 1;
         state.failures = 0;
         state.previous.clone_from(&u3);
+        state.silent.extend(dropped.iter().cloned());
+        state.silent.retain(|a| !u3.contains(a));
         state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();
         self.state = state;
         let shown: Vec<String> = outcome

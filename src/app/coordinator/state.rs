@@ -83,6 +83,9 @@ pub(super) struct RunState {
     pub(super) variables: BTreeMap<Name, Kept>,
     /// u3 of the last round that succeeded.
     pub(super) previous: Vec<Address>,
+    /// Members that were dropped and have not contributed since.
+    #[serde(default)]
+    pub(super) silent: std::collections::BTreeSet<Address>,
     pub(super) rounds: Vec<RoundReport>,
     /// When the running round was started.
     pub(super) round_started: Timestamp,
@@ -108,6 +111,7 @@ impl RunState {
             failures: 0,
             variables: BTreeMap::new(),
             previous: Vec::new(),
+            silent: std::collections::BTreeSet::new(),
             rounds: Vec::new(),
             round_started: Timestamp::default(),
             complete: false,

@@ -37,6 +37,15 @@ pub(super) struct Member {
     running: Option<Running>,
 }
 
+impl Drop for Member {
+    fn drop(&mut self) {
+        // A runtime must not be waited for on an async thread.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// The whole network.
 pub(super) struct Network {
     members: Vec<Member>,

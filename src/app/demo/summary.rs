@@ -75,10 +75,11 @@ impl Summary {
 
     /// The end of what a person reads.
     pub(super) fn text(&self, result: &Path, folder: Option<&Path>) -> String {
+        let most = self.rounds.iter().map(|r| r.clients.len()).max().unwrap_or(0);
         let seconds: Vec<f64> = self
             .rounds
             .iter()
-            .filter(|r| r.dropped.is_empty())
+            .filter(|r| r.clients.len() == most)
             .map(|r| r.seconds)
             .collect();
         let mean = seconds.iter().sum::<f64>()
@@ -88,7 +89,7 @@ impl Summary {
             format!("accuracy before    {:.1} %", self.before * 100.0),
             format!("accuracy after     {:.1} %", self.after * 100.0),
             format!(
-                "rounds             {} ({mean:.2} s each while all members lived)",
+                "rounds             {} ({mean:.2} s each while all nodes lived)",
                 self.rounds.len()
             ),
             format!("lost on the way    {}", self.victim),

@@ -13,7 +13,7 @@ use crate::domain::npy::{self, NpzLimits, decode_npz, encode_npz};
 use crate::domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
 use crate::domain::secagg::fixed_point::{quantise_f32, quantise_f64};
 use crate::domain::secagg::mask::Masker;
-use crate::domain::secagg::masked_input::{MaskedInputHeader, le_bytes};
+use crate::domain::secagg::masked_input::{MaskedInputHeader, write_le_words};
 use crate::domain::secagg::word::{Ring, Word};
 use crate::domain::tensor::{Tensor, TensorData, element_count};
 use crate::ports::blob::{BlobInfo, BlobName, ByteStream};
@@ -279,7 +279,12 @@ fn upload<W: Word>(
     masker.apply(0, &mut words);
     let mut out = Vec::with_capacity(words.len() * W::BYTES + 128);
     out.extend_from_slice(&header.encode());
-    le_bytes(&words, &mut out);
+    let appended: Result<(), std::convert::Infallible> = write_le_words(&words, |bytes| {
+        out.extend_from_slice(bytes);
+        Ok(())
+    });
+    // Appending to memory cannot fail.
+    drop(appended);
     Ok(out)
 }
 

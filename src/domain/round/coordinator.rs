@@ -52,6 +52,9 @@ pub struct CoordinatorContext {
     pub floor: usize,
     /// u3 of the round before, for the selection `same`.
     pub previous: Vec<Address>,
+    /// Members that fell silent in earlier rounds and have not contributed since: waited for only briefly while members join.
+    #[serde(default)]
+    pub silent: Vec<Address>,
 }
 
 /// Which publication succeeded.

@@ -240,7 +240,7 @@ fn sources_are_checked() {
     for (field, expected) in [
         (json!("x"), "is a table: name its columns"),
         (
-            json!({"columni64": "species"}),
+            json!({"column_i64": "species"}),
             "does not declare a column \"species\"",
         ),
     ] {

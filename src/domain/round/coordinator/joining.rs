@@ -1,6 +1,7 @@
 //! From the start of a round to the keys of u1: who has joined, who is picked, whose keys can be used.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
@@ -12,6 +13,9 @@ use crate::domain::round::record::RawPublicKeys;
 use crate::domain::round::{Directory, FailureCode, Members, Rejection, names};
 use crate::domain::strategy::Selection;
 use crate::domain::time::Timestamp;
+
+/// How long a member that fell silent before is waited for while the others join.
+const SILENT_GRACE: Duration = Duration::from_secs(1);
 
 impl CoordinatorRound {
     pub(super) fn started(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
@@ -58,12 +62,17 @@ impl CoordinatorRound {
         };
         let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
         let enough = joining.joined.len() >= self.cohort_floor();
+        // A node that is dead looks alive on the connector for two minutes; only the first round after its death waits for it.
+        let timeout = self.context.strategy.connection_timeout();
+        let begun = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
+        let silence_counts = now >= begun + SILENT_GRACE;
         // Declining counts only from those who have not joined: nobody may talk a member out of the round.
         let everybody = !joining.known.is_empty()
             && joining.known.iter().all(|a| {
                 joining.joined.contains(a)
                     || joining.doubled.contains(a)
                     || joining.declined.contains_key(a)
+                    || (silence_counts && self.context.silent.contains(a))
             });
         let full = joining.joined.len() >= max;
         let late = now >= self.deadline;
