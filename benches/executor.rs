@@ -3,7 +3,12 @@
 //! The same training step runs for few and for many passes; the slope is the step, the intercept is the worker: start, walls, loading the
 //! runtime and the graph, reading the data. Minimum of several runs. `cargo bench --bench executor [-- RUNS]`.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,21 +35,40 @@ fn digits(epochs: u32) -> Arc<Bundle> {
             batches.length = Length::Epochs(epochs);
         }
     }
-    let graphs = bundle.graphs().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect();
+    let graphs = bundle
+        .graphs()
+        .map(|(name, bytes)| (name.to_owned(), bytes.to_vec()))
+        .collect();
     let arrays = manifest
         .variables
         .iter()
         .filter_map(|(name, spec)| Some((spec.init.clone()?, bundle.initial(name)?.clone())))
         .collect::<BTreeMap<_, _>>();
-    Arc::new(Bundle::open(&write_bundle(&manifest, &graphs, &arrays).unwrap(), &BundleLimits::default()).unwrap())
+    Arc::new(
+        Bundle::open(
+            &write_bundle(&manifest, &graphs, &arrays).unwrap(),
+            &BundleLimits::default(),
+        )
+        .unwrap(),
+    )
 }
 
 async fn best(executor: &OnnxExecutor, bundle: &Arc<Bundle>, runs: u32) -> (Duration, u64) {
-    let variables: BTreeMap<_, _> = bundle.manifest().variables.keys().map(|n| (n.clone(), bundle.initial(n).unwrap().clone())).collect();
+    let variables: BTreeMap<_, _> = bundle
+        .manifest()
+        .variables
+        .keys()
+        .map(|n| (n.clone(), bundle.initial(n).unwrap().clone()))
+        .collect();
     let mut best = Duration::MAX;
     let mut steps = 0;
     for _ in 0..runs {
-        let job = MapJob { bundle: Arc::clone(bundle), step: 0, variables: variables.clone(), iterators: IteratorStates::default() };
+        let job = MapJob {
+            bundle: Arc::clone(bundle),
+            step: 0,
+            variables: variables.clone(),
+            iterators: IteratorStates::default(),
+        };
         let start = Instant::now();
         let outcome = executor.map(job).await.unwrap();
         best = best.min(start.elapsed());
@@ -55,12 +79,18 @@ async fn best(executor: &OnnxExecutor, bundle: &Arc<Bundle>, runs: u32) -> (Dura
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let runs = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(5);
+    let runs = std::env::args()
+        .skip(1)
+        .find_map(|a| a.parse().ok())
+        .unwrap_or(5);
     let data = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data/digits.npz");
     std::fs::copy(from, data.path().join("digits.npz")).unwrap();
     for runtime in [RuntimePreference::Onnxruntime, RuntimePreference::Tract] {
-        let mut config = ExecutorConfig::new(data.path().to_owned(), PathBuf::from(env!("CARGO_BIN_EXE_delta-node-worker")));
+        let mut config = ExecutorConfig::new(
+            data.path().to_owned(),
+            PathBuf::from(env!("CARGO_BIN_EXE_delta-node-worker")),
+        );
         config.runtime = runtime;
         config.threads = 1;
         let executor = OnnxExecutor::new(config);

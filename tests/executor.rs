@@ -3,7 +3,13 @@
 //! onnxruntime is used when a library is found (`pip install onnxruntime` into a virtual environment is enough, or `ORT_DYLIB_PATH`);
 //! the suite prints which runtimes it ran on, and `DELTA_REQUIRE_ONNXRUNTIME=1` makes a missing library a failure.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::cast_possible_truncation, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 
 #[path = "executor/drivers.rs"]
 mod drivers;

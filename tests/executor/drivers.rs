@@ -91,7 +91,10 @@ fn task(driver: &Value) -> Value {
 
 fn batches(extra: &Value) -> Value {
     let mut driver = json!({ "kind": "batches", "dataset": "t.csv", "batch_size": 2, "length": { "epochs": 1 } });
-    driver.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    driver
+        .as_object_mut()
+        .unwrap()
+        .extend(extra.as_object().unwrap().clone());
     driver
 }
 
@@ -118,15 +121,40 @@ async fn batches_carry_sum_and_keep_the_last_as_computed_by_hand() {
         let values: Vec<f64> = outcome.contributions.iter().flat_map(floats).collect();
         // Batches [1, 2], [3, 4], [5]: w goes 0, 3, 13, 31.
         assert_eq!(values, [15.0, 5.0, 5.0, 31.0], "{name}");
-        assert_eq!(outcome.contributions[1].dtype().name(), "f32", "{name}: exactly the declared type");
-        assert_eq!(outcome.contributions[3].shape(), [0usize; 0], "{name}: exactly the declared shape");
-        assert_eq!(floats(&outcome.assigned[&"w".parse().unwrap()]), [31.0], "{name}");
+        assert_eq!(
+            outcome.contributions[1].dtype().name(),
+            "f32",
+            "{name}: exactly the declared type"
+        );
+        assert_eq!(
+            outcome.contributions[3].shape(),
+            [0usize; 0],
+            "{name}: exactly the declared shape"
+        );
+        assert_eq!(
+            floats(&outcome.assigned[&"w".parse().unwrap()]),
+            [31.0],
+            "{name}"
+        );
         assert_eq!((outcome.rows, outcome.iterators.0.len()), (5, 0), "{name}");
 
-        let job = reduce_job(&bundle, 0, std::collections::BTreeMap::new(), &[outcome.contributions.clone(), outcome.contributions]);
+        let job = reduce_job(
+            &bundle,
+            0,
+            std::collections::BTreeMap::new(),
+            &[outcome.contributions.clone(), outcome.contributions],
+        );
         let reduced = executor.reduce(job).await.unwrap();
-        assert_eq!(floats(&reduced.assigned[&"result".parse().unwrap()]), [15.0], "{name}");
-        assert_eq!((reduced.metrics["mean"], reduced.stop), (15.0, true), "{name}");
+        assert_eq!(
+            floats(&reduced.assigned[&"result".parse().unwrap()]),
+            [15.0],
+            "{name}"
+        );
+        assert_eq!(
+            (reduced.metrics["mean"], reduced.stop),
+            (15.0, true),
+            "{name}"
+        );
     })
     .await;
 }
@@ -134,17 +162,38 @@ async fn batches_carry_sum_and_keep_the_last_as_computed_by_hand() {
 #[tokio::test]
 async fn iterations_resume_where_the_last_round_stopped() {
     let dir = table(FIVE);
-    let bundle = bundle(&task(&batches(&json!({ "length": { "iterations": 2 }, "resume": true }))), graphs());
+    let bundle = bundle(
+        &task(&batches(
+            &json!({ "length": { "iterations": 2 }, "resume": true }),
+        )),
+        graphs(),
+    );
     each(dir.path(), async |name, executor| {
         let first = executor.map(map_job(&bundle)).await.unwrap();
-        assert_eq!(first.iterators.0[&0], IteratorState { epoch: 0, position: 4, batches: 2 }, "{name}");
+        assert_eq!(
+            first.iterators.0[&0],
+            IteratorState {
+                epoch: 0,
+                position: 4,
+                batches: 2
+            },
+            "{name}"
+        );
         let mut job = map_job(&bundle);
         job.variables.extend(first.assigned);
         job.iterators = first.iterators;
         let second = executor.map(job).await.unwrap();
         // [5], then the next pass's [1, 2]: w goes 13, 31, 65.
         assert_eq!(floats(&second.contributions[3]), [65.0], "{name}");
-        assert_eq!(second.iterators.0[&0], IteratorState { epoch: 1, position: 2, batches: 4 }, "{name}");
+        assert_eq!(
+            second.iterators.0[&0],
+            IteratorState {
+                epoch: 1,
+                position: 2,
+                batches: 4
+            },
+            "{name}"
+        );
     })
     .await;
 }
@@ -157,19 +206,46 @@ async fn drop_last_subsets_and_shuffles_take_the_rows_that_they_say() {
         let mut all = Vec::new();
         each(dir.path(), async |_, executor| {
             let outcome = executor.map(map_job(&bundle)).await.unwrap();
-            all.push(outcome.contributions.iter().map(floats).collect::<Vec<_>>().concat());
+            all.push(
+                outcome
+                    .contributions
+                    .iter()
+                    .map(floats)
+                    .collect::<Vec<_>>()
+                    .concat(),
+            );
         })
         .await;
-        assert!(all.windows(2).all(|w| w[0] == w[1]), "runtimes agree: {all:?}");
+        assert!(
+            all.windows(2).all(|w| w[0] == w[1]),
+            "runtimes agree: {all:?}"
+        );
         all.swap_remove(0)
     };
-    assert_eq!(run(json!({ "drop_last": true })).await, [10.0, 7.0, 4.0, 13.0]);
-    assert_eq!(run(json!({ "subset": { "from": 0.4, "to": 1.0 } })).await, [12.0, 5.0, 3.0, 19.0]);
-    let (a, b) = (run(json!({ "subset": { "to": 0.6, "seed": 3 } })).await, run(json!({ "subset": { "from": 0.6, "seed": 3 } })).await);
-    assert_eq!((a[0] + b[0], a[2] + b[2]), (15.0, 5.0), "two parts make the whole");
+    assert_eq!(
+        run(json!({ "drop_last": true })).await,
+        [10.0, 7.0, 4.0, 13.0]
+    );
+    assert_eq!(
+        run(json!({ "subset": { "from": 0.4, "to": 1.0 } })).await,
+        [12.0, 5.0, 3.0, 19.0]
+    );
+    let (a, b) = (
+        run(json!({ "subset": { "to": 0.6, "seed": 3 } })).await,
+        run(json!({ "subset": { "from": 0.6, "seed": 3 } })).await,
+    );
+    assert_eq!(
+        (a[0] + b[0], a[2] + b[2]),
+        (15.0, 5.0),
+        "two parts make the whole"
+    );
     let shuffled = run(json!({ "shuffle": true, "seed": 5, "length": { "epochs": 3 } })).await;
     assert_eq!((shuffled[0], shuffled[2]), (45.0, 15.0));
-    assert_eq!(shuffled, run(json!({ "shuffle": true, "seed": 5, "length": { "epochs": 3 } })).await, "a function of the seed");
+    assert_eq!(
+        shuffled,
+        run(json!({ "shuffle": true, "seed": 5, "length": { "epochs": 3 } })).await,
+        "a function of the seed"
+    );
 }
 
 #[tokio::test]
@@ -183,13 +259,18 @@ async fn noise_is_the_same_on_every_runtime_and_new_in_every_batch() {
         .output("last", Elem::F32, &[])
         .file();
     let mut task = task(&batches(&json!({ "seed": 11, "resume": true })));
-    task["rounds"][0]["map"]["steps"][0]["inputs"] = json!({ "u": { "from": "noise", "distribution": "uniform", "shape": [3] } });
-    task["rounds"][0]["map"]["steps"][0]["outputs"] = json!({ "s": { "to": "sum", "name": "total" }, "last": { "to": "value", "name": "last" } });
+    task["rounds"][0]["map"]["steps"][0]["inputs"] =
+        json!({ "u": { "from": "noise", "distribution": "uniform", "shape": [3] } });
+    task["rounds"][0]["map"]["steps"][0]["outputs"] =
+        json!({ "s": { "to": "sum", "name": "total" }, "last": { "to": "value", "name": "last" } });
     task["rounds"][0]["map"]["contribute"] = json!([{ "name": "total", "dtype": "f64", "shape": [1] }, { "name": "last", "dtype": "f64", "shape": [] }]);
     task["rounds"][0]["map"]["assign"] = json!({});
     task["variables"].as_object_mut().unwrap().remove("w");
     let dir = table(FIVE);
-    let bundle = bundle(&task, vec![("graphs/fold.onnx", graph), ("graphs/mean.onnx", mean())]);
+    let bundle = bundle(
+        &task,
+        vec![("graphs/fold.onnx", graph), ("graphs/mean.onnx", mean())],
+    );
     let mut seen = Vec::new();
     each(dir.path(), async |_, executor| {
         let first = executor.map(map_job(&bundle)).await.unwrap();
@@ -204,7 +285,10 @@ async fn noise_is_the_same_on_every_runtime_and_new_in_every_batch() {
         seen.push(floats(&first.contributions[0])[0]);
     })
     .await;
-    assert!(seen.windows(2).all(|w| (w[0] - w[1]).abs() < 1e-5), "{seen:?}");
+    assert!(
+        seen.windows(2).all(|w| (w[0] - w[1]).abs() < 1e-5),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -212,13 +296,20 @@ async fn data_that_are_missing_or_different_are_named() {
     let bundle = bundle(&task(&batches(&json!({}))), graphs());
     let cases = [
         (None, PortErrorKind::NotFound, "t.csv"),
-        (Some("b,c\n1,2\n"), PortErrorKind::Corrupt, "[\"a\"] are missing; the file has [\"b\", \"c\"]"),
+        (
+            Some("b,c\n1,2\n"),
+            PortErrorKind::Corrupt,
+            "[\"a\"] are missing; the file has [\"b\", \"c\"]",
+        ),
         (Some(""), PortErrorKind::Corrupt, "empty"),
     ];
     for (text, kind, words) in cases {
         let dir = text.map_or_else(|| tempfile::tempdir().unwrap(), table);
         each(dir.path(), async |_, executor| {
-            for error in [executor.check_data(&bundle).await.unwrap_err(), executor.map(map_job(&bundle)).await.unwrap_err()] {
+            for error in [
+                executor.check_data(&bundle).await.unwrap_err(),
+                executor.map(map_job(&bundle)).await.unwrap_err(),
+            ] {
                 assert_eq!(error.kind(), kind, "{error}");
                 assert!(error.message().contains(words), "{error}");
             }
@@ -250,11 +341,42 @@ async fn graphs_that_do_not_fit_the_task_are_refused_before_any_data_is_read() {
         })
         .await;
     };
-    refused(&|t| { t["rounds"][0]["map"]["steps"][0]["inputs"].as_object_mut().unwrap().remove("b"); }, "graph input \"b\" has no source").await;
-    refused(&|t| t["rounds"][0]["map"]["steps"][0]["inputs"]["zz"] = json!({ "from": "batch_size" }), "\"zz\"").await;
-    refused(&|t| t["rounds"][0]["map"]["steps"][0]["outputs"]["zz"] = json!({ "to": "value", "name": "zz" }), "\"zz\"").await;
-    refused(&|t| t["rounds"][0]["map"]["steps"][0]["inputs"]["x"]["field"] = json!({ "columnsf32": ["a"] }), "takes f64 [any, 1], the task gives f32").await;
-    refused(&|t| t["rounds"][0]["map"]["contribute"][0]["shape"] = json!([2]), "contribution total").await;
+    refused(
+        &|t| {
+            t["rounds"][0]["map"]["steps"][0]["inputs"]
+                .as_object_mut()
+                .unwrap()
+                .remove("b");
+        },
+        "graph input \"b\" has no source",
+    )
+    .await;
+    refused(
+        &|t| t["rounds"][0]["map"]["steps"][0]["inputs"]["zz"] = json!({ "from": "batch_size" }),
+        "\"zz\"",
+    )
+    .await;
+    refused(
+        &|t| {
+            t["rounds"][0]["map"]["steps"][0]["outputs"]["zz"] =
+                json!({ "to": "value", "name": "zz" })
+        },
+        "\"zz\"",
+    )
+    .await;
+    refused(
+        &|t| {
+            t["rounds"][0]["map"]["steps"][0]["inputs"]["x"]["field"] =
+                json!({ "columns_f32": ["a"] })
+        },
+        "takes f64 [any, 1], the task gives f32",
+    )
+    .await;
+    refused(
+        &|t| t["rounds"][0]["map"]["contribute"][0]["shape"] = json!([2]),
+        "contribution total",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -266,8 +388,17 @@ async fn datasets_are_listed_in_plain_words() {
     std::fs::write(dir.path().join(".hidden.csv"), "x").unwrap();
     each(dir.path(), async |_, executor| {
         let all = executor.datasets().await.unwrap();
-        let all: Vec<(&str, &str)> = all.iter().map(|d| (d.name.as_str(), d.description.as_str())).collect();
-        assert_eq!(all[1..], [("pets", "1 samples in 1 classes"), ("t.csv", "table, 5 rows, 2 columns")]);
+        let all: Vec<(&str, &str)> = all
+            .iter()
+            .map(|d| (d.name.as_str(), d.description.as_str()))
+            .collect();
+        assert_eq!(
+            all[1..],
+            [
+                ("pets", "1 samples in 1 classes"),
+                ("t.csv", "table, 5 rows, 2 columns")
+            ]
+        );
         assert!(all[0].0 == "notes.md" && all[0].1.starts_with("unusable"));
     })
     .await;
@@ -280,7 +411,10 @@ async fn a_stored_variable_of_another_shape_is_refused() {
     let bundle = bundle(&task(&batches(&json!({}))), graphs());
     each(dir.path(), async |name, executor| {
         let mut job = map_job(&bundle);
-        job.variables.insert("w".parse().unwrap(), Tensor::new(vec![2], TensorData::F64(vec![0.0; 2])).unwrap());
+        job.variables.insert(
+            "w".parse().unwrap(),
+            Tensor::new(vec![2], TensorData::F64(vec![0.0; 2])).unwrap(),
+        );
         let error = executor.map(job).await.unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
     })

@@ -21,7 +21,10 @@ async fn run(executor: &dyn Executor, bundle: &Arc<Bundle>, members: usize, roun
     executor.check_data(bundle).await.unwrap();
     let at = |location| {
         let manifest = bundle.manifest();
-        initial(bundle).into_iter().filter(|(n, _)| manifest.variables[n].location == location).collect::<BTreeMap<_, _>>()
+        initial(bundle)
+            .into_iter()
+            .filter(|(n, _)| manifest.variables[n].location == location)
+            .collect::<BTreeMap<_, _>>()
     };
     let mut server = at(Location::Server);
     let mut clients = vec![(at(Location::Client), IteratorStates::default()); members];
@@ -31,13 +34,21 @@ async fn run(executor: &dyn Executor, bundle: &Arc<Bundle>, members: usize, roun
         for (private, iterators) in &mut clients {
             let mut variables = server.clone();
             variables.extend(private.clone());
-            let job = MapJob { bundle: Arc::clone(bundle), step, variables, iterators: iterators.clone() };
+            let job = MapJob {
+                bundle: Arc::clone(bundle),
+                step,
+                variables,
+                iterators: iterators.clone(),
+            };
             let outcome = executor.map(job).await.unwrap();
             private.extend(outcome.assigned);
             *iterators = outcome.iterators;
             contributions.push(outcome.contributions);
         }
-        let reduced = executor.reduce(reduce_job(bundle, step, server.clone(), &contributions)).await.unwrap();
+        let reduced = executor
+            .reduce(reduce_job(bundle, step, server.clone(), &contributions))
+            .await
+            .unwrap();
         server.extend(reduced.assigned);
         metrics.push(reduced.metrics);
         if reduced.stop {
@@ -51,13 +62,23 @@ async fn run(executor: &dyn Executor, bundle: &Arc<Bundle>, members: usize, roun
 async fn everywhere(name: &str, data: &Path, members: usize, rounds: u32, tolerance: f64) -> End {
     let bundle = fixture(name);
     let mut ends: Vec<(&str, End)> = Vec::new();
-    each(data, async |runtime, executor| ends.push((runtime, run(&executor, &bundle, members, rounds).await))).await;
+    each(data, async |runtime, executor| {
+        ends.push((runtime, run(&executor, &bundle, members, rounds).await))
+    })
+    .await;
     for pair in ends.windows(2) {
         let ((a, (va, ma)), (b, (vb, mb))) = (&pair[0], &pair[1]);
         assert_eq!(ma.len(), mb.len(), "{a} and {b} stop in the same round");
         for (variable, tensor) in va {
-            let worst = floats(tensor).iter().zip(floats(&vb[variable])).map(|(x, y)| (x - y).abs() / x.abs().max(1.0)).fold(0.0, f64::max);
-            assert!(worst <= tolerance, "{name}: {variable} differs by {worst:e} between {a} and {b}");
+            let worst = floats(tensor)
+                .iter()
+                .zip(floats(&vb[variable]))
+                .map(|(x, y)| (x - y).abs() / x.abs().max(1.0))
+                .fold(0.0, f64::max);
+            assert!(
+                worst <= tolerance,
+                "{name}: {variable} differs by {worst:e} between {a} and {b}"
+            );
         }
     }
     ends.swap_remove(0).1
@@ -81,7 +102,10 @@ async fn wages_means_is_the_mean_of_all_members_rows() {
     let wages: Vec<f64> = text.lines().skip(1).map(|l| l.parse().unwrap()).collect();
     let mean = wages.iter().sum::<f64>() / wages.len() as f64;
     assert!((floats(&server[&"mean".parse().unwrap()])[0] - mean).abs() < 1e-9);
-    assert_eq!(floats(&server[&"rows".parse().unwrap()]), [2.0 * wages.len() as f64]);
+    assert_eq!(
+        floats(&server[&"rows".parse().unwrap()]),
+        [2.0 * wages.len() as f64]
+    );
     assert!((metrics[0]["mean wage"] - mean).abs() < 1e-9);
 }
 
@@ -90,7 +114,11 @@ async fn iris_logistic_learns_and_its_loss_falls() {
     let dir = data(&["src/app/data/iris.csv"]);
     let (_, metrics) = everywhere("iris-logistic.delta", dir.path(), 1, 12, 1e-9).await;
     // Nothing is known at first: ln 3.
-    assert!((metrics[0]["loss"] - 3f64.ln()).abs() < 1e-9, "{:?}", metrics[0]);
+    assert!(
+        (metrics[0]["loss"] - 3f64.ln()).abs() < 1e-9,
+        "{:?}",
+        metrics[0]
+    );
     let last = &metrics[metrics.len() - 1];
     assert!(last["loss"] < 0.8 && last["accuracy"] > 0.6, "{last:?}");
 }
@@ -101,5 +129,10 @@ async fn digits_cnn_trains_over_batches_and_gets_better() {
     let (server, metrics) = everywhere("digits-cnn.delta", dir.path(), 2, 3, 1e-4).await;
     let accuracy: Vec<f64> = metrics.iter().map(|m| m["accuracy"]).collect();
     assert!(accuracy[0] < 0.4 && accuracy[2] > 0.7, "{accuracy:?}");
-    assert!(floats(&server[&"conv.bias".parse().unwrap()]).iter().any(|x| *x != 0.0), "biases moved from their initial zeros");
+    assert!(
+        floats(&server[&"conv.bias".parse().unwrap()])
+            .iter()
+            .any(|x| *x != 0.0),
+        "biases moved from their initial zeros"
+    );
 }

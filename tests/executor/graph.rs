@@ -76,7 +76,14 @@ impl Onnx {
         number(1, values.len() as i64, &mut tensor);
         number(2, 7, &mut tensor);
         bytes(8, name.as_bytes(), &mut tensor);
-        bytes(9, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>(), &mut tensor);
+        bytes(
+            9,
+            &values
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect::<Vec<_>>(),
+            &mut tensor,
+        );
         bytes(5, &tensor, &mut self.constants);
         self
     }
@@ -86,10 +93,20 @@ impl Onnx {
     }
 
     /// A node with whole-number attributes.
-    pub(crate) fn node_with(mut self, op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, i64)]) -> Self {
+    pub(crate) fn node_with(
+        mut self,
+        op: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: &[(&str, i64)],
+    ) -> Self {
         let mut node = Vec::new();
-        inputs.iter().for_each(|i| bytes(1, i.as_bytes(), &mut node));
-        outputs.iter().for_each(|o| bytes(2, o.as_bytes(), &mut node));
+        inputs
+            .iter()
+            .for_each(|i| bytes(1, i.as_bytes(), &mut node));
+        outputs
+            .iter()
+            .for_each(|o| bytes(2, o.as_bytes(), &mut node));
         bytes(4, op.as_bytes(), &mut node);
         for (name, value) in attributes {
             let mut attribute = Vec::new();

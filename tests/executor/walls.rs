@@ -4,23 +4,31 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use delta_node::adapters::onnx::{ExecutorConfig, OnnxExecutor};
+use delta_node::domain::tensor::{Tensor, TensorData};
 use delta_node::ports::PortErrorKind;
-use delta_node::ports::executor::Executor as _;
+use delta_node::ports::executor::{Executor as _, MapJob};
 use serde_json::json;
 
-use crate::graph::{Elem, Onnx};
+use crate::graph::{ANY, Elem, Onnx};
 use crate::world::{bundle, config, each, each_with, map_job};
 
-/// A task that runs one graph on a variable `n` (i64, [1]) whose value is `n`, and contributes its output `o` (f32, []).
-fn on_number(graph: Onnx, n: i64) -> delta_node::ports::executor::MapJob {
-    use delta_node::domain::tensor::{Tensor, TensorData};
-    let graph = graph.input("n", Elem::I64, &[1]).output("o", Elem::F32, &[]).file();
+/// A task that runs one graph on a variable `x` (f32, `[k, 1]`, all ones), and contributes its output `o` (f32, `[]`).
+///
+/// Sizes come from a variable, so that no runtime can fold or foresee them.
+fn on_column(graph: Onnx, k: usize) -> MapJob {
+    let graph = graph
+        .input("x", Elem::F32, &[ANY, 1])
+        .output("o", Elem::F32, &[])
+        .file();
     let task = json!({
-        "variables": { "n": { "location": "server", "dtype": "i64", "shape": [1] }, "out": { "location": "server", "dtype": "f32", "shape": [] } },
+        "variables": {
+            "x": { "location": "server", "dtype": "f32", "shape": [k, 1] },
+            "out": { "location": "server", "dtype": "f32", "shape": [] }
+        },
         "rounds": [{
             "map": {
                 "steps": [{ "graph": "graphs/g.onnx",
-                            "inputs": { "n": { "from": "variable", "name": "n" } },
+                            "inputs": { "x": { "from": "variable", "name": "x" } },
                             "outputs": { "o": { "to": "value", "name": "o" } } }],
                 "contribute": [{ "name": "o", "dtype": "f32", "shape": [] }]
             },
@@ -31,23 +39,46 @@ fn on_number(graph: Onnx, n: i64) -> delta_node::ports::executor::MapJob {
         }],
         "outputs": ["out"]
     });
-    let identity = Onnx::default().input("a", Elem::F32, &[]).node("Identity", &["a"], &["b"]).output("b", Elem::F32, &[]).file();
-    let bundle = bundle(&task, vec![("graphs/g.onnx", graph), ("graphs/id.onnx", identity)]);
+    let identity = Onnx::default()
+        .input("a", Elem::F32, &[])
+        .node("Identity", &["a"], &["b"])
+        .output("b", Elem::F32, &[])
+        .file();
+    let bundle = bundle(
+        &task,
+        vec![("graphs/g.onnx", graph), ("graphs/id.onnx", identity)],
+    );
     let mut job = map_job(&bundle);
-    job.variables.insert("n".parse().unwrap(), Tensor::new(vec![1], TensorData::I64(vec![n])).unwrap());
+    job.variables
+        .insert("x".parse().unwrap(), column(vec![k, 1]));
     job
 }
 
-/// A tensor of `n` zeros, summed. The size is known only when it runs.
-fn zeros() -> Onnx {
-    Onnx::default().node("ConstantOfShape", &["n"], &["z"]).node_with("ReduceSum", &["z"], &["o"], &[("keepdims", 0)])
+fn column(shape: Vec<usize>) -> Tensor {
+    let n = shape.iter().product();
+    Tensor::new(shape, TensorData::F32(vec![1.0; n])).unwrap()
 }
 
-/// A product of `n` by `n` matrices, again and again.
+/// The product of every pair of rows, a `k` by `k` tensor, summed.
+fn square() -> Onnx {
+    Onnx::default()
+        .node("Transpose", &["x"], &["y"])
+        .node("Mul", &["x", "y"], &["z"])
+        .node_with("ReduceSum", &["z"], &["o"], &[("keepdims", 0)])
+}
+
+/// A product of `k` by `k` matrices, again and again.
 fn endless() -> Onnx {
-    let mut graph = Onnx::default().node_with("Concat", &["n", "n"], &["s"], &[("axis", 0)]).node("ConstantOfShape", &["s"], &["m0"]);
+    let mut graph =
+        Onnx::default()
+            .node("Transpose", &["x"], &["y"])
+            .node("Mul", &["x", "y"], &["m0"]);
     for i in 0..200 {
-        graph = graph.node("MatMul", &[&format!("m{i}"), &format!("m{i}")], &[&format!("m{}", i + 1)]);
+        graph = graph.node(
+            "MatMul",
+            &[&format!("m{i}"), &format!("m{i}")],
+            &[&format!("m{}", i + 1)],
+        );
     }
     graph.node_with("ReduceSum", &["m200"], &["o"], &[("keepdims", 0)])
 }
@@ -60,34 +91,65 @@ async fn probe_reports_walls_that_a_worker_could_not_climb() {
         assert_eq!(executor.runtime(), report.info);
         assert_eq!(report.containment.attempts.len(), 7);
         // Every gap would be printed by `check`; a kernel that has Landlock and seccomp leaves none.
-        assert!(report.containment.gaps().is_empty(), "{name}: {:#?}", report.containment.gaps());
+        assert!(
+            report.containment.gaps().is_empty(),
+            "{name}: {:#?}",
+            report.containment.gaps()
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_memory_bomb_is_stopped_at_the_limit_and_named_so() {
-    let limit = |c: ExecutorConfig| ExecutorConfig { memory_bytes: 512 << 20, ..c };
+    let limit = |c: ExecutorConfig| ExecutorConfig {
+        memory_bytes: 512 << 20,
+        ..c
+    };
     each_with(Path::new("."), limit, async |name, executor| {
-        assert!(executor.map(on_number(zeros(), 1000)).await.is_ok(), "{name}: the graph itself is fine");
-        let error = executor.map(on_number(zeros(), 1 << 30)).await.unwrap_err();
+        assert!(
+            executor.map(on_column(square(), 1000)).await.is_ok(),
+            "{name}: the graph itself is fine"
+        );
+        let error = executor
+            .map(on_column(square(), 1 << 15))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Exhausted, "{name}: {error}");
-        assert!(error.message().contains("executor.memory"), "{name}: {error}");
-        // A terabyte is refused by the allocator itself.
-        let error = executor.map(on_number(zeros(), 1 << 38)).await.unwrap_err();
-        assert!(matches!(error.kind(), PortErrorKind::Exhausted | PortErrorKind::Refused), "{name}: {error}");
+        assert!(
+            error.message().contains("executor.memory"),
+            "{name}: {error}"
+        );
+        // A quarter of a terabyte is refused by the allocator itself.
+        let error = executor
+            .map(on_column(square(), 1 << 18))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                error.kind(),
+                PortErrorKind::Exhausted | PortErrorKind::Refused
+            ),
+            "{name}: {error}"
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn endless_work_is_killed_at_the_deadline() {
-    let limit = |c: ExecutorConfig| ExecutorConfig { time_limit: Duration::from_secs(2), ..c };
+    let limit = |c: ExecutorConfig| ExecutorConfig {
+        time_limit: Duration::from_secs(2),
+        ..c
+    };
     each_with(Path::new("."), limit, async |name, executor| {
         executor.probe().await.unwrap();
-        let error = executor.map(on_number(endless(), 2000)).await.unwrap_err();
+        let error = executor.map(on_column(endless(), 2000)).await.unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Timeout, "{name}: {error}");
-        assert!(error.message().contains("2 s (limit executor.time)"), "{name}: {error}");
+        assert!(
+            error.message().contains("2 s (limit executor.time)"),
+            "{name}: {error}"
+        );
     })
     .await;
 }
@@ -96,21 +158,35 @@ async fn endless_work_is_killed_at_the_deadline() {
 async fn dropping_the_future_ends_the_worker_and_frees_its_turn() {
     each(Path::new("."), async |name, executor| {
         executor.probe().await.unwrap();
-        let abandoned = tokio::time::timeout(Duration::from_millis(300), executor.map(on_number(endless(), 2000))).await;
+        let abandoned = tokio::time::timeout(
+            Duration::from_millis(300),
+            executor.map(on_column(endless(), 2000)),
+        )
+        .await;
         assert!(abandoned.is_err(), "{name}");
-        assert!(executor.map(on_number(zeros(), 1)).await.is_ok(), "{name}: the only slot is free again");
+        assert!(
+            executor.map(on_column(square(), 1)).await.is_ok(),
+            "{name}: the only slot is free again"
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_queue_that_is_full_refuses_at_once() {
-    each_with(Path::new("."), |c| ExecutorConfig { queue: 0, ..c }, async |name, executor| {
-        executor.probe().await.unwrap();
-        let (a, b) = tokio::join!(executor.map(on_number(zeros(), 1)), executor.map(on_number(zeros(), 1)));
-        assert!(a.is_ok(), "{name}");
-        assert_eq!(b.unwrap_err().kind(), PortErrorKind::Exhausted, "{name}");
-    })
+    each_with(
+        Path::new("."),
+        |c| ExecutorConfig { queue: 0, ..c },
+        async |name, executor| {
+            executor.probe().await.unwrap();
+            let (a, b) = tokio::join!(
+                executor.map(on_column(square(), 1)),
+                executor.map(on_column(square(), 1))
+            );
+            assert!(a.is_ok(), "{name}");
+            assert_eq!(b.unwrap_err().kind(), PortErrorKind::Exhausted, "{name}");
+        },
+    )
     .await;
 }
 
@@ -118,11 +194,10 @@ async fn a_queue_that_is_full_refuses_at_once() {
 async fn an_operator_that_fails_at_run_time_is_the_tasks_fault() {
     each(Path::new("."), async |name, executor| {
         let graph = Onnx::default()
-            .node("ConstantOfShape", &["n"], &["z"])
             .ints("five", &[5])
-            .node("Reshape", &["z", "five"], &["r"])
+            .node("Reshape", &["x", "five"], &["r"])
             .node_with("ReduceSum", &["r"], &["o"], &[("keepdims", 0)]);
-        let error = executor.map(on_number(graph, 3)).await.unwrap_err();
+        let error = executor.map(on_column(graph, 3)).await.unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
         assert!(error.message().contains("graphs/g.onnx"), "{name}: {error}");
     })
@@ -132,10 +207,18 @@ async fn an_operator_that_fails_at_run_time_is_the_tasks_fault() {
 #[tokio::test]
 async fn forbidden_graphs_are_refused_by_check_and_by_map() {
     each(Path::new("."), async |name, executor| {
-        let job = on_number(Onnx::default().node("RandomNormal", &[], &["o"]), 1);
-        for error in [executor.check_graphs(&job.bundle).await.unwrap_err(), executor.map(job).await.unwrap_err()] {
+        let job = on_column(Onnx::default().node("RandomNormal", &[], &["o"]), 1);
+        for error in [
+            executor.check_graphs(&job.bundle).await.unwrap_err(),
+            executor.map(job).await.unwrap_err(),
+        ] {
             assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
-            assert!(error.message().contains("graphs/g.onnx: node 0 (RandomNormal)"), "{name}: {error}");
+            assert!(
+                error
+                    .message()
+                    .contains("graphs/g.onnx: node 0 (RandomNormal)"),
+                "{name}: {error}"
+            );
         }
     })
     .await;
@@ -153,12 +236,38 @@ async fn a_worker_that_aborts_or_lies_fails_one_job_only() {
     };
     let cases = [
         ("kill -ABRT $$", PortErrorKind::Refused, "signal 6"),
-        ("kill -SEGV $$ ; sleep 5", PortErrorKind::Refused, "signal 11"),
-        ("kill -KILL $$ # by the kernel", PortErrorKind::Exhausted, "executor.memory"),
-        ("echo 'memory allocation of 99 bytes failed' >&2; kill -ABRT $$", PortErrorKind::Exhausted, "executor.memory"),
-        ("echo HTTP/1.1 200 OK; echo why >&2; exit 0", PortErrorKind::Internal, "why"),
+        (
+            "kill -SEGV $$ ; sleep 5",
+            PortErrorKind::Refused,
+            "signal 11",
+        ),
+        (
+            "kill -KILL $$ # by the kernel",
+            PortErrorKind::Exhausted,
+            "executor.memory",
+        ),
+        (
+            "echo 'memory allocation of 99 bytes failed' >&2; kill -ABRT $$",
+            PortErrorKind::Exhausted,
+            "executor.memory",
+        ),
+        (
+            "echo HTTP/1.1 200 OK; echo why >&2; exit 0",
+            PortErrorKind::Internal,
+            "why",
+        ),
+        // It is told not to report to its maker, and nothing about this node.
+        (
+            "test -z \"$HOME$USER$CARGO_MANIFEST_DIR\" && echo telemetry off: $ORT_DISABLE_TELEMETRY >&2; exit 4",
+            PortErrorKind::Internal,
+            "telemetry off: 1",
+        ),
         ("exit 3", PortErrorKind::Internal, "without an answer"),
-        ("printf 'DLT1\\377\\377\\377\\377\\377\\377\\377\\377'", PortErrorKind::Internal, "without an answer"),
+        (
+            "printf 'DLT1\\377\\377\\377\\377\\377\\377\\377\\377'",
+            PortErrorKind::Internal,
+            "without an answer",
+        ),
     ];
     for (text, kind, words) in cases {
         let error = OnnxExecutor::new(ExecutorConfig {
@@ -180,7 +289,13 @@ fn a_worker_given_garbage_says_so_and_fails() {
     use std::process::{Command, Stdio};
     let mut half = b"DLT1".to_vec();
     half.extend(u32::MAX.to_le_bytes());
-    for garbage in [b"".to_vec(), b"GET / HTTP/1.1\r\n\r\n".to_vec(), half, vec![0; 1 << 16], vec![0xff; 1 << 16]] {
+    for garbage in [
+        b"".to_vec(),
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        half,
+        vec![0; 1 << 16],
+        vec![0xff; 1 << 16],
+    ] {
         let mut child = Command::new(crate::world::WORKER)
             .arg("__worker")
             .env_clear()
@@ -194,7 +309,10 @@ fn a_worker_given_garbage_says_so_and_fails() {
         drop(stdin);
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.contains("workers are started by delta-node"), "{text:?}");
+        assert!(
+            text.contains("workers are started by delta-node"),
+            "{text:?}"
+        );
     }
 }
 
@@ -203,22 +321,34 @@ async fn a_library_that_is_none_is_an_error_when_named_and_skipped_when_found() 
     let dir = tempfile::tempdir().unwrap();
     let fake = dir.path().join("libonnxruntime.so");
     std::fs::write(&fake, b"not a library").unwrap();
-    let executor = OnnxExecutor::new(ExecutorConfig { library: Some(fake.clone()), ..config(Path::new(".")) });
+    let executor = OnnxExecutor::new(ExecutorConfig {
+        library: Some(fake.clone()),
+        ..config(Path::new("."))
+    });
     let error = executor.probe().await.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Unavailable);
-    assert!(error.message().contains("executor.library") && error.message().contains("libonnxruntime.so"), "{error}");
+    assert!(
+        error.message().contains("executor.library")
+            && error.message().contains("libonnxruntime.so"),
+        "{error}"
+    );
     assert_eq!(executor.runtime().name, "none");
 }
 
 #[tokio::test]
-async fn dynamic_rows_beyond_the_declared_type_are_refused_before_the_runtime_sees_them() {
-    use delta_node::domain::tensor::{Tensor, TensorData};
+async fn values_of_another_shape_are_refused_before_the_runtime_sees_them() {
     each(Path::new("."), async |name, executor| {
-        let mut job = on_number(zeros(), 1);
-        job.variables.insert("n".parse().unwrap(), Tensor::new(vec![2], TensorData::I64(vec![1, 1])).unwrap());
+        let mut job = on_column(square(), 1);
+        job.variables
+            .insert("x".parse().unwrap(), column(vec![1, 2]));
         let error = executor.map(job).await.unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Refused, "{name}");
-        assert!(error.message().contains("shape [1]") && error.message().contains("[2]"), "{name}: {error}");
+        assert!(
+            error
+                .message()
+                .contains("takes shape [any, 1], the value has [1, 2]"),
+            "{name}: {error}"
+        );
     })
     .await;
 }

@@ -28,67 +28,114 @@ pub(crate) fn runtimes() -> &'static [RuntimePreference] {
     static FOUND: OnceLock<Vec<RuntimePreference>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let mut found = Vec::new();
-        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let wanted = [RuntimePreference::Onnxruntime].into_iter().chain(cfg!(feature = "tract").then_some(RuntimePreference::Tract));
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let wanted = [RuntimePreference::Onnxruntime]
+            .into_iter()
+            .chain(cfg!(feature = "tract").then_some(RuntimePreference::Tract));
         for runtime in wanted {
-            let executor = OnnxExecutor::new(ExecutorConfig { runtime, ..config(Path::new(".")) });
+            let executor = OnnxExecutor::new(ExecutorConfig {
+                runtime,
+                ..config(Path::new("."))
+            });
             match tokio.block_on(executor.probe()) {
                 Ok(report) => {
-                    eprintln!("executor suite: runs on {} {}", report.info.name, report.info.version);
+                    eprintln!(
+                        "executor suite: runs on {} {}",
+                        report.info.name, report.info.version
+                    );
                     found.push(runtime);
                 }
                 Err(error) => eprintln!("executor suite: DOES NOT RUN on {runtime:?}: {error}"),
             }
         }
         let required = std::env::var_os("DELTA_REQUIRE_ONNXRUNTIME").is_some_and(|v| v == "1");
-        assert!(!required || found.contains(&RuntimePreference::Onnxruntime), "DELTA_REQUIRE_ONNXRUNTIME=1, but no libonnxruntime works here");
+        assert!(
+            !required || found.contains(&RuntimePreference::Onnxruntime),
+            "DELTA_REQUIRE_ONNXRUNTIME=1, but no libonnxruntime works here"
+        );
         assert!(!found.is_empty(), "no runtime at all");
         found
     })
 }
 
 /// Runs `test` with an executor of each runtime.
-pub(crate) async fn each<F: AsyncFn(&'static str, OnnxExecutor)>(data_dir: &Path, test: F) {
+pub(crate) async fn each<F: AsyncFnMut(&'static str, OnnxExecutor)>(data_dir: &Path, test: F) {
     each_with(data_dir, |c| c, test).await;
 }
 
-pub(crate) async fn each_with<F>(data_dir: &Path, change: impl Fn(ExecutorConfig) -> ExecutorConfig, test: F)
-where
-    F: AsyncFn(&'static str, OnnxExecutor),
+pub(crate) async fn each_with<F>(
+    data_dir: &Path,
+    change: impl Fn(ExecutorConfig) -> ExecutorConfig,
+    mut test: F,
+) where
+    F: AsyncFnMut(&'static str, OnnxExecutor),
 {
     let found = std::thread::scope(|s| s.spawn(runtimes).join().unwrap());
     for &runtime in found {
-        let name = if runtime == RuntimePreference::Tract { "tract" } else { "onnxruntime" };
-        let executor = OnnxExecutor::new(change(ExecutorConfig { runtime, ..config(data_dir) }));
+        let name = if runtime == RuntimePreference::Tract {
+            "tract"
+        } else {
+            "onnxruntime"
+        };
+        let executor = OnnxExecutor::new(change(ExecutorConfig {
+            runtime,
+            ..config(data_dir)
+        }));
         test(name, executor).await;
     }
 }
 
 pub(crate) fn fixture(name: &str) -> Arc<Bundle> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
     Arc::new(Bundle::open(&std::fs::read(path).unwrap(), &BundleLimits::default()).unwrap())
 }
 
 /// A bundle of one round from JSON parts and graphs.
 pub(crate) fn bundle(task: &serde_json::Value, graphs: Vec<(&str, Vec<u8>)>) -> Arc<Bundle> {
-    let mut full = serde_json::json!({ "format": "delta-task/1", "name": "test", "type": "horizontal" });
-    full.as_object_mut().unwrap().extend(task.as_object().unwrap().clone());
+    let mut full =
+        serde_json::json!({ "format": "delta-task/1", "name": "test", "type": "horizontal" });
+    full.as_object_mut()
+        .unwrap()
+        .extend(task.as_object().unwrap().clone());
     let manifest: Manifest = serde_json::from_value(full).unwrap();
-    let graphs = graphs.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+    let graphs = graphs
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .collect();
     let bytes = write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap();
     Arc::new(Bundle::open(&bytes, &BundleLimits::default()).unwrap())
 }
 
 pub(crate) fn initial(bundle: &Bundle) -> BTreeMap<Name, Tensor> {
-    bundle.manifest().variables.keys().map(|n| (n.clone(), bundle.initial(n).unwrap().clone())).collect()
+    bundle
+        .manifest()
+        .variables
+        .keys()
+        .map(|n| (n.clone(), bundle.initial(n).unwrap().clone()))
+        .collect()
 }
 
 pub(crate) fn map_job(bundle: &Arc<Bundle>) -> MapJob {
-    MapJob { bundle: Arc::clone(bundle), step: 0, variables: initial(bundle), iterators: IteratorStates::default() }
+    MapJob {
+        bundle: Arc::clone(bundle),
+        step: 0,
+        variables: initial(bundle),
+        iterators: IteratorStates::default(),
+    }
 }
 
 /// The reduce on the sum of some contributions.
-pub(crate) fn reduce_job(bundle: &Arc<Bundle>, step: u32, variables: BTreeMap<Name, Tensor>, contributions: &[Vec<Tensor>]) -> ReduceJob {
+pub(crate) fn reduce_job(
+    bundle: &Arc<Bundle>,
+    step: u32,
+    variables: BTreeMap<Name, Tensor>,
+    contributions: &[Vec<Tensor>],
+) -> ReduceJob {
     use delta_node::domain::tensor::TensorData;
     let spec = bundle.manifest().round_spec(step).unwrap();
     let sums = spec
@@ -100,14 +147,22 @@ pub(crate) fn reduce_job(bundle: &Arc<Bundle>, step: u32, variables: BTreeMap<Na
             let total = |at: usize| contributions.iter().map(|m| floats(&m[i])[at]).sum::<f64>();
             let n = contributions[0][i].len();
             let data = match c.dtype {
-                delta_node::domain::tensor::DType::F32 => TensorData::F32((0..n).map(|at| total(at) as f32).collect()),
+                delta_node::domain::tensor::DType::F32 => {
+                    TensorData::F32((0..n).map(|at| total(at) as f32).collect())
+                }
                 _ => TensorData::F64((0..n).map(total).collect()),
             };
             (c.name.clone(), Tensor::new(c.shape.clone(), data).unwrap())
         })
         .collect();
     let clients = u32::try_from(contributions.len()).unwrap();
-    ReduceJob { bundle: Arc::clone(bundle), step, variables, sums, clients }
+    ReduceJob {
+        bundle: Arc::clone(bundle),
+        step,
+        variables,
+        sums,
+        clients,
+    }
 }
 
 /// The elements as `f64`.

@@ -43,39 +43,78 @@ pub(crate) struct Datasets<'a> {
 }
 
 impl<'a> Datasets<'a> {
-    pub(crate) fn new(specs: &'a BTreeMap<DatasetName, DatasetSpec>, paths: BTreeMap<DatasetName, PathBuf>) -> Self {
-        Self { specs: Some(specs), paths, open: BTreeMap::new() }
+    pub(crate) fn new(
+        specs: &'a BTreeMap<DatasetName, DatasetSpec>,
+        paths: BTreeMap<DatasetName, PathBuf>,
+    ) -> Self {
+        Self {
+            specs: Some(specs),
+            paths,
+            open: BTreeMap::new(),
+        }
     }
 
     /// For reduces, which see no data.
     pub(crate) fn none() -> Self {
-        Self { specs: None, paths: BTreeMap::new(), open: BTreeMap::new() }
+        Self {
+            specs: None,
+            paths: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
     }
 
     /// A dataset, or one part of it.
-    pub(crate) fn open(&mut self, name: &DatasetName, part: Option<Part>) -> Result<&mut dyn Rows, Failure> {
-        let key = (name.clone(), part == Some(Part::Train), part == Some(Part::Val));
+    pub(crate) fn open(
+        &mut self,
+        name: &DatasetName,
+        part: Option<Part>,
+    ) -> Result<&mut dyn Rows, Failure> {
+        let key = (
+            name.clone(),
+            part == Some(Part::Train),
+            part == Some(Part::Val),
+        );
         if !self.open.contains_key(&key) {
             let spec = self.specs.and_then(|s| s.get(name));
-            let spec = spec.ok_or_else(|| Failure::refused(format!("the task does not declare the dataset {name}")))?;
-            let path = self.paths.get(name).ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
+            let spec = spec.ok_or_else(|| {
+                Failure::refused(format!("the task does not declare the dataset {name}"))
+            })?;
+            let path = self
+                .paths
+                .get(name)
+                .ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
             let rows = open(path, spec, part).map_err(|f| f.within(&format!("dataset {name}")))?;
             self.open.insert(key.clone(), rows);
         }
-        let rows = self.open.get_mut(&key).ok_or_else(|| Failure::internal("an opened dataset vanished"))?;
+        let rows = self
+            .open
+            .get_mut(&key)
+            .ok_or_else(|| Failure::internal("an opened dataset vanished"))?;
         Ok(&mut **rows)
     }
 }
 
 fn open(path: &Path, spec: &DatasetSpec, part: Option<Part>) -> Result<Box<dyn Rows>, Failure> {
     if part.is_some() && !path.is_dir() {
-        return Err(Failure::corrupt("the task reads its train/ or val/ part, but it is one file"));
+        return Err(Failure::corrupt(
+            "the task reads its train/ or val/ part, but it is one file",
+        ));
     }
     match spec {
-        DatasetSpec::Table { columns, header } => Ok(Box::new(table::Table::load(path, columns, *header)?)),
-        DatasetSpec::Samples { shape, classes } if path.is_dir() => Ok(Box::new(folder::Folder::open(path, shape, classes, part)?)),
-        DatasetSpec::Samples { shape, classes } => Ok(Box::new(samples::Samples::open(path, shape, !classes.is_empty())?)),
-        DatasetSpec::Array { shape, dtype } => Ok(Box::new(samples::Array::open(path, shape, *dtype)?)),
+        DatasetSpec::Table { columns, header } => {
+            Ok(Box::new(table::Table::load(path, columns, *header)?))
+        }
+        DatasetSpec::Samples { shape, classes } if path.is_dir() => {
+            Ok(Box::new(folder::Folder::open(path, shape, classes, part)?))
+        }
+        DatasetSpec::Samples { shape, classes } => Ok(Box::new(samples::Samples::open(
+            path,
+            shape,
+            !classes.is_empty(),
+        )?)),
+        DatasetSpec::Array { shape, dtype } => {
+            Ok(Box::new(samples::Array::open(path, shape, *dtype)?))
+        }
     }
 }
 
@@ -87,14 +126,20 @@ const ENDINGS: [&str; 5] = ["npz", "npy", "csv", "tsv", "txt"];
 pub(crate) fn locate(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure> {
     let mut path = root.join(name.as_str());
     if path.symlink_metadata().is_err() {
-        let mut longer = ENDINGS.iter().map(|e| root.join(format!("{name}.{e}"))).filter(|p| p.is_file());
+        let mut longer = ENDINGS
+            .iter()
+            .map(|e| root.join(format!("{name}.{e}")))
+            .filter(|p| p.is_file());
         if let (Some(only), None) = (longer.next(), longer.next()) {
             path = only;
         }
     }
-    let real = path
-        .canonicalize()
-        .map_err(|_| Failure::not_found(format!("there is no dataset {name} in {}; put the file or folder there", root.display())))?;
+    let real = path.canonicalize().map_err(|_| {
+        Failure::not_found(format!(
+            "there is no dataset {name} in {}; put the file or folder there",
+            root.display()
+        ))
+    })?;
     if !real.starts_with(root) || real == root {
         return Err(Failure::not_found(format!(
             "dataset {name} is a link that leads out of {}; copy the data or change data_dir",
@@ -106,14 +151,21 @@ pub(crate) fn locate(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure
 
 /// Compares a dataset with what the task expects of it, reading as little as that takes.
 pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> Result<(), Failure> {
-    let spec = manifest.datasets.get(name).ok_or_else(|| Failure::internal(format!("{name} is not declared")))?;
+    let spec = manifest
+        .datasets
+        .get(name)
+        .ok_or_else(|| Failure::internal(format!("{name} is not declared")))?;
     let checked = match spec {
         DatasetSpec::Table { columns, header } => table::inspect(path, columns, *header),
         DatasetSpec::Samples { .. } | DatasetSpec::Array { .. } => {
             let mut parts: BTreeSet<(bool, bool)> = parts_read(manifest, name);
             parts.insert((false, false));
             parts.into_iter().try_for_each(|(train, val)| {
-                let part = if train { Some(Part::Train) } else { val.then_some(Part::Val) };
+                let part = if train {
+                    Some(Part::Train)
+                } else {
+                    val.then_some(Part::Val)
+                };
                 let mut rows = open(path, spec, part)?;
                 if rows.len() == 0 {
                     return Err(Failure::corrupt("it has no sample"));
@@ -130,14 +182,19 @@ pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> R
 fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<(bool, bool)> {
     let mut parts = BTreeSet::new();
     for step in manifest.rounds.iter().flat_map(|r| &r.map.steps) {
-        let mut add = |part: Option<Part>| parts.extend(part.map(|p| (p == Part::Train, p == Part::Val)));
+        let mut add =
+            |part: Option<Part>| parts.extend(part.map(|p| (p == Part::Train, p == Part::Val)));
         if let Driver::Batches(b) = &step.driver
             && b.dataset == *name
         {
             add(b.subset.part);
         }
         for source in step.inputs.values() {
-            if let Source::Data { dataset, subset: Some(subset), .. } = source
+            if let Source::Data {
+                dataset,
+                subset: Some(subset),
+                ..
+            } = source
                 && dataset == name
             {
                 add(subset.part);
@@ -153,7 +210,8 @@ fn extension(path: &Path) -> String {
         return extension.to_ascii_lowercase();
     }
     let mut start = [0u8; 4];
-    let read = std::fs::File::open(path).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start));
+    let read =
+        std::fs::File::open(path).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start));
     match (read, &start) {
         (Ok(()), b"\x93NUM") => "npy".to_owned(),
         (Ok(()), b"PK\x03\x04") => "npz".to_owned(),
@@ -174,7 +232,9 @@ mod tests {
     fn names_find_files_inside_the_data_folder_only() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
-        let find = |name: &str| locate(&root, &name.parse().unwrap()).map(|p| p.file_name().unwrap().to_owned());
+        let find = |name: &str| {
+            locate(&root, &name.parse().unwrap()).map(|p| p.file_name().unwrap().to_owned())
+        };
         std::fs::write(root.join("a.npz"), b"").unwrap();
         assert_eq!(find("a.npz").unwrap(), "a.npz");
         assert_eq!(find("a").unwrap(), "a.npz");
@@ -186,7 +246,12 @@ mod tests {
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink("/etc/passwd", root.join("passwd.csv")).unwrap();
-            assert!(find("passwd.csv").unwrap_err().message.contains("leads out"));
+            assert!(
+                find("passwd.csv")
+                    .unwrap_err()
+                    .message
+                    .contains("leads out")
+            );
             std::os::unix::fs::symlink("a.csv", root.join("alias.csv")).unwrap();
             assert_eq!(find("alias.csv").unwrap(), "a.csv");
         }

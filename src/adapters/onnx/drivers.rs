@@ -14,7 +14,9 @@ use super::failure::Failure;
 use super::guard::{CheckedGraph, Port};
 use super::runtime::{Loaded, Runtime};
 use crate::domain::ids::Name;
-use crate::domain::manifest::{Driver, Manifest, MapSpec, ReduceSpec, Source, Step, Subset, Target};
+use crate::domain::manifest::{
+    Driver, Manifest, MapSpec, ReduceSpec, Source, Step, Subset, Target,
+};
 use crate::domain::tensor::Tensor;
 use crate::ports::executor::{IteratorStates, MapOutcome, ReduceOutcome};
 
@@ -27,15 +29,26 @@ pub(crate) struct Graphs<'a> {
 
 impl<'a> Graphs<'a> {
     pub(crate) fn new(runtime: &'a dyn Runtime, checked: BTreeMap<String, CheckedGraph>) -> Self {
-        Self { runtime, checked, loaded: BTreeMap::new() }
+        Self {
+            runtime,
+            checked,
+            loaded: BTreeMap::new(),
+        }
     }
 
     fn get(&mut self, file: &str) -> Result<&mut Loaded, Failure> {
         if !self.loaded.contains_key(file) {
-            let graph = self.checked.remove(file).ok_or_else(|| Failure::internal(format!("graph {file} was not sent to the worker")))?;
-            self.loaded.insert(file.to_owned(), Loaded::new(self.runtime, graph).map_err(|f| f.within(file))?);
+            let graph = self.checked.remove(file).ok_or_else(|| {
+                Failure::internal(format!("graph {file} was not sent to the worker"))
+            })?;
+            self.loaded.insert(
+                file.to_owned(),
+                Loaded::new(self.runtime, graph).map_err(|f| f.within(file))?,
+            );
         }
-        self.loaded.get_mut(file).ok_or_else(|| Failure::internal(format!("graph {file} vanished")))
+        self.loaded
+            .get_mut(file)
+            .ok_or_else(|| Failure::internal(format!("graph {file} vanished")))
     }
 }
 
@@ -57,7 +70,9 @@ pub(crate) struct Scope<'a> {
 
 impl Scope<'_> {
     fn value(&self, name: &Name) -> Result<&Tensor, Failure> {
-        self.values.get(name).ok_or_else(|| Failure::refused(format!("no step makes the value {name:?}")))
+        self.values
+            .get(name)
+            .ok_or_else(|| Failure::refused(format!("no step makes the value {name:?}")))
     }
 
     /// A source that does not change while a step runs; `None` for data, noise and counts.
@@ -66,9 +81,13 @@ impl Scope<'_> {
             Source::Variable { name } => self.variables.get(name).ok_or(("variable", name)),
             Source::Value { name } => self.values.get(name).ok_or(("value", name)),
             Source::Sum { name } => self.sums.get(name).ok_or(("sum", name)),
-            Source::Data { .. } | Source::Noise { .. } | Source::BatchSize | Source::Clients => return Ok(None),
+            Source::Data { .. } | Source::Noise { .. } | Source::BatchSize | Source::Clients => {
+                return Ok(None);
+            }
         };
-        found.map(Some).map_err(|(what, name)| Failure::refused(format!("there is no {what} {name}")))
+        found
+            .map(Some)
+            .map_err(|(what, name)| Failure::refused(format!("there is no {what} {name}")))
     }
 }
 
@@ -82,13 +101,18 @@ pub(crate) fn map(
     data: &mut Datasets<'_>,
 ) -> Result<MapOutcome, Failure> {
     let no_sums = BTreeMap::new();
-    let mut scope = Scope { variables, sums: &no_sums, clients: 0, values: BTreeMap::new() };
+    let mut scope = Scope {
+        variables,
+        sums: &no_sums,
+        clients: 0,
+        values: BTreeMap::new(),
+    };
     let mut rows = 0u64;
     for (index, step) in spec.steps.iter().enumerate() {
         let index = u32::try_from(index).map_err(|_| Failure::internal("too many steps"))?;
         let state = iterators.0.get(&index).copied().unwrap_or_default();
-        let (more, state) =
-            self::step(graphs, step, &mut scope, data, state).map_err(|f| f.within(&format!("map step {index} ({})", step.graph)))?;
+        let (more, state) = self::step(graphs, step, &mut scope, data, state)
+            .map_err(|f| f.within(&format!("map step {index} ({})", step.graph)))?;
         rows = rows.saturating_add(more);
         if let Some(state) = state {
             iterators.0.insert(index, state);
@@ -97,10 +121,18 @@ pub(crate) fn map(
     let contributions = spec
         .contribute
         .iter()
-        .map(|c| fit(scope.value(&c.name)?, c.dtype, &c.shape).map_err(|f| f.within(&format!("contribution {}", c.name))))
+        .map(|c| {
+            fit(scope.value(&c.name)?, c.dtype, &c.shape)
+                .map_err(|f| f.within(&format!("contribution {}", c.name)))
+        })
         .collect::<Result<_, _>>()?;
     let assigned = assign(manifest, &spec.assign, &scope)?;
-    Ok(MapOutcome { contributions, assigned, iterators, rows })
+    Ok(MapOutcome {
+        contributions,
+        assigned,
+        iterators,
+        rows,
+    })
 }
 
 /// Runs a reduce.
@@ -112,7 +144,12 @@ pub(crate) fn reduce(
     sums: &BTreeMap<Name, Tensor>,
     clients: u32,
 ) -> Result<ReduceOutcome, Failure> {
-    let mut scope = Scope { variables, sums, clients, values: BTreeMap::new() };
+    let mut scope = Scope {
+        variables,
+        sums,
+        clients,
+        values: BTreeMap::new(),
+    };
     let mut data = Datasets::none();
     for (index, step) in spec.steps.iter().enumerate() {
         self::step(graphs, step, &mut scope, &mut data, Default::default())
@@ -120,23 +157,50 @@ pub(crate) fn reduce(
     }
     // A sum that no graph touches may be assigned or shown as it is.
     for (name, sum) in sums {
-        scope.values.entry(name.clone()).or_insert_with(|| sum.clone());
+        scope
+            .values
+            .entry(name.clone())
+            .or_insert_with(|| sum.clone());
     }
     let number = |name: &Name| {
-        scope.value(name)?.as_scalar().ok_or_else(|| Failure::refused(format!("{name} must be a single number")))
+        scope
+            .value(name)?
+            .as_scalar()
+            .ok_or_else(|| Failure::refused(format!("{name} must be a single number")))
     };
-    let metrics = spec.metrics.iter().map(|(shown, name)| Ok((shown.clone(), number(name)?))).collect::<Result<_, Failure>>()?;
+    let metrics = spec
+        .metrics
+        .iter()
+        .map(|(shown, name)| Ok((shown.clone(), number(name)?)))
+        .collect::<Result<_, Failure>>()?;
     // A NaN is no reason to stop, and no reason to go on for ever either: rounds are counted.
-    let stop = spec.stop.as_ref().map(number).transpose()?.is_some_and(|x| x != 0.0 && !x.is_nan());
-    Ok(ReduceOutcome { assigned: assign(manifest, &spec.assign, &scope)?, metrics, stop })
+    let stop = spec
+        .stop
+        .as_ref()
+        .map(number)
+        .transpose()?
+        .is_some_and(|x| x != 0.0 && !x.is_nan());
+    Ok(ReduceOutcome {
+        assigned: assign(manifest, &spec.assign, &scope)?,
+        metrics,
+        stop,
+    })
 }
 
-fn assign(manifest: &Manifest, assign: &BTreeMap<Name, Name>, scope: &Scope<'_>) -> Result<BTreeMap<Name, Tensor>, Failure> {
+fn assign(
+    manifest: &Manifest,
+    assign: &BTreeMap<Name, Name>,
+    scope: &Scope<'_>,
+) -> Result<BTreeMap<Name, Tensor>, Failure> {
     assign
         .iter()
         .map(|(variable, value)| {
-            let spec = manifest.variables.get(variable).ok_or_else(|| Failure::refused(format!("there is no variable {variable}")))?;
-            let tensor = fit(scope.value(value)?, spec.dtype, &spec.shape).map_err(|f| f.within(&format!("variable {variable}")))?;
+            let spec = manifest
+                .variables
+                .get(variable)
+                .ok_or_else(|| Failure::refused(format!("there is no variable {variable}")))?;
+            let tensor = fit(scope.value(value)?, spec.dtype, &spec.shape)
+                .map_err(|f| f.within(&format!("variable {variable}")))?;
             Ok((variable.clone(), tensor))
         })
         .collect()
@@ -156,7 +220,11 @@ fn step(
         Driver::Once => once(graph, step, scope, data).map(|rows| (rows, None)),
         Driver::Batches(spec) => {
             let rows = data.open(&spec.dataset, spec.subset.part)?;
-            let state = if spec.resume { state } else { Default::default() };
+            let state = if spec.resume {
+                state
+            } else {
+                Default::default()
+            };
             let done = batches::run(graph, step, spec, scope, rows, state)?;
             scope.values.extend(done.values);
             Ok((done.rows, spec.resume.then_some(done.state)))
@@ -165,7 +233,12 @@ fn step(
 }
 
 /// One execution on whole inputs.
-fn once(graph: &mut Loaded, step: &Step, scope: &mut Scope<'_>, data: &mut Datasets<'_>) -> Result<u64, Failure> {
+fn once(
+    graph: &mut Loaded,
+    step: &Step,
+    scope: &mut Scope<'_>,
+    data: &mut Datasets<'_>,
+) -> Result<u64, Failure> {
     let mut rows_read = 0u64;
     let mut made: BTreeMap<&str, Tensor> = BTreeMap::new();
     let ports = graph.graph.inputs.clone();
@@ -174,19 +247,35 @@ fn once(graph: &mut Loaded, step: &Step, scope: &mut Scope<'_>, data: &mut Datas
             Source::Clients => {
                 made.insert(&port.name, count(port, f64::from(scope.clients))?);
             }
-            Source::Data { dataset, field, subset } => {
+            Source::Data {
+                dataset,
+                field,
+                subset,
+            } => {
                 let subset = subset.unwrap_or_default();
                 let rows = data.open(dataset, subset.part)?;
-                let tensor = if subset == (Subset { part: subset.part, ..Subset::default() }) {
+                let tensor = if subset
+                    == (Subset {
+                        part: subset.part,
+                        ..Subset::default()
+                    }) {
                     rows.whole(field)?
                 } else {
                     rows.read(field, &batches::subset_rows(rows.len(), &subset))?
                 };
-                rows_read = rows_read.saturating_add(tensor.shape().first().map_or(1, |n| u64::try_from(*n).unwrap_or(u64::MAX)));
+                rows_read = rows_read.saturating_add(
+                    tensor
+                        .shape()
+                        .first()
+                        .map_or(1, |n| u64::try_from(*n).unwrap_or(u64::MAX)),
+                );
                 made.insert(&port.name, tensor);
             }
             Source::Noise { .. } | Source::BatchSize => {
-                return Err(Failure::refused(format!("input {:?}: noise and batch sizes exist under the driver batches only", port.name)));
+                return Err(Failure::refused(format!(
+                    "input {:?}: noise and batch sizes exist under the driver batches only",
+                    port.name
+                )));
             }
             Source::Variable { .. } | Source::Value { .. } | Source::Sum { .. } => {}
         }
@@ -195,7 +284,9 @@ fn once(graph: &mut Loaded, step: &Step, scope: &mut Scope<'_>, data: &mut Datas
     for port in &ports {
         inputs.push(match made.get(port.name.as_str()) {
             Some(tensor) => tensor,
-            None => scope.fixed(source(step, port)?)?.ok_or_else(|| Failure::internal("a source without a value"))?,
+            None => scope
+                .fixed(source(step, port)?)?
+                .ok_or_else(|| Failure::internal("a source without a value"))?,
         });
     }
     let outputs = graph.run(&inputs)?;
@@ -206,7 +297,10 @@ fn once(graph: &mut Loaded, step: &Step, scope: &mut Scope<'_>, data: &mut Datas
                 scope.values.insert(name.clone(), tensor);
             }
             Some(Target::Carry { .. } | Target::Sum { .. }) => {
-                return Err(Failure::refused(format!("output {:?}: carry and sum exist under the driver batches only", port.name)));
+                return Err(Failure::refused(format!(
+                    "output {:?}: carry and sum exist under the driver batches only",
+                    port.name
+                )));
             }
         }
     }
@@ -214,13 +308,22 @@ fn once(graph: &mut Loaded, step: &Step, scope: &mut Scope<'_>, data: &mut Datas
 }
 
 fn source<'s>(step: &'s Step, port: &Port) -> Result<&'s Source, Failure> {
-    step.inputs.get(&port.name).ok_or_else(|| Failure::refused(format!("graph input {:?} has no source in the task", port.name)))
+    step.inputs.get(&port.name).ok_or_else(|| {
+        Failure::refused(format!(
+            "graph input {:?} has no source in the task",
+            port.name
+        ))
+    })
 }
 
 /// A single number in the rank that the graph takes: `[]`, or `[1]`.
 fn count(port: &Port, value: f64) -> Result<Tensor, Failure> {
     match port.dims.as_deref() {
-        Some([_]) => fit(&Tensor::scalar(value), crate::domain::tensor::DType::F64, &[1]),
+        Some([_]) => fit(
+            &Tensor::scalar(value),
+            crate::domain::tensor::DType::F64,
+            &[1],
+        ),
         _ => Ok(Tensor::scalar(value)),
     }
 }
@@ -235,8 +338,15 @@ impl Total {
     fn add(total: &mut Option<Self>, value: &Tensor) -> Result<(), Failure> {
         let more = widen(value);
         match total {
-            None => *total = Some(Self { shape: value.shape().to_vec(), sum: more }),
-            Some(t) if t.shape == value.shape() => t.sum.iter_mut().zip(more).for_each(|(s, m)| *s += m),
+            None => {
+                *total = Some(Self {
+                    shape: value.shape().to_vec(),
+                    sum: more,
+                })
+            }
+            Some(t) if t.shape == value.shape() => {
+                t.sum.iter_mut().zip(more).for_each(|(s, m)| *s += m)
+            }
             Some(t) => {
                 return Err(Failure::refused(format!(
                     "a summed output changed its shape from {:?} to {:?}; reduce it to a fixed shape in the graph",

@@ -23,8 +23,12 @@ pub(crate) struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// A message around a header that serialises.
-    pub(crate) fn new(header: &impl serde::Serialize, blobs: Vec<Cow<'a, [u8]>>) -> Result<Self, Failure> {
-        let header = serde_json::to_vec(header).map_err(|e| Failure::internal(format!("a message cannot be written: {e}")))?;
+    pub(crate) fn new(
+        header: &impl serde::Serialize,
+        blobs: Vec<Cow<'a, [u8]>>,
+    ) -> Result<Self, Failure> {
+        let header = serde_json::to_vec(header)
+            .map_err(|e| Failure::internal(format!("a message cannot be written: {e}")))?;
         Ok(Self { header, blobs })
     }
 
@@ -35,7 +39,11 @@ impl<'a> Message<'a> {
         out.extend(length(self.header.len())?.to_le_bytes());
         out.extend(length(self.blobs.len())?.to_le_bytes());
         for blob in &self.blobs {
-            out.extend(u64::try_from(blob.len()).map_err(io::Error::other)?.to_le_bytes());
+            out.extend(
+                u64::try_from(blob.len())
+                    .map_err(io::Error::other)?
+                    .to_le_bytes(),
+            );
         }
         Ok(out)
     }
@@ -59,8 +67,10 @@ impl Message<'static> {
         if [m0, m1, m2, m3] != *MAGIC {
             return Err(bad("not a message of this program"));
         }
-        let header_len = usize::try_from(u32::from_le_bytes([h0, h1, h2, h3])).map_err(io::Error::other)?;
-        let count = usize::try_from(u32::from_le_bytes([b0, b1, b2, b3])).map_err(io::Error::other)?;
+        let header_len =
+            usize::try_from(u32::from_le_bytes([h0, h1, h2, h3])).map_err(io::Error::other)?;
+        let count =
+            usize::try_from(u32::from_le_bytes([b0, b1, b2, b3])).map_err(io::Error::other)?;
         if header_len > HEADER_MAX || count > BLOBS_MAX {
             return Err(bad("header or number of blobs beyond the bound"));
         }
@@ -70,17 +80,27 @@ impl Message<'static> {
             let mut length = [0u8; 8];
             from.read_exact(&mut length)?;
             let length = u64::from_le_bytes(length);
-            total = total.checked_add(length).filter(|t| *t <= max_bytes).ok_or_else(|| bad("blobs beyond the bound"))?;
+            total = total
+                .checked_add(length)
+                .filter(|t| *t <= max_bytes)
+                .ok_or_else(|| bad("blobs beyond the bound"))?;
             lengths.push(length);
         }
-        let header = read_vec(from, total.min(u64::try_from(header_len).map_err(io::Error::other)?))?;
-        let blobs = lengths.into_iter().map(|n| read_vec(from, n).map(Cow::Owned)).collect::<io::Result<Vec<_>>>()?;
+        let header = read_vec(
+            from,
+            total.min(u64::try_from(header_len).map_err(io::Error::other)?),
+        )?;
+        let blobs = lengths
+            .into_iter()
+            .map(|n| read_vec(from, n).map(Cow::Owned))
+            .collect::<io::Result<Vec<_>>>()?;
         Ok(Self { header, blobs })
     }
 
     /// The header as a value.
     pub(crate) fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.header).map_err(|e| Failure::internal(format!("a message cannot be read: {e}")))
+        serde_json::from_slice(&self.header)
+            .map_err(|e| Failure::internal(format!("a message cannot be read: {e}")))
     }
 }
 
@@ -88,7 +108,11 @@ impl Message<'static> {
 fn read_vec(from: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let got = from.take(length).read_to_end(&mut out)?;
-    if u64::try_from(got).map_err(io::Error::other)? == length { Ok(out) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if u64::try_from(got).map_err(io::Error::other)? == length {
+        Ok(out)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// A tensor as a blob.
@@ -102,10 +126,18 @@ pub(crate) fn encode(tensor: &Tensor) -> Vec<u8> {
         out.extend(u64::try_from(d).unwrap_or(u64::MAX).to_le_bytes());
     }
     match tensor.data() {
-        TensorData::F32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::F64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::I32(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::I64(v) => v.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        TensorData::F32(v) => v
+            .iter()
+            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        TensorData::F64(v) => v
+            .iter()
+            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        TensorData::I32(v) => v
+            .iter()
+            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
+        TensorData::I64(v) => v
+            .iter()
+            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
         TensorData::U8(v) => out.extend_from_slice(v),
         TensorData::Bool(v) => out.extend(v.iter().map(|&b| u8::from(b))),
     }
@@ -122,19 +154,52 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Tensor, Failure> {
         shape.push(usize::try_from(u64::from_le_bytes(*length)).map_err(|_| bad())?);
         rest = tail;
     }
-    let dtype = [DType::F32, DType::F64, DType::I32, DType::I64, DType::U8, DType::Bool]
-        .into_iter()
-        .find(|d| code(*d) == dtype)
+    let dtype = [
+        DType::F32,
+        DType::F64,
+        DType::I32,
+        DType::I64,
+        DType::U8,
+        DType::Bool,
+    ]
+    .into_iter()
+    .find(|d| code(*d) == dtype)
+    .ok_or_else(bad)?;
+    let expected = element_count(&shape)
+        .and_then(|n| n.checked_mul(dtype.size()))
         .ok_or_else(bad)?;
-    let expected = element_count(&shape).and_then(|n| n.checked_mul(dtype.size())).ok_or_else(bad)?;
     if expected != rest.len() {
         return Err(bad());
     }
     let data = match dtype {
-        DType::F32 => TensorData::F32(rest.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-        DType::F64 => TensorData::F64(rest.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b)).collect()),
-        DType::I32 => TensorData::I32(rest.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
-        DType::I64 => TensorData::I64(rest.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
+        DType::F32 => TensorData::F32(
+            rest.as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect(),
+        ),
+        DType::F64 => TensorData::F64(
+            rest.as_chunks()
+                .0
+                .iter()
+                .map(|b| f64::from_le_bytes(*b))
+                .collect(),
+        ),
+        DType::I32 => TensorData::I32(
+            rest.as_chunks()
+                .0
+                .iter()
+                .map(|b| i32::from_le_bytes(*b))
+                .collect(),
+        ),
+        DType::I64 => TensorData::I64(
+            rest.as_chunks()
+                .0
+                .iter()
+                .map(|b| i64::from_le_bytes(*b))
+                .collect(),
+        ),
         DType::U8 => TensorData::U8(rest.to_vec()),
         DType::Bool => TensorData::Bool(rest.iter().map(|&b| b != 0).collect()),
     };
@@ -159,7 +224,11 @@ mod tests {
     #[test]
     fn tensors_come_back_with_type_shape_and_bits() {
         let cases = [
-            Tensor::new(vec![2, 2], TensorData::F32(vec![1.5, f32::NAN, -0.0, f32::INFINITY])).unwrap(),
+            Tensor::new(
+                vec![2, 2],
+                TensorData::F32(vec![1.5, f32::NAN, -0.0, f32::INFINITY]),
+            )
+            .unwrap(),
             Tensor::scalar(-2.25),
             Tensor::new(vec![0, 3], TensorData::I64(vec![])).unwrap(),
             Tensor::new(vec![3], TensorData::I32(vec![i32::MIN, 0, 7])).unwrap(),
@@ -169,7 +238,10 @@ mod tests {
         for tensor in cases {
             let back = decode(&encode(&tensor)).unwrap();
             assert_eq!(encode(&back), encode(&tensor));
-            assert_eq!((back.dtype(), back.shape()), (tensor.dtype(), tensor.shape()));
+            assert_eq!(
+                (back.dtype(), back.shape()),
+                (tensor.dtype(), tensor.shape())
+            );
         }
     }
 
@@ -186,7 +258,11 @@ mod tests {
 
     #[test]
     fn messages_round_trip_and_hostile_lengths_cost_nothing() {
-        let message = Message::new(&"head", vec![Cow::Borrowed(&b"one"[..]), Cow::Borrowed(b"")]).unwrap();
+        let message = Message::new(
+            &"head",
+            vec![Cow::Borrowed(&b"one"[..]), Cow::Borrowed(b"")],
+        )
+        .unwrap();
         let mut bytes = Vec::new();
         message.write(&mut bytes).unwrap();
         assert_eq!(Message::read(&mut &bytes[..], 100).unwrap(), message);
@@ -198,6 +274,9 @@ mod tests {
         let mut huge = b"DLT1\0\0\0\0\x01\0\0\0".to_vec();
         huge.extend((1u64 << 63).to_le_bytes());
         assert!(Message::read(&mut &huge[..], u64::MAX).is_err());
-        assert!(Message::read(&mut &b"GET / HTTP/1.1\r\n\r\n"[..], u64::MAX).is_err(), "garbage");
+        assert!(
+            Message::read(&mut &b"GET / HTTP/1.1\r\n\r\n"[..], u64::MAX).is_err(),
+            "garbage"
+        );
     }
 }

@@ -31,7 +31,12 @@ pub struct GraphLimits {
 
 impl Default for GraphLimits {
     fn default() -> Self {
-        Self { file_bytes: 128 << 20, nodes: 50_000, constant_bytes: 128 << 20, tensor_bytes: 4 << 30 }
+        Self {
+            file_bytes: 128 << 20,
+            nodes: 50_000,
+            constant_bytes: 128 << 20,
+            tensor_bytes: 4 << 30,
+        }
     }
 }
 
@@ -67,29 +72,48 @@ pub(crate) fn check(file: &[u8], limits: &GraphLimits) -> Result<CheckedGraph, F
             limits.file_bytes
         )));
     }
-    let model = pb::Model::decode(file)
-        .map_err(|e| Failure::refused(format!("the file is not an ONNX model ({e}); export it again")))?;
+    let model = pb::Model::decode(file).map_err(|e| {
+        Failure::refused(format!(
+            "the file is not an ONNX model ({e}); export it again"
+        ))
+    })?;
     header(&model)?;
-    let graph = model.graph.as_ref().ok_or_else(|| Failure::refused("the model holds no graph; export it again"))?;
+    let graph = model
+        .graph
+        .as_ref()
+        .ok_or_else(|| Failure::refused("the model holds no graph; export it again"))?;
     if graph.node.len() > limits.nodes {
-        return Err(Failure::refused(format!("{} nodes, this node takes {}; split the task into steps", graph.node.len(), limits.nodes)));
+        return Err(Failure::refused(format!(
+            "{} nodes, this node takes {}; split the task into steps",
+            graph.node.len(),
+            limits.nodes
+        )));
     }
     if !graph.sparse_initializer.is_empty() {
-        return Err(Failure::refused("sparse initializers are not allowed; store dense ones"));
+        return Err(Failure::refused(
+            "sparse initializers are not allowed; store dense ones",
+        ));
     }
     if graph.input.len().max(graph.output.len()) > ARITY {
-        return Err(Failure::refused(format!("more than {ARITY} inputs or outputs")));
+        return Err(Failure::refused(format!(
+            "more than {ARITY} inputs or outputs"
+        )));
     }
 
     let mut constants = 0u64;
     let mut known = BTreeSet::new();
-    let inputs = graph.input.iter().map(|v| port(v, limits)).collect::<Result<Vec<_>, _>>()?;
+    let inputs = graph
+        .input
+        .iter()
+        .map(|v| port(v, limits))
+        .collect::<Result<Vec<_>, _>>()?;
     for input in &inputs {
         define(&mut known, &input.name)?;
     }
     for tensor in &graph.initializer {
         let name = tensor.name.as_deref().unwrap_or_default();
-        constant(tensor, &mut constants, limits).map_err(|f| f.within(&format!("initializer {name:?}")))?;
+        constant(tensor, &mut constants, limits)
+            .map_err(|f| f.within(&format!("initializer {name:?}")))?;
         define(&mut known, name)?;
     }
     let mut estimate = estimate::Estimate::new(graph, &inputs, limits.tensor_bytes);
@@ -98,35 +122,63 @@ pub(crate) fn check(file: &[u8], limits: &GraphLimits) -> Result<CheckedGraph, F
             .and_then(|()| estimate.visit(node))
             .map_err(|f| f.within(&describe(index, node)))?;
     }
-    let outputs = graph.output.iter().map(|v| port(v, limits)).collect::<Result<Vec<_>, _>>()?;
+    let outputs = graph
+        .output
+        .iter()
+        .map(|v| port(v, limits))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut seen = BTreeSet::new();
     for output in &outputs {
         if !known.contains(&output.name) {
-            return Err(Failure::refused(format!("output {:?} is made by no node; export the graph again", output.name)));
+            return Err(Failure::refused(format!(
+                "output {:?} is made by no node; export the graph again",
+                output.name
+            )));
         }
         define(&mut seen, &output.name)?;
     }
-    Ok(CheckedGraph { bytes: model.encode_to_vec(), inputs, outputs })
+    Ok(CheckedGraph {
+        bytes: model.encode_to_vec(),
+        inputs,
+        outputs,
+    })
 }
 
 fn header(model: &pb::Model) -> Result<(), Failure> {
     let ir = model.ir_version.unwrap_or(0);
     if !(7..=10).contains(&ir) {
-        return Err(Failure::refused(format!("IR version {ir} is not read here; export with IR version 7 to 10")));
+        return Err(Failure::refused(format!(
+            "IR version {ir} is not read here; export with IR version 7 to 10"
+        )));
     }
     if !model.functions.is_empty() {
-        return Err(Failure::refused("model-local functions are not allowed; inline them before exporting"));
+        return Err(Failure::refused(
+            "model-local functions are not allowed; inline them before exporting",
+        ));
     }
     if !model.training_info.is_empty() {
-        return Err(Failure::refused("training information is not allowed; export the training step as a plain graph"));
+        return Err(Failure::refused(
+            "training information is not allowed; export the training step as a plain graph",
+        ));
     }
     match model.opset_import.as_slice() {
-        [one] if is_standard(one.domain.as_deref()) && (13..=18).contains(&one.version.unwrap_or(0)) => Ok(()),
+        [one]
+            if is_standard(one.domain.as_deref())
+                && (13..=18).contains(&one.version.unwrap_or(0)) =>
+        {
+            Ok(())
+        }
         other => {
             let found: Vec<String> = other
                 .iter()
                 .take(8)
-                .map(|o| format!("{:?} {}", short(o.domain.as_deref().unwrap_or_default()), o.version.unwrap_or(0)))
+                .map(|o| {
+                    format!(
+                        "{:?} {}",
+                        short(o.domain.as_deref().unwrap_or_default()),
+                        o.version.unwrap_or(0)
+                    )
+                })
                 .collect();
             Err(Failure::refused(format!(
                 "operator sets [{}] are not read here; export with the standard operator set alone, version 13 to 18",
@@ -141,15 +193,28 @@ fn is_standard(domain: Option<&str>) -> bool {
     domain.is_none_or(str::is_empty)
 }
 
-fn check_node(node: &pb::Node, known: &mut BTreeSet<String>, constants: &mut u64, limits: &GraphLimits) -> Result<(), Failure> {
-    if !is_standard(node.domain.as_deref()) || node.overload.as_deref().is_some_and(|o| !o.is_empty()) {
-        return Err(Failure::refused("operators outside the standard domain are not allowed; export without contrib or custom operators"));
+fn check_node(
+    node: &pb::Node,
+    known: &mut BTreeSet<String>,
+    constants: &mut u64,
+    limits: &GraphLimits,
+) -> Result<(), Failure> {
+    if !is_standard(node.domain.as_deref())
+        || node.overload.as_deref().is_some_and(|o| !o.is_empty())
+    {
+        return Err(Failure::refused(
+            "operators outside the standard domain are not allowed; export without contrib or custom operators",
+        ));
     }
     if !ops::is_allowed(node.op()) {
-        return Err(Failure::refused("the operator is not on this node's list; express the step with elementary tensor operators"));
+        return Err(Failure::refused(
+            "the operator is not on this node's list; express the step with elementary tensor operators",
+        ));
     }
     if node.input.len() > ARITY || node.output.len() > ARITY {
-        return Err(Failure::refused(format!("more than {ARITY} inputs or outputs")));
+        return Err(Failure::refused(format!(
+            "more than {ARITY} inputs or outputs"
+        )));
     }
     ops::attributes(node)?;
     for tensor in node.attribute.iter().filter_map(|a| a.t.as_ref()) {
@@ -166,15 +231,23 @@ fn check_node(node: &pb::Node, known: &mut BTreeSet<String>, constants: &mut u64
     if node.output.iter().all(String::is_empty) {
         return Err(Failure::refused("the node has no output"));
     }
-    node.output.iter().filter(|o| !o.is_empty()).try_for_each(|output| define(known, output))
+    node.output
+        .iter()
+        .filter(|o| !o.is_empty())
+        .try_for_each(|output| define(known, output))
 }
 
 fn define(known: &mut BTreeSet<String>, name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.len() > NAME_BYTES {
-        return Err(Failure::refused(format!("a value has no name or one of more than {NAME_BYTES} bytes")));
+        return Err(Failure::refused(format!(
+            "a value has no name or one of more than {NAME_BYTES} bytes"
+        )));
     }
     if !known.insert(name.to_owned()) {
-        return Err(Failure::refused(format!("two values have the name {:?}; names must be unique", short(name))));
+        return Err(Failure::refused(format!(
+            "two values have the name {:?}; names must be unique",
+            short(name)
+        )));
     }
     Ok(())
 }
@@ -182,22 +255,47 @@ fn define(known: &mut BTreeSet<String>, name: &str) -> Result<(), Failure> {
 /// Bounds a constant, and refuses everything about it that is not plain numbers in the file itself.
 fn constant(tensor: &pb::Tensor, total: &mut u64, limits: &GraphLimits) -> Result<(), Failure> {
     if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
-        return Err(Failure::refused("the constant lies in another file, which is not allowed; embed it"));
+        return Err(Failure::refused(
+            "the constant lies in another file, which is not allowed; embed it",
+        ));
     }
-    if tensor.segment.is_some() || !tensor.string_data.is_empty() || !tensor.uint64_data.is_empty() {
-        return Err(Failure::refused("the constant is segmented or of a type that is not allowed; store plain numbers"));
+    if tensor.segment.is_some() || !tensor.string_data.is_empty() || !tensor.uint64_data.is_empty()
+    {
+        return Err(Failure::refused(
+            "the constant is segmented or of a type that is not allowed; store plain numbers",
+        ));
     }
     let dtype = dtype(tensor.data_type.unwrap_or(0))?;
-    let dims = tensor.dims.iter().map(|&d| usize::try_from(d)).collect::<Result<Vec<_>, _>>();
-    let elements = dims.ok().filter(|d| d.len() <= 32).and_then(|d| element_count(&d));
-    let bytes = elements.and_then(|n| n.checked_mul(dtype.size())).and_then(|b| u64::try_from(b).ok());
+    let dims = tensor
+        .dims
+        .iter()
+        .map(|&d| usize::try_from(d))
+        .collect::<Result<Vec<_>, _>>();
+    let elements = dims
+        .ok()
+        .filter(|d| d.len() <= 32)
+        .and_then(|d| element_count(&d));
+    let bytes = elements
+        .and_then(|n| n.checked_mul(dtype.size()))
+        .and_then(|b| u64::try_from(b).ok());
     let (Some(elements), Some(bytes)) = (elements, bytes) else {
         return Err(Failure::refused("the constant's shape is not a shape"));
     };
-    *total = total.checked_add(bytes).filter(|t| *t <= limits.constant_bytes).ok_or_else(|| {
-        Failure::refused(format!("the constants need more than {} bytes; move them into variables", limits.constant_bytes))
-    })?;
-    let lists = [tensor.float_data.len(), tensor.int32_data.len(), tensor.int64_data.len(), tensor.double_data.len()];
+    *total = total
+        .checked_add(bytes)
+        .filter(|t| *t <= limits.constant_bytes)
+        .ok_or_else(|| {
+            Failure::refused(format!(
+                "the constants need more than {} bytes; move them into variables",
+                limits.constant_bytes
+            ))
+        })?;
+    let lists = [
+        tensor.float_data.len(),
+        tensor.int32_data.len(),
+        tensor.int64_data.len(),
+        tensor.double_data.len(),
+    ];
     let fits = match &tensor.raw_data {
         Some(raw) => u64::try_from(raw.len()) == Ok(bytes) && lists.iter().all(|n| *n == 0),
         None => {
@@ -207,28 +305,59 @@ fn constant(tensor: &pb::Tensor, total: &mut u64, limits: &GraphLimits) -> Resul
                 DType::I64 => 2,
                 DType::F64 => 3,
             };
-            lists.iter().enumerate().all(|(i, n)| *n == if i == own { elements } else { 0 })
+            lists
+                .iter()
+                .enumerate()
+                .all(|(i, n)| *n == if i == own { elements } else { 0 })
         }
     };
-    if fits { Ok(()) } else { Err(Failure::refused("the constant holds more or fewer numbers than its shape says")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Failure::refused(
+            "the constant holds more or fewer numbers than its shape says",
+        ))
+    }
 }
 
 fn port(value: &pb::ValueInfo, limits: &GraphLimits) -> Result<Port, Failure> {
     let name = value.name.clone().unwrap_or_default();
     let place = |f: Failure| f.within(&format!("{:?}", short(&name)));
     let tensor = value.ty.as_ref().and_then(|t| t.tensor.as_ref());
-    let tensor = tensor.ok_or_else(|| place(Failure::refused("inputs and outputs must be tensors with a declared type")))?;
+    let tensor = tensor.ok_or_else(|| {
+        place(Failure::refused(
+            "inputs and outputs must be tensors with a declared type",
+        ))
+    })?;
     let dtype = dtype(tensor.elem.unwrap_or(0)).map_err(place)?;
     let dims = match &tensor.shape {
         None => None,
-        Some(shape) if shape.dim.len() > 32 => return Err(place(Failure::refused("more than 32 dimensions"))),
-        Some(shape) => Some(shape.dim.iter().map(dimension).collect::<Result<Vec<_>, _>>().map_err(place)?),
+        Some(shape) if shape.dim.len() > 32 => {
+            return Err(place(Failure::refused("more than 32 dimensions")));
+        }
+        Some(shape) => Some(
+            shape
+                .dim
+                .iter()
+                .map(dimension)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(place)?,
+        ),
     };
     // The known dimensions alone bound the tensor from below.
-    let known: Vec<usize> = dims.iter().flatten().filter_map(|d| d.filter(|d| *d > 0)).collect();
-    let bytes = element_count(&known).and_then(|n| n.checked_mul(dtype.size())).and_then(|b| u64::try_from(b).ok());
+    let known: Vec<usize> = dims
+        .iter()
+        .flatten()
+        .filter_map(|d| d.filter(|d| *d > 0))
+        .collect();
+    let bytes = element_count(&known)
+        .and_then(|n| n.checked_mul(dtype.size()))
+        .and_then(|b| u64::try_from(b).ok());
     if bytes.is_none_or(|b| b > limits.tensor_bytes) {
-        return Err(place(Failure::refused(format!("the declared shape needs more than {} bytes", limits.tensor_bytes))));
+        return Err(place(Failure::refused(format!(
+            "the declared shape needs more than {} bytes",
+            limits.tensor_bytes
+        ))));
     }
     Ok(Port { name, dtype, dims })
 }
@@ -241,7 +370,9 @@ fn dimension(dim: &pb::Dim) -> Result<Option<usize>, Failure> {
         None => Ok(None),
         // Some exporters write -1 for "any length".
         Some(-1) => Ok(None),
-        Some(n) => usize::try_from(n).map(Some).map_err(|_| Failure::refused(format!("a dimension of length {n}"))),
+        Some(n) => usize::try_from(n)
+            .map(Some)
+            .map_err(|_| Failure::refused(format!("a dimension of length {n}"))),
     }
 }
 
@@ -254,13 +385,25 @@ fn dtype(code: i32) -> Result<DType, Failure> {
         element::INT64 => Ok(DType::I64),
         element::UINT8 => Ok(DType::U8),
         element::BOOL => Ok(DType::Bool),
-        other => Err(Failure::refused(format!("element type {other} is not allowed; use float32, float64, int32, int64, uint8 or bool"))),
+        other => Err(Failure::refused(format!(
+            "element type {other} is not allowed; use float32, float64, int32, int64, uint8 or bool"
+        ))),
     }
 }
 
 fn describe(index: usize, node: &pb::Node) -> String {
-    let domain = node.domain.as_deref().filter(|d| !d.is_empty()).map(|d| format!("{}::", short(d))).unwrap_or_default();
-    let name = node.name.as_deref().filter(|n| !n.is_empty()).map(|n| format!(" {:?}", short(n))).unwrap_or_default();
+    let domain = node
+        .domain
+        .as_deref()
+        .filter(|d| !d.is_empty())
+        .map(|d| format!("{}::", short(d)))
+        .unwrap_or_default();
+    let name = node
+        .name
+        .as_deref()
+        .filter(|n| !n.is_empty())
+        .map(|n| format!(" {:?}", short(n)))
+        .unwrap_or_default();
     format!("node {index}{name} ({domain}{})", short(node.op()))
 }
 

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 /// `configured` (`executor.library`) stands alone when it is given: an operator who names a library wants that one or an error.
 /// Otherwise: `ORT_DYLIB_PATH`; the program's folder and `lib/` in it; Python environments (`VIRTUAL_ENV`, `CONDA_PREFIX`, those behind the
 /// `python3` in `PATH`, the user's and the system's `site-packages`); the system's library folders.
-pub(crate) fn candidates(configured: Option<&Path>, environment: &dyn Fn(&str) -> Option<OsString>, program: Option<&Path>) -> Vec<PathBuf> {
+pub(crate) fn candidates(
+    configured: Option<&Path>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+    program: Option<&Path>,
+) -> Vec<PathBuf> {
     if let Some(path) = configured {
         return vec![resolve(path).unwrap_or_else(|| path.to_owned())];
     }
@@ -25,9 +29,17 @@ pub(crate) fn candidates(configured: Option<&Path>, environment: &dyn Fn(&str) -
         add(library_in(folder));
         add(library_in(&folder.join("lib")));
     }
-    let mut prefixes: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(|v| environment(v)).map(PathBuf::from).collect();
+    let mut prefixes: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"]
+        .iter()
+        .filter_map(|v| environment(v))
+        .map(PathBuf::from)
+        .collect();
     let path = environment("PATH").unwrap_or_default();
-    prefixes.extend(std::env::split_paths(&path).filter(|d| d.join("python3").exists()).filter_map(|d| d.parent().map(Path::to_owned)));
+    prefixes.extend(
+        std::env::split_paths(&path)
+            .filter(|d| d.join("python3").exists())
+            .filter_map(|d| d.parent().map(Path::to_owned)),
+    );
     prefixes.extend(environment("HOME").map(|home| Path::new(&home).join(".local")));
     prefixes.extend(["/usr/local", "/usr"].map(PathBuf::from));
     for prefix in prefixes {
@@ -35,7 +47,13 @@ pub(crate) fn candidates(configured: Option<&Path>, environment: &dyn Fn(&str) -
             add(library_in(&site.join("onnxruntime/capi")));
         }
     }
-    for folder in ["/usr/local/lib", "/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"] {
+    for folder in [
+        "/usr/local/lib",
+        "/usr/lib",
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+    ] {
         add(library_in(Path::new(folder)));
     }
     found
@@ -45,16 +63,26 @@ pub(crate) fn candidates(configured: Option<&Path>, environment: &dyn Fn(&str) -
 pub(crate) fn version(path: &Path) -> Option<String> {
     let name_version = |p: &Path| {
         let name = p.file_name()?.to_str()?.to_owned();
-        let digits = name.strip_prefix("libonnxruntime.so.").or_else(|| name.strip_prefix("libonnxruntime.")?.strip_suffix(".dylib"))?;
-        digits.starts_with(|c: char| c.is_ascii_digit()).then(|| digits.to_owned())
+        let digits = name
+            .strip_prefix("libonnxruntime.so.")
+            .or_else(|| name.strip_prefix("libonnxruntime.")?.strip_suffix(".dylib"))?;
+        digits
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then(|| digits.to_owned())
     };
     let real = path.canonicalize().ok();
-    real.as_deref().and_then(name_version).or_else(|| name_version(path))
+    real.as_deref()
+        .and_then(name_version)
+        .or_else(|| name_version(path))
 }
 
 /// A file as it is; a folder stands for the library in it.
 fn resolve(path: &Path) -> Option<PathBuf> {
-    if path.is_dir() { library_in(path) } else { path.is_file().then(|| path.to_owned()) }
+    if path.is_dir() {
+        library_in(path)
+    } else {
+        path.is_file().then(|| path.to_owned())
+    }
 }
 
 /// The library in a folder; of several the one with the highest version, a name without one first.
@@ -63,7 +91,9 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
         .into_iter()
         .filter(|p| {
             let name = p.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let linux = name.strip_prefix("libonnxruntime.so").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            let linux = name
+                .strip_prefix("libonnxruntime.so")
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
             let mac = name.starts_with("libonnxruntime.") && name.ends_with(".dylib");
             (linux || mac) && p.is_file()
         })
@@ -73,14 +103,22 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 }
 
 fn numbers(path: &Path) -> Vec<u32> {
-    version(path).unwrap_or_default().split('.').map(|n| n.parse().unwrap_or(0)).collect()
+    version(path)
+        .unwrap_or_default()
+        .split('.')
+        .map(|n| n.parse().unwrap_or(0))
+        .collect()
 }
 
 fn site_packages(prefix: &Path) -> Vec<PathBuf> {
     let mut sites: Vec<PathBuf> = ["lib", "lib64"]
         .iter()
         .flat_map(|lib| entries(&prefix.join(lib)))
-        .filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("python3")))
+        .filter(|p| {
+            p.file_name()
+                .and_then(|n| n.to_str())
+                .is_some_and(|n| n.starts_with("python3"))
+        })
         .flat_map(|p| [p.join("site-packages"), p.join("dist-packages")])
         .collect();
     sites.sort();
@@ -89,7 +127,9 @@ fn site_packages(prefix: &Path) -> Vec<PathBuf> {
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).map(|all| all.filter_map(|e| e.ok().map(|e| e.path())).collect()).unwrap_or_default()
+    std::fs::read_dir(folder)
+        .map(|all| all.filter_map(|e| e.ok().map(|e| e.path())).collect())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -103,15 +143,28 @@ mod tests {
     #[test]
     fn finds_a_wheel_in_a_virtual_environment_and_reads_its_version() {
         let root = tempfile::tempdir().unwrap();
-        let capi = root.path().join("lib/python3.11/site-packages/onnxruntime/capi");
+        let capi = root
+            .path()
+            .join("lib/python3.11/site-packages/onnxruntime/capi");
         std::fs::create_dir_all(&capi).unwrap();
-        for name in ["libonnxruntime.so.1.9.0", "libonnxruntime.so.1.31.1", "libonnxruntime_providers_shared.so"] {
+        for name in [
+            "libonnxruntime.so.1.9.0",
+            "libonnxruntime.so.1.31.1",
+            "libonnxruntime_providers_shared.so",
+        ] {
             std::fs::write(capi.join(name), b"").unwrap();
         }
         let env = |name: &str| (name == "VIRTUAL_ENV").then(|| root.path().as_os_str().to_owned());
         let found = candidates(None, &env, None);
-        assert_eq!(found.iter().filter(|p| p.starts_with(root.path())).count(), 1);
-        assert_eq!(version(&found[0]).as_deref(), Some("1.31.1"), "versions compare as numbers");
+        assert_eq!(
+            found.iter().filter(|p| p.starts_with(root.path())).count(),
+            1
+        );
+        assert_eq!(
+            version(&found[0]).as_deref(),
+            Some("1.31.1"),
+            "versions compare as numbers"
+        );
     }
 
     #[test]
@@ -126,6 +179,9 @@ mod tests {
         std::fs::create_dir(root.path().join("lib")).unwrap();
         let library = root.path().join("lib/libonnxruntime.so");
         std::fs::write(&library, b"").unwrap();
-        assert_eq!(candidates(None, &nothing, Some(&root.path().join("delta-node")))[0], library);
+        assert_eq!(
+            candidates(None, &nothing, Some(&root.path().join("delta-node")))[0],
+            library
+        );
     }
 }

@@ -36,23 +36,41 @@ impl Launcher {
         job: &Job,
         blobs: Vec<Cow<'_, [u8]>>,
     ) -> Result<(Reply, Vec<Cow<'static, [u8]>>), PortError> {
-        let trouble = |what: &str, e: io::Error| PortError::new(PortErrorKind::Internal, op, format!("{what}: {e}")).with_source(e);
+        let trouble = |what: &str, e: io::Error| {
+            PortError::new(PortErrorKind::Internal, op, format!("{what}: {e}")).with_source(e)
+        };
         let setup_message = Message::new(setup, Vec::new()).map_err(|f| f.into_port(op))?;
         let job_message = Message::new(job, blobs).map_err(|f| f.into_port(op))?;
         // Private (mode 0700), empty, and removed with everything in it when the job is over.
-        let folder = tempfile::Builder::new().prefix("delta-worker-").tempdir().map_err(|e| trouble("no folder for a worker", e))?;
+        let folder = tempfile::Builder::new()
+            .prefix("delta-worker-")
+            .tempdir()
+            .map_err(|e| trouble("no folder for a worker", e))?;
         let mut child = Command::new(&self.program)
             .arg("__worker")
             .env_clear()
+            // onnxruntime from 1.31 on reports to its maker unless told not to; the walls stop it too.
+            .env("ORT_DISABLE_TELEMETRY", "1")
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|e| trouble(&format!("the worker {} cannot be started", self.program.display()), e))?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
-            return Err(PortError::new(PortErrorKind::Internal, op, "a worker without pipes"));
+            .map_err(|e| {
+                trouble(
+                    &format!("the worker {} cannot be started", self.program.display()),
+                    e,
+                )
+            })?;
+        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(PortError::new(
+                PortErrorKind::Internal,
+                op,
+                "a worker without pipes",
+            ));
         };
         let feed = async {
             // A worker that ends early closes its end; its answer or its status says why.
@@ -82,20 +100,32 @@ impl Launcher {
             return Err(PortError::new(
                 PortErrorKind::Timeout,
                 op,
-                format!("the task needed more than {} (limit executor.time); it was stopped", seconds(self.time_limit)),
+                format!(
+                    "the task needed more than {} (limit executor.time); it was stopped",
+                    seconds(self.time_limit)
+                ),
             ));
         };
         let status = match tokio::time::timeout(Duration::from_secs(5), child.wait()).await {
             Ok(status) => status.map_err(|e| trouble("a worker cannot be waited for", e))?,
             Err(_) => {
                 let _gone = child.kill().await;
-                return Err(PortError::new(PortErrorKind::Internal, op, "a worker answered but did not end"));
+                return Err(PortError::new(
+                    PortErrorKind::Internal,
+                    op,
+                    "a worker answered but did not end",
+                ));
             }
         };
         let parsed = answer
             .and_then(|bytes| Message::read(&mut bytes.as_slice(), self.reply_bytes))
             .ok()
-            .and_then(|message| message.parse::<Reply>().ok().map(|reply| (reply, message.blobs)));
+            .and_then(|message| {
+                message
+                    .parse::<Reply>()
+                    .ok()
+                    .map(|reply| (reply, message.blobs))
+            });
         match parsed {
             Some((Reply::Failed(failure), _)) => Err(with_tail(failure, &stderr).into_port(op)),
             Some(answer) if status.success() => Ok(answer),
@@ -118,7 +148,11 @@ async fn collect(from: impl AsyncRead + Unpin, max_bytes: u64) -> io::Result<Vec
     let mut out = Vec::new();
     let mut from = from.take(max_bytes.saturating_add(1 << 20));
     from.read_to_end(&mut out).await?;
-    if from.limit() == 0 { Err(io::Error::other("an answer beyond the bound")) } else { Ok(out) }
+    if from.limit() == 0 {
+        Err(io::Error::other("an answer beyond the bound"))
+    } else {
+        Ok(out)
+    }
 }
 
 /// The end of what the worker wrote to its standard error.
@@ -157,10 +191,22 @@ fn ended(status: ExitStatus, stderr: &str, setup: &Setup) -> Failure {
             bytes(setup.limits.memory_bytes)
         ))
     };
-    if ["memory allocation of", "bad_alloc", "out of memory", "Cannot allocate memory"].iter().any(|m| stderr.contains(m)) {
+    if [
+        "memory allocation of",
+        "bad_alloc",
+        "out of memory",
+        "Cannot allocate memory",
+    ]
+    .iter()
+    .any(|m| stderr.contains(m))
+    {
         return memory();
     }
-    let detail = if stderr.trim().is_empty() { String::new() } else { format!(": {}", one_line(stderr)) };
+    let detail = if stderr.trim().is_empty() {
+        String::new()
+    } else {
+        format!(": {}", one_line(stderr))
+    };
     match signal(status) {
         Some(SIGXCPU) => Failure::exhausted(format!(
             "the task needed more than {} s of processor time (limit executor.time); it was stopped",
@@ -171,7 +217,9 @@ fn ended(status: ExitStatus, stderr: &str, setup: &Setup) -> Failure {
         Some(number) => Failure::refused(format!(
             "the runtime crashed on the task's graph (signal {number}); nothing else was harmed{detail}"
         )),
-        None => Failure::internal(format!("the worker ended without an answer ({status}){detail}")),
+        None => Failure::internal(format!(
+            "the worker ended without an answer ({status}){detail}"
+        )),
     }
 }
 
@@ -189,20 +237,35 @@ const SIGKILL: i32 = 9;
 const SIGXCPU: i32 = libc::SIGXCPU;
 
 fn one_line(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
     let start = lines.len().saturating_sub(6);
-    lines.get(start..).unwrap_or_default().join(" | ").chars().filter(|c| !c.is_control()).take(1500).collect()
+    lines
+        .get(start..)
+        .unwrap_or_default()
+        .join(" | ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(1500)
+        .collect()
 }
 
 /// A duration as people say it.
 fn seconds(limit: Duration) -> String {
-    if limit.as_millis() % 1000 == 0 { format!("{} s", limit.as_secs()) } else { format!("{} ms", limit.as_millis()) }
+    if limit.as_millis().is_multiple_of(1000) {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{} ms", limit.as_millis())
+    }
 }
 
 /// A size as people say it.
 fn bytes(n: u64) -> String {
     match n {
-        n if n >= 1 << 30 && n % (1 << 30) == 0 => format!("{} GiB", n >> 30),
+        n if n >= 1 << 30 && n.is_multiple_of(1 << 30) => format!("{} GiB", n >> 30),
         n if n >= 1 << 20 => format!("{} MiB", n >> 20),
         n => format!("{n} bytes"),
     }

@@ -32,7 +32,9 @@ pub(crate) trait Session {
 /// Starts the chosen runtime in this process.
 pub(crate) fn start(choice: &RuntimeChoice, threads: usize) -> Result<Box<dyn Runtime>, Failure> {
     match choice {
-        RuntimeChoice::Onnxruntime(library) => Ok(Box::new(onnxruntime::Onnxruntime::start(library, threads)?)),
+        RuntimeChoice::Onnxruntime(library) => {
+            Ok(Box::new(onnxruntime::Onnxruntime::start(library, threads)?))
+        }
         #[cfg(feature = "tract")]
         RuntimeChoice::Tract => Ok(Box::new(tract::Tract)),
         #[cfg(not(feature = "tract"))]
@@ -48,8 +50,30 @@ pub(crate) fn no_runtime() -> Failure {
     )
 }
 
-/// The version of the embedded runtime.
-pub(crate) fn version_of(library: &Path) -> String {
+/// What a runtime complains about, as the task's fault or as the memory limit that it ran into: an allocation that is refused comes back
+/// as a text, not as a crash.
+fn trouble(what: &str, message: &str) -> Failure {
+    let lower = message.to_lowercase();
+    let text: String = message.chars().take(2000).collect();
+    if [
+        "bad_alloc",
+        "bad allocation",
+        "failed to allocate",
+        "out of memory",
+    ]
+    .iter()
+    .any(|m| lower.contains(m))
+    {
+        Failure::exhausted(format!(
+            "the graph needs more memory than this node allows (limit executor.memory): {text}"
+        ))
+    } else {
+        Failure::refused(format!("{what}: {text}"))
+    }
+}
+
+/// The version of a library, as far as its name tells.
+fn version_of(library: &Path) -> String {
     super::library::version(library).unwrap_or_else(|| "unknown".to_owned())
 }
 
@@ -68,7 +92,9 @@ impl Loaded {
     /// One execution; `inputs` in the order of `graph.inputs`.
     pub(crate) fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
         if inputs.len() != self.graph.inputs.len() {
-            return Err(Failure::internal("an execution with another number of inputs than the graph has"));
+            return Err(Failure::internal(
+                "an execution with another number of inputs than the graph has",
+            ));
         }
         for (port, tensor) in self.graph.inputs.iter().zip(inputs) {
             fits(port, tensor).map_err(|f| f.within(&format!("input {:?}", port.name)))?;
@@ -90,13 +116,30 @@ impl Loaded {
 
 fn fits(port: &Port, tensor: &Tensor) -> Result<(), Failure> {
     if port.dtype != tensor.dtype() {
-        return Err(Failure::refused(format!("the graph takes {}, the value is {}", port.dtype.name(), tensor.dtype().name())));
+        return Err(Failure::refused(format!(
+            "the graph takes {}, the value is {}",
+            port.dtype.name(),
+            tensor.dtype().name()
+        )));
     }
-    let Some(dims) = &port.dims else { return Ok(()) };
-    let same = dims.len() == tensor.shape().len() && dims.iter().zip(tensor.shape()).all(|(d, n)| d.is_none_or(|d| d == *n));
+    let Some(dims) = &port.dims else {
+        return Ok(());
+    };
+    let same = dims.len() == tensor.shape().len()
+        && dims
+            .iter()
+            .zip(tensor.shape())
+            .all(|(d, n)| d.is_none_or(|d| d == *n));
     if same {
         return Ok(());
     }
-    let dims: Vec<String> = dims.iter().map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string())).collect();
-    Err(Failure::refused(format!("the graph takes shape [{}], the value has {:?}", dims.join(", "), tensor.shape())))
+    let dims: Vec<String> = dims
+        .iter()
+        .map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string()))
+        .collect();
+    Err(Failure::refused(format!(
+        "the graph takes shape [{}], the value has {:?}",
+        dims.join(", "),
+        tensor.shape()
+    )))
 }

@@ -26,10 +26,19 @@ const FILES: usize = 20_000_000;
 const SIDE: usize = 16_384;
 
 impl Folder {
-    pub(super) fn open(root: &Path, shape: &[usize], classes: &[String], part: Option<Part>) -> Result<Self, Failure> {
+    pub(super) fn open(
+        root: &Path,
+        shape: &[usize],
+        classes: &[String],
+        part: Option<Part>,
+    ) -> Result<Self, Failure> {
         let split = is_split(root)?;
         let parts = match part {
-            Some(_) if !split => return Err(Failure::corrupt("the task reads its train/ or val/ part, which it does not have")),
+            Some(_) if !split => {
+                return Err(Failure::corrupt(
+                    "the task reads its train/ or val/ part, which it does not have",
+                ));
+            }
             Some(Part::Train) => vec![root.join("train")],
             Some(Part::Val) => vec![root.join("val")],
             None if split => vec![root.join("train"), root.join("val")],
@@ -39,7 +48,10 @@ impl Folder {
         for folder in parts {
             list(root, &folder, classes, &mut files)?;
         }
-        Ok(Self { files, shape: shape.to_vec() })
+        Ok(Self {
+            files,
+            shape: shape.to_vec(),
+        })
     }
 }
 
@@ -49,7 +61,11 @@ impl Rows for Folder {
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
-        let files = rows.iter().map(|&r| self.files.get(r).ok_or_else(|| Failure::internal(format!("row {r} of {}", self.files.len()))));
+        let files = rows.iter().map(|&r| {
+            self.files
+                .get(r)
+                .ok_or_else(|| Failure::internal(format!("row {r} of {}", self.files.len())))
+        });
         let (shape, data) = match field {
             DataField::X => {
                 let mut shape = vec![rows.len()];
@@ -57,13 +73,21 @@ impl Rows for Folder {
                 let mut data = Vec::with_capacity(element_count(&shape).unwrap_or(0));
                 for file in files {
                     let (path, _) = file?;
-                    sample(path, &self.shape, &mut data).map_err(|f| f.within(&path.display().to_string()))?;
+                    sample(path, &self.shape, &mut data)
+                        .map_err(|f| f.within(&path.display().to_string()))?;
                 }
                 (shape, TensorData::F32(data))
             }
             DataField::Y => {
-                let labels = files.map(|f| f.and_then(|(_, label)| label.ok_or_else(|| Failure::corrupt("the samples have no labels"))));
-                (vec![rows.len()], TensorData::I64(labels.collect::<Result<_, _>>()?))
+                let labels = files.map(|f| {
+                    f.and_then(|(_, label)| {
+                        label.ok_or_else(|| Failure::corrupt("the samples have no labels"))
+                    })
+                });
+                (
+                    vec![rows.len()],
+                    TensorData::I64(labels.collect::<Result<_, _>>()?),
+                )
             }
             DataField::Columns(_) | DataField::ColumnsF32(_) | DataField::ColumnI64(_) => {
                 return Err(Failure::refused("samples have no columns"));
@@ -75,38 +99,64 @@ impl Rows for Folder {
 
 /// Whether the folder has exactly a `train` and a `val` folder.
 pub(super) fn is_split(root: &Path) -> Result<bool, Failure> {
-    let names: Vec<String> = entries(root, root)?.into_iter().filter(|p| p.is_dir()).map(|p| name(&p)).collect();
+    let names: Vec<String> = entries(root, root)?
+        .into_iter()
+        .filter(|p| p.is_dir())
+        .map(|p| name(&p))
+        .collect();
     Ok(names == ["train", "val"])
 }
 
 /// The class folders of a folder; empty when it holds files.
 pub(super) fn classes_in(folder: &Path) -> Result<Vec<String>, Failure> {
-    Ok(entries(folder, folder)?.into_iter().filter(|p| p.is_dir()).map(|p| name(&p)).collect())
+    Ok(entries(folder, folder)?
+        .into_iter()
+        .filter(|p| p.is_dir())
+        .map(|p| name(&p))
+        .collect())
 }
 
 /// The samples of one folder: labelled when it has class folders.
-fn list(root: &Path, folder: &Path, classes: &[String], files: &mut Vec<(PathBuf, Option<i64>)>) -> Result<(), Failure> {
-    let (folders, plain): (Vec<PathBuf>, Vec<PathBuf>) = entries(root, folder)?.into_iter().partition(|p| p.is_dir());
+fn list(
+    root: &Path,
+    folder: &Path,
+    classes: &[String],
+    files: &mut Vec<(PathBuf, Option<i64>)>,
+) -> Result<(), Failure> {
+    let (folders, plain): (Vec<PathBuf>, Vec<PathBuf>) =
+        entries(root, folder)?.into_iter().partition(|p| p.is_dir());
     if folders.is_empty() {
         if !classes.is_empty() {
-            return Err(Failure::corrupt(format!("the task expects one folder a class, named {classes:?}; there are files only")));
+            return Err(Failure::corrupt(format!(
+                "the task expects one folder a class, named {classes:?}; there are files only"
+            )));
         }
         files.extend(plain.into_iter().map(|p| (p, None)));
         return bounded(files);
     }
     if let Some(file) = plain.first() {
-        return Err(Failure::corrupt(format!("it mixes class folders and files ({}); move the files into a folder", file.display())));
+        return Err(Failure::corrupt(format!(
+            "it mixes class folders and files ({}); move the files into a folder",
+            file.display()
+        )));
     }
     let found: Vec<String> = folders.iter().map(|p| name(p)).collect();
     for (index, folder) in folders.iter().enumerate() {
-        let label = if classes.is_empty() { Some(index) } else { classes.iter().position(|c| *c == name(folder)) };
+        let label = if classes.is_empty() {
+            Some(index)
+        } else {
+            classes.iter().position(|c| *c == name(folder))
+        };
         let label = label.ok_or_else(|| {
             Failure::corrupt(format!("it has the class folders {found:?}, the task expects {classes:?}; {:?} is not among them", name(folder)))
         })?;
         let label = i64::try_from(label).map_err(|_| Failure::internal("too many classes"))?;
         for file in entries(root, folder)? {
             if file.is_dir() {
-                return Err(Failure::corrupt(format!("{} is a folder inside a class folder", file.display())));
+                return Err(Failure::corrupt(format!(
+                    "{} is a folder inside a class folder",
+                    file.display()
+                )));
             }
             files.push((file, Some(label)));
         }
@@ -116,7 +166,13 @@ fn list(root: &Path, folder: &Path, classes: &[String], files: &mut Vec<(PathBuf
 }
 
 fn bounded(files: &[(PathBuf, Option<i64>)]) -> Result<(), Failure> {
-    if files.len() > FILES { Err(Failure::exhausted(format!("it has more than {FILES} samples"))) } else { Ok(()) }
+    if files.len() > FILES {
+        Err(Failure::exhausted(format!(
+            "it has more than {FILES} samples"
+        )))
+    } else {
+        Ok(())
+    }
 }
 
 /// Sorted contents, without hidden files. A link must stay inside `root`.
@@ -131,9 +187,16 @@ fn entries(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
             continue;
         }
         if entry.file_type().map_err(here)?.is_symlink() {
-            let inside = path.canonicalize().ok().zip(root.canonicalize().ok()).is_some_and(|(p, r)| p.starts_with(r));
+            let inside = path
+                .canonicalize()
+                .ok()
+                .zip(root.canonicalize().ok())
+                .is_some_and(|(p, r)| p.starts_with(r));
             if !inside {
-                return Err(Failure::corrupt(format!("{} is a link that leads out of the dataset; copy the file instead", path.display())));
+                return Err(Failure::corrupt(format!(
+                    "{} is a link that leads out of the dataset; copy the file instead",
+                    path.display()
+                )));
             }
         }
         out.push(path);
@@ -143,7 +206,9 @@ fn entries(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 /// Appends one sample, which must have exactly `shape`.
@@ -151,9 +216,13 @@ fn sample(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failur
     match extension(path).as_str() {
         "png" | "jpg" | "jpeg" | "bmp" => picture(path, shape, out),
         "npy" => {
-            let mut npy = npy::open(path, &[])?.ok_or_else(|| Failure::internal("an .npy without an array"))?;
+            let mut npy = npy::open(path, &[])?
+                .ok_or_else(|| Failure::internal("an .npy without an array"))?;
             if npy.shape() != shape {
-                return Err(Failure::corrupt(format!("its shape is {:?}, the task expects {shape:?}", npy.shape())));
+                return Err(Failure::corrupt(format!(
+                    "its shape is {:?}, the task expects {shape:?}",
+                    npy.shape()
+                )));
             }
             let all: Vec<usize> = (0..npy.len()).collect();
             let TensorData::F32(values) = numbers(npy.rows(&all)?, DType::F32)? else {
@@ -162,7 +231,9 @@ fn sample(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failur
             out.extend(values);
             Ok(())
         }
-        _ => Err(Failure::corrupt("it is no sample: use .png, .jpg, .bmp or .npy, and move other files out of the dataset")),
+        _ => Err(Failure::corrupt(
+            "it is no sample: use .png, .jpg, .bmp or .npy, and move other files out of the dataset",
+        )),
     }
 }
 
@@ -171,17 +242,27 @@ fn picture(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failu
     let (channels, height, width) = match shape {
         [height, width] => (1, *height, *width),
         [channels @ (1 | 3 | 4), height, width] => (*channels, *height, *width),
-        _ => return Err(Failure::refused(format!("images have the shape [channels, height, width], not {shape:?}"))),
+        _ => {
+            return Err(Failure::refused(format!(
+                "images have the shape [channels, height, width], not {shape:?}"
+            )));
+        }
     };
     let side = |n: usize| u32::try_from(n.min(SIDE)).unwrap_or(u32::MAX);
     let file = File::open(path).map_err(|e| unreadable("it", &e))?;
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| unreadable("it", &e))?;
+    let mut reader = ImageReader::new(BufReader::new(file))
+        .with_guessed_format()
+        .map_err(|e| unreadable("it", &e))?;
     let mut limits = image::Limits::default();
     limits.max_image_width = Some(side(width.max(1)));
     limits.max_image_height = Some(side(height.max(1)));
     limits.max_alloc = Some(512 << 20);
     reader.limits(limits);
-    let image = reader.decode().map_err(|e| Failure::corrupt(format!("it cannot be decoded as a {width} by {height} image: {e}")))?;
+    let image = reader.decode().map_err(|e| {
+        Failure::corrupt(format!(
+            "it cannot be decoded as a {width} by {height} image: {e}"
+        ))
+    })?;
     if (image.width(), image.height()) != (side(width), side(height)) {
         return Err(Failure::corrupt(format!(
             "it is {} by {} pixels, the task expects {width} by {height}; resize the images first",
@@ -195,7 +276,13 @@ fn picture(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failu
         _ => image.into_rgba8().into_raw(),
     };
     for channel in 0..channels {
-        out.extend(pixels.iter().skip(channel).step_by(channels).map(|p| f32::from(*p)));
+        out.extend(
+            pixels
+                .iter()
+                .skip(channel)
+                .step_by(channels)
+                .map(|p| f32::from(*p)),
+        );
     }
     Ok(())
 }
@@ -206,7 +293,10 @@ mod tests {
 
     fn png(path: &Path, pixels: [[u8; 3]; 2]) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::RgbImage::from_raw(2, 1, pixels.concat()).unwrap().save(path).unwrap();
+        image::RgbImage::from_raw(2, 1, pixels.concat())
+            .unwrap()
+            .save(path)
+            .unwrap();
     }
 
     fn strings(list: &[&str]) -> Vec<String> {
@@ -219,12 +309,31 @@ mod tests {
         png(&dir.path().join("dog/1.png"), [[1, 2, 3], [4, 5, 6]]);
         png(&dir.path().join("cat/1.png"), [[7, 8, 9], [10, 11, 12]]);
         std::fs::write(dir.path().join(".DS_Store"), b"junk").unwrap();
-        let mut folder = Folder::open(dir.path(), &[3, 1, 2], &strings(&["dog", "cat", "owl"]), None).unwrap();
-        assert_eq!(folder.read(&DataField::Y, &[0, 1]).unwrap().data(), &TensorData::I64(vec![1, 0]), "cat first by name, labels by the task");
-        assert_eq!(folder.read(&DataField::X, &[1]).unwrap().data(), &TensorData::F32(vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+        let mut folder = Folder::open(
+            dir.path(),
+            &[3, 1, 2],
+            &strings(&["dog", "cat", "owl"]),
+            None,
+        )
+        .unwrap();
+        assert_eq!(
+            folder.read(&DataField::Y, &[0, 1]).unwrap().data(),
+            &TensorData::I64(vec![1, 0]),
+            "cat first by name, labels by the task"
+        );
+        assert_eq!(
+            folder.read(&DataField::X, &[1]).unwrap().data(),
+            &TensorData::F32(vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0])
+        );
         let mut sorted = Folder::open(dir.path(), &[3, 1, 2], &[], None).unwrap();
-        assert_eq!(sorted.read(&DataField::Y, &[0, 1]).unwrap().data(), &TensorData::I64(vec![0, 1]));
-        let wrong = Folder::open(dir.path(), &[3, 1, 2], &strings(&["cat"]), None).err().unwrap().message;
+        assert_eq!(
+            sorted.read(&DataField::Y, &[0, 1]).unwrap().data(),
+            &TensorData::I64(vec![0, 1])
+        );
+        let wrong = Folder::open(dir.path(), &[3, 1, 2], &strings(&["cat"]), None)
+            .err()
+            .unwrap()
+            .message;
         assert!(wrong.contains("\"dog\""), "{wrong}");
     }
 
@@ -232,10 +341,22 @@ mod tests {
     fn another_size_is_an_error_that_says_both() {
         let dir = tempfile::tempdir().unwrap();
         png(&dir.path().join("a.png"), [[0; 3]; 2]);
-        let read = |shape: &[usize]| Folder::open(dir.path(), shape, &[], None).unwrap().read(&DataField::X, &[0]);
+        let read = |shape: &[usize]| {
+            Folder::open(dir.path(), shape, &[], None)
+                .unwrap()
+                .read(&DataField::X, &[0])
+        };
         assert!(read(&[1, 1, 2]).is_ok());
-        assert!(read(&[1, 8, 8]).unwrap_err().message.contains("2 by 1 pixels, the task expects 8 by 8"));
-        assert!(read(&[1, 1, 1]).is_err(), "larger than expected: refused before it is decoded");
+        assert!(
+            read(&[1, 8, 8])
+                .unwrap_err()
+                .message
+                .contains("2 by 1 pixels, the task expects 8 by 8")
+        );
+        assert!(
+            read(&[1, 1, 1]).is_err(),
+            "larger than expected: refused before it is decoded"
+        );
     }
 
     #[test]
@@ -245,10 +366,21 @@ mod tests {
         png(&dir.path().join("train/b/2.png"), [[2; 3]; 2]);
         png(&dir.path().join("val/b/3.png"), [[3; 3]; 2]);
         let classes = strings(&["a", "b"]);
-        let len = |part| Folder::open(dir.path(), &[1, 1, 2], &classes, part).unwrap().len();
-        assert_eq!((len(Some(Part::Train)), len(Some(Part::Val)), len(None)), (2, 1, 3));
+        let len = |part| {
+            Folder::open(dir.path(), &[1, 1, 2], &classes, part)
+                .unwrap()
+                .len()
+        };
+        assert_eq!(
+            (len(Some(Part::Train)), len(Some(Part::Val)), len(None)),
+            (2, 1, 3)
+        );
         let mut val = Folder::open(dir.path(), &[1, 1, 2], &classes, Some(Part::Val)).unwrap();
-        assert_eq!(val.read(&DataField::Y, &[0]).unwrap().data(), &TensorData::I64(vec![1]), "the task's label, not the part's");
+        assert_eq!(
+            val.read(&DataField::Y, &[0]).unwrap().data(),
+            &TensorData::I64(vec![1]),
+            "the task's label, not the part's"
+        );
     }
 
     #[cfg(unix)]
@@ -258,8 +390,20 @@ mod tests {
         let outside = tempfile::NamedTempFile::new().unwrap();
         png(&dir.path().join("set/a.png"), [[0; 3]; 2]);
         std::os::unix::fs::symlink("a.png", dir.path().join("set/b.png")).unwrap();
-        assert_eq!(Folder::open(&dir.path().join("set"), &[1, 1, 2], &[], None).unwrap().len(), 2, "links inside are fine");
+        assert_eq!(
+            Folder::open(&dir.path().join("set"), &[1, 1, 2], &[], None)
+                .unwrap()
+                .len(),
+            2,
+            "links inside are fine"
+        );
         std::os::unix::fs::symlink(outside.path(), dir.path().join("set/c.png")).unwrap();
-        assert!(Folder::open(&dir.path().join("set"), &[1, 1, 2], &[], None).err().unwrap().message.contains("leads out"));
+        assert!(
+            Folder::open(&dir.path().join("set"), &[1, 1, 2], &[], None)
+                .err()
+                .unwrap()
+                .message
+                .contains("leads out")
+        );
     }
 }

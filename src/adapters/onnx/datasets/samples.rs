@@ -18,25 +18,46 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) fn open(path: &Path, shape: &[usize], labelled: bool) -> Result<Self, Failure> {
-        let x = npy::open(path, &["x", "arr_0"])?
-            .ok_or_else(|| Failure::corrupt(format!("it holds no array x or arr_0, only {:?}", npy::names(path))))?;
+        let x = npy::open(path, &["x", "arr_0"])?.ok_or_else(|| {
+            Failure::corrupt(format!(
+                "it holds no array x or arr_0, only {:?}",
+                npy::names(path)
+            ))
+        })?;
         match x.shape().split_first() {
             Some((_, rest)) if rest == shape => {}
             _ => {
-                return Err(Failure::corrupt(format!("its shape is {:?}, the task expects samples of shape {shape:?}", x.shape())));
+                return Err(Failure::corrupt(format!(
+                    "its shape is {:?}, the task expects samples of shape {shape:?}",
+                    x.shape()
+                )));
             }
         }
-        let y = if super::extension(path) == "npz" { npy::open(path, &["y", "arr_1"])? } else { None };
+        let y = if super::extension(path) == "npz" {
+            npy::open(path, &["y", "arr_1"])?
+        } else {
+            None
+        };
         match &y {
             Some(y) if y.shape() != [x.len()] || !y.is_whole() => {
-                return Err(Failure::corrupt(format!("its labels must be {} whole numbers; they have shape {:?}", x.len(), y.shape())));
+                return Err(Failure::corrupt(format!(
+                    "its labels must be {} whole numbers; they have shape {:?}",
+                    x.len(),
+                    y.shape()
+                )));
             }
             None if labelled => {
-                return Err(Failure::corrupt("the task expects labels: use an .npz with x and y, or a folder of class folders"));
+                return Err(Failure::corrupt(
+                    "the task expects labels: use an .npz with x and y, or a folder of class folders",
+                ));
             }
             _ => {}
         }
-        Ok(Self { x, y, shape: shape.to_vec() })
+        Ok(Self {
+            x,
+            y,
+            shape: shape.to_vec(),
+        })
     }
 }
 
@@ -53,7 +74,10 @@ impl Rows for Samples {
                 (shape, numbers(self.x.rows(rows)?, DType::F32)?)
             }
             DataField::Y => {
-                let y = self.y.as_mut().ok_or_else(|| Failure::corrupt("the samples have no labels"))?;
+                let y = self
+                    .y
+                    .as_mut()
+                    .ok_or_else(|| Failure::corrupt("the samples have no labels"))?;
                 (vec![rows.len()], numbers(y.rows(rows)?, DType::I64)?)
             }
             DataField::Columns(_) | DataField::ColumnsF32(_) | DataField::ColumnI64(_) => {
@@ -71,16 +95,38 @@ pub(super) struct Array {
 }
 
 impl Array {
-    pub(super) fn open(path: &Path, shape: &[Option<usize>], dtype: DType) -> Result<Self, Failure> {
+    pub(super) fn open(
+        path: &Path,
+        shape: &[Option<usize>],
+        dtype: DType,
+    ) -> Result<Self, Failure> {
         if path.is_dir() {
-            return Err(Failure::corrupt("the task expects one array, and this is a folder"));
+            return Err(Failure::corrupt(
+                "the task expects one array, and this is a folder",
+            ));
         }
-        let npy = npy::open(path, &["arr_0", "x"])?
-            .ok_or_else(|| Failure::corrupt(format!("it holds no array arr_0 or x, only {:?}", npy::names(path))))?;
-        let fits = npy.shape().len() == shape.len() && npy.shape().iter().zip(shape).all(|(n, d)| d.is_none_or(|d| d == *n));
+        let npy = npy::open(path, &["arr_0", "x"])?.ok_or_else(|| {
+            Failure::corrupt(format!(
+                "it holds no array arr_0 or x, only {:?}",
+                npy::names(path)
+            ))
+        })?;
+        let fits = npy.shape().len() == shape.len()
+            && npy
+                .shape()
+                .iter()
+                .zip(shape)
+                .all(|(n, d)| d.is_none_or(|d| d == *n));
         if !fits {
-            let expected: Vec<String> = shape.iter().map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string())).collect();
-            return Err(Failure::corrupt(format!("its shape is {:?}, the task expects [{}]", npy.shape(), expected.join(", "))));
+            let expected: Vec<String> = shape
+                .iter()
+                .map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string()))
+                .collect();
+            return Err(Failure::corrupt(format!(
+                "its shape is {:?}, the task expects [{}]",
+                npy.shape(),
+                expected.join(", ")
+            )));
         }
         Ok(Self { npy, dtype })
     }
@@ -113,14 +159,38 @@ mod tests {
     fn arrays_are_checked_and_converted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.npy");
-        std::fs::write(&path, npy::bytes("<i4", "(2, 2)", &[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])).unwrap();
+        std::fs::write(
+            &path,
+            npy::bytes(
+                "<i4",
+                "(2, 2)",
+                &[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0],
+            ),
+        )
+        .unwrap();
         let mut array = Array::open(&path, &[None, Some(2)], DType::F64).unwrap();
-        assert_eq!(array.whole(&DataField::X).unwrap(), Tensor::new(vec![2, 2], TensorData::F64(vec![1.0, 2.0, 3.0, 4.0])).unwrap());
+        assert_eq!(
+            array.whole(&DataField::X).unwrap(),
+            Tensor::new(vec![2, 2], TensorData::F64(vec![1.0, 2.0, 3.0, 4.0])).unwrap()
+        );
         assert_eq!(array.read(&DataField::X, &[1]).unwrap().shape(), [1, 2]);
-        let wrong = Array::open(&path, &[None, Some(3)], DType::F64).err().unwrap().message;
-        assert!(wrong.contains("[2, 2]") && wrong.contains("[any, 3]"), "{wrong}");
+        let wrong = Array::open(&path, &[None, Some(3)], DType::F64)
+            .err()
+            .unwrap()
+            .message;
+        assert!(
+            wrong.contains("[2, 2]") && wrong.contains("[any, 3]"),
+            "{wrong}"
+        );
         assert!(Samples::open(&path, &[2], true).is_err(), "no labels");
-        assert_eq!(Samples::open(&path, &[2], false).unwrap().read(&DataField::X, &[0]).unwrap().dtype(), DType::F32);
+        assert_eq!(
+            Samples::open(&path, &[2], false)
+                .unwrap()
+                .read(&DataField::X, &[0])
+                .unwrap()
+                .dtype(),
+            DType::F32
+        );
     }
 
     #[test]
@@ -130,8 +200,12 @@ mod tests {
         let make = |name: &str, y: &[u8], y_shape: &str| {
             let path = dir.path().join(name);
             let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
-            for (name, data) in [("x.npy", npy::bytes("|u1", "(2, 1)", &[7, 255])), ("y.npy", npy::bytes("|i1", y_shape, y))] {
-                zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            for (name, data) in [
+                ("x.npy", npy::bytes("|u1", "(2, 1)", &[7, 255])),
+                ("y.npy", npy::bytes("|i1", y_shape, y)),
+            ] {
+                zip.start_file(name, zip::write::SimpleFileOptions::default())
+                    .unwrap();
                 zip.write_all(&data).unwrap();
             }
             zip.finish().unwrap();
@@ -139,8 +213,15 @@ mod tests {
         };
         let good = make("good.npz", &[1, 0], "(2,)");
         let mut samples = Samples::open(&good, &[1], true).unwrap();
-        assert_eq!(samples.read(&DataField::Y, &[1, 0]).unwrap().data(), &TensorData::I64(vec![0, 1]));
-        assert_eq!(samples.read(&DataField::X, &[1]).unwrap().data(), &TensorData::F32(vec![255.0]), "not scaled");
+        assert_eq!(
+            samples.read(&DataField::Y, &[1, 0]).unwrap().data(),
+            &TensorData::I64(vec![0, 1])
+        );
+        assert_eq!(
+            samples.read(&DataField::X, &[1]).unwrap().data(),
+            &TensorData::F32(vec![255.0]),
+            "not scaled"
+        );
         assert!(Samples::open(&make("short.npz", &[1], "(1,)"), &[1], true).is_err());
     }
 }

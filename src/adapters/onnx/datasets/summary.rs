@@ -14,21 +14,31 @@ pub(crate) fn describe(path: &Path) -> String {
         directory(path)
     } else if table::is_table(path) {
         table::size(path, LINES).map(|(columns, rows)| {
-            let rows = if rows < LINES { rows.to_string() } else { format!("more than {LINES}") };
+            let rows = if rows < LINES {
+                rows.to_string()
+            } else {
+                format!("more than {LINES}")
+            };
             format!("table, {rows} rows, {columns} columns")
         })
     } else {
         match extension(path).as_str() {
             "npy" | "npz" => arrays(path),
             "png" | "jpg" | "jpeg" | "bmp" => Ok("image".to_owned()),
-            other => Err(Failure::corrupt(format!("files ending in {other:?} are not read by tasks"))),
+            other => Err(Failure::corrupt(format!(
+                "files ending in {other:?} are not read by tasks"
+            ))),
         }
     };
     described.unwrap_or_else(|f| format!("unusable: {f}"))
 }
 
 fn arrays(path: &Path) -> Result<String, Failure> {
-    let names = if extension(path) == "npz" { npy::names(path) } else { vec![String::new()] };
+    let names = if extension(path) == "npz" {
+        npy::names(path)
+    } else {
+        vec![String::new()]
+    };
     let mut parts = Vec::new();
     for name in names.iter().take(4) {
         if extension(path) == "npz" {
@@ -38,12 +48,20 @@ fn arrays(path: &Path) -> Result<String, Failure> {
             parts.push(format!("shape {:?}", array.shape()));
         }
     }
-    Ok(format!("{}, {}", if parts.len() == 1 { "array" } else { "arrays" }, parts.join(", ")))
+    Ok(format!(
+        "{}, {}",
+        if parts.len() == 1 { "array" } else { "arrays" },
+        parts.join(", ")
+    ))
 }
 
 fn directory(path: &Path) -> Result<String, Failure> {
     if folder::is_split(path)? {
-        return Ok(format!("folder with train ({}) and val ({})", one(&path.join("train"))?, one(&path.join("val"))?));
+        return Ok(format!(
+            "folder with train ({}) and val ({})",
+            one(&path.join("train"))?,
+            one(&path.join("val"))?
+        ));
     }
     one(path)
 }

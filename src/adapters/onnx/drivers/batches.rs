@@ -26,9 +26,16 @@ pub(super) struct Done {
 ///
 /// Bounds are cut the same way on both sides, so `0..0.8` and `0.8..1` with one seed share no row and leave none out.
 pub(super) fn subset_rows(total: usize, subset: &Subset) -> Vec<usize> {
-    let order: Vec<usize> = if subset.seed == 0 { (0..total).collect() } else { random::permutation(total, random::SUBSET, subset.seed, 0) };
+    let order: Vec<usize> = if subset.seed == 0 {
+        (0..total).collect()
+    } else {
+        random::permutation(total, random::SUBSET, subset.seed, 0)
+    };
     let (from, to) = (cut(total, subset.from), cut(total, subset.to));
-    order.get(from..to.max(from)).map(<[usize]>::to_vec).unwrap_or_default()
+    order
+        .get(from..to.max(from))
+        .map(<[usize]>::to_vec)
+        .unwrap_or_default()
 }
 
 #[expect(
@@ -57,11 +64,20 @@ pub(super) fn run(
     let mut read = 0u64;
     let ports = graph.graph.inputs.clone();
     while let Some(batch) = walk.next() {
-        one(graph, &ports, step, spec, scope, data, &batch, &mut outcome)
-            .map_err(|f| f.within(&format!("batch {} of {} rows", batch.number, batch.rows.len())))?;
+        one(graph, &ports, step, spec, scope, data, &batch, &mut outcome).map_err(|f| {
+            f.within(&format!(
+                "batch {} of {} rows",
+                batch.number,
+                batch.rows.len()
+            ))
+        })?;
         read = read.saturating_add(u64::try_from(batch.rows.len()).unwrap_or(u64::MAX));
     }
-    Ok(Done { values: outcome.finish(step)?, state: walk.state, rows: read })
+    Ok(Done {
+        values: outcome.finish(step)?,
+        state: walk.state,
+        rows: read,
+    })
 }
 
 /// What the outputs have become so far.
@@ -83,11 +99,16 @@ impl Outcome {
                 Target::Carry { input, name } => (name, self.carried.remove(input)),
                 Target::Sum { name } => {
                     let total = self.sums.remove(output).flatten();
-                    let tensor = total.map(|t| Tensor::new(t.shape, TensorData::F64(t.sum)).map_err(|e| Failure::internal(e.to_string())));
+                    let tensor = total.map(|t| {
+                        Tensor::new(t.shape, TensorData::F64(t.sum))
+                            .map_err(|e| Failure::internal(e.to_string()))
+                    });
                     (name, tensor.transpose()?)
                 }
             };
-            let value = value.ok_or_else(|| Failure::refused(format!("the round has no batch, so {name} has no value")))?;
+            let value = value.ok_or_else(|| {
+                Failure::refused(format!("the round has no batch, so {name} has no value"))
+            })?;
             values.insert(name.clone(), value);
         }
         Ok(values)
@@ -95,7 +116,10 @@ impl Outcome {
 }
 
 /// One batch through the graph. Values that stay the same are borrowed, not copied.
-#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename the list")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call site; a struct would only rename the list"
+)]
 fn one(
     graph: &mut Loaded,
     ports: &[Port],
@@ -109,24 +133,49 @@ fn one(
     let mut made: BTreeMap<&str, Tensor> = BTreeMap::new();
     for port in ports {
         let tensor = match source(step, port)? {
-            Source::Data { dataset, field, .. } if *dataset == spec.dataset => data.read(field, &batch.rows)?,
-            Source::Data { dataset, .. } => {
-                return Err(Failure::refused(format!("input {:?} reads {dataset}, but the driver iterates over {}", port.name, spec.dataset)));
+            Source::Data { dataset, field, .. } if *dataset == spec.dataset => {
+                data.read(field, &batch.rows)?
             }
-            Source::Noise { distribution, shape } => random::noise(*distribution, batch.rows.len(), shape, spec.seed, batch.number, &port.name)?,
+            Source::Data { dataset, .. } => {
+                return Err(Failure::refused(format!(
+                    "input {:?} reads {dataset}, but the driver iterates over {}",
+                    port.name, spec.dataset
+                )));
+            }
+            Source::Noise {
+                distribution,
+                shape,
+            } => random::noise(
+                *distribution,
+                batch.rows.len(),
+                shape,
+                spec.seed,
+                batch.number,
+                &port.name,
+            )?,
             #[expect(clippy::cast_precision_loss, reason = "documented as f64")]
             Source::BatchSize => count(port, batch.rows.len() as f64)?,
-            Source::Clients => return Err(Failure::refused(format!("input {:?}: the number of clients is known in a reduce only", port.name))),
+            Source::Clients => {
+                return Err(Failure::refused(format!(
+                    "input {:?}: the number of clients is known in a reduce only",
+                    port.name
+                )));
+            }
             Source::Variable { .. } | Source::Value { .. } | Source::Sum { .. } => continue,
         };
         made.insert(&port.name, tensor);
     }
     let mut inputs = Vec::with_capacity(ports.len());
     for port in ports {
-        let changing = outcome.carried.get(&port.name).or_else(|| made.get(port.name.as_str()));
+        let changing = outcome
+            .carried
+            .get(&port.name)
+            .or_else(|| made.get(port.name.as_str()));
         inputs.push(match changing {
             Some(tensor) => tensor,
-            None => scope.fixed(source(step, port)?)?.ok_or_else(|| Failure::internal("a source without a value"))?,
+            None => scope
+                .fixed(source(step, port)?)?
+                .ok_or_else(|| Failure::internal("a source without a value"))?,
         });
     }
     let outputs = graph.run(&inputs)?;
@@ -141,7 +190,8 @@ fn one(
             }
             Some(Target::Sum { .. }) => {
                 let total = outcome.sums.entry(port.name.clone()).or_default();
-                Total::add(total, &tensor).map_err(|f| f.within(&format!("output {:?}", port.name)))?;
+                Total::add(total, &tensor)
+                    .map_err(|f| f.within(&format!("output {:?}", port.name)))?;
             }
         }
     }
@@ -165,13 +215,19 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(rows: &'a [usize], spec: &'a Batches, mut state: IteratorState) -> Result<Self, Failure> {
+    fn new(
+        rows: &'a [usize],
+        spec: &'a Batches,
+        mut state: IteratorState,
+    ) -> Result<Self, Failure> {
         let name = &spec.dataset;
         if spec.batch_size == 0 {
             return Err(Failure::refused("a batch size of 0"));
         }
         if rows.is_empty() {
-            return Err(Failure::corrupt(format!("dataset {name} has no row in the part that the task reads")));
+            return Err(Failure::corrupt(format!(
+                "dataset {name} has no row in the part that the task reads"
+            )));
         }
         if spec.drop_last && rows.len() < spec.batch_size {
             return Err(Failure::corrupt(format!(
@@ -187,15 +243,29 @@ impl<'a> Walk<'a> {
         if state.position > u64::try_from(rows.len()).unwrap_or(u64::MAX) {
             state.position = 0;
         }
-        let mut walk = Self { rows, order: Vec::new(), spec, state, left };
+        let mut walk = Self {
+            rows,
+            order: Vec::new(),
+            spec,
+            state,
+            left,
+        };
         walk.shuffle();
         Ok(walk)
     }
 
     fn shuffle(&mut self) {
         self.order = if self.spec.shuffle {
-            let order = random::permutation(self.rows.len(), random::SHUFFLE, self.spec.seed, self.state.epoch);
-            order.into_iter().filter_map(|i| self.rows.get(i).copied()).collect()
+            let order = random::permutation(
+                self.rows.len(),
+                random::SHUFFLE,
+                self.spec.seed,
+                self.state.epoch,
+            );
+            order
+                .into_iter()
+                .filter_map(|i| self.rows.get(i).copied())
+                .collect()
         } else {
             self.rows.to_vec()
         };
@@ -203,10 +273,18 @@ impl<'a> Walk<'a> {
 
     /// Rows of the next batch of this pass; empty at its end.
     fn rest(&self) -> &[usize] {
-        let from = usize::try_from(self.state.position).unwrap_or(usize::MAX).min(self.order.len());
-        let to = from.saturating_add(self.spec.batch_size).min(self.order.len());
+        let from = usize::try_from(self.state.position)
+            .unwrap_or(usize::MAX)
+            .min(self.order.len());
+        let to = from
+            .saturating_add(self.spec.batch_size)
+            .min(self.order.len());
         let rows = self.order.get(from..to).unwrap_or_default();
-        if self.spec.drop_last && rows.len() < self.spec.batch_size { &[] } else { rows }
+        if self.spec.drop_last && rows.len() < self.spec.batch_size {
+            &[]
+        } else {
+            rows
+        }
     }
 
     fn next(&mut self) -> Option<Batch> {
@@ -268,31 +346,74 @@ mod tests {
     fn an_epoch_is_every_row_once_with_a_smaller_last_batch() {
         let (batches, state) = walk(&spec(2, Length::Epochs(1)), 5, IteratorState::default());
         assert_eq!(batches, [vec![0, 1], vec![2, 3], vec![4]]);
-        assert_eq!(state, IteratorState { epoch: 1, position: 0, batches: 3 });
+        assert_eq!(
+            state,
+            IteratorState {
+                epoch: 1,
+                position: 0,
+                batches: 3
+            }
+        );
     }
 
     #[test]
     fn drop_last_leaves_the_smaller_batch_out() {
-        let spec = Batches { drop_last: true, ..spec(2, Length::Epochs(2)) };
+        let spec = Batches {
+            drop_last: true,
+            ..spec(2, Length::Epochs(2))
+        };
         let (batches, state) = walk(&spec, 5, IteratorState::default());
         assert_eq!(batches, [vec![0, 1], vec![2, 3], vec![0, 1], vec![2, 3]]);
-        assert_eq!(state, IteratorState { epoch: 2, position: 0, batches: 4 });
+        assert_eq!(
+            state,
+            IteratorState {
+                epoch: 2,
+                position: 0,
+                batches: 4
+            }
+        );
     }
 
     #[test]
     fn iterations_go_over_the_end_of_a_pass_and_resume_in_its_middle() {
         let spec = spec(2, Length::Iterations(2));
         let (first, state) = walk(&spec, 5, IteratorState::default());
-        assert_eq!((first, state), (vec![vec![0, 1], vec![2, 3]], IteratorState { epoch: 0, position: 4, batches: 2 }));
+        assert_eq!(
+            (first, state),
+            (
+                vec![vec![0, 1], vec![2, 3]],
+                IteratorState {
+                    epoch: 0,
+                    position: 4,
+                    batches: 2
+                }
+            )
+        );
         let (second, state) = walk(&spec, 5, state);
-        assert_eq!((second, state), (vec![vec![4], vec![0, 1]], IteratorState { epoch: 1, position: 2, batches: 4 }));
+        assert_eq!(
+            (second, state),
+            (
+                vec![vec![4], vec![0, 1]],
+                IteratorState {
+                    epoch: 1,
+                    position: 2,
+                    batches: 4
+                }
+            )
+        );
     }
 
     #[test]
     fn two_rounds_of_iterations_are_the_same_as_one_twice_as_long() {
         for shuffle in [false, true] {
-            let half = Batches { shuffle, ..spec(3, Length::Iterations(4)) };
-            let full = Batches { shuffle, ..spec(3, Length::Iterations(8)) };
+            let half = Batches {
+                shuffle,
+                ..spec(3, Length::Iterations(4))
+            };
+            let full = Batches {
+                shuffle,
+                ..spec(3, Length::Iterations(8))
+            };
             let (mut a, state) = walk(&half, 10, IteratorState::default());
             let (b, end) = walk(&half, 10, state);
             a.extend(b);
@@ -302,7 +423,10 @@ mod tests {
 
     #[test]
     fn each_pass_has_its_own_order_of_all_rows() {
-        let spec = Batches { shuffle: true, ..spec(50, Length::Epochs(2)) };
+        let spec = Batches {
+            shuffle: true,
+            ..spec(50, Length::Epochs(2))
+        };
         let (batches, _) = walk(&spec, 50, IteratorState::default());
         assert_ne!(batches[0], batches[1]);
         for batch in batches {
@@ -315,19 +439,35 @@ mod tests {
     #[test]
     fn complementary_subsets_share_no_row_and_leave_none_out() {
         for seed in [0, 9] {
-            let part = |from, to| subset_rows(10, &Subset { part: None, from, to, seed });
+            let part = |from, to| {
+                subset_rows(
+                    10,
+                    &Subset {
+                        part: None,
+                        from,
+                        to,
+                        seed,
+                    },
+                )
+            };
             let mut all = part(0.0, 0.3);
             assert_eq!(all.len(), 3);
             all.extend(part(0.3, 1.0));
             all.sort_unstable();
             assert_eq!(all, (0..10).collect::<Vec<_>>());
         }
-        assert_eq!(subset_rows(10, &Subset::default()), (0..10).collect::<Vec<_>>());
+        assert_eq!(
+            subset_rows(10, &Subset::default()),
+            (0..10).collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn fewer_rows_than_a_batch_with_drop_last_is_an_error_not_an_endless_loop() {
-        let spec = Batches { drop_last: true, ..spec(8, Length::Iterations(1)) };
+        let spec = Batches {
+            drop_last: true,
+            ..spec(8, Length::Iterations(1))
+        };
         assert!(Walk::new(&[0, 1, 2], &spec, IteratorState::default()).is_err());
         assert!(Walk::new(&[], &spec, IteratorState::default()).is_err());
     }

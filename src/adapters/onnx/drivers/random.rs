@@ -48,10 +48,19 @@ fn below(rng: &mut ChaCha20Rng, max: usize) -> usize {
 }
 
 /// One block of `shape` for each of `rows` rows.
-pub(super) fn noise(kind: Noise, rows: usize, shape: &[usize], seed: u64, batch: u64, input: &str) -> Result<Tensor, Failure> {
+pub(super) fn noise(
+    kind: Noise,
+    rows: usize,
+    shape: &[usize],
+    seed: u64,
+    batch: u64,
+    input: &str,
+) -> Result<Tensor, Failure> {
     let mut full = vec![rows];
     full.extend_from_slice(shape);
-    let len = element_count(&full).filter(|n| *n <= 1 << 32).ok_or_else(|| Failure::refused("noise of more than 2^32 numbers"))?;
+    let len = element_count(&full)
+        .filter(|n| *n <= 1 << 32)
+        .ok_or_else(|| Failure::refused("noise of more than 2^32 numbers"))?;
     let mut rng = stream(NOISE, seed, batch, input);
     let data = match kind {
         Noise::Uniform => (0..len).map(|_| uniform(&mut rng)).collect(),
@@ -91,8 +100,14 @@ mod tests {
     #[test]
     fn orders_are_permutations_that_never_change_between_releases() {
         assert_eq!(permutation(8, SHUFFLE, 1, 0), permutation(8, SHUFFLE, 1, 0));
-        assert_ne!(permutation(40, SHUFFLE, 1, 0), permutation(40, SHUFFLE, 1, 1));
-        assert_ne!(permutation(40, SHUFFLE, 1, 0), permutation(40, SUBSET, 1, 0));
+        assert_ne!(
+            permutation(40, SHUFFLE, 1, 0),
+            permutation(40, SHUFFLE, 1, 1)
+        );
+        assert_ne!(
+            permutation(40, SHUFFLE, 1, 0),
+            permutation(40, SUBSET, 1, 0)
+        );
         assert!(permutation(0, SHUFFLE, 1, 0).is_empty());
         // Every position is reached by every row.
         let mut counts = [[0u32; 4]; 4];
@@ -101,22 +116,36 @@ mod tests {
                 counts[at][row] += 1;
             }
         }
-        assert!(counts.iter().flatten().all(|c| (800..1200).contains(c)), "{counts:?}");
+        assert!(
+            counts.iter().flatten().all(|c| (800..1200).contains(c)),
+            "{counts:?}"
+        );
     }
 
     #[test]
     fn noise_has_the_right_moments_and_differs_by_batch_and_input() {
-        let values = |kind, batch, input| match noise(kind, 100, &[100], 1, batch, input).unwrap().into_data() {
+        let values = |kind, batch, input| match noise(kind, 100, &[100], 1, batch, input)
+            .unwrap()
+            .into_data()
+        {
             TensorData::F32(v) => v,
             _ => unreachable!(),
         };
-        for (kind, mean, variance) in [(Noise::Uniform, 0.5, 1.0 / 12.0), (Noise::Normal, 0.0, 1.0)] {
+        for (kind, mean, variance) in [(Noise::Uniform, 0.5, 1.0 / 12.0), (Noise::Normal, 0.0, 1.0)]
+        {
             let v = values(kind, 0, "a");
             let m = v.iter().map(|x| f64::from(*x)).sum::<f64>() / 1e4;
             let s = v.iter().map(|x| (f64::from(*x) - m).powi(2)).sum::<f64>() / 1e4;
-            assert!((m - mean).abs() < 0.04 && (s - variance).abs() < 0.06, "{kind:?} {m} {s}");
+            assert!(
+                (m - mean).abs() < 0.04 && (s - variance).abs() < 0.06,
+                "{kind:?} {m} {s}"
+            );
         }
-        assert!(values(Noise::Uniform, 0, "a").iter().all(|x| (0.0..1.0).contains(x)));
+        assert!(
+            values(Noise::Uniform, 0, "a")
+                .iter()
+                .all(|x| (0.0..1.0).contains(x))
+        );
         assert_ne!(values(Noise::Normal, 0, "a"), values(Noise::Normal, 1, "a"));
         assert_ne!(values(Noise::Normal, 0, "a"), values(Noise::Normal, 0, "b"));
     }

@@ -23,13 +23,23 @@ pub(super) struct Estimate {
 
 impl Estimate {
     pub(super) fn new(graph: &pb::Graph, inputs: &[Port], limit_bytes: u64) -> Self {
-        let mut this = Self { whole: BTreeMap::new(), sizes: BTreeMap::new(), limit_bytes };
+        let mut this = Self {
+            whole: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            limit_bytes,
+        };
         for tensor in &graph.initializer {
             this.record(tensor.name.as_deref().unwrap_or_default(), tensor);
         }
         for input in inputs {
-            let whole = input.dims.as_ref().and_then(|d| d.iter().copied().collect::<Option<Vec<_>>>());
-            if let Some(n) = whole.and_then(|d| crate::domain::tensor::element_count(&d)).and_then(|n| u64::try_from(n).ok()) {
+            let whole = input
+                .dims
+                .as_ref()
+                .and_then(|d| d.iter().copied().collect::<Option<Vec<_>>>());
+            if let Some(n) = whole
+                .and_then(|d| crate::domain::tensor::element_count(&d))
+                .and_then(|n| u64::try_from(n).ok())
+            {
                 this.sizes.insert(input.name.clone(), n);
             }
         }
@@ -38,7 +48,9 @@ impl Estimate {
 
     /// Follows one node; its inputs have been visited.
     pub(super) fn visit(&mut self, node: &pb::Node) -> Result<(), Failure> {
-        let Some(output) = node.output.first().filter(|o| !o.is_empty()).cloned() else { return Ok(()) };
+        let Some(output) = node.output.first().filter(|o| !o.is_empty()).cloned() else {
+            return Ok(());
+        };
         let size = match node.op() {
             "Constant" => {
                 self.constant_node(node, &output);
@@ -61,12 +73,21 @@ impl Estimate {
                 if let Some(values) = parts {
                     self.whole.insert(output.clone(), values);
                 }
-                node.input.iter().map(|i| self.sizes.get(i).copied()).try_fold(0u64, |n, s| Some(n.saturating_add(s?)))
+                node.input
+                    .iter()
+                    .map(|i| self.sizes.get(i).copied())
+                    .try_fold(0u64, |n, s| Some(n.saturating_add(s?)))
             }
             "ConstantOfShape" => self.input_whole(node, 0).map(|d| product(d)),
-            "Expand" => self.input_whole(node, 1).map(|d| product(d).max(self.input_size(node, 0).unwrap_or(1))),
-            "Tile" => self.input_whole(node, 1).map(|d| product(d).saturating_mul(self.input_size(node, 0).unwrap_or(1))),
-            "OneHot" => self.input_whole(node, 1).map(|d| product(d).saturating_mul(self.input_size(node, 0).unwrap_or(1))),
+            "Expand" => self
+                .input_whole(node, 1)
+                .map(|d| product(d).max(self.input_size(node, 0).unwrap_or(1))),
+            "Tile" => self
+                .input_whole(node, 1)
+                .map(|d| product(d).saturating_mul(self.input_size(node, 0).unwrap_or(1))),
+            "OneHot" => self
+                .input_whole(node, 1)
+                .map(|d| product(d).saturating_mul(self.input_size(node, 0).unwrap_or(1))),
             "Pad" => self.input_whole(node, 1).map(|p| padded(p)),
             "Range" => self.range(node),
             _ => None,
@@ -102,9 +123,19 @@ impl Estimate {
             return;
         }
         let values = match (tensor.data_type.unwrap_or(0), &tensor.raw_data) {
-            (element::INT64, Some(raw)) => raw.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b)).collect(),
+            (element::INT64, Some(raw)) => raw
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|b| i64::from_le_bytes(*b))
+                .collect(),
             (element::INT64, None) => tensor.int64_data.clone(),
-            (element::INT32, Some(raw)) => raw.as_chunks::<4>().0.iter().map(|b| i64::from(i32::from_le_bytes(*b))).collect(),
+            (element::INT32, Some(raw)) => raw
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| i64::from(i32::from_le_bytes(*b)))
+                .collect(),
             (element::INT32, None) => tensor.int32_data.iter().map(|v| i64::from(*v)).collect(),
             _ => return,
         };
@@ -112,7 +143,11 @@ impl Estimate {
     }
 
     fn range(&self, node: &pb::Node) -> Option<u64> {
-        let one = |i| self.input_whole(node, i).and_then(|v| v.first().copied()).map(i128::from);
+        let one = |i| {
+            self.input_whole(node, i)
+                .and_then(|v| v.first().copied())
+                .map(i128::from)
+        };
         let (start, limit, delta) = (one(0)?, one(1)?, one(2)?);
         if delta == 0 {
             return Some(u64::MAX);
@@ -134,7 +169,9 @@ fn product(dims: &[i64]) -> u64 {
     if dims.contains(&0) {
         return 0;
     }
-    dims.iter().map(|&d| u64::try_from(d).unwrap_or(1)).fold(1, u64::saturating_mul)
+    dims.iter()
+        .map(|&d| u64::try_from(d).unwrap_or(1))
+        .fold(1, u64::saturating_mul)
 }
 
 /// Pads come as all beginnings, then all ends; every padded axis is at least as long as its pads.
@@ -146,4 +183,3 @@ fn padded(pads: &[i64]) -> u64 {
         .map(|(&b, &e)| u64::try_from(b.saturating_add(e)).unwrap_or(1).max(1))
         .fold(1, u64::saturating_mul)
 }
-

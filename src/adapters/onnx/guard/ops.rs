@@ -8,20 +8,133 @@ use crate::adapters::onnx::pb::{self, element, kind};
 
 /// Sorted, for the binary search.
 const ALLOWED: &[&str] = &[
-    "Abs", "Acos", "Acosh", "Add", "And", "ArgMax", "ArgMin", "Asin", "Asinh", "Atan", "Atanh", "AveragePool", "BatchNormalization",
-    "BitShift", "Cast", "Ceil", "Clip", "Compress", "Concat", "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "Cos", "Cosh",
-    "CumSum", "DepthToSpace", "Div", "Elu", "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten", "Floor", "Gather", "GatherElements",
-    "GatherND", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
-    "InstanceNormalization", "IsInf", "IsNaN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul",
-    "Max", "MaxPool", "Mean", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot", "Or", "PRelu", "Pad", "Pow", "Range",
-    "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
-    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "ScatterElements", "ScatterND", "Selu", "Shape", "Sigmoid", "Sign",
-    "Sin", "Sinh", "Size", "Slice", "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tan",
-    "Tanh", "ThresholdedRelu", "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Add",
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "AveragePool",
+    "BatchNormalization",
+    "BitShift",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Compress",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "ConvTranspose",
+    "Cos",
+    "Cosh",
+    "CumSum",
+    "DepthToSpace",
+    "Div",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "EyeLike",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "IsInf",
+    "IsNaN",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mod",
+    "Mul",
+    "Neg",
+    "NonZero",
+    "Not",
+    "OneHot",
+    "Or",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "Range",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Reshape",
+    "Round",
+    "ScatterElements",
+    "ScatterND",
+    "Selu",
+    "Shape",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Sinh",
+    "Size",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "SpaceToDepth",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Tan",
+    "Tanh",
+    "ThresholdedRelu",
+    "Tile",
+    "TopK",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
+    "Where",
+    "Xor",
 ];
 
 /// Attributes that count elements of windows: larger values make tensors or loops that no task needs.
-const WINDOWS: &[&str] = &["kernel_shape", "pads", "strides", "dilations", "output_padding", "output_shape", "blocksize"];
+const WINDOWS: &[&str] = &[
+    "kernel_shape",
+    "pads",
+    "strides",
+    "dilations",
+    "output_padding",
+    "output_shape",
+    "blocksize",
+];
 const WINDOW_MAX: i64 = 4096;
 /// Attributes that name an element type.
 const TYPES: &[&str] = &["to", "dtype"];
@@ -34,20 +147,44 @@ pub(super) fn is_allowed(op: &str) -> bool {
 pub(super) fn attributes(node: &pb::Node) -> Result<(), Failure> {
     for (index, attribute) in node.attribute.iter().enumerate() {
         let name = attribute.name.as_deref().unwrap_or_default();
-        let here = |f: Failure| f.within(&format!("attribute {:?}", name.chars().take(80).collect::<String>()));
-        if name.is_empty() || node.attribute.iter().take(index).any(|a| a.name.as_deref() == Some(name)) {
-            return Err(here(Failure::refused("the attribute has no name or stands twice")));
+        let here = |f: Failure| {
+            f.within(&format!(
+                "attribute {:?}",
+                name.chars().take(80).collect::<String>()
+            ))
+        };
+        if name.is_empty()
+            || node
+                .attribute
+                .iter()
+                .take(index)
+                .any(|a| a.name.as_deref() == Some(name))
+        {
+            return Err(here(Failure::refused(
+                "the attribute has no name or stands twice",
+            )));
         }
         one_value(attribute).map_err(here)?;
         let mut whole = attribute.i.iter().chain(&attribute.ints);
         if TYPES.contains(&name) {
-            let allowed = [element::FLOAT, element::DOUBLE, element::INT32, element::INT64, element::UINT8, element::BOOL];
+            let allowed = [
+                element::FLOAT,
+                element::DOUBLE,
+                element::INT32,
+                element::INT64,
+                element::UINT8,
+                element::BOOL,
+            ];
             if !whole.all(|v| allowed.iter().any(|a| i64::from(*a) == *v)) {
-                return Err(here(Failure::refused("the element type is not allowed; use float32, float64, int32, int64, uint8 or bool")));
+                return Err(here(Failure::refused(
+                    "the element type is not allowed; use float32, float64, int32, int64, uint8 or bool",
+                )));
             }
         } else if WINDOWS.contains(&name) {
             if !whole.all(|v| (0..=WINDOW_MAX).contains(v)) {
-                return Err(here(Failure::refused(format!("values must lie between 0 and {WINDOW_MAX}"))));
+                return Err(here(Failure::refused(format!(
+                    "values must lie between 0 and {WINDOW_MAX}"
+                ))));
             }
         } else if node.op() != "Constant" && !whole.all(|v| i32::try_from(*v).is_ok()) {
             return Err(here(Failure::refused("the value does not fit 32 bits")));
@@ -63,7 +200,9 @@ pub(super) fn attributes(node: &pb::Node) -> Result<(), Failure> {
 fn one_value(a: &pb::Attribute) -> Result<(), Failure> {
     let graphs = a.g.is_some() || !a.graphs.is_empty();
     if graphs {
-        return Err(Failure::refused("subgraphs are not allowed; unroll the loop or branch before exporting"));
+        return Err(Failure::refused(
+            "subgraphs are not allowed; unroll the loop or branch before exporting",
+        ));
     }
     let foreign = a.sparse_tensor.is_some()
         || !a.sparse_tensors.is_empty()
@@ -73,7 +212,9 @@ fn one_value(a: &pb::Attribute) -> Result<(), Failure> {
         || !a.strings.is_empty()
         || a.ref_attr_name.as_deref().is_some_and(|r| !r.is_empty());
     if foreign {
-        return Err(Failure::refused("only numbers, short texts and dense tensors are allowed in attributes"));
+        return Err(Failure::refused(
+            "only numbers, short texts and dense tensors are allowed in attributes",
+        ));
     }
     let set = [
         (kind::FLOAT, a.f.is_some()),
@@ -87,7 +228,9 @@ fn one_value(a: &pb::Attribute) -> Result<(), Failure> {
     let known = set.iter().any(|(k, _)| *k == declared);
     // A list may be empty, and writers leave a zero out; what is set must be what is announced.
     if !known || set.iter().any(|(k, is_set)| *is_set && *k != declared) {
-        return Err(Failure::refused("the value is not of the kind that the attribute announces; export the graph again"));
+        return Err(Failure::refused(
+            "the value is not of the kind that the attribute announces; export the graph again",
+        ));
     }
     if a.s.as_ref().is_some_and(|s| s.len() > 64) {
         return Err(Failure::refused("a text of more than 64 bytes"));
@@ -102,7 +245,16 @@ mod tests {
     #[test]
     fn list_is_sorted_and_free_of_subgraphs() {
         assert!(ALLOWED.is_sorted());
-        for op in ["If", "Loop", "Scan", "RandomNormal", "Dropout", "SequenceMap", "Einsum", ""] {
+        for op in [
+            "If",
+            "Loop",
+            "Scan",
+            "RandomNormal",
+            "Dropout",
+            "SequenceMap",
+            "Einsum",
+            "",
+        ] {
             assert!(!is_allowed(op), "{op}");
         }
         assert!(is_allowed("MatMul"));

@@ -10,7 +10,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
-use super::{Runtime, Session, version_of};
+use super::{Runtime, Session, trouble, version_of};
 use crate::adapters::onnx::failure::{Failure, FailureKind};
 use crate::adapters::onnx::guard::CheckedGraph;
 use crate::domain::tensor::{Tensor, TensorData};
@@ -25,21 +25,38 @@ pub(super) struct Onnxruntime {
 impl Onnxruntime {
     pub(super) fn start(library: &Path, threads: usize) -> Result<Self, Failure> {
         let unusable = |why: String| {
-            Failure::new(FailureKind::Unavailable, format!("{} cannot be used as onnxruntime (1.17 or newer): {why}", library.display()))
+            Failure::new(
+                FailureKind::Unavailable,
+                format!(
+                    "{} cannot be used as onnxruntime (1.17 or newer): {why}",
+                    library.display()
+                ),
+            )
         };
         let builder = ort::init_from(library).map_err(|e| unusable(e.to_string()))?;
-        let environment = builder.with_telemetry(false).build().map_err(|e| unusable(e.to_string()))?;
+        let environment = builder
+            .with_telemetry(false)
+            .build()
+            .map_err(|e| unusable(e.to_string()))?;
         environment.set_log_level(ort::logging::LogLevel::Error);
-        Ok(Self { environment, library: library.to_owned(), threads })
+        Ok(Self {
+            environment,
+            library: library.to_owned(),
+            threads,
+        })
     }
 
     fn session(&self, bytes: &[u8]) -> Result<OrtSession, String> {
-        let builder = OrtSession::builder(&self.environment).map_err(|e| e.to_string())?;
-        let mut builder = builder
+        let mut builder = OrtSession::builder(&self.environment).map_err(|e| e.to_string())?;
+        builder = builder
             .with_intra_threads(self.threads)
-            .and_then(|b| b.with_inter_threads(1))
-            .and_then(|b| b.with_intra_op_spinning(false))
-            .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::All))
+            .map_err(|e| e.to_string())?;
+        builder = builder.with_inter_threads(1).map_err(|e| e.to_string())?;
+        builder = builder
+            .with_intra_op_spinning(false)
+            .map_err(|e| e.to_string())?;
+        builder = builder
+            .with_optimization_level(GraphOptimizationLevel::All)
             .map_err(|e| e.to_string())?;
         builder.commit_from_memory(bytes).map_err(|e| e.to_string())
     }
@@ -55,7 +72,9 @@ impl Runtime for Onnxruntime {
     }
 
     fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure> {
-        let session = self.session(&graph.bytes).map_err(|e| classify("onnxruntime refuses the graph", &e))?;
+        let session = self
+            .session(&graph.bytes)
+            .map_err(|e| trouble("onnxruntime refuses the graph", &e))?;
         Ok(Box::new(Loaded {
             session,
             inputs: graph.inputs.iter().map(|p| p.name.clone()).collect(),
@@ -72,16 +91,25 @@ struct Loaded {
 
 impl Session for Loaded {
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
-        let failed = |e: String| classify("onnxruntime stopped", &e);
-        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        let failed = |e: String| trouble("onnxruntime stopped", &e);
+        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
+            Vec::with_capacity(inputs.len());
         for (name, tensor) in self.inputs.iter().zip(inputs) {
-            values.push((Cow::Borrowed(name.as_str()), view(tensor).map_err(|e| failed(e.to_string()))?));
+            values.push((
+                Cow::Borrowed(name.as_str()),
+                view(tensor).map_err(|e| failed(e.to_string()))?,
+            ));
         }
-        let outputs = self.session.run(values).map_err(|e| failed(e.to_string()))?;
+        let outputs = self
+            .session
+            .run(values)
+            .map_err(|e| failed(e.to_string()))?;
         self.outputs
             .iter()
             .map(|name| {
-                let value = outputs.get(name.as_str()).ok_or_else(|| failed(format!("output {name:?} is missing")))?;
+                let value = outputs
+                    .get(name.as_str())
+                    .ok_or_else(|| failed(format!("output {name:?} is missing")))?;
                 copy(value).map_err(failed)
             })
             .collect()
@@ -104,8 +132,16 @@ fn view(tensor: &Tensor) -> Result<SessionInputValue<'_>, ort::Error> {
 fn copy(value: &DynValue) -> Result<Tensor, String> {
     macro_rules! take {
         ($ty:ty, $variant:ident) => {{
-            let (shape, data) = value.try_extract_tensor::<$ty>().map_err(|e| e.to_string())?;
-            (shape.iter().map(|d| usize::try_from(*d)).collect::<Result<Vec<_>, _>>(), TensorData::$variant(data.to_vec()))
+            let (shape, data) = value
+                .try_extract_tensor::<$ty>()
+                .map_err(|e| e.to_string())?;
+            (
+                shape
+                    .iter()
+                    .map(|d| usize::try_from(*d))
+                    .collect::<Result<Vec<_>, _>>(),
+                TensorData::$variant(data.to_vec()),
+            )
         }};
     }
     let (shape, data) = match value.dtype().tensor_type() {
@@ -118,15 +154,4 @@ fn copy(value: &DynValue) -> Result<Tensor, String> {
         other => return Err(format!("an output of type {other:?}")),
     };
     Tensor::new(shape.map_err(|e| e.to_string())?, data).map_err(|e| e.to_string())
-}
-
-/// An allocation that the limits refuse comes back as a status text, not as a crash.
-fn classify(what: &str, message: &str) -> Failure {
-    let lower = message.to_lowercase();
-    let text: String = message.chars().take(2000).collect();
-    if ["bad_alloc", "bad allocation", "failed to allocate", "out of memory"].iter().any(|m| lower.contains(m)) {
-        Failure::exhausted(format!("the graph needs more memory than this node allows (executor.memory): {text}"))
-    } else {
-        Failure::refused(format!("{what}: {text}"))
-    }
 }

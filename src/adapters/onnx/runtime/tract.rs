@@ -8,11 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tract_onnx::prelude::{
-    Datum as _, DatumType, Framework as _, InferenceFact, InferenceModel, InferenceModelExt as _, IntoRunnable as _, TValue, TVec,
-    Tensor as TractTensor, TractResult, TypedRunnableModel,
+    Datum as _, DatumType, Framework as _, InferenceFact, InferenceModel, InferenceModelExt as _,
+    IntoRunnable as _, TValue, TVec, Tensor as TractTensor, TractResult, TypedRunnableModel,
 };
 
-use super::{Runtime, Session};
+use super::{Runtime, Session, trouble};
 use crate::adapters::onnx::failure::Failure;
 use crate::adapters::onnx::guard::CheckedGraph;
 use crate::domain::tensor::{DType, Tensor, TensorData};
@@ -27,20 +27,35 @@ pub(super) struct Tract;
 
 impl Runtime for Tract {
     fn info(&self) -> RuntimeInfo {
-        RuntimeInfo { name: "tract".to_owned(), version: VERSION.to_owned(), library: None }
+        RuntimeInfo {
+            name: "tract".to_owned(),
+            version: VERSION.to_owned(),
+            library: None,
+        }
     }
 
     fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure> {
-        let model = calm("refuses the graph", || tract_onnx::onnx().model_for_read(&mut graph.bytes.as_slice()))?;
-        let unknown: Vec<String> =
-            model.nodes().iter().filter(|n| n.op.name() == "Unimplemented").map(|n| n.name.clone()).take(5).collect();
+        let model = calm("refuses the graph", || {
+            tract_onnx::onnx().model_for_read(&mut graph.bytes.as_slice())
+        })?;
+        let unknown: Vec<String> = model
+            .nodes()
+            .iter()
+            .filter(|n| n.op.name() == "Unimplemented")
+            .map(|n| n.name.clone())
+            .take(5)
+            .collect();
         if !unknown.is_empty() {
             return Err(Failure::refused(format!(
                 "tract does not know the operators of the nodes {unknown:?}; install onnxruntime on this node, or express the step otherwise"
             )));
         }
         let outputs = graph.outputs.iter().map(|p| datum(p.dtype)).collect();
-        Ok(Box::new(Loaded { model, outputs, plans: BTreeMap::new() }))
+        Ok(Box::new(Loaded {
+            model,
+            outputs,
+            plans: BTreeMap::new(),
+        }))
     }
 }
 
@@ -59,7 +74,10 @@ impl Loaded {
         let plan = calm("cannot compile the graph for these shapes", || {
             let mut model = self.model.clone();
             for (index, tensor) in inputs.iter().enumerate() {
-                model.set_input_fact(index, InferenceFact::dt_shape(datum(tensor.dtype()), tensor.shape()))?;
+                model.set_input_fact(
+                    index,
+                    InferenceFact::dt_shape(datum(tensor.dtype()), tensor.shape()),
+                )?;
             }
             model.into_optimized()?.into_runnable()
         })?;
@@ -75,9 +93,16 @@ impl Session for Loaded {
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
         let plan = self.plan(inputs)?;
         calm("stopped", || {
-            let values = inputs.iter().map(|t| Ok(TValue::from(put(t)?))).collect::<TractResult<TVec<_>>>()?;
+            let values = inputs
+                .iter()
+                .map(|t| Ok(TValue::from(put(t)?)))
+                .collect::<TractResult<TVec<_>>>()?;
             let outputs = plan.run(values)?;
-            outputs.iter().zip(&self.outputs).map(|(value, dtype)| take(value, *dtype)).collect()
+            outputs
+                .iter()
+                .zip(&self.outputs)
+                .map(|(value, dtype)| take(value, *dtype))
+                .collect()
         })
     }
 }
@@ -86,11 +111,14 @@ impl Session for Loaded {
 fn calm<T>(what: &str, work: impl FnOnce() -> TractResult<T>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure::refused(format!("tract {what}: {}", format!("{error:#}").chars().take(2000).collect::<String>()))),
+        Ok(Err(error)) => Err(trouble(&format!("tract {what}"), &format!("{error:#}"))),
         Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            let text: String = text.unwrap_or("no message").chars().take(2000).collect();
-            Err(Failure::refused(format!("tract {what} (it panicked: {text}); onnxruntime may run it")))
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            let what = format!("tract {what} (it panicked; onnxruntime may run it)");
+            Err(trouble(&what, text.unwrap_or("no message")))
         }
     }
 }
@@ -120,11 +148,21 @@ fn put(tensor: &Tensor) -> TractResult<TractTensor> {
 
 /// An output in the declared type: tract keeps shapes in a symbolic type of its own.
 fn take(value: &TractTensor, declared: DatumType) -> TractResult<Tensor> {
-    let value = if value.datum_type() == declared { std::borrow::Cow::Borrowed(value) } else { value.cast_to_dt(declared)? };
+    let value = if value.datum_type() == declared {
+        std::borrow::Cow::Borrowed(value)
+    } else {
+        value.cast_to_dt(declared)?
+    };
     let shape = value.shape().to_vec();
     macro_rules! copy {
         ($ty:ty, $variant:ident) => {
-            TensorData::$variant(value.to_plain_array_view::<$ty>()?.iter().copied().collect())
+            TensorData::$variant(
+                value
+                    .to_plain_array_view::<$ty>()?
+                    .iter()
+                    .copied()
+                    .collect(),
+            )
         };
     }
     let data = match declared {
