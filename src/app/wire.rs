@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::{Config, Sync};
 use super::context::{Ports, Settings};
 use super::node::Node;
+use crate::adapters::connector::serve as serve_connector;
 use crate::adapters::connector::{Durability, EmbeddedConnector, EmbeddedOptions, Location};
 use crate::adapters::grpc::{GrpcConnector, GrpcOptions};
 use crate::adapters::http::{HttpOptions, HttpPeers, HttpServer, PeerOptions, UrlPolicy, serve};
@@ -35,7 +36,7 @@ pub struct Parts {
     /// The same executor as in `ports`, for its probe.
     pub executor: Arc<OnnxExecutor>,
     address: SocketAddr,
-    embedded: Option<EmbeddedConnector>,
+    embedded: Option<(EmbeddedConnector, SocketAddr)>,
     storage: Arc<SqliteStorage>,
     lock: File,
 }
@@ -130,8 +131,12 @@ impl Running {
             executor: _,
         } = parts;
         let max_bundle_bytes = settings.bundle.bytes as u64;
-        let node = Node::start(ports, settings).await?;
         let stop = CancellationToken::new();
+        let embedded = match embedded {
+            Some((connector, address)) => Some(share(connector, address, stop.clone()).await?),
+            None => None,
+        };
+        let node = Node::start(ports, settings).await?;
         let options = HttpOptions {
             max_bundle_bytes,
             shutdown_grace: FAREWELL,
@@ -178,6 +183,28 @@ impl Running {
     }
 }
 
+/// Serves the embedded connector to the other nodes of the network until `stop`.
+async fn share(
+    connector: EmbeddedConnector,
+    address: SocketAddr,
+    stop: CancellationToken,
+) -> anyhow::Result<EmbeddedConnector> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the embedded connector cannot listen on {address}"))?;
+    tracing::info!("the embedded connector listens on {address}");
+    let served = connector.clone();
+    tokio::spawn(async move {
+        if let Err(e) = serve_connector(&served, listener, stop.cancelled_owned()).await {
+            tracing::error!(
+                "the embedded connector serves nobody any more: {}",
+                crate::ports::report(&e)
+            );
+        }
+    });
+    Ok(connector)
+}
+
 /// The executor of a configuration.
 ///
 /// # Errors
@@ -202,14 +229,15 @@ pub fn executor(config: &Config) -> anyhow::Result<OnnxExecutor> {
 /// The program to start as worker when it is not this one: for programs that embed the library.
 pub static WORKER: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
 
-/// The connector of a configuration, and the embedded one if it is that.
+/// The connector of a configuration; and the embedded one, with the address at which other nodes reach it, if it is that.
 async fn connector(
     config: &Config,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<(Arc<dyn Connector>, Option<EmbeddedConnector>)> {
+) -> anyhow::Result<(Arc<dyn Connector>, Option<(EmbeddedConnector, SocketAddr)>)> {
     if config.chain_connector.is_embedded() {
         let embedded = embedded(config, clock).await?;
-        return Ok((Arc::new(embedded.clone()), Some(embedded)));
+        let address = SocketAddr::new(config.connector.host, config.connector.port);
+        return Ok((Arc::new(embedded.clone()), Some((embedded, address))));
     }
     let options = GrpcOptions {
         heartbeat: config.chain_connector.heartbeat,
