@@ -1,6 +1,6 @@
 //! What a hostile or broken task can do to a node: fail, and nothing else.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use delta_node::adapters::onnx::{ExecutorConfig, OnnxExecutor};
@@ -224,10 +224,11 @@ async fn forbidden_graphs_are_refused_by_check_and_by_map() {
     .await;
 }
 
+#[cfg(feature = "tract")]
 #[tokio::test]
 async fn a_worker_that_aborts_or_lies_fails_one_job_only() {
     let dir = tempfile::tempdir().unwrap();
-    let script = |text: &str| -> PathBuf {
+    let script = |text: &str| -> std::path::PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
         let path = dir.path().join(format!("worker-{}", text.len()));
         std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
