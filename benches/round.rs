@@ -102,7 +102,12 @@ async fn bench() {
     let id = client.submit(TASK).await.unwrap();
     while client.task(id.try_into().unwrap()).await.unwrap().status != "FINISHED" {
         let status = client.task(id.try_into().unwrap()).await.unwrap().status;
-        assert_ne!(status, "ERROR", "{:?}", client.logs(id.try_into().unwrap(), 0).await);
+        assert_ne!(
+            status,
+            "ERROR",
+            "{:?}",
+            client.logs(id.try_into().unwrap(), 0).await
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let progress = nodes[0].node.progress(id).await.unwrap();
@@ -123,21 +128,31 @@ async fn bench() {
         beyond.push(rest);
     }
     beyond.sort_by(f64::total_cmp);
-    println!("median beyond the graphs: {:.3} s (bar: 1 s)", beyond[beyond.len() / 2]);
+    println!(
+        "median beyond the graphs: {:.3} s (bar: 1 s)",
+        beyond[beyond.len() / 2]
+    );
 }
 
 async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
     let mut parts = wire::open(config).await.unwrap();
     let inner = parts.ports.executor.clone();
-    parts.ports.executor = Arc::new(Timed { inner, spent: spent.clone() });
+    parts.ports.executor = Arc::new(Timed {
+        inner,
+        spent: spent.clone(),
+    });
     Running::start(parts).await.unwrap()
 }
 
 async fn connector(folder: &Path) -> u16 {
     let mut config = Config::default();
     config.connector.db_file = folder.join("connector.db");
-    let embedded = wire::embedded(&config, Arc::new(SystemClock::new())).await.unwrap();
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let embedded = wire::embedded(&config, Arc::new(SystemClock::new()))
+        .await
+        .unwrap();
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { serve(&embedded, listener, std::future::pending()).await });
     port
@@ -145,7 +160,11 @@ async fn connector(folder: &Path) -> u16 {
 
 fn config(home: &Path, index: usize, connector_port: u16) -> Config {
     std::fs::create_dir_all(home.join("data")).unwrap();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut config = Config::default();
     config.chain_connector.host = Ipv4Addr::LOCALHOST.to_string();
     config.chain_connector.port = connector_port;

@@ -176,12 +176,7 @@ async fn runtime(executor: &crate::adapters::onnx::OnnxExecutor) -> Vec<Finding>
 
 async fn datasets(executor: &crate::adapters::onnx::OnnxExecutor) -> Vec<Finding> {
     match executor.datasets().await {
-        Ok(found) if found.is_empty() => {
-            vec![Finding::warn(
-                "data",
-                "data_dir is empty: this node can coordinate tasks but has nothing to compute on",
-            )]
-        }
+        // An empty folder is a finding of the local probes already.
         Ok(found) => found
             .into_iter()
             .map(|d| Finding::ok("data", format!("{}: {}", d.name, d.description)))

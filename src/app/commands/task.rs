@@ -12,6 +12,7 @@ use crate::adapters::http::{LogLine, UserClient};
 use crate::app::config::Config;
 use crate::app::wire;
 use crate::domain::bundle::{Bundle, BundleLimits};
+use crate::ports::PortError;
 use crate::ports::executor::Executor as _;
 
 /// How often `logs --follow` asks for more.
@@ -24,7 +25,7 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 pub async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
     let bytes =
         std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
-    let id = UserClient::new(node)?.submit(&bytes).await?;
+    let id = UserClient::new(node)?.submit(&bytes).await.map_err(plain)?;
     say(&format!(
         "task {id} is submitted; follow it with: delta-node task logs {id} --follow"
     ))
@@ -35,7 +36,7 @@ pub async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
 pub async fn status(node: &str, id: u64) -> anyhow::Result<()> {
-    let task = UserClient::new(node)?.task(id).await?;
+    let task = UserClient::new(node)?.task(id).await.map_err(plain)?;
     say(&format!(
         "task {} ({}, {}): {}",
         task.id, task.name, task.kind, task.status
@@ -52,11 +53,11 @@ pub async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()> {
     loop {
         // The status first: what is logged before the end is then certainly read below.
         let ended = !matches!(
-            client.task(id).await?.status.as_str(),
+            client.task(id).await.map_err(plain)?.status.as_str(),
             "PENDING" | "RUNNING"
         );
         loop {
-            let lines = client.logs(id, next).await?;
+            let lines = client.logs(id, next).await.map_err(plain)?;
             for line in &lines {
                 say(&show(line))?;
                 next = line.id + 1;
@@ -77,7 +78,7 @@ pub async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()> {
 /// # Errors
 /// The node's refusal, that it cannot be reached, or that the file cannot be written.
 pub async fn result(node: &str, id: u64, output: &Path) -> anyhow::Result<()> {
-    let mut content = Box::pin(UserClient::new(node)?.result(id).await?);
+    let mut content = Box::pin(UserClient::new(node)?.result(id).await.map_err(plain)?);
     let folder = output
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -129,6 +130,11 @@ pub fn inspect(bundle: &Path) -> anyhow::Result<()> {
         return say("the graphs pass the check that every node makes");
     }
     bail!("nodes will refuse this task:\n  {}", problems.join("\n  "))
+}
+
+/// The node's own sentence, without the names of our calls and libraries.
+fn plain(error: PortError) -> anyhow::Error {
+    anyhow::Error::msg(error.message().to_owned())
 }
 
 fn show(line: &LogLine) -> String {

@@ -1,0 +1,46 @@
+//! The demonstration as a script runs it: it must end well, and say so in its last line.
+//!
+//! What it proves is in the object it prints: a model got better, a killed member was missed and the round finished without it,
+//! and every unmasked sum is the plain sum bit for bit.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::process::Command;
+
+#[test]
+fn the_demo_survives_a_killed_node_and_reports_exact_sums() {
+    let output = Command::new(env!("CARGO_BIN_EXE_delta-node"))
+        .args(["demo", "--json", "--rounds", "3"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["ok"], true);
+    assert_eq!(summary["exact_sum"], true);
+    let (before, after) = (
+        summary["accuracy_before"].as_f64(),
+        summary["accuracy_after"].as_f64(),
+    );
+    assert!(before.unwrap() < after.unwrap(), "{summary}");
+    let rounds = summary["rounds"].as_array().unwrap();
+    assert_eq!(
+        rounds.iter().filter(|r| r["finished"] == true).count(),
+        4,
+        "{summary}"
+    );
+    assert!(
+        rounds
+            .iter()
+            .any(|r| r["dropped"] == serde_json::json!(["node-3"])),
+        "{summary}"
+    );
+    let result = std::fs::read(summary["result_file"].as_str().unwrap()).unwrap();
+    assert!(result.starts_with(b"PK"), "the result is no npz file");
+    assert!(
+        std::fs::read_to_string(summary["plot_file"].as_str().unwrap())
+            .unwrap()
+            .starts_with("<svg")
+    );
+}
