@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -210,38 +211,31 @@ impl Context {
         let limits = self.settings.bundle.clone();
         let commitment = commitment.copied();
         let refused = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
-        let opened = tokio::task::spawn_blocking(move || {
+        blocking("bundle.open", move || {
             if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {
-                return Err(
-                    "the bundle is not the one that was committed to: its SHA-256 differs"
-                        .to_owned(),
-                );
+                let text = "the bundle is not the one that was committed to: its SHA-256 differs";
+                return Err(refused(text.to_owned()));
             }
-            let bundle = Bundle::open(&bytes, &limits).map_err(|e| report(&e))?;
+            let bundle = Bundle::open(&bytes, &limits).map_err(|e| refused(report(&e)))?;
             let problems = bundle.manifest().problems();
             if problems.is_empty() {
-                return Ok(bundle);
+                return Ok(Arc::new(bundle));
             }
             let list: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
-            Err(format!("task.json: {}", list.join("; ")))
+            Err(refused(format!("task.json: {}", list.join("; "))))
         })
-        .await;
-        match opened {
-            Ok(result) => result.map(Arc::new).map_err(refused),
-            Err(_) => Err(PortError::new(
-                PortErrorKind::Internal,
-                "bundle.open",
-                "opening the bundle panicked",
-            )),
-        }
+        .await
     }
 }
 
-/// Runs CPU-bound work off the async threads.
+/// Runs CPU-bound work off the async threads; in place where there is only one thread, so that runs in virtual time repeat exactly.
 pub(crate) async fn blocking<T: Send + 'static>(
     op: &'static str,
     work: impl FnOnce() -> Result<T, PortError> + Send + 'static,
 ) -> Result<T, PortError> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
+        return work();
+    }
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(_) => Err(PortError::new(

@@ -36,12 +36,22 @@ pub struct MemoryConnector {
     faults: FaultScript,
 }
 
+/// A call that reached the record and was meant to change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The call.
+    pub command: Command,
+    /// Whether the record took it. The caller may never have heard.
+    pub accepted: bool,
+}
+
 struct State {
     record: Record,
     rng: ChaCha20Rng,
     subscribers: Vec<Subscriber>,
     plans: BTreeMap<Address, Vec<EventFault>>,
     history: Vec<RecordEvent>,
+    writes: Vec<Write>,
     lies: BTreeMap<String, RawPublicKeys>,
     verdict: Option<bool>,
     down: bool,
@@ -59,6 +69,7 @@ impl MemoryConnector {
             subscribers: Vec::new(),
             plans: BTreeMap::new(),
             history: Vec::new(),
+            writes: Vec::new(),
             lies: BTreeMap::new(),
             verdict: None,
             down: false,
@@ -136,6 +147,13 @@ impl MemoryConnector {
     /// What a proof check says from now on; `None`, as at the beginning: proofs are not checked here.
     pub fn judge_proofs(&self, verdict: Option<bool>) {
         lock(&self.state).verdict = verdict;
+    }
+
+    /// Every call from number `from` on that reached the record and was meant to change it, in order.
+    #[must_use]
+    pub fn writes(&self, from: usize) -> Vec<Write> {
+        let state = lock(&self.state);
+        state.writes.get(from..).unwrap_or_default().to_vec()
     }
 
     /// Everything published so far, in order.
@@ -248,7 +266,15 @@ impl RecordBackend for MemoryConnector {
                 "the connector is down",
             ));
         }
-        self.faults.run(op, || state.run(op, now, command))
+        self.faults.run(op, || {
+            let write = (!command.is_read()).then(|| command.clone());
+            let result = state.run(op, now, command);
+            if let Some(command) = write {
+                let accepted = result.is_ok();
+                state.writes.push(Write { command, accepted });
+            }
+            result
+        })
     }
 
     async fn open(&self, op: &'static str, address: &Address) -> Result<EventStream, PortError> {

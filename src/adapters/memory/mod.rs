@@ -11,7 +11,7 @@ mod storage;
 
 pub use blobs::MemoryBlobs;
 pub use clock::PausedClock;
-pub use connector::{EventFault, MemoryConnector};
+pub use connector::{EventFault, MemoryConnector, Write};
 pub use entropy::SeededEntropy;
 pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables};
 pub use faults::{FaultScript, When};

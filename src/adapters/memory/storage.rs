@@ -72,6 +72,24 @@ impl MemoryStorage {
         &self.faults
     }
 
+    /// For observers: every task's row, whatever failures are planned.
+    #[must_use]
+    pub fn peek_tasks(&self) -> Vec<TaskRow> {
+        lock(&self.state).tasks.clone()
+    }
+
+    /// For observers: every log record, in order.
+    #[must_use]
+    pub fn peek_logs(&self) -> Vec<LogRow> {
+        lock(&self.state).logs.clone()
+    }
+
+    /// For observers: the keys of all machines, in order.
+    #[must_use]
+    pub fn peek_machines(&self) -> Vec<MachineKey> {
+        lock(&self.state).machines.keys().cloned().collect()
+    }
+
     /// One call: gives others a turn first, as a real database would.
     async fn call<T>(
         &self,

@@ -1,0 +1,95 @@
+//! The task of these worlds: the mean of two numbers over all members, some steps long.
+
+use std::collections::BTreeMap;
+
+use delta_node::domain::bundle::write_bundle;
+use delta_node::domain::manifest::Manifest;
+use delta_node::domain::strategy::Strategy;
+use serde_json::json;
+
+/// What a world's task asks for.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    pub rounds: u32,
+    pub min_clients: u32,
+    pub max_clients: u32,
+    pub threshold: Option<u32>,
+    pub retries: u32,
+    pub connection_timeout: f64,
+    pub wait_timeout: f64,
+    /// The step, from 0, whose reduce says that this is enough.
+    pub stop_after: Option<u32>,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            rounds: 1,
+            min_clients: 2,
+            max_clients: 8,
+            threshold: None,
+            retries: 1,
+            connection_timeout: 60.0,
+            wait_timeout: 60.0,
+            stop_after: None,
+        }
+    }
+}
+
+impl Recipe {
+    pub fn strategy(&self) -> Strategy {
+        self.manifest().strategy
+    }
+
+    pub fn manifest(&self) -> Manifest {
+        let round = json!({
+            "map": {
+                "steps": [{
+                    "graph": "graphs/any.onnx",
+                    "inputs": {
+                        "x": {"from": "data", "dataset": "any.csv", "field": {"columns": ["a"]}},
+                        "before": {"from": "variable", "name": "total"}
+                    },
+                    "outputs": {"y": {"to": "value", "name": "total"}}
+                }],
+                "contribute": [{"name": "total", "dtype": "f64", "shape": [2]}]
+            },
+            "reduce": {
+                "steps": [{
+                    "graph": "graphs/any.onnx",
+                    "inputs": {"total": {"from": "sum", "name": "total"}},
+                    "outputs": {"y": {"to": "value", "name": "mean"}}
+                }],
+                "assign": {"total": "mean"}
+            }
+        });
+        let rounds: Vec<_> = (0..self.rounds).map(|_| round.clone()).collect();
+        serde_json::from_value(json!({
+            "format": "delta-task/1",
+            "name": "digits",
+            "type": "horizontal",
+            "strategy": {
+                "min_clients": self.min_clients,
+                "max_clients": self.max_clients,
+                "threshold": self.threshold,
+                "retries": self.retries,
+                "connection_timeout": self.connection_timeout,
+                "wait_timeout": self.wait_timeout,
+                "precision": 4
+            },
+            "datasets": {"any.csv": {"kind": "table", "columns": ["a"]}},
+            "variables": {"total": {"location": "server", "dtype": "f64", "shape": [2]}},
+            "rounds": rounds,
+            "outputs": ["total"]
+        }))
+        .unwrap()
+    }
+
+    pub fn bundle(&self) -> Vec<u8> {
+        let manifest = self.manifest();
+        let problems = manifest.problems();
+        assert!(problems.is_empty(), "{problems:?}");
+        let graphs = BTreeMap::from([("graphs/any.onnx".to_owned(), b"never run".to_vec())]);
+        write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap()
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole nodes under a random schedule (being written).
