@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::check::{Finding, ONNXRUNTIME_HINT};
 use super::cli::DemoArgs;
@@ -76,11 +77,22 @@ pub async fn connector(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}:{}", address.0, address.1))?;
     tracing::info!("the connector listens on {}", listener.local_addr()?);
+    let stopping = CancellationToken::new();
+    let stopped = stopping.clone();
     let shutdown = async move {
         let signal = stop.wait().await;
         tracing::info!("{signal} received, shutting down");
+        stopping.cancel();
     };
-    serve(&embedded, listener, shutdown).await?;
+    // A peer that has stopped reading must not keep this process alive.
+    let farewell = async move {
+        stopped.cancelled().await;
+        tokio::time::sleep(wire::FAREWELL).await;
+    };
+    tokio::select! {
+        served = serve(&embedded, listener, shutdown) => served?,
+        () = farewell => tracing::warn!("some calls did not end in {:?} and were cut", wire::FAREWELL),
+    }
     embedded.close().await;
     Ok(())
 }

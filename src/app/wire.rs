@@ -25,7 +25,7 @@ use crate::ports::clock::Clock;
 use crate::ports::connector::Connector;
 
 /// How long leaving the network, and ending requests under way, may take at shutdown.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Everything a configuration stands for, opened and not yet running.
 pub struct Parts {
@@ -63,6 +63,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Parts> {
     let lock = lock(&config.task_dir)?;
     let clock = Arc::new(SystemClock::new());
     let entropy = Arc::new(SystemEntropy);
+    make_folder_of(&config.db_file)?;
     let storage = Arc::new(
         SqliteStorage::open(&config.db)
             .await
@@ -264,10 +265,20 @@ pub async fn embedded(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         durability,
         ..EmbeddedOptions::default()
     };
+    make_folder_of(&config.connector.db_file)?;
     let location = Location::File(config.connector.db_file.clone());
     EmbeddedConnector::open(&location, clock, options)
         .await
         .context("the embedded connector's database cannot be opened")
+}
+
+/// Whoever did not run `init` still gets a database, as they get a `task_dir` and logs.
+fn make_folder_of(file: &Path) -> anyhow::Result<()> {
+    match file.parent() {
+        Some(folder) => std::fs::create_dir_all(folder)
+            .with_context(|| format!("the database's folder {} cannot be made", folder.display())),
+        None => Ok(()),
+    }
 }
 
 /// The key that seals a node's secrets at rest lies beside its database.
