@@ -1,0 +1,8 @@
+//! What is tested, one file a subject.
+
+mod alone;
+mod coordinator;
+mod garbage;
+mod refusals;
+mod runner;
+mod together;
