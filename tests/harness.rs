@@ -447,9 +447,7 @@ fn a_database_that_fails_for_a_moment_costs_no_round() {
                 let mut world = World::new(3, 16, Recipe::default()).await;
                 let id = world.submit(0).await;
                 // Somewhere along the way of the coordinator and of a member.
-                for _ in 0..skip * 7 {
-                    tokio::task::yield_now().await;
-                }
+                turns(skip * 20).await;
                 for index in [0, 2] {
                     let storage = &world.hosts[index].storage;
                     storage.fail_next("storage.commit", when, PortErrorKind::Unavailable);
@@ -488,6 +486,58 @@ fn the_end_of_a_task_is_recorded_even_when_the_database_is_busy() {
         at_rest(&world).await;
         world.stop().await;
     });
+}
+
+/// A turn of everybody; now and then the time to the next alarm.
+async fn turns(number: u32) {
+    for turn in 0..number {
+        if turn % 20 == 19 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// From the submission past the end of a task of one round.
+const TURNS: u32 = 900;
+
+#[test]
+fn a_coordinator_killed_at_any_turn_finishes_its_task() {
+    for turn in (0..TURNS).step_by(9) {
+        run(async {
+            let mut world = World::new(3, 19, Recipe::default()).await;
+            let id = world.submit(0).await;
+            turns(turn).await;
+            world.crash(0).await;
+            world.start(0).await;
+            let row = world.wait_for_end(0, id, HOUR).await;
+            let what = format!("turn {turn}\n{}", world.describe());
+            assert_eq!(row.status, TaskStatus::Finished, "{what}");
+            assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
+            at_rest(&world).await;
+            world.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_member_killed_at_any_turn_is_counted() {
+    for turn in (0..TURNS).step_by(9) {
+        run(async {
+            let mut world = World::new(3, 20, Recipe::default()).await;
+            let id = world.submit(0).await;
+            turns(turn).await;
+            world.crash(2).await;
+            world.start(2).await;
+            let row = world.wait_for_end(0, id, HOUR).await;
+            let what = format!("turn {turn}\n{}", world.describe());
+            assert_eq!(row.status, TaskStatus::Finished, "{what}");
+            assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
+            at_rest(&world).await;
+            world.stop().await;
+        });
+    }
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::ports::peer::PeerTransport;
 use crate::ports::storage::{LogLevel, NewLog, Storage};
 use crate::ports::{PortError, PortErrorKind, report};
 
+/// How long this node's own trouble may last before something is given up for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
 /// The world, as this node sees it.
 #[derive(Clone)]
 pub struct Ports {
@@ -137,6 +140,7 @@ impl Context {
             )
         };
         tokio::select! {
+            biased;
             known = address.wait_for(Option::is_some) => known.ok().and_then(|a| a.clone()).ok_or_else(stopped),
             () = self.cancel.cancelled() => Err(stopped()),
         }
@@ -185,6 +189,26 @@ impl Context {
         };
         if let Err(e) = self.ports.storage.commit(Vec::new(), vec![record]).await {
             tracing::warn!(%task, "a log record is lost: {}", report(&e));
+        }
+    }
+
+    /// Tries again while `call` fails in a way that may mend itself: a database that is busy, a disk that is full. Gives up after some
+    /// minutes. Only for calls that may be repeated after a lost answer.
+    pub(crate) async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, PortError> {
+        let mut wait = Duration::from_millis(50);
+        let until = self.ports.clock.now() + PATIENCE;
+        loop {
+            match call().await {
+                Err(e) if e.is_transient() && self.ports.clock.now() < until => {
+                    tracing::warn!("will try again: {}", report(&e));
+                    self.ports.clock.sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(10));
+                }
+                other => return other,
+            }
         }
     }
 

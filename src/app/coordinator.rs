@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub use state::{RoundReport, TaskProgress};
 
 use super::context::Context;
-use super::driver::Handle;
+use super::driver::{Handle, commit};
 use crate::domain::bundle::Bundle;
 use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
@@ -107,7 +107,8 @@ impl Coordinator {
         self.creating.send_modify(|n| *n += 1);
         context.spawn(async move {
             let name = BlobName::coordinator_bundle(&state.task);
-            let opened = self.context.open_bundle(&name, None).await;
+            let context = &self.context;
+            let opened = context.patiently(|| context.open_bundle(&name, None)).await;
             match opened {
                 Ok(bundle) => {
                     let update = TaskUpdate {
@@ -125,6 +126,7 @@ impl Coordinator {
                     {
                         tracing::warn!(task = %state.task, "{}", report(&e));
                     }
+                    self.forget_submitted(state.local_id).await;
                     let run = TaskRun::new(self.clone(), state, bundle);
                     self.creating.send_modify(|n| *n = n.saturating_sub(1));
                     run.run().await;
@@ -140,7 +142,10 @@ impl Coordinator {
     /// Puts the task on record; from here on it has an id on the network.
     async fn create(&self, row: &TaskRow) -> Result<(RunState, Arc<Bundle>), PortError> {
         let submitted = BlobName::submitted(row.id);
-        let bundle = self.context.open_bundle(&submitted, None).await?;
+        let context = &self.context;
+        let bundle = context
+            .patiently(|| context.open_bundle(&submitted, None))
+            .await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
         let datasets: Vec<&str> = manifest.datasets.keys().map(|d| d.as_str()).collect();
@@ -175,29 +180,29 @@ impl Coordinator {
             }
         };
         let task = created.task;
+        // A copy: until the task's id is recorded, a restart finds the bundle only under its first name.
+        let blobs = &self.context.ports.blobs;
+        let kept = BlobName::coordinator_bundle(&task);
         self.context
-            .ports
-            .blobs
-            .rename(&submitted, &BlobName::coordinator_bundle(&task))
+            .patiently(|| async {
+                let (len, content) = blobs.open(&submitted).await?;
+                blobs.put(&kept, content, len).await
+            })
             .await?;
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle);
         state.keep_initial(&self.context, &bundle).await?;
-        self.context
-            .ports
-            .storage
-            .commit(vec![state.change()?], Vec::new())
-            .await?;
+        commit(&self.context.driver_ports(), vec![state.change()?]).await?;
         state.version += 1;
+        self.forget_submitted(row.id).await;
         let update = TaskUpdate {
             creator: Some(owner),
             task: Some(task.clone()),
             status: Some(TaskStatus::Running),
             error: None,
         };
+        let storage = &self.context.ports.storage;
         self.context
-            .ports
-            .storage
-            .update_task(row.id, &update)
+            .patiently(|| storage.update_task(row.id, &update))
             .await?;
         self.context
             .log(
@@ -221,8 +226,18 @@ impl Coordinator {
             error: Some(error.message().to_owned()),
             ..TaskUpdate::default()
         };
-        if let Err(e) = self.context.ports.storage.update_task(id, &update).await {
+        let storage = &self.context.ports.storage;
+        let recorded = self.context.patiently(|| storage.update_task(id, &update));
+        if let Err(e) = recorded.await {
             tracing::error!(task_id = id, "{}", report(&e));
+        }
+    }
+
+    /// The bundle has its final name; what is left under the first one is in the way of nobody.
+    async fn forget_submitted(&self, id: LocalTaskId) {
+        let name = BlobName::submitted(id);
+        if let Err(e) = self.context.ports.blobs.remove(&name).await {
+            tracing::warn!("{name} stays: {}", report(&e));
         }
     }
 

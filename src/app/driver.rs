@@ -31,9 +31,13 @@ const INBOX: usize = 256;
 /// First and last wait between tries of an effect that the world refuses to carry out now.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(2);
+/// How often a change is tried again.
+const COMMIT_TRIES: usize = 5;
 
 /// A state machine that lives in the driver.
-pub trait Machine: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub(crate) trait Machine:
+    Serialize + DeserializeOwned + Clone + Send + Sync + 'static
+{
     /// What it is told.
     type Input: Send + 'static;
     /// What it asks for.
@@ -62,7 +66,7 @@ pub trait Machine: Serialize + DeserializeOwned + Clone + Send + Sync + 'static 
 
 /// Carries out a machine's effects.
 #[async_trait]
-pub trait Effects<M: Machine>: Send + Sync + 'static {
+pub(crate) trait Effects<M: Machine>: Send + Sync + 'static {
     /// Carries out one effect and answers with the input that follows from it, if any.
     ///
     /// `again` is true when an earlier try may have taken effect: after a lost answer or a restart.
@@ -78,7 +82,7 @@ pub trait Effects<M: Machine>: Send + Sync + 'static {
 
 /// Why an input was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum HandleError {
+pub(crate) enum HandleError {
     /// The machine refused it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -92,15 +96,15 @@ pub enum HandleError {
 
 /// What the driver needs from the node.
 #[derive(Clone)]
-pub struct DriverPorts {
+pub(crate) struct DriverPorts {
     /// Snapshots and outboxes.
-    pub storage: Arc<dyn Storage>,
+    pub(crate) storage: Arc<dyn Storage>,
     /// Deadlines.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Nonces for sealing.
-    pub entropy: Arc<dyn Entropy>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// Seals what rests on disk.
-    pub vault: Arc<Vault>,
+    pub(crate) vault: Arc<Vault>,
 }
 
 enum Message<M: Machine> {
@@ -111,7 +115,7 @@ enum Message<M: Machine> {
 }
 
 /// A running machine, seen from outside.
-pub struct Handle<M: Machine> {
+pub(crate) struct Handle<M: Machine> {
     inbox: mpsc::Sender<Message<M>>,
     state: watch::Receiver<Arc<M>>,
 }
@@ -130,7 +134,7 @@ impl<M: Machine> Handle<M> {
     ///
     /// # Errors
     /// [`HandleError`]; the machine has not changed.
-    pub async fn give(&self, input: M::Input) -> Result<(), HandleError> {
+    pub(crate) async fn give(&self, input: M::Input) -> Result<(), HandleError> {
         let (reply, answer) = oneshot::channel();
         let message = Message::Input { input, reply };
         self.inbox
@@ -142,19 +146,12 @@ impl<M: Machine> Handle<M> {
 
     /// The last committed state.
     #[must_use]
-    pub fn state(&self) -> Arc<M> {
+    pub(crate) fn state(&self) -> Arc<M> {
         self.state.borrow().clone()
     }
 
-    /// Waits until the committed state is over; `None` when the driver was stopped before.
-    pub async fn finished(&self) -> Option<Arc<M>> {
-        let mut state = self.state.clone();
-        let over = state.wait_for(|m| m.is_over()).await.ok()?;
-        Some(over.clone())
-    }
-
     /// Waits for the next committed state; `None` when the driver has stopped.
-    pub async fn changed(&mut self) -> Option<Arc<M>> {
+    pub(crate) async fn changed(&mut self) -> Option<Arc<M>> {
         self.state.changed().await.ok()?;
         Some(self.state.borrow_and_update().clone())
     }
@@ -164,7 +161,7 @@ impl<M: Machine> Handle<M> {
 ///
 /// # Errors
 /// `Internal` when it cannot be serialised, `Unavailable` when there is no randomness.
-pub fn birth<M: Machine>(
+pub(crate) fn birth<M: Machine>(
     ports: &DriverPorts,
     task: &TaskId,
     round: u32,
@@ -206,7 +203,10 @@ pub fn birth<M: Machine>(
 ///
 /// # Errors
 /// `Corrupt` when the snapshot cannot be opened.
-pub fn peek<M: Machine>(ports: &DriverPorts, stored: &StoredMachine) -> Result<M, PortError> {
+pub(crate) fn peek<M: Machine>(
+    ports: &DriverPorts,
+    stored: &StoredMachine,
+) -> Result<M, PortError> {
     open(ports, &stored.key, &stored.snapshot)
 }
 
@@ -214,7 +214,7 @@ pub fn peek<M: Machine>(ports: &DriverPorts, stored: &StoredMachine) -> Result<M
 ///
 /// # Errors
 /// `Corrupt` when the snapshot cannot be opened.
-pub fn spawn<M: Machine>(
+pub(crate) fn spawn<M: Machine>(
     ports: DriverPorts,
     effects: Arc<dyn Effects<M>>,
     stored: StoredMachine,
@@ -358,7 +358,7 @@ impl<M: Machine> Host<M> {
             enqueue,
             done: done.into_iter().collect(),
         };
-        self.commit(change).await?;
+        commit(&self.ports, vec![change]).await?;
         self.version += 1;
         self.machine = next;
         self.publish.send_replace(Arc::new(self.machine.clone()));
@@ -366,34 +366,6 @@ impl<M: Machine> Host<M> {
             self.start(id, effect, false);
         }
         Ok(())
-    }
-
-    /// Commits with a few tries: a database that is busy for a moment must not cost a round.
-    async fn commit(&self, change: MachineChange) -> Result<(), PortError> {
-        let mut wait = RETRY_FIRST;
-        for _ in 0..5 {
-            match self
-                .ports
-                .storage
-                .commit(vec![change.clone()], Vec::new())
-                .await
-            {
-                Err(e) if e.is_transient() => {
-                    tracing::warn!(task = %self.key.task, round = self.key.round, "{}", report(&e));
-                    self.ports.clock.sleep(wait).await;
-                    wait *= 2;
-                    // The answer may have been lost after the change was made.
-                    if let Ok(Some(now)) = self.ports.storage.machine(&change.key).await
-                        && now.version == change.expected + 1
-                        && Some(&now.snapshot) == change.snapshot.as_ref()
-                    {
-                        return Ok(());
-                    }
-                }
-                other => return other,
-            }
-        }
-        self.ports.storage.commit(vec![change], Vec::new()).await
     }
 
     fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {
@@ -415,6 +387,7 @@ impl<M: Machine> Host<M> {
                 tracing::debug!(task = %key.task, round = key.round, "will try again: {}", report(&error));
                 again = true;
                 tokio::select! {
+                    biased;
                     () = clock.sleep(wait) => {}
                     // Nobody needs it any more: one last try was enough.
                     _ = over.wait_for(|m| m.is_over()) => return (id, None),
@@ -426,6 +399,44 @@ impl<M: Machine> Host<M> {
 
     fn complain(&self, what: &str, error: &HandleError) {
         tracing::error!(task = %self.key.task, round = self.key.round, "{what}: {error}");
+    }
+}
+
+/// Commits with a few tries: a database that is busy for a moment must not cost a round.
+///
+/// # Errors
+/// [`PortError`]; as far as anybody can tell, nothing has changed.
+pub(super) async fn commit(
+    ports: &DriverPorts,
+    changes: Vec<MachineChange>,
+) -> Result<(), PortError> {
+    let mut wait = RETRY_FIRST;
+    for _ in 0..COMMIT_TRIES {
+        match ports.storage.commit(changes.clone(), Vec::new()).await {
+            Err(e) if e.is_transient() => {
+                tracing::warn!("a change is not recorded yet: {}", report(&e));
+                ports.clock.sleep(wait).await;
+                wait *= 2;
+                // The answer may have been lost after the change was made.
+                if let Some(first) = changes.first()
+                    && let Ok(now) = ports.storage.machine(&first.key).await
+                    && is_made(first, now.as_ref())
+                {
+                    return Ok(());
+                }
+            }
+            other => return other,
+        }
+    }
+    ports.storage.commit(changes, Vec::new()).await
+}
+
+/// Whether the database shows this change: one of a transaction stands for all.
+fn is_made(change: &MachineChange, now: Option<&StoredMachine>) -> bool {
+    match (&change.snapshot, now) {
+        (Some(wanted), Some(now)) => now.version == change.expected + 1 && now.snapshot == *wanted,
+        (None, None) => change.expected > 0,
+        _ => false,
     }
 }
 

@@ -312,7 +312,9 @@ async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), Pee
     match round.give(input).await {
         Ok(()) => Ok(()),
         Err(HandleError::Rejected(rejection)) => Err(refusal(rejection)),
-        Err(HandleError::Stopped) => Err(invalid("the round is over")),
+        Err(HandleError::Stopped) if round.state().0.is_over() => Err(invalid("the round is over")),
+        // A member that took this for a no would leave the round that this node goes on with after its restart.
+        Err(HandleError::Stopped) => Err(unavailable("this node is stopping")),
         Err(HandleError::Port(e)) => Err(failed(&e)),
     }
 }

@@ -10,7 +10,7 @@ use super::effects::{RoundEffects, RoundMachine};
 use super::state::{RoundReport, RunState, TaskProgress};
 use super::{Active, Coordinator};
 use crate::app::context::Context;
-use crate::app::driver::{Handle, birth, peek, spawn};
+use crate::app::driver::{Handle, birth, commit, peek, spawn};
 use crate::app::runner::pieces;
 use crate::domain::bundle::Bundle;
 use crate::domain::ids::{Address, Name, RoundNumber};
@@ -27,6 +27,9 @@ use crate::ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, StoredMachine, TaskUpdate,
 };
 use crate::ports::{PortError, report};
+
+/// How often a task is taken up again after trouble of this node's own that may mend itself.
+const TRIES: usize = 10;
 
 /// The run of one task.
 pub(super) struct TaskRun {
@@ -66,7 +69,7 @@ impl TaskRun {
 
     pub(super) async fn run(mut self) {
         let task = self.state.task.clone();
-        let end = self.steps().await;
+        let end = self.steps_patiently().await;
         let update = match &end {
             Ok(()) => TaskUpdate {
                 status: Some(TaskStatus::Finished),
@@ -90,16 +93,32 @@ impl TaskRun {
                 }
             }
         };
-        if let Err(e) = self
-            .context
-            .ports
-            .storage
-            .update_task(self.state.local_id, &update)
-            .await
-        {
+        let (storage, id) = (&self.context.ports.storage, self.state.local_id);
+        let recorded = self.context.patiently(|| storage.update_task(id, &update));
+        if let Err(e) = recorded.await {
             tracing::error!(%task, "the task's end could not be recorded: {}", report(&e));
         }
         self.coordinator.active().remove(&task);
+    }
+
+    /// What a restart would mend is mended without one: from what is on disk, a few times.
+    async fn steps_patiently(&mut self) -> Result<(), PortError> {
+        let mut wait = std::time::Duration::from_millis(200);
+        for _ in 0..TRIES {
+            match self.steps().await {
+                Err(e) if e.is_transient() => {
+                    tracing::warn!(task = %self.state.task, "taking the task up again: {}", report(&e));
+                    self.context.ports.clock.sleep(wait).await;
+                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    let key = self.state.change()?.key;
+                    if let Ok(Some(stored)) = self.context.ports.storage.machine(&key).await {
+                        self.state = RunState::restore(&stored)?;
+                    }
+                }
+                end => return end,
+            }
+        }
+        self.steps().await
     }
 
     async fn steps(&mut self) -> Result<(), PortError> {
@@ -151,11 +170,7 @@ impl TaskRun {
             &RoundMachine(machine),
             &effects,
         )?;
-        self.context
-            .ports
-            .storage
-            .commit(vec![state.change()?, change], Vec::new())
-            .await?;
+        commit(&ports, vec![state.change()?, change]).await?;
         state.version += 1;
         self.state = state;
         self.host(stored, true)
@@ -392,7 +407,7 @@ impl TaskRun {
                 done: Vec::new(),
             });
         }
-        storage.commit(changes, Vec::new()).await?;
+        commit(&self.context.driver_ports(), changes).await?;
         self.state.version += 1;
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = None;

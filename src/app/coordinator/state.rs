@@ -224,7 +224,10 @@ impl RunState {
         let bytes = npy::encode(value);
         let len = bytes.len() as u64;
         let blob = BlobName::server_variable(&self.task, step, name);
-        let info = context.ports.blobs.put(&blob, pieces(bytes), len).await?;
+        let blobs = &context.ports.blobs;
+        let info = context
+            .patiently(|| blobs.put(&blob, pieces(bytes.clone()), len))
+            .await?;
         self.variables.insert(
             name.clone(),
             Kept {

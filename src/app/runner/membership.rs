@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Notice;
 use super::effects::{RunnerEffects, round_key};
 use crate::app::context::Context;
-use crate::app::driver::{Handle, HandleError, birth, spawn};
+use crate::app::driver::{Handle, HandleError, birth, commit, spawn};
 use crate::domain::bundle::Bundle;
 use crate::domain::event::NetworkEvent;
 use crate::domain::ids::{Digest, RoundNumber, TaskId};
@@ -377,11 +377,7 @@ impl Membership {
         let (change, stored) = birth(&ports, &task, round.0, &machine, &effects)?;
         let mut state = self.state.clone();
         state.last_round = round.0;
-        self.context
-            .ports
-            .storage
-            .commit(vec![state.change()?, change], Vec::new())
-            .await?;
+        commit(&ports, vec![state.change()?, change]).await?;
         state.version += 1;
         self.state = state;
         self.host(stored, bundle, true)
@@ -690,13 +686,7 @@ impl Membership {
 
     async fn save(&mut self) {
         let saved = match self.state.change() {
-            Ok(change) => {
-                self.context
-                    .ports
-                    .storage
-                    .commit(vec![change], Vec::new())
-                    .await
-            }
+            Ok(change) => commit(&self.context.driver_ports(), vec![change]).await,
             Err(e) => Err(e),
         };
         match saved {
