@@ -151,7 +151,12 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                     query: Query::parse(&query),
                     body: paced(body, pace),
                 };
-                answer(endpoint, &shared, call).await
+                // In a task of its own: a client that goes away must not stop a handler halfway, between two writes.
+                tokio::spawn(async move { answer(endpoint, &shared, call).await })
+                    .await
+                    .unwrap_or_else(|_| {
+                        Refusal::busy("the node could not finish the request").into_response()
+                    })
             }
         })
         .boxed()
