@@ -37,6 +37,13 @@ pub(crate) fn raw(port: u16, request: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Sends these bytes and is gone.
+pub(crate) fn abandon(port: u16, request: &[u8]) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    drop(stream.write_all(request));
+}
+
 pub(crate) fn get(port: u16, path: &str) -> io::Result<Reply> {
     send(port, "GET", path, "", &[])
 }
@@ -64,11 +71,7 @@ pub(crate) fn send(
 
 /// A form with one file.
 pub(crate) fn upload(port: u16, path: &str, file: &[u8]) -> io::Result<Reply> {
-    let mut body =
-        b"--e2e\r\ncontent-disposition: form-data; name=\"file\"; filename=\"task.delta\"\r\ncontent-type: application/octet-stream\r\n\r\n"
-            .to_vec();
-    body.extend_from_slice(file);
-    body.extend_from_slice(b"\r\n--e2e--\r\n");
+    let body = form(file);
     send(
         port,
         "POST",
@@ -76,6 +79,16 @@ pub(crate) fn upload(port: u16, path: &str, file: &[u8]) -> io::Result<Reply> {
         "multipart/form-data; boundary=e2e",
         &body,
     )
+}
+
+/// The body of such a form.
+pub(crate) fn form(file: &[u8]) -> Vec<u8> {
+    let mut body =
+        b"--e2e\r\ncontent-disposition: form-data; name=\"file\"; filename=\"task.delta\"\r\ncontent-type: application/octet-stream\r\n\r\n"
+            .to_vec();
+    body.extend_from_slice(file);
+    body.extend_from_slice(b"\r\n--e2e--\r\n");
+    body
 }
 
 fn parse(answer: &[u8]) -> io::Result<Reply> {

@@ -125,12 +125,18 @@ impl Daemon {
         Pid::from_child(self.child.as_ref().unwrap())
     }
 
-    /// SIGKILL, to the daemon alone: its workers must notice by themselves.
-    pub(crate) fn kill(&mut self) {
+    /// SIGKILL, to the daemon alone: its workers must notice by themselves. Gives its process group.
+    pub(crate) fn kill(&mut self) -> u32 {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         lock(&self.said.words).lines.push("-- killed --".into());
+        child.id()
+    }
+
+    /// The process group of the daemon and its workers.
+    pub(crate) fn group(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     pub(crate) fn freeze(&self) {
@@ -217,6 +223,20 @@ impl Drop for Daemon {
             );
         }
     }
+}
+
+/// Processes of a group that are not yet dead.
+pub(crate) fn living(group: u32) -> usize {
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        .filter(|stat| {
+            // After the name, which may contain anything: state, parent, group.
+            let mut fields = stat.rsplit(')').next().unwrap_or("").split_whitespace();
+            let state = fields.next();
+            state != Some("Z") && fields.nth(1) == Some(&group.to_string())
+        })
+        .count()
 }
 
 /// `delta-node`, free of this process's own settings.

@@ -2,7 +2,7 @@
 
 use delta_node::adapters::http::endpoints;
 
-use crate::world::World;
+use crate::world::{World, wait_until};
 use crate::{http, task};
 
 fn bodies() -> Vec<Vec<u8>> {
@@ -109,4 +109,29 @@ fn garbage_for_every_endpoint_harms_nothing() {
         let log = node.log();
         assert!(!log.iter().any(|l| l.contains("panicked")), "{log:#?}");
     }
+}
+
+/// A person pulls the plug while submitting: the node has the whole task or none of it, never one that nobody will ever run.
+#[test]
+fn a_client_that_goes_away_leaves_no_half_task() {
+    let world = World::new();
+    let body = http::form(&task::wages(task::endless(3)));
+    let head = format!(
+        "POST /v1/task HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=e2e\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let whole = [head.as_bytes(), &body].concat();
+    for bytes in [whole.len() / 2, whole.len() - 1, whole.len(), whole.len()] {
+        http::abandon(world.ports[0], &whole[..bytes]);
+    }
+    // One more, so that it is certain that there is one to wait for.
+    world.submit(&task::wages(task::endless(3)));
+    wait_until("every task to finish", || {
+        let page = world.get(0, "/v1/tasks?page=1&page_size=100").json();
+        let tasks = page["tasks"].as_array().unwrap();
+        tasks
+            .iter()
+            .all(|t| t["status"] == "FINISHED")
+            .then_some(())
+    });
 }

@@ -1,7 +1,7 @@
 //! A member dies: after each phase, for good or for a moment.
 
 use crate::task;
-use crate::world::World;
+use crate::world::{World, living, wait_until};
 
 const VICTIM: usize = 2;
 
@@ -79,4 +79,48 @@ phases! {
     after_its_contribution: After::Own("upload result");
     after_the_aggregation_began: After::Phase("[Start Aggregation]");
     after_the_round: After::Phase("[End Round]");
+}
+
+/// Training takes long enough that the worker certainly computes when its node dies, and long enough to be stopped in the middle of it.
+#[test]
+fn a_member_killed_while_it_computes_leaves_no_worker_behind() {
+    let mut world = World::new();
+    let images = std::fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/data/digits.npz"
+    ))
+    .unwrap();
+    for node in 0..3 {
+        std::fs::write(world.home(node).join("data/digits"), &images).unwrap();
+    }
+    let bundle = task::task("digits-cnn.delta", Some(2), task::short(2));
+    let id = world.submit(&bundle);
+    let at = world.nodes[0].wait_for(0, &["[Start Calculation]"]);
+    let group = world.nodes[VICTIM].group();
+    wait_until("the victim's worker", || (living(group) > 1).then_some(()));
+    world.nodes[VICTIM].kill();
+    wait_until("the victim's worker to end", || {
+        (living(group) == 0).then_some(())
+    });
+    let at = world.nodes[0].wait_for(at, &["round 1 finished with 2 members"]);
+
+    // The second round stops with the coordinator, in time, and goes on when it is back.
+    world.nodes[0].wait_for(at, &["[Start Calculation]", "round 2"]);
+    let group = world.nodes[0].group();
+    wait_until("the coordinator's worker", || {
+        (living(group) > 1).then_some(())
+    });
+    let (status, took) = world.nodes[0].terminate();
+    assert_eq!(status.code(), Some(0));
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    wait_until("the coordinator's worker to end", || {
+        (living(group) == 0).then_some(())
+    });
+    world.nodes[0].restart();
+    world.result(id);
+    let messages = world.messages(id);
+    let finished = messages
+        .iter()
+        .filter(|m| m.contains(" finished with 2 members"));
+    assert_eq!(finished.count(), 3, "{messages:#?}");
 }
