@@ -150,6 +150,17 @@ impl<M: Machine> Handle<M> {
         self.state.borrow().clone()
     }
 
+    /// Whether the machine runs no more: nobody else will change what is stored.
+    #[must_use]
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Waits until [`Handle::has_stopped`].
+    pub(crate) async fn stopped(&self) {
+        self.inbox.closed().await;
+    }
+
     /// Waits for the next committed state; `None` when the driver has stopped.
     pub(crate) async fn changed(&mut self) -> Option<Arc<M>> {
         self.state.changed().await.ok()?;
@@ -429,6 +440,40 @@ pub(super) async fn commit(
         }
     }
     ports.storage.commit(changes, Vec::new()).await
+}
+
+/// Deletes a stored machine, with every secret in it. Fine when there is none.
+///
+/// # Errors
+/// [`PortError`]; it may still be there.
+pub(super) async fn erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortError> {
+    let mut wait = RETRY_FIRST;
+    for _ in 0..COMMIT_TRIES {
+        match try_to_erase(ports, key).await {
+            // Somebody else's last change came between.
+            Err(e) if e.is_transient() || e.kind() == PortErrorKind::Conflict => {
+                tracing::warn!(task = %key.task, round = key.round, "not erased yet: {}", report(&e));
+                ports.clock.sleep(wait).await;
+                wait *= 2;
+            }
+            other => return other,
+        }
+    }
+    try_to_erase(ports, key).await
+}
+
+async fn try_to_erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortError> {
+    let Some(stored) = ports.storage.machine(key).await? else {
+        return Ok(());
+    };
+    let change = MachineChange {
+        key: key.clone(),
+        expected: stored.version,
+        snapshot: None,
+        enqueue: Vec::new(),
+        done: Vec::new(),
+    };
+    ports.storage.commit(vec![change], Vec::new()).await
 }
 
 /// Whether the database shows this change: one of a transaction stands for all.

@@ -7,7 +7,7 @@ mod compute;
 mod effects;
 mod membership;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 pub(crate) use compute::pieces;
 
 use super::context::Context;
+use super::driver::erase;
 use crate::domain::event::NetworkEvent;
 use crate::domain::ids::TaskId;
 use crate::domain::task::TaskKind;
@@ -52,17 +53,22 @@ impl Runner {
 
     /// Takes up the tasks and rounds that the database knows.
     pub(crate) async fn resume(self: &Arc<Self>) -> Result<(), PortError> {
-        for stored in self
-            .context
-            .ports
-            .storage
-            .machines(MachineKind::RunnerTask)
-            .await?
-        {
+        let storage = &self.context.ports.storage;
+        let mut going_on = BTreeSet::new();
+        for stored in storage.machines(MachineKind::RunnerTask).await? {
             match MembershipState::restore(&stored) {
                 Ok(state) if state.is_over() => {}
-                Ok(state) => self.start(state, Vec::new()),
+                Ok(state) => {
+                    going_on.insert(state.task.clone());
+                    self.start(state, Vec::new());
+                }
                 Err(e) => tracing::error!(task = %stored.key.task, "{}", crate::ports::report(&e)),
+            }
+        }
+        // No secret outlives its task because erasing it failed once.
+        for stored in storage.machines(MachineKind::RunnerRound).await? {
+            if !going_on.contains(&stored.key.task) {
+                erase(&self.context.driver_ports(), &stored.key).await?;
             }
         }
         Ok(())

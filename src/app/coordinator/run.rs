@@ -38,6 +38,8 @@ pub(super) struct TaskRun {
     state: RunState,
     bundle: Arc<Bundle>,
     progress: watch::Sender<TaskProgress>,
+    /// Stops the driver of the round that was hosted last.
+    driver: CancellationToken,
 }
 
 impl TaskRun {
@@ -64,6 +66,7 @@ impl TaskRun {
             state,
             bundle,
             progress,
+            driver: CancellationToken::new(),
         }
     }
 
@@ -176,7 +179,7 @@ impl TaskRun {
         self.host(stored, true)
     }
 
-    fn host(&self, stored: StoredMachine, fresh: bool) -> Result<Handle<RoundMachine>, PortError> {
+    fn host(&mut self, stored: StoredMachine, fresh: bool) -> Result<Handle<RoundMachine>, PortError> {
         let ports = self.context.driver_ports();
         let number = stored.key.round;
         let machine: RoundMachine = peek(&ports, &stored)?;
@@ -190,13 +193,9 @@ impl TaskRun {
                 round: RoundNumber(number),
             },
         };
-        let (handle, running) = spawn(
-            ports,
-            Arc::new(effects),
-            stored,
-            fresh,
-            CancellationToken::new(),
-        )?;
+        let cancel = CancellationToken::new();
+        let (handle, running) = spawn(ports, Arc::new(effects), stored, fresh, cancel.clone())?;
+        self.driver = cancel;
         self.context.spawn(running);
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = Some((number, handle.clone()));
@@ -219,6 +218,9 @@ impl TaskRun {
                 ));
             }
         };
+        // A read that is still under way is nobody's business any more, and the stored round is about to be erased.
+        self.driver.cancel();
+        handle.stopped().await;
         match machine.0.outcome() {
             Some(CoordinatorOutcome::Aggregated { u3, dropped }) => {
                 self.reduce(

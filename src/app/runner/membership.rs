@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Notice;
 use super::effects::{RunnerEffects, round_key};
 use crate::app::context::Context;
-use crate::app::driver::{Handle, HandleError, birth, commit, spawn};
+use crate::app::driver::{Handle, HandleError, birth, commit, erase, spawn};
 use crate::domain::bundle::Bundle;
 use crate::domain::event::NetworkEvent;
 use crate::domain::ids::{Digest, RoundNumber, TaskId};
@@ -516,6 +516,8 @@ impl Membership {
         let over: Vec<(u32, Arc<RunnerRound>)> = self
             .rounds
             .iter()
+            // Its driver may still owe a last effect, a decline say; until it has stopped, the stored state is not ours to erase.
+            .filter(|(_, h)| h.has_stopped())
             .map(|(r, h)| (*r, h.state()))
             .filter(|(_, s)| s.is_over())
             .collect();
@@ -565,18 +567,8 @@ impl Membership {
             task: self.state.task.clone(),
             round,
         };
-        let storage = &self.context.ports.storage;
-        if let Ok(Some(stored)) = storage.machine(&key).await {
-            let change = MachineChange {
-                key,
-                expected: stored.version,
-                snapshot: None,
-                enqueue: Vec::new(),
-                done: Vec::new(),
-            };
-            if let Err(e) = storage.commit(vec![change], Vec::new()).await {
-                tracing::warn!(task = %self.state.task, round, "the round's state stays until the next start: {}", report(&e));
-            }
+        if let Err(e) = erase(&self.context.driver_ports(), &key).await {
+            tracing::warn!(task = %self.state.task, round, "the round's state stays until the next start: {}", report(&e));
         }
         self.remove(
             &BlobName::runner_round(&self.state.task, RoundNumber(round)),
