@@ -275,3 +275,22 @@ fn a_seed_repeats_exactly() {
         assert_eq!(simulate(seed), simulate(seed), "seed {seed}");
     }
 }
+
+/// A read that failed once left a finished round's secrets on disk.
+#[test]
+fn seed_2_a_round_is_erased_at_the_second_try() {
+    simulate(2);
+}
+
+/// A lost answer of a commit, and then a failing look at what had become of it, left a driver at a wrong version for ever.
+#[test]
+fn seed_27_two_failures_of_the_database_in_a_row() {
+    simulate(27);
+}
+
+/// A bundle that could not be read right after a restart left its round lying there, unfinished and with its secrets.
+#[test]
+fn seeds_30_and_117_a_failing_disk_after_a_restart() {
+    simulate(30);
+    simulate(117);
+}

@@ -422,21 +422,24 @@ pub(super) async fn commit(
     changes: Vec<MachineChange>,
 ) -> Result<(), PortError> {
     let mut wait = RETRY_FIRST;
+    let mut tried = false;
     for _ in 0..COMMIT_TRIES {
-        match ports.storage.commit(changes.clone(), Vec::new()).await {
-            Err(e) if e.is_transient() => {
-                tracing::warn!("a change is not recorded yet: {}", report(&e));
-                ports.clock.sleep(wait).await;
-                wait *= 2;
-                // The answer may have been lost after the change was made.
-                if let Some(first) = changes.first()
-                    && let Ok(now) = ports.storage.machine(&first.key).await
-                    && is_made(first, now.as_ref())
-                {
-                    return Ok(());
-                }
-            }
+        let error = match ports.storage.commit(changes.clone(), Vec::new()).await {
+            Err(e) if e.is_transient() || (tried && e.kind() == PortErrorKind::Conflict) => e,
             other => return other,
+        };
+        tried = true;
+        tracing::warn!("a change is not recorded yet: {}", report(&error));
+        ports.clock.sleep(wait).await;
+        wait *= 2;
+        // The answer may have been lost after the change was made; the next try would run into it.
+        let Some(first) = changes.first() else {
+            continue;
+        };
+        match ports.storage.machine(&first.key).await {
+            Ok(now) if is_made(first, now.as_ref()) => return Ok(()),
+            Ok(_) if error.kind() == PortErrorKind::Conflict => return Err(error),
+            _ => {}
         }
     }
     ports.storage.commit(changes, Vec::new()).await

@@ -179,7 +179,11 @@ impl TaskRun {
         self.host(stored, true)
     }
 
-    fn host(&mut self, stored: StoredMachine, fresh: bool) -> Result<Handle<RoundMachine>, PortError> {
+    fn host(
+        &mut self,
+        stored: StoredMachine,
+        fresh: bool,
+    ) -> Result<Handle<RoundMachine>, PortError> {
         let ports = self.context.driver_ports();
         let number = stored.key.round;
         let machine: RoundMachine = peek(&ports, &stored)?;

@@ -584,26 +584,34 @@ impl Membership {
     }
 
     async fn resume(&mut self) -> Result<(), PortError> {
-        for stored in self
-            .context
-            .ports
-            .storage
-            .machines(MachineKind::RunnerRound)
-            .await?
-        {
-            if stored.key.task != self.state.task {
-                continue;
-            }
+        for stored in self.stored_rounds().await? {
+            let round = stored.key.round;
             let machine: RunnerRound =
                 crate::app::driver::peek(&self.context.driver_ports(), &stored)?;
             if machine.is_over() && stored.outbox.is_empty() {
                 self.put_away(stored.key.round, &machine).await;
             } else {
-                let bundle = self.bundle().await?;
-                self.host(stored, bundle, false)?;
+                let hosted = match self.bundle().await {
+                    Ok(bundle) => self.host(stored, bundle, false),
+                    Err(e) => Err(e),
+                };
+                if let Err(e) = hosted {
+                    tracing::error!(task = %self.state.task, round, "the round cannot be taken up again: {}", report(&e));
+                    self.forget(round).await;
+                }
             }
         }
         Ok(())
+    }
+
+    async fn stored_rounds(&self) -> Result<Vec<StoredMachine>, PortError> {
+        let storage = &self.context.ports.storage;
+        let mut rounds = self
+            .context
+            .patiently(|| storage.machines(MachineKind::RunnerRound))
+            .await?;
+        rounds.retain(|stored| stored.key.task == self.state.task);
+        Ok(rounds)
     }
 
     async fn finish(&mut self) {
@@ -617,6 +625,10 @@ impl Membership {
     }
 
     async fn tidy(&self) {
+        // What could not be taken up or erased in its time.
+        for stored in self.stored_rounds().await.unwrap_or_default() {
+            self.forget(stored.key.round).await;
+        }
         self.remove(&BlobName::runner_task(&self.state.task), true)
             .await;
     }
@@ -626,12 +638,10 @@ impl Membership {
             return Ok(bundle.clone());
         }
         let commitment = self.state.record.as_ref().map(|r| r.commitment);
-        let bundle = self
-            .context
-            .open_bundle(
-                &BlobName::runner_bundle(&self.state.task),
-                commitment.as_ref(),
-            )
+        let name = BlobName::runner_bundle(&self.state.task);
+        let context = &self.context;
+        let bundle = context
+            .patiently(|| context.open_bundle(&name, commitment.as_ref()))
             .await?;
         self.bundle = Some(bundle.clone());
         Ok(bundle)
