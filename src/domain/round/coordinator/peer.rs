@@ -226,7 +226,9 @@ impl CoordinatorRound {
                 }
                 Ok(self.aggregate_when_complete(now))
             }
-            Phase::Selecting { .. }
+            // The connector tells members of the round before its answer reaches us: a decline that is dropped here would be waited for.
+            Phase::Starting
+            | Phase::Selecting { .. }
             | Phase::CheckingCommitments(_)
             | Phase::StartingCalculation { .. } => Err(Rejection::WrongPhase {
                 phase: self.phase.name(),
@@ -359,5 +361,69 @@ impl CoordinatorRound {
             // Enough others have revealed already, or the notice is of no use any more.
             _ => Ok(Vec::new()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::RoundNumber;
+    use crate::domain::round::coordinator::{CoordinatorContext, CoordinatorInput};
+    use crate::domain::round::message::Announcement;
+    use crate::domain::secret::Secret;
+    use crate::domain::strategy::Strategy;
+    use crate::domain::task::TaskKind;
+
+    fn address(digits: &str) -> Address {
+        format!("0x{}", digits.repeat(20)).parse().unwrap()
+    }
+
+    #[test]
+    fn a_decline_before_the_round_is_surely_on_record_is_asked_for_again_and_then_counts() {
+        let task: crate::domain::ids::TaskId = format!("0x{}", "ab".repeat(32)).parse().unwrap();
+        let now = Timestamp(0);
+        let context = CoordinatorContext {
+            me: address("01"),
+            kind: TaskKind::Horizontal,
+            announcement: Announcement {
+                task: task.clone(),
+                round: RoundNumber(1),
+                step: 0,
+                variables: BTreeMap::new(),
+            },
+            strategy: Strategy {
+                max_clients: 3,
+                ..Strategy::default()
+            },
+            floor: 2,
+            previous: Vec::new(),
+            silent: Vec::new(),
+        };
+        let (mut round, _) = CoordinatorRound::start(now, context, Secret::new([7; 32]));
+        let decline = SignedRequest {
+            task,
+            round: RoundNumber(1),
+            sender: address("03"),
+            view: Digest([0; 32]),
+            body: RequestBody::Decline {
+                reason: "no".into(),
+            },
+            signature: Vec::new(),
+        };
+        assert!(matches!(
+            round.receive(now, &decline),
+            Err(Rejection::WrongPhase { late: false, .. })
+        ));
+        round.handle(now, CoordinatorInput::Started).unwrap();
+        round.receive(now, &decline).unwrap();
+        let joined = vec![address("01"), address("02")];
+        let known = vec![address("01"), address("02"), address("03")];
+        let effects = round
+            .handle(now, CoordinatorInput::Joins { joined, known })
+            .unwrap();
+        assert!(matches!(
+            effects[..],
+            [CoordinatorEffect::SelectCandidates { .. }]
+        ));
     }
 }
