@@ -4,6 +4,10 @@
 //! alone can show is tested there; what stands here needs several processes (issue 2, items 8 and 9).
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(
+    clippy::print_stderr,
+    reason = "a failed test shows the logs of its processes"
+)]
 
 mod cases;
 mod http;
