@@ -128,9 +128,7 @@ impl Facts {
         let mut digits = Vec::new();
         let mut rest = sum.0;
         for index in 0..16 {
-            for _ in 0..(rest % 4.0) as usize {
-                digits.push(index);
-            }
+            digits.extend(std::iter::repeat_n(index, (rest % 4.0) as usize));
             rest = (rest / 4.0).floor();
         }
         let counted: BTreeSet<String> = digits

@@ -9,7 +9,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stderr,
+    clippy::cast_possible_truncation,
     reason = "two test programs use different parts of this model; a failed step is a failed test"
 )]
 
