@@ -11,5 +11,6 @@
 
 mod cases;
 mod http;
+mod process;
 mod task;
 mod world;

@@ -4,8 +4,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::process::{run, wait_until};
 use crate::task;
-use crate::world::{Kind, Turn, World, config, free_port, run};
+use crate::world::{Kind, Turn, World, config, free_port};
 
 /// Spec: SIGTERM drains and exits within 5 s.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -118,7 +119,7 @@ fn a_node_waits_for_its_connector() {
     world.nodes[0].kill();
     world.connector.kill();
     world.nodes[0].restart();
-    let reply = crate::world::wait_until("the node's API", || {
+    let reply = wait_until("the node's API", || {
         crate::http::get(world.ports[0], "/readyz").ok()
     });
     assert_eq!(reply.status, 503, "{}", reply.text());

@@ -2,7 +2,8 @@
 
 use delta_node::adapters::http::endpoints;
 
-use crate::world::{World, wait_until};
+use crate::process::wait_until;
+use crate::world::World;
 use crate::{http, task};
 
 fn bodies() -> Vec<Vec<u8>> {

@@ -1,7 +1,8 @@
 //! A member dies: after each phase, for good or for a moment.
 
+use crate::process::{living, wait_until};
 use crate::task;
-use crate::world::{World, living, wait_until};
+use crate::world::World;
 
 const VICTIM: usize = 2;
 
