@@ -86,7 +86,7 @@ async fn bench() {
     for i in 0..NODES {
         let config = config(&folder.path().join(format!("node-{i}")), i, port);
         let begin = Instant::now();
-        drop(start(&config, &spent).await.stop().await); // makes the database
+        start(&config, &spent).await.stop().await; // makes the database
         let fresh = begin.elapsed();
         let begin = Instant::now();
         let running = start(&config, &spent).await;

@@ -217,7 +217,8 @@ fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
 
 #[test]
 fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its_task() {
-    let moments: [(&str, fn(&World) -> bool); 5] = [
+    type Moment = (&'static str, fn(&World) -> bool);
+    let moments: [Moment; 5] = [
         ("submitted", |_| true),
         ("created", |w| {
             has(w, |e| matches!(e, RecordEvent::TaskCreated { .. }))

@@ -80,18 +80,19 @@ impl Runner {
             return;
         };
         let sender = self.tasks().get(&task).cloned();
-        match (sender, &event) {
-            (Some(sender), _) => {
-                if sender.try_send(Notice::Event(event)).is_err() {
-                    tracing::warn!(%task, "the queue of events is full; this node will ask the coordinator");
-                }
+        if let Some(sender) = sender {
+            if sender.try_send(Notice::Event(event)).is_err() {
+                tracing::warn!(%task, "the queue of events is full; this node will ask the coordinator");
             }
-            (None, NetworkEvent::TaskCreated { kind, .. }) => {
+            return;
+        }
+        match &event {
+            NetworkEvent::TaskCreated { kind, .. } => {
                 let state = MembershipState::new(task, *kind);
                 self.start(state, vec![Notice::Event(event)]);
             }
             // A task whose creation was missed: its record says the rest.
-            (None, NetworkEvent::RoundStarted { .. }) => {
+            NetworkEvent::RoundStarted { .. } => {
                 let state = MembershipState::new(task, TaskKind::Horizontal);
                 self.start(state, vec![Notice::Gap, Notice::Event(event)]);
             }

@@ -273,7 +273,12 @@ pub struct Subset {
 
 impl Default for Subset {
     fn default() -> Self {
-        Self { part: None, from: 0.0, to: 1.0, seed: 0 }
+        Self {
+            part: None,
+            from: 0.0,
+            to: 1.0,
+            seed: 0,
+        }
     }
 }
 
@@ -399,7 +404,9 @@ impl Manifest {
     /// How many rounds the task has when nothing stops it early.
     #[must_use]
     pub fn total_rounds(&self) -> u32 {
-        self.rounds.iter().fold(0, |n: u32, r| n.saturating_add(r.repeat))
+        self.rounds
+            .iter()
+            .fold(0, |n: u32, r| n.saturating_add(r.repeat))
     }
 
     /// The round of a step, counted from 0.
@@ -418,7 +425,9 @@ impl Manifest {
     /// Server variables that the map of a step reads, in name order: what a member must download.
     #[must_use]
     pub fn server_inputs(&self, step: u32) -> Vec<&Name> {
-        let Some(round) = self.round_spec(step) else { return Vec::new() };
+        let Some(round) = self.round_spec(step) else {
+            return Vec::new();
+        };
         let mut names: Vec<&Name> = round
             .map
             .steps
@@ -428,7 +437,11 @@ impl Manifest {
                 Source::Variable { name } => Some(name),
                 _ => None,
             })
-            .filter(|name| self.variables.get(*name).is_some_and(|v| v.location == Location::Server))
+            .filter(|name| {
+                self.variables
+                    .get(*name)
+                    .is_some_and(|v| v.location == Location::Server)
+            })
             .collect();
         names.sort();
         names.dedup();
@@ -442,16 +455,31 @@ impl Manifest {
             .map
             .contribute
             .iter()
-            .try_fold(0usize, |n, c| n.checked_add(super::tensor::element_count(&c.shape)?))
+            .try_fold(0usize, |n, c| {
+                n.checked_add(super::tensor::element_count(&c.shape)?)
+            })
     }
 
     /// Every graph file that a step names, with the place that names it.
     pub fn graph_files(&self) -> impl Iterator<Item = (String, &str)> {
         self.rounds.iter().enumerate().flat_map(|(i, round)| {
-            let map = round.map.steps.iter().enumerate().map(move |(j, step)| (format!("rounds[{i}].map.steps[{j}]"), step));
-            let reduce = round.reduce.steps.iter().enumerate().map(move |(j, step)| (format!("rounds[{i}].reduce.steps[{j}]"), step));
+            let map = round
+                .map
+                .steps
+                .iter()
+                .enumerate()
+                .map(move |(j, step)| (format!("rounds[{i}].map.steps[{j}]"), step));
+            let reduce = round
+                .reduce
+                .steps
+                .iter()
+                .enumerate()
+                .map(move |(j, step)| (format!("rounds[{i}].reduce.steps[{j}]"), step));
             map.chain(reduce).flat_map(|(path, step)| {
-                let second = step.graph_onnxruntime.as_deref().map(|file| (format!("{path}.graph_onnxruntime"), file));
+                let second = step
+                    .graph_onnxruntime
+                    .as_deref()
+                    .map(|file| (format!("{path}.graph_onnxruntime"), file));
                 std::iter::once((format!("{path}.graph"), step.graph.as_str())).chain(second)
             })
         })

@@ -45,7 +45,11 @@ impl BlobName {
     /// This blob while it is arriving and nobody knows yet whether it is what it says.
     #[must_use]
     pub fn incoming(&self, announced: &Digest) -> Self {
-        Self(format!("{}.{}.incoming", self.0, &announced.to_string()[2..18]))
+        Self(format!(
+            "{}.{}.incoming",
+            self.0,
+            &announced.to_string()[2..18]
+        ))
     }
 
     /// The sum of a round's contributions, ready for the reduce.

@@ -30,6 +30,10 @@ pub(crate) fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
             Instant::now() < end,
             "waited {PATIENCE:?} in vain for: {what}"
         );
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a bounded wait for another process, which says what it waits for"
+        )]
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -248,6 +252,10 @@ pub(crate) fn run(home: &Path, args: &[&str]) -> Output {
             daemon.kill().unwrap();
             panic!("waited {PATIENCE:?} in vain for the end of {args:?}");
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a bounded wait for another process, which says what it waits for"
+        )]
         std::thread::sleep(Duration::from_millis(10));
     }
     daemon.wait_with_output().unwrap()

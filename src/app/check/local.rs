@@ -165,9 +165,11 @@ mod tests {
     #[test]
     fn a_taken_port_fails_and_a_free_one_does_not() {
         let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut config = Config::default();
-        config.api_host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        config.api_port = held.local_addr().unwrap().port();
+        let config = Config {
+            api_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            api_port: held.local_addr().unwrap().port(),
+            ..Config::default()
+        };
         // Whoever asks is turned away at once, as a program that does not speak HTTP would.
         let turned_away = std::thread::spawn(move || drop(held.accept()));
         assert_eq!(api_port(&config).level, Level::Fail);

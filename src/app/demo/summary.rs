@@ -75,7 +75,12 @@ impl Summary {
 
     /// The end of what a person reads.
     pub(super) fn text(&self, result: &Path, folder: Option<&Path>) -> String {
-        let most = self.rounds.iter().map(|r| r.clients.len()).max().unwrap_or(0);
+        let most = self
+            .rounds
+            .iter()
+            .map(|r| r.clients.len())
+            .max()
+            .unwrap_or(0);
         let seconds: Vec<f64> = self
             .rounds
             .iter()
