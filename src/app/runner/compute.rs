@@ -279,12 +279,11 @@ fn upload<W: Word>(
     masker.apply(0, &mut words);
     let mut out = Vec::with_capacity(words.len() * W::BYTES + 128);
     out.extend_from_slice(&header.encode());
-    let appended: Result<(), std::convert::Infallible> = write_le_words(&words, |bytes| {
+    // Appending to memory cannot fail.
+    let Ok::<(), std::convert::Infallible>(()) = write_le_words(&words, |bytes| {
         out.extend_from_slice(bytes);
         Ok(())
     });
-    // Appending to memory cannot fail.
-    drop(appended);
     Ok(out)
 }
 
