@@ -27,12 +27,6 @@ use crate::ports::report;
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut stop = StopSignals::listen()?;
     let parts = wire::open(&config).await?;
-    if config.policy.min_clients < 3 {
-        tracing::warn!(
-            "policy.min_clients is {}: with two members in a sum, each can compute the other's numbers; set it to 3 or more",
-            config.policy.min_clients
-        );
-    }
     let executor = parts.executor.clone();
     let running = Running::start(parts).await?;
     tracing::info!("the API listens on http://{}", running.address);
