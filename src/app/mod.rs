@@ -1,6 +1,6 @@
 //! Use cases and wiring: what the node does with the rules and the world.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "node")]
 pub mod check;
 #[cfg(feature = "node")]
 pub mod cli;
