@@ -229,7 +229,8 @@ fn config(home: &Path, data: PathBuf, index: usize, connector_port: u16) -> anyh
     config.api_host = IpAddr::V4(Ipv4Addr::LOCALHOST);
     config.api_port = port;
     config.db_file = home.join("node.db");
-    config.db = format!("sqlite://{}", config.db_file.display());
+    // Four slashes in all: three would name a path below the working directory.
+    config.db = format!("sqlite:///{}", config.db_file.display());
     config.task_dir = home.join("task");
     config.data_dir = data;
     config.log.dir = home.join("log");
