@@ -25,7 +25,6 @@ const MAX_PAGE: u32 = 1000;
 pub struct Node {
     context: Arc<Context>,
     coordinator: Arc<Coordinator>,
-    runner: Arc<Runner>,
 }
 
 impl Node {
@@ -44,7 +43,6 @@ impl Node {
         let node = Arc::new(Self {
             context: context.clone(),
             coordinator: coordinator.clone(),
-            runner: runner.clone(),
         });
 
         if let Some(address) = ports.storage.setting(ADDRESS_SETTING).await?
@@ -289,10 +287,5 @@ impl Node {
     #[must_use]
     pub fn running_tasks(&self) -> usize {
         self.coordinator.running()
-    }
-
-    /// For tests and tools: tells the members' side that events may have been lost.
-    pub fn suspect_gap(&self) {
-        self.runner.gap();
     }
 }
