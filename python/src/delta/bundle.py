@@ -1,0 +1,106 @@
+"""A finished task: the bytes that go to a node, and what they mean for the owners of the data.
+
+A bundle (``.delta``) is a zip with ``task.json``, ``graphs/*.onnx`` and ``arrays/*.npy``. The same task always gives the
+same bytes, so its commitment, the SHA-256 of those bytes, can be compared and published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .describe import describe
+
+Array = npt.NDArray[Any]
+
+
+class Bundle:
+    """A task, packed. Make one with ``task.build()`` or :meth:`load`."""
+
+    def __init__(self, data: bytes) -> None:
+        """Open a bundle's bytes.
+
+        Raises ``ValueError`` when they are not a task bundle.
+        """
+        self.data = data
+        try:
+            with zipfile.ZipFile(io.BytesIO(data)) as z:
+                files = {name: z.read(name) for name in z.namelist()}
+            self.manifest: dict[str, Any] = json.loads(files.pop("task.json"))
+        except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            raise ValueError(f"not a task bundle: {error}") from error
+        self.graphs = {name: content for name, content in files.items() if name.startswith("graphs/")}
+        self.arrays: dict[str, Array] = {
+            name: np.load(io.BytesIO(content), allow_pickle=False) for name, content in files.items() if name.startswith("arrays/")
+        }
+
+    @classmethod
+    def pack(cls, manifest: Mapping[str, Any], graphs: Mapping[str, bytes], arrays: Mapping[str, Array]) -> Bundle:
+        """Pack a manifest with its files, always into the same bytes."""
+        files = {"task.json": (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()}
+        files |= dict(sorted(graphs.items())) | {name: _npy(array) for name, array in sorted(arrays.items())}
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as z:
+            for name, content in files.items():
+                # No times and no attributes of this machine.
+                info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+                info.create_system, info.external_attr, info.compress_type = 3, 0o100644 << 16, zipfile.ZIP_DEFLATED
+                z.writestr(info, content)
+        return cls(out.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Open a bundle file."""
+        return cls(Path(path).read_bytes())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the bundle to a file and return its path; the ending ``.delta`` is customary."""
+        path = Path(path)
+        path.write_bytes(self.data)
+        return path
+
+    @property
+    def name(self) -> str:
+        """The task's display name."""
+        return str(self.manifest["name"])
+
+    @property
+    def commitment(self) -> str:
+        """``0x`` and the SHA-256 of the bundle's bytes: what the network records, and what each node checks."""
+        return "0x" + hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds the task has when nothing ends it early."""
+        return sum(int(r.get("repeat", 1)) for r in self.manifest["rounds"])
+
+    def initial(self, variable: str) -> Array:
+        """Return a variable's initial value."""
+        spec = self.manifest["variables"][variable]
+        if "init" in spec:
+            return self.arrays[spec["init"]]
+        numpy_name = {"f32": "float32", "f64": "float64", "i32": "int32", "i64": "int64", "u8": "uint8", "bool": "bool"}
+        return np.zeros(spec["shape"], numpy_name[spec["dtype"]])
+
+    def describe(self) -> str:
+        """Say in plain words what the task reads at each node and what leaves it, with sizes."""
+        return describe(self.manifest, len(self.data), self.commitment)
+
+    def __repr__(self) -> str:
+        """Show name, size and commitment."""
+        return f"Bundle({self.name!r}, {len(self.data)} bytes, {self.commitment[:10]}...)"
+
+
+def _npy(array: Array) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.array(array, order="C"), version=(1, 0), allow_pickle=False)
+    return out.getvalue()

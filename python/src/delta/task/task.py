@@ -1,0 +1,20 @@
+"""What all tasks have in common: a name, a strategy, and ``build()``."""
+
+from __future__ import annotations
+
+import abc
+
+from ..bundle import Bundle
+from ..strategy import Strategy
+
+
+class HorizontalTask(abc.ABC):
+    """A task over data that is split by rows: every node has the same columns, each for its own people."""
+
+    def __init__(self, name: str, strategy: Strategy, *, description: str = "") -> None:
+        """Take the display name and how rounds are run; ``description`` is read by the owners of the data."""
+        self.name, self.strategy, self.description = name, strategy, description
+
+    @abc.abstractmethod
+    def build(self) -> Bundle:
+        """Turn the task into a bundle. Everything that nodes could not run is refused here."""
