@@ -40,7 +40,9 @@ class Bundle:
             raise ValueError(f"not a task bundle: {error}") from error
         self.graphs = {name: content for name, content in files.items() if name.startswith("graphs/")}
         self.arrays: dict[str, Array] = {
-            name: np.load(io.BytesIO(content), allow_pickle=False) for name, content in files.items() if name.startswith("arrays/")
+            name: np.load(io.BytesIO(content), allow_pickle=False)
+            for name, content in files.items()
+            if name.startswith("arrays/")
         }
 
     @classmethod

@@ -49,7 +49,9 @@ class Dataset:
     ) -> None:
         """Name the file or folder and what is in it."""
         if (shape is None) == (columns is None):
-            raise ValueError(f"Dataset({dataset!r}): give shape=(channels, height, width) for samples, or columns=[...] for a table")
+            raise ValueError(
+                f"Dataset({dataset!r}): give shape=(channels, height, width) for samples, or columns=[...] for a table"
+            )
         self.dataset, self.header = dataset, header
         self.shape = None if shape is None else [int(d) for d in shape]
         self.classes = [str(c) for c in classes]

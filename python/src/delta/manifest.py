@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from .bundle import Bundle
@@ -22,7 +21,14 @@ from .version import __version__
 Json = dict[str, Any]
 """A piece of ``task.json``."""
 Array = npt.NDArray[Any]
-DTYPES: dict[str, str] = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "u8", "bool": "bool"}
+DTYPES: dict[str, str] = {
+    "float32": "f32",
+    "float64": "f64",
+    "int32": "i32",
+    "int64": "i64",
+    "uint8": "u8",
+    "bool": "bool",
+}
 """numpy's names to the manifest's."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
 
@@ -93,11 +99,20 @@ def accumulate(name: str) -> Json:
     return {"to": "sum", "name": name}
 
 
+def solve(ridge: float = 0.0) -> Json:
+    """Solve ``(a + ridge I) x = b`` at the coordinator: a driver of reduce steps that have no graph."""
+    return {"kind": "solve"} | ({"ridge": ridge} if ridge else {})
+
+
 @dataclass
 class Step:
-    """One graph under one driver; ``outputs`` maps a graph output to a value's name, :func:`carry` or :func:`accumulate`."""
+    """One graph under one driver; ``outputs`` maps a graph output to a value's name, :func:`carry` or :func:`accumulate`.
 
-    graph: str
+    Under the driver :func:`solve` there is no graph; inputs are ``a`` (``f64 [n, n]``) and ``b`` (``f64 [n]`` or
+    ``[n, k]``), the output is ``x``.
+    """
+
+    graph: str | None
     inputs: Mapping[str, Json]
     outputs: Mapping[str, str | Json]
     driver: Json | None = None
@@ -106,7 +121,7 @@ class Step:
     def json(self) -> Json:
         """Return the step as it stands in ``task.json``."""
         target = {k: {"to": "value", "name": v} if isinstance(v, str) else v for k, v in self.outputs.items()}
-        out: Json = {"graph": self.graph}
+        out: Json = {"graph": self.graph} if self.graph else {}
         if self.graph_onnxruntime:
             out["graph_onnxruntime"] = self.graph_onnxruntime
         if self.driver:
@@ -157,7 +172,10 @@ class Draft:
     or graph declared twice, a dtype that tasks do not have.
     """
 
-    def __init__(self, name: str, strategy: Strategy, *, kind: Literal["horizontal", "hlr"] = "horizontal", description: str = "") -> None:
+    def __init__(
+        self, name: str, strategy: Strategy, *, kind: Literal["horizontal", "hlr"] = "horizontal", description: str = ""
+    ) -> None:
+        """Begin an empty task."""
         self.name, self.strategy, self.kind, self.description = name, strategy, kind, description
         self.datasets: dict[str, Json] = {}
         self.variables: dict[str, Json] = {}
@@ -176,7 +194,9 @@ class Draft:
 
     def samples(self, name: str, shape: Sequence[int], classes: Sequence[str] = ()) -> None:
         """Declare a dataset of samples of one shape, with class names in label order when samples have labels."""
-        self.datasets[name] = {"kind": "samples", "shape": [int(d) for d in shape]} | ({"classes": list(classes)} if classes else {})
+        self.datasets[name] = {"kind": "samples", "shape": [int(d) for d in shape]} | (
+            {"classes": list(classes)} if classes else {}
+        )
 
     def variable(
         self,
@@ -210,7 +230,9 @@ class Draft:
                 return file
         file = f"graphs/{name}.onnx"
         if not NAME.match(name) or file in self.graphs:
-            raise ValueError(f"graph {name!r}: the name is taken, or has characters other than letters, digits, '_', '.' and '-'")
+            raise ValueError(
+                f"graph {name!r}: the name is taken, or has characters other than letters, digits, '_', '.' and '-'"
+            )
         self.graphs[file] = model
         return file
 

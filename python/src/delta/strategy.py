@@ -89,9 +89,9 @@ class Strategy:
         return out | {k: getattr(self, k) for k in optional if getattr(self, k) is not None}
 
 
+@dataclass(kw_only=True)
 class AnalyticsStrategy(Strategy):
     """The strategy of analytics and regressions: the same members in every round, so that all rounds see the same rows."""
 
-    def __init__(self, **arguments: Any) -> None:
-        """Take the arguments of :class:`Strategy`."""
-        super().__init__(**({"name": "analytics", "select_strategy": SameSelectStrategy} | arguments))
+    name: str = "analytics"
+    select_strategy: type[SelectStrategy] = SameSelectStrategy

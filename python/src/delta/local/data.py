@@ -1,0 +1,130 @@
+"""The data of simulated members: tables and samples in memory, read as the node reads its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """One member's part of a dataset."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def read(self, field: Any, rows: Ints) -> Array:
+        """Return a field of some rows, in the given order, as the node hands it to a graph."""
+        ...
+
+
+class Table:
+    """Named columns of numbers."""
+
+    def __init__(self, columns: Mapping[str, Array]) -> None:
+        """Take columns of one length."""
+        self._columns = columns
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self._columns.values())))
+
+    def read(self, field: Any, rows: Ints) -> Array:
+        """Return columns as ``f64``/``f32`` ``[rows, columns]`` or one as ``i64 [rows]``."""
+        ((kind, names),) = field.items()
+        if kind == "column_i64":
+            return self._columns[names][rows].astype(np.int64)
+        table = np.stack([self._columns[n][rows] for n in names], axis=1)
+        return table.astype(np.float64 if kind == "columns" else np.float32)
+
+
+class Samples:
+    """Samples of one shape, with or without labels."""
+
+    def __init__(self, x: Array, y: Array | None) -> None:
+        """Take samples ``[rows, ...]`` and labels ``[rows]``."""
+        self._x, self._y = x, y
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._x)
+
+    def read(self, field: Any, rows: Ints) -> Array:
+        """Return samples as ``f32`` or labels as ``i64``."""
+        if field == "x":
+            return self._x[rows].astype(np.float32)
+        if self._y is None:
+            raise ValueError("the task reads labels, but the data given has none: pass a pair (x, y)")
+        return self._y[rows].astype(np.int64)
+
+
+def members(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> list[dict[str, Rows]]:
+    """Split what the user gave over ``parts`` members, by dataset name.
+
+    ``data`` names a dataset by its file name, by its argument's name in the task, or, when the task has one dataset, by
+    any name. A list is taken as one value a member; anything else is cut into ``parts`` pieces of consecutive rows.
+
+    Raises ``ValueError`` when a dataset is missing, unknown, or has other columns or shapes than the task says.
+    """
+    wanted: dict[str, Any] = dict(manifest["datasets"])
+    aliases = dict(manifest.get("options", {}).get("inputs", {})) | {n.rsplit(".", 1)[0]: n for n in wanted}
+    out: list[dict[str, Rows]] = [{} for _ in range(parts)]
+    for key, content in data.items():
+        name = key if key in wanted else aliases.get(key, next(iter(wanted)) if len(wanted) == 1 else None)
+        if name not in wanted:
+            raise ValueError(f"the task has no dataset {key!r}; it has {', '.join(wanted) or 'none'}")
+        pieces = content if isinstance(content, list) else _split(content, parts)
+        if len(pieces) != parts:
+            raise ValueError(f"{key}: a list of {len(pieces)} for {parts} members; pass parts={len(pieces)}")
+        for member, piece in zip(out, pieces, strict=True):
+            member[name] = _rows(piece, wanted[name], key)
+    missing = [n for n in wanted if n not in out[0]]
+    if missing:
+        raise ValueError(f"no data for {', '.join(missing)}: pass it as {missing[0].rsplit('.', 1)[0]}=...")
+    return out
+
+
+def _split(content: Any, parts: int) -> list[Any]:
+    if isinstance(content, tuple):
+        return list(zip(*(_split(c, parts) for c in content), strict=True))
+    if isinstance(content, Mapping):
+        pieces = {k: _split(np.asarray(v), parts) for k, v in content.items()}
+        return [{k: v[i] for k, v in pieces.items()} for i in range(parts)]
+    if hasattr(content, "iloc"):
+        edges = np.linspace(0, len(content), parts + 1).astype(int)
+        return [content.iloc[a:b] for a, b in pairwise(edges)]
+    if not isinstance(content, np.ndarray) and hasattr(content, "__getitem__") and hasattr(content, "__len__"):
+        return _split(_collect(content), parts)
+    return list(np.array_split(np.asarray(content), parts))
+
+
+def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
+    if spec["kind"] == "table":
+        columns: Sequence[str] = spec["columns"]
+        names = list(piece.columns) if hasattr(piece, "columns") else list(piece)
+        lacking = [c for c in columns if c not in [str(n) for n in names]]
+        if lacking:
+            raise ValueError(f"{key}: the task reads column {lacking[0]!r}, the data has {', '.join(map(str, names))}")
+        by_name = {str(n): n for n in names}
+        return Table({c: np.asarray(piece[by_name[c]], np.float64) for c in columns})
+    x, y = piece if isinstance(piece, tuple) else (piece, None)
+    if y is None and not isinstance(x, np.ndarray) and hasattr(x, "__getitem__") and not hasattr(x, "shape"):
+        x, y = _collect(x)
+    x, y = np.asarray(x), None if y is None else np.asarray(y)
+    shape = list(spec["shape"])
+    if list(x.shape[1:]) != shape:
+        raise ValueError(f"{key}: samples have shape {list(x.shape[1:])}, the task says {shape}")
+    return Samples(x, y)
+
+
+def _collect(samples: Any) -> tuple[Array, Array]:
+    """Gather a map-style torch dataset of ``(x, y)`` into two arrays."""
+    pairs = [samples[i] for i in range(len(samples))]
+    return np.stack([np.asarray(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs])

@@ -1,0 +1,127 @@
+"""All rounds of a task over simulated members in this process.
+
+The same semantics as on nodes: the same batches in the same order, the same noise, sums rounded to the task's precision.
+What is left out is what needs other machines: masks, dropouts, deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import results
+from ..bundle import Bundle
+from .data import Rows, members
+from .steps import Position, Scope, Sessions, run_step
+
+if TYPE_CHECKING:
+    from ..task.task import HorizontalTask
+
+Array = npt.NDArray[Any]
+_NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "bool": np.bool_}
+
+
+def debug(
+    task: HorizontalTask | Bundle,
+    *,
+    parts: int = 3,
+    threads: int = 0,
+    on_round: Callable[[int, Mapping[str, float]], None] | None = None,
+    **data: Any,
+) -> Any:
+    """Run a whole task here and return what ``DeltaNode.get_result`` would.
+
+    ``data``: one argument a dataset (its file name without the ending, or the argument's name in the task): a pandas
+    DataFrame or a dict of columns for a table, a pair ``(x, y)`` or a torch dataset for samples. It is split over
+    ``parts`` members; a list gives each member its own. ``on_round(number, metrics)`` is called after each round.
+
+    Raises ``ValueError`` when the data does not fit the task, or a round makes numbers that no node could send.
+    """
+    bundle = task if isinstance(task, Bundle) else task.build()
+    arrays, metrics = simulate(bundle, members(bundle.manifest, data, parts), threads=threads, on_round=on_round)
+    return results.build(bundle.manifest, arrays, metrics)
+
+
+def simulate(
+    bundle: Bundle,
+    members: list[dict[str, Rows]],
+    *,
+    threads: int = 0,
+    on_round: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> tuple[dict[str, Array], list[dict[str, float]]]:
+    """Run a bundle over members' data; return the outputs by name and the metrics of each round."""
+    manifest, sessions = bundle.manifest, Sessions(bundle.graphs, threads)
+    initial: dict[str, dict[str, Array]] = {"server": {}, "client": {}}
+    for name, spec in manifest["variables"].items():
+        initial[spec["location"]][name] = bundle.initial(name)
+    server, own = initial["server"], [dict(initial["client"]) for _ in members]
+    positions: list[dict[int, Position]] = [{} for _ in members]
+    history: list[dict[str, float]] = []
+    for spec in (r for r in manifest["rounds"] for _ in range(r.get("repeat", 1))):
+        contributions, kept = [], []
+        for data, variables, position in zip(members, own, positions, strict=True):
+            scope = Scope(server | variables, data=data)
+            for i, step in enumerate(spec["map"]["steps"]):
+                position[i] = run_step(sessions, step, scope, position.get(i, Position()))
+            contributions.append(
+                [quantised(scope.values[c["name"]], c, manifest, len(members)) for c in spec["map"]["contribute"]]
+            )
+            kept.append(
+                {
+                    v: _fit(scope.values[n], manifest["variables"][v], v)
+                    for v, n in spec["map"].get("assign", {}).items()
+                }
+            )
+        for variables, assigned in zip(own, kept, strict=True):
+            variables |= assigned
+        scale = 10.0 ** manifest["strategy"]["precision"]
+        scope = Scope(server, clients=len(members))
+        sums: dict[str, Array] = {
+            c["name"]: np.asarray(sum(column[1:], start=column[0]) / scale, _NUMPY[c["dtype"]])
+            for c, column in zip(spec["map"]["contribute"], zip(*contributions, strict=True), strict=True)
+        }
+        scope.sums = sums
+        for step in spec["reduce"]["steps"]:
+            run_step(sessions, step, scope, Position())
+        made = sums | scope.values
+        server |= {v: _fit(made[n], manifest["variables"][v], v) for v, n in spec["reduce"]["assign"].items()}
+        metrics = {
+            shown: float(np.asarray(made[n]).reshape(())) for shown, n in spec["reduce"].get("metrics", {}).items()
+        }
+        history.append(metrics)
+        if on_round:
+            on_round(len(history), metrics)
+        stop = spec["reduce"].get("stop")
+        if stop and (flag := float(np.asarray(made[stop]).reshape(()))) != 0 and not np.isnan(flag):
+            break
+    return {name: server[name] for name in manifest["outputs"]}, history
+
+
+def quantised(value: Array, spec: Mapping[str, Any], manifest: Mapping[str, Any], cohort: int) -> npt.NDArray[np.int64]:
+    """Round a contribution to the task's precision, as members do before they mask it.
+
+    Raises ``ValueError`` for what a node refuses: another shape, NaN or infinity, a sum that could wrap around.
+    """
+    name = spec["name"]
+    if list(value.shape) != list(spec["shape"]):
+        raise ValueError(f"contribution {name}: shape {list(value.shape)}, the task says {spec['shape']}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"contribution {name}: has NaN or infinity, which no node sends")
+    strategy = manifest["strategy"]
+    bits = 31 if strategy.get("ring") == "z32" else 63
+    scaled = np.asarray(value, np.float64) * 10.0 ** strategy["precision"]
+    if (np.abs(scaled) * cohort >= 2.0**bits).any():
+        limit = 2.0**bits / 10.0 ** strategy["precision"] / cohort
+        raise ValueError(
+            f"contribution {name}: above {limit:.3g}, the largest number whose sum fits; lower strategy.precision"
+        )
+    return np.asarray(np.rint(scaled), np.int64)
+
+
+def _fit(value: Array, spec: Mapping[str, Any], name: str) -> Array:
+    if list(value.shape) != list(spec["shape"]):
+        raise ValueError(f"variable {name}: shape {list(value.shape)}, the task says {spec['shape']}")
+    return np.asarray(value, _NUMPY[spec["dtype"]])

@@ -1,0 +1,220 @@
+"""One step of a map or reduce on this machine: the node's drivers, over onnxruntime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import random
+from .data import Rows
+
+Array = npt.NDArray[Any]
+Json = Mapping[str, Any]
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+
+
+@dataclass
+class Position:
+    """Where an iteration over a dataset stands between rounds."""
+
+    epoch: int = 0
+    position: int = 0
+    batches: int = 0
+
+
+@dataclass
+class Scope:
+    """Everything that has a name while a map or a reduce runs."""
+
+    variables: Mapping[str, Array]
+    sums: Mapping[str, Array] = field(default_factory=dict)
+    clients: int = 0
+    data: Mapping[str, Rows] = field(default_factory=dict)
+    values: dict[str, Array] = field(default_factory=dict)
+
+
+class Sessions:
+    """The graphs of a task, loaded when first run."""
+
+    def __init__(self, graphs: Mapping[str, bytes], threads: int = 0) -> None:
+        """Take the bundle's graphs; ``threads`` of 0 lets onnxruntime choose.
+
+        Raises ``ImportError`` when onnxruntime is missing.
+        """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError(
+                "delta.debug runs graphs with onnxruntime: pip install 'delta-node-sdk[debug]'"
+            ) from error
+        self._runtime, self._graphs, self._threads = onnxruntime, graphs, threads
+        self._loaded: dict[str, Any] = {}
+
+    def get(self, step: Json) -> Any:
+        """Return the session of a step, in its onnxruntime form when it has one."""
+        name = step.get("graph_onnxruntime") or step["graph"]
+        if name not in self._loaded:
+            options = self._runtime.SessionOptions()
+            options.intra_op_num_threads = self._threads
+            options.log_severity_level = 3
+            self._loaded[name] = self._runtime.InferenceSession(
+                self._graphs[name], options, providers=["CPUExecutionProvider"]
+            )
+        return self._loaded[name]
+
+
+def run_step(sessions: Sessions, step: Json, scope: Scope, position: Position) -> Position:
+    """Run a step into ``scope.values`` and return where its iteration stands afterwards."""
+    driver = step.get("driver") or {"kind": "once"}
+    if driver["kind"] == "solve":
+        solve(step, driver, scope)
+        return position
+    session = sessions.get(step)
+    ports = {i.name: _TYPES.get(i.type) for i in session.get_inputs()}
+    fixed = {name: _fixed(source, scope) for name, source in step["inputs"].items()}
+    if driver["kind"] == "batches":
+        return _batches(session, ports, step, driver, scope, fixed, position)
+    for name, source in step["inputs"].items():
+        if source["from"] == "data":
+            rows = scope.data[source["dataset"]]
+            fixed[name] = rows.read(source["field"], random.subset_rows(len(rows), source.get("subset") or {}))
+    names = list(step["outputs"])
+    for name, array in zip(names, session.run(names, _feed(fixed, ports)), strict=True):
+        scope.values[step["outputs"][name]["name"]] = np.asarray(array)
+    return position
+
+
+def solve(step: Json, driver: Json, scope: Scope) -> None:
+    """Solve ``(a + ridge I) x = b`` (driver ``solve``).
+
+    Raises ``ValueError`` when the matrix is singular.
+    """
+    a, b = (np.asarray(_fixed(step["inputs"][k], scope), np.float64) for k in ("a", "b"))
+    try:
+        x = np.linalg.solve(a + driver.get("ridge", 0.0) * np.eye(len(a)), b)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(f"solve: {error}; add a ridge, or leave out columns that depend on others") from error
+    scope.values[step["outputs"]["x"]["name"]] = x
+
+
+def _fixed(source: Json, scope: Scope) -> Array | None:
+    kind = source["from"]
+    if kind == "clients":
+        return np.asarray(float(scope.clients))
+    where = {"variable": scope.variables, "value": scope.values, "sum": scope.sums}.get(kind)
+    return None if where is None else where[source["name"]]
+
+
+def _feed(inputs: Mapping[str, Array | None], ports: Mapping[str, Any]) -> dict[str, Array]:
+    out = {}
+    for name, dtype in ports.items():
+        array = inputs[name]
+        assert array is not None, name
+        out[name] = np.asarray(array, dtype)
+    return out
+
+
+def _batches(
+    session: Any,
+    ports: Mapping[str, Any],
+    step: Json,
+    driver: Json,
+    scope: Scope,
+    fixed: dict[str, Array | None],
+    position: Position,
+) -> Position:
+    dataset = scope.data[driver["dataset"]]
+    walk = Walk(
+        random.subset_rows(len(dataset), driver.get("subset") or {}),
+        driver,
+        position if driver.get("resume") else Position(),
+    )
+    names = list(step["outputs"])
+    totals: dict[str, Array] = {}
+    last: dict[str, Array] = {}
+    while (batch := walk.next()) is not None:
+        number, rows = batch
+        changing = {}
+        for name, source in step["inputs"].items():
+            if source["from"] == "data":
+                changing[name] = dataset.read(source["field"], rows)
+            elif source["from"] == "batch_size":
+                changing[name] = np.asarray(float(len(rows)))
+            elif source["from"] == "noise":
+                changing[name] = random.noise(
+                    source["distribution"], len(rows), source["shape"], driver.get("seed", 0), number, name
+                )
+        for name, array in zip(names, session.run(names, _feed(fixed | changing, ports)), strict=True):
+            target = step["outputs"][name]
+            if target["to"] == "sum":
+                more = np.asarray(array, np.float64)
+                totals[target["name"]] = totals[target["name"]] + more if target["name"] in totals else more
+                continue
+            last[target["name"]] = array
+            if target["to"] == "carry":
+                fixed[target["input"]] = array
+    scope.values |= last | totals
+    return walk.position if driver.get("resume") else position
+
+
+class Walk:
+    """Goes through passes and batches; ``position`` is always where the next one begins."""
+
+    def __init__(self, rows: random.Ints, driver: Json, position: Position) -> None:
+        """Begin at ``position``.
+
+        Raises ``ValueError`` when there is no batch at all.
+        """
+        self._rows, self._driver, self.position = rows, driver, Position(**vars(position))
+        self._size: int = driver["batch_size"]
+        (self._unit, self._left), *_ = driver["length"].items()
+        if len(rows) == 0 or (driver.get("drop_last") and len(rows) < self._size):
+            raise ValueError(
+                f"{driver['dataset']}: a member has {len(rows)} rows, fewer than one batch of {self._size}"
+            )
+        if self.position.position > len(rows):
+            self.position.position = 0
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        if self._driver.get("shuffle"):
+            seed = self._driver.get("seed", 0)
+            self._order = self._rows[random.permutation(len(self._rows), random.SHUFFLE, seed, self.position.epoch)]
+        else:
+            self._order = self._rows
+
+    def _rest(self) -> random.Ints:
+        rows = self._order[self.position.position :][: self._size]
+        return rows[:0] if self._driver.get("drop_last") and len(rows) < self._size else rows
+
+    def next(self) -> tuple[int, random.Ints] | None:
+        """Return the number and rows of the next batch, ``None`` at the end of the round."""
+        if self._left == 0:
+            return None
+        if len(self._rest()) == 0:
+            self._pass()
+        rows, number = self._rest(), self.position.batches
+        self.position.position += len(rows)
+        self.position.batches += 1
+        ended = len(self._rest()) == 0
+        if ended:
+            self._pass()
+        if ended or self._unit == "iterations":
+            self._left -= 1
+        return number, rows
+
+    def _pass(self) -> None:
+        self.position.epoch += 1
+        self.position.position = 0
+        self._shuffle()

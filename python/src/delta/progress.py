@@ -1,0 +1,91 @@
+"""Showing how a task gets on: a bar in a terminal or notebook (with ``rich``), plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+
+class Display:
+    """Shows nothing; the base of those that do."""
+
+    def __enter__(self) -> Display:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, also when an exception passes."""
+
+    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
+        """Show where the task is: ``round`` of ``rounds`` are done."""
+
+
+class Lines(Display):
+    """One line a round."""
+
+    def __init__(self) -> None:
+        """Begin before the first round."""
+        self._shown = 0
+
+    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
+        """Print the rounds that are new."""
+        for number, values in enumerate(metrics[self._shown :], self._shown + 1):
+            print(f"round {number} of {rounds}  {shown(values)}".rstrip(), flush=True)
+        self._shown = len(metrics)
+
+
+class Bar(Display):
+    """A bar with the last round's metrics, redrawn in place."""
+
+    def __init__(self) -> None:
+        """Make the bar.
+
+        Raises ``ImportError`` when rich is missing.
+        """
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[last]}"),
+        )
+        self._progress = Progress(*columns)
+        self._task = self._progress.add_task("task", total=None, last="")
+
+    def __enter__(self) -> Bar:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Leave the last state on the screen."""
+        self._progress.stop()
+
+    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
+        """Move the bar."""
+        over = status in ("FINISHED", "CONFIRMED")
+        # A task that ended early is complete all the same.
+        total = max(round, 1) if over else rounds or None
+        last = shown(metrics[-1]) if metrics else f"waiting for {waits_for}" if waits_for else ""
+        self._progress.update(self._task, description=status.lower(), completed=round, total=total, last=last)
+
+
+def display() -> Display:
+    """Return what fits where the program runs."""
+    with suppress(ImportError):
+        from rich.console import Console
+
+        if Console().is_terminal or "ipykernel" in sys.modules:
+            return Bar()
+    return Lines()
+
+
+def shown(metrics: dict[str, float]) -> str:
+    """Return metrics on one line."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
