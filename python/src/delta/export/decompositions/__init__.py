@@ -1,0 +1,54 @@
+"""How operators that ONNX lacks, backward operators above all, are composed of operators that `lower` translates.
+
+`make_fx` applies the table while it traces. Everything here is arithmetic on whole tensors with a symbolic batch: no
+Python branch may look at the batch size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._ops import OpOverload
+
+from . import convolution, norm, pooling
+
+aten = torch.ops.aten
+
+WeightGradient = Literal["im2col", "slices", "conv", "auto"]
+
+_FROM_TORCH = (
+    "embedding_dense_backward", "native_layer_norm", "native_layer_norm_backward", "native_group_norm_backward",
+    "native_batch_norm", "native_batch_norm_backward", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
+    "_native_batch_norm_legit_no_training", "_softmax_backward_data", "_log_softmax_backward_data",
+    "native_dropout_backward", "addcdiv", "addcmul", "lerp", "gelu", "gelu_backward", "elu", "elu_backward",
+    "leaky_relu", "leaky_relu_backward", "hardtanh", "hardtanh_backward", "softplus", "softplus_backward", "silu",
+    "silu_backward", "hardswish", "hardswish_backward", "hardsigmoid", "hardsigmoid_backward", "mish", "mish_backward",
+    "celu", "threshold_backward", "nll_loss_forward", "nll_loss_backward", "mse_loss", "mse_loss_backward",
+    "binary_cross_entropy", "binary_cross_entropy_backward", "smooth_l1_loss", "smooth_l1_loss_backward", "huber_loss",
+    "huber_loss_backward", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
+    "replication_pad2d", "replication_pad3d", "upsample_nearest1d", "upsample_nearest2d", "upsample_bilinear2d",
+    "glu", "glu_backward", "tanh_backward", "sigmoid_backward", "stack", "native_dropout", "index_add", "index_copy",
+)  # fmt: skip
+
+
+def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOverload, Callable[..., Any]]:
+    """The table for `make_fx`.
+
+    Args:
+        weight_gradient: how a convolution's weight gradient is computed.
+            `im2col`: one matrix product over all windows (portable; memory of a whole im2col);
+            `slices`: one matrix product for each kernel position (portable, least memory);
+            `conv`: a convolution whose kernel is the output gradient, as large as the batch (onnxruntime only);
+            `auto`: `im2col` for small kernels and few channels, else `slices`.
+    """
+    table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
+    packets = [getattr(aten, name) for name in _FROM_TORCH if hasattr(aten, name)]
+    table.update(get_decompositions(packets))
+    table.update(norm.TABLE)
+    table.update(pooling.TABLE)
+    table[aten.convolution_backward.default] = partial(convolution.backward, weight_gradient)
+    return table

@@ -1,0 +1,137 @@
+"""The backward of convolutions: gradients of input, weight and bias as convolutions and matrix products."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+aten = torch.ops.aten
+
+_IM2COL_LARGEST = 1 << 20
+"""Weights with more elements go slice by slice: their im2col would fill the memory."""
+
+
+def backward(
+    form: str, grad: Tensor, x: Tensor, weight: Tensor, bias_sizes: Any, stride: Sequence[int], padding: Sequence[int],
+    dilation: Sequence[int], transposed: bool, output_padding: Sequence[int], groups: int, mask: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
+    """`aten.convolution_backward`: the gradients that `mask` asks for.
+
+    Shapes: `x` [N, C, ...], `weight` [O, C/groups, ...] ([C, O/groups, ...] when transposed), `grad` [N, O, ...].
+    """
+    n = len(stride)
+    to_input = to_weight = to_bias = None
+    if transposed:
+        if mask[0]:
+            to_input = aten.convolution.default(grad, weight, None, stride, padding, dilation, False, [0] * n, groups)
+        if mask[1]:  # the forward of a transposed convolution is the backward of a plain one: x and grad change places
+            to_weight = _weight(form, x, grad, weight, stride, padding, dilation, groups)
+    else:
+        if mask[0]:
+            to_input = _input(grad, x, weight, stride, padding, dilation, groups)
+        if mask[1]:
+            to_weight = _weight(form, grad, x, weight, stride, padding, dilation, groups)
+    if mask[2]:
+        to_bias = grad.sum([0, *range(2, 2 + n)])
+    return to_input, to_weight, to_bias
+
+
+def _input(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+    groups: int,
+) -> Tensor:  # fmt: skip
+    n = len(stride)
+    rest = [
+        x.shape[2 + i] - ((grad.shape[2 + i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (weight.shape[2 + i] - 1) + 1)
+        for i in range(n)
+    ]  # fmt: skip
+    result: Tensor = aten.convolution.default(grad, weight, None, stride, padding, dilation, True, rest, groups)
+    return result
+
+
+def _weight(
+    form: str, grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int],
+    dilation: Sequence[int], groups: int,
+) -> Tensor:  # fmt: skip
+    if form == "auto":
+        form = "im2col"
+    if form == "conv":
+        return _weight_by_convolution(grad, x, weight, stride, padding, dilation, groups)
+    if form == "slices" or groups > 1 or weight.numel() > _IM2COL_LARGEST:
+        return _weight_by_slices(grad, x, weight, stride, padding, dilation, groups)
+    return _weight_by_columns(grad, x, weight, stride, padding, dilation)
+
+
+def _weight_by_convolution(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+    groups: int,
+) -> Tensor:  # fmt: skip
+    """Batch and channels change places, stride and dilation too; the kernel is the gradient."""
+    n, batch = len(stride), x.shape[0]
+    channels, outputs = x.shape[1] // groups, grad.shape[1] // groups
+    if groups > 1:
+        space = range(3, 3 + n)
+        image = x.reshape(batch, groups, channels, *x.shape[2:]).permute(2, 1, 0, *space)
+        image = image.reshape(channels, groups * batch, *x.shape[2:])
+        kernel = grad.reshape(batch, groups, outputs, *grad.shape[2:]).permute(1, 2, 0, *space)
+        kernel = kernel.reshape(groups * outputs, batch, *grad.shape[2:])
+    else:
+        image, kernel = x.transpose(0, 1), grad.transpose(0, 1)
+    result: Tensor = aten.convolution.default(image, kernel, None, dilation, padding, stride, False, [0] * n, groups)
+    result = result.transpose(0, 1)
+    for i in range(n):
+        result = result.narrow(2 + i, 0, weight.shape[2 + i])
+    return result
+
+
+def _windows(
+    x: Tensor, grad: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+) -> Iterator[Tensor]:
+    """For each kernel position, the padded input's elements that it meets, in the shape of the output."""
+    n = len(stride)
+    if any(padding):
+        x = aten.constant_pad_nd.default(x, [p for q in reversed(padding) for p in (q, q)], 0.0)
+    for place in itertools.product(*[range(k) for k in weight.shape[2:]]):
+        view = x
+        for i in range(n):
+            first = place[i] * dilation[i]
+            last = first + stride[i] * (grad.shape[2 + i] - 1) + 1
+            view = aten.slice.Tensor(view, 2 + i, first, last, stride[i])
+        yield view
+
+
+def _weight_by_slices(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
+    groups: int,
+) -> Tensor:  # fmt: skip
+    batch, length = x.shape[0], math.prod(grad.shape[2:])
+    outputs, channels = grad.shape[1], weight.shape[1]
+    windows = _windows(x, grad, weight, stride, padding, dilation)
+    if groups == 1:
+        left = grad.transpose(0, 1).reshape(outputs, batch * length)
+        parts = [left @ v.transpose(0, 1).reshape(channels, batch * length).t() for v in windows]
+        return torch.stack(parts, 2).reshape(weight.shape)
+    if channels == 1 and outputs == groups:
+        axes = [0, *range(2, grad.dim())]
+        return torch.stack([(grad * v).sum(axes) for v in windows], 1).reshape(weight.shape)
+    left = grad.reshape(batch, groups, outputs // groups, length).permute(1, 2, 0, 3)
+    left = left.reshape(groups, outputs // groups, batch * length)
+    parts = []
+    for v in windows:
+        right = v.reshape(batch, groups, channels, length).permute(1, 0, 3, 2)
+        parts.append(left @ right.reshape(groups, batch * length, channels))
+    return torch.stack(parts, 3).reshape(weight.shape)
+
+
+def _weight_by_columns(
+    grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+) -> Tensor:
+    batch, length, outputs = x.shape[0], math.prod(grad.shape[2:]), grad.shape[1]
+    columns = torch.stack(list(_windows(x, grad, weight, stride, padding, dilation)), 2)
+    columns = columns.reshape(batch, weight[0].numel(), length)
+    return (grad.reshape(batch, outputs, length) @ columns.transpose(1, 2)).sum(0).reshape(weight.shape)
