@@ -32,7 +32,14 @@ Array = npt.NDArray[Any]
 Dim = int | str
 Attributes = Mapping[str, Any]
 
-NUMPY: dict[str, str] = {"f32": "float32", "f64": "float64", "i32": "int32", "i64": "int64", "u8": "uint8", "bool": "bool"}
+NUMPY: dict[str, str] = {
+    "f32": "float32",
+    "f64": "float64",
+    "i32": "int32",
+    "i64": "int64",
+    "u8": "uint8",
+    "bool": "bool",
+}
 """The manifest's names of dtypes to numpy's."""
 _DTYPES = {v: k for k, v in NUMPY.items()}
 _ONNX = {
@@ -267,9 +274,17 @@ class Operators(abc.ABC, Generic[V]):
 
     def lift(self, *operands: Any) -> list[V]:
         """Turn numbers and arrays into constants; Python numbers take the dtype of the first operand that has one."""
-        fixed = [o.dtype.name if isinstance(o, (np.ndarray, np.generic)) else getattr(getattr(o, "type", None), "dtype", None) for o in operands]
+        fixed = [
+            o.dtype.name
+            if isinstance(o, (np.ndarray, np.generic))
+            else getattr(getattr(o, "type", None), "dtype", None)
+            for o in operands
+        ]
         known = next((_DTYPES.get(d, d) for d in fixed if d is not None), "f64")
-        return [o if hasattr(o, "type") else self.constant(o, None if d else known) for o, d in zip(operands, fixed, strict=True)]
+        return [
+            o if hasattr(o, "type") else self.constant(o, None if d else known)
+            for o, d in zip(operands, fixed, strict=True)
+        ]
 
     def _do(self, op: str, *operands: Any, **attributes: Any) -> V:
         return self.apply(op, self.lift(*operands), **attributes)
@@ -440,7 +455,9 @@ class Operators(abc.ABC, Generic[V]):
         if not axes:
             return a
         if op != "ReduceSum" and any(isinstance(a.type.shape[i], str) for i in axes):
-            raise ValueError(f"{op}: a member may have no rows, and then there is no extreme; add a row with a neutral value first")
+            raise ValueError(
+                f"{op}: a member may have no rows, and then there is no extreme; add a row with a neutral value first"
+            )
         return self.apply(op, [a], axes=axes, keepdims=int(keepdims))
 
     def cumsum(self, a: V, axis: int) -> V:
@@ -469,7 +486,9 @@ class Operators(abc.ABC, Generic[V]):
         names = [d for d in shape if isinstance(d, str)]
         if len(names) > 1:
             raise ValueError(f"Reshape: at most one dimension of {list(shape)} may be unknown")
-        return self.apply("Reshape", [a], shape=tuple(-1 if isinstance(d, str) else d for d in shape), result=tuple(shape))
+        return self.apply(
+            "Reshape", [a], shape=tuple(-1 if isinstance(d, str) else d for d in shape), result=tuple(shape)
+        )
 
     def expand(self, a: Any, *shape: int) -> V:
         """Repeat along dimensions of length 1, and new ones in front."""
@@ -673,7 +692,9 @@ class Graph(Operators[Value]):
         ports = [_port(v.name, v.type) for v in self._inputs], [_port(n, v.type) for n, v in self._outputs]
         graph = helper.make_graph(out, self.name, ports[0], ports[1], constants)
         opset = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="delta", producer_version=__version__)
+        return helper.make_model(
+            graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="delta", producer_version=__version__
+        )
 
     def bytes(self) -> bytes:
         """Check the graph against the standard and return its file, always the same bytes.

@@ -1,0 +1,27 @@
+"""``DataFrame`` and ``Series`` with pandas' names, arguments and treatment of missing values, computed at the nodes.
+
+Nothing is computed while a task is written: frames are expressions. In ``delta.task.HorizontalAnalytics.execute`` one comes
+for each dataset; its rows are those of all members, whose tables stay where they are. An aggregate (``df.mean()``) is a
+secure sum over the members and gives a result with labels, which can be computed with further, also together with rows
+(``(df - df.mean()) / df.std()``); every such dependency costs a round.
+
+For tasks that make their own graphs (regressions) from preprocessed frames::
+
+    frame = delta.pandas.table("spector.csv", ["GPA", "PSI"])         # a DataFrame
+    x = preprocess(frame)                                             # the author's code
+    needed = delta.pandas.reads(x)                                    # {"spector.csv": ["GPA", "PSI"]}
+    graph = delta.graph.Graph()
+    columns = graph.input("data", "f64", ["rows", 2])                 # those columns, in that order
+    out = delta.pandas.emit(x, graph, {"spector.csv": columns})
+    out.value, out.keep                                               # f64 [rows, 2]; bool [rows], or None: all rows
+
+``out.value`` holds NaN where a value is missing. Rows selected by a mask (``df[df.GPA > 2]``, ``dropna()``) stay in
+``out.value``; ``out.keep`` says which ones count. Several values of one graph share what they have in common. ``emit`` raises
+``ValueError`` when the value needs a sum over the members (``df - df.mean()``).
+"""
+
+from ._emit import Emitted, emit, reads
+from ._frame import DataFrame, table
+from ._series import Scalar, Series
+
+__all__ = ["DataFrame", "Emitted", "Scalar", "Series", "emit", "reads", "table"]

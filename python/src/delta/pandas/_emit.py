@@ -1,0 +1,114 @@
+"""From expressions to ONNX graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..graph import Graph, Value
+from ._base import Symbol, block
+from ._expr import Expr, walk
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A symbol in a graph: ``value`` (f64) and, when rows were selected, ``keep`` (bool ``[rows]``)."""
+
+    value: Value
+    keep: Value | None
+
+
+def used_columns(roots: Iterable[Expr], order: Mapping[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
+    """Return the columns that expressions read, for each dataset, in the order of ``order`` or else sorted."""
+    found: dict[str, set[str]] = {}
+    for x in walk(roots):
+        if x.op == "Columns":
+            found.setdefault(x.get("dataset"), set()).update(x.get("names"))
+        elif x.op == "Column":
+            found.setdefault(x.get("dataset"), set()).add(x.get("name"))
+    ordered = order or {}
+    return {d: [c for c in ordered.get(d, sorted(names)) if c in names] for d, names in sorted(found.items())}
+
+
+class Emitter:
+    """Puts expressions into a graph, each once.
+
+    ``tables``: for each dataset its value ``f64 [rows, columns]`` in the graph, and the names of those columns. ``known``:
+    expressions that the graph gets as inputs, such as results of earlier rounds.
+    """
+
+    def __init__(
+        self, graph: Graph, tables: Mapping[str, tuple[Value, Sequence[str]]], known: Mapping[Expr, Value] | None = None
+    ) -> None:
+        """Prepare a graph."""
+        self.graph, self.tables, self.done = graph, tables, dict(known or {})
+
+    def emit(self, root: Expr) -> Value:
+        """Return an expression's value in the graph.
+
+        Raises ``ValueError`` when it needs a dataset or a sum over the members that the graph does not get.
+        """
+        stack = [root]
+        while stack:
+            x = stack[-1]
+            if x in self.done:
+                stack.pop()
+                continue
+            missing = [a for a in x.args if a not in self.done]
+            if x.op == "Total":
+                raise ValueError(
+                    "this needs a sum over all members (such as a mean of the pooled rows), which does not exist yet in this graph"
+                )
+            if missing:
+                stack.extend(reversed(missing))
+                continue
+            self.done[x] = self._one(x)
+            stack.pop()
+        return self.done[root]
+
+    def _one(self, x: Expr) -> Value:
+        if x.data is not None:
+            return self.graph.constant(x.data)
+        if x.op not in ("Columns", "Column"):
+            return self.graph.apply(x.op, [self.done[a] for a in x.args], **dict(x.attributes))
+        dataset = x.get("dataset")
+        if dataset not in self.tables:
+            raise ValueError(f"the graph does not read the dataset {dataset!r}")
+        table, names = self.tables[dataset]
+        if x.op == "Column":
+            return self.graph.take(table, list(names).index(x.get("name")), 1)
+        wanted = list(x.get("names"))
+        return table if wanted == list(names) else self.graph.take(table, [list(names).index(n) for n in wanted], 1)
+
+
+def reads(*values: Symbol) -> dict[str, list[str]]:
+    """Return the columns of each dataset that the values need, in the order in which :func:`emit` expects them."""
+    return used_columns(e for v in values for e in parts(v))
+
+
+def parts(value: Symbol) -> list[Expr]:
+    """Return the expressions of a symbol: its value and, if rows were selected, which."""
+    b = block(value)
+    return [b.x] if b.rows is None or b.rows.keep is None else [b.x, b.rows.keep]
+
+
+def emit(
+    value: Symbol,
+    graph: Graph,
+    tables: Mapping[str, Value],
+    columns: Mapping[str, Sequence[str]] | None = None,
+    known: Mapping[Expr, Value] | None = None,
+) -> Emitted:
+    """Put a frame or series of rows into a graph of one's own.
+
+    ``tables``: for each dataset a value ``f64 [rows, columns]`` of the graph. ``columns``: the names of those columns, by
+    default those of ``reads(value)``. A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there; their
+    values mean nothing: use ``keep``, and mask NaN yourself.
+
+    Raises ``ValueError`` when the value needs a sum over the members: compute that in a round before.
+    """
+    names = columns or reads(value)
+    emitter = Emitter(graph, {d: (v, names[d]) for d, v in tables.items()}, known)
+    rows = block(value).rows
+    keep = emitter.emit(rows.keep) if rows is not None and rows.keep is not None else None
+    return Emitted(emitter.emit(block(value).x), keep)

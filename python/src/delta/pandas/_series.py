@@ -1,0 +1,91 @@
+"""``Series``: one column of the members' rows, or a result with labels; ``Scalar``: one number."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from ._base import Block, Label, Symbol, block, need_bool, wrap
+from ._elementwise import Elementwise, add_methods, select
+from ._expr import ops
+from ._frame import labels, mask_for
+from ._reduce import Reductions
+
+
+class Series(Reductions, Elementwise, kind="series"):
+    """A series of ``pandas`` that exists only as an expression: the same names, arguments and treatment of missing values."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse: series come from datasets."""
+        super().__init__(*args, **kwargs)
+
+    @property
+    def name(self) -> Label:
+        """The name."""
+        return block(self).name
+
+    @property
+    def dtype(self) -> str:
+        """``float64``, ``int64`` or ``bool``."""
+        return block(self).dtype
+
+    @property
+    def index(self) -> list[Label]:
+        """The labels of a result; rows at the nodes have none."""
+        return labels(self)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Select rows by a bool Series; from a result one value by its label, or several by a list of labels."""
+        b = block(self)
+        if isinstance(key, Symbol):
+            need_bool(block(key), "selecting by a mask")
+            return wrap(select(b, mask_for(b, block(key))))
+        if not isinstance(b.index, tuple):
+            raise TypeError("rows at the nodes have no labels; select them by a condition, s[s > 0]")
+        if isinstance(key, list):
+            at = [self._at(k) for k in key]
+            return wrap(b.with_(x=ops.take(b.x, at, 0), index=tuple(key)))
+        return wrap(Block(ops.take(b.x, self._at(key), 0), b.dtypes))
+
+    def _at(self, key: Label) -> int:
+        index = self.index
+        if not isinstance(key, Hashable) or key not in index:
+            raise KeyError(f"no label {key!r}; there are {', '.join(map(repr, index))}")
+        return index.index(key)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Series is not changed in place; use rename(), where() or mask(), which return another")
+
+    def rename(self, index: Label) -> Any:
+        """Return a copy with another name."""
+        return wrap(block(self).with_(name=index))
+
+    def dropna(self) -> Any:
+        """Keep rows that are not missing."""
+        b = block(self)
+        return wrap(select(b, ops.is_number(b.x)))
+
+    def to_frame(self, name: Label = None) -> Any:
+        """Return a DataFrame of this one column."""
+        b = block(self)
+        called = name if name is not None else b.name if b.name is not None else 0
+        return wrap(b.with_(x=ops.unsqueeze(b.x, 1), columns=(called,), name=None))
+
+
+add_methods(Series, series=True)
+
+
+class Scalar(Elementwise, kind="scalar"):
+    """One number of the result, such as ``df["a"].mean()``: arithmetic works, its value does not exist yet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse: numbers come from aggregates."""
+        super().__init__(*args, **kwargs)
+
+    @property
+    def dtype(self) -> str:
+        """``float64``, ``int64`` or ``bool``."""
+        return block(self).dtype
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a number of the result has no attributes to set")
