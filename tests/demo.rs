@@ -5,7 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 #[test]
 fn the_demo_survives_a_killed_node_and_reports_exact_sums() {
@@ -43,4 +44,49 @@ fn the_demo_survives_a_killed_node_and_reports_exact_sums() {
             .unwrap()
             .starts_with("<svg")
     );
+}
+
+#[test]
+fn a_kept_network_is_ready_when_it_says_so_and_ends_on_a_signal() {
+    let mut running = Command::new(env!("CARGO_BIN_EXE_delta-node"))
+        .args(["demo", "--keep", "--port", "0", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(running.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let network: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let nodes = network["nodes"].as_array().unwrap();
+    assert_eq!(nodes.len(), 3);
+    for node in nodes {
+        let data = std::path::Path::new(node["data"].as_str().unwrap());
+        for file in ["digits", "wages.csv", "iris.csv", "spector.csv"] {
+            assert!(data.join(file).is_file(), "{file}");
+        }
+    }
+    let url = nodes[0]["url"].as_str().unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_delta-node"))
+        .args([
+            "task",
+            "submit",
+            "--node",
+            url,
+            "tests/fixtures/wages-means.delta",
+        ])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let ended = Command::new("kill")
+        .arg(running.id().to_string())
+        .status()
+        .unwrap();
+    assert!(ended.success() && running.wait().unwrap().success());
+    let folder = std::path::Path::new(nodes[0]["data"].as_str().unwrap())
+        .ancestors()
+        .nth(2)
+        .unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -141,6 +141,30 @@ async fn recorded_gets_have_recorded_answers() {
         ("/v1/task/logs?task_id=1&start=-1".into(), 422, at_least("start", 0)),
         ("/v1/task/result?task_id=2".into(), 400, detail("task 2 is not finished")),
         ("/v1/task/result?task_id=99".into(), 400, detail("task 99 does not exist")),
+        (
+            "/v1/task/progress?task_id=1".into(),
+            200,
+            format!(
+                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"error":null,"metrics":{{"gap":null,"loss":0.25}}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"error":"too few members","metrics":{{}}}}]}}"#,
+                MEMBERS[1]
+            ),
+        ),
+        (
+            "/v1/task/progress?task_id=1&start=2".into(),
+            200,
+            format!(
+                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","error":null,"history":[]}}"#,
+                MEMBERS[1]
+            ),
+        ),
+        (
+            "/v1/task/progress?task_id=2".into(),
+            200,
+            r#"{"status":"PENDING","round":0,"rounds":0,"phase":"","waits_for":null,"error":null,"history":[]}"#.into(),
+        ),
+        ("/v1/task/progress?task_id=99".into(), 400, detail("task 99 does not exist")),
+        ("/v1/task/progress?task_id=1&start=-1".into(), 422, at_least("start", 0)),
+        ("/v1/task/bundle?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/nodes?page=9&page_size=2".into(), 200, r#"{"nodes":[],"total_pages":2}"#.into()),
         (
             "/v1/nodes?page=1&page_size=1".into(),
@@ -183,6 +207,11 @@ async fn files_come_chunked_as_attachments() {
         (
             "/v1/task/result?task_id=1".to_owned(),
             "1.result".to_owned(),
+            6,
+        ),
+        (
+            "/v1/task/bundle?task_id=1".to_owned(),
+            "1.delta".to_owned(),
             6,
         ),
         (

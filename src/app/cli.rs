@@ -105,9 +105,15 @@ pub struct DemoArgs {
     /// Number of training rounds
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub rounds: u32,
-    /// Keep the temporary directory with databases, logs and results
+    /// Run no task: start the network for tasks of your own and keep it running until Ctrl-C
     #[arg(long)]
     pub keep: bool,
+    /// Port of the first node with --keep, the others' after it; 0 takes free ones
+    #[arg(long, default_value_t = 6700, requires = "keep")]
+    pub port: u16,
+    /// Keep the temporary directory with databases, logs and results
+    #[arg(long)]
+    pub keep_files: bool,
 }
 
 #[derive(Debug, Args)]

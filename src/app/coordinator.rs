@@ -12,8 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use state::{RoundReport, TaskProgress};
-
 use super::context::Context;
 use super::driver::{Handle, commit};
 use crate::domain::bundle::Bundle;
@@ -21,6 +19,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::ports::blob::BlobName;
 use crate::ports::connector::NewTask;
+use crate::ports::node_api::TaskProgress;
 use crate::ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
 use crate::ports::{PortError, PortErrorKind, report};
 use effects::RoundMachine;

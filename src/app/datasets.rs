@@ -18,7 +18,7 @@ pub use mnist::{MNIST_URL, MnistOptions, put_mnist};
 pub struct Dataset {
     /// File name in the data directory.
     pub name: &'static str,
-    bytes: &'static [u8],
+    pub(super) bytes: &'static [u8],
 }
 
 /// Fisher's iris flowers.

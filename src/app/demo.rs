@@ -2,9 +2,11 @@
 //!
 //! Every node has an async runtime of its own; killing a member is stopping its runtime between two instructions.
 
+mod keep;
 mod network;
 mod recorder;
 mod summary;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -14,12 +16,12 @@ use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 
 use super::cli::DemoArgs;
-use super::coordinator::TaskProgress;
 use crate::adapters::http::UserClient;
 use crate::domain::bundle::{Bundle, BundleLimits, write_bundle};
 use crate::domain::ids::Address;
 use crate::domain::round::message::RoundEnd;
-use network::Network;
+use crate::ports::node_api::TaskProgress;
+use network::{Network, Plan};
 use recorder::Witness;
 use summary::{Round, Summary};
 
@@ -39,7 +41,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         .prefix("delta-demo-")
         .tempdir()
         .context("no temporary directory")?;
-    folder.disable_cleanup(args.keep);
+    folder.disable_cleanup(args.keep || args.keep_files);
     let log = std::fs::File::create(folder.path().join("demo.log"))
         .context("the log cannot be written")?;
     // A second initialisation (in tests) keeps the first: nothing is lost but the place of the log.
@@ -54,6 +56,9 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         json: args.json,
         live: std::io::stdout().is_terminal() && !args.json,
     };
+    if args.keep {
+        return keep::run(&args, folder.path(), &show).await;
+    }
     let task = task(&args)?;
     let bundle = Bundle::open(&task, &BundleLimits::default())?;
     let doomed_step = bundle.manifest().total_rounds() / 2;
@@ -64,13 +69,12 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
         folder.path().display()
     ));
     let witness = Witness::default();
-    let mut network = Network::start(
-        folder.path(),
-        usize::from(args.nodes),
-        &witness,
-        doomed_step,
-    )
-    .await?;
+    let plan = Plan {
+        nodes: usize::from(args.nodes),
+        doomed_step: Some(doomed_step),
+        first_port: None,
+    };
+    let mut network = Network::start(folder.path(), &plan, &witness).await?;
     for node in network.nodes() {
         show.line(&format!(
             "  {}  {}  {} images  {}",
@@ -110,7 +114,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     network.stop().await;
     // Results and picture are what the demonstration leaves behind.
     let kept = keep_results(&args, folder.path(), &result_file)?;
-    show.line(&summary.text(&kept, args.keep.then(|| folder.path())));
+    show.line(&summary.text(&kept, args.keep_files.then(|| folder.path())));
     let verdict = summary.verdict();
     if args.json {
         writeln!(
@@ -270,13 +274,13 @@ fn rounds(
         .collect()
 }
 
-/// Without `--keep` only the result and the picture survive, beside each other in the temporary directory of the system.
+/// Without `--keep-files` only the result and the picture survive, beside each other in the temporary directory of the system.
 fn keep_results(
     args: &DemoArgs,
     folder: &std::path::Path,
     result: &std::path::Path,
 ) -> anyhow::Result<std::path::PathBuf> {
-    if args.keep {
+    if args.keep_files {
         return Ok(result.to_owned());
     }
     let kept = std::env::temp_dir().join("delta-demo-result");

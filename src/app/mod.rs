@@ -26,7 +26,6 @@ mod peers;
 mod runner;
 
 pub use context::{Ports, Settings};
-pub use coordinator::{RoundReport, TaskProgress};
 pub use node::Node;
 
 #[cfg(feature = "node")]

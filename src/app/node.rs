@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::context::{Context, Ports, Settings, collect};
-use super::coordinator::{Coordinator, TaskProgress};
+use super::coordinator::Coordinator;
 use super::monitor::{ADDRESS_SETTING, follow_events, stay_registered};
 use super::peers::Peers;
 use super::runner::{Runner, pieces};
@@ -13,7 +13,7 @@ use crate::domain::ids::Address;
 use crate::domain::task::{TaskKind, TaskStatus};
 use crate::ports::blob::{BlobName, ByteStream};
 use crate::ports::connector::NodePage;
-use crate::ports::node_api::{NodeApi, ReadyCheck, UserError};
+use crate::ports::node_api::{NodeApi, ReadyCheck, TaskProgress, UserError};
 use crate::ports::peer::CoordinatorApi;
 use crate::ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
 use crate::ports::{PortError, PortErrorKind};
@@ -76,12 +76,6 @@ impl Node {
         // Errors mean that the node is gone.
         drop(address.wait_for(Option::is_some).await);
         drop(subscribed.wait_for(|s| *s).await);
-    }
-
-    /// How a task that this node coordinates is getting on, or how it went; `None` before it has an id on the network.
-    pub async fn progress(&self, id: LocalTaskId) -> Option<TaskProgress> {
-        let row = self.context.ports.storage.task(id).await.ok()??;
-        self.coordinator.progress(&row.task?).await.ok()?
     }
 
     /// Stops everything at once; what was committed goes on at the next start.
@@ -237,6 +231,26 @@ impl NodeApi for Node {
             }
             _ => Err(UserError::Invalid(format!("task {id} is not finished"))),
         }
+    }
+
+    async fn task_progress(
+        &self,
+        id: LocalTaskId,
+    ) -> Result<(TaskRow, Option<TaskProgress>), UserError> {
+        let row = self.row(id).await?;
+        let progress = match &row.task {
+            Some(task) => self.coordinator.progress(task).await?,
+            None => None,
+        };
+        Ok((row, progress))
+    }
+
+    async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
+        let name = match self.row(id).await?.task {
+            Some(task) => BlobName::coordinator_bundle(&task),
+            None => BlobName::submitted(id),
+        };
+        Ok(self.context.ports.blobs.open(&name).await?)
     }
 
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {

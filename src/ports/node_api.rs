@@ -1,11 +1,17 @@
 //! What the node offers to its users: task authors, Deltaboard, operators (HTTP-API.md). Implemented by the app.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::PortError;
 use super::blob::ByteStream;
 use super::connector::NodePage;
 use super::storage::{LocalTaskId, LogRow, TaskPage, TaskRow};
+use crate::domain::ids::Address;
+use crate::domain::round::message::RoundEnd;
+use crate::domain::time::Timestamp;
 
 /// Why a user's request is not done. The text is for the user.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +28,44 @@ pub enum UserError {
     /// A port failed in a way that waiting does not mend (HTTP 500, fixed text; the log has the cause).
     #[error(transparent)]
     Port(#[from] PortError),
+}
+
+/// A finished round in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// Its number on the connector.
+    pub round: u32,
+    /// The step of the task that it attempted, from 0.
+    pub step: u32,
+    /// How it ended.
+    pub end: RoundEnd,
+    /// From start to end.
+    pub seconds: f64,
+    /// Members whose contributions are in the sum.
+    pub clients: Vec<Address>,
+    /// Members of u1 that are not.
+    pub dropped: Vec<Address>,
+    /// What the reduce shows.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// How a task is getting on, for its user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskProgress {
+    /// The step that is being attempted, from 0: as many steps are done.
+    pub step: u32,
+    /// Steps when nothing stops the task early.
+    pub total: u32,
+    /// The round on the connector.
+    pub round: u32,
+    /// Phase of that round.
+    pub phase: String,
+    /// Members that the phase waits for.
+    pub waiting_for: Vec<Address>,
+    /// When the phase gives up on them.
+    pub deadline: Timestamp,
+    /// Rounds that are over, failed ones included.
+    pub rounds: Vec<RoundReport>,
 }
 
 /// One thing that must hold before the node can work.
@@ -60,6 +104,13 @@ pub trait NodeApi: Send + Sync + 'static {
     ) -> Result<Vec<LogRow>, UserError>;
     /// The result file of a finished task, with its length; `Invalid("task N is not finished")` before.
     async fn task_result(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
+    /// How a task is getting on, or how it went; no progress before it has an id on the network.
+    async fn task_progress(
+        &self,
+        id: LocalTaskId,
+    ) -> Result<(TaskRow, Option<TaskProgress>), UserError>;
+    /// The bundle of a task, byte for byte as submitted, with its length.
+    async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
     /// The nodes of the network; `page` from 1.
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError>;
     /// Whether the node can work.

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use delta_node::adapters::http::{HttpOptions, HttpServer, serve};
 use delta_node::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_node::domain::round::message::{
-    Announcement, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
+    Announcement, RequestBody, RoundEnd, RoundView, SealedShares, ShareDelivery, SignedRequest,
     TranscriptSignature,
 };
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
-use delta_node::ports::node_api::{NodeApi, ReadyCheck, UserError};
+use delta_node::ports::node_api::{NodeApi, ReadyCheck, RoundReport, TaskProgress, UserError};
 use delta_node::ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
 use delta_node::ports::{PortError, PortErrorKind};
@@ -267,6 +267,41 @@ impl NodeApi for Fake {
             TaskStatus::Finished => Ok((6, bytes(b"PK\x03\x04.."))),
             _ => Err(UserError::Invalid(format!("task {id} is not finished"))),
         }
+    }
+
+    async fn task_progress(
+        &self,
+        id: LocalTaskId,
+    ) -> Result<(TaskRow, Option<TaskProgress>), UserError> {
+        let report = |step, end, metrics: &[(&str, f64)]| RoundReport {
+            round: step + 1,
+            step,
+            end,
+            seconds: 0.5,
+            clients: vec![MEMBERS[0].parse().unwrap(), MEMBERS[1].parse().unwrap()],
+            dropped: vec![MEMBERS[2].parse().unwrap()],
+            metrics: metrics.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+        };
+        let progress = TaskProgress {
+            step: 1,
+            total: 4,
+            round: 3,
+            phase: "MaskedInput".to_owned(),
+            waiting_for: vec![MEMBERS[1].parse().unwrap()],
+            deadline: Timestamp(0),
+            rounds: vec![
+                report(0, RoundEnd::Finished, &[("loss", 0.25), ("gap", f64::NAN)]),
+                report(1, RoundEnd::Failed("too few members".to_owned()), &[]),
+            ],
+        };
+        let row = found(id)?;
+        let progress = row.task.is_some().then_some(progress);
+        Ok((row, progress))
+    }
+
+    async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
+        found(id)?;
+        Ok((6, bytes(b"PK\x03\x04..")))
     }
 
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {

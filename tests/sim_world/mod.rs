@@ -333,10 +333,11 @@ impl World {
         &self,
         index: usize,
         id: LocalTaskId,
-    ) -> Vec<delta_node::app::RoundReport> {
-        self.node(index)
-            .progress(id)
-            .await
+    ) -> Vec<delta_node::ports::node_api::RoundReport> {
+        let progress = self.node(index).task_progress(id).await;
+        progress
+            .ok()
+            .and_then(|(_, p)| p)
             .map(|p| p.rounds)
             .unwrap_or_default()
     }

@@ -1,9 +1,13 @@
 //! JSON answers, field for field and in the order of the original.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use crate::domain::ids::Address;
+use crate::domain::round::message::RoundEnd;
 use crate::ports::connector::{NodePage, NodeRecord};
-use crate::ports::node_api::ReadyCheck;
+use crate::ports::node_api::{ReadyCheck, RoundReport, TaskProgress};
 use crate::ports::storage::{LogRow, TaskPage, TaskRow};
 
 /// A task, as `metadata`, `list` and `tasks` show it.
@@ -31,6 +35,91 @@ impl<'a> From<&'a TaskRow> for TaskDto<'a> {
             enable_verify: row.enable_verify,
         }
     }
+}
+
+/// Rounds that one answer of `progress` tells of.
+const REPORTS: usize = 1000;
+
+/// How a task is getting on.
+#[derive(Serialize)]
+pub(super) struct ProgressDto<'a> {
+    status: &'static str,
+    /// Rounds that are done.
+    round: u32,
+    /// Rounds when nothing stops the task early.
+    rounds: u32,
+    phase: &'a str,
+    /// What the node waits for, in words; null when it waits for nobody.
+    waits_for: Option<String>,
+    /// Why the task failed.
+    error: Option<&'a str>,
+    /// Attempts from number `start` on, failed ones included.
+    history: Vec<ReportDto<'a>>,
+}
+
+#[derive(Serialize)]
+struct ReportDto<'a> {
+    round: u32,
+    seconds: f64,
+    members: usize,
+    dropped: usize,
+    error: Option<&'a str>,
+    metrics: &'a BTreeMap<String, f64>,
+}
+
+impl<'a> ProgressDto<'a> {
+    /// The answer, with reports from the `start`-th on.
+    pub(super) fn new(row: &'a TaskRow, progress: Option<&'a TaskProgress>, start: u32) -> Self {
+        let reports = progress.map_or(&[][..], |p| &p.rounds);
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        Self {
+            status: row.status.name(),
+            round: progress.map_or(0, |p| p.step),
+            rounds: progress.map_or(0, |p| p.total),
+            phase: progress.map_or("", |p| &p.phase),
+            waits_for: progress.and_then(waits_for),
+            error: row.error.as_deref(),
+            history: reports
+                .iter()
+                .skip(start)
+                .take(REPORTS)
+                .map(ReportDto::from)
+                .collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a RoundReport> for ReportDto<'a> {
+    fn from(report: &'a RoundReport) -> Self {
+        Self {
+            round: report.step.saturating_add(1),
+            seconds: report.seconds,
+            members: report.clients.len(),
+            dropped: report.dropped.len(),
+            error: match &report.end {
+                RoundEnd::Finished => None,
+                RoundEnd::Failed(why) => Some(why),
+            },
+            metrics: &report.metrics,
+        }
+    }
+}
+
+/// `MaskedInput of 0x12..., 0x34... and 5 more`
+fn waits_for(progress: &TaskProgress) -> Option<String> {
+    const NAMED: usize = 3;
+    let waiting = &progress.waiting_for;
+    if waiting.is_empty() {
+        return None;
+    }
+    let named: Vec<&str> = waiting.iter().take(NAMED).map(Address::as_str).collect();
+    let more = waiting.len().saturating_sub(NAMED);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    Some(format!("{} of {}{more}", progress.phase, named.join(", ")))
 }
 
 /// A page of tasks.

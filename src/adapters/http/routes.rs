@@ -96,6 +96,8 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/list", |s, c| Box::pin(user::list(s, c))),
     get("/v1/task/logs", |s, c| Box::pin(user::logs(s, c))),
     get("/v1/task/result", |s, c| Box::pin(user::result(s, c))),
+    get("/v1/task/progress", |s, c| Box::pin(user::progress(s, c))),
+    get("/v1/task/bundle", |s, c| Box::pin(user::bundle(s, c))),
     get("/v1/tasks", |s, c| Box::pin(user::page(s, c))),
     get("/v1/nodes", |s, c| Box::pin(user::nodes(s, c))),
     get("/v1/coord/config", |s, c| Box::pin(coord::config(s, c))),

@@ -1,6 +1,6 @@
 //! Handlers for task authors and Deltaboard: `/v1/task*`, `/v1/nodes`. Submission is in `upload.rs`.
 
-use super::dto::{LogDto, NodePageDto, StatusDto, TaskDto, TaskPageDto};
+use super::dto::{LogDto, NodePageDto, ProgressDto, StatusDto, TaskDto, TaskPageDto};
 use super::faults::{Faults, IntRule, ORDER_PATTERN};
 use super::reply::{Refusal, Response, file, ok};
 use super::routes::{Call, Shared};
@@ -76,6 +76,23 @@ pub(super) async fn result(shared: &Shared, call: &mut Call) -> Result<Response,
     let id = task_id(call)?;
     let (len, content) = shared.node.task_result(id).await?;
     file(&format!("{id}.result"), len, content)
+}
+
+/// `GET /v1/task/progress`: not in the original.
+pub(super) async fn progress(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let id = faults.int("task_id", call.query.get("task_id"), ID);
+    let start = faults.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
+    faults.settle()?;
+    let (row, progress) = shared.node.task_progress(existing(id)?).await?;
+    Ok(ok(&ProgressDto::new(&row, progress.as_ref(), clamp(start))))
+}
+
+/// `GET /v1/task/bundle`: not in the original.
+pub(super) async fn bundle(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let id = task_id(call)?;
+    let (len, content) = shared.node.task_bundle(id).await?;
+    file(&format!("{id}.delta"), len, content)
 }
 
 /// `GET /v1/nodes`

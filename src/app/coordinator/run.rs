@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::effects::{RoundEffects, RoundMachine};
-use super::state::{RoundReport, RunState, TaskProgress};
+use super::state::RunState;
 use super::{Active, Coordinator};
 use crate::app::context::Context;
 use crate::app::driver::{Handle, birth, commit, peek, spawn};
@@ -23,6 +23,7 @@ use crate::domain::tensor::Tensor;
 use crate::ports::blob::BlobName;
 use crate::ports::connector::RoundKey;
 use crate::ports::executor::ReduceJob;
+use crate::ports::node_api::{RoundReport, TaskProgress};
 use crate::ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, StoredMachine, TaskUpdate,
 };

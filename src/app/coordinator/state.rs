@@ -10,51 +10,14 @@ use crate::domain::bundle::Bundle;
 use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use crate::domain::manifest::Location;
 use crate::domain::npy;
-use crate::domain::round::message::{Announcement, RoundEnd};
+use crate::domain::round::message::Announcement;
 use crate::domain::task::TaskKind;
 use crate::domain::tensor::Tensor;
 use crate::domain::time::Timestamp;
 use crate::ports::blob::BlobName;
+use crate::ports::node_api::{RoundReport, TaskProgress};
 use crate::ports::storage::{LocalTaskId, MachineChange, MachineKey, MachineKind, StoredMachine};
 use crate::ports::{PortError, PortErrorKind};
-
-/// A finished round in numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RoundReport {
-    /// Its number on the connector.
-    pub round: u32,
-    /// The step of the task that it attempted, from 0.
-    pub step: u32,
-    /// How it ended.
-    pub end: RoundEnd,
-    /// From start to end.
-    pub seconds: f64,
-    /// Members whose contributions are in the sum.
-    pub clients: Vec<Address>,
-    /// Members of u1 that are not.
-    pub dropped: Vec<Address>,
-    /// What the reduce shows.
-    pub metrics: BTreeMap<String, f64>,
-}
-
-/// How a task is getting on, for its user.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskProgress {
-    /// The step that is being attempted, from 0.
-    pub step: u32,
-    /// Steps when nothing stops the task early.
-    pub total: u32,
-    /// The round on the connector.
-    pub round: u32,
-    /// Phase of that round.
-    pub phase: String,
-    /// Members that the phase waits for.
-    pub waiting_for: Vec<Address>,
-    /// When the phase gives up on them.
-    pub deadline: Timestamp,
-    /// Rounds that are over.
-    pub rounds: Vec<RoundReport>,
-}
 
 /// A server variable as of some step.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -12,14 +12,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::recorder::{Witness, Witnessed};
+use super::tables;
 use crate::adapters::connector::serve;
 use crate::adapters::system::SystemClock;
 use crate::app::config::Config;
-use crate::app::coordinator::TaskProgress;
 use crate::app::wire::{self, Running};
 use crate::domain::ids::Address;
 use crate::domain::npy::{NpzLimits, decode_npz, encode_npz};
 use crate::domain::tensor::{Tensor, TensorData};
+use crate::ports::node_api::{NodeApi as _, TaskProgress};
 
 /// 1,797 images of handwritten digits, 8x8, from scikit-learn.
 const DIGITS: &[u8] = include_bytes!("../../../tests/fixtures/data/digits.npz");
@@ -32,6 +33,7 @@ pub(super) struct Member {
     pub(super) url: String,
     pub(super) address: Address,
     pub(super) images: usize,
+    pub(super) data: PathBuf,
     /// Gone once killed.
     runtime: Option<Runtime>,
     running: Option<Running>,
@@ -44,6 +46,16 @@ impl Drop for Member {
             runtime.shutdown_background();
         }
     }
+}
+
+/// What to start.
+pub(super) struct Plan {
+    /// How many nodes.
+    pub(super) nodes: usize,
+    /// The step of a task that the last node's computation of will never end.
+    pub(super) doomed_step: Option<u32>,
+    /// The first node's port, the next one's after it; free ones when `None`.
+    pub(super) first_port: Option<u16>,
 }
 
 /// The whole network.
@@ -59,31 +71,31 @@ pub(super) fn name(index: usize) -> String {
 }
 
 impl Network {
-    /// Starts everything. The last node's computation of step `doomed_step` will never end.
+    /// Starts everything.
     pub(super) async fn start(
         folder: &Path,
-        count: usize,
+        plan: &Plan,
         witness: &Witness,
-        doomed_step: u32,
     ) -> anyhow::Result<Self> {
+        let count = plan.nodes;
         let stop = CancellationToken::new();
         let connector_port = connector(folder, stop.clone()).await?;
         let shares = split(count)?;
         let (begin, begun) = watch::channel(false);
         let mut members = Vec::new();
         for (index, share) in shares.into_iter().enumerate() {
-            let doomed = (index + 1 == count).then(|| (doomed_step, begin.clone()));
-            members.push(
-                member(
-                    folder,
-                    index,
-                    share,
-                    connector_port,
-                    witness.clone(),
-                    doomed,
-                )
-                .await?,
-            );
+            let doomed = plan.doomed_step.filter(|_| index + 1 == count);
+            let doomed = doomed.map(|step| (step, begin.clone()));
+            let home = folder.join(name(index));
+            let port = match plan.first_port {
+                Some(first) => first
+                    .checked_add(u16::try_from(index)?)
+                    .context("there is no port above 65535")?,
+                None => free_port()?,
+            };
+            let config = config(&home, index, port, connector_port);
+            tables::put(&config.data_dir, index, count)?;
+            members.push(member(config, index, share, witness.clone(), doomed).await?);
         }
         Ok(Self {
             members,
@@ -131,8 +143,10 @@ impl Network {
             .running
             .as_ref()?
             .node
-            .progress(id)
+            .task_progress(id)
             .await
+            .ok()?
+            .1
     }
 
     pub(super) async fn stop(self) {
@@ -166,19 +180,15 @@ async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16
 }
 
 async fn member(
-    folder: &Path,
+    config: Config,
     index: usize,
     share: Share,
-    connector_port: u16,
     witness: Witness,
     doomed: Option<(u32, watch::Sender<bool>)>,
 ) -> anyhow::Result<Member> {
-    let home = folder.join(name(index));
-    let data = home.join("data");
-    std::fs::create_dir_all(&data)?;
     let images = share.images;
+    let data = config.data_dir.clone();
     std::fs::write(data.join("digits"), share.npz)?;
-    let config = config(&home, data, index, connector_port)?;
     let url = config.node.url.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -211,16 +221,20 @@ async fn member(
         url,
         address,
         images,
+        data,
         runtime: Some(runtime),
         running: Some(running),
     })
 }
 
-fn config(home: &Path, data: PathBuf, index: usize, connector_port: u16) -> anyhow::Result<Config> {
-    // Found free now, taken a moment later: the url must be known before the node starts.
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+/// Free now, taken a moment later: the url must be known before the node starts.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
-        .port();
+        .port())
+}
+
+fn config(home: &Path, index: usize, port: u16, connector_port: u16) -> Config {
     let mut config = Config::default();
     config.chain_connector.host = Ipv4Addr::LOCALHOST.to_string();
     config.chain_connector.port = connector_port;
@@ -232,12 +246,12 @@ fn config(home: &Path, data: PathBuf, index: usize, connector_port: u16) -> anyh
     // Four slashes in all: three would name a path below the working directory.
     config.db = format!("sqlite:///{}", config.db_file.display());
     config.task_dir = home.join("task");
-    config.data_dir = data;
+    config.data_dir = home.join("data");
     config.log.dir = home.join("log");
     config.policy.allow_private_addresses = true;
     config.executor.threads = 1;
     config.executor.library = None;
-    Ok(config)
+    config
 }
 
 /// One node's images.

@@ -122,6 +122,57 @@ mod tests {
         );
     }
 
+    #[derive(serde::Deserialize)]
+    struct Vectors {
+        permutations: Vec<Permutation>,
+        noise: Vec<Block>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Permutation {
+        length: usize,
+        purpose: String,
+        seed: u64,
+        number: u64,
+        order: Vec<usize>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Block {
+        kind: Noise,
+        rows: usize,
+        shape: Vec<usize>,
+        seed: u64,
+        batch: u64,
+        input: String,
+        values: Vec<f64>,
+    }
+
+    /// `delta.debug` shows authors what nodes will do: it must draw the same numbers.
+    #[test]
+    fn the_python_package_draws_the_same_numbers() {
+        let text = include_str!("../../../../tests/vectors/random/streams.json");
+        let vectors: Vectors = serde_json::from_str(text).unwrap();
+        for p in vectors.permutations {
+            assert_eq!(permutation(p.length, &p.purpose, p.seed, p.number), p.order);
+        }
+        for b in vectors.noise {
+            let made = noise(b.kind, b.rows, &b.shape, b.seed, b.batch, &b.input).unwrap();
+            let TensorData::F32(values) = made.into_data() else {
+                unreachable!()
+            };
+            assert_eq!(values.len(), b.values.len());
+            for (ours, theirs) in values.iter().zip(&b.values) {
+                // The last bit of a logarithm or a sine is the platform's affair.
+                let slack = if b.kind == Noise::Normal { 1e-6 } else { 0.0 };
+                assert!(
+                    (f64::from(*ours) - theirs).abs() <= slack,
+                    "{ours} {theirs}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn noise_has_the_right_moments_and_differs_by_batch_and_input() {
         let values = |kind, batch, input| match noise(kind, 100, &[100], 1, batch, input)
