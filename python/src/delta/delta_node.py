@@ -6,6 +6,7 @@ Talks to the HTTP API of a running ``delta-node`` (``/openapi.json`` there descr
 from __future__ import annotations
 
 import io
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -40,13 +41,19 @@ class TaskTimeout(DeltaNodeError):
 
 @dataclass
 class Progress:
-    """How a task is getting on: round ``round`` of at most ``rounds``, and what each finished round gave."""
+    """How a task is getting on: ``round`` of at most ``rounds`` are done, and what each of them gave.
+
+    ``waits_for``: what the node waits for, in words. ``error``: why the task failed. ``attempts``: rounds that were begun and
+    ended, repeated ones included.
+    """
 
     status: str
     round: int = 0
     rounds: int = 0
     waits_for: str = ""
+    error: str = ""
     metrics: list[dict[str, float]] = field(default_factory=list)
+    attempts: int = 0
 
 
 class DeltaNode:
@@ -76,9 +83,7 @@ class DeltaNode:
 
     def progress(self, task_id: int) -> Progress:
         """Return how far a task is."""
-        answer = self._request("GET", "/v1/task/progress", params={"task_id": task_id}).json()
-        metrics = [dict(r["metrics"]) for r in answer["history"]]
-        return Progress(answer["status"], answer["round"], answer["rounds"], answer["waits_for"] or "", metrics)
+        return self._advance(task_id, Progress("PENDING"))
 
     def logs(self, task_id: int, start: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the task's log records from record id ``start`` on: ``id``, ``created_at`` (ms), ``message``, ``tx_hash``."""
@@ -140,10 +145,10 @@ class DeltaNode:
 
     def _follow(self, task_id: int, timeout: float | None, shown: Display) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
-        pause = 0.05
+        pause, now = 0.05, Progress("PENDING")
         with shown:
             while True:
-                now = self.progress(task_id)
+                now = self._advance(task_id, now)
                 shown.update(now.status, now.round, now.rounds, now.waits_for, now.metrics)
                 if now.status in ENDED:
                     return now.status != "ERROR"
@@ -155,6 +160,20 @@ class DeltaNode:
                 # Quick for short tasks, one request a second for long ones.
                 time.sleep(pause)
                 pause = min(pause * 1.3, 1.0)
+
+    def _advance(self, task_id: int, known: Progress) -> Progress:
+        """Ask for what is new since ``known``."""
+        attempts, metrics = known.attempts, list(known.metrics)
+        while True:
+            answer = self._request("GET", "/v1/task/progress", params={"task_id": task_id, "start": attempts}).json()
+            for report in answer["history"]:
+                attempts += 1
+                if report["error"] is None:
+                    metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
+            if len(answer["history"]) < 1000:
+                break
+        waits_for, error = answer["waits_for"] or "", answer["error"] or ""
+        return Progress(answer["status"], answer["round"], answer["rounds"], waits_for, error, metrics, attempts)
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
