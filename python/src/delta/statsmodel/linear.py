@@ -1,0 +1,48 @@
+"""Linear regression by least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ..graph import Graph, Value
+from .newton import Moments, Options, RegressionTask, Sample
+
+
+class LinearTask(RegressionTask):
+    """``y`` as a linear function of ``x`` by least squares, as ``statsmodels.OLS``.
+
+    Three rounds: the solution of the normal equations; the same for what that left over, which takes its rounding errors
+    away; and the sums of squares at the end. Of :meth:`options`, ``missing`` and ``ridge_factor`` (default 0) have a meaning.
+    """
+
+    model: ClassVar[str] = "OLS"
+    classes: int = 0
+    centred: ClassVar[bool] = True
+
+    def parse_options(self, given: Mapping[str, Any]) -> Options:
+        """Fix the number of steps.
+
+        Raises ``ValueError`` for options that least squares does not have.
+        """
+        unknown = sorted(set(given) - {"missing", "ridge_factor"})
+        if unknown:
+            raise ValueError(f"options: least squares has no {', '.join(unknown)}; it has missing and ridge_factor")
+        return Options.parse({"ridge_factor": 0.0, "tol": 0.0, "maxiter": 2} | dict(given), fixed=True)
+
+    def valid(self, g: Graph, y: Value) -> Value:
+        """Whether each ``y`` is finite, which is seen to elsewhere."""
+        return g.equal(y, y)
+
+    def moments(self, s: Sample) -> Moments:
+        """Return minus half the sum of squared residuals, its derivatives, and the sums of a table of variances."""
+        g = s.graph
+        left = s.weight * (s.y - s.x @ g.reshape(s.params, s.columns, 1))
+        off = s.weight * (s.y - s.centre)
+        numbers = [g.sum(s.weight * s.y), g.sum(g.square(left)), g.sum(g.square(off)), g.sum(g.square(s.weight * s.y))]
+        return Moments(
+            loglike=g.sum(g.square(left)) * -0.5,
+            score=g.reshape(g.gram(s.x, left), s.columns),
+            hessian=g.gram(s.x, s.x),
+            sums=g.concat(g.stack(*numbers, axis=0), g.sum(s.x, 0), axis=0),
+        )

@@ -1,0 +1,219 @@
+"""What a regression found, with the names of statsmodels."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import results
+from . import _distributions as tails
+
+Array = npt.NDArray[np.float64]
+
+
+class RegressionResult:
+    """Parameters and what is known of their errors.
+
+    Names, shapes and definitions are those of statsmodels' ``LogitResults``, ``MultinomialResults`` and ``RegressionResults``
+    with ``cov_type="nonrobust"``: ``params``, ``bse``, ``tvalues`` and ``pvalues`` are ``[columns]``, for ``MNLogit``
+    ``[columns, classes - 1]``. ``missing`` is how many rows were left out because a value was missing; ``converged``,
+    ``iterations`` and ``norm`` say how the search ended. ``numpy.asarray(result)`` is ``params``.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Compute everything from the task's outputs.
+
+        Raises ``ValueError`` when the task found rows that cannot be explained, or none at all.
+        """
+        self.model: str = spec["model"]
+        self.exog_names: list[str] = list(spec["x"])
+        self.endog_names: str = spec["y"]
+        tally = np.rint(arrays["tally"])
+        self.nobs, self.missing = float(tally[0]), int(tally[1])
+        self._refuse(spec, int(tally[2]))
+        shape = (len(self.exog_names), max(spec["classes"] - 1, 1))
+        self._shape: tuple[int, ...] = shape if self.model == "MNLogit" else shape[:1]
+        self._flat = np.asarray(arrays["params"], np.float64)
+        self.params = self._shaped(self._flat)
+        self.converged = bool(arrays["converged"])
+        self.iterations = int(arrays["iterations"])
+        self.norm = float(arrays["norm"])
+        self.hessian = -np.asarray(arrays["hessian"], np.float64)
+        self.counts = np.rint(arrays["counts"]) if spec["classes"] else None
+        self.step = float(arrays["step"])
+        self._inverse = _inverse(-self.hessian)
+        self.scale, self.use_t = 1.0, False
+        if self.counts is None:
+            self._least_squares(np.asarray(arrays["sums"], np.float64))
+        else:
+            self._likelihood(float(arrays["loglike"]), self.counts)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self.bse = self._shaped(np.sqrt(np.diagonal(self.cov_params())))
+            self.tvalues = self.params / self.bse
+        self.pvalues = _each(self._two_sided, self.tvalues)
+        self._warn()
+
+    def _refuse(self, spec: Mapping[str, Any], invalid: int) -> None:
+        task = spec["task"]
+        if invalid:
+            allowed = {"Logit": "0 or 1", "MNLogit": f"whole and from 0 to {spec['classes'] - 1}"}.get(
+                self.model, "finite"
+            )
+            raise ValueError(
+                f"task {task!r}: {invalid} rows of all members have a {self.endog_names!r} that is not {allowed}, or an "
+                "infinite value; nothing was estimated: select the rows or recode the column in preprocess"
+            )
+        if self.missing and spec["missing"] == "raise":
+            raise ValueError(
+                f"task {task!r}: {self.missing} rows of all members have a missing value, and options say missing='raise'; "
+                "nothing was estimated"
+            )
+        if not self.nobs:
+            raise ValueError(f"task {task!r}: no member has a row that counts ({self.missing} have a missing value)")
+
+    def _warn(self) -> None:
+        said = None
+        if not self.converged:
+            said = f"did not converge in {self.iterations} steps (norm of the score {self.norm:.2g}); raise maxiter"
+        elif self.step > 1e-4 * max(1.0, float(np.abs(self.params).max())):
+            said = (
+                f"the score vanished while parameters still moved by {self.step:.2g}: the columns tell some classes apart "
+                "without error, and then there is no best estimate; errors and tests mean nothing"
+            )
+        elif np.isnan(self.bse).any():
+            said = "the Hessian has no inverse: errors are NaN; leave out columns that depend on others"
+        if said:
+            warnings.warn(f"{self.model} of {self.endog_names!r}: {said}", RuntimeWarning, stacklevel=4)
+
+    def _shaped(self, flat: Array) -> Array:
+        return flat.reshape(self._shape, order="F")
+
+    def _likelihood(self, loglike: float, counts: Array) -> None:
+        columns, groups = len(self.exog_names), len(counts) - 1 if self.model == "MNLogit" else 1
+        self.llf = loglike
+        # As statsmodels: one of the columns is taken for a constant.
+        self.df_model = float((columns - 1) * groups)
+        self.df_resid = self.nobs - self.df_model - groups
+        there = counts[counts > 0]
+        self.llnull = float(np.sum(there * np.log(there / self.nobs)))
+        self.llr = 2 * (self.llf - self.llnull)
+        self.llr_pvalue = tails.chi2_upper(self.llr, self.df_model)
+        self.prsquared = 1 - self.llf / self.llnull if self.llnull else math.nan
+        self._information(self.df_model + groups)
+
+    def _least_squares(self, sums: Array) -> None:
+        n, columns = self.nobs, len(self.exog_names)
+        self.ssr, self.centered_tss, self.uncentered_tss = map(float, sums[1:4])
+        # Is there a constant: does a column not vary, or are ones a combination of the columns?
+        ones, squares = sums[4:], np.diagonal(-self.hessian)
+        still = bool((np.square(ones) > (1 - 1e-13) * n * squares)[squares > 0].any())
+        self.k_constant = int(still or n - ones @ self._inverse @ ones < 1e-9 * n)
+        self.use_t, self.df_resid, self.df_model = True, n - columns, float(columns - self.k_constant)
+        self.scale = self.ssr / self.df_resid if self.df_resid > 0 else math.nan
+        total = self.centered_tss if self.k_constant else self.uncentered_tss
+        self.ess = total - self.ssr
+        self.rsquared = 1 - self.ssr / total if total else math.nan
+        free = (n - self.k_constant) / self.df_resid if self.df_resid > 0 else math.nan
+        self.rsquared_adj = 1 - free * (1 - self.rsquared)
+        self.mse_model = self.ess / self.df_model if self.df_model else math.nan
+        self.mse_resid = self.scale
+        self.fvalue = self.mse_model / self.mse_resid if self.mse_resid else math.nan
+        self.f_pvalue = tails.f_upper(self.fvalue, self.df_model, self.df_resid)
+        self.llf = -n / 2 * (math.log(2 * math.pi * self.ssr / n) + 1) if self.ssr > 0 else math.inf
+        self._information(columns)
+
+    def _information(self, parameters: float) -> None:
+        self.aic = -2 * self.llf + 2 * parameters
+        self.bic = -2 * self.llf + math.log(self.nobs) * parameters
+
+    def _two_sided(self, t: float) -> float:
+        return tails.t_two_sided(t, self.df_resid) if self.use_t else tails.normal_two_sided(t)
+
+    def cov_params(self) -> Array:
+        """Return the covariance of the parameters ``[P, P]``, class by class for ``MNLogit``; NaN when there is none."""
+        made: Array = self._inverse * self.scale
+        return made
+
+    def conf_int(self, alpha: float = 0.05) -> Array:
+        """Return the bounds of the intervals of confidence ``1 - alpha``: ``[columns, 2]``, or ``[classes - 1, columns, 2]``."""
+        width = tails.t_quantile(alpha, self.df_resid) if self.use_t else tails.normal_quantile(alpha)
+        bounds = np.stack([self.params - width * self.bse, self.params + width * self.bse], axis=-1)
+        return bounds.transpose(1, 0, 2) if self.model == "MNLogit" else bounds
+
+    def table(self, alpha: float = 0.05) -> list[tuple[str, list[float]]]:
+        """Return one row a parameter: name, and estimate, error, t or z, p value and bounds."""
+        names = self.exog_names
+        if self.model == "MNLogit":
+            names = [f"{self.endog_names}={c + 1}: {n}" for c in range(self._shape[1]) for n in names]
+        flat = [v.ravel(order="F") for v in (self.params, self.bse, self.tvalues, self.pvalues)]
+        numbers = np.column_stack([*flat, self.conf_int(alpha).reshape(-1, 2)])
+        return list(zip(names, numbers.tolist(), strict=True))
+
+    def to_frame(self, alpha: float = 0.05) -> Any:
+        """Return :meth:`table` as a pandas DataFrame."""
+        import pandas
+
+        rows = dict(self.table(alpha))
+        return pandas.DataFrame.from_dict(rows, orient="index", columns=self._headings(alpha))
+
+    def _headings(self, alpha: float) -> list[str]:
+        t = "t" if self.use_t else "z"
+        return ["coef", "std err", t, f"P>|{t}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
+
+    def summary(self, alpha: float = 0.05) -> str:
+        """Return everything as a text table."""
+        facts: list[tuple[str, Any]] = [("Model", self.model), ("Dep. Variable", self.endog_names)]
+        facts += [("No. Observations", f"{self.nobs:.0f}"), ("Missing, left out", self.missing)]
+        facts += [("Df Residuals", f"{self.df_resid:.0f}"), ("Df Model", f"{self.df_model:.0f}")]
+        if self.use_t:
+            facts += [("R-squared", f"{self.rsquared:.4g}"), ("Adj. R-squared", f"{self.rsquared_adj:.4g}")]
+            facts += [("F-statistic", f"{self.fvalue:.4g}"), ("Prob (F)", f"{self.f_pvalue:.3g}")]
+        else:
+            facts += [("Pseudo R-squ.", f"{self.prsquared:.4g}"), ("LL-Null", f"{self.llnull:.5g}")]
+            facts += [("LLR", f"{self.llr:.4g}"), ("LLR p-value", f"{self.llr_pvalue:.3g}")]
+            facts += [("Converged", self.converged), ("Iterations", self.iterations)]
+        facts += [("Log-Likelihood", f"{self.llf:.5g}"), ("AIC", f"{self.aic:.5g}"), ("BIC", f"{self.bic:.5g}")]
+        rows = self.table(alpha)
+        wide = max(len(n) for n, _ in rows)
+        head = " " * wide + "".join(f"{h:>12}" for h in self._headings(alpha))
+        body = [
+            f"{n:<{wide}}" + "".join(f"{v:12.3f}" if i == 3 else f"{v:12.5g}" for i, v in enumerate(r)) for n, r in rows
+        ]
+        pairs = [f"{k + ':':<20}{v!s:>14}" for k, v in facts]
+        top = [a + "    " + b for a, b in zip(pairs[::2], [*pairs[1::2], ""], strict=False)]
+        rule = "=" * max(len(head), *map(len, top))
+        return "\n".join([rule, *top, rule, head, "-" * len(rule), *body, rule])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return the parameters: what delta-task's regressions returned."""
+        return np.array(self.params, dtype=dtype)
+
+    def __repr__(self) -> str:
+        """Show the model and its parameters."""
+        return (
+            f"RegressionResult({self.model} of {self.endog_names}, nobs={self.nobs:.0f}, params={self.params.tolist()})"
+        )
+
+
+def _inverse(matrix: Array) -> Array:
+    """Invert a positive definite matrix, scaled so that the units of columns do not matter; NaN when it is singular."""
+    scale = np.sqrt(np.abs(np.diagonal(matrix)))
+    scale[scale == 0] = 1.0
+    unit = np.outer(scale, scale)
+    try:
+        made: Array = np.linalg.inv(matrix / unit) / unit
+    except np.linalg.LinAlgError:
+        return np.full_like(matrix, np.nan)
+    return made
+
+
+def _each(function: Callable[[float], float], values: Array) -> Array:
+    return np.array([function(float(v)) for v in values.ravel()]).reshape(values.shape)
+
+
+results.register("regression", RegressionResult)
