@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..graph import Graph, Value
@@ -33,15 +33,19 @@ def used_columns(roots: Iterable[Expr], order: Mapping[str, Sequence[str]] | Non
 class Emitter:
     """Puts expressions into a graph, each once.
 
-    ``tables``: for each dataset its value ``f64 [rows, columns]`` in the graph, and the names of those columns. ``known``:
-    expressions that the graph gets as inputs, such as results of earlier rounds.
+    ``tables``: for each dataset its value ``f64 [rows, columns]`` in the graph, and the names of those columns. ``given``
+    is asked for each expression that is not local, f64 and no constant, and returns its value if the graph gets it as an input.
     """
 
     def __init__(
-        self, graph: Graph, tables: Mapping[str, tuple[Value, Sequence[str]]], known: Mapping[Expr, Value] | None = None
+        self,
+        graph: Graph,
+        tables: Mapping[str, tuple[Value, Sequence[str]]],
+        given: Callable[[Expr], Value | None] | None = None,
     ) -> None:
         """Prepare a graph."""
-        self.graph, self.tables, self.done = graph, tables, dict(known or {})
+        self.graph, self.tables, self.given = graph, tables, given
+        self.done: dict[Expr, Value] = {}
 
     def emit(self, root: Expr) -> Value:
         """Return an expression's value in the graph.
@@ -53,6 +57,10 @@ class Emitter:
             x = stack[-1]
             if x in self.done:
                 stack.pop()
+                continue
+            given = self.given(x) if self.given and x.place == "server" and x.type.dtype == "f64" else None
+            if given is not None:
+                self.done[x] = given
                 continue
             missing = [a for a in x.args if a not in self.done]
             if x.op == "Total":
@@ -97,18 +105,19 @@ def emit(
     graph: Graph,
     tables: Mapping[str, Value],
     columns: Mapping[str, Sequence[str]] | None = None,
-    known: Mapping[Expr, Value] | None = None,
+    given: Callable[[Expr], Value | None] | None = None,
 ) -> Emitted:
     """Put a frame or series of rows into a graph of one's own.
 
     ``tables``: for each dataset a value ``f64 [rows, columns]`` of the graph. ``columns``: the names of those columns, by
-    default those of ``reads(value)``. A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there; their
+    default those of ``reads(value)``. ``given`` may
+    return the graph's value of a result of an earlier round (see ``Rounds.given``). A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there; their
     values mean nothing: use ``keep``, and mask NaN yourself.
 
     Raises ``ValueError`` when the value needs a sum over the members: compute that in a round before.
     """
     names = columns or reads(value)
-    emitter = Emitter(graph, {d: (v, names[d]) for d, v in tables.items()}, known)
+    emitter = Emitter(graph, {d: (v, names[d]) for d, v in tables.items()}, given)
     rows = block(value).rows
     keep = emitter.emit(rows.keep) if rows is not None and rows.keep is not None else None
     return Emitted(emitter.emit(block(value).x), keep)

@@ -29,7 +29,7 @@ Place = Literal["constant", "rows", "client", "server"]
 class Expr:
     """One operator applied to expressions; compare with ``is``: equal expressions are the same object."""
 
-    __slots__ = ("__weakref__", "args", "attributes", "data", "local", "op", "round", "type")
+    __slots__ = ("__weakref__", "args", "attributes", "data", "label", "local", "op", "round", "type")
 
     def __init__(
         self,
@@ -41,6 +41,7 @@ class Expr:
     ) -> None:
         """Use the functions of :data:`ops` instead."""
         self.op, self.args, self.attributes, self.type, self.data = op, args, attributes, type, data
+        self.label = ""
         self.local = op in ("Columns", "Column") or (op != "Total" and any(a.local for a in args))
         self.round = max((a.round for a in args), default=0) + (op == "Total")
 
@@ -106,16 +107,21 @@ def source(dataset: str, names: Sequence[str]) -> Expr:
     )
 
 
-def total(x: Expr) -> Expr:
-    """Sum over the members, securely: one contribution of ``x`` (a client expression, finite, f64)."""
+def total(x: Expr, label: str) -> Expr:
+    """Sum over the members, securely: one contribution of ``x`` (a client expression, finite, f64).
+
+    ``label``: a word for what it is, which the owners of the data read.
+    """
     if x.place != "client" or x.type.dtype != "f64":
         raise AssertionError(f"only client values can be summed over the members, not {x!r}")
-    return _intern("Total", (x,), {}, x.type)
+    made = _intern("Total", (x,), {}, x.type)
+    made.label = made.label or label
+    return made
 
 
-def pooled(x: Expr) -> Expr:
+def pooled(x: Expr, label: str) -> Expr:
     """:func:`total` of a client expression; what the coordinator or the author knows already is returned as it is."""
-    return total(x) if x.place == "client" else x
+    return total(x, label) if x.place == "client" else x
 
 
 ELEMENTWISE = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .analytics import HorizontalAnalytics
 from .task import HorizontalTask
 
-__all__ = ["HorizontalTask"]
+__all__ = ["HorizontalAnalytics", "HorizontalTask"]

@@ -1,0 +1,167 @@
+"""From results to rounds: which sums are contributed when, what the coordinator computes and keeps, what members download.
+
+A round has one map graph and one reduce graph, in which everything that is due is computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..dataset import DataFrame as Table
+from ..graph import Graph, Value
+from ..manifest import Draft, Json, Map, Reduce, Step, columns, data, total, variable
+from ._emit import Emitter, used_columns
+from ._expr import Expr, walk
+
+
+class Rounds:
+    """The rounds that end with some results known to the coordinator, added to a draft.
+
+    ``results``: names of server variables to be made, and their expressions (f64, at the server). ``needed``: further
+    server expressions that later rounds of another maker will download (see :meth:`given`). ``prefix`` keeps names of
+    variables apart from others in the draft.
+    """
+
+    def __init__(
+        self,
+        draft: Draft,
+        tables: Mapping[str, Table],
+        results: Mapping[str, Expr],
+        needed: Iterable[Expr] = (),
+        prefix: str = "",
+    ) -> None:
+        """Plan and add the rounds."""
+        self.draft, self.tables, self.prefix = draft, tables, prefix
+        self.variables: dict[Expr, str] = {}
+        for name, x in results.items():
+            self.variables.setdefault(x, name)
+        needed = [n for x in needed for n in _frontier(x)]
+        roots = [*results.values(), *needed]
+        self.order = list(walk(roots))
+        self.last = max((x.round for x in roots), default=0)
+        self.sums = {r: [x for x in self.order if x.op == "Total" and x.round == r] for r in range(1, self.last + 1)}
+        for x in [*needed, *(n for sums in self.sums.values() for t in sums for n in _frontier(t.args[0]))]:
+            self._keep(x)
+        self._keep_for_reduces()
+        for x, name in self.variables.items():
+            draft.variable(name, "server", shape=[int(d) for d in x.shape])
+        for r in range(1, self.last + 1):
+            self._round(r)
+
+    def _keep(self, x: Expr) -> None:
+        self.variables.setdefault(x, f"{self.prefix}kept{sum(1 for n in self.variables.values() if 'kept' in n) + 1}")
+
+    def _keep_for_reduces(self) -> None:
+        """Keep what a later reduce uses of an earlier round, until nothing more is found."""
+        waiting, seen = list(self.variables), set(self.variables)
+        while waiting:
+            made = waiting.pop(0)
+            for x in _below(made, made.round):
+                self._keep(x)
+                if x not in seen:
+                    seen.add(x)
+                    waiting.append(x)
+
+    def given(self, graph: Graph, inputs: dict[str, Json], before: int) -> Given:
+        """Return a function that makes kept expressions of rounds up to ``before`` inputs of a graph."""
+        return Given(self, graph, inputs, before)
+
+    def _round(self, r: int) -> None:
+        contributions = self._names(self.sums[r])
+        graph, inputs = Graph(f"map{r}"), {}
+        emitter = Emitter(graph, read_tables(graph, inputs, self.tables, [t.args[0] for t in self.sums[r]]))
+        emitter.given = self.given(graph, inputs, r - 1)
+        for t, name in contributions.items():
+            graph.output(name, emitter.emit(t.args[0]))
+        file = self.draft.graph(f"{self.prefix}map{r}", graph.bytes())
+        shapes = [(name, "f64", [int(d) for d in t.shape]) for t, name in contributions.items()]
+        map_ = Map([Step(file, inputs, {n: n for n in contributions.values()})], shapes)
+
+        made = {x: name for x, name in self.variables.items() if max(x.round, 1) == r}
+        graph, inputs = Graph(f"reduce{r}"), {}
+        emitter = Emitter(graph, {})
+        given = self.given(graph, inputs, r - 1)
+        given.sums = contributions
+        emitter.given = given
+        for x, name in made.items():
+            graph.output(name, emitter.emit(x))
+        file = self.draft.graph(f"{self.prefix}reduce{r}", graph.bytes())
+        steps = [Step(file, inputs, {n: n for n in made.values()})]
+        self.draft.round(map_, Reduce(steps, {n: n for n in made.values()}))
+
+    def _names(self, sums: Sequence[Expr]) -> dict[Expr, str]:
+        names: dict[Expr, str] = {}
+        for t in sums:
+            label, n = t.label or "sum", 1
+            while (label if n == 1 else f"{label}_{n}") in names.values():
+                n += 1
+            names[t] = label if n == 1 else f"{label}_{n}"
+        return names
+
+
+class Given:
+    """Gives a graph its inputs when they are asked for: kept variables, and in a reduce the sums of its round."""
+
+    def __init__(self, rounds: Rounds, graph: Graph, inputs: dict[str, Json], before: int) -> None:
+        """Prepare."""
+        self.rounds, self.graph, self.inputs, self.before = rounds, graph, inputs, before
+        self.sums: Mapping[Expr, str] = {}
+
+    def __call__(self, x: Expr) -> Value | None:
+        """Return the input for an expression that is known by then, if it is kept."""
+        if x in self.sums:
+            name, source = f"sum.{self.sums[x]}", total(self.sums[x])
+        elif x.round <= self.before and x in self.rounds.variables:
+            name, source = f"var.{self.rounds.variables[x]}", variable(self.rounds.variables[x])
+        else:
+            return None
+        self.inputs[name] = source
+        return self.graph.input(name, "f64", x.shape)
+
+
+def read_tables(
+    graph: Graph, inputs: dict[str, Json], tables: Mapping[str, Table], roots: Iterable[Expr]
+) -> dict[str, tuple[Value, list[str]]]:
+    """Declare an input for each dataset that expressions read, with only the columns that they read."""
+    used = used_columns(roots, {d: t.columns for d, t in tables.items()})
+    out = {}
+    for i, (dataset, names) in enumerate(used.items()):
+        name = "table" if i == 0 else f"table{i + 1}"
+        inputs[name] = data(dataset, columns(names))
+        rows = "rows" if i == 0 else f"rows{i + 1}"
+        out[dataset] = graph.input(name, "f64", (rows, len(names))), names
+    return out
+
+
+def _frontier(x: Expr) -> list[Expr]:
+    """Return what a member must be given to compute ``x``: the server expressions that local ones use."""
+    out: list[Expr] = []
+    seen: set[Expr] = set()
+    stack = [x]
+    while stack:
+        e = stack.pop()
+        if e in seen or e.place == "constant":
+            continue
+        seen.add(e)
+        if e.place == "server" and e.type.dtype == "f64":
+            out.append(e)
+        else:
+            stack.extend(reversed(e.args))
+    return out
+
+
+def _below(x: Expr, r: int) -> list[Expr]:
+    """Return the server expressions of rounds before ``r`` that a reduce of round ``r`` uses to compute ``x``."""
+    out: list[Expr] = []
+    seen: set[Expr] = set()
+    stack = [x]
+    while stack:
+        e = stack.pop()
+        if e in seen or e.place == "constant" or (e.op == "Total" and e.round == r):
+            continue
+        seen.add(e)
+        if e.round < r and e.type.dtype == "f64":
+            out.append(e)
+        else:
+            stack.extend(reversed(e.args))
+    return out

@@ -1,0 +1,135 @@
+"""``HorizontalAnalytics``: statistics over the rows of all members, written as if they were one pandas DataFrame."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+from typing import Any
+
+from ..bundle import Bundle
+from ..dataset import DataFrame as Table
+from ..manifest import Draft, Json
+from ..pandas._base import Block, Symbol, block
+from ..pandas._expr import Expr
+from ..pandas._frame import DataFrame, table
+from ..pandas._rounds import Rounds
+from ..strategy import AnalyticsStrategy, CurveType
+from .task import HorizontalTask
+
+
+
+class HorizontalAnalytics(HorizontalTask):
+    """Statistics over tables that are split by rows.
+
+    Subclass it: ``dataset()`` names the tables, ``execute()`` gets a :class:`delta.pandas.DataFrame` for each of them and
+    returns results (Series, DataFrames and numbers that are aggregates), one or a tuple. ``build()`` turns that into one
+    map graph and one reduce graph for each round; what several results have in common is computed and sent once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        min_clients: int = 2,
+        max_clients: int = 2,
+        wait_timeout: float = 60,
+        connection_timeout: float = 60,
+        precision: int = 8,
+        curve: CurveType = "secp256k1",
+        *,
+        description: str = "",
+    ) -> None:
+        """Take the display name and how rounds are run, see :class:`delta.strategy.Strategy`."""
+        strategy = AnalyticsStrategy(
+            min_clients=min_clients,
+            max_clients=max_clients,
+            wait_timeout=wait_timeout,
+            connection_timeout=connection_timeout,
+            precision=precision,
+            curve=curve,
+        )
+        super().__init__(name, strategy, description=description)
+
+    @abc.abstractmethod
+    def dataset(self) -> dict[str, Table]:
+        """Return the tables that the task reads, under the names of ``execute``'s arguments."""
+
+    @abc.abstractmethod
+    def execute(self, **frames: DataFrame) -> Any:
+        """Compute the results from one frame for each table; return one, or a tuple."""
+
+    def build(self) -> Bundle:
+        """Turn the task into a bundle.
+
+        Raises what the author's line raises, ``TypeError`` when something that would leave a node unaggregated is returned.
+        """
+        tables = self._tables()
+        frames = {argument: table(t.dataset, t.columns) for argument, t in tables.items()}
+        try:
+            inspect.signature(self.execute).bind(**frames)
+        except TypeError as error:
+            raise TypeError(f"execute() must take the tables of dataset(), {', '.join(frames)}: {error}") from None
+        returned = self.execute(**frames)
+        values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+        if not values:
+            raise TypeError("execute() returned nothing; return the results")
+        draft = Draft(self.name, self.strategy, description=self.description)
+        by_file: dict[str, Table] = {}
+        for t in tables.values():
+            draft.table(t.dataset, t.columns, t.header)
+            if t.dataset in by_file:
+                merged = [*by_file[t.dataset].columns, *(c for c in t.columns if c not in by_file[t.dataset].columns)]
+                t = Table(t.dataset, merged, header=t.header)
+            by_file[t.dataset] = t
+        results: dict[str, Expr] = {}
+        specs = []
+        for i, v in enumerate(values):
+            b = self._result(v, i, len(values))
+            name = next((n for n, x in results.items() if x is b.x), f"result{i + 1}" if len(values) > 1 else "result")
+            results[name] = b.x
+            specs.append(_spec(b, name))
+        Rounds(draft, by_file, results)
+        if not draft.rounds:
+            raise TypeError("execute() returned only constants: nothing is computed from the tables")
+        draft.outputs = list(results)
+        draft.options = {"result": specs, "inputs": {a: t.dataset for a, t in tables.items()}}
+        return draft.build()
+
+    def _tables(self) -> dict[str, Table]:
+        tables = self.dataset()
+        if isinstance(tables, Table):
+            raise TypeError('dataset() must return a dict, such as {"data": delta.dataset.DataFrame(...)}')
+        if not isinstance(tables, dict) or not tables:
+            raise TypeError("dataset() must return a dict with at least one delta.dataset.DataFrame")
+        for argument, t in tables.items():
+            if not isinstance(t, Table):
+                raise TypeError(f"dataset(): {argument!r} is a {type(t).__name__}; analytics read delta.dataset.DataFrame")
+        return tables
+
+    @staticmethod
+    def _result(value: Any, i: int, n: int) -> Block:
+        which = "execute()" if n == 1 else f"execute(), result {i + 1} of {n},"
+        if not isinstance(value, Symbol):
+            raise TypeError(f"{which} returned a {type(value).__name__}; return a delta Series, DataFrame or number")
+        b = block(value)
+        if b.rows is not None or b.x.local:
+            shown = f"column {b.name!r}" if b.columns is None else f"columns {', '.join(map(repr, b.columns))}"
+            raise TypeError(
+                f"{which} returned the rows of {shown}: they would leave the nodes as they are. Return an aggregate: "
+                ".mean(), .sum(), .count(), .quantile(), .value_counts(), .groupby(...).mean(), ..."
+            )
+        return b
+
+
+def _spec(b: Block, name: str) -> Json:
+    spec: Json = {"kind": "scalar" if b.index is None else "series" if b.columns is None else "frame", "value": name}
+    if isinstance(b.index, tuple):
+        spec["index"] = [_label(v) for v in b.index]
+    if b.columns is not None:
+        spec["columns"] = [_label(v) for v in b.columns]
+    if b.columns is None and b.index is not None:
+        spec["name"] = _label(b.name)
+    return spec | {"dtype": b.common}
+
+
+def _label(label: Any) -> Any:
+    return [_label(v) for v in label] if isinstance(label, tuple) else label
