@@ -17,6 +17,8 @@ mod drivers;
 mod fixtures;
 #[path = "executor/graph.rs"]
 mod graph;
+#[path = "executor/solve.rs"]
+mod solve;
 #[path = "executor/walls.rs"]
 mod walls;
 #[path = "executor/world.rs"]

@@ -18,7 +18,9 @@ use super::strategy::Strategy;
 use super::task::TaskKind;
 use super::tensor::DType;
 
-pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_VARIABLE_BYTES, ManifestProblem};
+pub use check::{
+    MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestProblem,
+};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
 
@@ -182,13 +184,14 @@ pub struct ReduceSpec {
     pub stop: Option<Name>,
 }
 
-/// One graph under one driver.
+/// One graph under one driver, or a closed form that needs no graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// `graphs/NAME.onnx`.
-    pub graph: String,
+    /// `graphs/NAME.onnx`. Every driver but `solve` needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graph: Option<String>,
     /// The same step in a form that only onnxruntime executes well; used when that is the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graph_onnxruntime: Option<String>,
@@ -211,6 +214,21 @@ pub enum Driver {
     Once,
     /// One execution for each mini-batch of a dataset.
     Batches(Batches),
+    /// No graph: solves linear equations (reduces only).
+    Solve(Solve),
+}
+
+/// Linear equations: output `x` of (`a` + `ridge` I) `x` = `b`.
+///
+/// Inputs: `a`, `f64` `[n, n]`, and `b`, `f64` `[n]` or `[n, k]`; `x` has the shape of `b`. `n` and `k` are at most 4096.
+/// `b` of an identity matrix gives the inverse. A matrix that is singular to working precision fails the task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Solve {
+    /// Added to the diagonal of `a`; not negative.
+    #[serde(default)]
+    pub ridge: f64,
 }
 
 /// Mini-batches of one dataset.
@@ -400,6 +418,18 @@ fn whole() -> f64 {
     1.0
 }
 
+impl Step {
+    /// What to call the step in a message: its graph, or its closed form.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match (&self.graph, &self.driver) {
+            (Some(file), _) => file,
+            (None, Driver::Solve(_)) => "solve",
+            (None, Driver::Once | Driver::Batches(_)) => "no graph",
+        }
+    }
+}
+
 impl Manifest {
     /// How many rounds the task has when nothing stops it early.
     #[must_use]
@@ -480,7 +510,11 @@ impl Manifest {
                     .graph_onnxruntime
                     .as_deref()
                     .map(|file| (format!("{path}.graph_onnxruntime"), file));
-                std::iter::once((format!("{path}.graph"), step.graph.as_str())).chain(second)
+                let first = step
+                    .graph
+                    .as_deref()
+                    .map(|file| (format!("{path}.graph"), file));
+                first.into_iter().chain(second)
             })
         })
     }

@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::guard::{CheckedGraph, Port};
 use crate::domain::ids::Name;
 use crate::domain::manifest::{
-    Contribution, DataField, DatasetSpec, Driver, Location, Manifest, RoundSpec, Source, Step,
-    Target, VariableSpec,
+    Contribution, DataField, DatasetSpec, Driver, Location, MAX_SYSTEM, Manifest, RoundSpec,
+    Source, Step, Target, VariableSpec,
 };
 use crate::domain::tensor::DType;
 
@@ -147,13 +147,14 @@ impl Scope<'_> {
         step: &Step,
         graphs: &BTreeMap<String, CheckedGraph>,
     ) -> Result<(), Failure> {
+        if let Driver::Solve(_) = &step.driver {
+            let (name, kind) = self.solve(step)?;
+            self.values.insert(name, kind);
+            return Ok(());
+        }
         let mut made = BTreeMap::new();
         // The portable form last: its types are the ones that later steps see.
-        for file in step
-            .graph_onnxruntime
-            .iter()
-            .chain(std::iter::once(&step.graph))
-        {
+        for file in step.graph_onnxruntime.iter().chain(&step.graph) {
             let graph = graphs
                 .get(file)
                 .ok_or_else(|| Failure::refused(format!("the bundle has no graph {file}")))?;
@@ -161,6 +162,46 @@ impl Scope<'_> {
         }
         self.values.extend(made);
         Ok(())
+    }
+
+    /// A system of equations: the solution has the shape of the right sides. Lengths must be known here, as they bound the work.
+    fn solve(&self, step: &Step) -> Result<(Name, Kind), Failure> {
+        let system = |what: &str| Failure::refused(format!("the driver solve needs {what}"));
+        let kind = |input: &str, dims: &[Option<usize>]| {
+            let port = Port {
+                name: input.to_owned(),
+                dtype: DType::F64,
+                dims: Some(dims.to_vec()),
+            };
+            let source = step.inputs.get(input).ok_or_else(|| system(input))?;
+            self.source(step, &port, source)
+                .map_err(|f| f.within(&format!("input {input:?}")))
+        };
+        let (a, b) = (kind("a", &[None, None])?, kind("b", &[None])?);
+        let rows = match (a.dtype, a.dims.as_deref()) {
+            (DType::F64, Some([Some(n), Some(m)])) if n == m && *n <= MAX_SYSTEM => *n,
+            _ => {
+                return Err(system(&format!(
+                    "a as f64 [n, n] with a known n of at most {MAX_SYSTEM}, it is {}",
+                    a.text()
+                )));
+            }
+        };
+        let fits = match (b.dtype, b.dims.as_deref()) {
+            (DType::F64, Some([Some(n)])) => *n == rows,
+            (DType::F64, Some([Some(n), Some(k)])) => *n == rows && *k <= MAX_SYSTEM,
+            _ => false,
+        };
+        if !fits {
+            return Err(system(&format!(
+                "b as f64 [{rows}] or [{rows}, k] with a known k of at most {MAX_SYSTEM}, it is {}",
+                b.text()
+            )));
+        }
+        match step.outputs.get("x") {
+            Some(Target::Value { name }) => Ok((name.clone(), b)),
+            _ => Err(system("the output x as a value")),
+        }
     }
 
     /// One graph against its step; the kinds of what it makes.

@@ -5,6 +5,7 @@
 
 mod batches;
 mod random;
+mod solve;
 
 use std::collections::BTreeMap;
 
@@ -52,11 +53,11 @@ impl<'a> Graphs<'a> {
     }
 }
 
-/// Which graph of a step this runtime executes.
-pub(crate) fn graph_of<'s>(step: &'s Step, runtime: &str) -> &'s str {
+/// Which graph of a step this runtime executes; none for a closed form.
+pub(crate) fn graph_of<'s>(step: &'s Step, runtime: &str) -> Option<&'s str> {
     match &step.graph_onnxruntime {
-        Some(graph) if runtime == "onnxruntime" => graph,
-        _ => &step.graph,
+        Some(graph) if runtime == "onnxruntime" => Some(graph),
+        _ => step.graph.as_deref(),
     }
 }
 
@@ -112,7 +113,7 @@ pub(crate) fn map(
         let index = u32::try_from(index).map_err(|_| Failure::internal("too many steps"))?;
         let state = iterators.0.get(&index).copied().unwrap_or_default();
         let (more, state) = self::step(graphs, step, &mut scope, data, state)
-            .map_err(|f| f.within(&format!("map step {index} ({})", step.graph)))?;
+            .map_err(|f| f.within(&format!("map step {index} ({})", step.label())))?;
         rows = rows.saturating_add(more);
         if let Some(state) = state {
             iterators.0.insert(index, state);
@@ -153,7 +154,7 @@ pub(crate) fn reduce(
     let mut data = Datasets::none();
     for (index, step) in spec.steps.iter().enumerate() {
         self::step(graphs, step, &mut scope, &mut data, Default::default())
-            .map_err(|f| f.within(&format!("reduce step {index} ({})", step.graph)))?;
+            .map_err(|f| f.within(&format!("reduce step {index} ({})", step.label())))?;
     }
     // A sum that no graph touches may be assigned or shown as it is.
     for (name, sum) in sums {
@@ -214,10 +215,13 @@ fn step(
     data: &mut Datasets<'_>,
     state: crate::ports::executor::IteratorState,
 ) -> Result<(u64, Option<crate::ports::executor::IteratorState>), Failure> {
-    let file = graph_of(step, &graphs.runtime.info().name).to_owned();
-    let graph = graphs.get(&file)?;
+    if let Driver::Solve(spec) = &step.driver {
+        return solve::run(step, spec, scope).map(|()| (0, None));
+    }
+    let file = graph_of(step, &graphs.runtime.info().name).map(str::to_owned);
+    let graph = graphs.get(&file.ok_or_else(|| Failure::refused("the step has no graph"))?)?;
     match &step.driver {
-        Driver::Once => once(graph, step, scope, data).map(|rows| (rows, None)),
+        Driver::Once | Driver::Solve(_) => once(graph, step, scope, data).map(|rows| (rows, None)),
         Driver::Batches(spec) => {
             let rows = data.open(&spec.dataset, spec.subset.part)?;
             let state = if spec.resume {

@@ -564,7 +564,7 @@ fn datasets_of(steps: &[Step]) -> BTreeSet<DatasetName> {
 fn graphs_of(steps: &[Step], runtime: &str) -> Vec<String> {
     let names: BTreeSet<&str> = steps
         .iter()
-        .map(|s| super::drivers::graph_of(s, runtime))
+        .filter_map(|s| super::drivers::graph_of(s, runtime))
         .collect();
     names.into_iter().map(str::to_owned).collect()
 }

@@ -154,7 +154,8 @@ fn run(
                 .rounds
                 .iter()
                 .flat_map(|r| r.map.steps.iter().chain(&r.reduce.steps));
-            let mut used: Vec<&str> = steps.map(|s| graph_of(s, &runtime.info().name)).collect();
+            let runtime_name = runtime.info().name;
+            let mut used: Vec<&str> = steps.filter_map(|s| graph_of(s, &runtime_name)).collect();
             used.sort_unstable();
             used.dedup();
             for file in used {

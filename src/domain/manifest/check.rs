@@ -23,6 +23,8 @@ pub const MAX_ROUNDS: u32 = 100_000;
 pub const MAX_CONTRIBUTION_LEN: usize = 1 << 28;
 /// Most bytes of all variables together.
 pub const MAX_VARIABLE_BYTES: usize = 1 << 30;
+/// Most unknowns, and most right sides, of a system of equations.
+pub const MAX_SYSTEM: usize = 4096;
 
 /// Problems listed before the rest is only counted.
 const MAX_LISTED: usize = 100;
