@@ -1,7 +1,11 @@
-//! Steps a second of the digits fixture on both runtimes, and what a job costs on top of its steps.
+//! Steps a second of a training step on both runtimes, and what a job costs on top of its steps.
 //!
-//! The same training step runs for few and for many passes; the slope is the step, the intercept is the worker: start, walls, loading the
-//! runtime and the graph, reading the data. Minimum of several runs. `cargo bench --bench executor [-- RUNS]`.
+//! The same step runs for few and for many batches; the slope is the step, the intercept is the worker: start, walls, loading the
+//! runtime and the graph, reading the data. Minimum of several runs. Without arguments: the digits fixture.
+//!
+//!     cargo bench --bench executor [-- --runs N] [--threads N] [--bundle FILE --data DIR]
+//!
+//! `python/benches/node.py` compares with onnxruntime from Python on the same graphs.
 
 #![allow(
     clippy::print_stdout,
@@ -20,20 +24,19 @@ use delta_node::domain::bundle::{Bundle, BundleLimits, write_bundle};
 use delta_node::domain::manifest::{Driver, Length};
 use delta_node::ports::executor::{Executor as _, IteratorStates, MapJob};
 
-const FEW: u32 = 1;
-const MANY: u32 = 21;
+const FEW: u32 = 20;
+const MANY: u32 = 220;
 
-/// The fixture with another number of passes over the training rows.
-fn digits(epochs: u32) -> Arc<Bundle> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/digits-cnn.delta");
-    let bundle = Bundle::open(&std::fs::read(path).unwrap(), &BundleLimits::default()).unwrap();
+/// The bundle with another number of batches in its first step.
+fn with_batches(bundle: &Bundle, count: u32) -> Arc<Bundle> {
     let mut manifest = bundle.manifest().clone();
-    for step in manifest.rounds.iter_mut().flat_map(|r| &mut r.map.steps) {
-        if let Driver::Batches(batches) = &mut step.driver
-            && batches.shuffle
-        {
-            batches.length = Length::Epochs(epochs);
-        }
+    if let Some(step) = manifest
+        .rounds
+        .first_mut()
+        .and_then(|r| r.map.steps.first_mut())
+        && let Driver::Batches(batches) = &mut step.driver
+    {
+        batches.length = Length::Iterations(count);
     }
     let graphs = bundle
         .graphs()
@@ -77,37 +80,67 @@ async fn best(executor: &OnnxExecutor, bundle: &Arc<Bundle>, runs: u32) -> (Dura
     (best, steps)
 }
 
+/// What was asked for on the command line.
+struct Asked {
+    runs: u32,
+    threads: u16,
+    bundle: PathBuf,
+    data: PathBuf,
+}
+
+impl Asked {
+    fn new() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let mut asked = Self {
+            runs: 5,
+            threads: 1,
+            bundle: root.join("digits-cnn.delta"),
+            data: root.join("data"),
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().expect("a value");
+            match argument.as_str() {
+                "--runs" => asked.runs = value().parse().expect("--runs N"),
+                "--threads" => asked.threads = value().parse().expect("--threads N"),
+                "--bundle" => asked.bundle = value().into(),
+                "--data" => asked.data = value().into(),
+                // What cargo adds.
+                _ => {}
+            }
+        }
+        asked
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let runs = std::env::args()
-        .skip(1)
-        .find_map(|a| a.parse().ok())
-        .unwrap_or(5);
-    let data = tempfile::tempdir().unwrap();
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data/digits.npz");
-    std::fs::copy(from, data.path().join("digits.npz")).unwrap();
+    let asked = Asked::new();
+    let bytes = std::fs::read(&asked.bundle).unwrap();
+    let bundle = Bundle::open(&bytes, &BundleLimits::default()).unwrap();
+    let (less, more) = (with_batches(&bundle, FEW), with_batches(&bundle, MANY));
     for runtime in [RuntimePreference::Onnxruntime, RuntimePreference::Tract] {
         let mut config = ExecutorConfig::new(
-            data.path().to_owned(),
+            asked.data.clone(),
             PathBuf::from(env!("CARGO_BIN_EXE_delta-node-worker")),
         );
         config.runtime = runtime;
-        config.threads = 1;
+        config.threads = asked.threads.into();
         let executor = OnnxExecutor::new(config);
         let Ok(report) = executor.probe().await else {
-            println!("{runtime:?}: not on this machine");
+            println!("{runtime:?}: not on this machine, or not in this build");
             continue;
         };
         let start = Instant::now();
-        executor.check_graphs(&digits(FEW)).await.unwrap();
+        executor.check_graphs(&less).await.unwrap();
         let check = start.elapsed();
-        let (few, few_steps) = best(&executor, &digits(FEW), runs).await;
-        let (many, many_steps) = best(&executor, &digits(MANY), runs).await;
+        let (few, few_steps) = best(&executor, &less, asked.runs).await;
+        let (many, many_steps) = best(&executor, &more, asked.runs).await;
         #[expect(clippy::cast_precision_loss, reason = "counts of steps")]
         let (few_n, more) = (few_steps as f64, (many_steps - few_steps) as f64);
         let step = (many.as_secs_f64() - few.as_secs_f64()) / more;
         println!(
-            "{} {}: {:.3} ms a step of 32 rows ({:.0} steps/s), {:.0} ms a job on top, check_graphs {:.0} ms",
+            "{} {}: {:.4} ms a step ({:.0} steps/s), {:.0} ms a job on top, check_graphs {:.0} ms",
             report.info.name,
             report.info.version,
             step * 1e3,
