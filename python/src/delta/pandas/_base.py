@@ -40,7 +40,8 @@ Index = Rows | tuple[Label, ...]
 class Block:
     """Everything about a frame (``index`` and ``columns``), a series (``index``) or a single number (neither).
 
-    ``dtypes`` has one entry for each column of a frame, and one for a series or number.
+    ``dtypes`` has one entry for each column of a frame, and one for a series or number. ``index_name``: the name of the labels
+    of a result, a tuple of names when its labels are tuples.
     """
 
     x: Expr
@@ -48,6 +49,7 @@ class Block:
     index: Index | None = None
     columns: tuple[Label, ...] | None = None
     name: Label = None
+    index_name: Label = None
 
     @property
     def dtype(self) -> DType:

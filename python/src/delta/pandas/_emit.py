@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..graph import Graph, Value
+from ..graph import Dim, Graph, Value
 from ._base import Symbol, block
-from ._expr import Expr, walk
+from ._expr import Expr, rows_of, walk
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Emitter:
         """Prepare a graph."""
         self.graph, self.tables, self.given = graph, tables, given
         self.done: dict[Expr, Value] = {}
+        # Dimensions of rows have the graph's names.
+        self._rows: dict[Dim, Dim] = {rows_of(d): v.shape[0] for d, (v, _) in tables.items()}
 
     def emit(self, root: Expr) -> Value:
         """Return an expression's value in the graph.
@@ -78,7 +80,10 @@ class Emitter:
         if x.data is not None:
             return self.graph.constant(x.data)
         if x.op not in ("Columns", "Column"):
-            return self.graph.apply(x.op, [self.done[a] for a in x.args], **dict(x.attributes))
+            attributes = dict(x.attributes)
+            if x.op == "Reshape":
+                attributes["result"] = tuple(self._rows.get(d, d) for d in attributes["result"])
+            return self.graph.apply(x.op, [self.done[a] for a in x.args], **attributes)
         dataset = x.get("dataset")
         if dataset not in self.tables:
             raise ValueError(f"the graph does not read the dataset {dataset!r}")

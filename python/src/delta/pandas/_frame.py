@@ -25,10 +25,14 @@ from ._base import (
 from ._binary import same_rows
 from ._elementwise import Elementwise, add_methods, select
 from ._expr import Expr, column, columns, ops, side_by_side, source
+from ._describe import Describable
+from ._group import Groupable
+from ._pairs import FramePairs
 from ._reduce import Reductions
+from ._search import Searches
 
 
-class DataFrame(Reductions, Elementwise, kind="frame"):
+class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elementwise, kind="frame"):
     """A frame of ``pandas`` that exists only as an expression: the same names, arguments and treatment of missing values.
 
     ``execute()`` gets one for each dataset. What is not supported raises an error that says so while the task is written.

@@ -9,10 +9,15 @@ from ._base import Block, Label, Symbol, block, need_bool, wrap
 from ._elementwise import Elementwise, add_methods, select
 from ._expr import ops
 from ._frame import labels, mask_for
+from ._categories import Countable
+from ._describe import Describable
+from ._group import Groupable
+from ._pairs import SeriesPairs
 from ._reduce import Reductions
+from ._search import Searches
 
 
-class Series(Reductions, Elementwise, kind="series"):
+class Series(Reductions, Searches, SeriesPairs, Countable, Groupable, Describable, Elementwise, kind="series"):
     """A series of ``pandas`` that exists only as an expression: the same names, arguments and treatment of missing values."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -124,6 +124,8 @@ def _spec(b: Block, name: str) -> Json:
     spec: Json = {"kind": "scalar" if b.index is None else "series" if b.columns is None else "frame", "value": name}
     if isinstance(b.index, tuple):
         spec["index"] = [_label(v) for v in b.index]
+        if b.index_name is not None:
+            spec["index_name"] = _label(b.index_name)
     if b.columns is not None:
         spec["columns"] = [_label(v) for v in b.columns]
     if b.columns is None and b.index is not None:

@@ -1,0 +1,51 @@
+"""``describe``: the usual figures of each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ._base import Block, Symbol, block, wrap
+from ._expr import columns, ops
+from ._reduce import rows_only
+
+
+class Describable(Symbol):
+    """A summary of frames and series."""
+
+    def describe(
+        self,
+        percentiles: Sequence[float] | None = None,
+        *,
+        bounds: Sequence[float] | None = None,
+        buckets: int = 1024,
+        rounds: int | None = None,
+    ) -> Any:
+        """Compute count, mean, std, min, quantiles (25, 50, 75 % or ``percentiles``) and max, in the rounds of ``quantile``.
+
+        Columns of bool are left out, as in pandas. ``bounds``, ``buckets`` and ``rounds`` are those of ``quantile``, also
+        for min and max.
+        """
+        rows_only(self, "describe")
+        b = block(self)
+        if b.columns is not None:
+            at = [i for i, d in enumerate(b.dtypes) if d != "bool"]
+            names = tuple(b.columns[i] for i in at)
+            b = b.with_(x=columns(b.x, at) if at else b.x, dtypes=tuple(b.dtypes[i] for i in at), columns=names)
+        if not b.dtypes or set(b.dtypes) == {"bool"}:
+            raise TypeError("describe: bool is summarised otherwise by pandas; use astype(int), or value_counts")
+        this: Any = wrap(b)
+        qs = sorted({float(q) for q in (percentiles if percentiles is not None else (0.25, 0.5, 0.75))})
+        search: dict[str, Any] = {"bounds": bounds, "buckets": buckets}
+        rounds = rounds if rounds is not None else 3 if bounds else 4
+        rows = [this.count(), this.mean(), this.std(), this.min(rounds=rounds, **search)]
+        rows += [this.quantile(q, rounds=rounds, **search) for q in qs]
+        rows.append(this.max(rounds=rounds, **search))
+        labels = ("count", "mean", "std", "min", *(_percent(q) for q in qs), "max")
+        x = ops.stack(*(block(r).x for r in rows), axis=0)
+        return wrap(Block(x, ("float64",) * len(b.dtypes), labels, b.columns, None if b.columns else b.name))
+
+
+def _percent(q: float) -> str:
+    text = f"{100 * q:.6f}".rstrip("0").rstrip(".")
+    return f"{text}%"
