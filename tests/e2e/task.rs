@@ -77,9 +77,18 @@ pub(crate) fn data(node: usize) -> Vec<(&'static str, String)> {
         .filter(|(i, _)| i % 6 % 3 == node || (i % 6 == 3 && node == 2))
         .map(|(_, row)| format!("{row}\n"))
         .collect();
+    let spector = include_str!("../../src/app/data/spector.csv");
+    let (names, rows) = spector.split_once('\n').unwrap();
+    let students: String = rows
+        .lines()
+        .enumerate()
+        .filter(|(i, _)| i % 3 == node)
+        .map(|(_, row)| format!("{row}\n"))
+        .collect();
     vec![
         ("wages.csv", format!("wage\n{wages}")),
         ("iris.csv", format!("{head}\n{share}")),
+        ("spector.csv", format!("{names}\n{students}")),
     ]
 }
 

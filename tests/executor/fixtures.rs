@@ -1,4 +1,4 @@
-//! The three fixture tasks, whole, on every runtime, which must agree.
+//! The fixture tasks, whole, on every runtime, which must agree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -135,4 +135,27 @@ async fn digits_cnn_trains_over_batches_and_gets_better() {
             .any(|x| *x != 0.0),
         "biases moved from their initial zeros"
     );
+}
+
+#[tokio::test]
+async fn spector_logit_finds_what_statsmodels_finds() {
+    let dir = data(&["src/app/data/spector.csv"]);
+    // Twice the same rows: the same estimates, twice the information.
+    let (server, metrics) = everywhere("spector-logit.delta", dir.path(), 2, 36, 1e-9).await;
+    let end = |name: &str| floats(&server[&name.parse().unwrap()]);
+    // statsmodels 0.14: sm.Logit(y, sm.add_constant(x)).fit(tol=1e-14).params, and .llf below
+    let expected = [
+        -13.021_346_858_115_688,
+        2.826_112_594_889_32,
+        0.095_157_661_317_909_4,
+        2.378_687_655_093_353_6,
+    ];
+    for (found, expected) in end("params").iter().zip(expected) {
+        assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}");
+    }
+    assert_eq!(end("converged"), [1.0]);
+    assert_eq!((end("iterations"), metrics.len()), (vec![7.0], 8));
+    assert_eq!(end("tally"), [64.0, 0.0, 0.0], "rows, missing, invalid");
+    assert_eq!(end("counts"), [42.0, 22.0]);
+    assert!((metrics[7]["log-likelihood"] / 2.0 + 12.889_634_222_131_415).abs() < 1e-10);
 }

@@ -118,3 +118,26 @@ fn tasks_side_by_side_do_not_mix() {
         assert_eq!(task::members(&world.result(id)), [0, 1, 2]);
     }
 }
+
+#[test]
+fn a_regression_made_in_python_gives_the_pooled_estimates() {
+    // Of the network's type hlr, without proofs; a solve in every reduce; ended early, after 8 of 36 rounds.
+    let world = World::new();
+    let id = world.submit(&task::task("spector-logit.delta", None, task::endless(3)));
+    let result = task::arrays(&world.result(id));
+    assert_eq!(result["tally"], [32.0, 0.0, 0.0]);
+    assert_eq!(
+        (&result["converged"][..], result["iterations"][0]),
+        (&[1.0][..], 7.0)
+    );
+    // statsmodels on all rows in one place: sm.Logit(y, sm.add_constant(x)).fit(tol=1e-14).params
+    let pooled = [
+        -13.021_346_858_115_688,
+        2.826_112_594_889_32,
+        0.095_157_661_317_909_4,
+        2.378_687_655_093_353_6,
+    ];
+    for (found, expected) in result["params"].iter().zip(pooled) {
+        assert!((found / expected - 1.0).abs() < 1e-9, "{found} {expected}");
+    }
+}
