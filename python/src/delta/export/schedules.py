@@ -1,0 +1,198 @@
+"""Learning-rate schedules: ``torch.optim.lr_scheduler`` turned into tables and recurrences inside the graph.
+
+A schedule that steps once per round is a table over the rounds, read with the round's number, which the coordinator
+keeps. One that steps within a round counts the member's own batches. How many there will be is not known when a task
+counts in epochs, so only schedules with a rule for any number of steps are taken there.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import lr_scheduler as torch_schedulers
+
+from .errors import ExportError
+
+When = Literal["step", "round"]
+MAX_TABLE = 1_000_000
+"""Most entries of a table of learning rates."""
+_RECURRENT = ("StepLR", "MultiStepLR", "ExponentialLR")
+
+
+class Schedule:
+    """Stands for one scheduler while the step is traced."""
+
+    def __init__(self, name: str, scheduler: Any, *, rounds: int, steps: int | None) -> None:
+        """``rounds``: of the task; ``steps``: batches of a member over the whole task, when known.
+
+        Raises :class:`ExportError` for a scheduler that looks at the loss.
+        """
+        self.name, self.scheduler, self.rounds, self.steps = name, scheduler, rounds, steps
+        self.kind = type(scheduler).__name__
+        if not isinstance(scheduler, torch_schedulers.LRScheduler):
+            raise ExportError(
+                f"scheduler {self.kind}", "it looks at values that are not known while the step is traced",
+                instead="use a schedule over steps or rounds: StepLR, CosineAnnealingLR, LambdaLR",
+            )  # fmt: skip
+        self.when: When | None = None
+        self.calls = 0
+        self._state: Mapping[str, Tensor] = {}
+
+    @property
+    def groups(self) -> int:
+        """Parameter groups of its optimizer."""
+        return len(self.scheduler.optimizer.param_groups)
+
+    def slots(self) -> dict[str, Tensor]:
+        """State kept by each member when it steps within a round: the number of steps so far, and the current rates."""
+        rates = torch.tensor([float(g["lr"]) for g in self.scheduler.optimizer.param_groups], dtype=torch.float64)
+        return {
+            f"{self.name}.steps": torch.tensor(float(self.scheduler.last_epoch), dtype=torch.float64),
+            f"{self.name}.rates": rates,
+        }
+
+    def round_slot(self) -> dict[str, Tensor]:
+        """State kept by the coordinator when it steps once per round: how many rounds there have been."""
+        return {f"{self.name}.round": torch.zeros((), dtype=torch.float64)}
+
+    def bind(self, when: When, state: Mapping[str, Tensor]) -> None:
+        """Start a tracing pass in which it is taken to step within rounds or once per round."""
+        self.when, self._state, self.calls = when, state, 0
+
+    def rate(self, group: int) -> Tensor:
+        """The current learning rate of a parameter group, ``float32``."""
+        if self.when == "round":
+            table = self._table(self.rounds)
+            index = self._state[f"{self.name}.round"].clamp(max=float(len(table) - 1))
+            return _look_up(table, index, group)
+        if self.kind in _RECURRENT:
+            return self._state[f"{self.name}.rates"][group].to(torch.float32)
+        table, period = self._stepwise()
+        count = self._state[f"{self.name}.steps"] - float(self.scheduler.last_epoch)
+        count = count - torch.floor(count / period) * period if period else count.clamp(max=float(len(table) - 1))
+        return _look_up(table, count, group)
+
+    def advance(self) -> None:
+        """One step within a round."""
+        steps, rates = self._state[f"{self.name}.steps"], self._state[f"{self.name}.rates"]
+        steps.copy_(steps + 1.0)
+        one = torch.ones((), dtype=torch.float64)
+        if self.kind == "ExponentialLR":
+            rates.copy_(rates * self.scheduler.gamma)
+        elif self.kind == "StepLR":
+            size = float(self.scheduler.step_size)
+            due = steps - torch.floor(steps / size) * size == 0.0
+            rates.copy_(rates * torch.where(due, one * self.scheduler.gamma, one))
+        elif self.kind == "MultiStepLR":
+            for milestone, times in self.scheduler.milestones.items():
+                rates.copy_(rates * torch.where(steps == float(milestone), one * self.scheduler.gamma**times, one))
+
+    def _stepwise(self) -> tuple[Tensor, float]:
+        """A table for steps within rounds, and its period; 0: its last entry goes on."""
+        s = self.scheduler
+        at = max(int(s.last_epoch), 0)
+        if self.steps is not None:
+            return self._table(self.steps * max(self.calls, 1)), 0.0
+        if self.kind == "CosineAnnealingLR":
+            return self._table(2 * s.T_max), 2.0 * s.T_max
+        if self.kind in ("LinearLR", "ConstantLR", "PolynomialLR"):
+            return self._table(s.total_iters - at + 1), 0.0
+        raise ExportError(
+            f"scheduler {self.kind}", "how many steps there will be is not known, because rounds count epochs",
+            instead="step it once per round, after the loop, or count batches: strategy(merge_epoch=0, merge_iteration=...)",
+        )  # fmt: skip
+
+    def _table(self, length: int) -> Tensor:
+        """Rates for ``length`` steps from now, ``[length, groups]``, as torch's own scheduler gives them."""
+        if length > MAX_TABLE:
+            raise ExportError(
+                f"scheduler {self.kind}", f"a table of {length} learning rates", instead=f"at most {MAX_TABLE} steps"
+            )
+        simulated = _detached(self.scheduler)
+        optimizer, rows = simulated.optimizer, []
+        fixed = [_other(g) for g in optimizer.param_groups]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for _ in range(max(int(length), 1)):
+                rows.append([float(g["lr"]) for g in optimizer.param_groups])
+                simulated.step()
+        if fixed != [_other(g) for g in optimizer.param_groups]:
+            raise ExportError(
+                f"scheduler {self.kind}", "it changes more than the learning rate", instead="cycle_momentum=False"
+            )
+        return torch.tensor(rows, dtype=torch.float64)
+
+
+class ScheduleTwin:
+    """What ``self.scheduler`` is while ``train`` is traced."""
+
+    def __init__(self, schedule: Schedule, within: Any) -> None:
+        """``within()`` says whether the loop over the batches runs at the moment."""
+        self._schedule, self._within = schedule, within
+
+    def step(self, epoch: object = None) -> None:
+        """In the loop: the next step's rate. After it: the next round's."""
+        if epoch is not None:
+            raise ExportError(
+                "scheduler.step(epoch)", "the step's number is counted by the node", instead="call scheduler.step()"
+            )
+        where = "step" if self._within() else "round"
+        if self._schedule.when != where:
+            raise WrongPass(self._schedule.name, where)
+        self._schedule.calls += 1
+        if where == "step":
+            self._schedule.advance()
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse what has no place in a graph."""
+        raise ExportError(
+            f"scheduler.{name}", "only step() exists while train() is traced", instead="remove it from train()"
+        )
+
+
+class WrongPass(Exception):
+    """A scheduler steps at another place than this tracing pass takes it to."""
+
+    def __init__(self, name: str, when: When) -> None:
+        super().__init__(name, when)
+        self.name, self.when = name, when
+
+
+def _look_up(table: Tensor, index: Tensor, group: int) -> Tensor:
+    column = table[:, group]
+    if bool((column == column[0]).all()):
+        return torch.full((), float(column[0]), dtype=torch.float32)
+    return column.to(torch.float32).index_select(0, index.to(torch.int64).reshape(1)).reshape(())
+
+
+def _detached(scheduler: Any) -> Any:
+    """A copy that drives an optimizer of its own, with one small parameter for each group."""
+    groups: Sequence[Mapping[str, Any]] = scheduler.optimizer.param_groups
+    dummy = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": 0.0} for _ in groups], lr=0.0)
+    for own, theirs in zip(dummy.param_groups, groups, strict=True):
+        own.update({k: v for k, v in theirs.items() if k != "params"})
+    dummy._opt_called = True  # type: ignore[attr-defined]
+    return _rebound(scheduler, dummy)
+
+
+def _rebound(scheduler: Any, optimizer: torch.optim.Optimizer) -> Any:
+    twin = copy.copy(scheduler)
+    twin.__dict__ = {k: copy.copy(v) if isinstance(v, (list, dict)) else v for k, v in scheduler.__dict__.items()}
+    twin.optimizer = optimizer
+    if hasattr(twin, "_schedulers"):
+        twin._schedulers = [_rebound(s, optimizer) for s in twin._schedulers]
+    return twin
+
+
+def _other(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr") and not _is_nan(v)}
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)

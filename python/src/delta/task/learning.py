@@ -1,0 +1,251 @@
+"""Federated learning: a PyTorch training loop, written as always, that nodes run as a graph.
+
+>>> class Digits(HorizontalLearning):
+...     def __init__(self):
+...         super().__init__("digits", max_rounds=10, strategy=FedAvg(min_clients=3, max_clients=3))
+...         self.model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+...         self.loss_func = torch.nn.CrossEntropyLoss()
+...         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+...
+...     def dataset(self):
+...         return delta.dataset.Dataset("digits.npz", shape=(1, 8, 8), classes=[str(i) for i in range(10)])
+...
+...     def preprocess(self, x, y):
+...         return x / 255 - 0.5, y
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from ..bundle import Bundle
+from ..dataset import Dataset
+from ..export.errors import ExportError
+from ..export.model import Holdings
+from ..export.training import training_step
+from ..export.validation import validation
+from ..manifest import Draft
+from ..strategy import RandomSelectStrategy, SameSelectStrategy, SelectStrategy
+from .fedavg import (
+    FaultTolerantFedAvg,
+    FedAvg,
+    GradResultStrategy,
+    LearningStrategy,
+    ResultStrategy,
+    WeightResultStrategy,
+)
+from .learning_result import LearningResult
+from .loaders import batch_of, declare, loading
+from .rounds import Plan, rows_of
+from .task import HorizontalTask
+
+__all__ = [
+    "ExportError",
+    "FaultTolerantFedAvg",
+    "FedAvg",
+    "GradResultStrategy",
+    "HorizontalLearning",
+    "LearningResult",
+    "LearningStrategy",
+    "RandomSelectStrategy",
+    "ResultStrategy",
+    "SameSelectStrategy",
+    "SelectStrategy",
+    "WeightResultStrategy",
+]
+
+
+class HorizontalLearning(HorizontalTask):
+    """A model trained by many nodes, each on its own rows.
+
+    A subclass sets ``self.model``, ``self.loss_func`` and ``self.optimizer`` (any names: they are found by type) and says
+    which :meth:`dataset` it reads. :meth:`train` and :meth:`validate` may be written out, or left to the ones here, which
+    use ``loss_func(model(x), y)`` and :attr:`metrics`. Modules are in training mode at the start of ``train`` and in
+    evaluation mode at the start of ``validate``.
+    """
+
+    batch_size: int = 64
+    """Rows of a batch, when the loaders are not written out."""
+    metrics: Mapping[str, Callable[[Any, Any], Tensor]] = {}
+    """For the ``validate`` here: names to functions of output and label, giving one number for each row or a mean."""
+    lr_schedule: Literal["step", "round"] = "round"
+    """For the ``train`` here: when schedulers among the attributes take a step."""
+
+    def __init__(
+        self,
+        name: str,
+        max_rounds: int,
+        validate_interval: int = 1,
+        validate_frac: float = 0.2,
+        strategy: LearningStrategy | None = None,
+        *,
+        seed: int = 0,
+        optimizer_state: Literal["keep", "reset"] = "keep",
+        description: str = "",
+    ) -> None:
+        """Take the arguments of delta-task and three more.
+
+        ``validate_interval``: rounds between two measurements, 0 for none. ``validate_frac``: share of the rows that is
+        only measured on; unused when the dataset has a part of its own for it. ``strategy``: by default
+        ``FaultTolerantFedAvg(merge_epoch=1)``. ``seed``: of the order of rows and of random numbers in the model.
+        ``optimizer_state``: whether members keep momentum and the like from round to round.
+
+        Raises ``ValueError`` naming the argument when a value cannot work.
+        """
+        strategy = FaultTolerantFedAvg(merge_epoch=1) if strategy is None else strategy
+        super().__init__(name, strategy, description=description)
+        need = [
+            (isinstance(strategy, LearningStrategy), "strategy", strategy, "FedAvg or FaultTolerantFedAvg"),
+            (max_rounds >= 1, "max_rounds", max_rounds, "at least 1"),
+            (validate_interval >= 0, "validate_interval", validate_interval, "0 (never) or more rounds"),
+            (0.0 <= validate_frac < 1.0, "validate_frac", validate_frac, "at least 0 and less than 1"),
+            (optimizer_state in ("keep", "reset"), "optimizer_state", optimizer_state, "'keep' or 'reset'"),
+            (0 <= seed < 1 << 63, "seed", seed, "a whole number from 0"),
+        ]
+        for ok, argument, given, rule in need:
+            if not ok:
+                raise ValueError(f"{argument}={given!r}: must be {rule}")
+        self.learning, self.max_rounds, self.seed = strategy, max_rounds, seed
+        self.validate_interval, self.validate_frac, self.optimizer_state = (
+            validate_interval,
+            validate_frac,
+            optimizer_state,
+        )
+
+    # ---------------------------------------------------------------- what the author writes
+    @abc.abstractmethod
+    def dataset(self) -> Dataset:
+        """Which data every node must have."""
+
+    def make_train_dataloader(self, dataset: TorchDataset[Any]) -> DataLoader[Any]:
+        """How members go through their rows; ``batch_size``, ``shuffle`` and ``drop_last`` are read off."""
+        return DataLoader(dataset, batch_size=self.batch_size, shuffle=True)
+
+    def make_validate_dataloader(self, dataset: TorchDataset[Any]) -> DataLoader[Any]:
+        """How members go through the rows that are measured on."""
+        return DataLoader(dataset, batch_size=self.batch_size)
+
+    def preprocess(self, *batch: Any) -> Any:
+        """From a batch as stored to what the loops see, in torch operations: ``preprocess(self, x, y)``.
+
+        ``x``: ``float32 [batch, *shape]``, pixels 0 to 255. ``y``: ``int64 [batch]``; not there when the data has no labels.
+        """
+        return batch if len(batch) > 1 else batch[0]
+
+    def train(self, dataloader: Iterable[Any]) -> None:
+        """Go once over the batches, with a step of the optimizers for each."""
+        held = vars(self).values()
+        optimizers = [v for v in held if _is_optimizer(v)]
+        schedulers = [v for v in held if _is_scheduler(v)]
+        for batch in dataloader:
+            loss, _, _ = self._loss(batch)
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            for optimizer in optimizers:
+                optimizer.step()
+            for scheduler in schedulers if self.lr_schedule == "step" else ():
+                scheduler.step()
+        for scheduler in schedulers if self.lr_schedule == "round" else ():
+            scheduler.step()
+
+    def validate(self, dataloader: Iterable[Any]) -> Mapping[str, Any]:
+        """Measure: add up tensors in the loop, divide after it, and return numbers by name."""
+        totals: dict[str, Any] = dict.fromkeys(["loss", *self.metrics], 0)
+        rows = 0
+        for batch in dataloader:
+            loss, output, y = self._loss(batch)
+            count = (y if isinstance(y, Tensor) else output).shape[0]
+            for name, measured in [("loss", loss), *((n, f(output, y)) for n, f in self.metrics.items())]:
+                totals[name] += (
+                    measured.to(torch.float64).sum() if measured.dim() else measured.to(torch.float64) * count
+                )
+            rows += count
+        return {name: amount / rows for name, amount in totals.items()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What is averaged over the members and returned; by default all of ``self.model``, or of every module."""
+        modules = {k: v for k, v in vars(self).items() if isinstance(v, torch.nn.Module)}
+        if "model" in modules:
+            return dict(modules["model"].state_dict())
+        modules = {k: v for k, v in modules.items() if any(True for _ in v.parameters())}
+        if len(modules) == 1:
+            return dict(next(iter(modules.values())).state_dict())
+        return {f"{name}.{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
+
+    def options(self) -> dict[str, Any]:
+        """Further entries of ``options`` in ``task.json``; nodes ignore them."""
+        return {}
+
+    # ---------------------------------------------------------------- what the package does
+    def build(self) -> Bundle:
+        """Trace ``train`` and ``validate`` and pack the task.
+
+        Raises :class:`ExportError` with the author's line and what to write instead for whatever cannot be a graph, and
+        ``ValueError`` for a dataset that cannot be validated on.
+        """
+        declared, strategy = self.dataset(), self.learning
+        draft = Draft(self.name, strategy, description=self.description)
+        draft.authoring["torch"] = torch.__version__
+        draft.options.update(self.options())
+        sources = declare(draft, declared)
+        split = bool(getattr(declared, "split", False))
+        measured = self.validate_interval > 0 and (split or self.validate_frac > 0)
+        train_rows, validation_rows = rows_of(split, self.validate_frac if measured else 0.0, self.seed + 1)
+        batch = batch_of(declared, self.preprocess)
+        steps = self.max_rounds * strategy.merge_iteration if strategy.merge_iteration > 0 else None
+        step = training_step(self, type(self).train, batch, rounds=self.max_rounds, steps=steps)
+        plan = Plan(
+            draft=draft,
+            strategy=strategy,
+            step=step,
+            published=Holdings(self).published(self.state_dict()),
+            sources=sources,
+            dataset=declared.dataset,
+            training=loading(self.make_train_dataloader, declared),
+            train_rows=train_rows,
+            seed=self.seed,
+            keep_optimizer=self.optimizer_state == "keep",
+            max_rounds=self.max_rounds,
+        )
+        if measured:
+            plan.validation = validation(self, type(self).validate, batch)
+            plan.validating = loading(self.make_validate_dataloader, declared)
+            plan.validation_rows, plan.validate_interval = validation_rows, self.validate_interval
+        plan.write()
+        return draft.build()
+
+    def _loss(self, batch: Any) -> tuple[Tensor, Any, Any]:
+        x, y = batch if isinstance(batch, (tuple, list)) else (batch, batch)
+        model = next(
+            (v for k, v in sorted(vars(self).items(), key=lambda i: i[0] != "model") if isinstance(v, torch.nn.Module)),
+            None,
+        )
+        function = getattr(self, "loss_func", None) or getattr(self, "loss", None)
+        if model is None or function is None:
+            raise ExportError(
+                "train()",
+                "there is no self.model or no self.loss_func",
+                instead="set both in __init__, or write train()",
+            )
+        output = model(x)
+        return function(output, y), output, y
+
+
+def _is_optimizer(value: object) -> bool:
+    return hasattr(type(value), "zero_grad") and hasattr(type(value), "step")
+
+
+def _is_scheduler(value: object) -> bool:
+    return (
+        hasattr(type(value), "step")
+        and not hasattr(type(value), "zero_grad")
+        and not isinstance(value, torch.nn.Module)
+    )

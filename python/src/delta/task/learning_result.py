@@ -1,0 +1,64 @@
+"""The result of a learning task: trained parameters, and the metrics of each round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import results
+
+if TYPE_CHECKING:
+    import torch
+
+Array = npt.NDArray[Any]
+
+
+@dataclass
+class LearningResult:
+    """What a learning task ended with.
+
+    ``parameters``: trained parameters and buffers by the keys of the task's ``state_dict()``; frozen ones are not in it.
+    ``metrics``: those of the final model. ``history``: those of each round, of the model that the round started from.
+    """
+
+    parameters: dict[str, Array]
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def load_into(self, model: torch.nn.Module | Any) -> Any:
+        """Write the parameters into a model, or into a task with a ``state_dict()``, and return it.
+
+        Raises ``ValueError`` when the model has no parameter of a name, or one of another shape.
+        """
+        import torch
+
+        own = model.state_dict()
+        for name, value in self.parameters.items():
+            if name not in own:
+                raise ValueError(f"the model has no parameter {name!r}; it has {', '.join(list(own)[:8])}")
+            if tuple(own[name].shape) != value.shape:
+                raise ValueError(
+                    f"parameter {name!r} has shape {list(own[name].shape)} in the model, {list(value.shape)} in the result"
+                )
+        with torch.no_grad():
+            for name, value in self.parameters.items():
+                own[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+        return model
+
+
+def _build(spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> LearningResult:
+    parameters = {}
+    for key, held in spec["parameters"].items():
+        value = arrays[held["variable"]]
+        whole = "dtype" in held
+        parameters[key] = np.rint(value).astype(held["dtype"]) if whole else value
+    metrics = {name: float(arrays[variable]) for name, variable in spec["metrics"].items()}
+    history: Any = arrays.get(results.METRICS, [])
+    return LearningResult(parameters, metrics, [dict(m) for m in history])
+
+
+results.register("model", _build)

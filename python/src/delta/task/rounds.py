@@ -1,0 +1,269 @@
+"""From a traced training step and validation to the rounds of a task."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..export.lower import GraphInput, lower
+from ..export.model import Entry
+from ..export.trace import trace
+from ..export.training import TrainingStep
+from ..export.validation import Validation
+from ..manifest import (
+    Draft,
+    Json,
+    Map,
+    Reduce,
+    Step,
+    accumulate,
+    batch_size,
+    carry,
+    clients,
+    noise,
+    subset,
+    total,
+    value,
+    variable,
+)
+from .fedavg import LearningStrategy
+from .loaders import Loading
+
+ROWS = "rows"
+
+
+@dataclass
+class Plan:
+    """All that a learning task's rounds are made of. ``published``: entries by the keys of ``state_dict()``."""
+
+    draft: Draft
+    strategy: LearningStrategy
+    step: TrainingStep
+    published: Mapping[str, Entry]
+    sources: Mapping[str, Json]
+    dataset: str
+    training: Loading
+    train_rows: Json
+    seed: int
+    keep_optimizer: bool
+    max_rounds: int
+    validation: Validation | None = None
+    validating: Loading | None = None
+    validation_rows: Json | None = None
+    validate_interval: int = 1
+
+    def write(self) -> None:
+        """Fill the draft: variables, graphs, rounds, outputs, and how the result is to be read."""
+        names = {e.name for e in self.published.values()}
+        self.merged = {n: e for n, e in self.step.entries.items() if n in names}
+        self._variables()
+        training, averaging = self._training(), self._averaging()
+        if self.validation is None:
+            self.draft.round(
+                self._map([training, *self._weighing()], ()), Reduce(averaging, self._averaged()), self.max_rounds
+            )
+        else:
+            self._with_validation([training, *self._weighing()], averaging)
+        keys = {k: e for k, e in self.published.items() if e.name in self.merged}
+        self.draft.outputs = list(dict.fromkeys([e.name for e in keys.values()])) + list(self._metrics().values())
+        self.draft.options["result"] = [
+            {
+                "kind": "model",
+                "parameters": {k: {"variable": e.name} | _whole(e) for k, e in keys.items()},
+                "metrics": self._metrics(),
+            }
+        ]
+
+    # ---------------------------------------------------------------- variables
+    def _variables(self) -> None:
+        for name, initial in self.step.state.items():
+            self.draft.variable(name, "server" if name in self.merged else "client", _numpy(initial))
+        for name, initial in self.step.rounds.items():
+            self.draft.variable(name, "server", _numpy(initial))
+        fixed = dict(self.step.fixed)
+        if self.validation is not None:
+            fixed |= {n: t for n, t in self.validation.entries.items() if n not in self.step.state}
+            for name in self._metrics().values():
+                self.draft.variable(name, "server")
+        for name, initial in fixed.items():
+            # Never changed and never sent: it comes once, with the bundle.
+            self.draft.variable(name, "client", _numpy(initial))
+
+    def _metrics(self) -> dict[str, str]:
+        if self.validation is None:
+            return {}
+        return {m: "metrics." + re.sub(r"[^A-Za-z0-9_.-]", "_", m) for m in self.validation.metrics}
+
+    # ---------------------------------------------------------------- at the members
+    def _driver(self, loading: Loading, rows: Json, **more: Any) -> Json:
+        seed = {"seed": self.seed} if self.seed else {}
+        return {
+            "kind": "batches",
+            "dataset": self.dataset,
+            "subset": rows,
+            "batch_size": loading.batch_size,
+            "shuffle": loading.shuffle,
+            "drop_last": loading.drop_last,
+        } | seed | more  # fmt: skip
+
+    def _training(self) -> Step:
+        step = self.step
+        inputs = {n: variable(n) for n in [*step.state, *step.fixed, *step.rounds]}
+        inputs |= {n: self.sources[n] for n in step.batch_inputs} | {ROWS: batch_size()}
+        inputs |= {d.name: noise("uniform" if d.distribution == "uniform" else "normal", d.shape) for d in step.draws}
+        outputs: dict[str, str | Json] = {f"{n}.next": carry(n, f"{n}.next") for n in step.state}
+        graph = self.draft.graph("train", step.graph)
+        fast = None if step.graph_onnxruntime is None else self.draft.graph("train.onnxruntime", step.graph_onnxruntime)
+        return Step(
+            graph,
+            inputs,
+            outputs | {f"{ROWS}.next": accumulate(ROWS)},
+            self._driver(self.training, self.train_rows, length=self.strategy.length, resume=True),
+            fast if fast != graph else None,
+        )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether parameters are contributed as they are."""
+        return self.strategy.weighting == "mean" and not self.strategy.result_strategy.difference
+
+    def _contributed(self, name: str) -> str:
+        return f"{name}.next" if self._plain else name
+
+    def _weighing(self) -> list[Step]:
+        if self._plain:
+            return []
+        difference, weighted = self.strategy.result_strategy.difference, self.strategy.weighting == "samples"
+        inputs = [GraphInput(f"{n}.next", self.step.state[n]) for n in self.merged]
+        inputs += [GraphInput(n, self.step.state[n]) for n in self.merged if difference]
+        inputs += [GraphInput(ROWS, torch.ones((), dtype=torch.float64))] if weighted else []
+
+        def weigh(named: dict[str, Tensor]) -> dict[str, Tensor]:
+            out = {}
+            for name in self.merged:
+                sent = named[f"{name}.next"].to(torch.float64)
+                sent = sent - named[name].to(torch.float64) if difference else sent
+                out[f"{name}.sent"] = sent * named[ROWS] if weighted else sent
+            return out
+
+        traced = trace(weigh, inputs)
+        sources = (
+            {f"{n}.next": value(f"{n}.next") for n in self.merged}
+            | {n: variable(n) for n in self.merged}
+            | {ROWS: value(ROWS)}
+        )
+        graph = self.draft.graph("weigh", lower(traced.graph, traced.inputs, traced.outputs))
+        return [Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {f"{n}.sent": n for n in self.merged})]
+
+    def _map(self, steps: list[Step], sums: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Map:
+        contribute: list[tuple[str, str, tuple[int, ...]]] = []
+        for name in self.merged:
+            initial = self.step.state[name]
+            kind = "f32" if self._plain and initial.dtype == torch.float32 else "f64"
+            contribute.append((self._contributed(name), kind, tuple(initial.shape)))
+        if self.strategy.weighting == "samples":
+            contribute.append((ROWS, "f64", ()))
+        assign = {n: f"{n}.next" for n in self.step.state if n not in self.merged and self._kept(n)}
+        return Map(steps, [*contribute, *sums], assign)
+
+    def _kept(self, name: str) -> bool:
+        """Whether a member keeps it for the next round: schedules and personal parameters always."""
+        return self.keep_optimizer or name not in self.step.optimizer_state
+
+    # ---------------------------------------------------------------- at the coordinator
+    def _averaged(self) -> dict[str, str]:
+        return {n: f"{n}.mean" for n in self.merged} | {n: f"{n}.mean" for n in self.step.rounds}
+
+    def _averaging(self) -> list[Step]:
+        difference, weighted = self.strategy.result_strategy.difference, self.strategy.weighting == "samples"
+        parts = "rows" if weighted else "clients"
+        inputs = [GraphInput(self._contributed(n), self._sum(n)) for n in self.merged]
+        inputs += [GraphInput(f"{n}.old", self.step.state[n]) for n in self.merged if difference]
+        inputs += [GraphInput(n, t) for n, t in self.step.rounds.items()]
+        inputs += [GraphInput(parts, torch.ones((), dtype=torch.float64))]
+
+        def average(named: dict[str, Tensor]) -> dict[str, Tensor]:
+            out = {}
+            for name in self.merged:
+                mean = named[self._contributed(name)].to(torch.float64) / named[parts]
+                mean = mean + named[f"{name}.old"].to(torch.float64) if difference else mean
+                out[f"{name}.mean"] = mean.to(self.step.state[name].dtype)
+            return out | {f"{n}.mean": named[n] + 1.0 for n in self.step.rounds}
+
+        traced = trace(average, inputs)
+        sources = {self._contributed(n): total(self._contributed(n)) for n in self.merged}
+        sources |= {f"{n}.old": variable(n) for n in self.merged} | {n: variable(n) for n in self.step.rounds}
+        sources[parts] = total(ROWS) if weighted else clients()
+        graph = self.draft.graph("average", lower(traced.graph, traced.inputs, traced.outputs))
+        return [Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {o: o for o in traced.outputs})]
+
+    def _sum(self, name: str) -> Tensor:
+        initial = self.step.state[name]
+        return initial if self._plain else initial.to(torch.float64)
+
+    # ---------------------------------------------------------------- validation
+    def _with_validation(self, training: list[Step], averaging: list[Step]) -> None:
+        made = self.validation
+        assert made is not None and self.validating is not None and self.validation_rows is not None
+        sums = tuple((n, "f64", shape) for n, shape in made.sums.items())
+        inputs = {n: variable(n) for n in made.entries} | {n: self.sources[n] for n in made.batch_inputs}
+        inputs |= {ROWS: batch_size()} if made.rows else {}
+        measuring = Step(
+            self.draft.graph("validate", made.graph),
+            inputs,
+            {n: accumulate(n) for n in made.sums},
+            self._driver(self.validating, self.validation_rows, length={"epochs": 1}),
+        )
+        variables = self._metrics()
+        scoring = Step(
+            self.draft.graph("score", made.final),
+            {n: total(n) for n in made.final_inputs},
+            {m: variables[m] for m in made.metrics},
+        )
+        assign = {v: v for v in variables.values()}
+        both = Map([*training, measuring], [*(plain := self._map(training, ())).contribute, *sums], plain.assign)
+        measured = Reduce([*averaging, scoring], self._averaged() | assign, variables)
+        # Round r starts from the model of round r - 1, and measures that one; the last round only measures.
+        since = 0
+        for number in range(self.max_rounds):
+            if number % self.validate_interval == 0:
+                self._flush(since, plain, averaging)
+                since = 0
+                self._add(both, measured)
+            else:
+                since += 1
+        self._flush(since, plain, averaging)
+        self.draft.round(Map([measuring], sums), Reduce([scoring], assign, variables))
+
+    def _flush(self, rounds: int, plain: Map, averaging: list[Step]) -> None:
+        if rounds:
+            self.draft.round(plain, Reduce(averaging, self._averaged()), rounds)
+
+    def _add(self, both: Map, measured: Reduce) -> None:
+        """One more round; equal ones in a row are written once."""
+        if self.validate_interval == 1 and self.draft.rounds:
+            self.draft.rounds[-1]["repeat"] = self.draft.rounds[-1].get("repeat", 1) + 1
+        else:
+            self.draft.round(both, measured)
+
+
+def rows_of(split: bool, fraction: float, seed: int) -> tuple[Json, Json]:
+    """Which rows are trained on, and which are measured."""
+    if split:
+        return subset(part="train"), subset(part="val")
+    edge = round(1.0 - fraction, 12)
+    return subset(0.0, edge, seed), subset(edge, 1.0, seed)
+
+
+def _whole(entry: Entry) -> dict[str, str]:
+    return {} if entry.tensor.dtype.is_floating_point else {"dtype": str(entry.tensor.dtype).removeprefix("torch.")}
+
+
+def _numpy(tensor: Tensor) -> np.ndarray[Any, Any]:
+    return np.array(tensor.detach().cpu().numpy(), order="C")
