@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +15,8 @@ import statsmodels.api as sm
 import delta
 from delta.statsmodel import LogitTask, add_constant
 from regression_cases import LIKELIHOOD, agrees, fit, task
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +35,27 @@ def test_spector_equals_statsmodels(spector: pd.DataFrame, constant: bool, parts
     assert mine.exog_names == (["const"] if constant else []) + ["GPA", "TUCE", "PSI"]
 
 
-def test_the_example_is_the_original_s(spector: pd.DataFrame) -> None:
-    import importlib.util
-    from pathlib import Path
-
-    spec = importlib.util.spec_from_file_location(
-        "regression", Path(__file__).parents[1] / "examples" / "regression.py"
-    )
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("regression", ROOT / "python/examples/regression.py")
     assert spec is not None and spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_example_finds_what_statsmodels_finds(spector: pd.DataFrame) -> None:
     theirs = sm.Logit(spector["GRADE"], sm.add_constant(spector.drop(columns="GRADE"))).fit(disp=0, tol=1e-12)
-    agrees(example.local(), theirs, LIKELIHOOD)
+    agrees(example().local(), theirs, LIKELIHOOD)
+
+
+def test_the_nodes_tests_run_what_the_example_builds() -> None:
+    # Renew it: python examples/regression.py --save ../tests/fixtures/spector-logit.delta
+    kept = delta.Bundle.load(ROOT / "tests/fixtures/spector-logit.delta")
+    built = example().SpectorLogit().build()
+    for bundle in (kept, built):
+        del bundle.manifest["authoring"]
+    assert kept.manifest == built.manifest
+    assert kept.graphs == built.graphs
 
 
 def test_incomes_and_rates_keep_their_digits() -> None:
@@ -127,8 +143,6 @@ def test_too_few_steps_are_said(spector: pd.DataFrame) -> None:
     with pytest.warns(RuntimeWarning, match="did not converge in 2 steps"):
         mine = fit(LogitTask, spector, "GRADE", options={"maxiter": 2})
     assert not mine.converged and mine.iterations == 2
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = sm.Logit(spector["GRADE"], sm.add_constant(spector.drop(columns="GRADE"))).fit(disp=0, maxiter=2)
