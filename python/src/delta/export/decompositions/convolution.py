@@ -131,7 +131,44 @@ def _weight_by_slices(
 def _weight_by_columns(
     grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
 ) -> Tensor:
-    batch, length, outputs = x.shape[0], math.prod(grad.shape[2:]), grad.shape[1]
-    columns = torch.stack(list(_windows(x, grad, weight, stride, padding, dilation)), 2)
-    columns = columns.reshape(batch, weight[0].numel(), length)
-    return (grad.reshape(batch, outputs, length) @ columns.transpose(1, 2)).sum(0).reshape(weight.shape)
+    """Matrix products of unfolded input and unfolded gradient, one for each row of the batch.
+
+    The kernel's positions along an axis can be unfolded on either side: the input shifted forward or the gradient
+    shifted backward meet the same elements. Unfolding everything on the input (im2col) copies it once for each
+    position of the whole kernel; unfolding one axis on each side copies each only as often as that axis is long.
+    """
+    channels, outputs = weight.shape[1], weight.shape[0]
+    kernel = [int(k) for k in weight.shape[2:]]
+    if any(padding):
+        x = aten.constant_pad_nd.default(x, [p for q in reversed(padding) for p in (q, q)], 0.0)
+    shifted: list[int] = []
+    if len(kernel) == 2 and stride[0] == 1 and kernel[0] > 1 and kernel[1] > 1:
+        both = channels * kernel[1] + outputs * kernel[0]
+        if both < channels * kernel[0] * kernel[1]:
+            shifted = [0]
+    here = [i for i in range(len(kernel)) if i not in shifted]
+    # The input, unfolded along the axes `here`: [N, positions * C, ...].
+    parts = []
+    for place in itertools.product(*[range(kernel[i]) for i in here]):
+        view = x
+        for i, at in zip(here, place, strict=True):
+            first = at * dilation[i]
+            last = first + stride[i] * (grad.shape[2 + i] - 1) + 1
+            view = aten.slice.Tensor(view, 2 + i, first, last, stride[i])
+        parts.append(view)
+    left = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+    right = grad
+    if shifted:  # the gradient, unfolded along its rows: [N, O, kernel, ...]
+        rows, reach = int(left.shape[2]), (kernel[0] - 1) * dilation[0]
+        padded = aten.constant_pad_nd.default(grad, [0, 0, reach, reach], 0.0)
+        index = torch.tensor([[reach - k * dilation[0] + h for h in range(rows)] for k in range(kernel[0])])
+        right = padded.index_select(2, index.reshape(-1))
+    batch, length = x.shape[0], math.prod(int(v) for v in left.shape[2:])
+    left = left.reshape(batch, -1, length)
+    right = right.reshape(batch, -1, length)
+    product = (right @ left.transpose(1, 2)).sum(0)
+    if shifted:
+        product = product.reshape(outputs, kernel[0], kernel[1], channels).permute(0, 3, 1, 2)
+    else:
+        product = product.reshape(outputs, *kernel, channels).movedim(-1, 1)
+    return product.reshape(weight.shape)

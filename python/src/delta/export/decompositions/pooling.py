@@ -6,12 +6,13 @@ padding, the ceiling and the divisor. Where ONNX has no operator for a form, or 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from . import maximum
 
 aten = torch.ops.aten
 
@@ -141,29 +142,6 @@ def _adaptive_avg_pool_backward(n: int) -> Callable[[Tensor, Tensor], Tensor]:
     return backward
 
 
-def _scatter_back(grad: Tensor, x: Tensor, indices: Tensor, n: int) -> Tensor:
-    """Adds each gradient to the element that its index, flat within the plane, names."""
-    shape = x.shape
-    plane = math.prod(int(v) for v in shape[-n:])
-    outputs = math.prod(int(v) for v in grad.shape[-n:])
-    zeros = torch.zeros_like(x).reshape(*shape[:-n], plane)
-    lead = grad.shape[:-n]
-    result = zeros.scatter_add(-1, indices.reshape(*lead, outputs), grad.reshape(*lead, outputs))
-    return result.reshape(shape)
-
-
-def _max_pool2d_backward(
-    grad: Tensor, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: Tensor
-) -> Tensor:
-    return _scatter_back(grad, x, indices, 2)
-
-
-def _max_pool3d_backward(
-    grad: Tensor, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: Tensor
-) -> Tensor:
-    return _scatter_back(grad, x, indices, 3)
-
-
 def _adaptive_max_pool2d(x: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     h, w = (int(v) for v in x.shape[-2:])
     oh, ow = output_size
@@ -187,7 +165,10 @@ def _adaptive_max_pool2d(x: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
 
 
 def _adaptive_max_pool2d_backward(grad: Tensor, x: Tensor, indices: Tensor) -> Tensor:
-    return _scatter_back(grad, x, indices, 2)
+    sizes, outputs = [int(v) for v in x.shape[-2:]], [int(v) for v in grad.shape[-2:]]
+    if all(s % o == 0 for s, o in zip(sizes, outputs, strict=True)):
+        return maximum.tiled(grad, x, [s // o for s, o in zip(sizes, outputs, strict=True)])
+    return maximum.scattered(grad, x, indices, 2)
 
 
 def _pad_backward(kind: str, n: int) -> Callable[..., Tensor]:
@@ -220,8 +201,8 @@ TABLE: dict[Any, Callable[..., Any]] = {
     aten._adaptive_avg_pool3d.default: _adaptive_avg_pool,
     aten._adaptive_avg_pool2d_backward.default: _adaptive_avg_pool_backward(2),
     aten._adaptive_avg_pool3d_backward.default: _adaptive_avg_pool_backward(3),
-    aten.max_pool2d_with_indices_backward.default: _max_pool2d_backward,
-    aten.max_pool3d_with_indices_backward.default: _max_pool3d_backward,
+    aten.max_pool2d_with_indices_backward.default: maximum.backward,
+    aten.max_pool3d_with_indices_backward.default: maximum.backward,
     aten.adaptive_max_pool2d.default: _adaptive_max_pool2d,
     aten.adaptive_max_pool2d_backward.default: _adaptive_max_pool2d_backward,
     **{

@@ -21,7 +21,7 @@ from torch.fx import GraphModule, Node
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExportError, author_of
-from . import elementwise, indexing, neural, reductions, shapes
+from . import elementwise, indexing, neural, reductions, selection, shapes
 from .batch import GraphInput, batch_symbol, refuse_fixed_batch
 from .builder import ELEMENT
 from .context import Lowering, Runtime, fixed
@@ -29,7 +29,7 @@ from .optimize import optimize
 from .registry import translate
 
 __all__ = ["GraphInput", "lower"]
-_ = (elementwise, indexing, neural, reductions, shapes)  # imported for their entries in the table
+_ = (elementwise, indexing, neural, reductions, selection, shapes)  # imported for their entries in the table
 
 OPSET, IR_VERSION = 17, 8
 

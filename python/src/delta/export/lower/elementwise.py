@@ -280,12 +280,6 @@ def _isinf(lo: Lowering, node: Node, a: Any) -> str:
     return lo.node("Equal", lo.node("Abs", name), lo.constant(float("inf"), lo.dtype(a)))
 
 
-@translates(*overloads("where", "self", "ScalarSelf", "ScalarOther", "Scalar"))
-def _where(lo: Lowering, node: Node, condition: Any, a: Any, b: Any) -> str:
-    dtype = lo.dtype(node)
-    return lo.node("Where", lo.tensor(condition, torch.bool), lo.tensor(a, dtype), lo.tensor(b, dtype))
-
-
 @translates(aten._to_copy.default, torch.ops.prims.convert_element_type.default)
 def _convert(lo: Lowering, node: Node, x: Any, *args: Any, **kwargs: Any) -> str:
     source, target = lo.dtype(x), lo.dtype(node)

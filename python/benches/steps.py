@@ -1,0 +1,103 @@
+"""One training step: torch eager against onnxruntime in both forms, one thread, batch 64.
+
+    PYTHONPATH=python/src python python/benches/steps.py [--seconds 2] [name ...]
+
+Prints for each model the best time of many alternating runs in one process, and torch's time over ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+logging.disable(logging.WARNING)
+warnings.simplefilter("ignore")
+
+import numpy as np
+import torch
+from step_models import CASES, Case
+from stepping import Step, session
+
+ROWS = 64
+
+
+def eager(case: Case, step: Step) -> Callable[[], object]:
+    """The step as an author writes it without us, on the same state."""
+    model = case.model().train()
+    optimizer = case.optimizer.torch(model.parameters())
+    x, y = case.data(ROWS)
+
+    def one() -> None:
+        optimizer.zero_grad()
+        case.loss(model(x), y).backward()
+        optimizer.step()
+
+    return one
+
+
+def exported(case: Case, step: Step, model: bytes) -> Callable[[], object]:
+    """The step in onnxruntime, its outputs fed back as the node does."""
+    runner = session(model)
+    names = [i.name for i in runner.get_inputs()]
+    values = [*step.state, *case.data(ROWS), *step.noise(ROWS)]
+    feed = {n: np.ascontiguousarray(v.numpy()) for n, v in zip(names, values, strict=True)}
+    outputs = [o.name for o in runner.get_outputs()]
+
+    def one() -> None:
+        for name, value in zip(outputs[:-1], runner.run(None, feed)[:-1], strict=True):
+            feed[name.removesuffix(".next")] = value
+
+    return one
+
+
+def best(functions: list[Callable[[], object]], seconds: float) -> list[float]:
+    """The least time of each function in ms, run in turns."""
+    least = [float("inf")] * len(functions)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for k, function in enumerate(functions):
+            for _ in range(3):
+                start = time.perf_counter()
+                function()
+                least[k] = min(least[k], time.perf_counter() - start)
+    return [1e3 * t for t in least]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(
+        f"| model | build s | nodes | kB | torch eager ms | portable ms | onnxruntime form ms | ratios (torch {torch.__version__}) |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, case in CASES.items():
+        if given.names and not any(n.lower() in name.lower() for n in given.names):
+            continue
+        step = case.step()
+        start = time.perf_counter()
+        portable = step.export("portable")
+        built = time.perf_counter() - start
+        fast = step.export("onnxruntime")
+        nodes = sum(1 for _ in __import__("onnx").load_from_string(portable).graph.node)
+        functions = [eager(case, step), exported(case, step, portable), exported(case, step, fast)]
+        t, p, f = best(functions, given.seconds)
+        print(
+            f"| {name} | {built:.1f} | {nodes} | {len(portable) / 1e3:.0f} | {t:.3f} | {p:.3f} | {f:.3f} | {t / p:.2f} {t / f:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
