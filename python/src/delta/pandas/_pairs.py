@@ -68,7 +68,9 @@ class FramePairs(Symbol):
     def cov(self, min_periods: int | None = None, ddof: int = 1, numeric_only: bool = False) -> Any:
         """Compute the covariances of all pairs of columns, each over the rows in which both are there. Two rounds."""
         _need("cov", min_periods)
-        return self._square("cov", lambda b: _covariance(b, min_periods, ddof))
+        if ddof != 1:
+            raise NotImplementedError("cov: pandas ignores ddof for a DataFrame when a value is missing; use Series.cov(other, ddof=...)")
+        return self._square("cov", lambda b: _covariance(b, min_periods, 1))
 
     def corr(self, method: str = "pearson", min_periods: int = 1, numeric_only: bool = False) -> Any:
         """Compute Pearson's correlation of all pairs of columns, each over the rows in which both are there. Two rounds."""

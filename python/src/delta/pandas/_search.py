@@ -43,7 +43,8 @@ class Grid(NamedTuple):
             low, high = self.bounds
             at = ops.div(ops.sub(x, low), high - low)
         else:
-            magnitude = ops.div(ops.log(ops.add(1.0, ops.div(ops.abs(x), SMALL))), math.log(2.0))
+            # log2(1 + |x| / SMALL), without overflow.
+            magnitude = ops.sub(ops.div(ops.log(ops.add(ops.abs(x), SMALL)), math.log(2.0)), math.log2(SMALL))
             at = ops.mul(ops.add(ops.div(ops.mul(ops.sign(x), magnitude), REACH), 1.0), 0.5)
         return ops.maximum(ops.minimum(at, 1.0 - 2.0**-53), 0.0)
 
@@ -53,7 +54,7 @@ class Grid(NamedTuple):
             low, high = self.bounds
             return ops.add(ops.mul(at, high - low), low)
         key = ops.mul(ops.sub(ops.mul(at, 2.0), 1.0), REACH)
-        return ops.mul(ops.sign(key), ops.mul(ops.sub(ops.pow(2.0, ops.abs(key)), 1.0), SMALL))
+        return ops.mul(ops.sign(key), ops.sub(ops.pow(2.0, ops.add(ops.abs(key), math.log2(SMALL))), SMALL))
 
 
 def grid(what: str, bounds: Any, buckets: Any, rounds: Any, bounded_rounds: int) -> Grid:
@@ -173,7 +174,7 @@ def snapped(g: Grid, place: Expr) -> Expr:
 
 
 def quantile_of(d: Digits, q: float, interpolation: str) -> Expr:
-    """One quantile, from one or two ranks."""
+    """One quantile, from one or two ranks; ``middle`` is the mean of both neighbours, for medians."""
 
     def exact(n: Expr) -> Expr:
         return ops.mul(ops.maximum(ops.sub(n, 1.0), 0.0), q)
@@ -185,10 +186,16 @@ def quantile_of(d: Digits, q: float, interpolation: str) -> Expr:
         value, n = at({"lower": ops.floor, "higher": ops.ceil, "nearest": ops.round}[interpolation])
     else:
         (low, n), (high, _) = at(ops.floor), at(ops.ceil)
-        weight = ops.sub(exact(n), ops.floor(exact(n)))
-        if interpolation == "midpoint":
-            weight = ops.where(ops.greater(weight, 0.0), 0.5, 0.0)
-        value = ops.add(low, ops.mul(ops.sub(high, low), weight))
+        if interpolation == "middle":
+            value = ops.mul(ops.add(low, high), 0.5)
+        else:
+            weight = ops.sub(exact(n), ops.floor(exact(n)))
+            if interpolation == "midpoint":
+                weight = ops.where(ops.greater(weight, 0.0), 0.5, 0.0)
+            # From the nearer end, as numpy does it.
+            gap = ops.sub(high, low)
+            near_high = ops.sub(high, ops.mul(gap, ops.sub(1.0, weight)))
+            value = ops.where(ops.greater_equal(weight, 0.5), near_high, ops.add(low, ops.mul(gap, weight)))
     return ops.where(ops.greater(n, 0.5), value, NAN)
 
 
@@ -252,6 +259,13 @@ class Searches(Symbol):
 
         See the module for ``bounds``, ``buckets`` and ``rounds``. Each round contributes ``buckets`` counts for a column and rank.
         """
+        if interpolation not in INTERPOLATIONS:
+            raise ValueError(f"quantile: interpolation={interpolation!r}; use one of {', '.join(INTERPOLATIONS)}")
+        return self._quantiles(q, axis, numeric_only, interpolation, bounds, buckets, rounds)
+
+    def _quantiles(
+        self, q: Any, axis: Any, numeric_only: Any, interpolation: str, bounds: Any, buckets: Any, rounds: Any
+    ) -> Any:
         if check_axis(axis) != 0:
             raise TypeError("quantile: only down the rows, axis=0")
         rows_only(self, "quantile")
@@ -259,8 +273,6 @@ class Searches(Symbol):
         qs = [float(v) for v in (q if several else [q]) if is_number(v)]
         if len(qs) != (len(q) if several else 1) or not qs or not all(0 <= v <= 1 for v in qs):
             raise ValueError(f"quantile: q={q!r} must lie between 0 and 1")
-        if interpolation not in INTERPOLATIONS:
-            raise ValueError(f"quantile: interpolation={interpolation!r}; use one of {', '.join(INTERPOLATIONS)}")
         b = block(self)
         if "bool" in b.dtypes:
             raise TypeError("quantile: bool has no quantiles; use astype(int)")
@@ -281,7 +293,7 @@ class Searches(Symbol):
         rounds: int | None = None,
     ) -> Any:
         """Find the median, as :meth:`quantile` does."""
-        half = block(self.quantile(0.5, axis, numeric_only, bounds=bounds, buckets=buckets, rounds=rounds))
+        half = block(self._quantiles(0.5, axis, numeric_only, "middle", bounds, buckets, rounds))
         a = along(self, axis, "median")
         return wrap(half.with_(name=None, x=half.x if skipna else ops.where(a.missing(), NAN, half.x)))
 
