@@ -65,6 +65,8 @@ enum Command {
     Check(CheckArgs),
     /// Run a whole network on this machine: a task over several nodes, one of which is killed
     Demo(DemoArgs),
+    /// Attack a network of your own, and say which attacks its nodes repel
+    Attack(AttackArgs),
     /// Put the iris data set into the data directory
     GetIris(DataArgs),
     /// Put the spector data set into the data directory
@@ -114,6 +116,32 @@ pub struct DemoArgs {
     /// Keep the temporary directory with databases, logs and results
     #[arg(long)]
     pub keep_files: bool,
+}
+
+/// `attack`
+#[derive(Debug, Clone, Args)]
+pub struct AttackArgs {
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the report as a page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Only attacks with this in their name; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub only: Vec<String>,
+    /// List the attacks and do nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Take two walls of the started network down, and add harmless controls: what must be reported as NOT repelled
+    #[arg(long, conflicts_with = "coordinator")]
+    pub weaken: bool,
+    /// Attack this running node of yours instead of a network started here
+    #[arg(long, value_name = "URL", requires = "connector")]
+    pub coordinator: Option<String>,
+    /// The connector of that node
+    #[arg(long, value_name = "HOST:PORT", requires = "coordinator")]
+    pub connector: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::check::{Finding, ONNXRUNTIME_HINT};
-use super::cli::DemoArgs;
+use super::cli::{AttackArgs, DemoArgs};
 use super::config::Config;
 use super::wire::{self, Running};
 use crate::adapters::connector::serve;
@@ -97,6 +97,14 @@ pub async fn connector(config: Config) -> anyhow::Result<()> {
 /// What went wrong in it.
 pub async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     super::demo::run(args).await
+}
+
+/// `attack`: hostile members, coordinators, connectors and strangers against a network of one's own.
+///
+/// # Errors
+/// Some attack got through, or the network could not be reached.
+pub async fn attack(args: AttackArgs) -> anyhow::Result<()> {
+    super::attack::run(args).await
 }
 
 /// The part of `check` that needs adapters: connector, database, executor, datasets.

@@ -3,7 +3,7 @@
 //! Every node has an async runtime of its own; killing a member is stopping its runtime between two instructions.
 
 mod keep;
-mod network;
+pub(super) mod network;
 mod recorder;
 mod summary;
 mod tables;

@@ -29,6 +29,8 @@ pub use context::{Ports, Settings};
 pub use node::Node;
 
 #[cfg(feature = "node")]
+mod attack;
+#[cfg(feature = "node")]
 mod demo;
 #[cfg(feature = "node")]
 pub mod wire;

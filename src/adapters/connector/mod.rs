@@ -11,6 +11,7 @@
 
 mod core;
 mod hub;
+mod liar;
 mod server;
 mod store;
 
@@ -36,6 +37,7 @@ use crate::ports::clock::Clock;
 use crate::ports::connector::EventStream;
 use crate::ports::{PortError, PortErrorKind};
 
+pub use liar::{Lies, serve_with};
 pub use server::serve;
 
 /// How many calls may wait for the writer before callers are held back.
@@ -144,6 +146,17 @@ impl EmbeddedConnector {
                 format!("all {most} subscriptions are taken, or the connector is closing"),
             )
         })
+    }
+}
+
+#[async_trait]
+impl server::Served for EmbeddedConnector {
+    async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
+        RecordBackend::execute(self, op, command).await
+    }
+
+    fn subscription(&self, op: &'static str) -> Result<Subscription, PortError> {
+        Self::subscription(self, op)
     }
 }
 

@@ -6,6 +6,7 @@ mod rounds;
 mod stream;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::EmbeddedConnector;
+use super::hub::Subscription;
 use crate::adapters::grpc::pb::datahub::data_hub_server::{DataHub, DataHubServer};
 use crate::adapters::grpc::pb::datahub::{DataCommitmentReq, DataCommitmentResp, RegisterReq};
 use crate::adapters::grpc::pb::hlr::hlr_server::HlrServer;
@@ -27,7 +29,7 @@ use crate::adapters::grpc::pb::identity::{
 };
 use crate::adapters::grpc::pb::subscribe::subscribe_server::SubscribeServer;
 use crate::adapters::grpc::pb::transaction::Transaction;
-use crate::adapters::record_port::{Receipt, RecordBackend as _};
+use crate::adapters::record_port::Receipt;
 use crate::domain::connector_record::{Answer, Command, NodeView};
 use crate::ports::{PortError, PortErrorKind};
 
@@ -36,6 +38,15 @@ const MAX_REQUEST: usize = 4 << 20;
 
 /// Longest error text sent. It echoes the request's strings, and clients refuse large headers.
 const MAX_TEXT: usize = 2048;
+
+/// What stands behind the port: the record itself, or something that speaks for it.
+#[tonic::async_trait]
+pub(super) trait Served: std::fmt::Debug + Send + Sync + 'static {
+    /// Executes one call.
+    async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError>;
+    /// Opens a subscription.
+    fn subscription(&self, op: &'static str) -> Result<Subscription, PortError>;
+}
 
 /// Serves `connector` on `listener` until `shutdown` is over: then no new call is taken, subscriptions end with UNAVAILABLE,
 /// calls on their way are finished. The connector itself stays open.
@@ -47,9 +58,17 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), PortError> {
+    serve_as(Arc::new(connector.clone()), listener, shutdown).await
+}
+
+pub(super) async fn serve_as(
+    connector: Arc<dyn Served>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), PortError> {
     let stop = CancellationToken::new();
     let services = Services {
-        connector: connector.clone(),
+        connector,
         stop: stop.clone(),
     };
     macro_rules! limited {
@@ -90,7 +109,7 @@ pub async fn serve(
 
 #[derive(Debug, Clone)]
 struct Services {
-    connector: EmbeddedConnector,
+    connector: Arc<dyn Served>,
     stop: CancellationToken,
 }
 

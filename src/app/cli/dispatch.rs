@@ -44,6 +44,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Check(args) => return check_all(&file, args.json),
         Command::Demo(args) => return block_on(commands::demo(args)).map(|()| ExitCode::SUCCESS),
+        Command::Attack(args) => {
+            return block_on(commands::attack(args)).map(|()| ExitCode::SUCCESS);
+        }
         Command::GetIris(args) => small(&file, &[datasets::IRIS], args.force)?,
         Command::GetSpector(args) => small(&file, &[datasets::SPECTOR], args.force)?,
         Command::GetWages(args) => small(&file, &[datasets::WAGES], args.force)?,

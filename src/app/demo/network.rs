@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::recorder::{Witness, Witnessed};
 use super::tables;
-use crate::adapters::connector::serve;
+use crate::adapters::connector::{EmbeddedConnector, serve};
 use crate::adapters::system::SystemClock;
 use crate::app::config::Config;
 use crate::app::wire::{self, Running};
@@ -66,7 +66,7 @@ pub(super) struct Network {
 }
 
 /// The name of a node by its place.
-pub(super) fn name(index: usize) -> String {
+pub(in crate::app) fn name(index: usize) -> String {
     format!("node-{}", index + 1)
 }
 
@@ -163,11 +163,16 @@ impl Network {
     }
 }
 
-async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16> {
+/// The network's public record, in a folder of its own.
+pub(in crate::app) async fn record(folder: &Path) -> anyhow::Result<EmbeddedConnector> {
     let mut config = Config::default();
     config.connector.db_file = folder.join("connector").join("connector.db");
     std::fs::create_dir_all(folder.join("connector"))?;
-    let embedded = wire::embedded(&config, Arc::new(SystemClock::new())).await?;
+    wire::embedded(&config, Arc::new(SystemClock::new())).await
+}
+
+async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16> {
+    let embedded = record(folder).await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     tokio::spawn(async move {
@@ -190,29 +195,16 @@ async fn member(
     let data = config.data_dir.clone();
     std::fs::write(data.join("digits"), share.npz)?;
     let url = config.node.url.clone();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let starting = tokio::task::spawn_blocking(move || {
-        let running = runtime.block_on(async {
-            let mut parts = wire::open(&config).await?;
-            let inner = parts.ports.executor.clone();
-            parts.ports.executor = Arc::new(Witnessed {
-                inner,
-                witness,
-                node: index,
-                doomed,
-            });
-            let running = Running::start(parts).await?;
-            tokio::time::timeout(PATIENCE, running.node.connected())
-                .await
-                .context("the node does not reach the connector")?;
-            anyhow::Ok(running)
-        })?;
-        anyhow::Ok((runtime, running))
-    });
-    let (runtime, running) = starting.await??;
+    let (runtime, running) = launch(config, move |parts| {
+        let inner = parts.ports.executor.clone();
+        parts.ports.executor = Arc::new(Witnessed {
+            inner,
+            witness,
+            node: index,
+            doomed,
+        });
+    })
+    .await?;
     let Some(address) = running.node.address() else {
         bail!("the connector gave {} no address", name(index))
     };
@@ -227,14 +219,39 @@ async fn member(
     })
 }
 
-/// Free now, taken a moment later: the url must be known before the node starts.
-fn free_port() -> std::io::Result<u16> {
+/// Starts a node on an async runtime of its own, and waits until it has reached the connector.
+pub(in crate::app) async fn launch(
+    config: Config,
+    prepare: impl FnOnce(&mut wire::Parts) + Send + 'static,
+) -> anyhow::Result<(Runtime, Running)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let starting = tokio::task::spawn_blocking(move || {
+        let running = runtime.block_on(async {
+            let mut parts = wire::open(&config).await?;
+            prepare(&mut parts);
+            let running = Running::start(parts).await?;
+            tokio::time::timeout(PATIENCE, running.node.connected())
+                .await
+                .context("the node does not reach the connector")?;
+            anyhow::Ok(running)
+        })?;
+        anyhow::Ok((runtime, running))
+    });
+    starting.await?
+}
+
+/// A port that is free now, taken a moment later: the url must be known before the node starts.
+pub(in crate::app) fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())
 }
 
-fn config(home: &Path, index: usize, port: u16, connector_port: u16) -> Config {
+/// The configuration of a node whose files are all below `home`.
+pub(in crate::app) fn config(home: &Path, index: usize, port: u16, connector_port: u16) -> Config {
     let mut config = Config::default();
     config.chain_connector.host = Ipv4Addr::LOCALHOST.to_string();
     config.chain_connector.port = connector_port;

@@ -19,6 +19,11 @@ use crate::ports::connector::{RawPublicKeys, RoundKey, ShareKind};
 use crate::ports::storage::{LogLevel, MachineKind};
 use crate::ports::{PortError, PortErrorKind, report};
 
+/// How often a farewell is tried again while the coordinator cannot take it.
+const FAREWELLS: u32 = 20;
+/// Pause between two tries.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 impl Machine for RunnerRound {
     type Input = RunnerInput;
     type Effect = RunnerEffect;
@@ -151,6 +156,13 @@ impl Effects<RunnerRound> for RunnerEffects {
                 Ok(Some(RunnerInput::Revealed))
             }
             RunnerEffect::Decline { request } => {
+                // The machine is over, so the driver would not try again; a farewell that comes early would be waited for.
+                for _ in 0..FAREWELLS {
+                    match self.context.ports.peers.submit(&self.url, request).await {
+                        Err(e) if e.is_transient() => self.context.ports.clock.sleep(PAUSE).await,
+                        other => return other.map(|()| None),
+                    }
+                }
                 self.context.ports.peers.submit(&self.url, request).await?;
                 Ok(None)
             }

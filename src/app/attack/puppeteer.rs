@@ -1,0 +1,458 @@
+//! A hostile coordinator: it follows the protocol far enough to be believed, step by step, and lies where an attack tells it to.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use super::bundles;
+use super::desk::NoUsers;
+use super::field::{Field, until};
+use crate::adapters::http::{HttpOptions, serve};
+use crate::app::runner::pieces;
+use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
+use crate::domain::npy;
+use crate::domain::round::message::{
+    Announcement, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
+    TranscriptSignature,
+};
+use crate::domain::task::TaskKind;
+use crate::domain::tensor::{DType, Tensor};
+use crate::ports::blob::ByteStream;
+use crate::ports::connector::{Connector, NewTask, RawShareRecord, RoundKey};
+use crate::ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
+
+type DeliveryLie = Box<dyn Fn(&Address, ShareDelivery) -> ShareDelivery + Send>;
+type ViewLie = Box<dyn FnMut(RoundView) -> RoundView + Send>;
+
+/// Everything that members have sent, and what they are told.
+#[derive(Default)]
+pub(super) struct Papers {
+    pub(super) bundle: Vec<u8>,
+    pub(super) bundles_fetched: usize,
+    views: BTreeMap<u32, RoundView>,
+    pub(super) shares: BTreeMap<(u32, Address), (Vec<SealedShares>, Vec<u8>)>,
+    variables: BTreeMap<Name, Vec<u8>>,
+    /// What single members get in place of a variable.
+    pub(super) other_variables: BTreeMap<Address, Vec<u8>>,
+    pub(super) results: BTreeMap<(u32, Address), u64>,
+    pub(super) declines: BTreeMap<(u32, Address), String>,
+    pub(super) delivery: Option<DeliveryLie>,
+    pub(super) view: Option<ViewLie>,
+}
+
+/// Where members' requests arrive.
+#[derive(Default)]
+struct Desk(Mutex<Papers>);
+
+impl Desk {
+    fn papers(&self) -> MutexGuard<'_, Papers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A coordinator with a task on the record.
+pub(super) struct Puppeteer<'a> {
+    field: &'a Field,
+    address: Address,
+    task: TaskId,
+    round: u32,
+    desk: Arc<Desk>,
+    stop: CancellationToken,
+}
+
+impl Drop for Puppeteer<'_> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl<'a> Puppeteer<'a> {
+    /// Creates a task on the record and serves `bundle` for it. `commitment`: what is on record, if not the bundle's own digest.
+    pub(super) async fn create(
+        field: &'a Field,
+        bundle: Vec<u8>,
+        commitment: Option<Digest>,
+    ) -> anyhow::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        let desk = Arc::new(Desk::default());
+        let stop = CancellationToken::new();
+        serve(
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            Arc::new(NoUsers),
+            desk.clone(),
+            HttpOptions::default(),
+            stop.clone().cancelled_owned(),
+        )
+        .await?;
+        let url = format!("http://127.0.0.1:{port}");
+        Self::create_at(field, &url, bundle, commitment, desk, stop).await
+    }
+
+    /// As [`Self::create`], with a url on record that leads elsewhere.
+    pub(super) async fn elsewhere(field: &'a Field, url: &str) -> anyhow::Result<Self> {
+        let bundle = bundles::task(|_| {})?;
+        let (desk, stop) = (Arc::default(), CancellationToken::new());
+        Self::create_at(field, url, bundle, None, desk, stop).await
+    }
+
+    async fn create_at(
+        field: &'a Field,
+        url: &str,
+        bundle: Vec<u8>,
+        commitment: Option<Digest>,
+        desk: Arc<Desk>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let joined = field.connector.join(url, "attacker").await?;
+        let commitment = commitment.unwrap_or_else(|| Digest::of(&bundle));
+        if let Ok(manifest) = bundles::manifest_of(&bundle) {
+            let mut papers = desk.papers();
+            for (name, spec) in &manifest.variables {
+                if let Some(zeros) = Tensor::zeros(DType::F32, spec.shape.clone()) {
+                    papers.variables.insert(name.clone(), npy::encode(&zeros));
+                }
+            }
+        }
+        desk.papers().bundle = bundle;
+        let new = NewTask {
+            owner: joined.address.clone(),
+            dataset: String::new(),
+            commitment,
+            kind: TaskKind::Horizontal,
+            enable_verify: false,
+            tolerance: 0,
+        };
+        let created = field.connector.create_task(&new).await?;
+        Ok(Self {
+            field,
+            address: joined.address,
+            task: created.task,
+            round: 0,
+            desk,
+            stop,
+        })
+    }
+
+    pub(super) fn papers(&self) -> MutexGuard<'_, Papers> {
+        self.desk.papers()
+    }
+
+    pub(super) fn key(&self) -> RoundKey {
+        RoundKey {
+            kind: TaskKind::Horizontal,
+            task: self.task.clone(),
+            round: RoundNumber(self.round),
+        }
+    }
+
+    pub(super) fn connector(&self) -> &dyn Connector {
+        self.field.connector.as_ref()
+    }
+
+    pub(super) fn task(&self) -> &TaskId {
+        &self.task
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.round
+    }
+
+    pub(super) fn announcement(&self) -> Announcement {
+        let variables = self.papers().variables.clone();
+        Announcement {
+            task: self.task.clone(),
+            round: RoundNumber(self.round),
+            step: 0,
+            variables: variables
+                .iter()
+                .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
+                .collect(),
+        }
+    }
+
+    /// Starts the next round.
+    pub(super) async fn begin(&mut self) -> anyhow::Result<()> {
+        self.round += 1;
+        let view = RoundView {
+            announcement: self.announcement(),
+            kind: TaskKind::Horizontal,
+            u1: None,
+            u2: None,
+            u3: None,
+            ended: None,
+        };
+        self.papers().views.insert(self.round, view);
+        let key = self.key();
+        self.field.touch(&key);
+        self.connector()
+            .start_round(&self.address, &key, None)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until each of `members` has joined or declined; gives those who joined.
+    pub(super) async fn joined(&self, members: &[Address]) -> anyhow::Result<Vec<Address>> {
+        let key = self.key();
+        until("members to join or to decline", || async {
+            let joined = self.connector().round(&key).await.ok()?.joined;
+            let here = |a: &&Address| joined.iter().any(|j| j == a.as_str());
+            let answered = members
+                .iter()
+                .all(|a| here(&a) || self.declined(a).is_some());
+            answered.then(|| members.iter().filter(here).cloned().collect())
+        })
+        .await
+    }
+
+    /// Why a member is not, or no longer, in this round.
+    pub(super) fn declined(&self, member: &Address) -> Option<String> {
+        let at = (self.round, member.clone());
+        self.papers().declines.get(&at).cloned()
+    }
+
+    /// Every decline of this round in one line.
+    pub(super) fn reasons(&self) -> String {
+        let papers = self.papers();
+        let mut reasons: Vec<&str> = papers
+            .declines
+            .iter()
+            .filter(|((round, _), _)| *round == self.round)
+            .map(|(_, why)| why.as_str())
+            .collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        reasons.join("; ")
+    }
+
+    /// Publishes u1.
+    pub(super) async fn select(&self, u1: &[Address]) -> anyhow::Result<()> {
+        let key = self.key();
+        self.connector()
+            .select_candidates(&self.address, &key, u1)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until each of `members` has posted its shares or declined; gives those who posted.
+    pub(super) async fn posted(&self, members: &[Address]) -> anyhow::Result<Vec<Address>> {
+        self.sent("shares or declines", members, |papers, at| {
+            papers.shares.contains_key(at)
+        })
+        .await
+    }
+
+    /// Publishes u2.
+    pub(super) async fn calculate(&self, u2: &[Address]) -> anyhow::Result<()> {
+        let key = self.key();
+        self.connector()
+            .start_calculation(&self.address, &key, u2)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until each of `members` has uploaded its result or declined; gives those who uploaded.
+    pub(super) async fn uploaded(&self, members: &[Address]) -> anyhow::Result<Vec<Address>> {
+        self.sent("results or declines", members, |papers, at| {
+            papers.results.contains_key(at)
+        })
+        .await
+    }
+
+    /// Publishes u3.
+    pub(super) async fn aggregate(&self, u3: &[Address]) -> anyhow::Result<()> {
+        let key = self.key();
+        self.connector()
+            .start_aggregation(&self.address, &key, u3)
+            .await?;
+        Ok(())
+    }
+
+    /// What `holder` has revealed of each of `owners`' secrets.
+    pub(super) async fn revealed(
+        &self,
+        owners: &[Address],
+        holder: &Address,
+    ) -> anyhow::Result<Vec<RawShareRecord>> {
+        let key = self.key();
+        Ok(self.connector().share_records(&key, owners, holder).await?)
+    }
+
+    /// The whole round up to the results, honestly. Gives its members.
+    pub(super) async fn up_to_results(&mut self) -> anyhow::Result<Vec<Address>> {
+        let everybody = self.field.addresses();
+        self.begin().await?;
+        let u1 = self.joined(&everybody).await?;
+        anyhow::ensure!(
+            u1.len() == everybody.len(),
+            "not everybody joined: {}",
+            self.reasons()
+        );
+        self.select(&u1).await?;
+        let u2 = self.posted(&u1).await?;
+        self.calculate(&u2).await?;
+        let u3 = self.uploaded(&u2).await?;
+        anyhow::ensure!(
+            u3.len() == u1.len(),
+            "not everybody computed: {}",
+            self.reasons()
+        );
+        Ok(u3)
+    }
+
+    /// The whole round up to the shares, honestly. Gives its members.
+    pub(super) async fn up_to_shares(&mut self) -> anyhow::Result<Vec<Address>> {
+        let everybody = self.field.addresses();
+        self.begin().await?;
+        let u1 = self.joined(&everybody).await?;
+        anyhow::ensure!(
+            u1.len() == everybody.len(),
+            "not everybody joined: {}",
+            self.reasons()
+        );
+        self.select(&u1).await?;
+        let u2 = self.posted(&u1).await?;
+        anyhow::ensure!(
+            u2.len() == u1.len(),
+            "not everybody shared: {}",
+            self.reasons()
+        );
+        Ok(u2)
+    }
+
+    /// Ends the task, so that nobody waits for it, and takes the attacker off the list.
+    pub(super) async fn finish(self) {
+        let connector = self.connector();
+        drop(
+            connector
+                .finish_task(TaskKind::Horizontal, &self.address, &self.task)
+                .await,
+        );
+        drop(connector.leave(&self.address).await);
+    }
+
+    async fn sent(
+        &self,
+        what: &str,
+        members: &[Address],
+        here: impl Fn(&Papers, &(u32, Address)) -> bool,
+    ) -> anyhow::Result<Vec<Address>> {
+        until(what, || async {
+            let papers = self.papers();
+            let at = |a: &Address| (self.round, a.clone());
+            let answered = members
+                .iter()
+                .all(|a| here(&papers, &at(a)) || papers.declines.contains_key(&at(a)));
+            let sent = members.iter().filter(|a| here(&papers, &at(a))).cloned();
+            answered.then(|| sent.collect())
+        })
+        .await
+    }
+}
+
+fn no(text: &str) -> PeerRefusal {
+    PeerRefusal::new(RefusalKind::Invalid, text)
+}
+
+#[async_trait]
+impl CoordinatorApi for Desk {
+    async fn bundle(&self, _: &TaskId) -> Result<(u64, ByteStream), PeerRefusal> {
+        let mut papers = self.papers();
+        papers.bundles_fetched += 1;
+        let bytes = papers.bundle.clone();
+        Ok((bytes.len() as u64, pieces(bytes)))
+    }
+
+    async fn round_view(&self, _: &TaskId, round: RoundNumber) -> Result<RoundView, PeerRefusal> {
+        let mut papers = self.papers();
+        let view = papers
+            .views
+            .get(&round.0)
+            .cloned()
+            .ok_or_else(|| no("no such round"))?;
+        Ok(match &mut papers.view {
+            Some(lie) => lie(view),
+            None => view,
+        })
+    }
+
+    async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal> {
+        let RequestBody::Variable { name } = &request.body else {
+            return Err(no("not a request for a variable"));
+        };
+        let papers = self.papers();
+        let bytes = papers
+            .other_variables
+            .get(&request.sender)
+            .or_else(|| papers.variables.get(name))
+            .cloned()
+            .ok_or_else(|| no("no such variable"))?;
+        Ok((bytes.len() as u64, pieces(bytes)))
+    }
+
+    async fn submit(&self, request: SignedRequest) -> Result<(), PeerRefusal> {
+        let mut papers = self.papers();
+        let at = (request.round.0, request.sender.clone());
+        match request.body {
+            RequestBody::Decline { reason } => {
+                papers.declines.insert(at, reason);
+            }
+            RequestBody::Shares { shares, transcript } => {
+                papers.shares.insert(at, (shares, transcript));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn fetch_shares(&self, request: SignedRequest) -> Result<ShareDelivery, PeerRefusal> {
+        let papers = self.papers();
+        let posted = papers
+            .shares
+            .iter()
+            .filter(|((round, _), _)| *round == request.round.0);
+        let (mut shares, mut transcripts) = (Vec::new(), Vec::new());
+        for ((_, sender), (theirs, signature)) in posted {
+            shares.extend(
+                theirs
+                    .iter()
+                    .filter(|s| s.receiver == request.sender)
+                    .cloned(),
+            );
+            transcripts.push(TranscriptSignature {
+                signer: sender.clone(),
+                signature: signature.clone(),
+            });
+        }
+        let delivery = ShareDelivery {
+            shares,
+            transcripts,
+        };
+        Ok(match &papers.delivery {
+            Some(lie) => lie(&request.sender, delivery),
+            None => delivery,
+        })
+    }
+
+    async fn result(
+        &self,
+        request: SignedRequest,
+        mut content: ByteStream,
+    ) -> Result<(), PeerRefusal> {
+        let mut length = 0;
+        while let Some(piece) = futures_util::StreamExt::next(&mut content).await {
+            length += piece.map_err(|_| no("broken off"))?.len() as u64;
+        }
+        let at = (request.round.0, request.sender);
+        self.papers().results.insert(at, length);
+        Ok(())
+    }
+
+    async fn unsigned_shares(&self, _: &TaskId, _: RoundNumber, _: &Address) -> PeerRefusal {
+        no("unsigned")
+    }
+}
