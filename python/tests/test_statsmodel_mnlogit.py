@@ -104,6 +104,11 @@ def test_one_class_is_refused() -> None:
         task(MNLogitTask, ["a", "y"], "y", n_classes=1)
 
 
+def test_more_parameters_than_nodes_solve_for_are_refused_at_build() -> None:
+    with pytest.raises(ValueError, match="the model has 4998 parameters; nodes solve for 4096 at most"):
+        task(MNLogitTask, ["a", "y"], "y", n_classes=2500).build()
+
+
 def test_the_summary_names_classes() -> None:
     mine = fit(MNLogitTask, choices(200, 1, 3, seed=5), "y", n_classes=3)
     assert "y=2: x0" in mine.summary()

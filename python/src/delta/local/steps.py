@@ -101,10 +101,16 @@ def solve(step: Json, driver: Json, scope: Scope) -> None:
     Raises ``ValueError`` when the matrix is singular.
     """
     a, b = (np.asarray(_fixed(step["inputs"][k], scope), np.float64) for k in ("a", "b"))
-    try:
-        x = np.linalg.solve(a + driver.get("ridge", 0.0) * np.eye(len(a)), b)
-    except np.linalg.LinAlgError as error:
-        raise ValueError(f"solve: {error}; add a ridge, or leave out columns that depend on others") from error
+    matrix = a + driver.get("ridge", 0.0) * np.eye(len(a))
+    if not (np.isfinite(matrix).all() and np.isfinite(b).all()):
+        raise ValueError("solve: a or b has numbers that are not finite")
+    # As the node does, whatever the units of columns are: what is left by rounding alone does not count.
+    scaled = matrix / np.maximum(np.abs(matrix).max(1, keepdims=True), np.finfo(float).tiny)
+    scaled /= np.maximum(np.abs(scaled).max(0), np.finfo(float).tiny)
+    sizes = np.linalg.svd(scaled, compute_uv=False)
+    if sizes[-1] <= len(a) * np.finfo(float).eps * sizes[0]:
+        raise ValueError("solve: Singular matrix; add a ridge, or leave out columns that depend on others")
+    x = np.linalg.solve(matrix, b)
     scope.values[step["outputs"]["x"]["name"]] = x
 
 

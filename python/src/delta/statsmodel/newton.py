@@ -31,6 +31,8 @@ from ..strategy import AnalyticsStrategy, CurveType
 from ..task.task import HorizontalTask
 from ._exact import PARTS, join, split
 
+# As the driver solve allows.
+_LARGEST = 4096
 _OPTIONS = ("maxiter", "method", "ord", "tol", "ridge_factor", "start_params", "missing")
 
 
@@ -186,9 +188,14 @@ class RegressionTask(HorizontalTask):
 
         Raises ``ValueError`` when x and y do not fit together or an option cannot work.
         """
-        options, (x, y) = self.parse_options(self.options()), self._variables()
+        options, tables = self.parse_options(self.options()), self.dataset()
+        x, y = self._variables(tables)
         names = [str(c) for c in block(x).columns or (block(x).name,)]
         size = self.size(len(names))
+        if size > _LARGEST:
+            raise ValueError(
+                f"the model has {size} parameters; nodes solve for {_LARGEST} at most, so use fewer columns"
+            )
         start = np.zeros(size) if options.start_params is None else options.start_params
         if start.shape != (size,):
             raise ValueError(f"options: start_params has {start.size} numbers, the model has {size} parameters")
@@ -199,6 +206,10 @@ class RegressionTask(HorizontalTask):
         kept |= {"iterations": (), "converged": (), "norm": (), "step": ()}
         for name, shape in ({"centre": ()} if self.centred else {}).items() | kept.items():
             draft.variable(name, "server", shape=shape)
+        ((dataset, columns),) = reads(x, y).items()
+        mine = {name: t for name, t in tables.items() if t.dataset == dataset}
+        draft.table(dataset, columns, header=all(t.header for t in mine.values()))
+        draft.options["inputs"] = dict.fromkeys(mine, dataset)
         self._rounds(draft, options, x, y, size, kept)
         draft.outputs = ["params", *kept]
         target = str(block(y).name or (block(y).columns or ("y",))[0])
@@ -207,8 +218,7 @@ class RegressionTask(HorizontalTask):
         draft.options["result"] = [spec]
         return draft.build()
 
-    def _variables(self) -> tuple[Symbol, Symbol]:
-        tables = self.dataset()
+    def _variables(self, tables: Mapping[str, Table]) -> tuple[Symbol, Symbol]:
         made = self.preprocess(**{name: table(t.dataset, t.columns) for name, t in tables.items()})
         if not (isinstance(made, tuple) and len(made) == 2 and all(isinstance(v, (DataFrame, Series)) for v in made)):
             raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
@@ -227,9 +237,6 @@ class RegressionTask(HorizontalTask):
         self, draft: m.Draft, options: Options, x: Symbol, y: Symbol, size: int, kept: Mapping[str, tuple[int, ...]]
     ) -> None:
         ((dataset, columns),) = reads(x, y).items()
-        mine = {name: t for name, t in self.dataset().items() if t.dataset == dataset}
-        draft.table(dataset, columns, header=all(t.header for t in mine.values()))
-        draft.options["inputs"] = dict.fromkeys(mine, dataset)
         rows = {"rows": m.data(dataset, m.columns(columns))}
         state = {"params": m.variable("params")} | ({"centre": m.variable("centre")} if self.centred else {})
         gather, sent = self._gather(x, y, dataset, columns, size)

@@ -193,6 +193,10 @@ class RegressionResult:
         """Return the parameters: what delta-task's regressions returned."""
         return np.array(self.params, dtype=dtype)
 
+    def __str__(self) -> str:
+        """Show :meth:`summary`."""
+        return self.summary()
+
     def __repr__(self) -> str:
         """Show the model and its parameters."""
         return (
