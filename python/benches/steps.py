@@ -22,10 +22,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")
 
-import numpy as np
-import torch
-from step_models import CASES, Case
-from stepping import Step, session
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import torch  # noqa: E402
+
+from step_models import CASES, Case  # noqa: E402
+from stepping import Step, session  # noqa: E402
 
 ROWS = 64
 
@@ -90,13 +92,11 @@ def main() -> None:
         portable = step.export("portable")
         built = time.perf_counter() - start
         fast = step.export("onnxruntime")
-        nodes = sum(1 for _ in __import__("onnx").load_from_string(portable).graph.node)
+        nodes = len(onnx.load_from_string(portable).graph.node)
         functions = [eager(case, step), exported(case, step, portable), exported(case, step, fast)]
         t, p, f = best(functions, given.seconds)
-        print(
-            f"| {name} | {built:.1f} | {nodes} | {len(portable) / 1e3:.0f} | {t:.3f} | {p:.3f} | {f:.3f} | {t / p:.2f} {t / f:.2f} |",
-            flush=True,
-        )
+        size = f"{built:.1f} | {nodes} | {len(portable) / 1e3:.0f}"
+        print(f"| {name} | {size} | {t:.3f} | {p:.3f} | {f:.3f} | {t / p:.2f} {t / f:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from stepping import AdamW, Sgd, Step
 from torch import Tensor, nn
+
+from stepping import AdamW, Sgd, Step
 
 
 class Case(NamedTuple):

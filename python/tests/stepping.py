@@ -125,6 +125,7 @@ class Step:
     x: Tensor
     y: Tensor
     inputs: list[GraphInput] = field(init=False)
+    data: Any = None
 
     def __post_init__(self) -> None:
         parameters, buffers = dict(self.model.named_parameters()), dict(self.model.named_buffers())

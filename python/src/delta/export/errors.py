@@ -26,6 +26,7 @@ class Location(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
+        """`file:line`."""
         return f"{self.file}:{self.line}"
 
 
@@ -64,10 +65,12 @@ class ExportError(Exception):
     def __init__(
         self, operator: str, reason: str, *, instead: str | None = None, location: Location | None = None
     ) -> None:
+        """See the attributes."""
         self.operator, self.reason, self.instead, self.location = operator, reason, instead, location
         super().__init__(operator, reason)
 
     def __str__(self) -> str:
+        """Operator and reason, place and source line, and the way out."""
         text = f"{self.operator}: {self.reason}"
         if self.location is not None:
             text += f"\n  at {self.location}"

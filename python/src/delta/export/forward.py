@@ -44,6 +44,7 @@ class Lift(TorchFunctionMode):
     """
 
     def __init__(self, given: Iterable[Tensor] | None = None, *, batch: int | None = None) -> None:
+        """See the class."""
         super().__init__()
         self.draws: list[Draw] = []
         self._given: Iterator[Tensor] | None = None if given is None else iter(given)
@@ -91,14 +92,14 @@ class Lift(TorchFunctionMode):
         self._saved.append({name: getattr(F, name) for name in _PATCHED})
         for name in _PATCHED:
             setattr(F, name, self._bound(_ORIGINAL[name]))
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
         """Restores `torch.nn.functional`."""
         for name, function in self._saved.pop().items():
             setattr(F, name, function)
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def _bound(self, function: Callable[..., Any]) -> Callable[..., Any]:
         replacement = REPLACED[function]
@@ -205,8 +206,9 @@ def _exponential_(lift: Lift, x: Tensor, lambd: float = 1.0, **kwargs: Any) -> T
 
 
 def _normal(lift: Lift, mean: Any, std: Any = 1.0, size: Any = None, **kwargs: Any) -> Tensor:
-    shape = size if size is not None else torch.broadcast_tensors(torch.as_tensor(mean), torch.as_tensor(std))[0].shape
-    return lift.draw("normal", shape) * std + mean
+    shape = size if size is not None else (torch.as_tensor(mean) + torch.as_tensor(std)).shape
+    result: Tensor = lift.draw("normal", shape) * std + mean
+    return result
 
 
 def _gumbel_softmax(
@@ -259,6 +261,50 @@ def _embedding_bag(
     return rows.sum(1) if mode == "sum" else rows.amax(1) if mode == "max" else rows.mean(1)
 
 
+def _pad(lift: Lift, x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+    if mode != "circular":
+        return _ORIGINAL["pad"](x, pad, mode, value)  # type: ignore[no-any-return]
+    for i in range(len(pad) // 2):
+        axis, before, after = x.dim() - 1 - i, pad[2 * i], pad[2 * i + 1]
+        if before < 0 or after < 0:
+            raise ExportError("circular padding", "negative padding", instead="slice the tensor")
+        size = x.shape[axis]
+        parts = [x.narrow(axis, size - before, before)] if before else []
+        parts.append(x)
+        if after:
+            parts.append(x.narrow(axis, 0, after))
+        x = torch.cat(parts, axis) if len(parts) > 1 else x
+    return x
+
+
+def _cdist(lift: Lift, a: Tensor, b: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
+    difference = a.unsqueeze(-2) - b.unsqueeze(-3)
+    if p == 1.0:
+        return difference.abs().sum(-1)
+    if p == float("inf"):
+        return difference.abs().amax(-1)
+    if p != 2.0:
+        raise ExportError("cdist", f"p = {p}", instead="use p = 1, 2 or inf")
+    square = (difference * difference).sum(-1)
+    same = square == 0  # where the root has no derivative, torch takes 0
+    return torch.where(same, 0.0, torch.where(same, 1.0, square).sqrt())
+
+
+def _gaussian_nll_loss(
+    lift: Lift, input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    # torch's own looks whether a variance is negative, which no graph can.
+    if not isinstance(var, Tensor):
+        var = torch.full_like(input, float(var))
+    elif var.dim() + 1 == input.dim():
+        var = var.unsqueeze(-1)
+    bounded = var + (var.detach().clamp_min(eps) - var.detach())
+    loss = 0.5 * (torch.log(bounded) + (input - target) ** 2 / bounded)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
 def _unrolled(kind: str) -> Callable[..., Any]:
     def replacement(lift: Lift, x: Tensor, *args: Any) -> Any:
         if len(args) != 8 or not isinstance(args[2], bool):
@@ -275,13 +321,14 @@ _PATCHED: dict[str, Callable[..., Any]] = {
     "linear": _linear, "dropout": _dropout, "dropout1d": _feature_dropout, "dropout2d": _feature_dropout,
     "dropout3d": _feature_dropout, "feature_alpha_dropout": _feature_alpha_dropout, "alpha_dropout": _alpha_dropout,
     "rrelu": _rrelu, "gumbel_softmax": _gumbel_softmax, "scaled_dot_product_attention": _attention,
-    "embedding_bag": _embedding_bag,
+    "embedding_bag": _embedding_bag, "pad": _pad, "gaussian_nll_loss": _gaussian_nll_loss,
 }  # fmt: skip
 _ORIGINAL = {name: getattr(F, name) for name in _PATCHED}
 
 REPLACED: dict[Any, Callable[..., Any]] = {
     **{_ORIGINAL[name]: function for name, function in _PATCHED.items()},
     torch.dropout: _dropout_positional,
+    torch.cdist: _cdist,
     torch.rand_like: _rand_like,
     torch.randn_like: _randn_like,
     torch.rand: _rand,
@@ -293,8 +340,8 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     Tensor.uniform_: _uniform_,
     Tensor.normal_: _normal_,
     Tensor.exponential_: _exponential_,
-    torch._VF.lstm: _unrolled("lstm"),  # type: ignore[attr-defined]
-    torch._VF.gru: _unrolled("gru"),  # type: ignore[attr-defined]
-    torch._VF.rnn_tanh: _unrolled("rnn_tanh"),  # type: ignore[attr-defined]
-    torch._VF.rnn_relu: _unrolled("rnn_relu"),  # type: ignore[attr-defined]
+    torch._VF.lstm: _unrolled("lstm"),
+    torch._VF.gru: _unrolled("gru"),
+    torch._VF.rnn_tanh: _unrolled("rnn_tanh"),
+    torch._VF.rnn_relu: _unrolled("rnn_relu"),
 }

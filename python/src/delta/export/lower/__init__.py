@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import onnx
-import sympy
+import sympy  # type: ignore[import-untyped]
 import torch
 from onnx import TensorProto, helper
 from torch.fx import GraphModule, Node
@@ -121,12 +121,12 @@ def _output(lowering: Lowering, value: Node, name: str, batch: str, float_output
         raise ExportError(f"output {name}", f"it is {value!r}, not a tensor", instead="return a tensor")
     tensor = value.meta["val"]
     source, builder = lowering.name(value), lowering.builder
+    element: int = ELEMENT.get(tensor.dtype, TensorProto.UNDEFINED)
     if float_outputs and not tensor.dtype.is_floating_point:
         builder.output("Cast", source, name, to=TensorProto.DOUBLE)
-        element = TensorProto.DOUBLE
+        element = int(TensorProto.DOUBLE)
     else:
         builder.output("Identity", source, name)
-        element = ELEMENT[tensor.dtype]
     sizes: list[int | str | None] = []
     for size in map(fixed, tensor.shape):
         symbol = isinstance(size, torch.SymInt) and isinstance(size.node.expr, sympy.Symbol)

@@ -43,6 +43,7 @@ class Builder:
     """
 
     def __init__(self) -> None:
+        """An empty graph."""
         self.nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[bytes, tuple[int, ...], str], str] = {}
         self._arrays: dict[str, npt.NDArray[Any]] = {}
@@ -55,7 +56,9 @@ class Builder:
 
     def split(self, op: str, *inputs: str, outputs: int, **attributes: Attribute) -> list[str]:
         """One operator with several results; returns their names."""
-        given = {k: list(v) if isinstance(v, (list, tuple)) else v for k, v in attributes.items() if v is not None}
+        given: dict[str, Any] = {
+            k: list(v) if isinstance(v, (list, tuple)) else v for k, v in attributes.items() if v is not None
+        }
         key = (op, inputs, outputs, tuple(sorted((k, repr(v)) for k, v in given.items())))
         names = self._known.get(key)
         if names is None:
@@ -67,7 +70,7 @@ class Builder:
 
     def output(self, op: str, source: str, name: str, **attributes: Attribute) -> None:
         """One operator whose result is an output of the graph called `name`."""
-        given = {k: v for k, v in attributes.items() if v is not None}
+        given: dict[str, Any] = {k: v for k, v in attributes.items() if v is not None}
         self.nodes.append(helper.make_node(op, [source], [name], **given))
 
     def constant(self, value: Any, dtype: torch.dtype = torch.int64) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-import sympy
+import sympy  # type: ignore[import-untyped]
 import torch
 from torch.fx import Node
 
@@ -27,6 +27,7 @@ class Lowering:
     """
 
     def __init__(self, runtime: Runtime, batch_source: tuple[str, int] | None, symbol: sympy.Symbol | None) -> None:
+        """An empty graph that reads the batch size from `batch_source`."""
         self.builder = Builder()
         self.runtime: Runtime = runtime
         self.values: dict[Node, Value] = {}
@@ -47,6 +48,7 @@ class Lowering:
         return torch.int64 if isinstance(value, (int, torch.SymInt)) else torch.float32
 
     def is_tensor(self, arg: Any) -> bool:
+        """Whether an argument is a tensor, not a number."""
         return isinstance(self.value(arg), torch.Tensor)
 
     def shape(self, arg: Any) -> list[Any]:
@@ -54,9 +56,11 @@ class Lowering:
         return [fixed(d) for d in self.value(arg).shape]
 
     def rank(self, arg: Any) -> int:
+        """The number of dimensions."""
         return int(self.value(arg).dim())
 
     def is_static(self, arg: Any) -> bool:
+        """Whether no dimension depends on the batch."""
         return all(isinstance(d, int) for d in self.shape(arg))
 
     def axis(self, arg: Any, dim: int) -> int:
@@ -71,12 +75,15 @@ class Lowering:
 
     # ---- values
     def node(self, op: str, *inputs: str, **attributes: Attribute) -> str:
+        """One operator with one result."""
         return self.builder.node(op, *inputs, **attributes)
 
     def constant(self, value: Any, dtype: torch.dtype = torch.int64) -> str:
+        """A constant; int64 when not said otherwise."""
         return self.builder.constant(value, dtype)
 
     def cast(self, name: str, source: torch.dtype, target: torch.dtype) -> str:
+        """`name` as `target`; itself when it is that already."""
         if source == target:
             return name
         if target not in ELEMENT:
@@ -179,9 +186,11 @@ class Lowering:
         return self.node("Expand", name, self.dims(self.shape(arg)))
 
     def permute(self, name: str, order: Sequence[int]) -> str:
+        """`name` with its dimensions in `order`."""
         return name if list(order) == sorted(order) else self.node("Transpose", name, perm=list(order))
 
     def slice(self, name: str, start: Any, end: Any, axis: int, step: int = 1) -> str:
+        """Elements `start` to `end` along one axis."""
         return self.node("Slice", name, self.size(start), self.size(end), self.constant([axis]), self.constant([step]))
 
 

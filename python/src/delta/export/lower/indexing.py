@@ -97,7 +97,7 @@ def _index(lo: Lowering, node: Node, x: Any, indices: Sequence[Any]) -> str:
     adjacent = places == list(range(places[0], places[0] + len(places)))
     name, at = lo.tensor(x), places[0]
     if not adjacent:  # torch puts the indexed dimensions first
-        order, rest = _to_front(lo, x, places)
+        order, _rest = _to_front(lo, x, places)
         name, at = lo.permute(name, order), 0
         shape = [shape[d] for d in order]
     if len(real) > 1:
@@ -111,7 +111,7 @@ def _index_put(lo: Lowering, node: Node, x: Any, indices: Sequence[Any], values:
     places, real = _positions(lo, node, x, indices)
     shape = lo.shape(x)
     order, rest = _to_front(lo, x, places)
-    block = list(torch.broadcast_shapes(*[lo.value(i).shape for i in real]))
+    block = list(torch.broadcast_tensors(*[lo.value(i) for i in real])[0].shape)  # type: ignore[no-untyped-call]
     adjacent = places == list(range(places[0], places[0] + len(places)))
     # The shape of x[indices], which the values are broadcast to.
     lead = places[0] if adjacent else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 Value = str | list[str] | None
 """What a translation returns: a name, one name for each result, or nothing for an assertion."""
 Translation = Callable[..., Value]
+_F = TypeVar("_F", bound=Translation)
 
 TRANSLATIONS: dict[Any, Translation] = {}
 
 
-def translates(*targets: Any) -> Callable[[Translation], Translation]:
+def translates(*targets: Any) -> Callable[[_F], _F]:
     """Registers a function `(lowering, node, *args, **kwargs)` for ATen overloads or Python operators."""
 
-    def register(function: Translation) -> Translation:
+    def register(function: _F) -> _F:
         for target in targets:
             TRANSLATIONS[target] = function
         return function

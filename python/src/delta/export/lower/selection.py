@@ -54,8 +54,9 @@ def is_finite(arg: Any, depth: int = _DEPTH) -> bool:
         return is_finite(arg.args[0], depth - 1)
     if arg.target is aten.rsqrt.default:  # of a variance and a positive epsilon
         inner = arg.args[0]
-        added = isinstance(inner, Node) and inner.target in (aten.add.Tensor, aten.add.Scalar)
-        return added and isinstance(inner.args[1], float) and inner.args[1] > 0  # type: ignore[union-attr]
+        if not isinstance(inner, Node) or inner.target not in (aten.add.Tensor, aten.add.Scalar):
+            return False
+        return isinstance(inner.args[1], float) and inner.args[1] > 0
     return arg.target in _CARRIES and all(is_finite(a, depth - 1) for a in arg.args)
 
 
@@ -73,21 +74,21 @@ def _constant(arg: Any) -> float | None:
     return None
 
 
+_OPPOSITE: dict[Any, str] = {
+    aten.gt.Scalar: "LessOrEqual", aten.le.Scalar: "Greater", aten.ge.Scalar: "Less", aten.lt.Scalar: "GreaterOrEqual",
+}  # fmt: skip
+
+
 def _mask(lo: Lowering, condition: Node, keep: bool, dtype: torch.dtype) -> str:
     """1 where the condition is `keep` and 0 elsewhere, as numbers."""
-    positive = {aten.gt.Scalar: True, aten.le.Scalar: False}.get(condition.target)  # type: ignore[arg-type]
-    if positive is keep and condition.args[1] == 0 and dtype == torch.float32 and lo.dtype(condition.args[0]) == dtype:
+    target: Any = condition.target
+    own = len(condition.args) == 2 and lo.dtype(condition.args[0]) == dtype
+    positive = keep if target is aten.gt.Scalar else not keep if target is aten.le.Scalar else False
+    if positive and own and condition.args[1] == 0 and dtype == torch.float32:
         # x > 0 in one pass: min(1, max(0, x * largest)).
         return lo.node("HardSigmoid", lo.tensor(condition.args[0]), alpha=_LARGEST, beta=0.0)
-    opposite = {
-        aten.gt.Scalar: "LessOrEqual",
-        aten.le.Scalar: "Greater",
-        aten.ge.Scalar: "Less",
-        aten.lt.Scalar: "GreaterOrEqual",
-    }
-    if not keep and condition.target in opposite and lo.dtype(condition.args[0]) == dtype:
-        op = opposite[condition.target]  # type: ignore[index]
-        kept = lo.node(op, lo.tensor(condition.args[0]), lo.tensor(condition.args[1], dtype))
+    if not keep and own and target in _OPPOSITE:
+        kept = lo.node(_OPPOSITE[target], lo.tensor(condition.args[0]), lo.tensor(condition.args[1], dtype))
     else:
         kept = lo.tensor(condition) if keep else lo.node("Not", lo.tensor(condition))
     return lo.cast(kept, torch.bool, dtype)
