@@ -197,6 +197,13 @@ def test_what_does_not_fit_together_is_refused_at_build(preprocess, message: str
         task(LogitTask, ["GPA", "PSI", "GRADE"], "GRADE", preprocess=preprocess).build()
 
 
+def test_preprocess_takes_the_names_of_the_datasets() -> None:
+    made = task(LogitTask, ["a", "y"], "y")
+    made.dataset = lambda: {"students": delta.dataset.DataFrame("t.csv", columns=["a", "y"])}  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match=r"preprocess must take what dataset\(\) names, students: "):
+        made.build()
+
+
 def test_proofs_are_refused_when_the_task_is_made() -> None:
     with pytest.raises(ValueError, match="make no proofs"):
         task(LogitTask, ["a", "y"], "y", enable_verify=True)

@@ -12,6 +12,7 @@ final parameters, so that standard errors belong to the parameters that are repo
 from __future__ import annotations
 
 import abc
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -219,6 +220,10 @@ class RegressionTask(HorizontalTask):
         return draft.build()
 
     def _variables(self, tables: Mapping[str, Table]) -> tuple[Symbol, Symbol]:
+        try:
+            inspect.signature(self.preprocess).bind(**tables)
+        except TypeError as error:
+            raise ValueError(f"preprocess must take what dataset() names, {', '.join(tables)}: {error}") from error
         made = self.preprocess(**{name: table(t.dataset, t.columns) for name, t in tables.items()})
         if not (isinstance(made, tuple) and len(made) == 2 and all(isinstance(v, (DataFrame, Series)) for v in made)):
             raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
