@@ -98,7 +98,7 @@ class Digits(HorizontalLearning):
         correct, rows = 0, 0
         for x, y in dataloader:
             correct += (self.model(x).argmax(1) == y).sum()
-            rows += len(y)
+            rows += y.shape[0]
         return {"accuracy": correct / rows}
 
 
@@ -159,7 +159,7 @@ def test_a_task_that_no_node_can_join_fails_with_the_reason(network: Network) ->
             return {"wages": delta.dataset.DataFrame("wages.csv", columns=["salary"])}
 
     node = network.node
-    task_id = node.create_task(Nowhere("nowhere", **SOON))
+    task_id = node.create_task(Nowhere("nowhere", **(SOON | {"connection_timeout": 2})))
     assert not node.wait(task_id, timeout=100, progress=False)
     with pytest.raises(delta.TaskFailed):
         node.get_result(task_id)
