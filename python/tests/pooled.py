@@ -51,7 +51,9 @@ def build(execute: Callable[[Any], Any], columns: list[str] | None = None) -> Bu
     return task(execute, columns or list(sample().columns)).build()
 
 
-def run(execute: Callable[[Any], Any], frame: pd.DataFrame, *, split: tuple[int, int] = (20, 40), **options: Any) -> Any:
+def run(
+    execute: Callable[[Any], Any], frame: pd.DataFrame, *, split: tuple[int, int] = (20, 40), **options: Any
+) -> Any:
     """Run over three members, whose rows end where ``split`` says (two equal numbers: a member without rows)."""
     pieces = [frame.iloc[: split[0]], frame.iloc[split[0] : split[1]], frame.iloc[split[1] :]]
     return delta.debug(task(execute, list(frame.columns), **options).build(), data=pieces, parts=3)

@@ -36,7 +36,10 @@ CASES = {
     "round": (lambda g, x, y: g.round(x * 2), np.round(X * 2)),
     "sigmoid": (lambda g, x, y: g.sigmoid(x * 400), 1 / (1 + np.exp(-np.clip(X * 400, -700, 700)))),
     "softplus": (lambda g, x, y: g.softplus(x * 400), np.logaddexp(0, X * 400)),
-    "comparison": (lambda g, x, y: g.cast(g.not_(g.or_(g.less(x, y), g.greater_equal(x, 1.0))), "f64"), ~((X < Y) | (X >= 1)) * 1.0),
+    "comparison": (
+        lambda g, x, y: g.cast(g.not_(g.or_(g.less(x, y), g.greater_equal(x, 1.0))), "f64"),
+        ~((X < Y) | (X >= 1)) * 1.0,
+    ),
     "where": (lambda g, x, y: g.where(g.greater(x, y), x, 0.0), np.where(X > Y, X, 0)),
     "sum": (lambda g, x, y: g.sum(x, 0), X.sum(0)),
     "sum of all": (lambda g, x, y: g.sum(x), X.sum()),

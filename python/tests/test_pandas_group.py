@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from pooled import agrees, build, run, same, sample
 
 K, J = [2, 0, 1, 7], [0, 1]
@@ -16,7 +17,9 @@ def grouped(df: Any, by: Any) -> Any:
     """The same grouping for both; pandas gets Categorical keys."""
     if isinstance(df, pd.DataFrame):
         cats = {"k": K, "j": J}
-        df = df.assign(**{c: pd.Categorical(df[c], [float(v) for v in cats[c]]) for c in (by if isinstance(by, list) else [by])})
+        df = df.assign(
+            **{c: pd.Categorical(df[c], [float(v) for v in cats[c]]) for c in (by if isinstance(by, list) else [by])}
+        )
         return df.groupby(by, observed=False)
     return df.groupby(by, categories={"k": K, "j": J} if isinstance(by, list) else K)
 
@@ -62,7 +65,9 @@ def test_a_filter_before_grouping_holds_and_other_keys_are_left_out() -> None:
     def execute(df: Any) -> Any:
         part = df[df["a"] > 1]
         if isinstance(df, pd.DataFrame):
-            return part[part["k"].isin([1, 3])].groupby("k")["b"].mean(), part[part["k"].isin([1, 3])].groupby("k").size()
+            return part[part["k"].isin([1, 3])].groupby("k")["b"].mean(), part[part["k"].isin([1, 3])].groupby(
+                "k"
+            ).size()
         g = part.groupby("k", categories=[1, 3])
         return g["b"].mean(), g.size()
 
@@ -73,7 +78,11 @@ def test_series_are_grouped_by_series() -> None:
     def execute(df: Any) -> Any:
         high = (df["a"] > 3).astype(int).rename("high")
         more = {} if isinstance(df, pd.DataFrame) else {"categories": [0, 1]}
-        return df["c"].groupby(high, **more).mean(), df.groupby(high, **more)["b"].sum(), df["c"].groupby(high, **more).size()
+        return (
+            df["c"].groupby(high, **more).mean(),
+            df.groupby(high, **more)["b"].sum(),
+            df["c"].groupby(high, **more).size(),
+        )
 
     agrees(execute)
 
@@ -121,7 +130,9 @@ def test_histograms_agree_with_numpy(bins: Any) -> None:
     frame.loc[4, "a"] = 30.0
     frame.loc[5, "a"] = -1.0
     extent = None if isinstance(bins, list) else (-10, 30)
-    ours = run(lambda df: (df["a"].histogram(bins, range=extent), df["a"][df["c"] > 0].histogram(bins, range=extent)), frame)
+    ours = run(
+        lambda df: (df["a"].histogram(bins, range=extent), df["a"][df["c"] > 0].histogram(bins, range=extent)), frame
+    )
     for x, values in zip(ours, (frame["a"], frame["a"][frame["c"] > 0]), strict=True):
         counts, edges = np.histogram(values.dropna(), bins, extent)
         assert x.to_list() == counts.tolist() and np.allclose(x.index, edges[:-1])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from pooled import agrees, build, run, same, sample
 
 FINE = 1e-8
@@ -61,14 +62,25 @@ def test_medians_agree_with_pandas() -> None:
 
 def test_whole_and_short_decimal_numbers_come_out_exactly() -> None:
     frame = pd.DataFrame({"n": [3.0, 1, 4, 1, 5, 9, 2, 6], "price": [19.99, 0.1, 12345.67, 3.5, 7.25, 0.3, 99.95, 1e6]})
-    ours = run(lambda df: (df.median(), df.min(), df.max(), df["price"].quantile([0.25, 0.5], interpolation="lower")), frame, split=(3, 5))
+    ours = run(
+        lambda df: (df.median(), df.min(), df.max(), df["price"].quantile([0.25, 0.5], interpolation="lower")),
+        frame,
+        split=(3, 5),
+    )
     assert ours[0].to_list() == [3.5, 13.62] or ours[0].to_list() == frame.median().to_list()
     assert ours[1].to_list() == [1.0, 0.1] and ours[2].to_list() == [9.0, 1e6]
     assert ours[3].to_list() == frame["price"].quantile([0.25, 0.5], interpolation="lower").to_list()
 
 
 def test_ties_zeros_and_one_value_are_found() -> None:
-    for values in ([0.0] * 9, [5.0], [1.0] * 5 + [2.0] * 5, [0.0, -0.0, 1e-12, -1e-12], [np.inf, 1.0, 2.0], [1.0, 2.0, 3.0, np.nan]):
+    for values in (
+        [0.0] * 9,
+        [5.0],
+        [1.0] * 5 + [2.0] * 5,
+        [0.0, -0.0, 1e-12, -1e-12],
+        [np.inf, 1.0, 2.0],
+        [1.0, 2.0, 3.0, np.nan],
+    ):
         frame = pd.DataFrame({"x": values})
         ours = run(lambda df: (df["x"].median(), df["x"].min(), df["x"].quantile(0.75)), frame, split=(1, 2))
         for x, y in zip(ours, (frame["x"].median(), frame["x"].min(), frame["x"].quantile(0.75)), strict=True):
@@ -88,7 +100,10 @@ def test_with_bounds_one_round_gives_the_edge_of_the_bucket() -> None:
 
 def test_values_outside_the_bounds_count_as_the_bound() -> None:
     frame = pd.DataFrame({"x": [-50.0, 0, 3, 70]})
-    assert run(lambda df: (df["x"].min(bounds=(-10, 10)), df["x"].max(bounds=(-10, 10))), frame, split=(1, 3)) == (-10, 10)
+    assert run(lambda df: (df["x"].min(bounds=(-10, 10)), df["x"].max(bounds=(-10, 10))), frame, split=(1, 3)) == (
+        -10,
+        10,
+    )
 
 
 def test_more_rounds_refine_a_bounded_search() -> None:

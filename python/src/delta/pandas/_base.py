@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import numbers
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -96,17 +96,16 @@ class Symbol:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            f"a delta {type(self).__name__} has no value while the task is written, so Python cannot decide on it (if, and, or, not); "
+            f"a delta {type(self).__name__} has no value while the task is written, so Python cannot decide on it; "
             "use & | ~, where(), or a mask, which the nodes evaluate"
         )
 
     def __float__(self) -> float:
         raise TypeError(
-            f"a delta {type(self).__name__} has no value while the task is written; return it from execute() to get it as the result"
+            f"a delta {type(self).__name__} has no value while the task is written; return it from execute() to see it"
         )
 
-    __int__ = __float__  # type: ignore[assignment]
-    __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __len__(self) -> int:
         if isinstance(self._block.index, tuple):
@@ -149,6 +148,11 @@ class Symbol:
         }
         what = f", columns {list(b.columns)}" if b.columns is not None else f", {b.dtype}"
         return f"<delta {type(self).__name__} {where[b.x.place]}{what}>"
+
+
+def repeat(dtype: DType, like: Collection[Any]) -> tuple[DType, ...]:
+    """Return one dtype for each of some columns."""
+    return (dtype,) * len(like)
 
 
 def wrap(block: Block) -> Any:

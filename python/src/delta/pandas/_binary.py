@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._base import Block, DType, Rows, Symbol, as_number, block, check_axis, is_list, number, numbers_of, truth, wrap
+from ._base import (
+    Block,
+    DType,
+    Rows,
+    Symbol,
+    as_number,
+    block,
+    check_axis,
+    is_list,
+    number,
+    numbers_of,
+    repeat,
+    truth,
+    wrap,
+)
 from ._expr import Expr, ops
 
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
@@ -33,7 +47,7 @@ def binary(op: str, a: Any, b: Any, *, axis: Any = None, fill_value: Any = None)
         if {*o.a_dtypes, *o.b_dtypes} != {"bool"}:
             raise TypeError(f"{op}: both sides must be bool, not {_both(o)}; compare first, or use astype(bool)")
         value = as_number({"and": ops.and_, "or": ops.or_, "xor": ops.xor}[op](truth(x), truth(y)))
-        dtypes: tuple[DType, ...] = ("bool",) * len(o.like.dtypes)
+        dtypes: tuple[DType, ...] = repeat("bool", o.like.dtypes)
     elif op in COMPARISON:
         table = {
             "eq": ops.equal,
@@ -43,7 +57,7 @@ def binary(op: str, a: Any, b: Any, *, axis: Any = None, fill_value: Any = None)
             "gt": ops.greater,
             "ge": ops.greater_equal,
         }
-        value, dtypes = as_number(table[op](x, y)), ("bool",) * len(o.like.dtypes)
+        value, dtypes = as_number(table[op](x, y)), repeat("bool", o.like.dtypes)
     else:
         dtypes = _dtypes(op, o, fill_value)
         value = _COMPUTE[op](x, y)
@@ -87,7 +101,7 @@ def _operand(value: Any, other: Block, axis: int, op: str) -> Block:
         raise TypeError(f"{op}: a single number and a list do not go together here; use a Series")
     if isinstance(labels, Rows):
         raise TypeError(
-            f"{op}: a list has one entry for each row, but each member has rows of its own; use a number or a Series of the same rows"
+            f"{op}: a list has one entry for each row, but each member has rows of its own; use a number or a Series"
         )
     data, dtype = numbers_of(value, f"list in {op}")
     if len(data) != len(labels):
@@ -102,7 +116,7 @@ def _broadcast(big: Block, small: Block, axis: int, op: str) -> tuple[Block, Exp
         same_rows(big, small, op)
         if big.columns != small.columns:
             raise ValueError(
-                f"{op}: the columns differ, {list(big.columns or ())} and {list(small.columns or ())}; select the same ones in the same order"
+                f"{op}: the columns differ, {list(big.columns or ())} and {list(small.columns or ())}; select the same ones"
             )
         name = big.name if big.name == small.name else None
         return big.with_(name=name), big.x, small.x, small.dtypes
@@ -113,7 +127,7 @@ def _broadcast(big: Block, small: Block, axis: int, op: str) -> tuple[Block, Exp
             )
         if small.index != big.columns:
             raise ValueError(
-                f"{op}: the Series has the labels {list(small.index)}, the DataFrame the columns {list(big.columns)}; they must be the same"
+                f"{op}: the Series has the labels {list(small.index)}, the DataFrame the columns {list(big.columns)}"
             )
         return big, big.x, small.x, small.dtypes * len(big.dtypes)
     same_rows(big, small, op)
@@ -127,15 +141,13 @@ def same_rows(a: Block, b: Block, op: str) -> None:
     if isinstance(a.index, Rows) and isinstance(b.index, Rows):
         if a.index.dataset != b.index.dataset:
             raise ValueError(
-                f"{op}: rows of {a.index.dataset!r} and of {b.index.dataset!r} have nothing to do with each other; aggregate them first"
+                f"{op}: rows of {a.index.dataset!r} and of {b.index.dataset!r} do not belong together; aggregate them first"
             )
         raise ValueError(
-            f"{op}: the operands hold different selections of rows; compute first and select afterwards, or select both with the same mask"
+            f"{op}: the operands hold different selections of rows; compute first, or select both with one mask"
         )
     if isinstance(a.index, Rows) or isinstance(b.index, Rows):
-        raise ValueError(
-            f"{op}: one operand has the rows of the nodes, the other is a result with labels; take one element of it, such as result['label']"
-        )
+        raise ValueError(f"{op}: rows at the nodes meet a result with labels; take one number of it, result['label']")
     raise ValueError(f"{op}: the labels differ, {list(a.index or ())} and {list(b.index or ())}; they must be the same")
 
 

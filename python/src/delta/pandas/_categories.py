@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, wrap
+from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, repeat, wrap
 from ._expr import Expr, ops
 from ._reduce import Along, rows_only
 
@@ -41,7 +41,9 @@ class Categories:
 
 def _checked(values: Any, what: str) -> list[Label]:
     if not is_list(values) or len(values) == 0:
-        raise TypeError(f"{what}: declare the categories, categories=[...]: which values occur is not known beforehand, and not shown")
+        raise TypeError(
+            f"{what}: declare the categories, categories=[...]: which values occur is not known beforehand, and not shown"
+        )
     labels = [check_label(v) for v in values]
     data, _ = numbers_of(labels, f"categories in {what}")
     if np.isnan(data).any() or len(np.unique(data)) != len(data):
@@ -53,7 +55,12 @@ class Countable(Symbol):
     """Counts of a series by value."""
 
     def value_counts(
-        self, normalize: bool = False, sort: bool = False, dropna: bool = True, *, categories: Sequence[Any] | None = None
+        self,
+        normalize: bool = False,
+        sort: bool = False,
+        dropna: bool = True,
+        *,
+        categories: Sequence[Any] | None = None,
     ) -> Any:
         """Count each of the declared ``categories``, in their order; ``normalize``: as shares of all values. One round.
 
@@ -61,10 +68,12 @@ class Countable(Symbol):
         beforehand, so ``sort=True`` is refused.
         """
         if sort or not dropna:
-            raise TypeError("value_counts: sort=False and dropna=True only; sort the result, and count missing values with isna().sum()")
+            raise TypeError(
+                "value_counts: sort=False and dropna=True only; sort the result, and count missing values with isna().sum()"
+            )
         b = self._counted("value_counts")
         c = Categories([b], [categories], "value_counts")
-        a = Along(b.with_(x=ops.cast(c.hot, "f64"), columns=c.labels, dtypes=("float64",) * len(c.labels)), 0)
+        a = Along(b.with_(x=ops.cast(c.hot, "f64"), columns=c.labels, dtypes=repeat("float64", c.labels)), 0)
         counts = a.count(c.hot, "count")
         if normalize:
             share = ops.div(counts, Along(b, 0).number)
@@ -72,12 +81,12 @@ class Countable(Symbol):
         return wrap(Block(counts, ("int64",), c.labels, None, "count", index_name=b.name))
 
     def nunique(self, dropna: bool = True, *, categories: Sequence[Any] | None = None) -> Any:
-        """Count which of the declared ``categories`` occur; missing if another value occurs. One round; a member contributes 0 and 1."""
+        """Count which of the declared ``categories`` occur; missing if another value occurs. One round."""
         if not dropna:
             raise TypeError("nunique: dropna=True only")
         b = self._counted("nunique")
         c = Categories([b], [categories], "nunique")
-        a = Along(b.with_(x=ops.cast(c.hot, "f64"), columns=c.labels, dtypes=("float64",) * len(c.labels)), 0)
+        a = Along(b.with_(x=ops.cast(c.hot, "f64"), columns=c.labels, dtypes=repeat("float64", c.labels)), 0)
         present = ops.sum(ops.cast(a.exists(c.hot, "present"), "f64"), 0)
         one = Along(b, 0)
         known = ops.greater(ops.sum(ops.cast(c.hot, "f64"), 1), 0.5)
@@ -94,8 +103,16 @@ class Countable(Symbol):
         if is_list(bins):
             edges, _ = numbers_of(bins, "edges in histogram")
         else:
-            if not isinstance(bins, int) or bins < 1 or range is None or len(range) != 2 or not all(map(is_number, range)):
-                raise TypeError("histogram: give the edges, or a number of bins and range=(low, high): the extent of the data is not known")
+            if (
+                not isinstance(bins, int)
+                or bins < 1
+                or range is None
+                or len(range) != 2
+                or not all(map(is_number, range))
+            ):
+                raise TypeError(
+                    "histogram: give the edges, or a number of bins and range=(low, high): the extent of the data is not known"
+                )
             edges = np.linspace(float(range[0]), float(range[1]), bins + 1)
         if len(edges) < 2 or not (np.diff(edges) > 0).all() or not np.isfinite(edges).all():
             raise ValueError("histogram: edges must rise, and there must be at least two")
@@ -106,7 +123,7 @@ class Countable(Symbol):
         inside = ops.or_(ops.less(column, edges[1:]), ops.and_(ops.equal(column, edges[1:]), ops.constant(last)))
         inside = ops.and_(ops.greater_equal(column, edges[:-1]), inside)
         labels = tuple(float(e) for e in edges[:-1])
-        a = Along(b.with_(x=ops.cast(inside, "f64"), columns=labels, dtypes=("float64",) * len(labels)), 0)
+        a = Along(b.with_(x=ops.cast(inside, "f64"), columns=labels, dtypes=repeat("float64", labels)), 0)
         return wrap(Block(a.count(a.kept(inside), "histogram"), ("int64",), labels, None, b.name))
 
     def _counted(self, what: str) -> Block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._base import Block, Symbol, block, wrap
+from ._base import Block, Symbol, block, repeat, wrap
 from ._expr import columns, ops
 from ._reduce import rows_only
 
@@ -43,7 +43,7 @@ class Describable(Symbol):
         rows.append(this.max(rounds=rounds, **search))
         labels = ("count", "mean", "std", "min", *(_percent(q) for q in qs), "max")
         x = ops.stack(*(block(r).x for r in rows), axis=0)
-        return wrap(Block(x, ("float64",) * len(b.dtypes), labels, b.columns, None if b.columns else b.name))
+        return wrap(Block(x, repeat("float64", b.dtypes), labels, b.columns, None if b.columns else b.name))
 
 
 def _percent(q: float) -> str:

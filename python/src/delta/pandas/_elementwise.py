@@ -20,11 +20,13 @@ from ._base import (
     number,
     numbers_of,
     position,
+    repeat,
     truth,
     wrap,
 )
 from ._binary import ARITHMETIC, COMPARISON, binary, same_rows
 from ._expr import Expr, ops
+from ._functions import BINARY, UNARY, extreme
 
 Self = TypeVar("Self", bound="Elementwise")
 
@@ -161,19 +163,19 @@ class Elementwise(Symbol):
     def isna(self: Self) -> Self:
         """Whether each value is missing."""
         b = block(self)
-        return self._with(as_number(ops.is_nan(b.x)), ("bool",) * len(b.dtypes))
+        return self._with(as_number(ops.is_nan(b.x)), repeat("bool", b.dtypes))
 
     isnull = isna
 
     def notna(self: Self) -> Self:
         """Whether each value is there."""
         b = block(self)
-        return self._with(as_number(ops.is_number(b.x)), ("bool",) * len(b.dtypes))
+        return self._with(as_number(ops.is_number(b.x)), repeat("bool", b.dtypes))
 
     notnull = notna
 
     def fillna(self: Self, value: Any) -> Self:
-        """Replace missing values by a number or a Scalar, in a frame also by column: a dict or a Series with columns as labels."""
+        """Replace missing values by a number or a Scalar, in a frame also by column: a dict or a Series by column."""
         b = block(self)
         if isinstance(value, Mapping):
             if b.columns is None:
@@ -208,7 +210,7 @@ class Elementwise(Symbol):
             edge = self._operand(bound, "clip")
             x = ops.where(beyond(x, edge), edge, x)
             if number_dtype(bound) == "float64":
-                dtypes = ("float64",) * len(dtypes)
+                dtypes = repeat("float64", dtypes)
         return self._with(x, dtypes)
 
     def round(self: Self, decimals: int = 0) -> Self:
@@ -226,7 +228,7 @@ class Elementwise(Symbol):
         return self._with(ops.mul(ops.round(ops.div(b.x, scale)), scale), b.dtypes)
 
     def where(self: Self, cond: Any, other: Any = None) -> Self:
-        """Keep values where ``cond`` (bool, same shape) holds and take ``other`` (a number, a Scalar or the same shape) elsewhere."""
+        """Keep values where ``cond`` (bool, same shape) holds, elsewhere take ``other`` (a number, Scalar or the same shape)."""
         return self._choose(cond, other, "where")
 
     def mask(self: Self, cond: Any, other: Any = None) -> Self:
@@ -268,7 +270,7 @@ class Elementwise(Symbol):
         found = ops.is_nan(b.x) if np.isnan(data).any() else ops.and_(ops.is_nan(b.x), ops.is_number(b.x))
         for v in np.unique(data[~np.isnan(data)]):
             found = ops.or_(found, ops.equal(b.x, float(v)))
-        return self._with(as_number(found), ("bool",) * len(b.dtypes))
+        return self._with(as_number(found), repeat("bool", b.dtypes))
 
     def astype(self: Self, dtype: Any) -> Self:
         """Convert to ``float``, ``int`` (towards zero) or ``bool`` (missing values are True, as in pandas).
@@ -282,32 +284,32 @@ class Elementwise(Symbol):
             x = as_number(truth(x))
         elif target == "int64" and "float64" in b.dtypes:
             x = ops.where(ops.less(x, 0.0), ops.ceil(x), ops.floor(x))
-        return self._with(x, (target,) * len(b.dtypes))
+        return self._with(x, repeat(target, b.dtypes))
 
     # ------------------------------------------------ numpy's functions
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Compute ``np.exp(df)`` and the like."""
         if method != "__call__" or any(v is not None for v in kwargs.values()):
             raise TypeError(
                 f"np.{ufunc.__name__} can only be called plainly on delta frames, without out=, where= or .{method}"
             )
         name = ufunc.__name__
-        if name in _BINARY_UFUNCS:
-            return binary(_BINARY_UFUNCS[name], *inputs)
+        if name in BINARY:
+            return binary(BINARY[name], *inputs)
         if name in ("maximum", "minimum"):
-            return _extreme(name, *inputs)
+            return extreme(name, *inputs)
         if name == "invert":
             return ~self
-        if name in ("logical_and", "logical_or", "logical_xor", "logical_not"):
-            raise TypeError(f"np.{name}: use & | ^ ~ on bool instead")
         if name == "isnan":
             return self.isna()
-        if name not in _UFUNCS:
-            raise TypeError(
-                f"np.{name} is not among the functions that nodes compute: {', '.join(sorted({*_UFUNCS, *_BINARY_UFUNCS}))}"
-            )
+        if name.startswith("logical_"):
+            raise TypeError(f"np.{name}: use & | ^ ~ on bool instead")
+        if name not in UNARY:
+            known = ", ".join(sorted({*UNARY, *BINARY, "maximum", "minimum"}))
+            raise TypeError(f"np.{name} is not among the functions that nodes compute: {known}")
         b = self._numeric(f"np.{name}")
-        compute, whole = _UFUNCS[name]
-        return self._with(compute(b.x), b.dtypes if whole else ("float64",) * len(b.dtypes))
+        compute, whole = UNARY[name]
+        return self._with(compute(b.x), b.dtypes if whole else repeat("float64", b.dtypes))
 
 
 def number_dtype(value: Any) -> DType:
@@ -316,75 +318,14 @@ def number_dtype(value: Any) -> DType:
 
 
 def _dtype(dtype: Any) -> DType:
+    known: dict[str, DType] = {"float64": "float64", "int64": "int64", "bool": "bool"}
     try:
         name = np.dtype(dtype).name
     except TypeError:
         name = str(dtype)
-    if name not in ("float64", "int64", "bool"):
+    if name not in known:
         raise TypeError(f"astype({dtype!r}): nodes compute with float (float64), int (int64) and bool")
-    return name  # type: ignore[return-value]
-
-
-def _extreme(name: str, a: Any, b: Any) -> Any:
-    """Compute numpy's maximum and minimum: missing if either is."""
-    chosen = binary("ge" if name == "maximum" else "le", a, b)
-    like = block(binary("add", a, b))
-    x, y = (block(v).x if isinstance(v, Symbol) else number(v).x for v in (a, b))
-    value = ops.where(truth(block(chosen).x), x, y)
-    return wrap(like.with_(x=ops.where(ops.is_number(like.x), value, float("nan"))))
-
-
-def _log1p(x: Expr) -> Expr:
-    u = ops.add(x, 1.0)
-    small = ops.equal(u, 1.0)
-    return ops.where(small, x, ops.div(ops.mul(ops.log(u), x), ops.where(small, 1.0, ops.sub(u, 1.0))))
-
-
-def _expm1(x: Expr) -> Expr:
-    series = ops.mul(x, ops.add(1.0, ops.mul(x, ops.add(0.5, ops.mul(x, 1 / 6)))))
-    return ops.where(ops.less(ops.abs(x), 1e-5), series, ops.sub(ops.exp(x), 1.0))
-
-
-_UFUNCS: dict[str, tuple[Callable[[Expr], Expr], bool]] = {
-    "exp": (ops.exp, False),
-    "log": (ops.log, False),
-    "sqrt": (ops.sqrt, False),
-    "expm1": (_expm1, False),
-    "log1p": (_log1p, False),
-    "log2": (lambda x: ops.div(ops.log(x), float(np.log(2.0))), False),
-    "log10": (lambda x: ops.div(ops.log(x), float(np.log(10.0))), False),
-    "exp2": (lambda x: ops.pow(2.0, x), False),
-    "tanh": (ops.tanh, False),
-    "reciprocal": (lambda x: ops.div(1.0, x), False),
-    "rint": (ops.round, False),
-    "floor": (ops.floor, True),
-    "ceil": (ops.ceil, True),
-    "absolute": (ops.abs, True),
-    "fabs": (ops.abs, False),
-    "negative": (ops.neg, True),
-    "positive": (lambda x: x, True),
-    "square": (ops.square, True),
-    "sign": (lambda x: ops.where(ops.is_nan(x), x, ops.sign(x)), True),
-}
-_BINARY_UFUNCS = {
-    "add": "add",
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "truediv",
-    "true_divide": "truediv",
-    "floor_divide": "floordiv",
-    "remainder": "mod",
-    "power": "pow",
-    "equal": "eq",
-    "not_equal": "ne",
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
-    "bitwise_and": "and",
-    "bitwise_or": "or",
-    "bitwise_xor": "xor",
-}
+    return known[name]
 
 
 def _method(op: str, *, reflected: bool = False, series: bool) -> Callable[..., Any]:
@@ -404,7 +345,8 @@ def _method(op: str, *, reflected: bool = False, series: bool) -> Callable[..., 
     method.__name__ = method.__qualname__ = name
     matched = "" if series else ' ``axis="index"`` matches a Series by row, the default ``"columns"`` by column.'
     filled = " ``fill_value`` stands in where one side is missing; where both are, the result is." if fills else ""
-    method.__doc__ = f"Compute ``{'other ' + op + ' self' if reflected else 'self ' + op + ' other'}`` as pandas does.{matched}{filled}"
+    formula = f"other {op} self" if reflected else f"self {op} other"
+    method.__doc__ = f"Compute ``{formula}`` as pandas does.{matched}{filled}"
     return method
 
 
@@ -425,6 +367,6 @@ def select(b: Block, keep: Expr) -> Block:
     rows = b.rows
     if rows is None:
         raise TypeError(
-            "a result cannot be filtered by its own values: its labels must be known now; filter rows before aggregating, or use where()"
+            "a result cannot be filtered by its own values: its labels must be known now; filter rows first, or use where()"
         )
     return b.with_(index=Rows(rows.dataset, keep if rows.keep is None else ops.and_(rows.keep, keep)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..graph import Dim, Graph, Value
+from ..graph import Graph, Value
+from ..shapes import Dim
 from ._base import Symbol, block
 from ._expr import Expr, rows_of, walk
 
@@ -67,7 +68,7 @@ class Emitter:
             missing = [a for a in x.args if a not in self.done]
             if x.op == "Total":
                 raise ValueError(
-                    "this needs a sum over all members (such as a mean of the pooled rows), which does not exist yet in this graph"
+                    "this needs a sum over all members (such as a mean), which does not exist yet in this graph"
                 )
             if missing:
                 stack.extend(reversed(missing))
@@ -115,9 +116,9 @@ def emit(
     """Put a frame or series of rows into a graph of one's own.
 
     ``tables``: for each dataset a value ``f64 [rows, columns]`` of the graph. ``columns``: the names of those columns, by
-    default those of ``reads(value)``. ``given`` may
-    return the graph's value of a result of an earlier round (see ``Rounds.given``). A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there; their
-    values mean nothing: use ``keep``, and mask NaN yourself.
+    default those of ``reads(value)``. ``given`` may return the graph's value of a result of an earlier round (see ``Rounds.given``).
+    A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there, and their values mean nothing: use
+    ``keep``, and mask NaN yourself.
 
     Raises ``ValueError`` when the value needs a sum over the members: compute that in a round before.
     """

@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..graph import _DTYPES, NUMPY, Dim, Operators, Type, infer
+from ..operators import Operators
+from ..shapes import DTYPES, NUMPY, Dim, Type, infer
 
 Array = npt.NDArray[Any]
 Place = Literal["constant", "rows", "client", "server"]
@@ -30,6 +31,8 @@ class Expr:
     """One operator applied to expressions; compare with ``is``: equal expressions are the same object."""
 
     __slots__ = ("__weakref__", "args", "attributes", "data", "label", "local", "op", "round", "type")
+    local: bool
+    round: int
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class _Ops(Operators[Expr]):
 
     def constant(self, value: Array | float | Sequence[Any], dtype: str | None = None) -> Expr:
         array = np.array(value, NUMPY[dtype] if dtype else None, order="C")
-        return _intern("Constant", (), {}, Type(_DTYPES[array.dtype.name], array.shape), array)
+        return _intern("Constant", (), {}, Type(DTYPES[array.dtype.name], array.shape), array)
 
 
 ops = _Ops()

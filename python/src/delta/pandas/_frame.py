@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-
 from ._base import (
     Block,
     DType,
@@ -19,13 +18,14 @@ from ._base import (
     need_bool,
     number,
     position,
+    repeat,
     truth,
     wrap,
 )
 from ._binary import same_rows
+from ._describe import Describable
 from ._elementwise import Elementwise, add_methods, select
 from ._expr import Expr, column, columns, ops, side_by_side, source
-from ._describe import Describable
 from ._group import Groupable
 from ._pairs import FramePairs
 from ._reduce import Reductions
@@ -121,7 +121,7 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
             return v.x, v.dtype
         if is_list(value):
             raise TypeError(
-                "a column is set to a Series of the same rows or to a number; a list would need one entry for each row of each member"
+                "a column is set to a Series of the same rows or to a number; a list has an entry for each row"
             )
         v = block(value) if isinstance(value, Symbol) else number(value, "new column")
         # The same number for each row: there is no other way to repeat it as often as there are rows.
@@ -176,7 +176,7 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         b = block(self)
         if not isinstance(b.index, tuple):
             raise TypeError("rows at the nodes cannot become columns")
-        return wrap(b.with_(x=ops.transpose(b.x), index=b.columns, columns=b.index, dtypes=(b.common,) * len(b.index)))
+        return wrap(b.with_(x=ops.transpose(b.x), index=b.columns, columns=b.index, dtypes=repeat(b.common, b.index)))
 
 
 add_methods(DataFrame, series=False)
@@ -201,5 +201,5 @@ def mask_for(b: Block, mask: Block) -> Expr:
 
 def table(dataset: str, names: Sequence[str]) -> DataFrame:
     """Return the frame of a dataset's columns, one row for each row of each member's table."""
-    made: DataFrame = wrap(Block(source(dataset, names), ("float64",) * len(names), Rows(dataset), tuple(names)))
+    made: DataFrame = wrap(Block(source(dataset, names), repeat("float64", names), Rows(dataset), tuple(names)))
     return made

@@ -175,7 +175,9 @@ class GroupBy:
             raise TypeError(f"agg: use names of aggregates: {', '.join(AGGREGATES)}")
         made = [g._one(how) for _, g, how in parts]
         dtypes = [d for _, ds in made for d in ds]
-        return self._wrap(ops.concat(*(x for x, _ in made), axis=1), dtypes, tuple(check_label(name) for name, _, _ in parts))
+        return self._wrap(
+            ops.concat(*(x for x, _ in made), axis=1), dtypes, tuple(check_label(name) for name, _, _ in parts)
+        )
 
 
 class Groupable(Symbol):
@@ -222,7 +224,13 @@ class Groupable(Symbol):
             declared: list[Any] = [categories[k.name] for k in keys]
         else:
             declared = list(categories) if several and len(keys) > 1 and categories is not None else [categories]
-        if several and len(keys) == 1 and not isinstance(categories, Mapping) and categories and isinstance(categories[0], (list, tuple)):
+        if (
+            several
+            and len(keys) == 1
+            and not isinstance(categories, Mapping)
+            and categories
+            and isinstance(categories[0], (list, tuple))
+        ):
             declared = list(categories)
         if len(declared) != len(keys):
             raise ValueError(f"groupby: {len(keys)} keys need {len(keys)} lists of categories, not {len(declared)}")
@@ -232,5 +240,7 @@ class Groupable(Symbol):
         rest = [i for i, name in enumerate(b.columns) if name not in used]
         if not rest:
             return GroupBy(b.with_(columns=None, name=None, x=column(b.x, 0), dtypes=b.dtypes[:1]), c)
-        kept = b.with_(x=columns(b.x, rest), dtypes=tuple(b.dtypes[i] for i in rest), columns=tuple(b.columns[i] for i in rest))
+        kept = b.with_(
+            x=columns(b.x, rest), dtypes=tuple(b.dtypes[i] for i in rest), columns=tuple(b.columns[i] for i in rest)
+        )
         return GroupBy(kept, c)

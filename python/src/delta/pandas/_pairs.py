@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._base import Block, Symbol, block, wrap
+from ._base import Block, Symbol, block, repeat, wrap
 from ._binary import same_rows
 from ._expr import Expr, ops, pooled
 from ._reduce import INFINITY, NAN, Along, rows_only
@@ -27,7 +27,7 @@ class Products:
         products = pooled(ops.gram(d, d), "products_of_deviations")
         # The sum of one column's deviations over the rows in which the other is there too; the mean of those rows differs.
         self._sums = pooled(ops.gram(d, there), "sums_of_deviations")
-        self._squares = lambda: pooled(ops.gram(ops.square(d), there), "squared_deviations_of_pairs")
+        self._squares = ops.gram(ops.square(d), there)
         count = ops.maximum(self.n, 1.0)
         self.products = ops.sub(products, ops.div(ops.mul(self._sums, ops.transpose(self._sums)), count))
         finite = ops.equal(ops.sub(mean, mean), 0.0)
@@ -35,7 +35,10 @@ class Products:
 
     def squares(self) -> Expr:
         """Squared deviations of the row's column over the rows in which the column's column is there too."""
-        return ops.sub(self._squares(), ops.div(ops.square(self._sums), ops.maximum(self.n, 1.0)))
+        return ops.sub(
+            pooled(self._squares, "squared_deviations_of_pairs"),
+            ops.div(ops.square(self._sums), ops.maximum(self.n, 1.0)),
+        )
 
 
 def _covariance(b: Block, min_periods: int | None, ddof: int) -> Expr:
@@ -69,7 +72,9 @@ class FramePairs(Symbol):
         """Compute the covariances of all pairs of columns, each over the rows in which both are there. Two rounds."""
         _need("cov", min_periods)
         if ddof != 1:
-            raise NotImplementedError("cov: pandas ignores ddof for a DataFrame when a value is missing; use Series.cov(other, ddof=...)")
+            raise NotImplementedError(
+                "cov: pandas ignores ddof for a DataFrame when a value is missing; use Series.cov(other, ddof=...)"
+            )
         return self._square("cov", lambda b: _covariance(b, min_periods, 1))
 
     def corr(self, method: str = "pearson", min_periods: int = 1, numeric_only: bool = False) -> Any:
@@ -80,7 +85,7 @@ class FramePairs(Symbol):
     def _square(self, what: str, compute: Any) -> Any:
         rows_only(self, what)
         b = block(self)
-        return wrap(Block(compute(b), ("float64",) * len(b.dtypes), b.columns, b.columns))
+        return wrap(Block(compute(b), repeat("float64", b.dtypes), b.columns, b.columns))
 
 
 class SeriesPairs(Symbol):

@@ -25,7 +25,7 @@ def may_be_infinite(x: Expr) -> bool:
             return True
         if e.op == "Div" and (e.args[1].data is None or not (e.args[1].data != 0).all()):
             return True
-        if e.op == "Constant" and e.type.dtype == "f64" and (abs(e.data) == INFINITY).any():
+        if e.data is not None and e.type.dtype == "f64" and (abs(e.data) == INFINITY).any():
             return True
     return False
 
@@ -54,7 +54,9 @@ class Along:
         finite = ops.less(ops.abs(values), INFINITY)
         part = self._pool(ops.sum(ops.where(ops.and_(valid, finite), values, 0.0), self.axis), "sum")
         up, down = (self.count(ops.and_(valid, ops.equal(values, s * INFINITY)), "infinite") for s in (1, -1))
-        infinite = ops.add(ops.where(ops.greater(up, 0.5), INFINITY, 0.0), ops.where(ops.greater(down, 0.5), -INFINITY, 0.0))
+        infinite = ops.add(
+            ops.where(ops.greater(up, 0.5), INFINITY, 0.0), ops.where(ops.greater(down, 0.5), -INFINITY, 0.0)
+        )
         return ops.add(part, infinite)
 
     @property
@@ -93,7 +95,9 @@ class Along:
         mean = ops.div(self.add(self.x), n)
         deviation = ops.sub(self.x, self.spread(mean))
         known = ops.less(ops.abs(deviation), INFINITY)
-        squares = self._pool(ops.sum(ops.where(ops.and_(self.valid, known), ops.square(deviation), 0.0), self.axis), "squared_deviations")
+        squares = self._pool(
+            ops.sum(ops.where(ops.and_(self.valid, known), ops.square(deviation), 0.0), self.axis), "squared_deviations"
+        )
         return n, mean, ops.where(ops.equal(ops.sub(mean, mean), 0.0), squares, NAN)
 
     def result(self, x: Expr, dtypes: Sequence[DType]) -> Any:
@@ -114,7 +118,9 @@ def along(symbol: Symbol, axis: Any, what: str, numeric_only: Any = False) -> Al
     if not isinstance(numeric_only, bool):
         raise TypeError(f"{what}: numeric_only={numeric_only!r}; use True or False (all columns are numeric here)")
     if axis is None:
-        raise TypeError(f"{what}: axis=None aggregates over both axes; write .{what}().{what}() if that is what you mean")
+        raise TypeError(
+            f"{what}: axis=None aggregates over both axes; write .{what}().{what}() if that is what you mean"
+        )
     direction = check_axis(axis)
     if direction == 1 and block(symbol).columns is None:
         raise ValueError(f"{what}: a Series has only axis 0")
@@ -163,7 +169,9 @@ class Reductions(Symbol):
         a = along(self, axis, what, numeric_only)
         n, _, squares = a.centred()
         free = ops.sub(n, float(ddof))
-        variance = ops.where(ops.greater(free, 0.5), ops.div(squares, ops.where(ops.greater(free, 0.5), free, 1.0)), NAN)
+        variance = ops.where(
+            ops.greater(free, 0.5), ops.div(squares, ops.where(ops.greater(free, 0.5), free, 1.0)), NAN
+        )
         return a, _skip(a, variance, skipna), n
 
     def any(self, axis: Any = 0, bool_only: bool = False, skipna: bool = True) -> Any:

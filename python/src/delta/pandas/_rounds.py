@@ -68,7 +68,8 @@ class Rounds:
 
     def _round(self, r: int) -> None:
         contributions = self._names(self.sums[r])
-        graph, inputs = Graph(f"map{r}"), {}
+        graph = Graph(f"map{r}")
+        inputs: dict[str, Json] = {}
         emitter = Emitter(graph, read_tables(graph, inputs, self.tables, [t.args[0] for t in self.sums[r]]))
         emitter.given = self.given(graph, inputs, r - 1)
         for t, name in contributions.items():

@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from ._base import Block, Symbol, block, check_axis, is_list, is_number, wrap
+from ._base import Block, Symbol, block, check_axis, is_list, is_number, repeat, wrap
 from ._expr import Expr, ops, pooled
 from ._reduce import INFINITY, NAN, Along, along, rows_only
 
@@ -60,14 +60,21 @@ class Grid(NamedTuple):
 def grid(what: str, bounds: Any, buckets: Any, rounds: Any, bounded_rounds: int) -> Grid:
     """Check the arguments of a search."""
     if bounds is not None:
-        if not is_list(bounds) or len(bounds) != 2 or not all(is_number(v) and math.isfinite(v) for v in bounds) or bounds[0] >= bounds[1]:
+        if (
+            not is_list(bounds)
+            or len(bounds) != 2
+            or not all(is_number(v) and math.isfinite(v) for v in bounds)
+            or bounds[0] >= bounds[1]
+        ):
             raise ValueError(f"{what}: bounds={bounds!r}; give two numbers, (low, high), low below high")
         bounds = (float(bounds[0]), float(bounds[1]))
     rounds = rounds if rounds is not None else bounded_rounds if bounds else 4
     if not isinstance(buckets, int) or not 2 <= buckets <= 65536:
         raise ValueError(f"{what}: buckets={buckets!r} must lie between 2 and 65536")
     if not isinstance(rounds, int) or not 1 <= rounds <= 20 or buckets**rounds > 2**52:
-        raise ValueError(f"{what}: rounds={rounds!r} must be at least 1, and buckets**rounds at most 2**52, the resolution of a double")
+        raise ValueError(
+            f"{what}: rounds={rounds!r} must be at least 1, and buckets**rounds at most 2**52, the resolution of a double"
+        )
     return Grid(buckets, rounds, bounds)
 
 
@@ -79,7 +86,9 @@ class Digits:
         self.grid, self.valid = g, a.valid
         x = ops.where(a.there, a.x, 0.0)
         self.rest = g.place(x)
-        self.zeros = ops.constant([0.0] * g.buckets if a.x.type.rank == 1 else [[0.0] * int(a.x.shape[1])] * g.buckets, "f64")
+        self.zeros = ops.constant(
+            [0.0] * g.buckets if a.x.type.rank == 1 else [[0.0] * int(a.x.shape[1])] * g.buckets, "f64"
+        )
         self.shape = (g.buckets, *self.zeros.shape[1:])
 
     def split(self, rest: Expr) -> tuple[Expr, Expr]:
@@ -92,7 +101,9 @@ class Digits:
         """Count a member's values in each bucket, ``[buckets]`` or ``[buckets, columns]``."""
         return ops.scatter_add(self.zeros, ops.cast(digit, "i64"), ops.cast(valid, "f64"))
 
-    def search(self, pick: Callable[[Expr, Expr], tuple[Expr, Expr]], share: Callable[[Expr], Expr], label: str, goal: Expr) -> tuple[Expr, Expr]:
+    def search(
+        self, pick: Callable[[Expr, Expr], tuple[Expr, Expr]], share: Callable[[Expr], Expr], label: str, goal: Expr
+    ) -> tuple[Expr, Expr]:
         """Find the digits of a value; return its place (the lower edge of its last bucket), and the first round's sums.
 
         ``share(histogram)`` is what a member contributes; ``pick(sums, goal)`` returns the digit and the goal within it.
@@ -131,15 +142,15 @@ def _extreme(d: Digits, which: Extreme) -> Expr:
         if which == "min":
             found = ops.sum(ops.cast(ops.less(ops.cumsum(sums, 0), 0.5), "f64"), 0)
         else:
-            found = ops.sub(float(d.grid.buckets - 1), ops.sum(ops.cast(ops.less(ops.add(after(sums), sums), 0.5), "f64"), 0))
+            found = ops.sub(
+                float(d.grid.buckets - 1), ops.sum(ops.cast(ops.less(ops.add(after(sums), sums), 0.5), "f64"), 0)
+            )
         return ops.minimum(ops.maximum(found, 0.0), float(d.grid.buckets - 1)), goal
 
     place, first = d.search(pick, share, f"bucket_of_{which}", ops.constant(0.0))
     width = d.grid.buckets ** -float(d.grid.rounds)
-    if d.grid.bounds:
-        value = d.grid.value(place if which == "min" else ops.add(place, width))
-    else:
-        value = snapped(d.grid, place)
+    edge = place if which == "min" else ops.add(place, width)
+    value = d.grid.value(edge) if d.grid.bounds else snapped(d.grid, place)
     return ops.where(ops.greater(ops.sum(first, 0), 0.5), value, NAN)
 
 
@@ -212,7 +223,7 @@ class Searches(Symbol):
         buckets: int = 1024,
         rounds: int | None = None,
     ) -> Any:
-        """Find the least value: with ``bounds`` the lower edge of its bucket, in one round; else in four rounds to 1e-8 of it.
+        """Find the least value: with ``bounds`` the lower edge of its bucket, in one round; else in four to 1e-8 of it.
 
         See the module for ``bounds``, ``buckets`` and ``rounds``. A least or largest value is one person's: think before you ask.
         """
@@ -228,10 +239,12 @@ class Searches(Symbol):
         buckets: int = 1024,
         rounds: int | None = None,
     ) -> Any:
-        """Find the largest value: with ``bounds`` the upper edge of its bucket, in one round; else in four rounds to 1e-8 of it."""
+        """Find the largest value: with ``bounds`` the upper edge of its bucket, in one round; else in four to 1e-8 of it."""
         return self._extreme("max", axis, skipna, numeric_only, bounds, buckets, rounds)
 
-    def _extreme(self, which: Extreme, axis: Any, skipna: Any, numeric_only: Any, bounds: Any, buckets: Any, rounds: Any) -> Any:
+    def _extreme(
+        self, which: Extreme, axis: Any, skipna: Any, numeric_only: Any, bounds: Any, buckets: Any, rounds: Any
+    ) -> Any:
         a = along(self, axis, which, numeric_only)
         _no_mixture(a.b, which)
         if not isinstance(skipna, bool):
@@ -257,7 +270,7 @@ class Searches(Symbol):
     ) -> Any:
         """Find a quantile, or with a list several, by histograms in four rounds (three with ``bounds``), to 1e-8 of the values.
 
-        See the module for ``bounds``, ``buckets`` and ``rounds``. Each round contributes ``buckets`` counts for a column and rank.
+        See the module for ``bounds``, ``buckets`` and ``rounds``. A round contributes ``buckets`` counts a column and rank.
         """
         if interpolation not in INTERPOLATIONS:
             raise ValueError(f"quantile: interpolation={interpolation!r}; use one of {', '.join(INTERPOLATIONS)}")
@@ -279,7 +292,15 @@ class Searches(Symbol):
         d = Digits(along(self, axis, "quantile", numeric_only), grid("quantile", bounds, buckets, rounds, 3))
         found = [quantile_of(d, v, interpolation) for v in qs]
         if several:
-            return wrap(Block(ops.stack(*found, axis=0), ("float64",) * len(b.dtypes), tuple(qs), b.columns, None if b.columns else b.name))
+            return wrap(
+                Block(
+                    ops.stack(*found, axis=0),
+                    repeat("float64", b.dtypes),
+                    tuple(qs),
+                    b.columns,
+                    None if b.columns else b.name,
+                )
+            )
         return wrap(Block(found[0], ("float64",), b.columns, None, qs[0] if b.columns else None))
 
     def median(

@@ -6,11 +6,11 @@ from collections.abc import Hashable
 from typing import Any
 
 from ._base import Block, Label, Symbol, block, need_bool, wrap
+from ._categories import Countable
+from ._describe import Describable
 from ._elementwise import Elementwise, add_methods, select
 from ._expr import ops
 from ._frame import labels, mask_for
-from ._categories import Countable
-from ._describe import Describable
 from ._group import Groupable
 from ._pairs import SeriesPairs
 from ._reduce import Reductions

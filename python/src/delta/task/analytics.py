@@ -17,7 +17,6 @@ from ..strategy import AnalyticsStrategy, CurveType
 from .task import HorizontalTask
 
 
-
 class HorizontalAnalytics(HorizontalTask):
     """Statistics over tables that are split by rows.
 
@@ -102,7 +101,9 @@ class HorizontalAnalytics(HorizontalTask):
             raise TypeError("dataset() must return a dict with at least one delta.dataset.DataFrame")
         for argument, t in tables.items():
             if not isinstance(t, Table):
-                raise TypeError(f"dataset(): {argument!r} is a {type(t).__name__}; analytics read delta.dataset.DataFrame")
+                raise TypeError(
+                    f"dataset(): {argument!r} is a {type(t).__name__}; analytics read delta.dataset.DataFrame"
+                )
         return tables
 
     @staticmethod
