@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -42,6 +42,9 @@ class Schedule:
             )  # fmt: skip
         self.when: When | None = None
         self.calls = 0
+        self.failure: ExportError | None = None
+        self._rows: list[list[float]] = []
+        self._period = 0.0
         self._state: Mapping[str, Tensor] = {}
 
     @property
@@ -61,22 +64,54 @@ class Schedule:
         """State kept by the coordinator when it steps once per round: how many rounds there have been."""
         return {f"{self.name}.round": torch.zeros((), dtype=torch.float64)}
 
-    def bind(self, when: When, state: Mapping[str, Tensor]) -> None:
-        """Start a tracing pass in which it is taken to step within rounds or once per round."""
-        self.when, self._state, self.calls = when, state, 0
+    def prepare(self, when: When) -> None:
+        """Before a tracing pass in which it is taken to step within rounds or once per round: simulate torch's own.
+
+        A schedule that has no rule for any number of steps fails only if it turns out to step there (``failure``).
+        """
+        self.when, self.calls, self.failure, self._period = when, 0, None, 0.0
+        try:
+            if when == "round":
+                self._rows = self._table(self.rounds)
+            elif self.kind not in _RECURRENT:
+                self._rows, self._period = self._stepwise()
+        except ExportError as failure:
+            self.failure, self._rows = failure, [[1.0] * self.groups]
+
+    def bind(self, state: Mapping[str, Tensor]) -> None:
+        """Give it the traced state of the pass."""
+        self._state, self.calls = state, 0
+
+    def check(self, batches: int) -> None:
+        """After a pass over some batches.
+
+        Raises :class:`ExportError` when it took more than one step in a batch or round, or has no rule.
+        """
+        if self.calls and self.failure is not None:
+            raise self.failure
+        if self.calls > (batches if self.when == "step" else 1):
+            raise ExportError(
+                f"scheduler {self.kind}", "it takes several steps at once", instead="call scheduler.step() once"
+            )
 
     def rate(self, group: int) -> Tensor:
         """The current learning rate of a parameter group, ``float32``."""
         if self.when == "round":
-            table = self._table(self.rounds)
-            index = self._state[f"{self.name}.round"].clamp(max=float(len(table) - 1))
-            return _look_up(table, index, group)
+            return self._look_up(self._state[f"{self.name}.round"], group)
         if self.kind in _RECURRENT:
             return self._state[f"{self.name}.rates"][group].to(torch.float32)
-        table, period = self._stepwise()
-        count = self._state[f"{self.name}.steps"] - float(self.scheduler.last_epoch)
-        count = count - torch.floor(count / period) * period if period else count.clamp(max=float(len(table) - 1))
-        return _look_up(table, count, group)
+        return self._look_up(self._state[f"{self.name}.steps"] - float(self.scheduler.last_epoch), group)
+
+    def _look_up(self, count: Tensor, group: int) -> Tensor:
+        column = [row[group] for row in self._rows]
+        if all(rate == column[0] for rate in column):
+            return torch.full((), column[0], dtype=torch.float32)
+        if self._period:
+            index = count - torch.floor(count / self._period) * self._period
+        else:
+            index = count.clamp(max=float(len(column) - 1))
+        table = torch.tensor(column, dtype=torch.float32)
+        return table.index_select(0, index.to(torch.int64).reshape(1)).reshape(())
 
     def advance(self) -> None:
         """One step within a round."""
@@ -93,12 +128,12 @@ class Schedule:
             for milestone, times in self.scheduler.milestones.items():
                 rates.copy_(rates * torch.where(steps == float(milestone), one * self.scheduler.gamma**times, one))
 
-    def _stepwise(self) -> tuple[Tensor, float]:
+    def _stepwise(self) -> tuple[list[list[float]], float]:
         """A table for steps within rounds, and its period; 0: its last entry goes on."""
         s = self.scheduler
         at = max(int(s.last_epoch), 0)
         if self.steps is not None:
-            return self._table(self.steps * max(self.calls, 1)), 0.0
+            return self._table(self.steps), 0.0
         if self.kind == "CosineAnnealingLR":
             return self._table(2 * s.T_max), 2.0 * s.T_max
         if self.kind in ("LinearLR", "ConstantLR", "PolynomialLR"):
@@ -108,8 +143,8 @@ class Schedule:
             instead="step it once per round, after the loop, or count batches: strategy(merge_epoch=0, merge_iteration=...)",
         )  # fmt: skip
 
-    def _table(self, length: int) -> Tensor:
-        """Rates for ``length`` steps from now, ``[length, groups]``, as torch's own scheduler gives them."""
+    def _table(self, length: int) -> list[list[float]]:
+        """The rates of all groups for ``length`` steps from now, as torch's own scheduler gives them."""
         if length > MAX_TABLE:
             raise ExportError(
                 f"scheduler {self.kind}", f"a table of {length} learning rates", instead=f"at most {MAX_TABLE} steps"
@@ -119,30 +154,30 @@ class Schedule:
         fixed = [_other(g) for g in optimizer.param_groups]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for _ in range(max(int(length), 1)):
-                rows.append([float(g["lr"]) for g in optimizer.param_groups])
+            rows.append([float(g["lr"]) for g in optimizer.param_groups])
+            for _ in range(int(length) - 1):
                 simulated.step()
+                rows.append([float(g["lr"]) for g in optimizer.param_groups])
         if fixed != [_other(g) for g in optimizer.param_groups]:
             raise ExportError(
                 f"scheduler {self.kind}", "it changes more than the learning rate", instead="cycle_momentum=False"
             )
-        return torch.tensor(rows, dtype=torch.float64)
+        return rows
 
 
 class ScheduleTwin:
     """What ``self.scheduler`` is while ``train`` is traced."""
 
-    def __init__(self, schedule: Schedule, within: Any) -> None:
-        """``within()`` says whether the loop over the batches runs at the moment."""
-        self._schedule, self._within = schedule, within
+    def __init__(self, schedule: Schedule, where: Callable[[], When | None]) -> None:
+        """``where()``: in the loop over the batches, after it, or (``None``) before it."""
+        self._schedule, self._where = schedule, where
 
     def step(self, epoch: object = None) -> None:
         """In the loop: the next step's rate. After it: the next round's."""
-        if epoch is not None:
-            raise ExportError(
-                "scheduler.step(epoch)", "the step's number is counted by the node", instead="call scheduler.step()"
-            )
-        where = "step" if self._within() else "round"
+        where = self._where()
+        if epoch is not None or where is None:
+            what = "the step's number is counted by the node" if epoch is not None else "it is called before the loop"
+            raise ExportError("scheduler.step()", what, instead="call scheduler.step() in the loop or after it")
         if self._schedule.when != where:
             raise WrongPass(self._schedule.name, where)
         self._schedule.calls += 1
@@ -162,13 +197,6 @@ class WrongPass(Exception):
     def __init__(self, name: str, when: When) -> None:
         super().__init__(name, when)
         self.name, self.when = name, when
-
-
-def _look_up(table: Tensor, index: Tensor, group: int) -> Tensor:
-    column = table[:, group]
-    if bool((column == column[0]).all()):
-        return torch.full((), float(column[0]), dtype=torch.float32)
-    return column.to(torch.float32).index_select(0, index.to(torch.int64).reshape(1)).reshape(())
 
 
 def _detached(scheduler: Any) -> Any:

@@ -124,6 +124,7 @@ class _Tracing:
         self.slots = frozenset(self.state) - frozenset(held.entries)
         self.rounds: dict[str, Tensor] = {}
         for name, schedule in schedules.items():
+            schedule.prepare(when[name])
             if when[name] == "step":
                 self.state |= schedule.slots()
             else:
@@ -140,6 +141,8 @@ class _Tracing:
             return made.outputs
 
         recorded = record(step, inputs)
+        for schedule in self.schedules.values():
+            schedule.check(batches=2)
         loader[0].cut(recorded)
         lift_noise(recorded)
         portable = functional(recorded)
@@ -153,7 +156,7 @@ class _Tracing:
         portable.keep(outputs, always=list(self.batch.fields)[:1])
         fast = None
         if any(n.target is torch.ops.aten.convolution_backward.default for n in recorded.graph.graph.nodes):
-            traced = functional(recorded, "conv").keep(outputs, always=list(self.batch.fields)[:1])
+            traced = functional(recorded, "onnxruntime").keep(outputs, always=list(self.batch.fields)[:1])
             fast = lower(traced.graph, traced.inputs, traced.outputs, runtime="onnxruntime")
         names = [i.name for i in portable.inputs]
         return TrainingStep(
@@ -183,8 +186,8 @@ class _Tracing:
         twins = {n: Twin(n, o, held, place, state) for n, o in held.optimizers.items()}
         replaced: dict[str, Any] = dict(twins)
         for name, schedule in self.schedules.items():
-            schedule.bind(self.when[name], state | {n: named[n] for n in self.rounds})
-            replaced[name] = ScheduleTwin(schedule, lambda: loader.running)
+            schedule.bind(state | {n: named[n] for n in self.rounds})
+            replaced[name] = ScheduleTwin(schedule, loader.where)
             for twin_name, optimizer in held.optimizers.items():
                 if optimizer is schedule.scheduler.optimizer:
                     twins[twin_name].scheduled = schedule.rate
@@ -250,6 +253,10 @@ class Loader:
         if mode is None:
             raise RuntimeError("not tracing")
         self._marks.append(mode.tracer.graph._root.prev)
+
+    def where(self) -> When | None:
+        """In the loop over the batches, after it (where rounds are counted), or before it."""
+        return "step" if self.running else "round" if self._marks else None
 
     def ended(self) -> None:
         """Check that the loop went through."""

@@ -25,7 +25,7 @@ from .training import ROWS, Batch, Loader
 aten = torch.ops.aten
 Number = int | float
 _SCALES = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
-BATCHES = "batches"
+BATCHES, METRIC = "batches", "metric."
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Validation:
 
     ``graph`` runs on a batch: reads ``entries`` (initial values), ``batch_inputs`` and, when ``rows``, the number of rows;
     its outputs, named and shaped as in ``sums``, are added up over batches and members as ``f64``. ``final`` runs on the
-    sums and gives each of ``metrics`` as one ``f64``.
+    sums and gives each of ``metrics`` as one ``f64``, under its name after ``metric.``.
     """
 
     graph: bytes
@@ -245,7 +245,7 @@ def _build(recorded: _Recorded, numbers: _Counting, held: Holdings, batch: Batch
         rows=ROWS in names,
         sums={n: tuple(i.tensor.shape) for n, i in inputs.items()},
         final_inputs=[i.name for i in finished.inputs],
-        metrics=list(finished.outputs),
+        metrics=[o.removeprefix(METRIC) for o in finished.outputs],
     )
 
 
@@ -306,7 +306,9 @@ class _Final:
                 out[name] = made.to(torch.float64).reshape(())
             return out
 
-        return trace(run, inputs)
+        made = trace(run, inputs)
+        made.outputs = [METRIC + name for name in made.outputs]
+        return made
 
     def _counted(
         self, numbers: _Counting, named: Mapping[str, Tensor], at: Any, place: Any, value: Any, node: fx.Node | None

@@ -6,9 +6,11 @@ would make a graph that fits one batch only, so it is refused with the line that
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
@@ -77,7 +79,7 @@ class Watch(TorchFunctionMode):
         rule = FORBIDDEN.get(function)
         if rule is not None and not (function in _BY_ROWS and not _symbolic(args[0], *args[1:], **(kwargs or {}))):
             frame = sys._getframe(1)
-            if frame.f_code.co_name in ("tolist", "<listcomp>"):
+            if function is Tensor.unbind and _under_tolist(frame):
                 function, rule = Tensor.tolist, FORBIDDEN[Tensor.tolist]
             if self.number is not None:
                 if function is Tensor.item:
@@ -97,6 +99,15 @@ class Watch(TorchFunctionMode):
                     location=author_frame(sys._getframe(1)),
                 )  # fmt: skip
         return function(*args, **(kwargs or {}))
+
+
+def _under_tolist(frame: FrameType | None) -> bool:
+    """Whether a tensor is taken apart by ``tolist``, which traced tensors do in Python."""
+    while frame is not None and not is_author_file(frame.f_code.co_filename):
+        if frame.f_code.co_name == "tolist":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _symbolic(x: Tensor, dim: int = 0) -> bool:
@@ -152,6 +163,7 @@ def tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
+_SIZES = "add .sum() or .mean() before tensors of different batches are added, and keep the rows in front"
 _REASONS = {
     "DynamicOutputShapeException": (
         "the shape of the result depends on the data",
@@ -174,6 +186,8 @@ def explained() -> Iterator[None]:
         reason, instead = _REASONS.get(type(error).__name__, (None, None))
         if reason is None and "value out of a tracing tensor" in str(error):
             reason, instead = "the value is not known while the step is traced", _KEEP
+        if reason is None and re.search(r"\(s\d+\)", str(error)):
+            reason, instead = "tensors with a row for each of the batch do not fit together here", _SIZES
         if reason is None:
             raise
         raise ExportError(

@@ -46,7 +46,7 @@ class LearningResult:
                 )
         with torch.no_grad():
             for name, value in self.parameters.items():
-                own[name].copy_(torch.from_numpy(np.ascontiguousarray(value)))
+                own[name].copy_(torch.from_numpy(np.array(value, order="C")))
         return model
 
 

@@ -15,7 +15,7 @@ from ..export.lower import GraphInput, lower
 from ..export.model import Entry
 from ..export.trace import trace
 from ..export.training import TrainingStep
-from ..export.validation import Validation
+from ..export.validation import METRIC, Validation
 from ..manifest import (
     Draft,
     Json,
@@ -224,7 +224,7 @@ class Plan:
         scoring = Step(
             self.draft.graph("score", made.final),
             {n: total(n) for n in made.final_inputs},
-            {m: variables[m] for m in made.metrics},
+            {METRIC + m: variables[m] for m in made.metrics},
         )
         assign = {v: v for v in variables.values()}
         both = Map([*training, measuring], [*(plain := self._map(training, ())).contribute, *sums], plain.assign)
