@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, repeat, wrap
-from ._expr import Expr, ops
+from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, wrap
+from ._expr import Expr, ops, pooled
 from ._reduce import Along, rows_only
 
 
@@ -18,25 +18,52 @@ class Categories:
 
     def __init__(self, keys: Sequence[Block], declared: Sequence[Any], what: str) -> None:
         """Take the keys (series of the same rows) and a list of values for each."""
-        self.values = [_checked(d, what) for d in declared]
-        self.labels: tuple[Label, ...] = tuple(
-            t[0] if len(self.values) == 1 else t for t in itertools.product(*self.values)
-        )
+        values = [_checked(d, what) for d in declared]
+        self.labels: tuple[Label, ...] = tuple(t[0] if len(values) == 1 else t for t in itertools.product(*values))
         self.names = [k.name for k in keys]
-        hot: Expr | None = None
-        for key, values in zip(keys, self.values, strict=True):
-            data, _ = numbers_of(values, f"categories in {what}")
-            one = ops.equal(ops.unsqueeze(key.x, 1), data)
-            if hot is None:
-                hot = one
-                continue
-            pairs = ops.and_(ops.unsqueeze(hot, 2), ops.unsqueeze(one, 1))
-            hot = ops.reshape(pairs, key.x.shape[0], int(hot.shape[1]) * len(values))
-        assert hot is not None
         rows = keys[0].rows
         assert rows is not None
-        self.hot = hot if rows.keep is None else ops.and_(hot, ops.unsqueeze(rows.keep, 1))
-        """bool ``[rows, categories]``; no row that was not selected is in any."""
+        code: Expr | None = None
+        known: Expr | None = rows.keep
+        for key, one in zip(keys, values, strict=True):
+            place, found = _place(key.x, numbers_of(one, f"categories in {what}")[0])
+            code = place if code is None else ops.add(ops.mul(code, float(len(one))), place)
+            known = found if known is None else ops.and_(known, found)
+        assert code is not None and known is not None
+        self.known = known
+        """bool ``[rows]``: rows that are selected and in a category."""
+        self._code = ops.where(known, code, float(len(self.labels)))
+
+    def add(self, values: Expr) -> Expr:
+        """Sum finite values over the rows of each category: ``[rows, columns]`` to ``[categories, columns]``, at a member."""
+        width = int(values.shape[1])
+        into = np.zeros((len(self.labels) + 1, width))
+        codes = ops.add(ops.unsqueeze(self._code, 1), ops.mul(values, 0.0))
+        return ops.slice(ops.scatter_add(into, ops.cast(codes, "i64"), values), 0, len(self.labels), 0)
+
+    def count(self) -> Expr:
+        """Count the rows in each category, ``[categories]``, at a member."""
+        ones = ops.cast(ops.equal(self._code, self._code), "f64")
+        sums = ops.scatter_add(np.zeros(len(self.labels) + 1), ops.cast(self._code, "i64"), ones)
+        return ops.slice(sums, 0, len(self.labels), 0)
+
+    def spread(self, values: Expr) -> Expr:
+        """Give each row what is known of its category: ``[categories, columns]`` to ``[rows, columns]``; 0 for the others."""
+        padded = ops.concat(values, np.zeros((1, int(values.shape[1]))), axis=0)
+        return ops.take(padded, ops.cast(self._code, "i64"), 0)
+
+
+def _place(x: Expr, values: Any) -> tuple[Expr, Expr]:
+    """Each value's position among the declared ones, and whether it is one of them."""
+    if (values == values[0] + np.arange(len(values))).all() and (values == np.floor(values)).all():
+        inside = ops.and_(ops.greater_equal(x, float(values[0])), ops.less_equal(x, float(values[-1])))
+        found = ops.and_(inside, ops.equal(x, ops.floor(x)))
+        return ops.where(found, ops.sub(x, float(values[0])), 0.0), found
+    place, found = ops.constant(0.0), ops.equal(x, float(values[0]))
+    for i, v in enumerate(values[1:], 1):
+        here = ops.equal(x, float(v))
+        place, found = ops.where(here, float(i), place), ops.or_(found, here)
+    return place, found
 
 
 def _checked(values: Any, what: str) -> list[Label]:
@@ -73,8 +100,7 @@ class Countable(Symbol):
             )
         b = self._counted("value_counts")
         c = Categories([b], [categories], "value_counts")
-        a = Along(b.with_(x=ops.cast(c.hot, "f64"), columns=c.labels, dtypes=repeat("float64", c.labels)), 0)
-        counts = a.count(c.hot, "count")
+        counts = pooled(c.count(), "count")
         if normalize:
             share = ops.div(counts, Along(b, 0).number)
             return wrap(Block(share, ("float64",), c.labels, None, "proportion", index_name=b.name))
@@ -86,11 +112,10 @@ class Countable(Symbol):
             raise TypeError("nunique: dropna=True only")
         b = self._counted("nunique")
         c = Categories([b], [categories], "nunique")
-        a = Along(b.with_(x=ops.cast(c.hot, "f64"), columns=c.labels, dtypes=repeat("float64", c.labels)), 0)
-        present = ops.sum(ops.cast(a.exists(c.hot, "present"), "f64"), 0)
+        here = ops.cast(ops.greater(c.count(), 0.5), "f64")
+        present = ops.sum(ops.cast(ops.greater(pooled(here, "present"), 0.5), "f64"), 0)
         one = Along(b, 0)
-        known = ops.greater(ops.sum(ops.cast(c.hot, "f64"), 1), 0.5)
-        other = one.exists(ops.and_(one.valid, ops.not_(known)), "other_value")
+        other = one.exists(ops.and_(one.valid, ops.not_(c.known)), "other_value")
         return wrap(Block(ops.where(other, float("nan"), present), ("int64",)))
 
     def histogram(self, bins: Any = 10, range: Sequence[float] | None = None) -> Any:
@@ -118,14 +143,34 @@ class Countable(Symbol):
             raise ValueError("histogram: edges must rise, and there must be at least two")
         if b.dtype == "bool":
             raise TypeError("histogram: bool has no bins; use value_counts")
-        column = ops.unsqueeze(b.x, 1)
-        last = np.arange(len(edges) - 1) == len(edges) - 2
-        inside = ops.or_(ops.less(column, edges[1:]), ops.and_(ops.equal(column, edges[1:]), ops.constant(last)))
-        inside = ops.and_(ops.greater_equal(column, edges[:-1]), inside)
         labels = tuple(float(e) for e in edges[:-1])
-        a = Along(b.with_(x=ops.cast(inside, "f64"), columns=labels, dtypes=repeat("float64", labels)), 0)
-        return wrap(Block(a.count(a.kept(inside), "histogram"), ("int64",), labels, None, b.name))
+        counts = pooled(_bins(Along(b, 0), edges), "histogram")
+        return wrap(Block(counts, ("int64",), labels, None, b.name))
 
     def _counted(self, what: str) -> Block:
         rows_only(self, what)
         return block(self)
+
+
+def _bins(a: Along, edges: Any) -> Expr:
+    """Count a member's values in bins, ``[bins]``."""
+    n = len(edges) - 1
+    x = ops.where(a.there, a.x, 0.0)
+    inside = ops.and_(ops.greater_equal(x, float(edges[0])), ops.less_equal(x, float(edges[-1])))
+    if np.allclose(np.diff(edges), (edges[-1] - edges[0]) / n, rtol=1e-9, atol=0):
+        # Even bins: divide, then put right what rounding moved over an edge, as numpy does.
+        at = ops.floor(
+            ops.div(ops.sub(ops.where(inside, x, float(edges[0])), float(edges[0])), (edges[-1] - edges[0]) / n)
+        )
+        at = ops.maximum(ops.minimum(at, float(n - 1)), 0.0)
+        table = ops.constant(edges)
+        low = ops.less(x, ops.take(table, ops.cast(at, "i64"), 0))
+        high = ops.greater_equal(x, ops.take(table, ops.cast(ops.add(at, 1.0), "i64"), 0))
+        at = ops.add(ops.sub(at, ops.cast(low, "f64")), ops.cast(high, "f64"))
+    else:
+        at = ops.constant(0.0)
+        for e in edges[1:-1]:
+            at = ops.add(at, ops.cast(ops.greater_equal(x, float(e)), "f64"))
+    at = ops.maximum(ops.minimum(ops.where(inside, at, 0.0), float(n - 1)), 0.0)
+    counted = ops.cast(ops.and_(a.valid, inside), "f64")
+    return ops.scatter_add(np.zeros(n), ops.cast(at, "i64"), counted)

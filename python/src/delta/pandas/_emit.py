@@ -117,8 +117,8 @@ def emit(
 
     ``tables``: for each dataset a value ``f64 [rows, columns]`` of the graph. ``columns``: the names of those columns, by
     default those of ``reads(value)``. ``given`` may return the graph's value of a result of an earlier round
-    (see ``Rounds.given``). A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there, and their values mean nothing: use
-    ``keep``, and mask NaN yourself.
+    (see ``Rounds.given``). A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there, and their values
+    mean nothing: use ``keep``, and mask NaN yourself.
 
     Raises ``ValueError`` when the value needs a sum over the members: compute that in a round before.
     """

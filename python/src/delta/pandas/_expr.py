@@ -30,7 +30,7 @@ Place = Literal["constant", "rows", "client", "server"]
 class Expr:
     """One operator applied to expressions; compare with ``is``: equal expressions are the same object."""
 
-    __slots__ = ("__weakref__", "args", "attributes", "data", "label", "local", "op", "round", "type")
+    __slots__ = ("__weakref__", "args", "attributes", "data", "local", "op", "round", "type")
     local: bool
     round: int
 
@@ -44,7 +44,6 @@ class Expr:
     ) -> None:
         """Use the functions of :data:`ops` instead."""
         self.op, self.args, self.attributes, self.type, self.data = op, args, attributes, type, data
-        self.label = ""
         self.local = op in ("Columns", "Column") or (op != "Total" and any(a.local for a in args))
         self.round = max((a.round for a in args), default=0) + (op == "Total")
 
@@ -117,9 +116,7 @@ def total(x: Expr, label: str) -> Expr:
     """
     if x.place != "client" or x.type.dtype != "f64":
         raise AssertionError(f"only client values can be summed over the members, not {x!r}")
-    made = _intern("Total", (x,), {}, x.type)
-    made.label = made.label or label
-    return made
+    return _intern("Total", (x,), {"label": label}, x.type)
 
 
 def pooled(x: Expr, label: str) -> Expr:

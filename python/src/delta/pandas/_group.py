@@ -1,4 +1,4 @@
-"""``groupby`` over declared categories: sums over the rows of each group, by multiplication with the rows' memberships."""
+"""``groupby`` over declared categories: sums over the rows of each group, added up by each row's place among the categories."""
 
 from __future__ import annotations
 
@@ -52,36 +52,34 @@ class GroupBy:
         """The values as a matrix, ``[rows, columns]``."""
         return ops.unsqueeze(self._b.x, 1) if self._b.columns is None else self._b.x
 
-    @property
-    def _hot(self) -> Expr:
-        return ops.cast(self._c.hot, "f64")
-
     def _add(self, values: Expr, valid: Expr) -> Expr:
         """Sum the columns in each group, ``[groups, columns]``."""
         if not may_be_infinite(values):
-            return pooled(ops.gram(self._hot, ops.where(valid, values, 0.0)), "group_sum")
+            return pooled(self._c.add(ops.where(valid, values, 0.0)), "group_sum")
         finite = ops.less(ops.abs(values), INFINITY)
-        part = pooled(ops.gram(self._hot, ops.where(ops.and_(valid, finite), values, 0.0)), "group_sum")
+        part = pooled(self._c.add(ops.where(ops.and_(valid, finite), values, 0.0)), "group_sum")
         for sign in (INFINITY, -INFINITY):
             cells = ops.cast(ops.and_(valid, ops.equal(values, sign)), "f64")
-            found = pooled(ops.gram(self._hot, cells), "group_infinite")
+            found = pooled(self._c.add(cells), "group_infinite")
             part = ops.add(part, ops.where(ops.greater(found, 0.5), sign, 0.0))
         return part
 
     @property
     def _number(self) -> Expr:
-        there = ops.cast(ops.is_number(self._x), "f64")
-        return pooled(ops.gram(self._hot, there), "group_count")
+        return pooled(self._c.add(ops.cast(ops.is_number(self._x), "f64")), "group_count")
+
+    @property
+    def _size(self) -> Expr:
+        return pooled(self._c.count(), "group_size")
 
     def _squares(self) -> tuple[Expr, Expr]:
         """The number of values and the sum of squared deviations from the group's mean."""
         x, there, n = self._x, ops.is_number(self._x), self._number
         mean = ops.div(self._add(x, there), n)
         usable = ops.less(ops.abs(mean), INFINITY)
-        mine = ops.matmul(self._hot, ops.where(usable, mean, 0.0))
-        deviation = ops.sub(x, mine)
+        deviation = ops.sub(x, self._c.spread(ops.where(usable, mean, 0.0)))
         known = ops.and_(there, ops.less(ops.abs(deviation), INFINITY))
-        squares = pooled(ops.gram(self._hot, ops.where(known, ops.square(deviation), 0.0)), "group_squared_deviations")
+        squares = pooled(self._c.add(ops.where(known, ops.square(deviation), 0.0)), "group_squared_deviations")
         return n, ops.where(usable, squares, NAN)
 
     def _one(self, how: str, ddof: int = 1, min_count: int = 0) -> tuple[Expr, list[DType]]:
@@ -97,7 +95,7 @@ class GroupBy:
         if how == "mean":
             return ops.div(self._add(self._x, ops.is_number(self._x)), self._number), ["float64"] * k
         if how == "size":
-            size = ops.unsqueeze(pooled(ops.sum(self._hot, 0), "group_size"), 1)
+            size = ops.unsqueeze(self._size, 1)
             return ops.concat(*[size] * k, axis=1), ["int64"] * k
         if how not in ("var", "std", "sem"):
             raise AttributeError(f"agg: {how!r} is not supported; use one of {', '.join(AGGREGATES)}")
@@ -144,10 +142,9 @@ class GroupBy:
 
     def size(self) -> Any:
         """Count the rows of each group, missing values or not. One round."""
-        size = pooled(ops.sum(self._hot, 0), "group_size")
         keys: Any = self._c.names[0] if len(self._c.names) == 1 else tuple(self._c.names)
         name = self._b.name if self._b.columns is None else None
-        return wrap(Block(size, ("int64",), self._c.labels, None, name, index_name=keys))
+        return wrap(Block(self._size, ("int64",), self._c.labels, None, name, index_name=keys))
 
     def agg(self, func: Any = None, **named: tuple[Label, str]) -> Any:
         """Aggregate by a name, a list of names, a dict of columns to these, or ``new=("column", "name")``."""

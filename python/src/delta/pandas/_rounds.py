@@ -93,7 +93,7 @@ class Rounds:
     def _names(self, sums: Sequence[Expr]) -> dict[Expr, str]:
         names: dict[Expr, str] = {}
         for t in sums:
-            label, n = t.label or "sum", 1
+            label, n = t.get("label"), 1
             while (label if n == 1 else f"{label}_{n}") in names.values():
                 n += 1
             names[t] = label if n == 1 else f"{label}_{n}"
