@@ -180,7 +180,7 @@ class Step:
         )  # fmt: skip
 
     def export(self, runtime: Any = "portable", form: str | None = None) -> bytes:
-        graph = trace(self, self.inputs, form or ("conv" if runtime == "onnxruntime" else "auto"))
+        graph = trace(self, self.inputs, form or ("onnxruntime" if runtime == "onnxruntime" else "auto"))
         return lower(graph, self.inputs, self.outputs, runtime=runtime)
 
     def noise(self, rows: int) -> list[Tensor]:

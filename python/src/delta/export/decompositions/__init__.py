@@ -18,7 +18,7 @@ from . import convolution, norm, pooling
 
 aten = torch.ops.aten
 
-WeightGradient = Literal["im2col", "slices", "conv", "auto"]
+WeightGradient = Literal["im2col", "slices", "onnxruntime", "auto"]
 
 _FROM_TORCH = (
     "embedding_dense_backward", "native_layer_norm", "native_layer_norm_backward", "native_group_norm_backward",
@@ -40,10 +40,9 @@ def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOver
 
     Args:
         weight_gradient: how a convolution's weight gradient is computed.
-            `im2col`: one matrix product over all windows (portable; memory of a whole im2col);
+            `auto`, `im2col`: products of unfolded inputs and unfolded gradients, batch row by batch row (portable);
+            `onnxruntime`: the same, with operators that only onnxruntime is sure to have;
             `slices`: one matrix product for each kernel position (portable, least memory);
-            `conv`: a convolution whose kernel is the output gradient, as large as the batch (onnxruntime only);
-            `auto`: `im2col` for small kernels and few channels, else `slices`.
     """
     table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
     packets = [getattr(aten, name) for name in _FROM_TORCH if hasattr(aten, name)]

@@ -58,35 +58,9 @@ def _weight(
     form: str, grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int],
     dilation: Sequence[int], groups: int,
 ) -> Tensor:  # fmt: skip
-    if form == "auto":
-        form = "im2col"
-    if form == "conv":
-        return _weight_by_convolution(grad, x, weight, stride, padding, dilation, groups)
     if form == "slices" or groups > 1 or weight.numel() > _IM2COL_LARGEST:
         return _weight_by_slices(grad, x, weight, stride, padding, dilation, groups)
-    return _weight_by_columns(grad, x, weight, stride, padding, dilation)
-
-
-def _weight_by_convolution(
-    grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int],
-    groups: int,
-) -> Tensor:  # fmt: skip
-    """Batch and channels change places, stride and dilation too; the kernel is the gradient."""
-    n, batch = len(stride), x.shape[0]
-    channels, outputs = x.shape[1] // groups, grad.shape[1] // groups
-    if groups > 1:
-        space = range(3, 3 + n)
-        image = x.reshape(batch, groups, channels, *x.shape[2:]).permute(2, 1, 0, *space)
-        image = image.reshape(channels, groups * batch, *x.shape[2:])
-        kernel = grad.reshape(batch, groups, outputs, *grad.shape[2:]).permute(1, 2, 0, *space)
-        kernel = kernel.reshape(groups * outputs, batch, *grad.shape[2:])
-    else:
-        image, kernel = x.transpose(0, 1), grad.transpose(0, 1)
-    result: Tensor = aten.convolution.default(image, kernel, None, dilation, padding, stride, False, [0] * n, groups)
-    result = result.transpose(0, 1)
-    for i in range(n):
-        result = result.narrow(2 + i, 0, weight.shape[2 + i])
-    return result
+    return _weight_by_columns(form, grad, x, weight, stride, padding, dilation)
 
 
 def _windows(
@@ -129,7 +103,13 @@ def _weight_by_slices(
 
 
 def _weight_by_columns(
-    grad: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+    form: str,
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
 ) -> Tensor:
     """Matrix products of unfolded input and unfolded gradient, one for each row of the batch.
 
@@ -149,10 +129,17 @@ def _weight_by_columns(
     here = [i for i in range(len(kernel)) if i not in shifted]
     # The input, unfolded along the axes `here`: [N, positions * C, ...].
     parts = []
+    phases = None
+    if form == "onnxruntime" and len(kernel) == 2 and stride[0] == stride[1] > 1:
+        phases = _phases(x, stride[0])
     for place in itertools.product(*[range(kernel[i]) for i in here]):
+        if phases is not None:
+            at = [a * d for a, d in zip(place, dilation, strict=True)]
+            parts.append(_phase_window(phases, at, stride[0], channels, grad))
+            continue
         view = x
-        for i, at in zip(here, place, strict=True):
-            first = at * dilation[i]
+        for i, position in zip(here, place, strict=True):
+            first = position * dilation[i]
             last = first + stride[i] * (grad.shape[2 + i] - 1) + 1
             view = aten.slice.Tensor(view, 2 + i, first, last, stride[i])
         parts.append(view)
@@ -172,3 +159,26 @@ def _weight_by_columns(
     else:
         product = product.reshape(outputs, *kernel, channels).movedim(-1, 1)
     return product.reshape(weight.shape)
+
+
+def _phases(x: Tensor, step: int) -> Tensor:
+    """[N, step * step * C, h, w]: elements with the same rest modulo the stride lie together (ONNX's SpaceToDepth).
+
+    A slice with steps copies element by element; after this, windows of a strided convolution are slices without steps.
+    """
+    height, width = -(-int(x.shape[2]) // step), -(-int(x.shape[3]) // step)
+    below, right = height * step - int(x.shape[2]), width * step - int(x.shape[3])
+    if below or right:
+        x = aten.constant_pad_nd.default(x, [0, right, 0, below], 0.0)
+    channels = int(x.shape[1])
+    split = x.reshape(x.shape[0], channels, height, step, width, step).permute(0, 3, 5, 1, 2, 4)
+    return split.reshape(x.shape[0], step * step * channels, height, width)
+
+
+def _phase_window(phases: Tensor, at: Sequence[int], step: int, channels: int, grad: Tensor) -> Tensor:
+    block = (at[0] % step * step + at[1] % step) * channels
+    view = aten.slice.Tensor(phases, 1, block, block + channels)
+    for i in range(2):
+        first = at[i] // step
+        view = aten.slice.Tensor(view, 2 + i, first, first + int(grad.shape[2 + i]))
+    return view

@@ -173,6 +173,13 @@ class Lowering:
                 parts.append(self.size(s))
         return parts[0] if len(parts) == 1 else self.node("Concat", *parts, axis=0)
 
+    def vector(self, sizes: Sequence[str]) -> str:
+        """Vectors of length 1 as one vector."""
+        known = [self.builder.array(s) for s in sizes]
+        if all(a is not None for a in known):
+            return self.constant(np.concatenate([a for a in known if a is not None]))
+        return self.node("Concat", *sizes, axis=0)
+
     def reshape(self, name: str, sizes: Sequence[Any]) -> str:
         """A reshape; one dimension that depends on the batch is left to the runtime."""
         known = [fixed(self.value(s)) for s in sizes]

@@ -39,7 +39,26 @@ def _view(lo: Lowering, node: Node, x: Any, shape: Sequence[Any]) -> str:
     sizes = lo.shape(node)
     if sizes == lo.shape(x):
         return lo.tensor(x)
-    return lo.reshape(lo.tensor(x), sizes)
+    blocks = _space_to_depth(lo, node, x) if lo.runtime == "onnxruntime" else None
+    return blocks or lo.reshape(lo.tensor(x), sizes)
+
+
+def _space_to_depth(lo: Lowering, node: Node, x: Any) -> str | None:
+    """[N, C, h, b, w, b] with its blocks moved before the channels: one node instead of a transpose of rank 6."""
+    while isinstance(x, Node) and x.target is aten.clone.default:
+        x = x.args[0]
+    if not (isinstance(x, Node) and x.target is aten.permute.default and list(x.args[1]) == [0, 3, 5, 1, 2, 4]):  # type: ignore[arg-type]
+        return None
+    split = x.args[0]
+    if not (isinstance(split, Node) and split.target in (aten.view.default, aten._unsafe_view.default)):
+        return None
+    source = split.args[0]
+    _, channels, height, block, width, again = lo.shape(split)
+    if block != again or lo.shape(source)[1:] != [channels, height * block, width * block]:
+        return None
+    if lo.shape(node)[1:] != [block * block * channels, height, width]:
+        return None
+    return lo.node("SpaceToDepth", lo.tensor(source), blocksize=block)
 
 
 @translates(aten.expand.default)
@@ -150,9 +169,27 @@ def _stack(lo: Lowering, node: Node, parts: Sequence[Any], dim: int = 0) -> str:
 
 @translates(aten.slice.Tensor)
 def _slice(lo: Lowering, node: Node, x: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> str:
-    if lo.shape(x) == lo.shape(node) and step == 1:
-        return lo.tensor(x)
-    return lo.slice(lo.tensor(x), start or 0, LAST if end is None else end, lo.axis(x, dim), step)
+    """Slices of slices along other dimensions become one node, which copies once."""
+    starts, ends, axes, steps = [], [], [], []
+    source: Any = node
+    while isinstance(source, Node) and source.target is aten.slice.Tensor:
+        inner, axis, first, last, stride = [*source.args, *(None, 0, None, None, 1)[len(source.args) :]]
+        axis = lo.axis(inner, axis)  # type: ignore[arg-type]
+        if axis in axes:
+            break
+        if lo.shape(source) != lo.shape(inner) or stride != 1:
+            starts.append(lo.size(first or 0))
+            ends.append(lo.size(LAST if last is None else last))
+            axes.append(axis)
+            steps.append(stride)
+        source = inner
+    name = lo.tensor(source)
+    if not axes:
+        return name
+    if len(axes) == 1:
+        return lo.node("Slice", name, starts[0], ends[0], lo.constant(axes), lo.constant(steps))
+    begin, finish = lo.vector(starts), lo.vector(ends)
+    return lo.node("Slice", name, begin, finish, lo.constant(axes), lo.constant(steps))
 
 
 @translates(aten.select.int)
