@@ -35,7 +35,7 @@ from step_models import CASES, Case
 
 ROWS = 64
 BATCHES = 8
-NEEDED = ("mlp", "lenet", "residual", "text", "gru")
+NEEDED = ("MLP", "LeNet", "residual", "transformer", "GRU")
 
 
 class Bench(HorizontalLearning):
