@@ -29,7 +29,8 @@ class Dataset:
     """Samples, for learning: an image folder, class folders, ``.npy``, ``.npz``, or columns of a table.
 
     Samples: ``shape`` of one sample (images: channels, height, width; values as stored, images 0 to 255) and ``classes``,
-    the class names in label order. Leave ``classes`` out when samples have no label.
+    the class names in label order. Leave ``classes`` out when samples have no label. ``split``: the folder has the parts
+    ``train/`` and ``val/``, for training and for validation.
     Table: ``columns`` are the inputs, ``target`` the label's column, read as ``int64`` or, with ``target_dtype="float32"``,
     as a number.
 
@@ -46,13 +47,16 @@ class Dataset:
         target: str | None = None,
         target_dtype: Literal["int64", "float32"] = "int64",
         header: bool = True,
+        split: bool = False,
     ) -> None:
         """Name the file or folder and what is in it."""
         if (shape is None) == (columns is None):
             raise ValueError(
                 f"Dataset({dataset!r}): give shape=(channels, height, width) for samples, or columns=[...] for a table"
             )
-        self.dataset, self.header = dataset, header
+        if split and shape is None:
+            raise ValueError(f"Dataset({dataset!r}): only samples have a train/ and a val/ part, not a table")
+        self.dataset, self.header, self.split = dataset, header, split
         self.shape = None if shape is None else [int(d) for d in shape]
         self.classes = [str(c) for c in classes]
         self.columns = None if columns is None else [str(c) for c in columns]

@@ -196,7 +196,7 @@ class HorizontalLearning(HorizontalTask):
         draft.authoring["torch"] = torch.__version__
         draft.options.update(self.options())
         sources = declare(draft, declared)
-        split = bool(getattr(declared, "split", False))
+        split = declared.split
         measured = self.validate_interval > 0 and (split or self.validate_frac > 0)
         train_rows, validation_rows = rows_of(split, self.validate_frac if measured else 0.0, self.seed + 1)
         batch = batch_of(declared, self.preprocess)
