@@ -41,8 +41,8 @@ class Lines(Display):
 class Bar(Display):
     """A bar with the last round's metrics, redrawn in place."""
 
-    def __init__(self) -> None:
-        """Make the bar.
+    def __init__(self, console: Any = None) -> None:
+        """Make the bar, on rich's own console or another.
 
         Raises ``ImportError`` when rich is missing.
         """
@@ -55,7 +55,7 @@ class Bar(Display):
             TimeElapsedColumn(),
             TextColumn("{task.fields[last]}"),
         )
-        self._progress = Progress(*columns)
+        self._progress = Progress(*columns, console=console)
         self._task = self._progress.add_task("task", total=None, last="")
 
     def __enter__(self) -> Bar:

@@ -1,0 +1,38 @@
+"""What is shown while a task runs."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from delta.progress import Bar, Lines, display, shown
+
+
+def test_lines_tell_each_round_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.update("RUNNING", 1, 3, "", [{"loss": 0.5}])
+    lines.update("RUNNING", 1, 3, "ShareKeys of 0x1", [{"loss": 0.5}])
+    lines.update("FINISHED", 3, 3, "", [{"loss": 0.5}, {"loss": 0.25}, {}])
+    assert capsys.readouterr().out.splitlines() == ["round 1 of 3  loss 0.5", "round 2 of 3  loss 0.25", "round 3 of 3"]
+
+
+def test_the_bar_shows_what_is_waited_for_and_the_last_metrics() -> None:
+    screen = io.StringIO()
+    with Bar(Console(file=screen, force_terminal=True, width=120)) as bar:
+        bar.update("RUNNING", 0, 3, "AdvertiseKeys of 0x1", [])
+    assert "waiting for AdvertiseKeys of 0x1" in screen.getvalue()
+    screen = io.StringIO()
+    with Bar(Console(file=screen, force_terminal=True, width=120)) as bar:
+        bar.update("FINISHED", 2, 5, "", [{"accuracy": 0.5}, {"accuracy": 0.875}])
+    assert "2/2" in screen.getvalue(), "a task that ended early is complete"
+    assert "accuracy 0.875" in screen.getvalue()
+
+
+def test_files_get_lines() -> None:
+    assert isinstance(display(), Lines)
+
+
+def test_numbers_are_short() -> None:
+    assert shown({"loss": 0.123456789, "rows": 3.0}) == "loss 0.1235  rows 3"
