@@ -69,6 +69,29 @@ def test_further_arguments_agree_with_pandas() -> None:
     agrees(execute)
 
 
+def test_several_aggregates_by_name_agree_with_pandas() -> None:
+    def execute(df: Any) -> Any:
+        x = df[["a", "b", "d"]]
+        return (
+            x.agg(["mean", "std", "count"]),
+            x.agg("sum"),
+            df["a"].agg(["min", "median", "sem"]),
+            (x > 0).agg(["sum", "count"]),
+        )
+
+    agrees(execute)
+    with pytest.raises(TypeError, match=r"mode.*use a name"):
+        build(lambda df: df.agg("mode"))
+
+
+def test_columns_are_named_as_in_pandas() -> None:
+    def execute(df: Any) -> Any:
+        assert df.columns.tolist() == list("abcdkj") and "a" in df.columns and df.columns[1] == "b"
+        return df[df.columns[:2].tolist()].mean()
+
+    agrees(execute)
+
+
 def test_one_row_in_all_has_a_mean_and_no_variance() -> None:
     agrees(
         lambda df: (df.mean(), df.var(), df.std(ddof=0), df.sem()),

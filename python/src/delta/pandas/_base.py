@@ -150,6 +150,21 @@ class Symbol:
         return f"<delta {type(self).__name__} {where[b.x.place]}{what}>"
 
 
+class Labels(list[Label]):
+    """Names of columns or labels of a result: a list, with the methods of ``pandas.Index`` that authors use most."""
+
+    def tolist(self) -> list[Label]:
+        """Return a plain list."""
+        return list(self)
+
+    to_list = tolist
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one, or some as Labels."""
+        found = super().__getitem__(key)
+        return Labels(found) if isinstance(key, slice) else found
+
+
 def repeat(dtype: DType, like: Collection[Any]) -> tuple[DType, ...]:
     """Return one dtype for each of some columns."""
     return (dtype,) * len(like)

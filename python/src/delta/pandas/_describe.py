@@ -1,17 +1,40 @@
-"""``describe``: the usual figures of each column."""
+"""``describe`` and ``agg``: several figures of each column at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ._base import Block, Symbol, block, repeat, wrap
+from ._base import Block, Symbol, block, check_axis, repeat, wrap
 from ._expr import columns, ops
 from ._reduce import rows_only
+
+AGGREGATES = ("all", "any", "count", "max", "mean", "median", "min", "sem", "std", "sum", "var")
 
 
 class Describable(Symbol):
     """A summary of frames and series."""
+
+    def agg(self, func: Any, axis: Any = 0) -> Any:
+        """Compute one aggregate by its name, or a list of them, one below the other."""
+        if check_axis(axis) != 0:
+            raise TypeError("agg: only down the rows, axis=0")
+        names = [func] if isinstance(func, str) else func
+        if not isinstance(names, (list, tuple)) or not names or not all(n in AGGREGATES for n in names):
+            raise TypeError(f"agg: {func!r}: use a name or a list of names from {', '.join(AGGREGATES)}")
+        made = [block(getattr(self, n)()) for n in names]
+        if isinstance(func, str):
+            return wrap(made[0])
+        b = block(self)
+        kinds = {"bool" if m.dtype == "bool" else "number" for m in made}
+        if len(kinds) > 1:
+            raise TypeError("agg: bool and numbers do not mix in one column; compute all and any apart")
+        whole = all(m.dtype == made[0].dtype for m in made)
+        dtypes = repeat(made[0].dtype if whole else "float64", b.dtypes)
+        x = ops.stack(*(m.x for m in made), axis=0)
+        return wrap(Block(x, dtypes, tuple(names), b.columns, None if b.columns else b.name))
+
+    aggregate = agg
 
     def describe(
         self,

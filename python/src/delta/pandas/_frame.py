@@ -9,6 +9,7 @@ from ._base import (
     Block,
     DType,
     Label,
+    Labels,
     Rows,
     Symbol,
     block,
@@ -43,12 +44,12 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         super().__init__(*args, **kwargs)
 
     @property
-    def columns(self) -> list[Label]:
+    def columns(self) -> Labels:
         """The names of the columns."""
-        return list(block(self).columns or ())
+        return Labels(block(self).columns or ())
 
     @property
-    def index(self) -> list[Label]:
+    def index(self) -> Labels:
         """The labels of a result; rows at the nodes have none."""
         return labels(self)
 
@@ -182,11 +183,11 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
 add_methods(DataFrame, series=False)
 
 
-def labels(symbol: Symbol) -> list[Label]:
+def labels(symbol: Symbol) -> Labels:
     """Return the labels of a result."""
     index = block(symbol).index
     if isinstance(index, tuple):
-        return list(index)
+        return Labels(index)
     raise TypeError("rows at the nodes have no labels")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from ._base import Block, Label, Symbol, block, need_bool, wrap
+from ._base import Block, Label, Labels, Symbol, block, need_bool, wrap
 from ._categories import Countable
 from ._describe import Describable
 from ._elementwise import Elementwise, add_methods, select
@@ -35,7 +35,7 @@ class Series(Reductions, Searches, SeriesPairs, Countable, Groupable, Describabl
         return block(self).dtype
 
     @property
-    def index(self) -> list[Label]:
+    def index(self) -> Labels:
         """The labels of a result; rows at the nodes have none."""
         return labels(self)
 
