@@ -13,10 +13,9 @@ mod round_world;
 
 use std::collections::BTreeSet;
 
-use delta_node::domain::ids::Address;
 use delta_node::domain::round::coordinator::CoordinatorOutcome;
 use delta_node::domain::round::runner::RunnerOutcome;
-use delta_node::domain::round::{Directory, FailureCode, Members, NeighbourGraph};
+use delta_node::domain::round::{FailureCode, Members, Neighbourhood};
 use delta_node::domain::secagg::keys::Curve;
 use delta_node::domain::secagg::mask::MaskGenerator;
 use delta_node::domain::secagg::word::Ring;
@@ -87,17 +86,13 @@ fn check(setup: &Setup, pattern: &[Vanishes]) {
         who(pattern, Never),
     );
     let floor = setup.floor.max(setup.strategy.min_clients as usize);
-    let graph = (u1.len() >= floor).then(|| {
-        let list: Vec<Address> = u1.iter().cloned().collect();
-        let directory = Directory::judge(setup.strategy.curve, &list, &w.record.public_keys(&list));
-        NeighbourGraph::new(&u1, setup.strategy.neighbours, &directory.digest())
-    });
+    let graph = (u1.len() >= floor).then(|| w.graph());
     // Every secret of `owners` can be rebuilt by those of its holders who are in `here`.
     let enough = |owners: &Members, here: &Members| {
         let graph = graph.as_ref().unwrap();
         owners.iter().all(|a| {
-            let holders = graph.holders(a);
-            holders.intersection(here).count() >= setup.strategy.threshold_for(holders.len())
+            let needed = Neighbourhood::of(&setup.strategy, u1.len()).threshold;
+            graph.holders(a).intersection(here).count() >= needed
         })
     };
     let failed = if u1.len() < floor {
@@ -221,6 +216,10 @@ fn random_setup(rng: &mut ChaCha20Rng, seed: u64) -> Setup {
         Curve::Secp384r1,
     ][(rng.next_u32() % 4) as usize];
     s.neighbours = [None, Some(4), Some(6), Some(8)][(rng.next_u32() % 4) as usize];
+    // Half of the holders and one: members of these small worlds ask for no more.
+    s.threshold = s.neighbours.map(|k| k / 2 + 1);
+    setup.privacy.bits = 0;
+    let s = &mut setup.strategy;
     s.min_clients = 2 + rng.next_u32() % 3;
     s.max_clients = s.max_clients.max(s.min_clients);
     setup
@@ -255,11 +254,33 @@ fn a_regular_graph_recovers_members_that_vanish() {
     for seed in 0..6 {
         let mut setup = Setup::new(12, seed);
         setup.strategy.neighbours = Some(4);
+        setup.strategy.threshold = Some(3);
+        setup.privacy.bits = 0;
         for gone in [AfterJoining, AfterSharing, AfterUploading] {
             let mut pattern = vec![Never; 12];
             pattern[usize::try_from(seed).unwrap()] = gone;
             check(&setup, &pattern);
         }
+    }
+}
+
+/// Above thirty members the graph is a ring without being asked for: 35 have 26 neighbours or so, and members check it themselves.
+#[test]
+fn an_automatic_ring_sums_what_is_left_or_fails_cleanly() {
+    const N: usize = 35;
+    let neighbourhood = Neighbourhood::of(&Setup::new(N, 0).strategy, N);
+    assert!(neighbourhood.degree.is_some_and(|k| k < N - 1));
+    // Anybody may vanish at any time; then so many that somebody's shares cannot be put together again.
+    for (seed, gone) in [(1, 0), (2, 6), (3, 10), (4, 17), (5, 21)] {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let mut pattern = vec![Never; N];
+        for fate in pattern.iter_mut().take(gone) {
+            *fate = ALL[1 + (rng.next_u32() % 3) as usize];
+        }
+        for i in (1..N).rev() {
+            pattern.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
+        }
+        check(&Setup::new(N, seed), &pattern);
     }
 }
 

@@ -22,8 +22,10 @@ mod coordinator;
 mod driver;
 mod monitor;
 pub mod node;
+pub mod parallel;
 mod peers;
 mod runner;
+pub mod vectors;
 
 pub use context::{Ports, Settings};
 pub use node::Node;

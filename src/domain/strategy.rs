@@ -47,9 +47,14 @@ pub struct Strategy {
     pub mask_generator: MaskGenerator,
     /// Ring in which masked numbers are summed.
     pub ring: Ring,
-    /// Neighbours of each member in the mask graph. Default: everybody.
+    /// Neighbours of each member in the mask graph. Default: everybody up to 30 members, above that as many as the protocol's
+    /// security argument asks for; members refuse fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<u32>,
+    /// Largest fraction of the members that a round above 30 members may lose after they shared. Default: a third. Fewer losses
+    /// need fewer neighbours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<f64>,
     /// How often a failed round is started again before the task fails.
     pub retries: u32,
 }
@@ -69,6 +74,7 @@ impl Default for Strategy {
             mask_generator: MaskGenerator::default(),
             ring: Ring::default(),
             neighbours: None,
+            dropout: None,
             retries: 3,
         }
     }
@@ -127,13 +133,29 @@ impl Strategy {
             "precision",
             "must be at most 15 decimal digits",
         );
+        need(
+            self.dropout.is_none_or(|f| (0.0..=0.5).contains(&f)),
+            "dropout",
+            "must lie between 0 and 0.5",
+        );
+        let holders = self.neighbours.map_or(u32::MAX, |k| k.saturating_add(k % 2).saturating_add(1));
+        need(
+            self.neighbours.is_none_or(|k| k >= 1),
+            "neighbours",
+            "must be at least 1",
+        );
+        need(
+            self.threshold.is_none_or(|t| t <= holders),
+            "threshold",
+            "must not be above the number of neighbours plus one",
+        );
         need(self.retries <= 1000, "retries", "must be at most 1000");
         found
     }
 
-    /// The Shamir threshold among `members` holders: the strategy's, raised to what is always required.
+    /// The Shamir threshold of a complete graph of `members`: the strategy's, raised to what is always required.
     ///
-    /// `min_clients` counts the whole round: where a neighbourhood is smaller, all of it is needed, not more than there are.
+    /// Where a member has fewer neighbours, see `round::Neighbourhood`.
     #[must_use]
     pub fn threshold_for(&self, members: usize) -> usize {
         let majority = members / 2 + 1;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod cohorts;
+mod graph;
 mod model;
 mod public_keys;
 mod requests;
@@ -27,7 +28,7 @@ use delta_node::domain::round::message::{
 };
 use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerOutcome};
-use delta_node::domain::round::{FailureCode, Members, Rejection};
+use delta_node::domain::round::{FailureCode, Members, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::keys::{Curve, KeyPair};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;

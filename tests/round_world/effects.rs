@@ -134,8 +134,24 @@ impl World {
                     records,
                 }
             }
-            CoordinatorEffect::Unmask { members, masks } => {
+            CoordinatorEffect::Unmask {
+                members,
+                masks,
+                dropped,
+            } => {
                 assert_eq!(Some(members), self.record.u3.as_ref(), "u3 as published");
+                let (task, round) = (
+                    self.setup.announcement().task,
+                    self.setup.announcement().round,
+                );
+                let pairs = dropped
+                    .iter()
+                    .flat_map(|d| d.peers.iter().map(move |p| (d, p)));
+                let masks = &masks
+                    .iter()
+                    .cloned()
+                    .chain(pairs.map(|(d, p)| d.stream(p, &task, round).unwrap()))
+                    .collect::<Vec<_>>();
                 match self.setup.strategy.ring {
                     Ring::Z32 => self.unmask::<u32>(members, masks),
                     Ring::Z64 => self.unmask::<u64>(members, masks),

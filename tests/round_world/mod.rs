@@ -25,7 +25,9 @@ use delta_node::domain::round::coordinator::{
 use delta_node::domain::round::message::{Announcement, RoundEnd, ShareDelivery, SignedRequest};
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{RunnerContext, RunnerInput, RunnerOutcome, RunnerRound};
-use delta_node::domain::round::{Rejection, RoundFailure};
+use delta_node::domain::round::{
+    Directory, Members, NeighbourGraph, Neighbourhood, PrivacyFloor, Rejection, RoundFailure,
+};
 use delta_node::domain::secret::Secret;
 use delta_node::domain::strategy::Strategy;
 use delta_node::domain::task::TaskKind;
@@ -51,6 +53,8 @@ pub struct Setup {
     pub seed: u64,
     pub round: u32,
     pub model: Vec<u8>,
+    /// What members ask of a neighbourhood.
+    pub privacy: PrivacyFloor,
 }
 
 impl Setup {
@@ -69,6 +73,7 @@ impl Setup {
             seed,
             round: 3,
             model: b"the model".to_vec(),
+            privacy: PrivacyFloor::default(),
         }
     }
 
@@ -208,12 +213,13 @@ impl World {
                 announcement: setup.announcement(),
                 strategy: setup.strategy.clone(),
                 floor: setup.floor,
+                privacy: setup.privacy,
             };
             change(i, &mut context);
             let (machine, effects) = RunnerRound::join(now, context, secret(setup.seed, i as u64));
             runners.insert(address(i), Node::new(now, machine, effects));
             // 4^i: each base-4 digit of the sum says how often client i was counted.
-            let mut values = vec![4_i64.pow(u32::try_from(i).unwrap())];
+            let mut values = vec![4_i64.pow(u32::try_from(i % 15).unwrap())];
             values.extend((1..setup.length).map(|_| i64::from(rng.next_u32() % 2001) - 1000));
             inputs.insert(address(i), values);
         }
@@ -237,6 +243,19 @@ impl World {
             catch_up_at: now + CATCH_UP,
             began: now,
         }
+    }
+
+    /// The graph that follows from u1 and the keys on record.
+    pub fn graph(&self) -> NeighbourGraph {
+        let u1 = self.record.u1.clone().unwrap_or_default();
+        let keys = self.record.public_keys(&u1);
+        let directory = Directory::judge(self.setup.strategy.curve, &u1, &keys);
+        let announcement = self.setup.announcement();
+        let randomness =
+            NeighbourGraph::randomness(&announcement.task, announcement.round, &directory);
+        let usable: Members = directory.members().keys().cloned().collect();
+        let degree = Neighbourhood::of(&self.setup.strategy, usable.len()).degree;
+        NeighbourGraph::new(&usable, degree, &randomness)
     }
 
     /// Leaves the costly checks of each step to other tests.
@@ -277,13 +296,8 @@ impl World {
 
     /// No secret is out in both forms: never a threshold of seed shares and a threshold of key shares of one member.
     pub fn check_secrets(&self) {
-        let holders = self.record.u1.as_ref().map_or(0, Vec::len).min(
-            self.setup
-                .strategy
-                .neighbours
-                .map_or(usize::MAX, |k| k as usize + 1),
-        );
-        let threshold = holders / 2 + 1;
+        let members = self.record.u1.as_ref().map_or(0, Vec::len);
+        let threshold = Neighbourhood::of(&self.setup.strategy, members).threshold;
         for member in self.runners.keys() {
             let (seeds, keys) = self.record.revealed_of(member);
             assert!(

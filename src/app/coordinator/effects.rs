@@ -198,7 +198,11 @@ impl Effects<RoundMachine> for RoundEffects {
                     records,
                 }
             }
-            CoordinatorEffect::Unmask { members, masks } => {
+            CoordinatorEffect::Unmask {
+                members,
+                masks,
+                dropped,
+            } => {
                 let step = self.round.announcement.step;
                 let manifest = self.bundle.manifest();
                 let (Some(spec), Some(length)) =
@@ -217,7 +221,7 @@ impl Effects<RoundMachine> for RoundEffects {
                     contributions: &spec.map.contribute,
                     length,
                 };
-                let sums = sum.unmask(members, masks).await?;
+                let sums = sum.unmask(members, masks, dropped).await?;
                 let arrays: Vec<(&str, &Tensor)> =
                     sums.iter().map(|(n, t)| (n.as_str(), t)).collect();
                 let bytes = encode_npz(&arrays)

@@ -1,16 +1,17 @@
 //! Adding up masked results and taking the masks away: O(vector) memory, whatever the number of members.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
 
 use futures_util::StreamExt as _;
 
 use crate::app::context::{Context, blocking};
+use crate::app::vectors::{streams_of, unmask};
 use crate::domain::ids::{Address, Name, RoundNumber, TaskId};
 use crate::domain::manifest::Contribution;
+use crate::domain::round::coordinator::DroppedMember;
 use crate::domain::round::runner::MaskStream;
 use crate::domain::secagg::fixed_point::dequantise;
-use crate::domain::secagg::mask::{Masker, Sign};
+use crate::domain::secagg::mask::Sign;
 use crate::domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
 use crate::domain::secagg::stream_adder::StreamAdder;
 use crate::domain::secagg::word::{Ring, Word};
@@ -35,10 +36,11 @@ impl Sum<'_> {
         &self,
         members: &[Address],
         masks: &[MaskStream],
+        dropped: &[DroppedMember],
     ) -> Result<BTreeMap<Name, Tensor>, PortError> {
         match self.strategy.ring {
-            Ring::Z64 => self.unmask_in::<u64>(members, masks).await,
-            Ring::Z32 => self.unmask_in::<u32>(members, masks).await,
+            Ring::Z64 => self.unmask_in::<u64>(members, masks, dropped).await,
+            Ring::Z32 => self.unmask_in::<u32>(members, masks, dropped).await,
         }
     }
 
@@ -46,31 +48,22 @@ impl Sum<'_> {
         &self,
         members: &[Address],
         masks: &[MaskStream],
+        dropped: &[DroppedMember],
     ) -> Result<BTreeMap<Name, Tensor>, PortError> {
         let mut total: Vec<W> = vec![W::default(); self.length];
         for member in members {
             self.add(member, &mut total).await?;
         }
-        let (masks, strategy, contributions) = (
-            masks.to_vec(),
-            self.strategy.clone(),
-            self.contributions.to_vec(),
-        );
+        let (mut masks, dropped) = (masks.to_vec(), dropped.to_vec());
+        let (strategy, contributions) = (self.strategy.clone(), self.contributions.to_vec());
+        let (task, round) = (self.task.clone(), self.round);
         blocking("coordinator.unmask", move || {
-            let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
-            let masker = Masker::new(strategy.mask_generator, &streams);
-            let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-            let chunk = total.len().div_ceil(cores).max(64 * 1024);
-            std::thread::scope(|scope| {
-                for (i, part) in total.chunks_mut(chunk).enumerate() {
-                    let masker = &masker;
-                    scope.spawn(move || masker.apply(i * chunk, part));
-                }
-            });
-            let mut values = Vec::new();
-            dequantise(&total, strategy.precision, &mut values);
-            drop(total);
-            split(&values, &contributions)
+            let pairwise = streams_of(&dropped, &task, round);
+            masks.extend(
+                pairwise.map_err(|e| super::internal("coordinator.unmask", e.to_string()))?,
+            );
+            unmask(&mut total, &masks, strategy.mask_generator);
+            split(&total, strategy.precision, &contributions)
         })
         .await
     }
@@ -119,9 +112,10 @@ impl Sum<'_> {
     }
 }
 
-/// Cuts the vector of sums into its contributions, each with its declared type.
-fn split(
-    values: &[f64],
+/// Cuts the vector of sums into its contributions, each turned into numbers of its declared type: one output beside the vector.
+fn split<W: Word>(
+    values: &[W],
+    precision: u8,
     contributions: &[Contribution],
 ) -> Result<BTreeMap<Name, Tensor>, PortError> {
     let wrong = || super::internal("coordinator.sum", "the contributions do not fit the vector");
@@ -134,12 +128,12 @@ fn split(
         let (part, after) = rest.split_at(n);
         rest = after;
         let data = match c.dtype {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the declared type of the contribution"
-            )]
-            DType::F32 => TensorData::F32(part.iter().map(|v| *v as f32).collect()),
-            _ => TensorData::F64(part.to_vec()),
+            DType::F32 => TensorData::F32(narrow(part, precision)),
+            _ => {
+                let mut wide = Vec::new();
+                dequantise(part, precision, &mut wide);
+                TensorData::F64(wide)
+            }
         };
         sums.insert(
             c.name.clone(),
@@ -147,4 +141,19 @@ fn split(
         );
     }
     Ok(sums)
+}
+
+/// [`dequantise`] to single precision, through one small buffer.
+fn narrow<W: Word>(words: &[W], precision: u8) -> Vec<f32> {
+    let mut out = Vec::with_capacity(words.len());
+    let mut wide = Vec::new();
+    for block in words.chunks(8 * 1024) {
+        dequantise(block, precision, &mut wide);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the declared type of the contribution"
+        )]
+        out.extend(wide.iter().map(|v| *v as f32));
+    }
+    out
 }

@@ -15,6 +15,7 @@ use crate::app::driver::{Handle, HandleError, birth, commit, erase, spawn};
 use crate::domain::bundle::Bundle;
 use crate::domain::event::NetworkEvent;
 use crate::domain::ids::{Digest, RoundNumber, TaskId};
+use crate::domain::round::PrivacyFloor;
 use crate::domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, SignedRequest,
 };
@@ -366,6 +367,7 @@ impl Membership {
             announcement: view.announcement,
             strategy: bundle.manifest().strategy.clone(),
             floor: self.context.settings.min_clients,
+            privacy: PrivacyFloor::default(),
         };
         let (machine, effects) = RunnerRound::join(
             self.context.ports.clock.now(),

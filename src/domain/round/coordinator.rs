@@ -19,7 +19,7 @@ use rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use effect::CoordinatorEffect;
+pub use effect::{CoordinatorEffect, DroppedMember};
 use phase::{MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
@@ -272,8 +272,8 @@ impl CoordinatorRound {
                 .filter(|a| !j.joined.contains(*a) && !j.declined.contains_key(*a))
                 .cloned()
                 .collect(),
-            Phase::ShareKeys(s) => s.silent(),
-            Phase::MaskedInput(m) => m.silent(),
+            Phase::ShareKeys(s) => s.silent().cloned().collect(),
+            Phase::MaskedInput(m) => m.silent().cloned().collect(),
             Phase::Unmasking(u) => {
                 u.u3.iter()
                     .filter(|a| !u.answered.contains(*a))
@@ -341,6 +341,7 @@ impl CoordinatorRound {
                 let uploads = input.uploads.clone();
                 self.phase = Phase::Unmasking(Unmasking {
                     sharing,
+                    lacking: u2.len(),
                     u2,
                     u3,
                     uploads,

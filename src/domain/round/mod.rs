@@ -8,6 +8,7 @@ pub mod coordinator;
 pub mod directory;
 pub mod graph;
 pub mod message;
+pub mod neighbourhood;
 pub mod record;
 pub mod runner;
 pub mod transcript;
@@ -20,6 +21,7 @@ use super::ids::Address;
 
 pub use directory::{Directory, MemberKeys};
 pub use graph::NeighbourGraph;
+pub use neighbourhood::{Neighbourhood, PrivacyFloor};
 
 /// Members of a round, each once, in address order.
 pub type Members = BTreeSet<Address>;

@@ -21,7 +21,7 @@ use phase::{Phase, Sharing};
 use super::message::{Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest};
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
-use super::{FailureCode, Members, Rejection, RoundFailure, names};
+use super::{FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names};
 use crate::domain::ids::{Address, Digest, RoundNumber, TaskId};
 use crate::domain::secagg::keys::KeyPair;
 use crate::domain::secret::Secret;
@@ -42,6 +42,9 @@ pub struct RunnerContext {
     pub strategy: Strategy,
     /// The smallest cohort that this node takes part in, whatever the strategy says.
     pub floor: usize,
+    /// The weakest neighbourhood that this node takes part in, whatever the strategy says.
+    #[serde(default)]
+    pub privacy: PrivacyFloor,
 }
 
 impl RunnerContext {

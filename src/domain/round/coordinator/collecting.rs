@@ -12,7 +12,7 @@ impl CoordinatorRound {
         let Phase::ShareKeys(sharing) = &self.phase else {
             return Vec::new();
         };
-        if !sharing.silent().is_empty() && now < self.deadline {
+        if sharing.anybody_silent() && now < self.deadline {
             return Vec::new();
         }
         let graph = sharing.graph();
@@ -28,8 +28,8 @@ impl CoordinatorRound {
                 (
                     receiver.clone(),
                     graph
-                        .holders(receiver)
-                        .intersection(&senders)
+                        .holders_in_order(receiver)
+                        .filter(|a| senders.contains(*a))
                         .cloned()
                         .collect(),
                 )
@@ -129,7 +129,7 @@ impl CoordinatorRound {
         let Phase::MaskedInput(input) = &self.phase else {
             return Vec::new();
         };
-        if !input.silent().is_empty() && now < self.deadline {
+        if input.anybody_silent() && now < self.deadline {
             return Vec::new();
         }
         let u3: Members = input
@@ -190,9 +190,9 @@ impl CoordinatorRound {
         }
         let graph = sharing.graph();
         owners.iter().find_map(|a| {
-            let holders = graph.holders(a);
-            let here = holders.intersection(members).count();
-            let need = self.context.strategy.threshold_for(holders.len());
+            let holders = graph.holders_in_order(a);
+            let here = holders.filter(|h| members.contains(*h)).count();
+            let need = sharing.threshold();
             (here < need).then(|| {
                 let reason = format!("only {here} holders of the shares of {a} are in {what}, {need} are needed{because}");
                 RoundFailure::new(FailureCode::TooFewShares, reason)

@@ -2,8 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::Address;
+use crate::domain::ids::{Address, RoundNumber, TaskId};
 use crate::domain::round::runner::MaskStream;
+use crate::domain::secagg::keys::{KeyError, KeyPair, PublicKey};
+use crate::domain::secagg::mask::Sign;
+use crate::domain::secagg::pairwise::pairwise_seed;
+
+/// A member that shared masks with others and then dropped out: its rebuilt mask key, and those who added masks made with it.
+///
+/// Making the streams costs a Diffie-Hellman each, so it is left to the caller, who may do it on several cores.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DroppedMember {
+    /// The rebuilt `pk2` pair; its public half is the published one.
+    pub key: KeyPair,
+    /// Mask keys of its neighbours in u3, each with the sign under which the stream must be added to vanish.
+    pub peers: Vec<(PublicKey, Sign)>,
+}
+
+impl DroppedMember {
+    /// The stream shared with one of its peers.
+    ///
+    /// # Errors
+    /// [`KeyError::CurveMismatch`]: not among keys of one round.
+    pub fn stream(
+        &self,
+        (theirs, sign): &(PublicKey, Sign),
+        task: &TaskId,
+        round: RoundNumber,
+    ) -> Result<MaskStream, KeyError> {
+        Ok(MaskStream {
+            seed: pairwise_seed(&self.key, theirs, task, round)?,
+            sign: *sign,
+        })
+    }
+}
 
 /// What a coordinator's round asks the world to do. Each is safe to repeat after a crash, given a look at the record first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,8 +86,10 @@ pub enum CoordinatorEffect {
     Unmask {
         /// u3.
         members: Vec<Address>,
-        /// The streams that are in the sum, each with the sign under which it must be added to vanish.
+        /// The self masks that are in the sum, each with the sign under which it must be added to vanish.
         masks: Vec<MaskStream>,
+        /// The members whose pairwise masks are in the sum alone.
+        dropped: Vec<DroppedMember>,
     },
     /// End the round on the connector → `Published(End)`.
     EndRound,

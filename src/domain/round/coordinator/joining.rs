@@ -9,8 +9,11 @@ use rand_core::Rng as _;
 use super::phase::{Joining, Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::domain::ids::Address;
+use crate::domain::round::graph::CachedGraph;
 use crate::domain::round::record::RawPublicKeys;
-use crate::domain::round::{Directory, FailureCode, Members, Rejection, names};
+use crate::domain::round::{
+    Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection, names,
+};
 use crate::domain::strategy::Selection;
 use crate::domain::time::Timestamp;
 
@@ -158,10 +161,17 @@ impl CoordinatorRound {
                 ),
             ));
         }
+        let (strategy, announcement) = (&self.context.strategy, &self.context.announcement);
         self.phase = Phase::ShareKeys(Sharing {
             u1: u1.clone(),
+            neighbourhood: Neighbourhood::of(strategy, directory.members().len()),
+            randomness: NeighbourGraph::randomness(
+                &announcement.task,
+                announcement.round,
+                &directory,
+            ),
+            graph: CachedGraph::new(),
             directory,
-            neighbours: self.context.strategy.neighbours,
             shares: BTreeMap::new(),
             transcripts: BTreeMap::new(),
             declined: BTreeMap::new(),

@@ -1,14 +1,16 @@
 //! A coordinator's phases: each one holds exactly what it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::CoordinatorOutcome;
 use super::unmask::Reveals;
 use crate::domain::ids::{Address, Digest};
+use crate::domain::round::graph::CachedGraph;
 use crate::domain::round::message::{SealedShares, TranscriptSignature};
-use crate::domain::round::{Directory, Members, NeighbourGraph};
+use crate::domain::round::{Directory, Members, NeighbourGraph, Neighbourhood};
 
 /// A coordinator's phases, in the paper's words.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,7 +62,11 @@ pub(super) struct Joining {
 pub(super) struct Sharing {
     pub(super) u1: Members,
     pub(super) directory: Directory,
-    pub(super) neighbours: Option<u32>,
+    pub(super) neighbourhood: Neighbourhood,
+    /// What the graph's ring is drawn from.
+    pub(super) randomness: Digest,
+    #[serde(skip)]
+    pub(super) graph: CachedGraph,
     /// Complete sets of shares, by sender.
     pub(super) shares: BTreeMap<Address, Vec<SealedShares>>,
     pub(super) transcripts: BTreeMap<Address, TranscriptSignature>,
@@ -87,6 +93,8 @@ pub(super) struct Unmasking {
     /// For members that repeat an upload whose answer was lost.
     pub(super) uploads: BTreeMap<Address, Digest>,
     pub(super) reveals: Reveals,
+    /// Members of u2 whose secret has not enough shares yet.
+    pub(super) lacking: usize,
     /// Gave notice that they revealed: each is worth one look.
     pub(super) noticed: Members,
     /// Members whose reveal is complete, or broken beyond use.
@@ -123,28 +131,48 @@ impl Sharing {
         self.directory.members().keys().cloned().collect()
     }
 
-    pub(super) fn graph(&self) -> NeighbourGraph {
-        NeighbourGraph::new(&self.usable(), self.neighbours, &self.directory.digest())
+    pub(super) fn graph(&self) -> &NeighbourGraph {
+        self.graph.get_or_init(|| {
+            let degree = self.neighbourhood.degree;
+            Arc::new(NeighbourGraph::new(
+                &self.usable(),
+                degree,
+                &self.randomness,
+            ))
+        })
+    }
+
+    /// Shares that rebuild one of a member's secrets.
+    pub(super) fn threshold(&self) -> usize {
+        self.neighbourhood.threshold
+    }
+
+    /// Whether [`Self::silent`] has anybody. Most requests are answered by the first comparison.
+    pub(super) fn anybody_silent(&self) -> bool {
+        self.shares.len() + self.declined.len() < self.directory.members().len()
+            || self.silent().next().is_some()
     }
 
     /// Usable members who have neither shared nor declined.
-    pub(super) fn silent(&self) -> Members {
+    pub(super) fn silent(&self) -> impl Iterator<Item = &Address> {
         self.directory
             .members()
             .keys()
             .filter(|a| !self.shares.contains_key(*a) && !self.declined.contains_key(*a))
-            .cloned()
-            .collect()
     }
 }
 
 impl MaskedInput {
+    /// Whether [`Self::silent`] has anybody. Most requests are answered by the first comparison.
+    pub(super) fn anybody_silent(&self) -> bool {
+        self.accepted.len() + self.sharing.declined.len() < self.u2.len()
+            || self.silent().next().is_some()
+    }
+
     /// Members of u2 whose result is neither accepted nor declined.
-    pub(super) fn silent(&self) -> Members {
+    pub(super) fn silent(&self) -> impl Iterator<Item = &Address> {
         self.u2
             .iter()
             .filter(|a| !self.accepted.contains(*a) && !self.sharing.declined.contains_key(*a))
-            .cloned()
-            .collect()
     }
 }

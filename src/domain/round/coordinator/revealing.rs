@@ -39,13 +39,7 @@ impl CoordinatorRound {
             Reveal::Complete(found) => {
                 state.answered.insert(receiver.clone());
                 for (owner, x, share) in found {
-                    state
-                        .reveals
-                        .shares
-                        .entry(owner)
-                        .or_default()
-                        .entry(x)
-                        .or_insert(share);
+                    state.take(owner, x, share);
                 }
             }
         }
@@ -58,18 +52,10 @@ impl CoordinatorRound {
             return Vec::new();
         };
         let strategy = &self.context.strategy;
-        let lacking = state.lacking(|n| strategy.threshold_for(n));
-        let silent = state.u3.iter().any(|a| !state.answered.contains(a));
-        if lacking.is_empty() {
-            let announcement = &self.context.announcement;
-            return match state.streams(
-                &announcement.task,
-                announcement.round,
-                strategy.curve,
-                |n| strategy.threshold_for(n),
-            ) {
+        if state.lacking == 0 {
+            return match state.rebuild(strategy.curve) {
                 Err(reason) => self.fail(FailureCode::ProtocolViolation, reason),
-                Ok(masks) => {
+                Ok((masks, dropped)) => {
                     let closing = Closing {
                         u1: state.sharing.u1.clone(),
                         u2: state.u2.clone(),
@@ -79,13 +65,19 @@ impl CoordinatorRound {
                     self.phase = Phase::Summing(closing);
                     // Our own work: no member can hold it up.
                     self.deadline = now + Duration::from_secs(3600);
-                    vec![CoordinatorEffect::Unmask { members, masks }]
+                    vec![CoordinatorEffect::Unmask {
+                        members,
+                        masks,
+                        dropped,
+                    }]
                 }
             };
         }
-        if silent && now < self.deadline {
+        // Only members of u3 are ever counted as answered.
+        if state.answered.len() < state.u3.len() && now < self.deadline {
             return Vec::new();
         }
+        let lacking = state.owners_lacking_shares();
         let missing: Vec<&Address> = state
             .u3
             .iter()
@@ -138,8 +130,8 @@ impl CoordinatorRound {
             Phase::Unmasking(state) => state
                 .sharing
                 .graph()
-                .holders(receiver)
-                .intersection(&state.u2)
+                .holders_in_order(receiver)
+                .filter(|a| state.u2.contains(*a))
                 .cloned()
                 .collect(),
             _ => Vec::new(),

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::phase::Unmasking;
-use crate::domain::ids::{Address, Digest, RoundNumber, TaskId, decode_hex};
+use zeroize::Zeroizing;
+
+use super::effect::DroppedMember;
+use crate::domain::ids::{Address, Digest, decode_hex};
 use crate::domain::round::record::RawShareRecord;
 use crate::domain::round::runner::MaskStream;
 use crate::domain::secagg::commitment::verify;
 use crate::domain::secagg::keys::{Curve, KeyPair};
 use crate::domain::secagg::mask::Sign;
-use crate::domain::secagg::pairwise::{pairwise_seed, sign_for};
-use crate::domain::secagg::shamir::{Share, combine};
+use crate::domain::secagg::pairwise::sign_for;
+use crate::domain::secagg::shamir::{CombineError, Interpolator, Share};
 use crate::domain::secret::{Secret, SecretBytes};
 
 /// Shares revealed so far: by owner of the secret, then by the share's x. Seeds are of u3, keys of u2 minus u3.
@@ -78,87 +81,117 @@ pub(super) fn judge(
 }
 
 impl Unmasking {
+    /// Keeps one share; the first for each place counts, and all are the committed ones anyway.
+    pub(super) fn take(&mut self, owner: Address, x: u16, share: SecretBytes) {
+        let shares = self.reveals.shares.entry(owner).or_default();
+        let before = shares.len();
+        shares.entry(x).or_insert(share);
+        if shares.len() > before && shares.len() == self.sharing.threshold() {
+            self.lacking = self.lacking.saturating_sub(1);
+        }
+    }
+
     /// Secrets that still lack shares: owner, shares there, shares needed.
-    pub(super) fn lacking(
-        &self,
-        threshold_for: impl Fn(usize) -> usize,
-    ) -> Vec<(Address, usize, usize)> {
-        let graph = self.sharing.graph();
+    pub(super) fn owners_lacking_shares(&self) -> Vec<(Address, usize, usize)> {
+        let need = self.sharing.threshold();
         self.u2
             .iter()
-            .filter_map(|owner| {
+            .map(|owner| {
                 let have = self.reveals.shares.get(owner).map_or(0, BTreeMap::len);
-                let need = threshold_for(graph.holders(owner).len());
-                (have < need).then(|| (owner.clone(), have, need))
+                (owner.clone(), have, need)
             })
+            .filter(|(_, have, need)| have < need)
             .collect()
     }
 
-    /// Every stream that is in the sum of u3, with the sign under which it must be added to vanish.
-    ///
-    /// The self masks of u3; and for each dropped member its pairwise masks with those of u3.
-    pub(super) fn streams(
+    /// Everything that is in the sum of u3 and must go: the self masks of u3, and the keys of the dropped, checked against what
+    /// they published, with those of u3 whom each shares a mask with.
+    pub(super) fn rebuild(
         &self,
-        task: &TaskId,
-        round: RoundNumber,
         curve: Curve,
-        threshold_for: impl Fn(usize) -> usize,
-    ) -> Result<Vec<MaskStream>, String> {
-        let graph = self.sharing.graph();
-        let rebuild =
-            |owner: &Address, len: usize| -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
-                let shares: Result<Vec<Share>, _> = self
-                    .reveals
-                    .shares
-                    .get(owner)
-                    .into_iter()
-                    .flat_map(BTreeMap::values)
-                    .map(|s| Share::decode(s.expose()))
-                    .collect();
-                let shares = shares.map_err(|e| format!("a share of {owner} is malformed: {e}"))?;
-                combine(&shares, threshold_for(graph.holders(owner).len()), len)
-                    .map_err(|e| format!("the secret of {owner} cannot be rebuilt: {e}"))
-            };
-        let mut streams = Vec::new();
+    ) -> Result<(Vec<MaskStream>, Vec<DroppedMember>), String> {
+        let mut rebuilder = Rebuilder {
+            threshold: self.sharing.threshold(),
+            reveals: &self.reveals,
+            coefficients: BTreeMap::new(),
+        };
+        let mut masks = Vec::with_capacity(self.u3.len());
         for owner in &self.u3 {
-            let bytes = rebuild(owner, 32)?;
+            let bytes = rebuilder.secret(owner, 32)?;
             let seed: [u8; 32] = bytes
                 .as_slice()
                 .try_into()
                 .map_err(|_| format!("the seed of {owner} has a wrong length"))?;
-            streams.push(MaskStream {
+            masks.push(MaskStream {
                 seed: Secret::new(seed),
                 sign: Sign::Minus,
             });
         }
-        for dropped in self.u2.difference(&self.u3) {
-            let bytes = rebuild(dropped, curve.secret_bytes())?;
-            let key = KeyPair::from_secret_bytes(curve, &bytes)
-                .map_err(|e| format!("the rebuilt key of {dropped} is invalid: {e}"))?;
-            if self
-                .sharing
-                .directory
-                .keys(dropped)
-                .is_none_or(|k| k.mask != key.public())
-            {
-                return Err(format!(
-                    "the rebuilt key of {dropped} is not the one it published: it shared something else"
-                ));
-            }
-            for other in graph.neighbours(dropped).filter(|a| self.u3.contains(*a)) {
-                let theirs = self
-                    .sharing
-                    .directory
+        let mut dropped = Vec::new();
+        for owner in self.u2.difference(&self.u3) {
+            let bytes = rebuilder.secret(owner, curve.secret_bytes())?;
+            dropped.push(self.dropped(owner, curve, &bytes)?);
+        }
+        Ok((masks, dropped))
+    }
+
+    fn dropped(
+        &self,
+        owner: &Address,
+        curve: Curve,
+        secret: &[u8],
+    ) -> Result<DroppedMember, String> {
+        let directory = &self.sharing.directory;
+        let key = KeyPair::from_secret_bytes(curve, secret)
+            .map_err(|e| format!("the rebuilt key of {owner} is invalid: {e}"))?;
+        if directory
+            .keys(owner)
+            .is_none_or(|k| k.mask != *key.public_ref())
+        {
+            return Err(format!(
+                "the rebuilt key of {owner} is not the one it published: it shared something else"
+            ));
+        }
+        let mut peers = Vec::new();
+        for other in self.sharing.graph().neighbours(owner) {
+            if self.u3.contains(other) {
+                let keys = directory
                     .keys(other)
                     .ok_or_else(|| format!("{other} has no keys"))?;
-                let seed = pairwise_seed(&key, &theirs.mask, task, round)
-                    .map_err(|e| format!("no pairwise mask of {dropped} and {other}: {e}"))?;
-                streams.push(MaskStream {
-                    seed,
-                    sign: sign_for(other, dropped).opposite(),
-                });
+                peers.push((keys.mask.clone(), sign_for(other, owner).opposite()));
             }
         }
-        Ok(streams)
+        Ok(DroppedMember { key, peers })
+    }
+}
+
+/// Puts secrets together; coefficients are computed once for each set of holders.
+struct Rebuilder<'a> {
+    threshold: usize,
+    reveals: &'a Reveals,
+    coefficients: BTreeMap<Vec<u16>, Interpolator>,
+}
+
+impl Rebuilder<'_> {
+    fn secret(&mut self, owner: &Address, len: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+        let wrong = |e: CombineError| format!("the secret of {owner} cannot be rebuilt: {e}");
+        let shares = self.reveals.shares.get(owner).into_iter().flatten();
+        let (mut xs, mut points) = (Vec::new(), Vec::new());
+        for (x, share) in shares.take(self.threshold) {
+            let share = Share::decode(share.expose())
+                .map_err(|e| format!("a share of {owner} is malformed: {e}"))?;
+            xs.push(*x);
+            points.push(share);
+        }
+        let points: Vec<&Share> = points.iter().collect();
+        if !self.coefficients.contains_key(&xs) {
+            let fresh = Interpolator::new(&xs, self.threshold).map_err(wrong)?;
+            self.coefficients.insert(xs.clone(), fresh);
+        }
+        self.coefficients
+            .get(&xs)
+            .ok_or_else(|| format!("the secret of {owner} cannot be rebuilt"))?
+            .combine(&points, len)
+            .map_err(wrong)
     }
 }

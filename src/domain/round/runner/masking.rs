@@ -53,13 +53,13 @@ impl RunnerRound {
         }
         let holders = sharing
             .graph()
-            .holders(&self.context.me)
-            .intersection(&u2)
+            .holders_in_order(&self.context.me)
+            .filter(|a| u2.contains(*a))
             .count();
-        if holders < sharing.threshold {
+        if holders < sharing.threshold() {
             let reason = format!(
                 "only {holders} holders of this node's shares are in u2, the threshold is {}",
-                sharing.threshold
+                sharing.threshold()
             );
             return Ok(self.fail(FailureCode::TooFewMembers, reason));
         }

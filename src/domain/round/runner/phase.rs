@@ -1,14 +1,17 @@
 //! A member's phases: each one holds exactly what it needs, and no secret outlives its use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{RunnerContext, RunnerEffect, RunnerOutcome};
 use crate::domain::ids::{Address, Digest};
+use crate::domain::round::graph::CachedGraph;
 use crate::domain::round::message::SignedRequest;
-use crate::domain::round::{Directory, Members, NeighbourGraph, Rejection};
+use crate::domain::round::{Directory, Members, NeighbourGraph, Neighbourhood, Rejection};
 use crate::domain::secagg::keys::KeyPair;
+use crate::domain::secagg::seal::SealKey;
 use crate::domain::secret::{Secret, SecretBytes};
 
 /// A member's phases, in the paper's words.
@@ -55,8 +58,14 @@ pub(super) struct Sharing {
     pub(super) mask: KeyPair,
     pub(super) u1: Members,
     pub(super) directory: Directory,
-    pub(super) threshold: usize,
-    pub(super) neighbours: Option<u32>,
+    pub(super) neighbourhood: Neighbourhood,
+    /// What the graph's ring is drawn from.
+    pub(super) randomness: Digest,
+    #[serde(skip)]
+    pub(super) graph: CachedGraph,
+    /// One key agreement for each neighbour serves both directions; made again after a restart.
+    #[serde(skip)]
+    pub(super) seal_keys: BTreeMap<Address, Arc<SealKey>>,
 }
 
 /// The state of the masked-input phase.
@@ -84,32 +93,51 @@ impl Sharing {
         u1: Members,
         directory: Directory,
     ) -> Self {
-        let neighbours = context.strategy.neighbours;
-        let mut sharing = Self {
+        Self {
+            neighbourhood: Neighbourhood::of(&context.strategy, directory.members().len()),
+            randomness: NeighbourGraph::randomness(context.task(), context.round(), &directory),
+            graph: CachedGraph::new(),
+            seal_keys: BTreeMap::new(),
             cipher,
             mask,
             u1,
             directory,
-            threshold: 0,
-            neighbours,
-        };
-        sharing.threshold = context
-            .strategy
-            .threshold_for(sharing.graph().holders(&context.me).len());
-        sharing
+        }
+    }
+
+    /// What seals and opens shares between this member and `other`.
+    pub(super) fn seal_key(&self, other: &Address) -> Result<Arc<SealKey>, String> {
+        if let Some(key) = self.seal_keys.get(other) {
+            return Ok(key.clone());
+        }
+        let keys = self
+            .directory
+            .keys(other)
+            .ok_or_else(|| format!("{other} has no keys"))?;
+        SealKey::new(&self.cipher, &keys.cipher)
+            .map(Arc::new)
+            .map_err(|e| format!("no key with {other}: {e}"))
+    }
+
+    /// Shares that rebuild one of a member's secrets.
+    pub(super) fn threshold(&self) -> usize {
+        self.neighbourhood.threshold
     }
 
     /// The graph over the usable members of u1.
-    pub(super) fn graph(&self) -> NeighbourGraph {
-        let members: Members = self.directory.members().keys().cloned().collect();
-        NeighbourGraph::new(&members, self.neighbours, &self.directory.digest())
+    pub(super) fn graph(&self) -> &NeighbourGraph {
+        self.graph.get_or_init(|| {
+            let members: Members = self.directory.members().keys().cloned().collect();
+            let degree = self.neighbourhood.degree;
+            Arc::new(NeighbourGraph::new(&members, degree, &self.randomness))
+        })
     }
 
     /// Members of u2 who gave `receiver` a share, in address order.
     pub(super) fn senders_to(&self, receiver: &Address, u2: &Members) -> Vec<Address> {
         self.graph()
-            .holders(receiver)
-            .intersection(u2)
+            .holders_in_order(receiver)
+            .filter(|a| u2.contains(*a))
             .cloned()
             .collect()
     }

@@ -48,13 +48,13 @@ impl RunnerRound {
         let holders = state
             .sharing
             .graph()
-            .holders(&self.context.me)
-            .intersection(&u3)
+            .holders_in_order(&self.context.me)
+            .filter(|a| u3.contains(*a))
             .count();
-        if holders < state.sharing.threshold {
+        if holders < state.sharing.threshold() {
             let reason = format!(
                 "only {holders} holders of this node's shares are in u3, the threshold is {}",
-                state.sharing.threshold
+                state.sharing.threshold()
             );
             return Ok(self.fail(FailureCode::TooFewMembers, reason));
         }

@@ -1,6 +1,7 @@
 //! The share-keys phase: splitting and sealing this member's secrets, opening and checking the others'.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) sealed: Vec<SealedShares>,
     pub(super) seed_commitments: Vec<(Address, Digest)>,
     pub(super) key_commitments: Vec<(Address, Digest)>,
+    pub(super) seal_keys: BTreeMap<Address, Arc<SealKey>>,
 }
 
 /// A generator for one purpose, derived from the round's seed.
@@ -48,14 +50,14 @@ pub(super) fn share(
     let mut coefficients = rng(seed, "coefficients");
     let seed_shares = split(
         self_mask.expose(),
-        sharing.threshold,
+        sharing.threshold(),
         holders.len(),
         &mut coefficients,
     )
     .map_err(|e| e.to_string())?;
     let key_shares = split(
         &sharing.mask.secret_bytes(),
-        sharing.threshold,
+        sharing.threshold(),
         holders.len(),
         &mut coefficients,
     )
@@ -66,14 +68,10 @@ pub(super) fn share(
         sealed: Vec::new(),
         seed_commitments: Vec::new(),
         key_commitments: Vec::new(),
+        seal_keys: BTreeMap::new(),
     };
     for ((receiver, seed_share), key_share) in holders.iter().zip(&seed_shares).zip(&key_shares) {
-        let keys = sharing
-            .directory
-            .keys(receiver)
-            .ok_or_else(|| format!("{receiver} has no keys"))?;
-        let key = SealKey::new(&sharing.cipher, &keys.cipher)
-            .map_err(|e| format!("no key with {receiver}: {e}"))?;
+        let key = sharing.seal_key(receiver)?;
         let mut seal = |kind: ShareKind, share: &Share| {
             let encoded = share.encode();
             let context = seal_context(context, &context.me, receiver, kind);
@@ -95,6 +93,7 @@ pub(super) fn share(
         shared
             .key_commitments
             .push((receiver.clone(), key_commitment));
+        shared.seal_keys.insert(receiver.clone(), key);
     }
     Ok(shared)
 }
@@ -156,12 +155,7 @@ pub(super) fn open_shares(
         let shares = sealed
             .get(&sender)
             .ok_or_else(|| format!("no shares from {sender} were relayed"))?;
-        let keys = sharing
-            .directory
-            .keys(&sender)
-            .ok_or_else(|| format!("{sender} has no keys"))?;
-        let key = SealKey::new(&sharing.cipher, &keys.cipher)
-            .map_err(|e| format!("no key with {sender}: {e}"))?;
+        let key = sharing.seal_key(&sender)?;
         let open = |kind,
                     sealed: &[u8],
                     commitment: Option<&String>|

@@ -67,16 +67,23 @@ impl RunnerRound {
         if let Some(failure) = self.too_small("u1 with valid keys", &usable) {
             return Ok(self.fail_with(failure));
         }
-        let sharing = Sharing::prepare(
+        let mut sharing = Sharing::prepare(
             &self.context,
             cipher.clone(),
             mask.clone(),
             u1.clone(),
             directory,
         );
+        if let Some(why) = sharing
+            .neighbourhood
+            .objection(usable.len(), &self.context.privacy)
+        {
+            return Ok(self.fail(FailureCode::ProtocolViolation, why));
+        }
         match share_keys::share(&self.context, &self.seed, &sharing) {
             Err(why) => Ok(self.fail(FailureCode::ProtocolViolation, why)),
             Ok(shared) => {
+                sharing.seal_keys = shared.seal_keys;
                 let post = self.request(
                     &sharing,
                     None,

@@ -1,0 +1,175 @@
+//! Masking a contribution and unmasking a sum: the two long loops of a round, over all cores, without a copy of the vector.
+//!
+//! A contribution is quantised, masked and turned into bytes block by block, so a member holds its own numbers and a few blocks.
+//! Not here: where blocks go (`runner/compute.rs`) and come from (`coordinator/sum.rs`).
+
+use super::parallel;
+use crate::domain::ids::{Name, RoundNumber, TaskId};
+use crate::domain::round::coordinator::DroppedMember;
+use crate::domain::round::runner::MaskStream;
+use crate::domain::secagg::fixed_point::{QuantiseError, quantise_f32, quantise_f64};
+use crate::domain::secagg::keys::KeyError;
+use crate::domain::secagg::mask::{MaskGenerator, Masker};
+use crate::domain::secagg::masked_input::le_bytes;
+use crate::domain::secagg::word::{Ring, Word};
+use crate::domain::tensor::{Tensor, TensorData};
+
+/// Values of a block: what one core quantises, masks and writes at a time, 512 KiB to 1 MiB of words.
+const BLOCK: usize = 128 * 1024;
+
+/// The pairwise streams of members that dropped out: one key agreement each, over all cores.
+///
+/// # Errors
+/// [`KeyError`] when keys do not go together, which keys of one round do.
+pub fn streams_of(
+    dropped: &[DroppedMember],
+    task: &TaskId,
+    round: RoundNumber,
+) -> Result<Vec<MaskStream>, KeyError> {
+    let pairs: Vec<_> = dropped
+        .iter()
+        .flat_map(|member| member.peers.iter().map(move |peer| (member, peer)))
+        .collect();
+    parallel::map(&pairs, |(member, peer)| member.stream(peer, task, round))
+        .into_iter()
+        .collect()
+}
+
+/// Adds every stream to a sum, block by block, over all cores.
+pub fn unmask<W: Word>(total: &mut [W], masks: &[MaskStream], generator: MaskGenerator) {
+    let masker = masker(masks, generator);
+    parallel::parts(total, |at, part| masker.apply(at, part));
+}
+
+/// The numbers of one member, on their way to become a masked vector.
+pub struct MaskedVector {
+    tensors: Vec<(Name, Tensor)>,
+    masker: Masker,
+    ring: Ring,
+    precision: u8,
+    cohort: usize,
+    length: usize,
+}
+
+/// Which number cannot be sent. Never shows it: it is private.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum MaskError {
+    /// A number that is not finite or too large.
+    #[error("contribution {name}: {error}")]
+    Quantise {
+        /// Its tensor.
+        name: Name,
+        /// Where and why.
+        error: QuantiseError,
+    },
+    /// A tensor of whole numbers.
+    #[error("contribution {name} is neither f32 nor f64")]
+    Type {
+        /// The tensor.
+        name: Name,
+    },
+}
+
+impl MaskedVector {
+    /// `tensors`: in the order in which they stand in the vector. `cohort`: how many members are summed.
+    #[must_use]
+    pub fn new(
+        tensors: Vec<(Name, Tensor)>,
+        masks: &[MaskStream],
+        generator: MaskGenerator,
+        ring: Ring,
+        precision: u8,
+        cohort: usize,
+    ) -> Self {
+        Self {
+            masker: masker(masks, generator),
+            length: tensors.iter().map(|(_, t)| t.len()).sum(),
+            tensors,
+            ring,
+            precision,
+            cohort,
+        }
+    }
+
+    /// Numbers in all.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The masked little-endian words from number `at` on, a block for each core; empty at the end.
+    ///
+    /// # Errors
+    /// [`MaskError`] names the tensor and the place.
+    pub fn blocks(&self, at: usize) -> Result<Vec<Vec<u8>>, MaskError> {
+        let end = at
+            .saturating_add(parallel::cores() * BLOCK)
+            .min(self.length);
+        let starts: Vec<usize> = (at..end).step_by(BLOCK).collect();
+        let block = |start: &usize| {
+            let range = *start..(start + BLOCK).min(end);
+            match self.ring {
+                Ring::Z32 => self.block::<u32>(range),
+                Ring::Z64 => self.block::<u64>(range),
+            }
+        };
+        parallel::map(&starts, block).into_iter().collect()
+    }
+
+    /// Numbers in the blocks that begin at `at`.
+    #[must_use]
+    pub fn step(&self, at: usize) -> usize {
+        (parallel::cores() * BLOCK).min(self.length.saturating_sub(at))
+    }
+
+    fn block<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
+        let mut words: Vec<W> = Vec::with_capacity(range.len());
+        let mut piece = Vec::new();
+        let mut before = 0;
+        for (name, tensor) in &self.tensors {
+            let here = before..before + tensor.len();
+            let (from, to) = (range.start.max(here.start), range.end.min(here.end));
+            if from < to {
+                self.quantise(name, tensor, from - before..to - before, &mut piece)?;
+                if words.is_empty() {
+                    std::mem::swap(&mut words, &mut piece);
+                } else {
+                    words.extend_from_slice(&piece);
+                }
+            }
+            before = here.end;
+        }
+        self.masker.apply(range.start, &mut words);
+        let mut bytes = Vec::new();
+        le_bytes(&words, &mut bytes);
+        Ok(bytes)
+    }
+
+    fn quantise<W: Word>(
+        &self,
+        name: &Name,
+        tensor: &Tensor,
+        range: std::ops::Range<usize>,
+        out: &mut Vec<W>,
+    ) -> Result<(), MaskError> {
+        let (precision, ring, cohort, first) =
+            (self.precision, self.ring, self.cohort, range.start);
+        let result = match tensor.data() {
+            TensorData::F32(values) => quantise_f32(&values[range], precision, ring, cohort, out),
+            TensorData::F64(values) => quantise_f64(&values[range], precision, ring, cohort, out),
+            _ => return Err(MaskError::Type { name: name.clone() }),
+        };
+        result.map_err(|error| MaskError::Quantise {
+            name: name.clone(),
+            error: QuantiseError {
+                index: error.index + first,
+                ..error
+            },
+        })
+    }
+}
+
+fn masker(masks: &[MaskStream], generator: MaskGenerator) -> Masker {
+    let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
+    Masker::new(generator, &streams)
+}

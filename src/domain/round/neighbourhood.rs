@@ -1,0 +1,324 @@
+//! How many neighbours a member has and how many shares rebuild a secret: degree k and threshold t, as numbers of n.
+//!
+//! Source: Bell et al., "Secure Single-Server Aggregation with (Poly)Logarithmic Overhead", CCS 2020, section 3: on a randomly
+//! ordered ring where everybody is a neighbour of the k/2 nearest on either side, three things must hold (definitions 3.2 to 3.4):
+//!
+//! 1. no member has t colluding neighbours (else they rebuild both its secrets),
+//! 2. the members left after the colluding and the dropped are taken away hang together (else a part's sum is seen alone),
+//! 3. every member has t neighbours that are not dropped (else the round has no sum).
+//!
+//! The first two fail with probability at most 2^-security together, the third with at most 2^-correctness, each summed over all
+//! members (union bound). The tails are exact hypergeometric sums: no normal or Chernoff approximation.
+//!
+//! All members and the coordinator compute these numbers for themselves and must agree, so only IEEE additions, multiplications
+//! and divisions in a fixed order are used: their results are the same on every machine, which `ln` and `exp` do not promise.
+//!
+//! What the model leaves out: colluding and dropped members are chosen without knowledge of the ring. A coordinator that lies about
+//! who dropped can, with colluders, cut the ring and see the sums of two arcs; an arc is never shorter than the members that its
+//! own ends need to find t living holders, which every member checks for itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::strategy::Strategy;
+
+/// Up to this many members everybody is everybody's neighbour, unless the strategy says otherwise.
+pub const COMPLETE_UP_TO: usize = 30;
+/// The fraction of members that may collude with the coordinator.
+pub const COLLUDING: f64 = 1.0 / 3.0;
+/// The fraction of members that may drop out, unless the strategy says otherwise.
+pub const DROPPING: f64 = 1.0 / 3.0;
+/// Privacy fails with a probability of at most 2^-this.
+pub const SECURITY_BITS: u32 = 40;
+/// A round that loses no more than the assumed fraction fails with a probability of at most 2^-this.
+pub const CORRECTNESS_BITS: u32 = 20;
+
+/// What is assumed about the members of a round, and what must hold then.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Assumptions {
+    /// Largest fraction of members that collude with the coordinator, from 0 to 1.
+    pub colluding: f64,
+    /// Largest fraction of members that drop out after they shared, from 0 to 1.
+    pub dropping: f64,
+    /// Privacy fails with a probability of at most 2^-this.
+    pub security_bits: u32,
+    /// A sum is missing with a probability of at most 2^-this.
+    pub correctness_bits: u32,
+}
+
+impl Default for Assumptions {
+    fn default() -> Self {
+        Self {
+            colluding: COLLUDING,
+            dropping: DROPPING,
+            security_bits: SECURITY_BITS,
+            correctness_bits: CORRECTNESS_BITS,
+        }
+    }
+}
+
+/// What a member asks of a neighbourhood before it gives its shares away: its own rule, whatever the strategy says.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PrivacyFloor {
+    /// Fraction of the members that may collude.
+    pub colluding: f64,
+    /// Privacy fails with a probability of at most 2^-this. 0: any graph will do.
+    pub bits: u32,
+}
+
+impl Default for PrivacyFloor {
+    fn default() -> Self {
+        Self {
+            colluding: COLLUDING,
+            bits: SECURITY_BITS,
+        }
+    }
+}
+
+/// Degree and threshold of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbourhood {
+    /// Neighbours of each member: even, or `None` when everybody is a neighbour of everybody.
+    pub degree: Option<usize>,
+    /// Shares that rebuild a secret, of those that the neighbours and the member itself hold.
+    pub threshold: usize,
+}
+
+impl Neighbourhood {
+    /// What `strategy` means among `members` usable members of u1. A pure function: all nodes come to the same answer.
+    ///
+    /// Complete up to [`COMPLETE_UP_TO`]; above, the smallest degree that the assumptions allow, or what the strategy demands.
+    #[must_use]
+    pub fn of(strategy: &Strategy, members: usize) -> Self {
+        let complete = Self {
+            degree: None,
+            threshold: strategy.threshold_for(members),
+        };
+        let wanted = strategy
+            .threshold
+            .map(|t| usize::try_from(t).unwrap_or(usize::MAX));
+        match strategy.neighbours {
+            None if members <= COMPLETE_UP_TO => complete,
+            None => {
+                let assumptions = Assumptions {
+                    dropping: strategy.dropout.unwrap_or(DROPPING),
+                    ..Assumptions::default()
+                };
+                Self::smallest(members, &assumptions, wanted.unwrap_or(0)).unwrap_or(complete)
+            }
+            Some(k) => {
+                let degree = usize::try_from(k).unwrap_or(usize::MAX).max(1);
+                let degree = degree.saturating_add(degree % 2);
+                if degree >= members.saturating_sub(1) {
+                    return complete;
+                }
+                let threshold = wanted.map_or_else(
+                    || private_threshold(members, degree, &Assumptions::default()),
+                    |t| t.max(majority(degree)),
+                );
+                Self {
+                    degree: Some(degree),
+                    threshold,
+                }
+            }
+        }
+    }
+
+    /// The smallest even degree, with its smallest threshold not below `at_least`, under which all three events are rare enough.
+    ///
+    /// `None` when only the complete graph is good enough, as in small rounds.
+    #[must_use]
+    pub fn smallest(members: usize, assumptions: &Assumptions, at_least: usize) -> Option<Self> {
+        let dropped = count(assumptions.dropping, members);
+        let rare = power(assumptions.correctness_bits);
+        (2..members.saturating_sub(1))
+            .step_by(2)
+            .find_map(|degree| {
+                // Who dropped is what the coordinator says, so at least the usual fraction counts here.
+                let dropping = assumptions.dropping.max(DROPPING);
+                let cut = cut_probability(members, degree, assumptions.colluding, dropping);
+                if cut > power(assumptions.security_bits + 1) {
+                    return None;
+                }
+                let threshold = private_threshold(members, degree, assumptions).max(at_least);
+                if threshold > degree {
+                    return None;
+                }
+                // Fewer than t of the k are left when more than k - t are dropped.
+                let lost = Hypergeometric::new(members - 1, dropped, degree);
+                let failing = float(members) * lost.at_least(degree - threshold + 1);
+                (failing <= rare).then_some(Self {
+                    degree: Some(degree),
+                    threshold,
+                })
+            })
+    }
+
+    /// Why a member with this floor does not take part among `members`; `None` when it does.
+    #[must_use]
+    pub fn objection(&self, members: usize, floor: &PrivacyFloor) -> Option<String> {
+        let degree = self.degree?;
+        let holders = degree + 1;
+        if self.threshold > holders || self.threshold < majority(degree) {
+            return Some(format!(
+                "a threshold of {} among {holders} holders of shares; it must lie between {} and {holders}",
+                self.threshold,
+                majority(degree)
+            ));
+        }
+        if floor.bits == 0 {
+            return None;
+        }
+        let limit = power(floor.bits + 1);
+        let fails = |p: f64| p > limit;
+        let exposed = exposure_probability(members, degree, self.threshold, floor.colluding);
+        let cut = cut_probability(members, degree, floor.colluding, DROPPING);
+        if !fails(exposed) && !fails(cut) {
+            return None;
+        }
+        let what = if fails(exposed) {
+            "holding enough shares of somebody"
+        } else {
+            "the graph cut in two"
+        };
+        let enough = Assumptions {
+            colluding: floor.colluding,
+            security_bits: floor.bits,
+            ..Assumptions::default()
+        };
+        let advice =
+            Self::smallest(members, &enough, 0).and_then(|n| Some((n.degree?, n.threshold)));
+        let advice = advice.map_or_else(
+            || "the complete graph is needed".to_owned(),
+            |(k, t)| format!("{k} with a threshold of {t} are enough"),
+        );
+        Some(format!(
+            "{degree} neighbours with a threshold of {} are too few among {members} members: with {:.0} % of them colluding, {what} \
+             is likelier than 2^-{}; {advice}",
+            self.threshold,
+            floor.colluding * 100.0,
+            floor.bits
+        ))
+    }
+}
+
+/// The probability that some member has at least `threshold` colluding neighbours, at most (union over all members).
+#[must_use]
+pub fn exposure_probability(
+    members: usize,
+    degree: usize,
+    threshold: usize,
+    colluding: f64,
+) -> f64 {
+    let bad = count(colluding, members);
+    let around = Hypergeometric::new(members.saturating_sub(1), bad, degree);
+    float(members) * around.at_least(threshold)
+}
+
+/// The probability that the ring without colluding and dropped members falls apart, at most.
+///
+/// It does only when k/2 neighbours in a row are missing at two places; there are n (n - k - 1) / 2 pairs of places.
+#[must_use]
+pub fn cut_probability(members: usize, degree: usize, colluding: f64, dropping: f64) -> f64 {
+    let bad = count(colluding, members) + count(dropping, members);
+    let mut probability = float(members) * float(members.saturating_sub(degree + 1)) / 2.0;
+    for i in 0..degree {
+        probability *= float(bad.saturating_sub(i)) / float(members.saturating_sub(i).max(1));
+    }
+    probability
+}
+
+/// The smallest threshold above half of the holders that colluding neighbours reach with a probability below half the allowance;
+/// `degree + 1`, which they never reach, when there is no smaller one.
+fn private_threshold(members: usize, degree: usize, assumptions: &Assumptions) -> usize {
+    let bad = count(assumptions.colluding, members);
+    let around = Hypergeometric::new(members.saturating_sub(1), bad, degree);
+    let limit = power(assumptions.security_bits + 1) / float(members.max(1));
+    (majority(degree)..=degree)
+        .find(|t| around.at_least(*t) <= limit)
+        .unwrap_or(degree + 1)
+}
+
+/// More than half of a member's holders: its neighbours and itself.
+fn majority(degree: usize) -> usize {
+    degree.saturating_add(1) / 2 + 1
+}
+
+/// A number of marked items among `draws` from a population, without replacement: the tails, exactly up to rounding.
+struct Hypergeometric {
+    /// `tail[i]`: the probability of at least `first + i`.
+    tail: Vec<f64>,
+    first: usize,
+}
+
+impl Hypergeometric {
+    fn new(population: usize, marked: usize, draws: usize) -> Self {
+        let (marked, draws) = (marked.min(population), draws.min(population));
+        let first = (marked + draws).saturating_sub(population);
+        let last = marked.min(draws);
+        // From the likeliest number outwards, each weight is a ratio of small integers times its neighbour's; the likeliest has
+        // weight 1, so nothing overflows, and what underflows is far below every bound of interest.
+        let mode = ((marked + 1) * (draws + 1) / (population + 2)).clamp(first, last);
+        let ratio = |j: usize| {
+            // weight(j + 1) / weight(j)
+            float((marked - j) * (draws - j))
+                / float((j + 1) * (population + j + 1 - marked - draws))
+        };
+        let mut weights = vec![0.0; last - first + 1];
+        weights[mode - first] = 1.0;
+        for j in mode..last {
+            weights[j + 1 - first] = weights[j - first] * ratio(j);
+        }
+        for j in (first..mode).rev() {
+            weights[j - first] = weights[j + 1 - first] / ratio(j);
+        }
+        // Summed from the small end, so that small tails keep their relative precision.
+        let mut sum = 0.0;
+        for weight in weights.iter_mut().rev() {
+            sum += *weight;
+            *weight = sum;
+        }
+        weights.iter_mut().for_each(|w| *w /= sum);
+        Self {
+            tail: weights,
+            first,
+        }
+    }
+
+    /// The probability of `j` or more.
+    fn at_least(&self, j: usize) -> f64 {
+        if j <= self.first {
+            return 1.0;
+        }
+        self.tail.get(j - self.first).copied().unwrap_or(0.0)
+    }
+}
+
+/// How many members a fraction is, rounded down; a hair above, so that a third of 30 is 10 whatever its last bit.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a fraction of at most 10,000 members; negative and NaN become 0"
+)]
+fn count(fraction: f64, members: usize) -> usize {
+    ((fraction * float(members) + 1e-9) as usize).min(members)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of members and products of two of them are far below 2^53"
+)]
+fn float(n: usize) -> f64 {
+    n as f64
+}
+
+/// 2^-bits, exactly.
+fn power(bits: u32) -> f64 {
+    let mut p = 1.0;
+    for _ in 0..bits.min(1000) {
+        p /= 2.0;
+    }
+    p
+}
+
+#[cfg(test)]
+mod tests;
