@@ -1,20 +1,19 @@
 //! A member's computation: download, map, quantise, mask, write to disk. Only the masked vector survives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
 
 use crate::app::context::{Context, blocking, collect};
+use crate::app::vectors::MaskedVector;
 use crate::domain::bundle::Bundle;
 use crate::domain::ids::{Digest, Name};
 use crate::domain::manifest::{Location, Manifest};
 use crate::domain::npy::{self, NpzLimits, decode_npz, encode_npz};
 use crate::domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
-use crate::domain::secagg::fixed_point::{quantise_f32, quantise_f64};
-use crate::domain::secagg::mask::Masker;
-use crate::domain::secagg::masked_input::{MaskedInputHeader, write_le_words};
-use crate::domain::secagg::word::{Ring, Word};
+use crate::domain::secagg::masked_input::MaskedInputHeader;
 use crate::domain::tensor::{Tensor, TensorData, element_count};
 use crate::ports::blob::{BlobInfo, BlobName, ByteStream};
 use crate::ports::executor::{IteratorStates, MapJob, MapOutcome};
@@ -72,14 +71,9 @@ impl Computation<'_> {
         };
         next.variables.extend(outcome.assigned.clone());
         self.keep_state(step + 1, &next).await?;
-        let upload = self.masked(outcome, masks, cohort).await?;
+        let (upload, len) = self.masked(outcome, masks, cohort).await?;
         let name = BlobName::own_masked_result(task, self.round.round());
-        let len = upload.len() as u64;
-        self.context
-            .ports
-            .blobs
-            .put(&name, pieces(upload), len)
-            .await
+        self.context.ports.blobs.put(&name, upload, len).await
     }
 
     /// The member's own variables as they stand, or as the bundle starts them.
@@ -189,102 +183,65 @@ impl Computation<'_> {
         }
     }
 
-    /// Quantises and masks all contributions as one vector; answers the whole upload.
+    /// All contributions as one masked vector, header first, made while it is read; and its length in bytes.
     async fn masked(
         &self,
         outcome: MapOutcome,
         masks: &[MaskStream],
         cohort: usize,
-    ) -> Result<Vec<u8>, PortError> {
-        let strategy = self.round.strategy.clone();
-        let manifest_len = self
-            .bundle
-            .manifest()
-            .contribution_len(self.round.announcement.step);
-        let length = manifest_len.ok_or_else(|| corrupt("the step has no contributions"))? as u64;
+    ) -> Result<(ByteStream, u64), PortError> {
+        let strategy = &self.round.strategy;
+        let step = self.round.announcement.step;
+        let expected = self.bundle.manifest().contribution_len(step);
+        let length = expected.ok_or_else(|| corrupt("the step has no contributions"))?;
         let header = MaskedInputHeader {
             task: self.round.task().clone(),
             round: self.round.round(),
             sender: self.round.me.clone(),
             ring: strategy.ring,
-            length,
+            length: length as u64,
         };
-        let names = contribution_names(self.bundle.manifest(), self.round.announcement.step);
-        let masks = masks.to_vec();
-        blocking("runner.mask", move || {
-            let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
-            let masker = Masker::new(strategy.mask_generator, &streams);
-            match strategy.ring {
-                Ring::Z64 => upload::<u64>(
-                    &header,
-                    &names,
-                    &outcome.contributions,
-                    strategy.precision,
-                    cohort,
-                    &masker,
-                ),
-                Ring::Z32 => upload::<u32>(
-                    &header,
-                    &names,
-                    &outcome.contributions,
-                    strategy.precision,
-                    cohort,
-                    &masker,
-                ),
-            }
-        })
-        .await
+        let names = contribution_names(self.bundle.manifest(), step);
+        let tensors = names.into_iter().zip(outcome.contributions).collect();
+        let vector = MaskedVector::new(
+            tensors,
+            masks,
+            strategy.mask_generator,
+            strategy.ring,
+            strategy.precision,
+            cohort,
+        );
+        if vector.length() != length {
+            return Err(corrupt(
+                "the map made another number of values than the task declares",
+            ));
+        }
+        let total = header.total_bytes();
+        let total = total.ok_or_else(|| corrupt("the contribution is too large"))?;
+        let head = Bytes::copy_from_slice(&header.encode());
+        let first = futures_util::stream::iter([Ok(head)]);
+        Ok((Box::pin(first.chain(words_of(vector))), total))
     }
 }
 
-fn upload<W: Word>(
-    header: &MaskedInputHeader,
-    names: &[Name],
-    contributions: &[Tensor],
-    precision: u8,
-    cohort: usize,
-    masker: &Masker,
-) -> Result<Vec<u8>, PortError> {
-    let mut words: Vec<W> = Vec::new();
-    for (name, tensor) in names.iter().zip(contributions) {
-        let mut quantised = Vec::new();
-        let result = match tensor.data() {
-            TensorData::F32(values) => {
-                quantise_f32(values, precision, header.ring, cohort, &mut quantised)
-            }
-            TensorData::F64(values) => {
-                quantise_f64(values, precision, header.ring, cohort, &mut quantised)
-            }
-            _ => return Err(corrupt("a contribution is neither f32 nor f64")),
-        };
-        // The error names the place and the limit, never the value.
-        result.map_err(|e| {
-            PortError::new(
-                PortErrorKind::Refused,
-                "runner.quantise",
-                format!("contribution {name}: {e}"),
-            )
-        })?;
-        if words.is_empty() {
-            words = quantised;
-        } else {
-            words.extend_from_slice(&quantised);
+/// The bytes of a masked vector, made on demand, off the async threads.
+fn words_of(vector: MaskedVector) -> impl Stream<Item = Result<Bytes, PortError>> + Send {
+    let start = (Arc::new(vector), 0, VecDeque::new());
+    futures_util::stream::try_unfold(start, |(vector, at, mut ready)| async move {
+        let mut at = at;
+        if ready.is_empty() {
+            let (here, source) = (at, vector.clone());
+            let blocks = blocking("runner.mask", move || {
+                // The error names the place and the limit, never the value.
+                source.blocks(here).map_err(|e| {
+                    PortError::new(PortErrorKind::Refused, "runner.quantise", e.to_string())
+                })
+            });
+            ready = blocks.await?.into_iter().map(Bytes::from).collect();
+            at += vector.step(here);
         }
-    }
-    if words.len() as u64 != header.length {
-        return Err(corrupt(
-            "the map made another number of values than the task declares",
-        ));
-    }
-    masker.apply(0, &mut words);
-    let mut out = Vec::with_capacity(words.len() * W::BYTES + 128);
-    out.extend_from_slice(&header.encode());
-    // Appending to memory cannot fail.
-    let Ok::<(), std::convert::Infallible>(()) = write_le_words(&words, |bytes| {
-        out.extend_from_slice(bytes);
-        Ok(())
-    });
-    Ok(out)
+        Ok(ready.pop_front().map(|piece| (piece, (vector, at, ready))))
+    })
 }
 
 fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
