@@ -278,7 +278,7 @@ fn an_automatic_ring_sums_what_is_left_or_fails_cleanly() {
             *fate = ALL[1 + (rng.next_u32() % 3) as usize];
         }
         for i in (1..N).rev() {
-            pattern.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
+            pattern.swap(i, usize::try_from(rng.next_u32()).unwrap() % (i + 1));
         }
         check(&Setup::new(N, seed), &pattern);
     }

@@ -1,7 +1,7 @@
 //! What all members of a round must see alike, and how each proves it.
 //!
 //! Every member signs (task, round, u1 and keys, announcement) under its `pk1` and the coordinator relays the signatures with the sealed
-//! shares; nobody computes or reveals before all of u2 signed the same. This stands in for the paper's consistency check, and stops a
+//! shares; nobody computes or reveals before all its neighbours in u2 signed the same, and so, the graph being connected, all of u2. This stands in for the paper's consistency check, and stops a
 //! coordinator that shows different models or different members to different nodes (SECAGG.md section 3, rules 3 and 4).
 
 use super::Members;

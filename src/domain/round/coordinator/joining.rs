@@ -25,7 +25,10 @@ impl CoordinatorRound {
         if !matches!(self.phase, Phase::Starting) {
             return Vec::new();
         }
-        self.phase = Phase::AdvertiseKeys(Joining::default());
+        self.phase = Phase::AdvertiseKeys(Joining {
+            reading: true,
+            ..Joining::default()
+        });
         self.wait(now, self.context.strategy.connection_timeout());
         vec![CoordinatorEffect::ReadJoins]
     }
@@ -54,8 +57,14 @@ impl CoordinatorRound {
             .map(|(a, _)| (*a).clone())
             .collect();
         joining.known = known.into_iter().collect();
+        joining.reading = std::mem::take(&mut joining.again);
+        let reading = joining.reading;
         self.poll_again(now);
-        self.select_when_complete(now)
+        let effects = self.select_when_complete(now);
+        if reading && matches!(self.phase, Phase::AdvertiseKeys(_)) {
+            return vec![CoordinatorEffect::ReadJoins];
+        }
+        effects
     }
 
     /// Selects when everybody has answered or the most that can be used are here; at the deadline, when enough are.

@@ -61,7 +61,11 @@ impl CoordinatorRound {
             && !joining.joined.contains(sender)
             && joining.noticed.len() < MAX_NOTICES
             && joining.noticed.insert(sender.clone());
-        if news {
+        if news && joining.reading {
+            joining.again = true;
+            Vec::new()
+        } else if news {
+            joining.reading = true;
             vec![CoordinatorEffect::ReadJoins]
         } else {
             Vec::new()
@@ -75,23 +79,15 @@ impl CoordinatorRound {
     pub fn deliver(&self, request: &SignedRequest) -> Result<ShareDelivery, Rejection> {
         let (sharing, u2) = self.member_of_u2(request)?;
         let me = &request.sender;
-        let graph = sharing.graph();
-        let shares = graph
-            .holders(me)
-            .intersection(u2)
-            .filter_map(|sender| {
-                sharing
-                    .shares
-                    .get(sender)?
-                    .iter()
-                    .find(|s| s.receiver == *me)
-                    .cloned()
-            })
-            .collect();
-        let transcripts = u2
-            .iter()
-            .filter_map(|a| sharing.transcripts.get(a).cloned())
-            .collect();
+        let (mut shares, mut transcripts) = (Vec::new(), Vec::new());
+        for sender in sharing.senders_to(me, u2) {
+            if let Some(theirs) = sharing.shares.get(sender) {
+                // In the receivers' order since they were taken.
+                let at = theirs.binary_search_by(|s| s.receiver.cmp(me));
+                shares.extend(at.ok().and_then(|i| theirs.get(i)).cloned());
+            }
+            transcripts.extend(sharing.transcripts.get(sender).cloned());
+        }
         Ok(ShareDelivery {
             shares,
             transcripts,
@@ -266,7 +262,7 @@ impl CoordinatorRound {
             }
             | Phase::MaskedInput(MaskedInput { sharing, .. })
             | Phase::Unmasking(Unmasking { sharing, .. })
-                if sharing.shares.get(sender).map(Vec::as_slice) == Some(shares) =>
+                if sharing.shares.get(sender) == Some(&by_receiver(shares)) =>
             {
                 // They are here; the answer that said so may have been lost.
                 return authenticate(request, &sharing.directory, None).map(|()| Vec::new());
@@ -289,9 +285,9 @@ impl CoordinatorRound {
                 "all share senders should be equal to member address",
             ));
         }
-        let holders = sharing.graph().holders(sender);
-        let receivers: Members = shares.iter().map(|s| s.receiver.clone()).collect();
-        if receivers != holders || receivers.len() != shares.len() {
+        let shares = by_receiver(shares);
+        let receivers = shares.iter().map(|s| &s.receiver);
+        if !sharing.graph().holders_in_order(sender).eq(receivers) {
             return Err(malformed("should share to all members in RUNNING phase"));
         }
         if shares
@@ -316,7 +312,7 @@ impl CoordinatorRound {
                 sender: sender.clone(),
             })?;
         if let Some(before) = sharing.shares.get(sender) {
-            return if before == shares {
+            return if *before == shares {
                 Ok(Vec::new())
             } else {
                 Err(Rejection::Conflict {
@@ -325,7 +321,7 @@ impl CoordinatorRound {
                 })
             };
         }
-        sharing.shares.insert(sender.clone(), shares.to_vec());
+        sharing.shares.insert(sender.clone(), shares);
         let signature = TranscriptSignature {
             signer: sender.clone(),
             signature: transcript.to_vec(),
@@ -362,6 +358,13 @@ impl CoordinatorRound {
             _ => Ok(Vec::new()),
         }
     }
+}
+
+/// A copy in the order of the receivers, however they were sent.
+fn by_receiver(shares: &[SealedShares]) -> Vec<SealedShares> {
+    let mut shares = shares.to_vec();
+    shares.sort_by(|a, b| a.receiver.cmp(&b.receiver));
+    shares
 }
 
 #[cfg(test)]

@@ -55,6 +55,11 @@ pub(super) struct Joining {
     pub(super) known: Members,
     /// Gave notice that they joined: each is worth one look.
     pub(super) noticed: Members,
+    /// The connector is being read, and whether somebody gave notice since: many notices cost one more look, not one each.
+    #[serde(default)]
+    pub(super) reading: bool,
+    #[serde(default)]
+    pub(super) again: bool,
 }
 
 /// The share-keys phase.
@@ -140,6 +145,17 @@ impl Sharing {
                 &self.randomness,
             ))
         })
+    }
+
+    /// Members of `set` who gave `receiver` a share, in address order.
+    pub(super) fn senders_to<'a>(
+        &'a self,
+        receiver: &Address,
+        set: &'a Members,
+    ) -> impl Iterator<Item = &'a Address> {
+        self.graph()
+            .holders_in_order(receiver)
+            .filter(|a| set.contains(*a))
     }
 
     /// Shares that rebuild one of a member's secrets.

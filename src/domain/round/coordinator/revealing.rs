@@ -129,9 +129,7 @@ impl CoordinatorRound {
         match &self.phase {
             Phase::Unmasking(state) => state
                 .sharing
-                .graph()
-                .holders_in_order(receiver)
-                .filter(|a| state.u2.contains(*a))
+                .senders_to(receiver, &state.u2)
                 .cloned()
                 .collect(),
             _ => Vec::new(),

@@ -89,12 +89,14 @@ impl RunnerRound {
             return Ok(Vec::new());
         };
         let signed = transcript_bytes(&self.context.announcement, &sharing.directory);
+        let senders = sharing.senders_to(&self.context.me, u2);
         if let Err(reason) =
-            share_keys::check_transcripts(&signed, &sharing.directory, u2, delivery)
+            share_keys::check_transcripts(&signed, &sharing.directory, &senders, delivery)
         {
             return Ok(self.fail(FailureCode::ProtocolViolation, reason));
         }
-        let held = match share_keys::open_shares(&self.context, sharing, u2, delivery, records) {
+        let held = match share_keys::open_shares(&self.context, sharing, senders, delivery, records)
+        {
             Ok(held) => held,
             Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
         };

@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::RunnerContext;
 use super::phase::{HeldShares, Sharing};
 use crate::domain::ids::{Address, Digest};
+use crate::domain::round::Directory;
 use crate::domain::round::message::{SealedShares, ShareDelivery};
 use crate::domain::round::record::RawShareRecord;
-use crate::domain::round::{Directory, Members};
 use crate::domain::secagg::commitment::{commit_share, verify};
 use crate::domain::secagg::seal::{SealContext, SealKey, ShareKind};
 use crate::domain::secagg::shamir::{Share, split};
@@ -98,11 +98,14 @@ pub(super) fn share(
     Ok(shared)
 }
 
-/// Checks that every member of u2 signed the same round.
+/// Checks that all of `signers`, this member's neighbours in u2, signed the same round.
+///
+/// In a ring that is enough for all: who signed nothing but what its own neighbours signed agrees with theirs, and the ring
+/// without colluding and dropped members hangs together (see `neighbourhood`).
 pub(super) fn check_transcripts(
     signed: &[u8],
     directory: &Directory,
-    u2: &Members,
+    signers: &[Address],
     delivery: &ShareDelivery,
 ) -> Result<(), String> {
     let signatures: BTreeMap<&Address, &[u8]> = delivery
@@ -110,7 +113,7 @@ pub(super) fn check_transcripts(
         .iter()
         .map(|t| (&t.signer, t.signature.as_slice()))
         .collect();
-    for member in u2 {
+    for member in signers {
         let signature = signatures
             .get(member)
             .ok_or_else(|| format!("no transcript signature of {member} was relayed"))?;
@@ -128,12 +131,11 @@ pub(super) fn check_transcripts(
 pub(super) fn open_shares(
     context: &RunnerContext,
     sharing: &Sharing,
-    u2: &Members,
+    senders: Vec<Address>,
     delivery: &ShareDelivery,
     records: &[RawShareRecord],
 ) -> Result<BTreeMap<Address, HeldShares>, String> {
     let graph = sharing.graph();
-    let senders = sharing.senders_to(&context.me, u2);
     if records.len() != senders.len() {
         return Err(format!(
             "{} share records for {} senders",
