@@ -97,32 +97,36 @@ impl MaskedVector {
         self.length
     }
 
-    /// The masked little-endian words from number `at` on, a block for each core; empty at the end.
+    /// The masked little-endian words of one block from number `at` on, and the number at which the next block begins.
     ///
     /// # Errors
     /// [`MaskError`] names the tensor and the place.
-    pub fn blocks(&self, at: usize) -> Result<Vec<Vec<u8>>, MaskError> {
-        let end = at
-            .saturating_add(parallel::cores() * BLOCK)
-            .min(self.length);
-        let starts: Vec<usize> = (at..end).step_by(BLOCK).collect();
-        let block = |start: &usize| {
-            let range = *start..(start + BLOCK).min(end);
-            match self.ring {
-                Ring::Z32 => self.block::<u32>(range),
-                Ring::Z64 => self.block::<u64>(range),
-            }
+    pub fn block(&self, at: usize) -> Result<(Vec<u8>, usize), MaskError> {
+        let end = at.saturating_add(BLOCK).min(self.length);
+        let range = at.min(end)..end;
+        let bytes = match self.ring {
+            Ring::Z32 => self.words::<u32>(range),
+            Ring::Z64 => self.words::<u64>(range),
         };
-        parallel::map(&starts, block).into_iter().collect()
+        Ok((bytes?, end))
     }
 
-    /// Numbers in the blocks that begin at `at`.
-    #[must_use]
-    pub fn step(&self, at: usize) -> usize {
-        (parallel::cores() * BLOCK).min(self.length.saturating_sub(at))
+    /// A block for each core from number `at` on, none at the end; and the number at which the next one begins.
+    ///
+    /// # Errors
+    /// As [`Self::block`].
+    pub fn blocks(&self, at: usize) -> Result<(Vec<Vec<u8>>, usize), MaskError> {
+        let end = at.saturating_add(parallel::cores() * BLOCK);
+        let end = end.min(self.length);
+        let starts: Vec<usize> = (at..end).step_by(BLOCK).collect();
+        let blocks: Result<_, _> = parallel::map(&starts, |start| self.block(*start))
+            .into_iter()
+            .map(|block| block.map(|(bytes, _)| bytes))
+            .collect();
+        Ok((blocks?, end))
     }
 
-    fn block<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
+    fn words<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
         let mut words: Vec<W> = Vec::with_capacity(range.len());
         let mut piece = Vec::new();
         let mut before = 0;

@@ -237,8 +237,9 @@ fn words_of(vector: MaskedVector) -> impl Stream<Item = Result<Bytes, PortError>
                     PortError::new(PortErrorKind::Refused, "runner.quantise", e.to_string())
                 })
             });
-            ready = blocks.await?.into_iter().map(Bytes::from).collect();
-            at += vector.step(here);
+            let (blocks, next) = blocks.await?;
+            ready = blocks.into_iter().map(Bytes::from).collect();
+            at = next;
         }
         Ok(ready.pop_front().map(|piece| (piece, (vector, at, ready))))
     })
