@@ -58,7 +58,6 @@ pub struct Cost {
     pub client: f64,
     pub client_masking: f64,
     pub client_quantise_and_hash: f64,
-    pub client_key_agreements: f64,
     /// Seconds of CPU of the coordinator.
     pub coordinator: f64,
     pub coordinator_requests: f64,
@@ -123,8 +122,24 @@ fn announcement() -> Announcement {
     }
 }
 
+/// Counts what is written to it.
+struct Counter(u64);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes of a value as JSON.
 fn json_len<T: serde::Serialize>(value: &T) -> u64 {
-    serde_json::to_vec(value).unwrap().len() as u64
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, value).unwrap();
+    counter.0
 }
 
 impl Client {
@@ -262,9 +277,10 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     coordinator.told(CoordinatorInput::PublicKeys(raw.clone()));
 
     // Shares.
+    let keys_len = json_len(&list) + json_len(&raw);
     each(&mut clients, |client| {
         client.told(RunnerInput::Selected { u1: list.clone() });
-        client.receives += json_len(&list) + json_len(&raw);
+        client.receives += keys_len;
         client.messages += 2;
         client.told(RunnerInput::PublicKeys(raw.clone()));
         let Some(RunnerEffect::PublishCommitments { seed, key }) = client.effects.pop() else {
@@ -301,6 +317,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     let scale = 10_f64.powi(i32::from(strategy.precision));
     let (mut plain, mut client_state) = (0.0, 0);
     let other = total.clone();
+    let list_len = json_len(&list);
     let mut plain_sum = total.clone();
     for group in clients.chunks_mut(16) {
         let deliveries: Vec<_> = group
@@ -308,7 +325,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
             .map(|client| {
                 client.alive.then(|| {
                     client.told(RunnerInput::CalculationStarted { u2: list.clone() });
-                    client.receives += json_len(&list);
+                    client.receives += list_len;
                     let senders = match client.effects.last() {
                         Some(RunnerEffect::CollectShares { senders, .. }) => senders.clone(),
                         _ => panic!("no collecting"),
@@ -346,7 +363,9 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
             }
         });
         for client in group.iter_mut().filter(|c| c.alive) {
-            client_state = json_len(&client.machine);
+            if client_state == 0 {
+                client_state = json_len(&client.machine);
+            }
             let request = client.request();
             client.messages += 1;
             let upload = std::mem::take(&mut client.upload);
@@ -373,9 +392,10 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         .filter(|c| c.alive)
         .map(|c| c.address.clone())
         .collect();
+    let u3_len = json_len(&u3);
     let mut notices = Vec::new();
     for client in clients.iter_mut().filter(|c| c.alive) {
-        client.receives += json_len(&u3);
+        client.receives += u3_len;
         client.told(RunnerInput::AggregationStarted { u3: u3.clone() });
         let Some(RunnerEffect::Reveal {
             seeds,
@@ -466,7 +486,6 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         client: middle(|c| c.time),
         client_masking: middle(|c| c.masking),
         client_quantise_and_hash: middle(|c| c.quantise_and_hash),
-        client_key_agreements: 0.0,
         coordinator: coordinator.time + coordinator.adding + agreements + unmasking,
         coordinator_requests: coordinator.time - coordinator.rebuilding,
         coordinator_adding: coordinator.adding,
