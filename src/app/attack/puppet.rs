@@ -11,12 +11,12 @@ use super::field::{Field, LOOK, PATIENCE};
 use crate::adapters::system::{SystemClock, SystemEntropy};
 use crate::app::runner::pieces;
 use crate::domain::ids::{Address, Digest, RoundNumber, TaskId};
-use crate::domain::round::FailureCode;
 use crate::domain::round::message::SignedRequest;
 use crate::domain::round::record::RawPublicKeys;
 use crate::domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
 };
+use crate::domain::round::{FailureCode, PrivacyFloor};
 use crate::domain::secagg::fixed_point::quantise_f32;
 use crate::domain::secagg::keys::KeyPair;
 use crate::domain::secagg::mask::{Masker, Ring};
@@ -116,6 +116,7 @@ impl<'a> Puppet<'a> {
             announcement: view.announcement,
             strategy: self.strategy.clone(),
             floor: 2,
+            privacy: PrivacyFloor::default(),
         };
         let (machine, effects) = RunnerRound::join(self.clock.now(), context, Secret::new(seed));
         // A member knows its own keys; this one has them only in its machine's snapshot.
