@@ -156,6 +156,8 @@ def test_where_mask_clip_isin_and_astype_agree_with_pandas() -> None:
             (a > 0).astype(int).sum(),
             (a > 0).astype(float).mean(),
             -c.abs().sum(),
+            *(c.between(-1, 2, inclusive=i).sum() for i in ("both", "neither", "left", "right")),
+            round(a, 1).sum(),
             abs(c).sum(),
         )
 

@@ -227,6 +227,10 @@ class Elementwise(Symbol):
             return self._with(ops.div(ops.round(ops.mul(b.x, scale)), scale), b.dtypes)
         return self._with(ops.mul(ops.round(ops.div(b.x, scale)), scale), b.dtypes)
 
+    def __round__(self: Self, decimals: int = 0) -> Self:
+        """Compute ``round(df, 2)``."""
+        return self.round(decimals)
+
     def where(self: Self, cond: Any, other: Any = None) -> Self:
         """Keep values where ``cond`` (bool, same shape) holds, elsewhere take ``other`` (a number, Scalar or the same shape)."""
         return self._choose(cond, other, "where")

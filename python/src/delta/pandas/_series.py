@@ -70,6 +70,13 @@ class Series(Reductions, Searches, SeriesPairs, Countable, Groupable, Describabl
         b = block(self)
         return wrap(select(b, ops.is_number(b.x)))
 
+    def between(self, left: Any, right: Any, inclusive: str = "both") -> Any:
+        """Whether each value lies from ``left`` to ``right``; ``inclusive``: both, neither, left or right."""
+        if inclusive not in ("both", "neither", "left", "right"):
+            raise ValueError(f"between: inclusive={inclusive!r}; use both, neither, left or right")
+        low = self >= left if inclusive in ("both", "left") else self > left
+        return low & (self <= right if inclusive in ("both", "right") else self < right)
+
     def to_frame(self, name: Label = None) -> Any:
         """Return a DataFrame of this one column."""
         b = block(self)
