@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learning_cases import Simple
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, WeightedRandomSampler
 
 from delta.export.errors import ExportError
+from learning_cases import Simple
 
 
 class Base(Simple):

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from learning_cases import Simple, differences, train, train_eagerly
 from torch import nn
 from torch.optim import lr_scheduler as lr
 
 import delta
 from delta.export.errors import ExportError
 from delta.task.learning import FedAvg
+from learning_cases import Simple, differences, train, train_eagerly
 
 Make = Callable[[torch.optim.Optimizer], Any]
 SCHEDULES: dict[str, Make] = {

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from learning_cases import Example, Rows, Simple, differences, same_bundle, train, train_eagerly
-from step_models import SequenceClassifier, TextClassifier, autoencoder, batch_norm_network, residual_network
 from torch import Tensor, nn
 
 from delta.task.learning import HorizontalLearning
+from learning_cases import Example, Rows, Simple, differences, same_bundle, train, train_eagerly
+from step_models import SequenceClassifier, TextClassifier, autoencoder, batch_norm_network, residual_network
 
 entropy = nn.CrossEntropyLoss()
 STEPS, ROWS = 20, 16
@@ -132,3 +132,34 @@ def test_a_graph_serves_every_batch_size() -> None:
     state, noise = train(bundle, batches)
     train_eagerly(task, batches, noise)
     assert max(v[0] for v in differences(task, state).values()) < 1e-5
+
+
+class Drawing(nn.Module):
+    """Draws with rows in front, rows in the middle, and without rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.layer(x)
+        y = y + torch.randn_like(y)
+        turned = y.T.reshape(3, -1, 1)
+        turned = turned * torch.rand_like(turned)
+        return turned.squeeze(2).T + torch.randn(3)
+
+
+def test_draws_of_any_shape_read_a_block_for_each_row() -> None:
+    torch.manual_seed(1)
+    task = Simple(Drawing(), entropy, sgd(0.1), (4,), classes=3)
+    bundle = task.build()
+    sources = bundle.manifest["rounds"][0]["map"]["steps"][0]["inputs"]
+    noise = {n: (s["distribution"], s["shape"]) for n, s in sources.items() if s["from"] == "noise"}
+    assert noise == {"noise.0": ("normal", [3]), "noise.1": ("uniform", [3, 1]), "noise.2": ("normal", [3])}
+    batches = labelled(4, classes=3)()
+    state, drawn = train(bundle, batches)
+    # What the author's code draws: rows where it has them, and the first row of a block where it has none.
+    given = [[a, b.permute(1, 0, 2), c[0]] for a, b, c in drawn]
+    train_eagerly(task, batches, given)
+    assert max(v[0] for v in differences(task, state).values()) < 1e-6

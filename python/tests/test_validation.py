@@ -1,3 +1,4 @@
+# ruff: noqa: B007, SIM113 -- loops as authors write them
 """validate() becomes sums over batches and members and one computation on the sums; everything else is refused."""
 
 from __future__ import annotations
@@ -183,6 +184,13 @@ def per_row(self: Any, dataloader: Any) -> dict[str, Any]:
     return {"mean": total.mean()}
 
 
+def drawing(self: Any, dataloader: Any) -> dict[str, Any]:
+    total = 0.0
+    for x, y in dataloader:
+        total += (x * torch.rand_like(x)).mean()  # here
+    return {"mean": total}
+
+
 def nothing(self: Any, dataloader: Any) -> None:
     for x, y in dataloader:
         self.model(x)
@@ -201,6 +209,7 @@ REFUSED = {
     last: "the last batch alone",
     squares: "not in proportion",
     decision: "a decision on a tensor's value",
+    drawing: "random numbers",
     nothing: "NoneType",
     twice: "a second loop",
 }

@@ -120,15 +120,17 @@ class Holdings:
                     table[key] = tensor
             for part in parts:
                 if "_flat_weights_names" in part.__dict__:
-                    part.__dict__["_flat_weights"] = [getattr(part, n, None) for n in part._flat_weights_names]
+                    names: Any = part._flat_weights_names
+                    part.__dict__["_flat_weights"] = [getattr(part, n, None) for n in names]
             yield
         finally:
             for part, attributes, parameters, buffers in before:
                 part.__dict__.clear()
                 part.__dict__.update(attributes)
-                for table, values in ((part._parameters, parameters), (part._buffers, buffers)):
-                    table.clear()
-                    table.update(values)
+                part._parameters.clear()
+                part._parameters.update(parameters)
+                part._buffers.clear()
+                part._buffers.update(buffers)
 
 
 def _entry(name: str, tensor: Tensor) -> Entry:
@@ -137,7 +139,7 @@ def _entry(name: str, tensor: Tensor) -> Entry:
         raise ExportError(
             name, f"nodes have no {tensor.dtype} tensors of this kind", instead="convert it: model.float()"
         )
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if isinstance(tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)):
         raise ExportError(
             name, "its shape is not known yet", instead="run the model once before build(), or give the sizes"
         )

@@ -35,7 +35,7 @@ class Schedule:
         """
         self.name, self.scheduler, self.rounds, self.steps = name, scheduler, rounds, steps
         self.kind = type(scheduler).__name__
-        if not isinstance(scheduler, torch_schedulers.LRScheduler):
+        if isinstance(scheduler, torch_schedulers.ReduceLROnPlateau):
             raise ExportError(
                 f"scheduler {self.kind}", "it looks at values that are not known while the step is traced",
                 instead="use a schedule over steps or rounds: StepLR, CosineAnnealingLR, LambdaLR",
@@ -195,6 +195,7 @@ class WrongPass(Exception):
     """A scheduler steps at another place than this tracing pass takes it to."""
 
     def __init__(self, name: str, when: When) -> None:
+        """``when``: where the scheduler ``name`` steps."""
         super().__init__(name, when)
         self.name, self.when = name, when
 

@@ -70,10 +70,10 @@ class Sums:
 
     def _meet(self, node: fx.Node, done: set[fx.Node], everything: frozenset[int]) -> None:
         parts = list(node.all_input_nodes)
-        if node.target in _ADD and node.kwargs.get("alpha", 1) == 1 and len(parts) == 2 and len(node.args) == 2:
-            if not (self.on[parts[0]] & self.on[parts[1]]) and all(self.on[p] for p in parts):
-                self.terms[node] = [t for p in parts for t in self.terms.get(p, [p])]
-                return
+        added = node.target in _ADD and node.kwargs.get("alpha", 1) == 1 and len(parts) == len(node.args) == 2
+        if added and all(self.on[p] for p in parts) and not self.on[parts[0]] & self.on[parts[1]]:
+            self.terms[node] = [t for p in parts for t in self.terms.get(p, [p])]
+            return
         if node.target in _SAME and parts[0] in self.terms:
             self.terms[node] = self.terms[parts[0]]
             return
@@ -167,14 +167,8 @@ def _zero(value: Any) -> bool:
             return isinstance(tensor, Tensor) and not bool(tensor.any())
         if value.target not in _ZEROS:
             return False
-        given = (
-            value.args[0]
-            if value.target is aten.scalar_tensor.default
-            else value.args[1]
-            if value.target is aten.full.default
-            else 0
-        )
-        return given == 0
+        number = {aten.scalar_tensor.default: 0, aten.full.default: 1}.get(value.target)
+        return number is None or bool(value.args[number] == 0)
     return isinstance(value, int | float) and value == 0
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-import sympy
+import sympy  # type: ignore[import-untyped]
 import torch
 import torch.fx as fx
 from torch import Tensor
@@ -49,6 +49,7 @@ class Draw:
     name: str
     distribution: str
     shape: tuple[int, ...]
+    location: Location | None = None
 
 
 @dataclass
@@ -75,7 +76,8 @@ class Trace:
     @property
     def output(self) -> fx.Node:
         """The node that returns."""
-        return next(n for n in reversed(self.graph.graph.nodes) if n.op == "output")
+        last: fx.Node = next(n for n in reversed(self.graph.graph.nodes) if n.op == "output")
+        return last
 
     def keep(self, outputs: Sequence[str], always: Sequence[str] = ()) -> Trace:
         """Keep some outputs, and of the inputs only those that are still read and those named in ``always``."""
@@ -187,6 +189,7 @@ class Sizes(ShapeEnv):
     """Keeps, for every decision about a size, the author's line and whether torch only asked for a memory layout."""
 
     def __init__(self) -> None:
+        """Start without a decision."""
         super().__init__()
         self.places: list[Location | None] = []
 
@@ -257,7 +260,8 @@ def lift_noise(recorded: Trace) -> None:
             if sum(whole) > 1 or rows is None or shape[at].node.expr != rows.node.expr:
                 raise ExportError(
                     "random numbers", f"a draw of shape {shape} mixes the batch with other dimensions",
-                    instead="draw in a shape that has the batch as a dimension of its own", location=author_of(node.meta.get("stack_trace")),
+                    instead="draw in a shape that has the batch as a dimension of its own",
+                    location=author_of(node.meta.get("stack_trace")),
                 )  # fmt: skip
             block, dims = (
                 tuple(int(s) for i, s in enumerate(shape) if i != at),
@@ -272,7 +276,7 @@ def lift_noise(recorded: Trace) -> None:
         graph.erase_node(node)
         example = torch.empty((2, *block))
         recorded.inputs.append(GraphInput(name, example, (0,)))
-        recorded.draws.append(Draw(name, kind, block))
+        recorded.draws.append(Draw(name, kind, block, author_of(node.meta.get("stack_trace"))))
     recorded.graph.recompile()
 
 

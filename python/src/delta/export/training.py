@@ -182,7 +182,7 @@ class _Tracing:
             kept = {n: entries[n].travelling_of(place[n]) if n in entries else t for n, t in state.items()}
             return {f"{n}.next": t.detach().clone() for n, t in (kept | {ROWS: named[ROWS]}).items()}
 
-        loader = Loader(lambda: self.batch.make(named), now, [*place.values(), *state.values()])
+        loader = Loader(lambda: self.batch.make(named), now)
         twins = {n: Twin(n, o, held, place, state) for n, o in held.optimizers.items()}
         replaced: dict[str, Any] = dict(twins)
         for name, schedule in self.schedules.items():
@@ -197,9 +197,9 @@ class _Tracing:
             twin = stand_in(self.owner, replaced)
             before = dict(vars(twin))
             self.run(twin, loader)
-            if (name := leaked(before, vars(twin), lambda v: bool(tensors(v)))) is not None:
+            if (kept := leaked(before, vars(twin), lambda v: bool(tensors(v)))) is not None:
                 raise ExportError(
-                    f"self.{name}", "train() keeps a traced value in it, which would be lost from batch to batch",
+                    f"self.{kept}", "train() keeps a traced value in it, which would be lost from batch to batch",
                     instead="make it a buffer of the model (register_buffer), or a local variable",
                 )  # fmt: skip
         loader.ended()
@@ -207,10 +207,11 @@ class _Tracing:
 
 
 class Loader:
-    """The dataloader of a traced ``train``: two symbolic batches."""
+    """The dataloader of a traced ``train``: two symbolic batches, which are one and the same."""
 
-    def __init__(self, make: Callable[[], Any], now: Callable[[], dict[str, Tensor]], state: Sequence[Tensor]) -> None:
-        self._make, self._now, self._state = make, now, state
+    def __init__(self, make: Callable[[], Any], now: Callable[[], dict[str, Tensor]]) -> None:
+        """``make()``: a batch. ``now()``: copies of the state, at the moment of the call."""
+        self._make, self._now = make, now
         self.running = False
         self.outputs: dict[str, Tensor] = {}
         self._marks: list[fx.Node] = []
@@ -313,12 +314,10 @@ def _tainted(order: Sequence[fx.Node]) -> dict[fx.Node, None]:
 
 def _root(node: fx.Node) -> fx.Node:
     """What an in-place operator wrote into."""
-    while (
-        node.op == "call_function"
-        and getattr(node.target, "_schema", None) is not None
-        and node.target._schema.is_mutable
-    ):  # type: ignore[union-attr]
-        node = node.args[0]  # type: ignore[assignment]
+    while isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        written = node.args[0]
+        assert isinstance(written, fx.Node)
+        node = written
     return node
 
 

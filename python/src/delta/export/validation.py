@@ -92,12 +92,12 @@ class _Recorded:
             return self._numbers(made)
 
         recorded = record(step, inputs, number=_as_number, batches=groups)
-        draws = len(recorded.draws)
         lift_noise(recorded)
-        if len(recorded.draws) > draws:
+        if recorded.draws:
             raise ExportError(
-                "validate()", "it draws random numbers", instead="measure with self.model.eval(), without dropout"
-            )
+                "validate()", "it draws random numbers", instead="draw only where self.training is true",
+                location=recorded.draws[0].location,
+            )  # fmt: skip
         self.traced = functional(recorded)
         self.sums = Sums(self.traced, owners)
 
@@ -125,7 +125,8 @@ class Batches(Loader):
     """The dataloader of a traced ``validate``: some symbolic batches, each with sizes of its own."""
 
     def __init__(self, make: Callable[[int], Any], count: int) -> None:
-        super().__init__(lambda: None, dict, ())
+        """``make(k)``: the k-th of ``count`` batches."""
+        super().__init__(lambda: None, dict)
         self._nth, self._count, self._seen = make, count, -1
 
     def __iter__(self) -> Iterator[Any]:

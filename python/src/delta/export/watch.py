@@ -26,6 +26,7 @@ _KEEP = (
     "keep it a tensor; numbers that you want to see go into validate() or metrics, where nodes add them up over batches"
 )
 _NUMPY = "use torch operations on the tensor: nodes run a graph, not Python"
+_MASK = "use torch.where(mask, value, 0) and divide by mask.sum(): shapes must not depend on values"
 _ROWS = "use x.shape[0] for the number of rows and operations on the whole batch instead of a loop over its rows"
 
 FORBIDDEN: dict[Any, tuple[str, str]] = {
@@ -69,6 +70,7 @@ class Watch(TorchFunctionMode):
     """
 
     def __init__(self, number: Callable[[Tensor], Any] | None = None) -> None:
+        """Take what stands for a tensor's value, if anything does."""
         super().__init__()
         self.number = number
 
@@ -91,6 +93,11 @@ class Watch(TorchFunctionMode):
                 instead=rule[1],
                 location=author_frame(frame),
             )
+        if function is Tensor.__getitem__ and any(t.dtype == torch.bool for t in tensors(args[1])):
+            raise ExportError(
+                "indexing by a mask", "the shape of the result depends on the data", instead=_MASK,
+                location=author_frame(sys._getframe(1)),
+            )  # fmt: skip
         for value in (*args, *(kwargs or {}).values()):
             device = torch.device(value) if isinstance(value, str) and value.startswith("cuda") else value
             if isinstance(device, torch.device) and device.type != "cpu":
@@ -114,11 +121,12 @@ def _symbolic(x: Tensor, dim: int = 0) -> bool:
     return x.dim() > 0 and isinstance(x.shape[dim], torch.SymInt)
 
 
-class Lines(TorchDispatchMode):
+class Lines(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While active, every node of the traced graph is marked with the author's line; backward ones with the forward's."""
 
     def __init__(self) -> None:
-        super().__init__()
+        """Start with no line known."""
+        super().__init__()  # type: ignore[no-untyped-call]
         self._forward: dict[int, Location] = {}
 
     def __torch_dispatch__(
@@ -145,7 +153,7 @@ class Lines(TorchDispatchMode):
                 return known
         place = author_frame(sys._getframe(2))
         if task is None and place is not None:
-            self._forward[torch.autograd._get_sequence_nr() - 1] = place  # type: ignore[attr-defined]
+            self._forward[torch.autograd._get_sequence_nr() - 1] = place
         return place
 
 
@@ -167,7 +175,7 @@ _SIZES = "add .sum() or .mean() before tensors of different batches are added, a
 _REASONS = {
     "DynamicOutputShapeException": (
         "the shape of the result depends on the data",
-        "use torch.where(mask, value, 0) and divide by mask.sum(): shapes must not depend on values",
+        _MASK,
     ),
     "DataDependentOutputException": ("the value is not known while the step is traced", _KEEP),
     "GuardOnDataDependentSymNode": ("a decision depends on the data", "choose with torch.where(condition, a, b)"),

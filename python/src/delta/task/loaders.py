@@ -24,6 +24,7 @@ class Placeholder(TorchDataset[Any]):
     """Stands for a node's data while a ``DataLoader`` is made: its declared shape, and no rows to look at."""
 
     def __init__(self, declared: Dataset) -> None:
+        """Stand for the declared dataset."""
         self.declared = declared
 
     def __len__(self) -> int:
