@@ -43,6 +43,9 @@ pub struct Vault {
     key: Secret<32>,
 }
 
+/// Its one field wipes itself.
+impl zeroize::ZeroizeOnDrop for Vault {}
+
 impl Vault {
     /// A vault under `key`.
     #[must_use]

@@ -14,7 +14,7 @@ use k256::ecdsa::signature::{Signer as _, Verifier as _};
 use k256::elliptic_curve::sec1::ToSec1Point as _;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::domain::ids::{decode_hex, encode_hex};
 
@@ -87,6 +87,16 @@ pub struct KeyPair {
     secret: SecretKey,
     public: PublicKey,
 }
+
+/// Its one secret is a key of the curve's crate, which wipes itself; checked at compile time below.
+impl ZeroizeOnDrop for KeyPair {}
+
+const _: fn() = || {
+    fn wipes<T: ZeroizeOnDrop>() {}
+    wipes::<k256::SecretKey>();
+    wipes::<p256::SecretKey>();
+    wipes::<p384::SecretKey>();
+};
 
 #[derive(Clone)]
 enum SecretKey {

@@ -78,6 +78,9 @@ pub struct SealKey {
     root: Zeroizing<[u8; 32]>,
 }
 
+/// Its one field wipes itself.
+impl zeroize::ZeroizeOnDrop for SealKey {}
+
 impl SealKey {
     /// One key agreement between `own` and `their`, both `pk1`. The other side derives the same.
     ///

@@ -17,6 +17,9 @@ pub struct MaskStream {
     pub sign: Sign,
 }
 
+/// Its seed wipes itself.
+impl zeroize::ZeroizeOnDrop for MaskStream {}
+
 impl MaskStream {
     /// The self mask: always added.
     #[must_use]
