@@ -18,6 +18,8 @@ mod faults;
 mod json;
 mod multipart;
 mod ops;
+#[cfg(feature = "testing")]
+pub mod probe;
 mod query;
 mod reply;
 mod routes;

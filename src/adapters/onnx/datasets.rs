@@ -20,6 +20,12 @@ use crate::domain::tensor::Tensor;
 
 pub(crate) use summary::describe;
 
+/// The rows of a table with a header, when it can be read.
+#[cfg(feature = "testing")]
+pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
+    table::Table::load(path, columns, true).ok().map(|t| t.len())
+}
+
 /// Something with rows.
 pub(crate) trait Rows {
     /// Number of rows.

@@ -18,6 +18,8 @@ mod guard;
 mod job;
 mod library;
 mod pb;
+#[cfg(feature = "testing")]
+pub mod probe;
 mod process;
 mod runtime;
 mod worker;

@@ -1,0 +1,63 @@
+//! The parsers of this folder, fed by hand: for fuzzing, where a socket would be in the way.
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use warp::http::HeaderMap;
+
+use super::body::{BodyFault, BodyStream, Memory};
+use super::faults::Faults;
+use super::json::Fields;
+use super::multipart::Form;
+use super::query::Query;
+use super::wire;
+
+fn body(pieces: Vec<Bytes>) -> BodyStream {
+    Box::pin(stream::iter(pieces.into_iter().map(Ok::<_, BodyFault>)))
+}
+
+/// Reads a form that comes in these pieces; answers how many parts were read to their end.
+pub async fn multipart(boundary: &str, pieces: Vec<Bytes>) -> usize {
+    let mut form = Form::new(boundary.to_owned(), body(pieces));
+    let mut parts = 0;
+    while let Ok(Some(part)) = form.next().await {
+        let whole = if part.is_file() {
+            let mut content = part.content(1 << 16, false);
+            let mut whole = true;
+            while let Some(piece) = content.next().await {
+                whole &= piece.is_ok();
+            }
+            whole
+        } else {
+            part.text(1 << 10).await.is_ok()
+        };
+        if !whole {
+            break;
+        }
+        parts += 1;
+    }
+    form.finish().await;
+    parts
+}
+
+/// Reads a body of sealed shares; answers whether it has the right form.
+pub async fn shares(bytes: Vec<u8>) -> bool {
+    let memory = Memory::new(1 << 20);
+    let mut body = body(vec![Bytes::from(bytes)]);
+    let read = Fields::read(&HeaderMap::new(), &mut body, wire::MAX_SMALL_JSON, &memory).await;
+    let Ok(fields) = read else { return false };
+    let mut faults = Faults::body();
+    drop(fields.text(&mut faults, "address"));
+    drop(fields.hex(&mut faults, "task_id"));
+    fields.int(&mut faults, "round");
+    drop(fields.objects(&mut faults, "shares", |item, faults| {
+        (item.text(faults, "sender"), item.hex(faults, "seed_share"))
+    }));
+    faults.settle().is_ok()
+}
+
+/// Reads a query string; answers whether it names a round.
+#[must_use]
+pub fn query(text: &str) -> bool {
+    let query = Query::parse(text);
+    query.get("round").is_some()
+}
