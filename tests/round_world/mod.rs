@@ -216,7 +216,8 @@ impl World {
                 privacy: setup.privacy,
             };
             change(i, &mut context);
-            let (machine, effects) = RunnerRound::join(now, context, secret(setup.seed, i as u64));
+            let own = node::ahead(now, node::skew(&address(i)));
+            let (machine, effects) = RunnerRound::join(own, context, secret(setup.seed, i as u64));
             runners.insert(address(i), Node::new(now, machine, effects));
             // 4^i: each base-4 digit of the sum says how often client i was counted.
             let mut values = vec![4_i64.pow(u32::try_from(i % 15).unwrap())];
@@ -402,7 +403,7 @@ impl World {
             );
         }
         for node in self.runners.values().filter(|n| n.alive) {
-            due.extend(node.machine.deadline());
+            due.extend(node::Machine::deadline(&node.machine));
             due.extend(
                 node.outbox
                     .iter()
@@ -431,7 +432,7 @@ impl World {
             self.coordinator.feed(now, tick).unwrap();
         }
         for node in self.runners.values_mut().filter(|n| n.alive) {
-            if node.machine.deadline().is_some_and(|d| d <= now) {
+            if node::Machine::deadline(&node.machine).is_some_and(|d| d <= now) {
                 node.feed(now, RunnerInput::Tick).unwrap();
             }
         }
