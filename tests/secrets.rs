@@ -11,6 +11,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
 use delta_node::domain::ids::RoundNumber;
+use delta_node::domain::round::PrivacyFloor;
 use delta_node::domain::round::message::Announcement;
 use delta_node::domain::round::runner::{MaskStream, RunnerContext, RunnerRound};
 use delta_node::domain::secagg::keys::{Curve, KeyPair};
@@ -176,6 +177,7 @@ fn a_dropped_round_leaves_nothing_on_the_heap() {
         },
         strategy: Strategy::default(),
         floor: 2,
+        privacy: PrivacyFloor::default(),
     };
     let join = || RunnerRound::join(Timestamp(0), context(), Secret::new(*draw(5)));
     let needle = [Needle::of(draw(5).as_slice())];
