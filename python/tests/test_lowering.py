@@ -161,6 +161,21 @@ def test_division_rounds_as_torch_does() -> None:
     check(lambda x: (x % 3, x % -3, x // 3, x // -3), x)
 
 
+def test_a_remainder_has_the_sign_of_the_divisor() -> None:
+    x = torch.tensor([[-0.7], [0.7], [3.0], [-3.0]])
+    check(lambda x: (x % 0.3, x % -0.3, torch.fmod(x, 0.3)), x)
+
+
+def test_functions_that_runtimes_have_for_float32_only_are_refused_for_float64() -> None:
+    with pytest.raises(ExportError, match="float32"):
+        export(lambda x: (torch.atan(x),), torch.randn(7, 3, dtype=torch.float64))
+
+
+def test_an_average_of_whole_numbers_is_refused() -> None:
+    with pytest.raises(ExportError, match="whole numbers"):
+        export(lambda x: (torch.nn.functional.avg_pool1d(x, 2),), torch.arange(28).reshape(7, 1, 4))
+
+
 # ---------------------------------------------------------------- random numbers
 def test_random_draws_become_inputs_with_the_batch_in_their_shape() -> None:
     with Lift(batch=11) as lift:

@@ -263,7 +263,8 @@ def _embedding_bag(
 
 def _pad(lift: Lift, x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
     if mode != "circular":
-        return _ORIGINAL["pad"](x, pad, mode, value)  # type: ignore[no-any-return]
+        padded: Tensor = _ORIGINAL["pad"](x, pad, mode, value)
+        return padded
     for i in range(len(pad) // 2):
         axis, before, after = x.dim() - 1 - i, pad[2 * i], pad[2 * i + 1]
         if before < 0 or after < 0:
@@ -299,10 +300,16 @@ def _gaussian_nll_loss(
     elif var.dim() + 1 == input.dim():
         var = var.unsqueeze(-1)
     bounded = var + (var.detach().clamp_min(eps) - var.detach())
-    loss = 0.5 * (torch.log(bounded) + (input - target) ** 2 / bounded)
+    loss: Tensor = 0.5 * (torch.log(bounded) + (input - target) ** 2 / bounded)
     if full:
         loss = loss + 0.5 * math.log(2 * math.pi)
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def _ctc_loss(lift: Lift, *args: Any, **kwargs: Any) -> Tensor:
+    raise ExportError(
+        "ctc_loss", "no graph computes it", instead="use a loss for each frame", location=author_frame(None)
+    )
 
 
 def _unrolled(kind: str) -> Callable[..., Any]:
@@ -322,6 +329,7 @@ _PATCHED: dict[str, Callable[..., Any]] = {
     "dropout3d": _feature_dropout, "feature_alpha_dropout": _feature_alpha_dropout, "alpha_dropout": _alpha_dropout,
     "rrelu": _rrelu, "gumbel_softmax": _gumbel_softmax, "scaled_dot_product_attention": _attention,
     "embedding_bag": _embedding_bag, "pad": _pad, "gaussian_nll_loss": _gaussian_nll_loss,
+    "ctc_loss": _ctc_loss,
 }  # fmt: skip
 _ORIGINAL = {name: getattr(F, name) for name in _PATCHED}
 

@@ -119,13 +119,16 @@ def _weight_by_columns(
     """
     channels, outputs = weight.shape[1], weight.shape[0]
     kernel = [int(k) for k in weight.shape[2:]]
-    if any(padding):
-        x = aten.constant_pad_nd.default(x, [p for q in reversed(padding) for p in (q, q)], 0.0)
     shifted: list[int] = []
-    if len(kernel) == 2 and stride[0] == 1 and kernel[0] > 1 and kernel[1] > 1:
+    reach = (kernel[0] - 1) * dilation[0]
+    if len(kernel) == 2 and stride[0] == 1 and kernel[0] > 1 and kernel[1] > 1 and padding[0] <= reach:
         both = channels * kernel[1] + outputs * kernel[0]
         if both < channels * kernel[0] * kernel[1]:
             shifted = [0]
+    # Along a shifted axis the zeros around the input meet nothing, so they are left out.
+    around = [0 if i in shifted else p for i, p in enumerate(padding)]
+    if any(around):
+        x = aten.constant_pad_nd.default(x, [p for q in reversed(around) for p in (q, q)], 0.0)
     here = [i for i in range(len(kernel)) if i not in shifted]
     # The input, unfolded along the axes `here`: [N, positions * C, ...].
     parts = []
@@ -146,8 +149,8 @@ def _weight_by_columns(
     left = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
     right = grad
     if shifted:  # the gradient, unfolded along its rows: [N, O, kernel, ...]
-        rows, reach = int(left.shape[2]), (kernel[0] - 1) * dilation[0]
-        padded = aten.constant_pad_nd.default(grad, [0, 0, reach, reach], 0.0)
+        rows, border = int(left.shape[2]), reach - padding[0]
+        padded = aten.constant_pad_nd.default(grad, [0, 0, border, border], 0.0) if border else grad
         index = torch.tensor([[reach - k * dilation[0] + h for h in range(rows)] for k in range(kernel[0])])
         right = padded.index_select(2, index.reshape(-1))
     batch, length = x.shape[0], math.prod(int(v) for v in left.shape[2:])
@@ -181,4 +184,5 @@ def _phase_window(phases: Tensor, at: Sequence[int], step: int, channels: int, g
     for i in range(2):
         first = at[i] // step
         view = aten.slice.Tensor(view, 2 + i, first, first + int(grad.shape[2 + i]))
-    return view
+    result: Tensor = view
+    return result

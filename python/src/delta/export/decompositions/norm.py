@@ -25,12 +25,15 @@ def _group_norm(
     mean = flat.mean(2, keepdim=True)
     centred = flat - mean
     scale = torch.rsqrt((centred * centred).mean(2, keepdim=True) + eps)
-    y = (centred * scale).reshape(x.shape)
-    shape = [1, channels] + [1] * (x.dim() - 2)
-    if weight is not None:
-        y = y * weight.reshape(shape)
+    each = channels // groups
+    by_channel = centred.reshape(batch, groups, each, -1)
+    factor = scale.unsqueeze(-1)
+    if weight is not None:  # one pass over the elements for both factors
+        factor = factor * weight.reshape(1, groups, each, 1)
+    y = by_channel * factor
     if bias is not None:
-        y = y + bias.reshape(shape)
+        y = y + bias.reshape(1, groups, each, 1)
+    y = y.reshape(x.shape)
     return y, mean.reshape(batch, groups), scale.reshape(batch, groups)
 
 

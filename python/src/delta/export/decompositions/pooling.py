@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import ExportError
 from . import maximum
 
 aten = torch.ops.aten
@@ -52,6 +53,8 @@ def _adaptive(size: int, outputs: int) -> Matrix:
 
 
 def _matrix(rows: Matrix, like: Tensor) -> Tensor:
+    if not like.dtype.is_floating_point:
+        raise ExportError("pooling", "an average of whole numbers", instead="convert to float32 first")
     return torch.tensor(rows, dtype=like.dtype)
 
 
@@ -91,7 +94,7 @@ def _avg_pool(
     count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Any:  # fmt: skip
     n = len(kernel)
-    if not ceil_mode and divisor_override is None and x.dim() == n + 2:
+    if not ceil_mode and divisor_override is None and x.dim() == n + 2 and x.dtype == torch.float32:
         return NotImplemented
     matrices = _pool_matrices(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override, n)
     return _apply(x, matrices, 1.0 / divisor_override if divisor_override else 1.0)

@@ -29,9 +29,20 @@ _LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 _BITS = {"bitwise_and": "And", "bitwise_or": "Or", "bitwise_xor": "Xor"}
 
 
+_ONLY_FLOAT32 = {"Tan", "Atan", "Asin", "Acos", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh"}
+"""onnxruntime has these for float32 alone."""
+
+
 def _unary(op: str) -> Translation:
     def translation(lo: Lowering, node: Node, x: Any) -> str:
-        return lo.node(op, lo.tensor(x, lo.dtype(node)))
+        dtype = lo.dtype(node)
+        if dtype == torch.float64 and op in _ONLY_FLOAT32:
+            raise ExportError(str(node.target), "onnxruntime has it for float32 only", instead="compute it in float32")
+        if not dtype.is_floating_point and op in ("Floor", "Ceil"):
+            return lo.tensor(x)
+        if not dtype.is_floating_point and op == "Relu":
+            return lo.node("Max", lo.tensor(x), lo.constant(0, dtype))
+        return lo.node(op, lo.tensor(x, dtype))
 
     return translation
 
@@ -79,6 +90,8 @@ def _floor_divide(lo: Lowering, node: Node, a: Any, b: Any) -> str:
 
 @translates(aten.round.default)
 def _round(lo: Lowering, node: Node, x: Any) -> str:
+    if not lo.dtype(node).is_floating_point:
+        return lo.tensor(x)
     if lo.dtype(node) != torch.float64:
         return lo.node("Round", lo.tensor(x))
     # Half to even without Round, which tract lacks for float64: adding and taking away 1.5 * 2^52 rounds.
@@ -91,6 +104,8 @@ def _round(lo: Lowering, node: Node, x: Any) -> str:
 @translates(aten.trunc.default)
 def _trunc(lo: Lowering, node: Node, x: Any) -> str:
     name = lo.tensor(x)
+    if not lo.dtype(node).is_floating_point:
+        return name
     return lo.node("Mul", lo.node("Sign", name), lo.node("Floor", lo.node("Abs", name)))
 
 
@@ -198,7 +213,10 @@ def _remainder(lo: Lowering, node: Node, a: Any, b: Any) -> str:
     left, right = lo.tensor(a, dtype), lo.tensor(b, dtype)
     if not dtype.is_floating_point:
         return lo.node("Mod", left, right)
-    return lo.node("Sub", left, lo.node("Mul", lo.node("Floor", lo.node("Div", left, right)), right))
+    # The rest has the sign of the dividend; torch wants that of the divisor.
+    rest = lo.node("Mod", left, right, fmod=1)
+    other = lo.node("Less", lo.node("Mul", rest, right), lo.constant(0.0, dtype))
+    return lo.node("Where", other, lo.node("Add", rest, right), rest)
 
 
 @translates(*overloads("clamp", "default", "Tensor"))

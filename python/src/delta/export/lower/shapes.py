@@ -173,8 +173,8 @@ def _slice(lo: Lowering, node: Node, x: Any, dim: int = 0, start: Any = None, en
     starts, ends, axes, steps = [], [], [], []
     source: Any = node
     while isinstance(source, Node) and source.target is aten.slice.Tensor:
-        inner, axis, first, last, stride = [*source.args, *(None, 0, None, None, 1)[len(source.args) :]]
-        axis = lo.axis(inner, axis)  # type: ignore[arg-type]
+        given: list[Any] = [*source.args, *(None, 0, None, None, 1)[len(source.args) :]]
+        inner, axis, first, last, stride = given[0], lo.axis(given[0], given[1]), given[2], given[3], given[4]
         if axis in axes:
             break
         if lo.shape(source) != lo.shape(inner) or stride != 1:
