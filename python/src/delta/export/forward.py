@@ -7,6 +7,7 @@ generator, so a step gives the same result in every runtime.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -75,7 +76,7 @@ class Lift(TorchFunctionMode):
             return int(size)
         raise ExportError(
             "random numbers", f"a draw of {size} numbers along one axis mixes the batch with other dimensions",
-            instead="draw in a shape that has the batch as a dimension of its own", location=author_frame(None),
+            instead="draw in a shape that has the batch as a dimension of its own", location=author_frame(sys._getframe(1)),
         )  # fmt: skip
 
     def dropout(self, x: Tensor, p: float, shape: Iterable[Any] | None = None, inplace: bool = False) -> Tensor:
@@ -306,9 +307,39 @@ def _gaussian_nll_loss(
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
+def _one_hot(lift: Lift, x: Tensor, num_classes: int = -1) -> Tensor:
+    if num_classes <= 0:
+        raise ExportError(
+            "one_hot", "the number of classes would depend on the data", instead="give num_classes",
+            location=author_frame(sys._getframe(1)),
+        )  # fmt: skip
+    return (x.unsqueeze(-1) == torch.arange(num_classes)).to(torch.int64)
+
+
+def _cross_entropy(
+    lift: Lift, input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
+    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    if not target.dtype.is_floating_point:
+        kept: Tensor = _ORIGINAL["cross_entropy"](
+            input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing
+        )
+        return kept
+    # Probabilities as targets: torch 2.6's own fixes the batch size.
+    axis = 0 if input.dim() == 1 else 1
+    classes = input.shape[axis]
+    if label_smoothing:
+        target = target * (1.0 - label_smoothing) + label_smoothing / classes
+    terms = torch.log_softmax(input, axis) * target
+    if weight is not None:
+        terms = terms * weight.reshape([-1 if i == axis else 1 for i in range(input.dim())])
+    loss = -terms.sum(axis)
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
 def _ctc_loss(lift: Lift, *args: Any, **kwargs: Any) -> Tensor:
     raise ExportError(
-        "ctc_loss", "no graph computes it", instead="use a loss for each frame", location=author_frame(None)
+        "ctc_loss", "no graph computes it", instead="use a loss for each frame", location=author_frame(sys._getframe(1))
     )
 
 
@@ -329,7 +360,7 @@ _PATCHED: dict[str, Callable[..., Any]] = {
     "dropout3d": _feature_dropout, "feature_alpha_dropout": _feature_alpha_dropout, "alpha_dropout": _alpha_dropout,
     "rrelu": _rrelu, "gumbel_softmax": _gumbel_softmax, "scaled_dot_product_attention": _attention,
     "embedding_bag": _embedding_bag, "pad": _pad, "gaussian_nll_loss": _gaussian_nll_loss,
-    "ctc_loss": _ctc_loss,
+    "ctc_loss": _ctc_loss, "one_hot": _one_hot, "cross_entropy": _cross_entropy,
 }  # fmt: skip
 _ORIGINAL = {name: getattr(F, name) for name in _PATCHED}
 
