@@ -125,6 +125,15 @@ def test_training_and_validation_rows_do_not_meet() -> None:
     assert training["resume"] and training["shuffle"] and not validating.get("resume", False)
 
 
+def test_a_folder_with_two_parts_trains_on_one_and_measures_on_the_other() -> None:
+    task = classifier(validate_interval=1, validate_frac=0.0)
+    task.dataset = lambda: delta.dataset.Dataset("data", shape=(4,), classes=["0", "1"], split=True)  # type: ignore[method-assign]
+    steps = task.build().manifest["rounds"][0]["map"]["steps"]
+    assert [s["driver"]["subset"]["part"] for s in steps if "driver" in s] == ["train", "val"]
+    with pytest.raises(ValueError, match="not a table"):
+        delta.dataset.Dataset("data.csv", columns=["a"], split=True)
+
+
 @pytest.mark.parametrize("state", ["keep", "reset"])
 def test_momentum_is_kept_or_forgotten_between_rounds(state: Any) -> None:
     momentum = lambda p: torch.optim.SGD(p, 0.1, momentum=0.9)  # noqa: E731

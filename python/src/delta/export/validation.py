@@ -55,9 +55,9 @@ def validation(owner: Any, run: Callable[[Any, Any], object], batch: Batch) -> V
     held = Holdings(owner)
     two, three = (_Recorded(owner, run, batch, held, k) for k in (2, 3))
     numbers = _Counting(two, three)
-    if numbers.counts:
-        four = _Recorded(owner, run, batch, held, 4)
-        numbers.verify(four)
+    if any(fixed for fixed, _ in numbers.counts.values()):
+        # In proportion over two and three batches is in proportion; anything else must prove that it is a line.
+        numbers.verify(_Recorded(owner, run, batch, held, 4))
     return _build(two, numbers, held, batch)
 
 
