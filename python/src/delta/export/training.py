@@ -154,14 +154,12 @@ class _Tracing:
                 instead="call loss.backward() and self.optimizer.step() in the loop over the batches",
             )  # fmt: skip
         portable.keep(outputs, always=list(self.batch.fields)[:1])
-        fast = None
-        if any(n.target is torch.ops.aten.convolution_backward.default for n in recorded.graph.graph.nodes):
-            traced = functional(recorded, "onnxruntime").keep(outputs, always=list(self.batch.fields)[:1])
-            fast = lower(traced.graph, traced.inputs, traced.outputs, runtime="onnxruntime")
+        graph = lower(portable.graph, portable.inputs, portable.outputs)
+        fast = self._fast(recorded, outputs, portable)
         names = [i.name for i in portable.inputs]
         return TrainingStep(
-            graph=lower(portable.graph, portable.inputs, portable.outputs),
-            graph_onnxruntime=fast,
+            graph=graph,
+            graph_onnxruntime=None if fast == graph else fast,
             state={n: self.state[n] for n in changed},
             entries={n: self.held.entries[n] for n in changed if n in self.held.entries},
             fixed={n: self.state[n] for n in names if n in self.state and n not in changed},
@@ -170,6 +168,12 @@ class _Tracing:
             batch_inputs=[n for n in self.batch.fields if n in names],
             optimizer_state=self.slots,
         )
+
+    def _fast(self, recorded: Trace, outputs: Sequence[str], portable: Trace) -> bytes:
+        """The form for onnxruntime; only convolutions are composed of other operators there."""
+        if any(n.target is torch.ops.aten.convolution_backward.default for n in recorded.graph.graph.nodes):
+            portable = functional(recorded, "onnxruntime").keep(outputs, always=list(self.batch.fields)[:1])
+        return lower(portable.graph, portable.inputs, portable.outputs, runtime="onnxruntime")
 
     def _step(self, named: dict[str, Tensor]) -> Loader:
         held, entries = self.held, self.held.entries
