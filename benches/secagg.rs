@@ -1,7 +1,7 @@
 //! The goals of SECAGG.md section 7 and the bars of issue 4 as one table, each a ratio of two times taken in this run.
 //!
 //! `cargo bench --no-default-features --features testing --bench secagg` prints it as markdown for `docs/performance.md`; with
-//! `-- quick` without the rounds of 1,000 members. CPU time of one thread except where it says wall. Sums are checked bit for bit.
+//! `-- quick` without the rounds of 1,000 members; `-- compare` is for `compare/flower.py`. CPU time of one thread except where it says wall. Sums are checked bit for bit.
 
 #![allow(
     clippy::print_stdout,
@@ -41,6 +41,9 @@ fn main() {
     if std::env::args().any(|a| a == "--test" || a == "--list") {
         return;
     }
+    if std::env::args().any(|a| a == "compare") {
+        return compare();
+    }
     let quick = std::env::args().any(|a| a == "quick");
     println!(
         "Machine: {}. AES in hardware: {}. Build: {}.\n",
@@ -67,6 +70,26 @@ fn main() {
     cores();
     member_memory();
     rounds(quick);
+}
+
+/// Our side of `benches/compare/flower.py`, a line of JSON each.
+fn compare() {
+    for n in [10, 30, 100] {
+        for d in [VALUES / 10, VALUES] {
+            let cost = run(&Setup {
+                n,
+                d,
+                ring: Ring::Z32,
+                dropout: None,
+                full: true,
+                dropped: n / 10,
+            });
+            println!(
+                "{{\"n\": {n}, \"d\": {d}, \"client\": {}, \"coordinator\": {}}}",
+                cost.client, cost.coordinator
+            );
+        }
+    }
 }
 
 fn row(what: &str, value: f64, unit: &str, bar: Option<f64>) {
