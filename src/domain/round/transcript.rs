@@ -34,14 +34,14 @@ pub fn view_digest(directory: &Directory, u2: Option<&Members>) -> Digest {
     e.digest()
 }
 
-/// Checks that `request` was signed by its sender, a usable member of u1, who sees what this node sees.
+/// Checks that `request` was signed by its sender, a usable member of u1, who sees what this node sees: `view`.
 ///
 /// # Errors
 /// `NotAMember`, `BadSignature` or `InconsistentView`.
 pub fn authenticate(
     request: &SignedRequest,
     directory: &Directory,
-    u2: Option<&Members>,
+    view: Digest,
 ) -> Result<(), Rejection> {
     let what = request.body.name();
     let sender: &Address = &request.sender;
@@ -57,7 +57,7 @@ pub fn authenticate(
             sender: sender.clone(),
             what,
         })?;
-    if request.view == view_digest(directory, u2) {
+    if request.view == view {
         Ok(())
     } else {
         Err(Rejection::InconsistentView {

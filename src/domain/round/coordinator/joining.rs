@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 
-use super::phase::{Joining, Phase, Sharing};
+use super::phase::{CachedViews, Joining, Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::domain::ids::Address;
 use crate::domain::round::graph::CachedGraph;
@@ -180,6 +180,7 @@ impl CoordinatorRound {
                 &directory,
             ),
             graph: CachedGraph::new(),
+            views: CachedViews::default(),
             directory,
             shares: BTreeMap::new(),
             transcripts: BTreeMap::new(),

@@ -170,7 +170,7 @@ impl CoordinatorRound {
                 });
             }
         };
-        authenticate(request, &sharing.directory, Some(u2))?;
+        authenticate(request, &sharing.directory, sharing.view_with(u2))?;
         if u2.contains(&request.sender) {
             Ok((sharing, u2))
         } else {
@@ -202,7 +202,7 @@ impl CoordinatorRound {
             }
             Phase::ShareKeys(sharing) => {
                 // A member that found the round unacceptable before it knew the others' keys signs an empty view.
-                authenticate(request, &sharing.directory, None).or_else(|e| match e {
+                authenticate(request, &sharing.directory, sharing.view()).or_else(|e| match e {
                     Rejection::InconsistentView { .. } => Ok(()),
                     other => Err(other),
                 })?;
@@ -211,11 +211,14 @@ impl CoordinatorRound {
             }
             Phase::MaskedInput(input) => {
                 // Leaving is believed whatever the member sees: a wrong view may be the very reason.
-                authenticate(request, &input.sharing.directory, Some(&input.u2)).or_else(|e| {
-                    match e {
-                        Rejection::InconsistentView { .. } => Ok(()),
-                        other => Err(other),
-                    }
+                authenticate(
+                    request,
+                    &input.sharing.directory,
+                    input.sharing.view_with(&input.u2),
+                )
+                .or_else(|e| match e {
+                    Rejection::InconsistentView { .. } => Ok(()),
+                    other => Err(other),
                 })?;
                 if !input.accepted.contains(&sender) {
                     input.sharing.declined.insert(sender, reason);
@@ -265,7 +268,8 @@ impl CoordinatorRound {
                 if sharing.shares.get(sender) == Some(&by_receiver(shares)) =>
             {
                 // They are here; the answer that said so may have been lost.
-                return authenticate(request, &sharing.directory, None).map(|()| Vec::new());
+                return authenticate(request, &sharing.directory, sharing.view())
+                    .map(|()| Vec::new());
             }
             _ => {
                 return Err(Rejection::WrongPhase {
@@ -275,7 +279,7 @@ impl CoordinatorRound {
                 });
             }
         };
-        authenticate(request, &sharing.directory, None)?;
+        authenticate(request, &sharing.directory, sharing.view())?;
         let malformed = |why: &str| Rejection::Malformed {
             what: "shares",
             why: why.into(),
@@ -333,7 +337,11 @@ impl CoordinatorRound {
     fn revealed(&mut self, request: &SignedRequest) -> Result<Vec<CoordinatorEffect>, Rejection> {
         match &mut self.phase {
             Phase::Unmasking(state) => {
-                authenticate(request, &state.sharing.directory, Some(&state.u2))?;
+                authenticate(
+                    request,
+                    &state.sharing.directory,
+                    state.sharing.view_with(&state.u2),
+                )?;
                 if !state.u3.contains(&request.sender) {
                     return Err(Rejection::NotAMember {
                         sender: request.sender.clone(),

@@ -1,7 +1,7 @@
 //! A coordinator's phases: each one holds exactly what it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use super::unmask::Reveals;
 use crate::domain::ids::{Address, Digest};
 use crate::domain::round::graph::CachedGraph;
 use crate::domain::round::message::{SealedShares, TranscriptSignature};
+use crate::domain::round::transcript::view_digest;
 use crate::domain::round::{Directory, Members, NeighbourGraph, Neighbourhood};
 
 /// A coordinator's phases, in the paper's words.
@@ -62,6 +63,13 @@ pub(super) struct Joining {
     pub(super) again: bool,
 }
 
+/// What members must see, once it is known, so that a request does not cost a look at the whole cohort; not part of a snapshot.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CachedViews {
+    before: OnceLock<Digest>,
+    with_u2: OnceLock<Digest>,
+}
+
 /// The share-keys phase.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Sharing {
@@ -72,6 +80,8 @@ pub(super) struct Sharing {
     pub(super) randomness: Digest,
     #[serde(skip)]
     pub(super) graph: CachedGraph,
+    #[serde(skip)]
+    pub(super) views: CachedViews,
     /// Complete sets of shares, by sender.
     pub(super) shares: BTreeMap<Address, Vec<SealedShares>>,
     pub(super) transcripts: BTreeMap<Address, TranscriptSignature>,
@@ -156,6 +166,18 @@ impl Sharing {
         self.graph()
             .holders_in_order(receiver)
             .filter(|a| set.contains(*a))
+    }
+
+    /// What members see before u2 is known.
+    pub(super) fn view(&self) -> Digest {
+        let digest = || view_digest(&self.directory, None);
+        *self.views.before.get_or_init(digest)
+    }
+
+    /// What members see once u2 is known, which never changes then.
+    pub(super) fn view_with(&self, u2: &Members) -> Digest {
+        let digest = || view_digest(&self.directory, Some(u2));
+        *self.views.with_u2.get_or_init(digest)
     }
 
     /// Shares that rebuild one of a member's secrets.
