@@ -69,6 +69,7 @@ fn document(machine: &str, third: &[Cost], tenth: &[Cost], full: &[Cost]) -> Str
     )
     .unwrap();
     out.push_str(&neighbourhoods());
+    out.push_str(ARGUMENT);
     for (title, costs) in [
         ("A third may drop out (default)", third),
         ("A tenth may drop out (`strategy.dropout: 0.1`)", tenth),
@@ -87,6 +88,26 @@ fn document(machine: &str, third: &[Cost], tenth: &[Cost], full: &[Cost]) -> Str
     );
     out
 }
+
+/// What stands behind the table.
+const ARGUMENT: &str = "
+### The argument, and what it leaves out
+
+Members stand on a ring in random order, each a neighbour of the k/2 nearest on either side. A member's input is safe while
+fewer than t of its neighbours collude (else they rebuild both its secrets) and while the members left, without colluding and
+dropped ones, hang together (else the sum of a part is seen alone): the ring falls apart only when k/2 in a row are missing at
+two places. A sum exists while every member has t neighbours left. Each is a hypergeometric tail, summed over all members or all
+pairs of places. Every member computes k and t for itself and refuses, before its shares leave, a degree or threshold with which
+the first two are likelier than 2^-40 when a third collude and a third drop out, whatever the strategy says.
+
+- The order of the ring is the SHA-256 of task, round, u1 and all keys, so it is fixed after the keys are. Whoever chooses u1, or
+  makes colluders' keys, can try many: 2^g tries take g of the 40 bits.
+- Colluders and drop-outs are chosen without knowledge of the ring. A coordinator that knows it and lies about who dropped can cut
+  the ring in two arcs and see their sums. No arc is one member's: every honest member at its end still counts t living holders,
+  fewer than t of whom collude.
+- Different lists u3 for different members need a connector that lies too, or the colluders of the last columns.
+
+";
 
 fn neighbourhoods() -> String {
     let mut out = String::from(
