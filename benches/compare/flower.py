@@ -1,13 +1,14 @@
 """Member and coordinator cost of this node and of Flower's SecAgg+, side by side, on this machine.
 
     python3 -m venv /tmp/flower && /tmp/flower/bin/pip install flwr
-    /tmp/flower/bin/python benches/compare/flower.py
+    /tmp/flower/bin/python benches/compare/flower.py [the built bench, when there is one]
 
-Both sides: complete graph, a tenth of the members dropped after sharing, 32-bit ring, CPU seconds. Ours is a whole round
-of the node's own state machines (``cargo bench --bench secagg -- compare``). Flower's member is its client module, called
-stage by stage, once. Flower's coordinator is its unmasking: the cost of one combined secret, one key agreement and one
-mask with its addition, measured with its own functions, times how often its workflow calls them (a whole run takes
-minutes at n = 100).
+Both sides: complete graph, a tenth of the members dropped after sharing, 32-bit ring, CPU seconds.
+
+- Ours is a whole round of the node's own state machines (``cargo bench --bench secagg -- compare``).
+- Flower's member is its client module, called stage by stage, once.
+- Flower's coordinator is its unmasking: the cost of one combined secret, one key agreement and one mask with its addition,
+  measured with its own functions, times how often its workflow calls them (a whole run takes minutes at n = 100).
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ LENGTHS = (100_000, 1_000_000)
 MASKS = """\
 What the masks are made of. Ours: AES-128 in counter mode under a key derived by HKDF-SHA256, 128 bits of strength.
 Flower's: numpy's RandomState, a Mersenne Twister and no cipher, seeded with 32 bits: the words of the key XORed
-together; of a pairwise key, which is base64 text, at most 28 of them vary. Such a mask can be found by trying all seeds.
-The ratios set a mask of full strength against that one. Ours also signs, and checks, every neighbour's view of the round;
-Flower's does not."""
+together; of a pairwise key, which is base64 text, at most 28 of them vary. Such a mask is found by trying all seeds.
+The ratios set a mask of full strength against that one. Ours also signs, and checks, every neighbour's view of the
+round; Flower's does not."""
 
 
 def cpu(work: Callable[[], object], times: int = 1) -> float:
@@ -130,9 +131,8 @@ def ours() -> dict[tuple[int, int], tuple[float, float]]:
 def main() -> int:
     """Prints the table as markdown."""
     node = ours()
-    print(
-        f"Flower {importlib.metadata.version('flwr')}, Python {sys.version.split()[0]}; load {os.getloadavg()[0]:.1f}.\n"
-    )
+    versions = f"Flower {importlib.metadata.version('flwr')}, Python {sys.version.split()[0]}"
+    print(f"{versions}; load {os.getloadavg()[0]:.1f}.\n")
     print("| members | numbers | member: Flower, ms | ours | ratio | coordinator: Flower, ms | ours | ratio |")
     print("|---|---|---|---|---|---|---|---|")
     for n in SIZES:
