@@ -7,7 +7,7 @@ Both sides: complete graph, a tenth of the members dropped after sharing, 32-bit
 
 - Ours is a whole round of the node's own state machines (``cargo bench --bench secagg -- compare``).
 - Flower's member is its client module, called stage by stage, once.
-- Flower's coordinator is its unmasking: the cost of one combined secret, one key agreement and one mask with its addition,
+- Flower's coordinator is its unmasking: the cost of one combined secret, one key agreement, one mask and its addition,
   measured with its own functions, times how often its workflow calls them (a whole run takes minutes at n = 100).
 """
 
