@@ -138,7 +138,9 @@ impl Strategy {
             "dropout",
             "must lie between 0 and 0.5",
         );
-        let holders = self.neighbours.map_or(u32::MAX, |k| k.saturating_add(k % 2).saturating_add(1));
+        let holders = self
+            .neighbours
+            .map_or(u32::MAX, |k| k.saturating_add(k % 2).saturating_add(1));
         need(
             self.neighbours.is_none_or(|k| k >= 1),
             "neighbours",
@@ -179,5 +181,35 @@ impl Strategy {
     #[must_use]
     pub fn wait_timeout(&self) -> Duration {
         Duration::try_from_secs_f64(self.wait_timeout).unwrap_or(Duration::from_secs(60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(strategy: &Strategy) -> Vec<&'static str> {
+        strategy.problems().into_iter().map(|p| p.field).collect()
+    }
+
+    #[test]
+    fn neighbours_losses_and_threshold_must_fit_together() {
+        let of = |neighbours, threshold, dropout| {
+            fields(&Strategy {
+                max_clients: 1_000,
+                neighbours,
+                threshold,
+                dropout,
+                ..Strategy::default()
+            })
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(of(None, None, None), none);
+        assert_eq!(of(Some(101), Some(103), Some(0.1)), none);
+        assert_eq!(of(Some(101), Some(104), None), ["threshold"]);
+        assert_eq!(of(Some(0), None, None), ["neighbours"]);
+        for dropout in [-0.1, 0.51, f64::NAN, f64::INFINITY] {
+            assert_eq!(of(None, None, Some(dropout)), ["dropout"], "{dropout}");
+        }
     }
 }
