@@ -104,14 +104,14 @@ def coordinator(n: int, d: int) -> float:
     private, _ = generate_key_pairs()
     _, public = generate_key_pairs()
     secret, public_bytes = private_key_to_bytes(private), public_key_to_bytes(public)
-    shares = create_shares(secret, n // 2 + 1, n)[: n - dropped]
-    combine = cpu(lambda: combine_shares(shares), 2)
+    parts = [create_shares(value, n // 2 + 1, n)[: n - dropped] for value in (os.urandom(32), secret)]
+    seed, key = (cpu(lambda shares=shares: combine_shares(shares)) for shares in parts)
     agree = cpu(lambda: generate_shared_key(bytes_to_private_key(secret), bytes_to_public_key(public_bytes)), 20)
     vector = [np.zeros(d, dtype=np.int64)]
     mask = cpu(lambda: parameters_addition(vector, pseudo_rand_gen(os.urandom(32), MOD_RANGE, [(d,)])), 3)
     add = cpu(lambda: parameters_addition(vector, vector), 3)
-    # One secret a member; a self mask for each that is left; for each dropped one mask with everybody, dropped or not.
-    return n * combine + dropped * (n - 1) * (agree + mask) + (n - dropped) * (mask + add)
+    # A seed and a self mask for each that is left; a key and a mask with everybody, dropped or not, for each dropped.
+    return dropped * (key + (n - 1) * (agree + mask)) + (n - dropped) * (seed + mask + add)
 
 
 def ours() -> dict[tuple[int, int], tuple[float, float]]:
