@@ -98,7 +98,17 @@ def in_python(bundle: delta.Bundle, x: Any, y: Any, threads: int) -> float:
 def in_node(bundle: delta.Bundle, data: Path, threads: int, runs: int) -> float:
     """Milliseconds of a step in the node's executor."""
     file = bundle.save(data.parent / "bench.delta")
-    command = "cargo bench --quiet --no-default-features --features adapter-onnx --bench executor --".split()
+    command = [
+        "cargo",
+        "bench",
+        "--quiet",
+        "--no-default-features",
+        "--features",
+        "adapter-onnx",
+        "--bench",
+        "executor",
+        "--",
+    ]
     command += ["--runs", str(runs), "--threads", str(threads), "--bundle", str(file), "--data", str(data)]
     library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so*"))
     environment = os.environ | {"ORT_DYLIB_PATH": str(library)}
