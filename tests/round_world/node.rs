@@ -67,7 +67,13 @@ thread_local! {
 /// How far this runner's clock is ahead.
 pub fn skew(runner: &Address) -> i64 {
     let skew = SKEW.get();
-    if runner.as_str().bytes().next_back().unwrap() % 2 == 0 {
+    if runner
+        .as_str()
+        .bytes()
+        .next_back()
+        .unwrap()
+        .is_multiple_of(2)
+    {
         skew
     } else {
         -skew

@@ -23,7 +23,9 @@ pub(crate) use summary::describe;
 /// The rows of a table with a header, when it can be read.
 #[cfg(feature = "testing")]
 pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
-    table::Table::load(path, columns, true).ok().map(|t| t.len())
+    table::Table::load(path, columns, true)
+        .ok()
+        .map(|t| t.len())
 }
 
 /// Something with rows.
