@@ -44,7 +44,10 @@ def test_a_bundle_survives_saving(tmp_path: Path) -> None:
 
 
 def test_what_is_written_follows_the_schema() -> None:
-    jsonschema.validate(draft().build().manifest, SCHEMA)
+    task = draft()
+    jsonschema.validate(task.build().manifest, SCHEMA)
+    task.strategy = Strategy(threshold=3, neighbours=4, dropout=0.1, mask_generator="chacha20", ring="z32", retries=1)
+    jsonschema.validate(task.build().manifest, SCHEMA)
 
 
 def test_the_description_says_what_leaves() -> None:
@@ -87,6 +90,7 @@ def test_graphs_with_the_same_bytes_are_kept_once() -> None:
         ({"min_clients": 3, "max_clients": 2}, "max_clients=2: must be at least min_clients"),
         ({"precision": 16}, "precision=16"),
         ({"wait_timeout": 0}, "wait_timeout=0"),
+        ({"dropout": 0.6}, "dropout=0.6: must be a fraction from 0 to 0.5"),
         ({"curve": "curve25519"}, "curve='curve25519'"),
     ],
 )

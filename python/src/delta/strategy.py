@@ -36,7 +36,7 @@ class Strategy:
 
     ``min_clients``, ``max_clients``: bounds on the members of a round. ``connection_timeout``: deadline of joining.
     ``wait_timeout``: deadline of every other phase. ``precision``: decimal digits kept of every number that is summed.
-    ``threshold``, ``neighbours``: see docs/task-format.md; left out, the node chooses. ``retries``: how often a failed
+    ``threshold``, ``neighbours``, ``dropout``: see docs/task-format.md; left out, the node chooses. ``retries``: how often a failed
     round is started again.
 
     Raises ``ValueError`` naming the argument when a value cannot work.
@@ -53,6 +53,7 @@ class Strategy:
     select_strategy: type[SelectStrategy] = RandomSelectStrategy
     threshold: int | None = None
     neighbours: int | None = None
+    dropout: float | None = None
     mask_generator: Literal["aes128-ctr", "chacha20"] | None = None
     ring: Literal["z32", "z64"] | None = None
     retries: int | None = None
@@ -63,6 +64,7 @@ class Strategy:
             (self.min_clients >= 2, "min_clients", "at least 2: the sum over one member is that member's own data"),
             (self.max_clients >= self.min_clients, "max_clients", "at least min_clients"),
             (0 <= self.precision <= 15, "precision", "0 to 15 decimal digits"),
+            (self.dropout is None or 0 <= self.dropout <= 0.5, "dropout", "a fraction from 0 to 0.5"),
             (self.curve in ("secp256k1", "secp256r1", "secp384r1"), "curve", "secp256k1, secp256r1 or secp384r1"),
         ]
         need += [
@@ -85,7 +87,7 @@ class Strategy:
             "precision": self.precision,
             "curve": self.curve,
         }
-        optional = ("threshold", "neighbours", "mask_generator", "ring", "retries")
+        optional = ("threshold", "neighbours", "dropout", "mask_generator", "ring", "retries")
         return out | {k: getattr(self, k) for k in optional if getattr(self, k) is not None}
 
 
