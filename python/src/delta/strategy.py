@@ -36,8 +36,8 @@ class Strategy:
 
     ``min_clients``, ``max_clients``: bounds on the members of a round. ``connection_timeout``: deadline of joining.
     ``wait_timeout``: deadline of every other phase. ``precision``: decimal digits kept of every number that is summed.
-    ``threshold``, ``neighbours``, ``dropout``: see docs/task-format.md; left out, the node chooses. ``retries``: how often a failed
-    round is started again.
+    ``threshold``, ``neighbours``, ``dropout``: see docs/task-format.md; left out, the node chooses.
+    ``retries``: how often a failed round is started again.
 
     Raises ``ValueError`` naming the argument when a value cannot work.
     """
