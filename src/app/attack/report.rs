@@ -132,13 +132,17 @@ th,td{text-align:left;vertical-align:top;padding:.45rem .6rem;border-bottom:1px 
 th{border-bottom:2px solid #8c959f}th,td b{white-space:nowrap}small{color:#57606a}.n{text-align:right;white-space:nowrap}\
 td.ok,td.bad{white-space:nowrap;font-weight:600}.ok{color:#1a7f37}.bad{color:#cf222e}p.ok,p.bad{font-size:1.15rem;font-weight:600}";
 
+/// The beginning of an answer; the reports have all of it.
 fn one_line(text: &str) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(240)
-        .collect();
-    clean.trim().trim_end_matches('.').to_owned()
+    const SHOWN: usize = 110;
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let clean: String = text.chars().map(printable).take(SHOWN).collect();
+    let more = if text.chars().nth(SHOWN).is_some() {
+        "..."
+    } else {
+        ""
+    };
+    format!("{}{more}", clean.trim().trim_end_matches('.'))
 }
 
 /// What nodes answer is hostile to a page too.
