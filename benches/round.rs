@@ -28,6 +28,7 @@ use delta_node::ports::PortError;
 use delta_node::ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
 };
+use delta_node::ports::node_api::NodeApi as _;
 
 const TASK: &[u8] = include_bytes!("../tests/fixtures/wide-round.delta");
 const NODES: usize = 3;
@@ -110,7 +111,7 @@ async fn bench() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let progress = nodes[0].node.progress(id).await.unwrap();
+    let progress = nodes[0].node.task_progress(id).await.unwrap().1.unwrap();
     let spent = spent.0.lock().unwrap().clone();
     let mut beyond = Vec::new();
     for report in &progress.rounds {
