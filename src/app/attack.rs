@@ -40,6 +40,8 @@ use report::{Finding, Report};
 
 /// The longest that one attack may take, its aftermath included.
 const AT_MOST: Duration = Duration::from_secs(75);
+/// How often an attack is played that could not be judged.
+const TRIES: u32 = 3;
 
 /// What came of an attack, before the aftermath is looked at.
 struct Outcome {
@@ -178,10 +180,15 @@ async fn play(field: &Field, attacks: &[Attack], place: String) -> Report {
 async fn one(field: &Field, attack: &Attack) -> Finding {
     let begun = Instant::now();
     let tried = async {
-        match (attack.run)(field).await {
-            Ok(outcome) => outcome,
-            // An attack that cannot be judged is no proof of anything.
-            Err(e) => Outcome::new(false, format!("could not be judged: {e:#}")),
+        let mut tries = 1;
+        loop {
+            match (attack.run)(field).await {
+                Ok(outcome) => break outcome,
+                // The honest members may have been faster, and the round over before it could be attacked.
+                Err(_) if tries < TRIES => tries += 1,
+                // An attack that cannot be judged is no proof of anything.
+                Err(e) => break Outcome::new(false, format!("could not be judged: {e:#}")),
+            }
         }
     };
     let (mut outcome, aftermath) = match tokio::time::timeout(AT_MOST, tried).await {

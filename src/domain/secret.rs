@@ -10,15 +10,20 @@ use super::ids::{decode_hex, encode_hex};
 
 /// Secret bytes of a fixed length. Wiped on drop; `Debug` shows the length only; no `PartialEq`, use [`ConstantTimeEq`].
 ///
+/// On the heap, so that moving it leaves no copy behind: what a destructor cannot reach on a stack may later be copied, as the unused
+/// part of some enum, to a place that is never wiped.
 /// Serialisation exists for snapshots of a round, which are sealed before they reach a disk.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Secret<const N: usize>([u8; N]);
+pub struct Secret<const N: usize>(Box<[u8; N]>);
 
 impl<const N: usize> Secret<N> {
-    /// Wraps `bytes`.
+    /// Moves `bytes` to the heap and wipes where they came from.
     #[must_use]
-    pub fn new(bytes: [u8; N]) -> Self {
-        Self(bytes)
+    pub fn new(mut bytes: [u8; N]) -> Self {
+        let mut secret = Self(Box::new([0; N]));
+        secret.0.copy_from_slice(&bytes);
+        bytes.zeroize();
+        secret
     }
 
     /// The secret itself. Each use is a place to look at in a review.
@@ -30,7 +35,7 @@ impl<const N: usize> Secret<N> {
 
 impl<const N: usize> ConstantTimeEq for Secret<N> {
     fn ct_eq(&self, other: &Self) -> Choice {
-        self.0.ct_eq(&other.0)
+        self.0.ct_eq(&*other.0)
     }
 }
 
@@ -42,7 +47,7 @@ impl<const N: usize> fmt::Debug for Secret<N> {
 
 impl<const N: usize> Serialize for Secret<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = Zeroizing::new(encode_hex(&self.0));
+        let text = Zeroizing::new(encode_hex(&*self.0));
         serializer.serialize_str(&text)
     }
 }
@@ -57,7 +62,7 @@ impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
             .as_slice()
             .try_into()
             .map_err(|_| serde::de::Error::custom("a secret has the wrong length"))?;
-        Ok(Self(array))
+        Ok(Self::new(array))
     }
 }
 
