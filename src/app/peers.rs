@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::ids::{RoundNumber, TaskId};
-use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest};
+use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
 use crate::ports::blob::ByteStream;
 use crate::ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
 use crate::ports::{PortError, PortErrorKind};
@@ -97,6 +97,20 @@ impl PeerTransport for Peers {
             .fetch_shares(request.clone())
             .await
             .map_err(|e| refused(e, "peer.fetch_shares"))
+    }
+
+    async fn confirmations(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PortError> {
+        if !self.is_own(url) {
+            return self.remote.confirmations(url, request).await;
+        }
+        self.own
+            .confirmations(request.clone())
+            .await
+            .map_err(|e| refused(e, "peer.confirmations"))
     }
 
     async fn result(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::PortError;
 use super::blob::ByteStream;
 use crate::domain::ids::{Address, RoundNumber, TaskId};
-use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest};
+use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
 
 /// Why a coordinator does not do what a member asks. The text goes back to the caller: no secrets, no internals.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,10 +57,15 @@ pub trait CoordinatorApi: Send + Sync + 'static {
     -> Result<RoundView, PeerRefusal>;
     /// A server variable (`RequestBody::Variable`), with its length, as `.npy`. For members of u1.
     async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal>;
-    /// A message without an answer: `Joined`, `Decline`, `Shares`, `Revealed`.
+    /// A message without an answer: `Joined`, `Decline`, `Shares`, `Confirm`, `Revealed`.
     async fn submit(&self, request: SignedRequest) -> Result<(), PeerRefusal>;
     /// The shares sealed for the sender (`RequestBody::FetchShares`).
     async fn fetch_shares(&self, request: SignedRequest) -> Result<ShareDelivery, PeerRefusal>;
+    /// What the sender's neighbours signed about u3 (`RequestBody::FetchConfirmations`); `Unavailable` until there is a threshold of them.
+    async fn confirmations(
+        &self,
+        request: SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PeerRefusal>;
     /// The sender's masked result (`RequestBody::Result`), streamed. Read no further than the announced length.
     async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal>;
     /// The sealed shares addressed to `receiver`, without a signature: always refused; kept so that old clients get a clear text.
@@ -106,6 +111,12 @@ pub trait PeerTransport: Send + Sync + 'static {
         url: &str,
         request: &SignedRequest,
     ) -> Result<ShareDelivery, PortError>;
+    /// Fetches what this node's neighbours signed about u3.
+    async fn confirmations(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PortError>;
     /// Uploads a masked result of `len` bytes.
     async fn result(
         &self,

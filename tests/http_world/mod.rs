@@ -366,6 +366,14 @@ impl CoordinatorApi for Fake {
         Ok(delivery())
     }
 
+    async fn confirmations(
+        &self,
+        request: SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
+        self.note(request)?;
+        Ok(delivery().transcripts)
+    }
+
     async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal> {
         self.note(request)?;
         let content = collect(content)

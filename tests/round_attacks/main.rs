@@ -25,7 +25,7 @@ use std::rc::Rc;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_node::domain::round::coordinator::{CoordinatorInput, CoordinatorOutcome};
 use delta_node::domain::round::message::{
-    RequestBody, RoundEnd, SealedShares, ShareDelivery, SignedRequest,
+    RequestBody, RoundEnd, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
 use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerOutcome};
@@ -83,6 +83,7 @@ fn request_of(effect: &RunnerEffect) -> SignedRequest {
         RunnerEffect::PostShares { request }
         | RunnerEffect::CollectShares { request, .. }
         | RunnerEffect::Upload { request, .. }
+        | RunnerEffect::Confirm { request, .. }
         | RunnerEffect::Decline { request } => request.clone(),
         other => panic!("{} has no request", other.name()),
     }

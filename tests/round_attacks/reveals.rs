@@ -33,13 +33,14 @@ fn key_shares_of_a_node_are_not_followed_by_its_seed_shares() {
         assert_eq!(w.runner(0).snapshot(), before);
         w.run();
         let pair = (address(4), address(0));
-        assert_eq!(w.record.keys.contains_key(&pair), first_without);
-        assert_eq!(w.record.seeds.contains_key(&pair), !first_without);
+        // A list that nobody else was shown gets no answer at all; the others' list gets the one kind.
+        assert!(!w.record.keys.contains_key(&pair));
+        assert!(!first_without || !w.record.seeds.contains_key(&pair));
     }
 }
 
 #[test]
-fn different_u3_for_two_halves_give_neither_threshold() {
+fn different_u3_for_two_halves_reveal_nothing() {
     let mut w = World::new(Setup::new(6, 5));
     let told_less = [address(0), address(1), address(2)];
     w.tamper.list = Some(Box::new(move |(to, list), members| {
@@ -48,11 +49,72 @@ fn different_u3_for_two_halves_give_neither_threshold() {
         }
     }));
     w.run();
-    assert_eq!(w.record.revealed_of(&address(5)), (3, 3));
+    assert_eq!(w.revealed(), (0, 0));
     let failure = w.failure();
     assert_eq!(failure.code, FailureCode::TooFewShares, "{failure}");
     assert!(failure.reason.contains(address(5).as_str()), "{failure}");
     assert!(w.sum.is_none());
+}
+
+/// What runner `i` signs when it is shown this list.
+fn signs(w: &mut World, i: usize, u3: Vec<Address>) -> TranscriptSignature {
+    w.feed_runner(i, RunnerInput::AggregationStarted { u3 })
+        .unwrap();
+    let effect = at_effect(w, i, "confirm");
+    let RunnerEffect::Confirm { request, .. } = effect else {
+        panic!("{}", effect.name())
+    };
+    let RequestBody::Confirm { signature } = request.body else {
+        panic!("no confirmation")
+    };
+    TranscriptSignature {
+        signer: address(i),
+        signature,
+    }
+}
+
+/// Every list is large enough for the one who is shown it. Together, unsigned, they would give the sum of two.
+#[test]
+fn a_list_of_its_own_for_every_member_reveals_nothing_though_the_coordinator_relays_everything() {
+    let mut w = at_u3(5);
+    let lists = [[0, 1, 2], [0, 1, 2], [2, 0, 1], [3, 0, 1], [4, 0, 1]];
+    let said: Vec<TranscriptSignature> = (0..5)
+        .map(|i| signs(&mut w, i, lists[i].map(address).to_vec()))
+        .collect();
+    // The first three agree; the others are alone.
+    for i in 3..5 {
+        w.feed_runner(i, RunnerInput::Confirmed(said.clone()))
+            .unwrap();
+        assert_violation(&w, i, "holders of this node's shares signed the u3");
+        assert!(w.runner(i).pending(|e| e.name() == "reveal").is_none());
+    }
+    assert_eq!(w.revealed(), (0, 0));
+}
+
+#[test]
+fn confirmations_are_counted_once_for_each_holder_in_u3_and_only_under_its_key() {
+    let mut w = at_u3(5);
+    let own = signs(&mut w, 0, everybody(5));
+    let mut padded = vec![own.clone(); 5];
+    for i in 1..5 {
+        padded.push(TranscriptSignature {
+            signer: address(i),
+            signature: own.signature.clone(),
+        });
+    }
+    w.feed_runner(0, RunnerInput::Confirmed(padded)).unwrap();
+    assert_violation(&w, 0, "1 holders of this node's shares signed");
+    assert_eq!(w.revealed(), (0, 0));
+}
+
+#[test]
+fn a_member_that_vanishes_after_u3_costs_nobody_the_round() {
+    let mut w = World::new(Setup::new(5, 41));
+    for i in 0..2 {
+        w.last_effect.insert(address(i), "upload");
+    }
+    w.run();
+    assert!(w.aggregated(), "{}", w.story());
 }
 
 #[test]

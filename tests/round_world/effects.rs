@@ -324,6 +324,28 @@ impl World {
                 }
                 self.upload(who, request)
             }
+            RunnerEffect::Confirm { request, fetch } => {
+                match self.call(request) {
+                    // A round that has gone on without this node tells it at the next look.
+                    Err(Refused::Because(Rejection::WrongPhase { .. })) => return Done::Later,
+                    Err(refused) => return after(refused),
+                    Ok(()) => {}
+                }
+                let fetch = self.on_the_way(fetch);
+                if !self.coordinator.alive {
+                    return Done::Later;
+                }
+                match self.coordinator.machine.confirmations(&fetch) {
+                    Ok(mut said) => {
+                        if let Some(tamper) = &mut self.tamper.confirmations {
+                            tamper(who.clone(), &mut said);
+                        }
+                        Done::Tell(RunnerInput::Confirmed(said))
+                    }
+                    Err(Rejection::WrongPhase { .. }) => Done::Later,
+                    Err(e) => after(Refused::Because(e)),
+                }
+            }
             RunnerEffect::Reveal {
                 seeds,
                 keys,

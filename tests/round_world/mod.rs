@@ -22,7 +22,9 @@ use delta_node::domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_node::domain::round::coordinator::{
     CoordinatorContext, CoordinatorInput, CoordinatorOutcome, CoordinatorRound,
 };
-use delta_node::domain::round::message::{Announcement, RoundEnd, ShareDelivery, SignedRequest};
+use delta_node::domain::round::message::{
+    Announcement, RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature,
+};
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{RunnerContext, RunnerInput, RunnerOutcome, RunnerRound};
 use delta_node::domain::round::{
@@ -135,6 +137,8 @@ pub struct Tamper {
     pub keys: Tamperer<(Option<Address>, Vec<Address>), Vec<RawPublicKeys>>,
     /// Sealed shares as relayed to a runner.
     pub delivery: Tamperer<Address, ShareDelivery>,
+    /// What others signed about u3, as relayed to a runner.
+    pub confirmations: Tamperer<Address, Vec<TranscriptSignature>>,
     /// Share records as read: reader, receiver, senders.
     pub records: Tamperer<(Option<Address>, Address, Vec<Address>), Vec<RawShareRecord>>,
     /// Requests on their way to the coordinator.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use delta_node::adapters::memory::MemoryPeers;
 use delta_node::domain::ids::{RoundNumber, TaskId};
-use delta_node::domain::round::message::{RequestBody, RoundView, ShareDelivery, SignedRequest};
+use delta_node::domain::round::message::{RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
 use delta_node::ports::PortError;
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::peer::PeerTransport;
@@ -62,6 +62,14 @@ impl PeerTransport for WatchedPeers {
         request: &SignedRequest,
     ) -> Result<ShareDelivery, PortError> {
         self.inner.fetch_shares(url, request).await
+    }
+
+    async fn confirmations(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PortError> {
+        self.inner.confirmations(url, request).await
     }
 
     async fn result(

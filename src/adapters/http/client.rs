@@ -19,9 +19,13 @@ use serde_json::Value;
 
 use super::tls;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
-use super::wire::{self, DeliveryBody, NoticeBody, SharesBody};
+use super::wire::{
+    self, ConfirmBody, ConfirmationsBody, DeliveryBody, NoticeBody, SharesBody,
+};
 use crate::domain::ids::{RoundNumber, TaskId, encode_hex};
-use crate::domain::round::message::{RequestBody, RoundView, ShareDelivery, SignedRequest};
+use crate::domain::round::message::{
+    RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature,
+};
 use crate::ports::blob::ByteStream;
 use crate::ports::peer::PeerTransport;
 use crate::ports::{PortError, PortErrorKind};
@@ -215,11 +219,18 @@ impl PeerTransport for HttpPeers {
                     )
                     .await;
             }
+            RequestBody::Confirm { signature } => {
+                let url = self.url(url, "confirm", &[])?;
+                return self
+                    .post_json(OP, url, request, &ConfirmBody::new(request, signature))
+                    .await;
+            }
             RequestBody::Joined => ("joined", None),
             RequestBody::Revealed => ("revealed", None),
             RequestBody::Decline { reason } => ("decline", Some(reason.as_str())),
             RequestBody::Variable { .. }
             | RequestBody::FetchShares
+            | RequestBody::FetchConfirmations
             | RequestBody::Result { .. } => return Err(misused(OP, request)),
         };
         let url = self.url(url, call, &[])?;
@@ -259,6 +270,27 @@ impl PeerTransport for HttpPeers {
             shares: body.shares,
             transcripts: body.transcripts,
         })
+    }
+
+    async fn confirmations(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PortError> {
+        const OP: &str = "peer.confirmations";
+        if !matches!(request.body, RequestBody::FetchConfirmations) {
+            return Err(misused(OP, request));
+        }
+        let query = [
+            ("address", request.sender.as_str()),
+            ("task_id", request.task.as_str()),
+            ("round", &request.round.to_string()),
+        ];
+        let url = self.url(url, "confirmations", &query)?;
+        let get = signed(self.download.get(url), request).timeout(self.options.call_within);
+        let response = good(OP, get.send().await).await?;
+        let body: ConfirmationsBody = parsed(OP, response, wire::MAX_SHARES_JSON).await?;
+        Ok(body.confirmations)
     }
 
     async fn result(

@@ -9,7 +9,7 @@ use super::faults::{Faults, HEX_PATTERN, IntRule};
 use super::json::Fields;
 use super::reply::{Refusal, Response, file, ok, success};
 use super::routes::{Call, Shared};
-use super::wire::{self, DeliveryBody};
+use super::wire::{self, ConfirmationsBody, DeliveryBody};
 use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
 use crate::domain::round::message::{RequestBody, SealedShares, SignedRequest};
 
@@ -162,6 +162,51 @@ pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
 /// `POST /v1/coord/joined`
 pub(super) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     notice(shared, call, |_, _| RequestBody::Joined).await
+}
+
+/// `POST /v1/coord/confirm`
+pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let fields = Fields::read(
+        &call.headers,
+        &mut call.body,
+        wire::MAX_SMALL_JSON,
+        &shared.memory,
+    )
+    .await?;
+    let mut faults = Faults::body();
+    let address = fields.text(&mut faults, "address");
+    let task = fields.text(&mut faults, "task_id");
+    let round = fields.int(&mut faults, "round");
+    let confirmation = fields.hex(&mut faults, "confirmation");
+    faults.settle()?;
+    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let signature = canonical_hex(&confirmation, "confirmation")?;
+    let request = signed(
+        &call.headers,
+        known_task(&task)?,
+        round_number(round)?,
+        sender,
+        RequestBody::Confirm { signature },
+    )?;
+    shared.coordinator.submit(request).await?;
+    Ok(success())
+}
+
+/// `GET /v1/coord/confirmations`
+pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let address = faults
+        .required("address", call.query.owned("address"))
+        .unwrap_or_default();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let body = RequestBody::FetchConfirmations;
+    let request = signed(&call.headers, task, round, sender, body)?;
+    let confirmations = shared.coordinator.confirmations(request).await?;
+    Ok(ok(&ConfirmationsBody { confirmations }))
 }
 
 /// `POST /v1/coord/revealed`

@@ -111,6 +111,10 @@ const ENDPOINTS: &[Endpoint] = &[
     }),
     post("/v1/coord/result", |s, c| Box::pin(upload::result(s, c))),
     post("/v1/coord/joined", |s, c| Box::pin(coord::joined(s, c))),
+    post("/v1/coord/confirm", |s, c| Box::pin(coord::confirm(s, c))),
+    get("/v1/coord/confirmations", |s, c| {
+        Box::pin(coord::confirmations(s, c))
+    }),
     post("/v1/coord/revealed", |s, c| Box::pin(coord::revealed(s, c))),
     post("/v1/coord/decline", |s, c| Box::pin(coord::decline(s, c))),
     post("/v1/coord/metrics", |s, c| Box::pin(coord::metrics(s, c))),

@@ -76,6 +76,34 @@ impl<'a> SharesBody<'a> {
     }
 }
 
+/// Body of `POST confirm`.
+#[derive(Serialize)]
+pub(super) struct ConfirmBody<'a> {
+    address: &'a Address,
+    task_id: &'a TaskId,
+    round: RoundNumber,
+    confirmation: String,
+}
+
+impl<'a> ConfirmBody<'a> {
+    /// The body of `request`.
+    pub(super) fn new(request: &'a SignedRequest, signature: &[u8]) -> Self {
+        Self {
+            address: &request.sender,
+            task_id: &request.task,
+            round: request.round,
+            confirmation: encode_hex(signature),
+        }
+    }
+}
+
+/// Answer to `GET confirmations`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ConfirmationsBody {
+    /// What members of u3 signed about it.
+    pub(super) confirmations: Vec<TranscriptSignature>,
+}
+
 /// Answer to `GET secret_shares`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct DeliveryBody {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
 use crate::domain::ids::{RoundNumber, TaskId};
-use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest};
+use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
 use crate::ports::blob::ByteStream;
 use crate::ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
 use crate::ports::{PortError, PortErrorKind};
@@ -145,6 +145,18 @@ impl PeerTransport for MemoryPeers {
         self.call("peer.fetch_shares", url, |api| {
             let request = request.clone();
             async move { api.fetch_shares(request).await }
+        })
+        .await
+    }
+
+    async fn confirmations(
+        &self,
+        url: &str,
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PortError> {
+        self.call("peer.confirmations", url, |api| {
+            let request = request.clone();
+            async move { api.confirmations(request).await }
         })
         .await
     }

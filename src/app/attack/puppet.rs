@@ -235,6 +235,13 @@ impl<'a> Puppet<'a> {
                     .await?;
                 None
             }
+            RunnerEffect::Confirm { request, fetch } => {
+                self.send(&request).await?;
+                let confirmations = self
+                    .patiently(|| self.field.peers.confirmations(self.url(), &fetch))
+                    .await?;
+                Some(RunnerInput::Confirmed(confirmations))
+            }
             RunnerEffect::Reveal { .. } => bail!("revealing is left to the attack"),
         };
         if let Some(input) = input {

@@ -38,6 +38,7 @@ pub(super) struct Papers {
     /// What single members get in place of a variable.
     pub(super) other_variables: BTreeMap<Address, Vec<u8>>,
     pub(super) results: BTreeMap<(u32, Address), u64>,
+    pub(super) confirmations: BTreeMap<(u32, Address), Vec<u8>>,
     pub(super) declines: BTreeMap<(u32, Address), String>,
     pub(super) delivery: Option<DeliveryLie>,
     pub(super) view: Option<ViewLie>,
@@ -401,6 +402,9 @@ impl CoordinatorApi for Desk {
             RequestBody::Decline { reason } => {
                 papers.declines.insert(at, reason);
             }
+            RequestBody::Confirm { signature } => {
+                papers.confirmations.insert(at, signature);
+            }
             RequestBody::Shares { shares, transcript } => {
                 papers.shares.insert(at, (shares, transcript));
             }
@@ -436,6 +440,28 @@ impl CoordinatorApi for Desk {
             Some(lie) => lie(&request.sender, delivery),
             None => delivery,
         })
+    }
+
+    /// All that there is, once as many have signed as the members need; then a member has to judge it.
+    async fn confirmations(
+        &self,
+        request: SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
+        let papers = self.papers();
+        let said: Vec<TranscriptSignature> = papers
+            .confirmations
+            .iter()
+            .filter(|((round, _), _)| *round == request.round.0)
+            .map(|((_, signer), signature)| TranscriptSignature {
+                signer: signer.clone(),
+                signature: signature.clone(),
+            })
+            .collect();
+        let uploaded = papers.results.keys().filter(|(round, _)| *round == request.round.0);
+        if said.len() < uploaded.count() {
+            return Err(PeerRefusal::new(RefusalKind::Unavailable, "not yet"));
+        }
+        Ok(said)
     }
 
     async fn result(

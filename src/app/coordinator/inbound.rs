@@ -12,6 +12,7 @@ use crate::domain::round::Rejection;
 use crate::domain::round::coordinator::CoordinatorInput;
 use crate::domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
+    TranscriptSignature,
 };
 use crate::ports::blob::{BlobName, ByteStream};
 use crate::ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
@@ -174,6 +175,14 @@ impl CoordinatorApi for Coordinator {
             .log(LogLevel::Info, &request.task, message, None)
             .await;
         Ok(delivery)
+    }
+
+    async fn confirmations(
+        &self,
+        request: SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
+        let round = self.find(&request).await?;
+        round.state().0.confirmations(&request).map_err(refusal)
     }
 
     async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal> {

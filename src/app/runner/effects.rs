@@ -19,6 +19,10 @@ use crate::ports::connector::{RawPublicKeys, RoundKey, ShareKind};
 use crate::ports::storage::{LogLevel, MachineKind};
 use crate::ports::{PortError, PortErrorKind, report};
 
+/// How often neighbours' signatures are asked for in quick succession.
+const LOOKS: u32 = 20;
+/// Pause between two of these.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(15);
 /// How often a farewell is tried again while the coordinator cannot take it.
 const FAREWELLS: u32 = 20;
 /// Pause between two tries.
@@ -140,6 +144,7 @@ impl Effects<RunnerRound> for RunnerEffects {
                 len,
                 request,
             } => self.upload(commitment, *len, request, again).await,
+            RunnerEffect::Confirm { request, fetch } => self.confirm(request, fetch).await,
             RunnerEffect::Reveal {
                 seeds,
                 keys,
@@ -305,6 +310,37 @@ impl RunnerEffects {
             .await?;
         self.log("upload masked result", None).await;
         Ok(None)
+    }
+
+    /// Says which u3 this node was shown, and asks what its neighbours were. A round that ended meanwhile needs neither.
+    async fn confirm(
+        &self,
+        request: &SignedRequest,
+        fetch: &SignedRequest,
+    ) -> Result<Option<RunnerInput>, PortError> {
+        let (peers, clock) = (&self.context.ports.peers, &self.context.ports.clock);
+        let asked = async {
+            peers.submit(&self.url, request).await?;
+            // The others are as far as this node: a moment is mostly enough.
+            for _ in 0..LOOKS {
+                match peers.confirmations(&self.url, fetch).await {
+                    Err(e) if e.is_transient() => clock.sleep(LOOK).await,
+                    other => return other,
+                }
+            }
+            peers.confirmations(&self.url, fetch).await
+        };
+        match asked.await {
+            Ok(confirmations) => Ok(Some(RunnerInput::Confirmed(confirmations))),
+            Err(e) if e.kind() == PortErrorKind::Refused => {
+                let (task, round) = (self.round.task(), self.round.round());
+                match peers.round_view(&self.url, task, round).await?.ended {
+                    Some(end) => Ok(Some(RunnerInput::Ended(end))),
+                    None => Err(e),
+                }
+            }
+            Err(e) => Err(e),
+        }
     }
 
     async fn reveal(

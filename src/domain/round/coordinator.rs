@@ -346,6 +346,7 @@ impl CoordinatorRound {
                     u3,
                     uploads,
                     reveals: Reveals::default(),
+                    confirmations: BTreeMap::new(),
                     noticed: Members::new(),
                     answered: BTreeSet::new(),
                 });

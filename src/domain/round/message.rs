@@ -89,7 +89,7 @@ pub struct SealedShares {
     pub sk_share: Vec<u8>,
 }
 
-/// A member's signature over (task, round, u1, keys, announcement), relayed with its shares.
+/// A member's signature over (task, round, u1, keys, announcement), relayed with its shares; or over u3, relayed before shares are revealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TranscriptSignature {
@@ -143,6 +143,14 @@ pub enum RequestBody {
         /// Its length in bytes.
         len: u64,
     },
+    /// "This is the u3 that I was shown."
+    Confirm {
+        /// My signature over it ([`confirmation_bytes`](super::transcript::confirmation_bytes)).
+        #[serde(with = "hex_bytes")]
+        signature: Vec<u8>,
+    },
+    /// What my neighbours signed, please.
+    FetchConfirmations,
     /// "I have revealed my shares; read the connector."
     Revealed,
 }
@@ -158,6 +166,8 @@ impl RequestBody {
             Self::Shares { .. } => "shares",
             Self::FetchShares => "fetch_shares",
             Self::Result { .. } => "result",
+            Self::Confirm { .. } => "confirm",
+            Self::FetchConfirmations => "fetch_confirmations",
             Self::Revealed => "revealed",
         }
     }
@@ -165,7 +175,8 @@ impl RequestBody {
     fn encode(&self, e: &mut Encoder) {
         e.text(self.name());
         match self {
-            Self::Joined | Self::FetchShares | Self::Revealed => {}
+            Self::Joined | Self::FetchShares | Self::FetchConfirmations | Self::Revealed => {}
+            Self::Confirm { signature } => e.bytes(signature),
             Self::Decline { reason } => e.text(reason),
             Self::Variable { name } => e.text(name.as_str()),
             Self::Shares { shares, transcript } => {

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 pub use effect::{MaskStream, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
-use super::message::{Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest};
+use super::message::{Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature,
+};
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
 use super::{FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names};
@@ -103,6 +104,8 @@ pub enum RunnerInput {
         /// u3.
         u3: Vec<Address>,
     },
+    /// What this node's neighbours signed about u3.
+    Confirmed(Vec<TranscriptSignature>),
     /// The revealed shares are on record.
     Revealed,
     /// The coordinator, or the connector, says that the round is over.
@@ -190,6 +193,7 @@ impl RunnerRound {
             }
             RunnerInput::Masked { digest, len } => self.masked(digest, len),
             RunnerInput::AggregationStarted { u3 } => self.aggregation_started(now, &u3),
+            RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::Ended(end) => Ok(self.ended(end)),
             RunnerInput::Broken { code, reason } => Ok(self.fail(code, reason)),
@@ -259,7 +263,9 @@ impl RunnerRound {
             }
             Phase::ShareKeys { sharing, .. } => Some(self.request(sharing, None, body)),
             Phase::CollectShares { sharing, u2, .. } => Some(self.request(sharing, Some(u2), body)),
-            Phase::MaskedInput(m) => Some(self.request(&m.sharing, Some(&m.u2), body)),
+            Phase::MaskedInput(m) | Phase::Confirming { input: m, .. } => {
+                Some(self.request(&m.sharing, Some(&m.u2), body))
+            }
             Phase::Unmasking { .. } | Phase::Done(_) => None,
         };
         self.phase = Phase::Done(RunnerOutcome::Failed(failure));

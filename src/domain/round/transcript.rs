@@ -20,6 +20,25 @@ pub fn transcript_bytes(announcement: &Announcement, directory: &Directory) -> V
     e.finish()
 }
 
+/// The bytes that each member of u3 signs before it reveals anything: which lists it was shown (the paper's consistency check).
+#[must_use]
+pub fn confirmation_bytes(
+    announcement: &Announcement,
+    directory: &Directory,
+    u2: &Members,
+    u3: &Members,
+) -> Vec<u8> {
+    let mut e = Encoder::new("delta u3 1");
+    e.bytes(&transcript_bytes(announcement, directory));
+    for list in [u2, u3] {
+        e.number(list.len() as u64);
+        for address in list {
+            e.text(address.as_str());
+        }
+    }
+    e.finish()
+}
+
 /// Digest of the members and keys that a request's sender believes in: u1 with its keys, and u2 once it is known.
 #[must_use]
 pub fn view_digest(directory: &Directory, u2: Option<&Members>) -> Digest {

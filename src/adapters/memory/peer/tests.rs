@@ -54,6 +54,13 @@ impl CoordinatorApi for Counting {
         Err(PeerRefusal::new(RefusalKind::Unavailable, "later"))
     }
 
+    async fn confirmations(
+        &self,
+        _request: SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
+        Err(PeerRefusal::new(RefusalKind::Unavailable, "later"))
+    }
+
     async fn result(
         &self,
         _request: SignedRequest,

@@ -8,7 +8,7 @@ use crate::domain::ids::{Address, Digest};
 use crate::domain::round::message::{
     RequestBody, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
-use crate::domain::round::transcript::{authenticate, transcript_bytes};
+use crate::domain::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
 use crate::domain::round::{Members, Rejection};
 use crate::domain::secagg::seal::OVERHEAD_BYTES;
 use crate::domain::secagg::shamir::MAX_ENCODED_BYTES;
@@ -41,9 +41,11 @@ impl CoordinatorRound {
             RequestBody::Shares { shares, transcript } => {
                 self.shares(now, request, shares, transcript)
             }
+            RequestBody::Confirm { signature } => self.confirm(request, signature),
             RequestBody::Revealed => self.revealed(request),
             RequestBody::Variable { .. }
             | RequestBody::FetchShares
+            | RequestBody::FetchConfirmations
             | RequestBody::Result { .. } => Err(Rejection::Malformed {
                 what: request.body.name(),
                 why: "it does not go through this call".into(),
@@ -92,6 +94,85 @@ impl CoordinatorRound {
             shares,
             transcripts,
         })
+    }
+
+    /// What a member of u3 signed about it: kept only when it is about this very list.
+    fn confirm(
+        &mut self,
+        request: &SignedRequest,
+        signature: &[u8],
+    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        let what = request.body.name();
+        if let Phase::Summing(_) | Phase::Ending(_) | Phase::Done(_) = self.phase {
+            // Enough was revealed without it.
+            return Ok(Vec::new());
+        }
+        let (sharing, u2) = self.member_of_u2(request)?;
+        let sender = &request.sender;
+        let Phase::Unmasking(state) = &self.phase else {
+            // u3 may be known to its members a moment before our own call has returned.
+            return Err(Rejection::WrongPhase {
+                phase: self.phase.name(),
+                what,
+                late: false,
+            });
+        };
+        if !state.u3.contains(sender) {
+            return Err(Rejection::NotAMember {
+                sender: sender.clone(),
+                what,
+            });
+        }
+        let announcement = &self.context.announcement;
+        let statement = confirmation_bytes(announcement, &sharing.directory, u2, &state.u3);
+        let keys = sharing.directory.keys(sender);
+        if keys.is_none_or(|k| k.cipher.verify(&statement, signature).is_err()) {
+            return Err(Rejection::InconsistentView {
+                sender: sender.clone(),
+            });
+        }
+        if let Phase::Unmasking(state) = &mut self.phase {
+            state
+                .confirmations
+                .entry(sender.clone())
+                .or_insert_with(|| TranscriptSignature {
+                    signer: sender.clone(),
+                    signature: signature.to_vec(),
+                });
+        }
+        Ok(Vec::new())
+    }
+
+    /// What the holders of the sender's shares signed about u3, once there is a threshold of them.
+    ///
+    /// # Errors
+    /// [`Rejection`] before that, from strangers, or without a valid signature.
+    pub fn confirmations(
+        &self,
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, Rejection> {
+        let early = Rejection::WrongPhase {
+            phase: self.phase.name(),
+            what: request.body.name(),
+            late: false,
+        };
+        if let Phase::Summing(_) | Phase::Ending(_) = self.phase {
+            // Enough was revealed without the sender, which will hear of the end.
+            return Err(early);
+        }
+        let (sharing, _) = self.member_of_u2(request)?;
+        let Phase::Unmasking(state) = &self.phase else {
+            return Err(early);
+        };
+        let holders = sharing.graph().holders(&request.sender);
+        let said: Vec<TranscriptSignature> = holders
+            .iter()
+            .filter_map(|a| state.confirmations.get(a).cloned())
+            .collect();
+        if said.len() < sharing.threshold() {
+            return Err(early);
+        }
+        Ok(said)
     }
 
     /// Whether the sender of a `Variable` may have it.

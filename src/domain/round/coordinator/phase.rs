@@ -110,6 +110,9 @@ pub(super) struct Unmasking {
     pub(super) reveals: Reveals,
     /// Members of u2 whose secret has not enough shares yet.
     pub(super) lacking: usize,
+    /// What members of u3 signed about it.
+    #[serde(default)]
+    pub(super) confirmations: BTreeMap<Address, TranscriptSignature>,
     /// Gave notice that they revealed: each is worth one look.
     pub(super) noticed: Members,
     /// Members whose reveal is complete, or broken beyond use.

@@ -78,11 +78,14 @@ impl CoordinatorRound {
             return Vec::new();
         }
         let lacking = state.owners_lacking_shares();
-        let missing: Vec<&Address> = state
-            .u3
-            .iter()
-            .filter(|a| !state.answered.contains(*a))
+        // Who has signed u3 waits for the others' signatures: they are the silent ones, as long as there are any.
+        let unanswered = || state.u3.iter().filter(|a| !state.answered.contains(*a));
+        let mut missing: Vec<&Address> = unanswered()
+            .filter(|a| !state.confirmations.contains_key(*a))
             .collect();
+        if missing.is_empty() {
+            missing = unanswered().collect();
+        }
         let wrong: Vec<String> = state
             .u3
             .iter()

@@ -95,6 +95,13 @@ pub enum RunnerEffect {
         /// The signed request.
         request: SignedRequest,
     },
+    /// Tell the coordinator which u3 this node was shown, and fetch what its neighbours signed → `Confirmed`.
+    Confirm {
+        /// The signed statement.
+        request: SignedRequest,
+        /// The signed request for the others'.
+        fetch: SignedRequest,
+    },
     /// Reveal shares on the connector, then tell the coordinator → `Revealed`.
     Reveal {
         /// Seed shares, for u3.
@@ -123,6 +130,7 @@ impl RunnerEffect {
             Self::CollectShares { .. } => "collect_shares",
             Self::Compute { .. } => "compute",
             Self::Upload { .. } => "upload",
+            Self::Confirm { .. } => "confirm",
             Self::Reveal { .. } => "reveal",
             Self::Decline { .. } => "decline",
         }

@@ -41,6 +41,8 @@ pub(super) enum Phase {
     },
     /// Computing, masking, uploading; waiting for u3.
     MaskedInput(MaskedInput),
+    /// In u3, and signed it; waiting for neighbours that signed the same.
+    Confirming { input: MaskedInput, u3: Members },
     /// In u3; shares are revealed; waiting for the end.
     Unmasking {
         u1: Members,
@@ -149,7 +151,7 @@ impl Phase {
             Self::AdvertiseKeys { .. } => "AdvertiseKeys",
             Self::ReadKeys { .. } | Self::ShareKeys { .. } => "ShareKeys",
             Self::CollectShares { .. } | Self::MaskedInput(_) => "MaskedInput",
-            Self::Unmasking { .. } => "Unmasking",
+            Self::Confirming { .. } | Self::Unmasking { .. } => "Unmasking",
             Self::Done(_) => "Done",
         }
     }
@@ -161,21 +163,21 @@ impl Phase {
             Self::ShareKeys { sharing, .. } | Self::CollectShares { sharing, .. } => {
                 Some(&sharing.u1)
             }
-            Self::MaskedInput(m) => Some(&m.sharing.u1),
+            Self::MaskedInput(m) | Self::Confirming { input: m, .. } => Some(&m.sharing.u1),
         }
     }
 
     pub(super) fn u2(&self) -> Option<&Members> {
         match self {
             Self::CollectShares { u2, .. } | Self::Unmasking { u2, .. } => Some(u2),
-            Self::MaskedInput(m) => Some(&m.u2),
+            Self::MaskedInput(m) | Self::Confirming { input: m, .. } => Some(&m.u2),
             _ => None,
         }
     }
 
     pub(super) fn u3(&self) -> Option<&Members> {
         match self {
-            Self::Unmasking { u3, .. } => Some(u3),
+            Self::Confirming { u3, .. } | Self::Unmasking { u3, .. } => Some(u3),
             _ => None,
         }
     }

@@ -1,10 +1,11 @@
 //! From u3 to the end: what is revealed, once, and how the round ended for this member.
 
-use super::phase::Phase;
+use super::phase::{MaskedInput, Phase};
 use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound};
 use crate::domain::ids::Address;
-use crate::domain::round::message::{RequestBody, RoundEnd};
-use crate::domain::round::{FailureCode, Rejection, RoundFailure, unique};
+use crate::domain::round::message::{RequestBody, RoundEnd, TranscriptSignature};
+use crate::domain::round::transcript::confirmation_bytes;
+use crate::domain::round::{FailureCode, Members, Rejection, RoundFailure, names, unique};
 use crate::domain::time::Timestamp;
 
 impl RunnerRound {
@@ -16,7 +17,9 @@ impl RunnerRound {
         let u3 = unique(list, "u3")?;
         match &self.phase {
             Phase::MaskedInput(_) => {}
-            Phase::Unmasking { .. } => return self.phase.repeat_of("u3", |p| p.u3() == Some(&u3)),
+            Phase::Confirming { .. } | Phase::Unmasking { .. } => {
+                return self.phase.repeat_of("u3", |p| p.u3() == Some(&u3));
+            }
             _ if !u3.contains(&self.context.me) => return Ok(self.leave("MaskedInput")),
             _ => {
                 return Err(Rejection::WrongPhase {
@@ -58,6 +61,51 @@ impl RunnerRound {
             );
             return Ok(self.fail(FailureCode::TooFewMembers, reason));
         }
+        // Signed before anything is revealed, and one list for ever: the decision is in the snapshot before it leaves.
+        let signature = state.sharing.cipher.sign(&self.statement(state, &u3));
+        let ask = |body| self.request(&state.sharing, Some(&state.u2), body);
+        let effect = RunnerEffect::Confirm {
+            request: ask(RequestBody::Confirm { signature }),
+            fetch: ask(RequestBody::FetchConfirmations),
+        };
+        self.phase = Phase::Confirming {
+            input: state.clone(),
+            u3,
+        };
+        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        Ok(vec![effect])
+    }
+
+    /// Reveals, once a threshold of those who hold this node's shares signed the same u3.
+    pub(super) fn confirmed(
+        &mut self,
+        now: Timestamp,
+        confirmations: &[TranscriptSignature],
+    ) -> Vec<RunnerEffect> {
+        let Phase::Confirming { input: state, u3 } = &self.phase else {
+            return Vec::new();
+        };
+        let statement = self.statement(state, u3);
+        let holders = state.sharing.graph().holders(&self.context.me);
+        let (mut agree, mut differ) = (Members::new(), Members::new());
+        for said in confirmations.iter().filter(|c| holders.contains(&c.signer)) {
+            let keys = state.sharing.directory.keys(&said.signer);
+            let same = keys.is_some_and(|k| k.cipher.verify(&statement, &said.signature).is_ok());
+            if same && u3.contains(&said.signer) {
+                agree.insert(said.signer.clone());
+            } else {
+                differ.insert(said.signer.clone());
+            }
+        }
+        if agree.len() < state.sharing.threshold() {
+            let reason = format!(
+                "{} holders of this node's shares signed the u3 that it was shown, {} are needed; another list, or none, was signed by {}",
+                agree.len(),
+                state.sharing.threshold(),
+                names(&differ)
+            );
+            return self.fail(FailureCode::ProtocolViolation, reason);
+        }
         // Seed shares for u3, key shares for u2 minus u3: never both for one sender.
         let (mut seeds, mut keys) = (Vec::new(), Vec::new());
         for (sender, held) in &state.held {
@@ -71,15 +119,20 @@ impl RunnerRound {
         self.phase = Phase::Unmasking {
             u1: state.sharing.u1.clone(),
             u2: state.u2.clone(),
-            u3,
+            u3: u3.clone(),
         };
         self.forget();
         self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
-        Ok(vec![RunnerEffect::Reveal {
+        vec![RunnerEffect::Reveal {
             seeds,
             keys,
             notify,
-        }])
+        }]
+    }
+
+    fn statement(&self, state: &MaskedInput, u3: &Members) -> Vec<u8> {
+        let directory = &state.sharing.directory;
+        confirmation_bytes(&self.context.announcement, directory, &state.u2, u3)
     }
 
     pub(super) fn ended(&mut self, end: RoundEnd) -> Vec<RunnerEffect> {
@@ -87,7 +140,9 @@ impl RunnerRound {
             (_, RoundEnd::Failed(reason)) => {
                 RunnerOutcome::Failed(RoundFailure::new(FailureCode::Abandoned, reason))
             }
-            (Phase::Unmasking { .. }, RoundEnd::Finished) => RunnerOutcome::Contributed,
+            (Phase::Confirming { .. } | Phase::Unmasking { .. }, RoundEnd::Finished) => {
+                RunnerOutcome::Contributed
+            }
             (phase, RoundEnd::Finished) => RunnerOutcome::LeftOut {
                 phase: phase.name().into(),
             },
