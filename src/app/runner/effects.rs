@@ -144,7 +144,7 @@ impl Effects<RunnerRound> for RunnerEffects {
                 len,
                 request,
             } => self.upload(commitment, *len, request, again).await,
-            RunnerEffect::Confirm { request, fetch } => self.confirm(request, fetch).await,
+            RunnerEffect::Confirm { request, fetch } => self.confirm(request, fetch, again).await,
             RunnerEffect::Reveal {
                 seeds,
                 keys,
@@ -317,12 +317,13 @@ impl RunnerEffects {
         &self,
         request: &SignedRequest,
         fetch: &SignedRequest,
+        again: bool,
     ) -> Result<Option<RunnerInput>, PortError> {
         let (peers, clock) = (&self.context.ports.peers, &self.context.ports.clock);
         let asked = async {
             peers.submit(&self.url, request).await?;
             // The others are as far as this node: a moment is mostly enough.
-            for _ in 0..LOOKS {
+            for _ in 0..if again { 0 } else { LOOKS } {
                 match peers.confirmations(&self.url, fetch).await {
                     Err(e) if e.is_transient() => clock.sleep(LOOK).await,
                     other => return other,
