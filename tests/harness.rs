@@ -28,18 +28,29 @@ enum Moment {
     Calculating,
     Uploaded,
     Aggregating,
+    Confirmed,
     Revealed,
 }
 
-const MOMENTS: [Moment; 7] = [
+const MOMENTS: [Moment; 8] = [
     Moment::Joined,
     Moment::Selected,
     Moment::Shared,
     Moment::Calculating,
     Moment::Uploaded,
     Moment::Aggregating,
+    Moment::Confirmed,
     Moment::Revealed,
 ];
+
+/// A task whose rounds pass through `moment` in every node. A round ends as soon as a threshold has revealed, whoever they are: nobody
+/// has to sign u3 or reveal after that, unless everybody is needed.
+fn through(moment: Moment, nodes: u32) -> Recipe {
+    Recipe {
+        threshold: matches!(moment, Moment::Confirmed | Moment::Revealed).then_some(nodes),
+        ..Recipe::default()
+    }
+}
 
 fn come(world: &World, member: usize, moment: Moment) -> bool {
     match moment {
@@ -49,13 +60,17 @@ fn come(world: &World, member: usize, moment: Moment) -> bool {
         Moment::Calculating => world.facts.on_record(member, "u2"),
         Moment::Uploaded => world.facts.has_arrived(member, "result"),
         Moment::Aggregating => world.facts.on_record(member, "u3"),
+        Moment::Confirmed => world.facts.has_arrived(member, "confirm"),
         Moment::Revealed => world.facts.on_record(member, "reveal"),
     }
 }
 
 async fn until(world: &World, member: usize, moment: Moment) {
     let what = format!("node {member} at {moment:?}");
-    world.until(&what, LONG, |w| come(w, member, moment)).await;
+    let within = Duration::from_secs(60);
+    world
+        .until(&what, within, |w| come(w, member, moment))
+        .await;
 }
 
 /// Nothing is left over a while after the end.
@@ -136,7 +151,12 @@ fn a_reduce_may_end_the_task_early() {
 fn a_member_that_vanishes_in_any_phase_costs_only_itself() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(4, 4, Recipe::default()).await;
+            let recipe = match moment {
+                // The other three are enough.
+                Moment::Confirmed => Recipe::default(),
+                _ => through(moment, 4),
+            };
+            let mut world = World::new(4, 4, recipe).await;
             let id = world.submit(0).await;
             until(&world, 3, moment).await;
             world.crash(3).await;
@@ -152,7 +172,7 @@ fn a_member_that_vanishes_in_any_phase_costs_only_itself() {
             let four = vec![vec![0, 1, 2, 3]];
             match moment {
                 // Its result is there, and the other three can unmask it.
-                Moment::Uploaded | Moment::Aggregating | Moment::Revealed => {
+                Moment::Uploaded | Moment::Aggregating | Moment::Confirmed | Moment::Revealed => {
                     assert_eq!(counted, four, "{moment:?}")
                 }
                 _ => assert_eq!(counted, three, "{moment:?}"),
@@ -196,7 +216,7 @@ fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
     for moment in MOMENTS {
         for pause in [0, 5] {
             run(async {
-                let mut world = World::new(3, 6, Recipe::default()).await;
+                let mut world = World::new(3, 6, through(moment, 3)).await;
                 let id = world.submit(0).await;
                 until(&world, 1, moment).await;
                 world.crash(0).await;
@@ -257,7 +277,7 @@ fn a_member_restarted_in_any_phase_is_counted_when_it_comes_back_in_time() {
     for moment in MOMENTS {
         for pause in [0, 5] {
             run(async {
-                let mut world = World::new(3, 8, Recipe::default()).await;
+                let mut world = World::new(3, 8, through(moment, 3)).await;
                 let id = world.submit(0).await;
                 until(&world, 2, moment).await;
                 world.crash(2).await;
@@ -279,7 +299,7 @@ fn a_member_restarted_in_any_phase_is_counted_when_it_comes_back_in_time() {
 fn a_connector_that_goes_away_for_a_while_only_delays() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(3, 9, Recipe::default()).await;
+            let mut world = World::new(3, 9, through(moment, 3)).await;
             let id = world.submit(0).await;
             until(&world, 1, moment).await;
             world.connector.set_down(true);
@@ -545,7 +565,7 @@ fn a_member_killed_at_any_turn_is_counted() {
 fn stopping_in_any_phase_leaves_nothing_behind() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(3, 18, Recipe::default()).await;
+            let mut world = World::new(3, 18, through(moment, 3)).await;
             world.submit(0).await;
             until(&world, 1, moment).await;
             let metrics = tokio::runtime::Handle::current().metrics();

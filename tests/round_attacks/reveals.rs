@@ -141,3 +141,46 @@ fn a_runner_in_its_last_phase_does_not_begin_again() {
     w.run();
     assert!(w.aggregated());
 }
+
+#[test]
+fn a_member_whose_list_nobody_signs_gives_up_at_its_deadline_and_says_what_it_waited_for() {
+    let mut w = at_u3(4);
+    signs(&mut w, 0, everybody(4));
+    w.last_effect.insert(address(0), "upload");
+    let deadline = w.runner(0).machine.deadline().unwrap();
+    let mut machine = w.runner(0).machine.clone();
+    let early = delta_node::domain::time::Timestamp(deadline.0 - 1);
+    assert_eq!(machine.handle(early, RunnerInput::Tick).unwrap().len(), 0);
+    assert!(!machine.is_over());
+    let effects = machine.handle(deadline, RunnerInput::Tick).unwrap();
+    assert_eq!(effects.len(), 1, "it says goodbye, and nothing else");
+    let Some(RunnerOutcome::Failed(failure)) = machine.outcome() else {
+        panic!("{:?}", machine.outcome())
+    };
+    assert_eq!(failure.code, FailureCode::DeadlinePassed);
+    assert!(failure.reason.contains("signatures of u3"), "{failure}");
+}
+
+#[test]
+fn nobody_waits_for_a_member_that_leaves_after_u3() {
+    // Three of three are needed; the third is shown another list, and leaves.
+    let mut setup = Setup::new(3, 6);
+    setup.strategy.threshold = Some(3);
+    let mut w = World::new(setup);
+    w.tamper.confirmations = Some(Box::new(|to, said| {
+        if to == address(2) {
+            said.truncate(1);
+        }
+    }));
+    let begun = w.now;
+    w.run();
+    let failure = w.failure();
+    assert_eq!(failure.code, FailureCode::TooFewShares, "{failure}");
+    assert!(failure.reason.contains("excluded"), "{failure}");
+    assert!(failure.reason.contains(address(2).as_str()), "{failure}");
+    assert!(
+        w.now - begun < std::time::Duration::from_secs(60),
+        "{:?}",
+        w.now - begun
+    );
+}

@@ -342,7 +342,7 @@ impl World {
                         }
                         Done::Tell(RunnerInput::Confirmed(said))
                     }
-                    Err(Rejection::WrongPhase { .. }) => Done::Later,
+                    Err(Rejection::WrongPhase { .. } | Rejection::NotYet { .. }) => Done::Later,
                     Err(e) => after(Refused::Because(e)),
                 }
             }

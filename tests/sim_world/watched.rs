@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use delta_node::adapters::memory::MemoryPeers;
 use delta_node::domain::ids::{RoundNumber, TaskId};
-use delta_node::domain::round::message::{RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_node::domain::round::message::{
+    RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature,
+};
 use delta_node::ports::PortError;
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::peer::PeerTransport;

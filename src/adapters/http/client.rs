@@ -19,9 +19,7 @@ use serde_json::Value;
 
 use super::tls;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
-use super::wire::{
-    self, ConfirmBody, ConfirmationsBody, DeliveryBody, NoticeBody, SharesBody,
-};
+use super::wire::{self, ConfirmBody, ConfirmationsBody, DeliveryBody, NoticeBody, SharesBody};
 use crate::domain::ids::{RoundNumber, TaskId, encode_hex};
 use crate::domain::round::message::{
     RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature,

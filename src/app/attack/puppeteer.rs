@@ -457,7 +457,10 @@ impl CoordinatorApi for Desk {
                 signature: signature.clone(),
             })
             .collect();
-        let uploaded = papers.results.keys().filter(|(round, _)| *round == request.round.0);
+        let uploaded = papers
+            .results
+            .keys()
+            .filter(|(round, _)| *round == request.round.0);
         if said.len() < uploaded.count() {
             return Err(PeerRefusal::new(RefusalKind::Unavailable, "not yet"));
         }

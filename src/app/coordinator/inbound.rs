@@ -332,7 +332,9 @@ async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), Pee
 fn refusal(rejection: Rejection) -> PeerRefusal {
     let kind = match &rejection {
         // Our own call to the connector has not returned yet: the caller should come again.
-        Rejection::WrongPhase { late: false, .. } => RefusalKind::Unavailable,
+        Rejection::WrongPhase { late: false, .. } | Rejection::NotYet { .. } => {
+            RefusalKind::Unavailable
+        }
         Rejection::WrongPhase { .. } | Rejection::Conflict { .. } | Rejection::Malformed { .. } => {
             RefusalKind::Invalid
         }

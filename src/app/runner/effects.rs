@@ -19,10 +19,10 @@ use crate::ports::connector::{RawPublicKeys, RoundKey, ShareKind};
 use crate::ports::storage::{LogLevel, MachineKind};
 use crate::ports::{PortError, PortErrorKind, report};
 
-/// How often neighbours' signatures are asked for in quick succession.
-const LOOKS: u32 = 20;
-/// Pause between two of these.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(15);
+/// How often neighbours' signatures are asked for in quick succession; then the driver tries again at its own pace.
+const LOOKS: u32 = 6;
+/// The first pause between two of these; each is twice the one before.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 /// How often a farewell is tried again while the coordinator cannot take it.
 const FAREWELLS: u32 = 20;
 /// Pause between two tries.
@@ -313,6 +313,9 @@ impl RunnerEffects {
     }
 
     /// Says which u3 this node was shown, and asks what its neighbours were. A round that ended meanwhile needs neither.
+    ///
+    /// Until there are enough signatures this is a transient failure: it is tried again, also after a restart, until the round has ended
+    /// or this node's deadline for it has passed.
     async fn confirm(
         &self,
         request: &SignedRequest,
@@ -323,9 +326,9 @@ impl RunnerEffects {
         let asked = async {
             peers.submit(&self.url, request).await?;
             // The others are as far as this node: a moment is mostly enough.
-            for _ in 0..if again { 0 } else { LOOKS } {
+            for look in 0..if again { 0 } else { LOOKS } {
                 match peers.confirmations(&self.url, fetch).await {
-                    Err(e) if e.is_transient() => clock.sleep(LOOK).await,
+                    Err(e) if e.is_transient() => clock.sleep(LOOK * (1 << look)).await,
                     other => return other,
                 }
             }

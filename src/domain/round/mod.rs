@@ -69,6 +69,14 @@ pub enum Rejection {
         /// What.
         what: &'static str,
     },
+    /// It is not there yet: the sender should ask again.
+    #[error("{what} has to wait for {waits_for}")]
+    NotYet {
+        /// What was attempted.
+        what: &'static str,
+        /// For what, and for whom.
+        waits_for: String,
+    },
     /// The content breaks a rule.
     #[error("{what} is refused: {why}")]
     Malformed {
@@ -89,6 +97,7 @@ impl Rejection {
             Self::BadSignature { .. } => "bad_signature",
             Self::InconsistentView { .. } => "inconsistent_view",
             Self::Conflict { .. } => "conflict",
+            Self::NotYet { .. } => "not_yet",
             Self::Malformed { .. } => "malformed",
         }
     }

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 pub use effect::{MaskStream, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
-use super::message::{Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature,
+use super::message::{
+    Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature,
 };
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
@@ -198,10 +199,16 @@ impl RunnerRound {
             RunnerInput::Ended(end) => Ok(self.ended(end)),
             RunnerInput::Broken { code, reason } => Ok(self.fail(code, reason)),
             RunnerInput::Tick if now >= self.deadline => {
-                let reason = format!(
-                    "the coordinator said nothing more in phase {} until the deadline",
-                    self.phase.name()
-                );
+                let reason = match &self.phase {
+                    Phase::Confirming { input, .. } => format!(
+                        "until the deadline the coordinator relayed no {} signatures of u3 by holders of this node's shares; nothing was revealed",
+                        input.sharing.threshold()
+                    ),
+                    phase => format!(
+                        "the coordinator said nothing more in phase {} until the deadline",
+                        phase.name()
+                    ),
+                };
                 Ok(self.fail(FailureCode::DeadlinePassed, reason))
             }
             RunnerInput::Tick => Ok(Vec::new()),

@@ -9,7 +9,7 @@ use crate::domain::round::message::{
     RequestBody, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
 use crate::domain::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
-use crate::domain::round::{Members, Rejection};
+use crate::domain::round::{Members, Rejection, names};
 use crate::domain::secagg::seal::OVERHEAD_BYTES;
 use crate::domain::secagg::shamir::MAX_ENCODED_BYTES;
 use crate::domain::time::Timestamp;
@@ -164,13 +164,25 @@ impl CoordinatorRound {
         let Phase::Unmasking(state) = &self.phase else {
             return Err(early);
         };
-        let holders = sharing.graph().holders(&request.sender);
-        let said: Vec<TranscriptSignature> = holders
-            .iter()
-            .filter_map(|a| state.confirmations.get(a).cloned())
-            .collect();
+        let (mut said, mut silent) = (Vec::new(), Vec::new());
+        for holder in sharing.graph().holders_in_order(&request.sender) {
+            match state.confirmations.get(holder) {
+                Some(signature) => said.push(signature.clone()),
+                None if state.u3.contains(holder) => silent.push(holder),
+                None => {}
+            }
+        }
         if said.len() < sharing.threshold() {
-            return Err(early);
+            let waits_for = format!(
+                "{} signatures of u3, {} are here; silent: {}",
+                sharing.threshold(),
+                said.len(),
+                names(silent)
+            );
+            return Err(Rejection::NotYet {
+                what: request.body.name(),
+                waits_for,
+            });
         }
         Ok(said)
     }
@@ -305,6 +317,17 @@ impl CoordinatorRound {
                     input.sharing.declined.insert(sender, reason);
                 }
                 Ok(self.aggregate_when_complete(now))
+            }
+            // Shown another list than the others, say: it will reveal nothing, and its signature on u3 is not to be waited for.
+            Phase::Unmasking(state) if state.may_answer(&sender) => {
+                let view = state.sharing.view_with(&state.u2);
+                authenticate(request, &state.sharing.directory, view).or_else(|e| match e {
+                    Rejection::InconsistentView { .. } => Ok(()),
+                    other => Err(other),
+                })?;
+                state.answered.insert(sender.clone());
+                state.sharing.declined.insert(sender, reason);
+                Ok(self.unmask_when_enough(now))
             }
             // The connector tells members of the round before its answer reaches us: a decline that is dropped here would be waited for.
             Phase::Starting

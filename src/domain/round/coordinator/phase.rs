@@ -119,6 +119,13 @@ pub(super) struct Unmasking {
     pub(super) answered: BTreeSet<Address>,
 }
 
+impl Unmasking {
+    /// Whether `member` may still reveal something that counts.
+    pub(super) fn may_answer(&self, member: &Address) -> bool {
+        self.u3.contains(member) && !self.answered.contains(member)
+    }
+}
+
 /// What is left to know when the sum is being made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Closing {
