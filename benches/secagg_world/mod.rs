@@ -386,17 +386,30 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     coordinator.tick();
     coordinator.told(CoordinatorInput::Published(Publication::Aggregation));
 
-    // Shares are revealed.
+    // u3 is signed, then shares are revealed.
     let u3: Vec<Address> = clients
         .iter()
         .filter(|c| c.alive)
         .map(|c| c.address.clone())
         .collect();
     let u3_len = json_len(&u3);
-    let mut notices = Vec::new();
+    let mut asked = Vec::new();
     for client in clients.iter_mut().filter(|c| c.alive) {
         client.receives += u3_len;
         client.told(RunnerInput::AggregationStarted { u3: u3.clone() });
+        let Some(RunnerEffect::Confirm { request, fetch }) = client.effects.pop() else {
+            panic!("no confirmation");
+        };
+        client.sends += json_len(&request) + json_len(&fetch);
+        client.messages += 2;
+        coordinator.receive(&request);
+        asked.push(fetch);
+    }
+    let mut notices = Vec::new();
+    for (client, fetch) in clients.iter_mut().filter(|c| c.alive).zip(&asked) {
+        let said = coordinator.timed(|c| c.confirmations(fetch).unwrap());
+        client.receives += json_len(&said);
+        client.told(RunnerInput::Confirmed(said));
         let Some(RunnerEffect::Reveal {
             seeds,
             keys,
