@@ -21,10 +21,10 @@ aten = torch.ops.aten
 WeightGradient = Literal["im2col", "slices", "onnxruntime", "auto"]
 
 _FROM_TORCH = (
-    "embedding_dense_backward", "native_layer_norm", "native_layer_norm_backward", "native_group_norm_backward",
+    "embedding_dense_backward", "native_layer_norm", "native_layer_norm_backward", 
     "native_batch_norm", "native_batch_norm_backward", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
     "_native_batch_norm_legit_no_training", "_softmax_backward_data", "_log_softmax_backward_data",
-    "native_dropout_backward", "addcdiv", "addcmul", "lerp", "gelu", "gelu_backward", "elu", "elu_backward",
+    "native_dropout_backward", "addcdiv", "lerp", "gelu", "gelu_backward", "elu", "elu_backward",
     "leaky_relu", "leaky_relu_backward", "hardtanh", "hardtanh_backward", "softplus", "softplus_backward", "silu",
     "silu_backward", "hardswish", "hardswish_backward", "hardsigmoid", "hardsigmoid_backward", "mish", "mish_backward",
     "celu", "threshold_backward", "nll_loss_forward", "nll_loss_backward", "mse_loss", "mse_loss_backward",
@@ -47,6 +47,7 @@ def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOver
     table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
     packets = [getattr(aten, name) for name in _FROM_TORCH if hasattr(aten, name)]
     table.update(get_decompositions(packets))
+    table.pop(aten.addcmul.default, None)  # `lower` has one operator for it
     table.update(norm.TABLE)
     table.update(pooling.TABLE)
     table[aten.convolution_backward.default] = partial(convolution.backward, weight_gradient)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,16 +26,58 @@ def _group_norm(
     mean = flat.mean(2, keepdim=True)
     centred = flat - mean
     scale = torch.rsqrt((centred * centred).mean(2, keepdim=True) + eps)
-    each = channels // groups
-    by_channel = centred.reshape(batch, groups, each, -1)
-    factor = scale.unsqueeze(-1)
-    if weight is not None:  # one pass over the elements for both factors
-        factor = factor * weight.reshape(1, groups, each, 1)
-    y = by_channel * factor
-    if bias is not None:
-        y = y + bias.reshape(1, groups, each, 1)
-    y = y.reshape(x.shape)
-    return y, mean.reshape(batch, groups), scale.reshape(batch, groups)
+    factor = _of_channels(scale, weight, groups, channels)
+    shift = -mean * factor if bias is None else bias.reshape(1, groups, -1) - mean * factor
+    y = _scaled(x, factor, shift, batch, channels)
+    return y.reshape(x.shape), mean.reshape(batch, groups), scale.reshape(batch, groups)
+
+
+def _of_channels(scale: Tensor, weight: Tensor | None, groups: int, channels: int) -> Tensor:
+    """A number for each group [N, G, 1] times one for each channel: [N, G, C/G]."""
+    each = torch.ones(1, groups, channels // groups) if weight is None else weight.reshape(1, groups, -1)
+    return scale * each
+
+
+def _scaled(x: Tensor, factor: Tensor, shift: Tensor, batch: Any, channels: int) -> Tensor:
+    """`x` times a factor plus a shift, both of [N, G, C/G], as [N, C, elements]: one operator, one pass."""
+    flat = x.reshape(batch, channels, -1)
+    y: Tensor = aten.addcmul.default(shift.reshape(batch, channels, 1), flat, factor.reshape(batch, channels, 1))
+    return y
+
+
+def _group_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    mean: Tensor,
+    rstd: Tensor,
+    weight: Tensor | None,
+    batch: Any,
+    channels: int,
+    space: Any,
+    groups: int,
+    mask: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Two sums over each channel; the gradient of the input is a * grad + b * x + c with numbers made of them."""
+    sums = grad.reshape(batch, channels, -1)
+    products = (sums * x.reshape(batch, channels, -1)).sum(2).reshape(batch, groups, -1)
+    sums = sums.sum(2).reshape(batch, groups, -1)
+    mean, rstd = mean.reshape(batch, groups, 1), rstd.reshape(batch, groups, 1)
+    to_input = to_weight = to_bias = None
+    if mask[0]:
+        one = _of_channels(torch.ones(1, 1, 1), weight, groups, channels)
+        first = (sums * one).sum(2, keepdim=True)
+        second = (products * one).sum(2, keepdim=True)
+        count = 1.0 / (channels // groups * math.prod(int(v) for v in x.shape[2:]))
+        slope = (first * mean - second) * (rstd * rstd * rstd) * count
+        shift = -slope * mean - first * rstd * count
+        zero = torch.zeros(1, 1, channels // groups)
+        part = _scaled(grad, rstd * one, shift + zero, batch, channels).reshape(batch, groups, -1)
+        to_input = (part + x.reshape(batch, groups, -1) * slope).reshape(x.shape)
+    if mask[1]:
+        to_weight = ((products - sums * mean) * rstd).sum(0).reshape(channels)
+    if mask[2]:
+        to_bias = sums.sum(0).reshape(channels)
+    return to_input, to_weight, to_bias
 
 
 def _vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -61,6 +104,7 @@ def _empty(size: Any, order: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
 
 TABLE: dict[Any, Callable[..., Any]] = {
     aten.native_group_norm.default: _group_norm,
+    aten.native_group_norm_backward.default: _group_norm_backward,
     aten.linalg_vector_norm.default: _vector_norm,
     aten.empty_permuted.default: _empty,
 }

@@ -66,6 +66,23 @@ for _name, _op in _BINARY.items():
     translates(*overloads(_name, "Tensor", "Scalar", "default", "Tensor_Tensor"))(_binary(_op))
 
 
+@translates(aten.addcmul.default)
+def _addcmul(lo: Lowering, node: Node, shift: Any, x: Any, factor: Any, value: Any = 1) -> str:
+    """shift + x * factor; where both are numbers of a channel, onnxruntime's batch norm does it in one pass."""
+    dtype, shape = lo.dtype(node), lo.shape(node)
+    by_channel = len(shape) == 3 and lo.shape(x) == shape and lo.shape(shift) == lo.shape(factor) == [*shape[:2], 1]
+    if lo.runtime == "onnxruntime" and by_channel and dtype == torch.float32 and value == 1:
+        flat = lo.node("Reshape", lo.tensor(x), lo.constant([1, -1, shape[2]]))
+        a, b = (lo.node("Reshape", lo.tensor(v, dtype), lo.constant([-1])) for v in (factor, shift))
+        size = lo.node("Shape", a)
+        mean, variance = (lo.node("Expand", lo.constant([v], dtype), size) for v in (0.0, 1.0))
+        return lo.reshape(lo.node("BatchNormalization", flat, a, b, mean, variance, epsilon=0.0), shape)
+    product = lo.node("Mul", lo.tensor(x, dtype), lo.tensor(factor, dtype))
+    if value != 1:
+        product = lo.node("Mul", product, lo.tensor(value, dtype))
+    return lo.node("Add", product, lo.tensor(shift, dtype))
+
+
 @translates(*overloads("div", "Tensor", "Scalar", "Tensor_mode", "Scalar_mode"))
 def _div(lo: Lowering, node: Node, a: Any, b: Any, rounding_mode: str | None = None) -> str:
     dtype = lo.dtype(node)
