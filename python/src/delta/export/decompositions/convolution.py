@@ -15,6 +15,9 @@ aten = torch.ops.aten
 _IM2COL_LARGEST = 1 << 20
 """Weights with more elements go slice by slice: their im2col would fill the memory."""
 
+_PICKED_MOST = 9
+"""Unfolding by a convolution multiplies once for each pair of positions: beyond this many, slices are faster."""
+
 
 def backward(
     form: str, grad: Tensor, x: Tensor, weight: Tensor, bias_sizes: Any, stride: Sequence[int], padding: Sequence[int],
@@ -127,26 +130,15 @@ def _weight_by_columns(
             shifted = [0]
     # Along a shifted axis the zeros around the input meet nothing, so they are left out.
     around = [0 if i in shifted else p for i, p in enumerate(padding)]
-    if any(around):
-        x = aten.constant_pad_nd.default(x, [p for q in reversed(around) for p in (q, q)], 0.0)
     here = [i for i in range(len(kernel)) if i not in shifted]
-    # The input, unfolded along the axes `here`: [N, positions * C, ...].
-    parts = []
-    phases = None
-    if form == "onnxruntime" and len(kernel) == 2 and stride[0] == stride[1] > 1:
-        phases = _phases(x, stride[0])
-    for place in itertools.product(*[range(kernel[i]) for i in here]):
-        if phases is not None:
-            at = [a * d for a, d in zip(place, dilation, strict=True)]
-            parts.append(_phase_window(phases, at, stride[0], channels, grad))
-            continue
-        view = x
-        for i, position in zip(here, place, strict=True):
-            first = position * dilation[i]
-            last = first + stride[i] * (grad.shape[2 + i] - 1) + 1
-            view = aten.slice.Tensor(view, 2 + i, first, last, stride[i])
-        parts.append(view)
-    left = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+    span = [int(grad.shape[2 + i]) if i in here else int(x.shape[2 + i]) for i in range(len(kernel))]
+    places = math.prod(kernel[i] for i in here)
+    pays = 1 < places <= _PICKED_MOST and (any(around) or any(s > 1 for s in stride))
+    by_channel = form == "onnxruntime" and x.dtype == torch.float32 and pays
+    if by_channel:
+        left = _picked(x, [kernel[i] if i in here else 1 for i in range(len(kernel))], stride, around, dilation, span)
+    else:
+        left = _sliced(x, kernel, stride, around, dilation, here, span)
     right = grad
     if shifted:  # the gradient, unfolded along its rows: [N, O, kernel, ...]
         rows, border = int(left.shape[2]), reach - padding[0]
@@ -157,32 +149,58 @@ def _weight_by_columns(
     left = left.reshape(batch, -1, length)
     right = right.reshape(batch, -1, length)
     product = (right @ left.transpose(1, 2)).sum(0)
-    if shifted:
+    if by_channel and shifted:
+        product = product.reshape(outputs, kernel[0], channels, kernel[1]).transpose(1, 2)
+    elif by_channel:
+        product = product.reshape(outputs, channels, *kernel)
+    elif shifted:
         product = product.reshape(outputs, kernel[0], kernel[1], channels).permute(0, 3, 1, 2)
     else:
         product = product.reshape(outputs, *kernel, channels).movedim(-1, 1)
     return product.reshape(weight.shape)
 
 
-def _phases(x: Tensor, step: int) -> Tensor:
-    """[N, step * step * C, h, w]: elements with the same rest modulo the stride lie together (ONNX's SpaceToDepth).
+def _sliced(
+    x: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    here: Sequence[int],
+    span: Sequence[int],
+) -> Tensor:
+    """The input unfolded along the axes `here` by slices: [N, positions * C, *span]."""
+    if any(padding):
+        x = aten.constant_pad_nd.default(x, [p for q in reversed(padding) for p in (q, q)], 0.0)
+    parts = []
+    for place in itertools.product(*[range(kernel[i]) for i in here]):
+        view = x
+        for i, position in zip(here, place, strict=True):
+            first = position * dilation[i]
+            last = first + stride[i] * (span[i] - 1) + 1
+            view = aten.slice.Tensor(view, 2 + i, first, last, stride[i])
+        parts.append(view)
+    return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
 
-    A slice with steps copies element by element; after this, windows of a strided convolution are slices without steps.
+
+def _picked(
+    x: Tensor,
+    window: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    span: Sequence[int],
+) -> Tensor:
+    """The input unfolded by a convolution of each channel with kernels of one 1 each: [N, C * positions, *span].
+
+    In onnxruntime one such node costs about half of what padding, slicing and joining cost, and strides come for free.
+    Without padding and strides, slices are as fast.
     """
-    height, width = -(-int(x.shape[2]) // step), -(-int(x.shape[3]) // step)
-    below, right = height * step - int(x.shape[2]), width * step - int(x.shape[3])
-    if below or right:
-        x = aten.constant_pad_nd.default(x, [0, right, 0, below], 0.0)
-    channels = int(x.shape[1])
-    split = x.reshape(x.shape[0], channels, height, step, width, step).permute(0, 3, 5, 1, 2, 4)
-    return split.reshape(x.shape[0], step * step * channels, height, width)
-
-
-def _phase_window(phases: Tensor, at: Sequence[int], step: int, channels: int, grad: Tensor) -> Tensor:
-    block = (at[0] % step * step + at[1] % step) * channels
-    view = aten.slice.Tensor(phases, 1, block, block + channels)
-    for i in range(2):
-        first = at[i] // step
-        view = aten.slice.Tensor(view, 2 + i, first, first + int(grad.shape[2 + i]))
-    result: Tensor = view
-    return result
+    n, channels, places = len(window), int(x.shape[1]), math.prod(window)
+    single = torch.tensor([[float(i == j) for j in range(places)] for i in range(places)])
+    ones = single.reshape(places, 1, *window).repeat(channels, *[1] * (n + 1))
+    left: Tensor = aten.convolution.default(x, ones, None, stride, padding, dilation, False, [0] * n, channels)
+    for i in range(n):  # a stride may leave a rest
+        if int(left.shape[2 + i]) != span[i]:
+            left = aten.slice.Tensor(left, 2 + i, 0, span[i])
+    return left
