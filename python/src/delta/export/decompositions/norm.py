@@ -80,6 +80,16 @@ def _group_norm_backward(
     return to_input, to_weight, to_bias
 
 
+def _weight_norm_backward(
+    grad: Tensor, direction: Tensor, size: Tensor, norms: Tensor, dim: int
+) -> tuple[Tensor, Tensor]:
+    """The weight is size * direction / |direction|, the norm taken over every axis but `dim`."""
+    axes = [a for a in range(direction.dim()) if a != dim % direction.dim()]
+    norms, unit = norms.reshape(size.shape), direction / norms.reshape(size.shape)
+    along = (grad * unit).sum(axes, keepdim=True)
+    return size / norms * (grad - unit * along), along.reshape(size.shape)
+
+
 def _vector_norm(x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     axes = list(range(x.dim())) if dim is None or dim == [] else dim
     if dtype is not None:
@@ -103,6 +113,7 @@ def _empty(size: Any, order: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
 
 
 TABLE: dict[Any, Callable[..., Any]] = {
+    aten._weight_norm_interface_backward.default: _weight_norm_backward,
     aten.native_group_norm.default: _group_norm,
     aten.native_group_norm_backward.default: _group_norm_backward,
     aten.linalg_vector_norm.default: _vector_norm,
