@@ -25,7 +25,9 @@ use delta_node::domain::manifest::{Driver, Length};
 use delta_node::ports::executor::{Executor as _, IteratorStates, MapJob};
 
 const FEW: u32 = 20;
+/// Steps of the longer job, at least; short steps are repeated until they take a second.
 const MANY: u32 = 220;
+const MOST: u32 = 20_000;
 
 /// The bundle with another number of batches in its first step.
 fn with_batches(bundle: &Bundle, count: u32) -> Arc<Bundle> {
@@ -119,6 +121,11 @@ async fn main() {
     let bytes = std::fs::read(&asked.bundle).unwrap();
     let bundle = Bundle::open(&bytes, &BundleLimits::default()).unwrap();
     let (less, more) = (with_batches(&bundle, FEW), with_batches(&bundle, MANY));
+    let slope = |less: (Duration, u64), more: (Duration, u64)| {
+        #[expect(clippy::cast_precision_loss, reason = "counts of steps")]
+        let steps = (more.1 - less.1) as f64;
+        (more.0.as_secs_f64() - less.0.as_secs_f64()) / steps
+    };
     for runtime in [RuntimePreference::Onnxruntime, RuntimePreference::Tract] {
         let mut config = ExecutorConfig::new(
             asked.data.clone(),
@@ -134,18 +141,24 @@ async fn main() {
         let start = Instant::now();
         executor.check_graphs(&less).await.unwrap();
         let check = start.elapsed();
-        let (few, few_steps) = best(&executor, &less, asked.runs).await;
-        let (many, many_steps) = best(&executor, &more, asked.runs).await;
-        #[expect(clippy::cast_precision_loss, reason = "counts of steps")]
-        let (few_n, more) = (few_steps as f64, (many_steps - few_steps) as f64);
-        let step = (many.as_secs_f64() - few.as_secs_f64()) / more;
+        let few = best(&executor, &less, asked.runs).await;
+        let rough = slope(few, best(&executor, &more, 1).await).max(1e-6);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and clamped"
+        )]
+        let many = with_batches(&bundle, ((1.0 / rough) as u32).clamp(MANY, MOST));
+        let step = slope(few, best(&executor, &many, asked.runs).await);
+        #[expect(clippy::cast_precision_loss, reason = "a count of steps")]
+        let few_n = few.1 as f64;
         println!(
             "{} {}: {:.4} ms a step ({:.0} steps/s), {:.0} ms a job on top, check_graphs {:.0} ms",
             report.info.name,
             report.info.version,
             step * 1e3,
             1.0 / step,
-            (few.as_secs_f64() - step * few_n) * 1e3,
+            (few.0.as_secs_f64() - step * few_n) * 1e3,
             check.as_secs_f64() * 1e3,
         );
     }

@@ -69,6 +69,13 @@ pub(crate) fn numbers(values: Numbers, dtype: DType) -> Result<TensorData, Failu
     };
     let int = |x: f64| whole(x).ok_or_else(|| unfit(&x));
     Ok(match (values, dtype) {
+        (Numbers::Single(v), DType::F32) => TensorData::F32(v),
+        (Numbers::Single(v), dtype) => {
+            return numbers(
+                Numbers::Float(v.into_iter().map(f64::from).collect()),
+                dtype,
+            );
+        }
         (Numbers::Float(v), DType::F64) => TensorData::F64(v),
         (Numbers::Float(v), DType::F32) => TensorData::F32(v.into_iter().map(narrow).collect()),
         (Numbers::Float(v), dtype) => {
@@ -117,7 +124,9 @@ pub(crate) fn numbers(values: Numbers, dtype: DType) -> Result<TensorData, Failu
 /// Numbers read from a file, exact.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Numbers {
-    /// From floating point.
+    /// From floating point of 32 bits.
+    Single(Vec<f32>),
+    /// From floating point of 64 bits.
     Float(Vec<f64>),
     /// From whole numbers and truth values.
     Whole(Vec<i64>),

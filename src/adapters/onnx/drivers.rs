@@ -13,7 +13,7 @@ use super::convert::{fit, widen};
 use super::datasets::Datasets;
 use super::failure::Failure;
 use super::guard::{CheckedGraph, Port};
-use super::runtime::{Loaded, Runtime};
+use super::runtime::{Input, Loaded, Runtime};
 use crate::domain::ids::Name;
 use crate::domain::manifest::{
     Driver, Manifest, MapSpec, ReduceSpec, Source, Step, Subset, Target,
@@ -286,14 +286,14 @@ fn once(
     }
     let mut inputs = Vec::with_capacity(ports.len());
     for port in &ports {
-        inputs.push(match made.get(port.name.as_str()) {
+        inputs.push(Input::Given(match made.get(port.name.as_str()) {
             Some(tensor) => tensor,
             None => scope
                 .fixed(source(step, port)?)?
                 .ok_or_else(|| Failure::internal("a source without a value"))?,
-        });
+        }));
     }
-    let outputs = graph.run(&inputs)?;
+    let outputs = graph.run(&inputs, &[])?.into_iter().flatten();
     for (port, tensor) in graph.graph.outputs.iter().zip(outputs) {
         match step.outputs.get(&port.name) {
             None => {}

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::failure::{Failure, FailureKind};
 use super::guard::{CheckedGraph, Port};
 use super::job::RuntimeChoice;
-use crate::domain::tensor::Tensor;
+use crate::domain::tensor::{DType, Tensor};
 use crate::ports::executor::RuntimeInfo;
 
 /// Makes sessions.
@@ -23,10 +23,32 @@ pub(crate) trait Runtime {
     fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure>;
 }
 
+/// What an execution reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Input<'a> {
+    /// A tensor of ours.
+    Given(&'a Tensor),
+    /// The output of this number of the execution before, which the runtime was told to keep: a training step's parameters go round
+    /// without being copied.
+    Kept(usize),
+}
+
 /// A loaded graph.
 pub(crate) trait Session {
-    /// One execution. Inputs and outputs stand in the order of the [`CheckedGraph`]; inputs have been compared with it.
-    fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure>;
+    /// One execution. Inputs and outputs stand in the order of the [`CheckedGraph`]; inputs have been compared with it. Outputs whose
+    /// numbers are in `keep` stay with the runtime until the next execution that keeps them: in the answer they are `None`.
+    fn run(&mut self, inputs: &[Input<'_>], keep: &[usize])
+    -> Result<Vec<Option<Tensor>>, Failure>;
+
+    /// Type and shape of a kept output.
+    fn kept_form(&self, output: usize) -> Result<(DType, Vec<usize>), Failure>;
+
+    /// A kept output as a tensor of ours.
+    fn kept(&self, output: usize) -> Result<Tensor, Failure>;
+}
+
+fn not_kept(output: usize) -> Failure {
+    Failure::internal(format!("output {output} was not kept"))
 }
 
 /// Starts the chosen runtime in this process.
@@ -89,46 +111,67 @@ impl Loaded {
         Ok(Self { graph, session })
     }
 
-    /// One execution; `inputs` in the order of `graph.inputs`.
-    pub(crate) fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
+    /// One execution; `inputs` in the order of `graph.inputs`, the answer in the order of `graph.outputs`. See [`Session::run`].
+    pub(crate) fn run(
+        &mut self,
+        inputs: &[Input<'_>],
+        keep: &[usize],
+    ) -> Result<Vec<Option<Tensor>>, Failure> {
         if inputs.len() != self.graph.inputs.len() {
             return Err(Failure::internal(
                 "an execution with another number of inputs than the graph has",
             ));
         }
-        for (port, tensor) in self.graph.inputs.iter().zip(inputs) {
-            fits(port, tensor).map_err(|f| f.within(&format!("input {:?}", port.name)))?;
+        for (port, input) in self.graph.inputs.iter().zip(inputs) {
+            let within = |f: Failure| f.within(&format!("input {:?}", port.name));
+            match input {
+                Input::Given(tensor) => fits(port, tensor.dtype(), tensor.shape()),
+                Input::Kept(output) => {
+                    let (dtype, shape) = self.session.kept_form(*output)?;
+                    fits(port, dtype, &shape)
+                }
+            }
+            .map_err(within)?;
         }
-        let outputs = self.session.run(inputs)?;
-        for (port, tensor) in self.graph.outputs.iter().zip(&outputs) {
-            if port.dtype != tensor.dtype() {
+        let outputs = self.session.run(inputs, keep)?;
+        for (number, (port, tensor)) in self.graph.outputs.iter().zip(&outputs).enumerate() {
+            let dtype = match tensor {
+                Some(tensor) => tensor.dtype(),
+                None => self.session.kept_form(number)?.0,
+            };
+            if port.dtype != dtype {
                 return Err(Failure::refused(format!(
                     "output {:?} is {}, but the graph declares {}; export it again",
                     port.name,
-                    tensor.dtype().name(),
+                    dtype.name(),
                     port.dtype.name()
                 )));
             }
         }
         Ok(outputs)
     }
+
+    /// A kept output as a tensor of ours.
+    pub(crate) fn kept(&self, output: usize) -> Result<Tensor, Failure> {
+        self.session.kept(output)
+    }
 }
 
-fn fits(port: &Port, tensor: &Tensor) -> Result<(), Failure> {
-    if port.dtype != tensor.dtype() {
+fn fits(port: &Port, dtype: DType, shape: &[usize]) -> Result<(), Failure> {
+    if port.dtype != dtype {
         return Err(Failure::refused(format!(
             "the graph takes {}, the value is {}",
             port.dtype.name(),
-            tensor.dtype().name()
+            dtype.name()
         )));
     }
     let Some(dims) = &port.dims else {
         return Ok(());
     };
-    let same = dims.len() == tensor.shape().len()
+    let same = dims.len() == shape.len()
         && dims
             .iter()
-            .zip(tensor.shape())
+            .zip(shape)
             .all(|(d, n)| d.is_none_or(|d| d == *n));
     if same {
         return Ok(());
@@ -138,8 +181,7 @@ fn fits(port: &Port, tensor: &Tensor) -> Result<(), Failure> {
         .map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string()))
         .collect();
     Err(Failure::refused(format!(
-        "the graph takes shape [{}], the value has {:?}",
+        "the graph takes shape [{}], the value has {shape:?}",
         dims.join(", "),
-        tensor.shape()
     )))
 }

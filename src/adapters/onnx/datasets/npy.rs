@@ -11,17 +11,28 @@ use crate::adapters::onnx::convert::Numbers;
 use crate::adapters::onnx::failure::Failure;
 use crate::domain::tensor::element_count;
 
-trait Source: Read + Seek {}
-impl<T: Read + Seek> Source for T {}
+/// Where the array lies.
+enum Source {
+    File(BufReader<File>),
+    /// Expanded from an `.npz`.
+    Memory(Vec<u8>),
+}
 
 /// An array in a file.
 pub(super) struct Npy {
-    source: Box<dyn Source>,
+    source: Source,
+    layout: Layout,
+    /// Bytes of the file that wait to be decoded.
+    scratch: Vec<u8>,
+}
+
+/// What the header says.
+struct Layout {
     shape: Vec<usize>,
     kind: char,
     width: usize,
     big: bool,
-    start: u64,
+    start: usize,
 }
 
 /// Most bytes of a header.
@@ -33,7 +44,11 @@ const EXPANDED: u64 = 16 << 30;
 pub(super) fn open(path: &Path, names: &[&str]) -> Result<Option<Npy>, Failure> {
     let file = File::open(path).map_err(|e| unreadable("it", &e))?;
     match extension(path).as_str() {
-        "npy" => Npy::parse(Box::new(BufReader::new(file))).map(Some),
+        "npy" => {
+            let mut file = BufReader::new(file);
+            let layout = Layout::parse(&mut file)?;
+            Ok(Some(Npy::new(layout, Source::File(file))))
+        }
         "npz" => {
             let broken =
                 |e: zip::result::ZipError| Failure::corrupt(format!("it is not an .npz file: {e}"));
@@ -48,9 +63,7 @@ pub(super) fn open(path: &Path, names: &[&str]) -> Result<Option<Npy>, Failure> 
                 .take(EXPANDED)
                 .read_to_end(&mut bytes)
                 .map_err(|e| unreadable("it", &e))?;
-            Npy::parse(Box::new(Cursor::new(bytes)))
-                .map(Some)
-                .map_err(|f| f.within(name))
+            Npy::in_memory(bytes).map(Some).map_err(|f| f.within(name))
         }
         other => Err(Failure::corrupt(format!(
             "files ending in {other:?} are not read here; use .npy or .npz"
@@ -72,8 +85,8 @@ pub(super) fn names(path: &Path) -> Vec<String> {
         .unwrap_or_default()
 }
 
-impl Npy {
-    fn parse(mut source: Box<dyn Source>) -> Result<Self, Failure> {
+impl Layout {
+    fn parse(source: &mut (impl Read + Seek)) -> Result<Self, Failure> {
         let bad = |what: &str| {
             Failure::corrupt(format!(
                 "it is not an .npy file that can be read here: {what}"
@@ -151,38 +164,95 @@ impl Npy {
             return Err(bad("it ends before its last number"));
         }
         Ok(Self {
-            source,
             shape,
             kind: kind.chars().next().unwrap_or('f'),
             width,
             big: order == ">",
-            start,
+            start: usize::try_from(start).map_err(|_| bad("header too long"))?,
         })
     }
 
+    /// Appends the elements that `bytes` encodes; `into` is [`Layout::empty`]'s.
+    fn decode(&self, bytes: &[u8], into: &mut Numbers) -> Result<(), Failure> {
+        macro_rules! each {
+            ($ty:ty, $n:literal, $into:expr, $convert:expr) => {{
+                let elements = bytes.as_chunks::<$n>().0.iter();
+                if self.big {
+                    $into.extend(elements.map(|b| $convert(<$ty>::from_be_bytes(*b))));
+                } else {
+                    $into.extend(elements.map(|b| $convert(<$ty>::from_le_bytes(*b))));
+                }
+            }};
+        }
+        match (into, self.kind, self.width) {
+            (Numbers::Single(v), ..) => each!(f32, 4, v, |x| x),
+            (Numbers::Float(v), ..) => each!(f64, 8, v, |x| x),
+            (Numbers::Whole(v), 'i', 1) => each!(i8, 1, v, i64::from),
+            (Numbers::Whole(v), 'i', 2) => each!(i16, 2, v, i64::from),
+            (Numbers::Whole(v), 'i', 4) => each!(i32, 4, v, i64::from),
+            (Numbers::Whole(v), 'i', _) => each!(i64, 8, v, |x| x),
+            (Numbers::Whole(v), 'u', 2) => each!(u16, 2, v, i64::from),
+            (Numbers::Whole(v), 'u', 4) => each!(u32, 4, v, i64::from),
+            (Numbers::Whole(v), 'u', 8) => {
+                for b in bytes.as_chunks::<8>().0 {
+                    let number = if self.big {
+                        u64::from_be_bytes(*b)
+                    } else {
+                        u64::from_le_bytes(*b)
+                    };
+                    v.push(i64::try_from(number).map_err(|_| {
+                        Failure::corrupt("a number does not fit 64 bits with a sign")
+                    })?);
+                }
+            }
+            (Numbers::Whole(v), ..) => each!(u8, 1, v, i64::from),
+        }
+        Ok(())
+    }
+
+    /// No elements yet, of the kind that this array decodes to.
+    fn empty(&self, capacity: usize) -> Numbers {
+        match (self.kind, self.width) {
+            ('f', 4) => Numbers::Single(Vec::with_capacity(capacity)),
+            ('f', _) => Numbers::Float(Vec::with_capacity(capacity)),
+            _ => Numbers::Whole(Vec::with_capacity(capacity)),
+        }
+    }
+}
+
+impl Npy {
+    fn new(layout: Layout, source: Source) -> Self {
+        Self {
+            source,
+            layout,
+            scratch: Vec::new(),
+        }
+    }
+
+    fn in_memory(bytes: Vec<u8>) -> Result<Self, Failure> {
+        let layout = Layout::parse(&mut Cursor::new(bytes.as_slice()))?;
+        Ok(Self::new(layout, Source::Memory(bytes)))
+    }
+
     pub(super) fn shape(&self) -> &[usize] {
-        &self.shape
+        &self.layout.shape
     }
 
     /// Rows along the first dimension; an array without dimensions is one row.
     pub(super) fn len(&self) -> usize {
-        self.shape.first().copied().unwrap_or(1)
+        self.layout.shape.first().copied().unwrap_or(1)
     }
 
     /// Whether elements are whole numbers or truth values.
     pub(super) fn is_whole(&self) -> bool {
-        self.kind != 'f'
+        self.layout.kind != 'f'
     }
 
     /// The elements of some rows, one row after the other.
     pub(super) fn rows(&mut self, rows: &[usize]) -> Result<Numbers, Failure> {
-        let row_bytes = self
-            .shape
-            .iter()
-            .skip(1)
-            .product::<usize>()
-            .saturating_mul(self.width);
-        let mut bytes = Vec::with_capacity(row_bytes.saturating_mul(rows.len()));
+        let elements = self.layout.shape.iter().skip(1).product::<usize>();
+        let row_bytes = elements.saturating_mul(self.layout.width);
+        let mut numbers = self.layout.empty(elements.saturating_mul(rows.len()));
         let mut at = 0;
         while let Some(&first) = rows.get(at) {
             // Neighbours in the file are read at once.
@@ -197,73 +267,28 @@ impl Npy {
             if first.saturating_add(run) > self.len() {
                 return Err(Failure::internal(format!("row {first} of {}", self.len())));
             }
-            let offset = u64::try_from(first.saturating_mul(row_bytes)).unwrap_or(u64::MAX);
-            let length = u64::try_from(run.saturating_mul(row_bytes)).unwrap_or(u64::MAX);
-            self.source
-                .seek(SeekFrom::Start(self.start.saturating_add(offset)))
-                .map_err(|e| unreadable("it", &e))?;
-            let got = (&mut self.source)
-                .take(length)
-                .read_to_end(&mut bytes)
-                .map_err(|e| unreadable("it", &e))?;
-            if u64::try_from(got) != Ok(length) {
-                return Err(Failure::corrupt("it ends before its last number"));
-            }
+            let from = self
+                .layout
+                .start
+                .saturating_add(first.saturating_mul(row_bytes));
+            let length = run.saturating_mul(row_bytes);
+            let bytes = match &mut self.source {
+                Source::Memory(all) => all.get(from..from.saturating_add(length)),
+                Source::File(file) => {
+                    let from = u64::try_from(from).unwrap_or(u64::MAX);
+                    let limit = u64::try_from(length).unwrap_or(u64::MAX);
+                    self.scratch.clear();
+                    file.seek(SeekFrom::Start(from))
+                        .and_then(|_| file.take(limit).read_to_end(&mut self.scratch))
+                        .map_err(|e| unreadable("it", &e))?;
+                    self.scratch.get(..length)
+                }
+            };
+            let bytes = bytes.ok_or_else(|| Failure::corrupt("it ends before its last number"))?;
+            self.layout.decode(bytes, &mut numbers)?;
             at += run;
         }
-        self.decode(&bytes)
-    }
-
-    fn decode(&self, bytes: &[u8]) -> Result<Numbers, Failure> {
-        macro_rules! each {
-            ($ty:ty, $n:literal, $variant:ident, $into:expr) => {
-                Numbers::$variant(
-                    bytes
-                        .as_chunks::<$n>()
-                        .0
-                        .iter()
-                        .map(|b| {
-                            ($into)(if self.big {
-                                <$ty>::from_be_bytes(*b)
-                            } else {
-                                <$ty>::from_le_bytes(*b)
-                            })
-                        })
-                        .collect(),
-                )
-            };
-        }
-        Ok(match (self.kind, self.width) {
-            ('f', 4) => each!(f32, 4, Float, f64::from),
-            ('f', _) => each!(f64, 8, Float, |x| x),
-            ('i', 1) => each!(i8, 1, Whole, i64::from),
-            ('i', 2) => each!(i16, 2, Whole, i64::from),
-            ('i', 4) => each!(i32, 4, Whole, i64::from),
-            ('i', _) => each!(i64, 8, Whole, |x| x),
-            ('u', 2) => each!(u16, 2, Whole, i64::from),
-            ('u', 4) => each!(u32, 4, Whole, i64::from),
-            ('u', 8) => {
-                let all: Option<Vec<i64>> = bytes
-                    .as_chunks::<8>()
-                    .0
-                    .iter()
-                    .map(|b| {
-                        i64::try_from(if self.big {
-                            u64::from_be_bytes(*b)
-                        } else {
-                            u64::from_le_bytes(*b)
-                        })
-                        .ok()
-                    })
-                    .collect();
-                Numbers::Whole(
-                    all.ok_or_else(|| {
-                        Failure::corrupt("a number does not fit 64 bits with a sign")
-                    })?,
-                )
-            }
-            _ => each!(u8, 1, Whole, i64::from),
-        })
+        Ok(numbers)
     }
 }
 
@@ -282,7 +307,7 @@ mod tests {
     use super::*;
 
     fn parse(descr: &str, shape: &str, data: &[u8]) -> Result<Npy, Failure> {
-        Npy::parse(Box::new(Cursor::new(bytes(descr, shape, data))))
+        Npy::in_memory(bytes(descr, shape, data))
     }
 
     #[test]
@@ -310,6 +335,6 @@ mod tests {
         );
         assert!(parse("<f4", "(2,)", &[0; 7]).is_err(), "short");
         assert!(parse("|O", "(1,)", &[0; 8]).is_err(), "pickled objects");
-        assert!(Npy::parse(Box::new(Cursor::new(b"PK\x03\x04".to_vec()))).is_err());
+        assert!(Npy::in_memory(b"PK\x03\x04".to_vec()).is_err());
     }
 }

@@ -9,7 +9,7 @@ use super::{Scope, Total, count, random, source};
 use crate::adapters::onnx::datasets::Rows;
 use crate::adapters::onnx::failure::Failure;
 use crate::adapters::onnx::guard::Port;
-use crate::adapters::onnx::runtime::Loaded;
+use crate::adapters::onnx::runtime::{Input, Loaded};
 use crate::domain::ids::Name;
 use crate::domain::manifest::{Batches, Length, Source, Step, Subset, Target};
 use crate::domain::tensor::{Tensor, TensorData};
@@ -63,8 +63,11 @@ pub(super) fn run(
     let mut outcome = Outcome::default();
     let mut read = 0u64;
     let ports = graph.graph.inputs.clone();
+    let carried = carried(graph, step)?;
     while let Some(batch) = walk.next() {
-        one(graph, &ports, step, spec, scope, data, &batch, &mut outcome).map_err(|f| {
+        let made = inputs(&ports, step, spec, data, &batch)
+            .and_then(|made| one(graph, &ports, step, scope, &made, &carried, &mut outcome));
+        made.map_err(|f| {
             f.within(&format!(
                 "batch {} of {} rows",
                 batch.number,
@@ -74,29 +77,54 @@ pub(super) fn run(
         read = read.saturating_add(u64::try_from(batch.rows.len()).unwrap_or(u64::MAX));
     }
     Ok(Done {
-        values: outcome.finish(step)?,
+        values: outcome.finish(step, graph, &carried)?,
         state: walk.state,
         rows: read,
     })
 }
 
+/// Graph inputs that are fed by an output from the second batch on: the number of that output, by the input's name.
+///
+/// Such values stay with the runtime from batch to batch.
+fn carried(graph: &Loaded, step: &Step) -> Result<BTreeMap<String, usize>, Failure> {
+    let number = |output: &String| {
+        let found = graph.graph.outputs.iter().position(|p| p.name == *output);
+        found.ok_or_else(|| Failure::refused(format!("the graph has no output {output:?}")))
+    };
+    step.outputs
+        .iter()
+        .filter_map(|(output, target)| match target {
+            Target::Carry { input, .. } => Some(number(output).map(|n| (input.clone(), n))),
+            Target::Value { .. } | Target::Sum { .. } => None,
+        })
+        .collect()
+}
+
 /// What the outputs have become so far.
 #[derive(Default)]
 struct Outcome {
-    /// By graph input.
-    carried: BTreeMap<String, Tensor>,
+    /// Whether a batch has run, so that carried outputs exist.
+    begun: bool,
     /// By graph output.
     sums: BTreeMap<String, Option<Total>>,
     last: BTreeMap<String, Tensor>,
 }
 
 impl Outcome {
-    fn finish(mut self, step: &Step) -> Result<BTreeMap<Name, Tensor>, Failure> {
+    fn finish(
+        mut self,
+        step: &Step,
+        graph: &Loaded,
+        carried: &BTreeMap<String, usize>,
+    ) -> Result<BTreeMap<Name, Tensor>, Failure> {
         let mut values = BTreeMap::new();
         for (output, target) in &step.outputs {
             let (name, value) = match target {
                 Target::Value { name } => (name, self.last.remove(output)),
-                Target::Carry { input, name } => (name, self.carried.remove(input)),
+                Target::Carry { input, name } => {
+                    let number = carried.get(input).filter(|_| self.begun);
+                    (name, number.map(|n| graph.kept(*n)).transpose()?)
+                }
                 Target::Sum { name } => {
                     let total = self.sums.remove(output).flatten();
                     let tensor = total.map(|t| {
@@ -115,22 +143,15 @@ impl Outcome {
     }
 }
 
-/// One batch through the graph. Values that stay the same are borrowed, not copied.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call site; a struct would only rename the list"
-)]
-fn one(
-    graph: &mut Loaded,
+/// What a batch brings: its rows, its noise, its size; by the input's name.
+fn inputs(
     ports: &[Port],
     step: &Step,
     spec: &Batches,
-    scope: &Scope<'_>,
     data: &mut dyn Rows,
     batch: &Batch,
-    outcome: &mut Outcome,
-) -> Result<(), Failure> {
-    let mut made: BTreeMap<&str, Tensor> = BTreeMap::new();
+) -> Result<BTreeMap<String, Tensor>, Failure> {
+    let mut made = BTreeMap::new();
     for port in ports {
         let tensor = match source(step, port)? {
             Source::Data { dataset, field, .. } if *dataset == spec.dataset => {
@@ -163,30 +184,43 @@ fn one(
             }
             Source::Variable { .. } | Source::Value { .. } | Source::Sum { .. } => continue,
         };
-        made.insert(&port.name, tensor);
+        made.insert(port.name.clone(), tensor);
     }
+    Ok(made)
+}
+
+/// One batch through the graph. Values that stay the same are borrowed, carried ones stay where they are: neither is copied.
+fn one(
+    graph: &mut Loaded,
+    ports: &[Port],
+    step: &Step,
+    scope: &Scope<'_>,
+    made: &BTreeMap<String, Tensor>,
+    carried: &BTreeMap<String, usize>,
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
     let mut inputs = Vec::with_capacity(ports.len());
     for port in ports {
-        let changing = outcome
-            .carried
-            .get(&port.name)
-            .or_else(|| made.get(port.name.as_str()));
-        inputs.push(match changing {
-            Some(tensor) => tensor,
-            None => scope
-                .fixed(source(step, port)?)?
-                .ok_or_else(|| Failure::internal("a source without a value"))?,
+        let kept = carried.get(&port.name).filter(|_| outcome.begun);
+        inputs.push(match (kept, made.get(&port.name)) {
+            (Some(output), _) => Input::Kept(*output),
+            (None, Some(tensor)) => Input::Given(tensor),
+            (None, None) => Input::Given(
+                scope
+                    .fixed(source(step, port)?)?
+                    .ok_or_else(|| Failure::internal("a source without a value"))?,
+            ),
         });
     }
-    let outputs = graph.run(&inputs)?;
+    let keep: Vec<usize> = carried.values().copied().collect();
+    let outputs = graph.run(&inputs, &keep)?;
+    outcome.begun = true;
     for (port, tensor) in graph.graph.outputs.iter().zip(outputs) {
+        let Some(tensor) = tensor else { continue };
         match step.outputs.get(&port.name) {
-            None => {}
+            None | Some(Target::Carry { .. }) => {}
             Some(Target::Value { .. }) => {
                 outcome.last.insert(port.name.clone(), tensor);
-            }
-            Some(Target::Carry { input, .. }) => {
-                outcome.carried.insert(input.clone(), tensor);
             }
             Some(Target::Sum { .. }) => {
                 let total = outcome.sums.entry(port.name.clone()).or_default();

@@ -63,16 +63,25 @@ pub(super) fn noise(
         .ok_or_else(|| Failure::refused("noise of more than 2^32 numbers"))?;
     let mut rng = stream(NOISE, seed, batch, input);
     let data = match kind {
-        Noise::Uniform => (0..len).map(|_| uniform(&mut rng)).collect(),
+        Noise::Uniform => uniform(&mut rng, len),
         Noise::Normal => normal(&mut rng, len),
     };
     Tensor::new(full, TensorData::F32(data)).map_err(|e| Failure::internal(e.to_string()))
 }
 
-/// Multiples of 2^-24 in [0, 1).
+/// Multiples of 2^-24 in [0, 1), one for each 32-bit word of the stream, taken in blocks.
 #[expect(clippy::cast_precision_loss, reason = "24 bits fit an f32 exactly")]
-fn uniform(rng: &mut ChaCha20Rng) -> f32 {
-    (rng.next_u32() >> 8) as f32 / 16_777_216.0
+fn uniform(rng: &mut ChaCha20Rng, len: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(len);
+    let mut block = [0u8; 4096];
+    while out.len() < len {
+        let words = (len - out.len()).min(block.len() / 4);
+        let (words, _) = block.split_at_mut(4 * words);
+        rng.fill_bytes(words);
+        let draws = words.as_chunks::<4>().0.iter();
+        out.extend(draws.map(|w| (u32::from_le_bytes(*w) >> 8) as f32 / 16_777_216.0));
+    }
+    out
 }
 
 /// Box and Muller, in `f64`.

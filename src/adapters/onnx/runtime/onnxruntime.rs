@@ -3,6 +3,7 @@
 //! One session a graph, its own thread pool, no spinning: a node shares its machine. No `ort` type leaves this file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ort::environment::Environment;
@@ -10,10 +11,10 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
-use super::{Runtime, Session, trouble, version_of};
+use super::{Input, Runtime, Session, not_kept, trouble, version_of};
 use crate::adapters::onnx::failure::{Failure, FailureKind};
 use crate::adapters::onnx::guard::CheckedGraph;
-use crate::domain::tensor::{Tensor, TensorData};
+use crate::domain::tensor::{DType, Tensor, TensorData};
 use crate::ports::executor::RuntimeInfo;
 
 pub(super) struct Onnxruntime {
@@ -79,6 +80,7 @@ impl Runtime for Onnxruntime {
             session,
             inputs: graph.inputs.iter().map(|p| p.name.clone()).collect(),
             outputs: graph.outputs.iter().map(|p| p.name.clone()).collect(),
+            kept: BTreeMap::new(),
         }))
     }
 }
@@ -87,33 +89,80 @@ struct Loaded {
     session: OrtSession,
     inputs: Vec<String>,
     outputs: Vec<String>,
+    /// By the output's number.
+    kept: BTreeMap<usize, DynValue>,
+}
+
+fn failed(e: &impl std::fmt::Display) -> Failure {
+    trouble("onnxruntime stopped", &e.to_string())
 }
 
 impl Session for Loaded {
-    fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
-        let failed = |e: String| trouble("onnxruntime stopped", &e);
+    fn run(
+        &mut self,
+        inputs: &[Input<'_>],
+        keep: &[usize],
+    ) -> Result<Vec<Option<Tensor>>, Failure> {
         let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
             Vec::with_capacity(inputs.len());
-        for (name, tensor) in self.inputs.iter().zip(inputs) {
-            values.push((
-                Cow::Borrowed(name.as_str()),
-                view(tensor).map_err(|e| failed(e.to_string()))?,
-            ));
+        for (name, input) in self.inputs.iter().zip(inputs) {
+            let value = match input {
+                Input::Given(tensor) => view(tensor).map_err(|e| failed(&e))?,
+                Input::Kept(output) => self
+                    .kept
+                    .get(output)
+                    .ok_or_else(|| not_kept(*output))?
+                    .into(),
+            };
+            values.push((Cow::Borrowed(name.as_str()), value));
         }
-        let outputs = self
-            .session
-            .run(values)
-            .map_err(|e| failed(e.to_string()))?;
-        self.outputs
-            .iter()
-            .map(|name| {
-                let value = outputs
-                    .get(name.as_str())
-                    .ok_or_else(|| failed(format!("output {name:?} is missing")))?;
-                copy(value).map_err(failed)
-            })
-            .collect()
+        let mut outputs = self.session.run(values).map_err(|e| failed(&e))?;
+        let mut made = Vec::with_capacity(self.outputs.len());
+        for (number, name) in self.outputs.iter().enumerate() {
+            let value = outputs
+                .remove(name.as_str())
+                .ok_or_else(|| failed(&format!("output {name:?} is missing")))?;
+            made.push(if keep.contains(&number) {
+                self.kept.insert(number, value);
+                None
+            } else {
+                Some(copy(&value).map_err(|e| failed(&e))?)
+            });
+        }
+        Ok(made)
     }
+
+    fn kept_form(&self, output: usize) -> Result<(DType, Vec<usize>), Failure> {
+        let value = self.kept.get(&output).ok_or_else(|| not_kept(output))?;
+        let dtype = value.dtype();
+        let kind = dtype.tensor_type().and_then(dtype_of);
+        let kind = kind.ok_or_else(|| failed(&format!("an output of type {dtype}")))?;
+        Ok((kind, dims(value.shape()).map_err(|e| failed(&e))?))
+    }
+
+    fn kept(&self, output: usize) -> Result<Tensor, Failure> {
+        let value = self.kept.get(&output).ok_or_else(|| not_kept(output))?;
+        copy(value).map_err(|e| failed(&e))
+    }
+}
+
+fn dtype_of(element: TensorElementType) -> Option<DType> {
+    Some(match element {
+        TensorElementType::Float32 => DType::F32,
+        TensorElementType::Float64 => DType::F64,
+        TensorElementType::Int32 => DType::I32,
+        TensorElementType::Int64 => DType::I64,
+        TensorElementType::Uint8 => DType::U8,
+        TensorElementType::Bool => DType::Bool,
+        _ => return None,
+    })
+}
+
+fn dims(shape: &[i64]) -> Result<Vec<usize>, String> {
+    shape
+        .iter()
+        .map(|d| usize::try_from(*d).map_err(|e| e.to_string()))
+        .collect()
 }
 
 /// The tensor as the runtime's, without copying.
@@ -135,23 +184,18 @@ fn copy(value: &DynValue) -> Result<Tensor, String> {
             let (shape, data) = value
                 .try_extract_tensor::<$ty>()
                 .map_err(|e| e.to_string())?;
-            (
-                shape
-                    .iter()
-                    .map(|d| usize::try_from(*d))
-                    .collect::<Result<Vec<_>, _>>(),
-                TensorData::$variant(data.to_vec()),
-            )
+            (dims(shape)?, TensorData::$variant(data.to_vec()))
         }};
     }
-    let (shape, data) = match value.dtype().tensor_type() {
-        Some(TensorElementType::Float32) => take!(f32, F32),
-        Some(TensorElementType::Float64) => take!(f64, F64),
-        Some(TensorElementType::Int32) => take!(i32, I32),
-        Some(TensorElementType::Int64) => take!(i64, I64),
-        Some(TensorElementType::Uint8) => take!(u8, U8),
-        Some(TensorElementType::Bool) => take!(bool, Bool),
-        other => return Err(format!("an output of type {other:?}")),
+    let element = value.dtype().tensor_type();
+    let (shape, data) = match element.and_then(dtype_of) {
+        Some(DType::F32) => take!(f32, F32),
+        Some(DType::F64) => take!(f64, F64),
+        Some(DType::I32) => take!(i32, I32),
+        Some(DType::I64) => take!(i64, I64),
+        Some(DType::U8) => take!(u8, U8),
+        Some(DType::Bool) => take!(bool, Bool),
+        None => return Err(format!("an output of type {element:?}")),
     };
-    Tensor::new(shape.map_err(|e| e.to_string())?, data).map_err(|e| e.to_string())
+    Tensor::new(shape, data).map_err(|e| e.to_string())
 }

@@ -12,7 +12,7 @@ use tract_onnx::prelude::{
     IntoRunnable as _, TValue, TVec, Tensor as TractTensor, TractResult, TypedRunnableModel,
 };
 
-use super::{Runtime, Session, trouble};
+use super::{Input, Runtime, Session, not_kept, trouble};
 use crate::adapters::onnx::failure::Failure;
 use crate::adapters::onnx::guard::CheckedGraph;
 use crate::domain::tensor::{DType, Tensor, TensorData};
@@ -50,23 +50,25 @@ impl Runtime for Tract {
                 "tract does not know the operators of the nodes {unknown:?}; install onnxruntime on this node, or express the step otherwise"
             )));
         }
-        let outputs = graph.outputs.iter().map(|p| datum(p.dtype)).collect();
         Ok(Box::new(Loaded {
             model,
-            outputs,
+            outputs: graph.outputs.iter().map(|p| p.dtype).collect(),
             plans: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }))
     }
 }
 
 struct Loaded {
     model: InferenceModel,
-    outputs: Vec<DatumType>,
+    outputs: Vec<DType>,
     plans: BTreeMap<Vec<Vec<usize>>, Arc<TypedRunnableModel>>,
+    /// By the output's number, in the declared type.
+    kept: BTreeMap<usize, TValue>,
 }
 
 impl Loaded {
-    fn plan(&mut self, inputs: &[&Tensor]) -> Result<Arc<TypedRunnableModel>, Failure> {
+    fn plan(&mut self, inputs: &[TValue]) -> Result<Arc<TypedRunnableModel>, Failure> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|t| t.shape().to_vec()).collect();
         if let Some(plan) = self.plans.get(&shapes) {
             return Ok(Arc::clone(plan));
@@ -76,7 +78,7 @@ impl Loaded {
             for (index, tensor) in inputs.iter().enumerate() {
                 model.set_input_fact(
                     index,
-                    InferenceFact::dt_shape(datum(tensor.dtype()), tensor.shape()),
+                    InferenceFact::dt_shape(tensor.datum_type(), tensor.shape()),
                 )?;
             }
             model.into_optimized()?.into_runnable()
@@ -87,23 +89,57 @@ impl Loaded {
         self.plans.insert(shapes, Arc::clone(&plan));
         Ok(plan)
     }
+
+    fn held(&self, output: usize) -> Result<&TValue, Failure> {
+        self.kept.get(&output).ok_or_else(|| not_kept(output))
+    }
 }
 
 impl Session for Loaded {
-    fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, Failure> {
-        let plan = self.plan(inputs)?;
-        calm("stopped", || {
-            let values = inputs
-                .iter()
-                .map(|t| Ok(TValue::from(put(t)?)))
-                .collect::<TractResult<TVec<_>>>()?;
-            let outputs = plan.run(values)?;
-            outputs
-                .iter()
-                .zip(&self.outputs)
-                .map(|(value, dtype)| take(value, *dtype))
-                .collect()
-        })
+    fn run(
+        &mut self,
+        inputs: &[Input<'_>],
+        keep: &[usize],
+    ) -> Result<Vec<Option<Tensor>>, Failure> {
+        let mut values: TVec<TValue> = TVec::with_capacity(inputs.len());
+        for input in inputs {
+            values.push(match input {
+                Input::Given(tensor) => calm("stopped", || Ok(TValue::from(put(tensor)?)))?,
+                Input::Kept(output) => self.held(*output)?.clone(),
+            });
+        }
+        let plan = self.plan(&values)?;
+        let outputs = calm("stopped", || plan.run(values))?;
+        let mut made = Vec::with_capacity(outputs.len());
+        for (number, (value, dtype)) in outputs.into_iter().zip(&self.outputs).enumerate() {
+            // tract keeps shapes in a symbolic type of its own.
+            let value = if value.datum_type() == datum(*dtype) {
+                value
+            } else {
+                calm("stopped", || {
+                    Ok(TValue::from(value.cast_to_dt(datum(*dtype))?.into_owned()))
+                })?
+            };
+            made.push(if keep.contains(&number) {
+                self.kept.insert(number, value);
+                None
+            } else {
+                Some(calm("stopped", || take(&value, *dtype))?)
+            });
+        }
+        Ok(made)
+    }
+
+    fn kept_form(&self, output: usize) -> Result<(DType, Vec<usize>), Failure> {
+        let dtype = self.outputs.get(output).copied();
+        let shape = self.held(output)?.shape().to_vec();
+        Ok((dtype.ok_or_else(|| not_kept(output))?, shape))
+    }
+
+    fn kept(&self, output: usize) -> Result<Tensor, Failure> {
+        let dtype = self.kept_form(output)?.0;
+        let value = self.held(output)?;
+        calm("stopped", || take(value, dtype))
     }
 }
 
@@ -146,13 +182,7 @@ fn put(tensor: &Tensor) -> TractResult<TractTensor> {
     }
 }
 
-/// An output in the declared type: tract keeps shapes in a symbolic type of its own.
-fn take(value: &TractTensor, declared: DatumType) -> TractResult<Tensor> {
-    let value = if value.datum_type() == declared {
-        std::borrow::Cow::Borrowed(value)
-    } else {
-        value.cast_to_dt(declared)?
-    };
+fn take(value: &TractTensor, dtype: DType) -> TractResult<Tensor> {
     let shape = value.shape().to_vec();
     macro_rules! copy {
         ($ty:ty, $variant:ident) => {
@@ -165,13 +195,13 @@ fn take(value: &TractTensor, declared: DatumType) -> TractResult<Tensor> {
             )
         };
     }
-    let data = match declared {
-        DatumType::F32 => copy!(f32, F32),
-        DatumType::F64 => copy!(f64, F64),
-        DatumType::I32 => copy!(i32, I32),
-        DatumType::I64 => copy!(i64, I64),
-        DatumType::U8 => copy!(u8, U8),
-        _ => copy!(bool, Bool),
+    let data = match dtype {
+        DType::F32 => copy!(f32, F32),
+        DType::F64 => copy!(f64, F64),
+        DType::I32 => copy!(i32, I32),
+        DType::I64 => copy!(i64, I64),
+        DType::U8 => copy!(u8, U8),
+        DType::Bool => copy!(bool, Bool),
     };
     Ok(Tensor::new(shape, data)?)
 }
