@@ -128,6 +128,8 @@ def _weight_by_columns(
         both = channels * kernel[1] + outputs * kernel[0]
         if both < channels * kernel[0] * kernel[1]:
             shifted = [0]
+    if shifted and form == "onnxruntime" and x.dtype == torch.float32:
+        return _weight_by_shifts(grad, x, weight, padding, dilation, reach)
     # Along a shifted axis the zeros around the input meet nothing, so they are left out.
     around = [0 if i in shifted else p for i, p in enumerate(padding)]
     here = [i for i in range(len(kernel)) if i not in shifted]
@@ -136,28 +138,58 @@ def _weight_by_columns(
     pays = 1 < places <= _PICKED_MOST and (any(around) or any(s > 1 for s in stride))
     by_channel = form == "onnxruntime" and x.dtype == torch.float32 and pays
     if by_channel:
-        left = _picked(x, [kernel[i] if i in here else 1 for i in range(len(kernel))], stride, around, dilation, span)
+        left = _picked(x, kernel, stride, padding, dilation, span)
     else:
         left = _sliced(x, kernel, stride, around, dilation, here, span)
-    right = grad
-    if shifted:  # the gradient, unfolded along its rows: [N, O, kernel, ...]
-        rows, border = int(left.shape[2]), reach - padding[0]
-        padded = aten.constant_pad_nd.default(grad, [0, 0, border, border], 0.0) if border else grad
-        index = torch.tensor([[reach - k * dilation[0] + h for h in range(rows)] for k in range(kernel[0])])
-        right = padded.index_select(2, index.reshape(-1))
+    right = _rows(grad, kernel[0], reach, dilation[0], padding[0], int(left.shape[2])) if shifted else grad
     batch, length = x.shape[0], math.prod(int(v) for v in left.shape[2:])
     left = left.reshape(batch, -1, length)
     right = right.reshape(batch, -1, length)
+    if by_channel:
+        return _sum_of_products(right, left).reshape(weight.shape)
     product = (right @ left.transpose(1, 2)).sum(0)
-    if by_channel and shifted:
-        product = product.reshape(outputs, kernel[0], channels, kernel[1]).transpose(1, 2)
-    elif by_channel:
-        product = product.reshape(outputs, channels, *kernel)
-    elif shifted:
+    if shifted:
         product = product.reshape(outputs, kernel[0], kernel[1], channels).permute(0, 3, 1, 2)
     else:
         product = product.reshape(outputs, *kernel, channels).movedim(-1, 1)
     return product.reshape(weight.shape)
+
+
+def _sum_of_products(a: Tensor, b: Tensor) -> Tensor:
+    """The sum over the batch of `a` times `b` transposed: [N, I, L] and [N, J, L] to [I, J].
+
+    onnxruntime copies the transposed factor into another order first: that is to be the one with fewer rows.
+    """
+    if int(a.shape[1]) < int(b.shape[1]):
+        return (b @ a.transpose(1, 2)).sum(0).t()
+    return (a @ b.transpose(1, 2)).sum(0)
+
+
+def _rows(grad: Tensor, kernel: int, reach: int, dilation: int, padding: int, rows: int) -> Tensor:
+    """The gradient shifted backward along its rows, once for each of the kernel's: [N, O, kernel * rows, ...]."""
+    border = reach - padding
+    padded = aten.constant_pad_nd.default(grad, [0, 0, border, border], 0.0) if border else grad
+    index = torch.tensor([[reach - k * dilation + h for h in range(rows)] for k in range(kernel)])
+    return padded.index_select(2, index.reshape(-1))
+
+
+def _weight_by_shifts(
+    grad: Tensor, x: Tensor, weight: Tensor, padding: Sequence[int], dilation: Sequence[int], reach: int
+) -> Tensor:
+    """The gradient unfolded by rows, times the input shifted by columns: one product for each column of the kernel.
+
+    The shifted inputs are never joined, and the taller factor serves every product as it is.
+    """
+    outputs, channels, height, width = (int(v) for v in weight.shape)
+    batch, rows, span = x.shape[0], int(x.shape[2]), int(grad.shape[3])
+    right = _rows(grad, height, reach, dilation[0], padding[0], rows).reshape(batch, outputs * height, rows * span)
+    parts = []
+    for k in range(width):
+        first = k * dilation[1] - padding[1]
+        last = first + span - int(x.shape[3])
+        moved = aten.constant_pad_nd.default(x, [-first, last], 0.0) if first or last else x
+        parts.append(_sum_of_products(right, moved.reshape(batch, channels, rows * span)))
+    return torch.stack(parts, 2).reshape(outputs, height, channels, width).transpose(1, 2).reshape(weight.shape)
 
 
 def _sliced(

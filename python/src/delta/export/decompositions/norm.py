@@ -8,8 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._decomp import get_decompositions
 
 aten = torch.ops.aten
+
+_TORCH: Any = get_decompositions([aten._native_batch_norm_legit_functional, aten.native_batch_norm_backward])
+_FROM_TORCH = _TORCH[aten._native_batch_norm_legit_functional.default]
+_FROM_TORCH_BACKWARD = _TORCH[aten.native_batch_norm_backward.default]
 
 
 def _group_norm(
@@ -23,9 +28,8 @@ def _group_norm(
     eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     flat = x.reshape(batch, groups, -1)
-    mean = flat.mean(2, keepdim=True)
-    centred = flat - mean
-    scale = torch.rsqrt((centred * centred).mean(2, keepdim=True) + eps)
+    variance, mean = torch.var_mean(flat, 2, correction=0, keepdim=True)
+    scale = torch.rsqrt(variance + eps)
     factor = _of_channels(scale, weight, groups, channels)
     shift = -mean * factor if bias is None else bias.reshape(1, groups, -1) - mean * factor
     y = _scaled(x, factor, shift, batch, channels)
@@ -80,6 +84,63 @@ def _group_norm_backward(
     return to_input, to_weight, to_bias
 
 
+def _batch_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """`_native_batch_norm_legit_functional`: output, mean, 1 / deviation, the next running statistics."""
+    if not training:
+        return _FROM_TORCH(x, weight, bias, running_mean, running_var, training, momentum, eps)  # type: ignore[no-any-return]
+    channel = [1, -1, *[1] * (x.dim() - 2)]
+    variance, mean = torch.var_mean(x, [0, *range(2, x.dim())], correction=0, keepdim=True)
+    rstd = torch.rsqrt(variance + eps)
+    factor = rstd if weight is None else rstd * weight.reshape(channel)
+    shift = -mean * factor if bias is None else bias.reshape(channel) - mean * factor
+    y = aten.addcmul.default(shift, x, factor)
+    mean, variance = mean.reshape(-1), variance.reshape(-1)
+    n = x.numel() / x.shape[1]
+    running_mean = momentum * mean + (1 - momentum) * running_mean
+    running_var = momentum * (variance * (n / (n - 1))) + (1 - momentum) * running_var
+    return y, mean, rstd.reshape(-1), running_mean, running_var
+
+
+def _batch_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    mean: Tensor,
+    rstd: Tensor,
+    training: bool,
+    eps: float,
+    mask: Sequence[bool],
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """As for groups: two sums over each channel, then a * grad + b * x + c."""
+    if not training:
+        return _FROM_TORCH_BACKWARD(  # type: ignore[no-any-return]
+            grad, x, weight, running_mean, running_var, mean, rstd, training, eps, list(mask)
+        )
+    axes, channel = [0, *range(2, x.dim())], [1, -1, *[1] * (x.dim() - 2)]
+    sums = grad.sum(axes)
+    products = (grad * x).sum(axes) - sums * mean
+    to_input = None
+    if mask[0]:
+        factor = rstd if weight is None else rstd * weight
+        part = factor * (x.shape[1] / x.numel())
+        slope = -products * (rstd * rstd) * part
+        shift = -slope * mean - sums * part
+        scaled: Tensor = aten.addcmul.default(shift.reshape(channel), grad, factor.reshape(channel))
+        to_input = scaled + x * slope.reshape(channel)
+    return to_input, products * rstd if mask[1] else None, sums if mask[2] else None
+
+
 def _weight_norm_backward(
     grad: Tensor, direction: Tensor, size: Tensor, norms: Tensor, dim: int
 ) -> tuple[Tensor, Tensor]:
@@ -114,6 +175,8 @@ def _empty(size: Any, order: Any, dtype: Any = None, **kwargs: Any) -> Tensor:
 
 TABLE: dict[Any, Callable[..., Any]] = {
     aten._weight_norm_interface_backward.default: _weight_norm_backward,
+    aten._native_batch_norm_legit_functional.default: _batch_norm,
+    aten.native_batch_norm_backward.default: _batch_norm_backward,
     aten.native_group_norm.default: _group_norm,
     aten.native_group_norm_backward.default: _group_norm_backward,
     aten.linalg_vector_norm.default: _vector_norm,

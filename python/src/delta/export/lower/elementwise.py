@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -70,17 +71,25 @@ for _name, _op in _BINARY.items():
 def _addcmul(lo: Lowering, node: Node, shift: Any, x: Any, factor: Any, value: Any = 1) -> str:
     """shift + x * factor; where both are numbers of a channel, onnxruntime's batch norm does it in one pass."""
     dtype, shape = lo.dtype(node), lo.shape(node)
-    by_channel = len(shape) == 3 and lo.shape(x) == shape and lo.shape(shift) == lo.shape(factor) == [*shape[:2], 1]
-    if lo.runtime == "onnxruntime" and by_channel and dtype == torch.float32 and value == 1:
-        flat = lo.node("Reshape", lo.tensor(x), lo.constant([1, -1, shape[2]]))
-        a, b = (lo.node("Reshape", lo.tensor(v, dtype), lo.constant([-1])) for v in (factor, shift))
-        size = lo.node("Shape", a)
-        mean, variance = (lo.node("Expand", lo.constant([v], dtype), size) for v in (0.0, 1.0))
-        return lo.reshape(lo.node("BatchNormalization", flat, a, b, mean, variance, epsilon=0.0), shape)
+    same = lo.shape(x) == shape and lo.shape(shift) == lo.shape(factor)
+    if lo.runtime == "onnxruntime" and same and dtype == torch.float32 and value == 1 and len(shape) > 2:
+        rows = [*shape[:2], *[1] * (len(shape) - 2)]
+        if lo.shape(factor) == rows and all(isinstance(d, int) for d in shape[2:]):
+            flat = lo.node("Reshape", lo.tensor(x), lo.constant([1, -1, math.prod(shape[2:])]))
+            return lo.reshape(_by_channel(lo, flat, shift, factor), shape)
+        if lo.shape(factor) == [1, *rows[1:]]:
+            return _by_channel(lo, lo.tensor(x), shift, factor)
     product = lo.node("Mul", lo.tensor(x, dtype), lo.tensor(factor, dtype))
     if value != 1:
         product = lo.node("Mul", product, lo.tensor(value, dtype))
     return lo.node("Add", product, lo.tensor(shift, dtype))
+
+
+def _by_channel(lo: Lowering, x: str, shift: Any, factor: Any) -> str:
+    a, b = (lo.node("Reshape", lo.tensor(v, torch.float32), lo.constant([-1])) for v in (factor, shift))
+    size = lo.node("Shape", a)
+    mean, variance = (lo.node("Expand", lo.constant([v], torch.float32), size) for v in (0.0, 1.0))
+    return lo.node("BatchNormalization", x, a, b, mean, variance, epsilon=0.0)
 
 
 @translates(*overloads("div", "Tensor", "Scalar", "Tensor_mode", "Scalar_mode"))

@@ -259,6 +259,9 @@ def _pad(lo: Lowering, node: Node, x: Any, pad: Sequence[int], value: Any = 0) -
         before[rank - 1 - i], after[rank - 1 - i] = pad[2 * i], pad[2 * i + 1]
     name = lo.tensor(x)
     cut = [d for d in range(rank) if before[d] < 0 or after[d] < 0]
+    mixed = bool(cut) and any(v > 0 for v in (*before, *after)) and lo.dtype(node) != torch.bool
+    if mixed and lo.runtime == "onnxruntime":  # one pass; tract has no negative padding
+        return lo.node("Pad", name, lo.constant([*before, *after]), lo.constant(value, lo.dtype(node)))
     if cut:
         starts = lo.constant([max(0, -before[d]) for d in cut])
         ends = lo.constant([LAST if after[d] >= 0 else after[d] for d in cut])
