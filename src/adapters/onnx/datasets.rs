@@ -29,7 +29,7 @@ pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
 }
 
 /// Something with rows.
-pub(crate) trait Rows {
+pub(crate) trait Rows: Send {
     /// Number of rows.
     fn len(&self) -> usize;
 

@@ -51,6 +51,9 @@ impl Launcher {
             .env_clear()
             // onnxruntime from 1.31 on reports to its maker unless told not to; the walls stop it too.
             .env("ORT_DISABLE_TELEMETRY", "1")
+            // A step frees what the next one allocates: glibc should keep it instead of giving it back and taking it again, page by page.
+            .env("MALLOC_MMAP_THRESHOLD_", "33554432")
+            .env("MALLOC_TRIM_THRESHOLD_", "268435456")
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

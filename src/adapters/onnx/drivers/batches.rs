@@ -4,6 +4,8 @@
 //! So a node that restarts repeats exactly what it would have done.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::thread;
 
 use super::{Scope, Total, count, random, source};
 use crate::adapters::onnx::datasets::Rows;
@@ -14,6 +16,9 @@ use crate::domain::ids::Name;
 use crate::domain::manifest::{Batches, Length, Source, Step, Subset, Target};
 use crate::domain::tensor::{Tensor, TensorData};
 use crate::ports::executor::IteratorState;
+
+/// Batches that wait for the graph, beside the one that is being read.
+const AHEAD: usize = 1;
 
 /// What a step made.
 pub(super) struct Done {
@@ -49,7 +54,7 @@ fn cut(total: usize, fraction: f64) -> usize {
     ((total as f64 * fraction.clamp(0.0, 1.0) + 1e-9).floor() as usize).min(total)
 }
 
-/// Runs the batches of one round.
+/// Runs the batches of one round. While one is in the graph, a second thread reads the rows and draws the noise of the next.
 pub(super) fn run(
     graph: &mut Loaded,
     step: &Step,
@@ -64,21 +69,41 @@ pub(super) fn run(
     let mut read = 0u64;
     let ports = graph.graph.inputs.clone();
     let carried = carried(graph, step)?;
-    while let Some(batch) = walk.next() {
-        let made = inputs(&ports, step, spec, data, &batch)
-            .and_then(|made| one(graph, &ports, step, scope, &made, &carried, &mut outcome));
-        made.map_err(|f| {
-            f.within(&format!(
-                "batch {} of {} rows",
-                batch.number,
-                batch.rows.len()
-            ))
-        })?;
-        read = read.saturating_add(u64::try_from(batch.rows.len()).unwrap_or(u64::MAX));
-    }
+    let (ready, next) = mpsc::sync_channel(AHEAD);
+    let state = thread::scope(|threads| {
+        let ports = &ports;
+        let reader = thread::Builder::new()
+            .name("batches".to_owned())
+            .spawn_scoped(threads, move || {
+                while let Some(batch) = walk.next() {
+                    let made = inputs(ports, step, spec, data, &batch);
+                    let failed = made.is_err();
+                    // Nobody listens any more when a batch has failed.
+                    if ready.send((batch, made)).is_err() || failed {
+                        break;
+                    }
+                }
+                walk.state
+            })
+            .map_err(|e| Failure::internal(format!("no thread to read batches: {e}")))?;
+        for (batch, made) in next {
+            made.and_then(|made| one(graph, ports, step, scope, &made, &carried, &mut outcome))
+                .map_err(|f| {
+                    f.within(&format!(
+                        "batch {} of {} rows",
+                        batch.number,
+                        batch.rows.len()
+                    ))
+                })?;
+            read = read.saturating_add(u64::try_from(batch.rows.len()).unwrap_or(u64::MAX));
+        }
+        reader
+            .join()
+            .map_err(|_| Failure::internal("the thread that reads batches panicked"))
+    })?;
     Ok(Done {
         values: outcome.finish(step, graph, &carried)?,
-        state: walk.state,
+        state,
         rows: read,
     })
 }

@@ -2,6 +2,8 @@
 //!
 //! Not secret: the seed stands in the task. Privacy does not rest on it.
 
+use chacha20::ChaCha20Legacy;
+use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
@@ -16,13 +18,17 @@ pub(super) const SHUFFLE: &str = "delta/shuffle/1";
 const NOISE: &str = "delta/noise/1";
 
 fn stream(purpose: &str, seed: u64, number: u64, name: &str) -> ChaCha20Rng {
+    ChaCha20Rng::from_seed(key(purpose, seed, number, name))
+}
+
+fn key(purpose: &str, seed: u64, number: u64, name: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(purpose.as_bytes());
     hash.update([0]);
     hash.update(seed.to_le_bytes());
     hash.update(number.to_le_bytes());
     hash.update(name.as_bytes());
-    ChaCha20Rng::from_seed(hash.finalize().into())
+    hash.finalize().into()
 }
 
 /// A uniformly drawn order of `0..len` (Fisher and Yates).
@@ -61,24 +67,25 @@ pub(super) fn noise(
     let len = element_count(&full)
         .filter(|n| *n <= 1 << 32)
         .ok_or_else(|| Failure::refused("noise of more than 2^32 numbers"))?;
-    let mut rng = stream(NOISE, seed, batch, input);
     let data = match kind {
-        Noise::Uniform => uniform(&mut rng, len),
-        Noise::Normal => normal(&mut rng, len),
+        Noise::Uniform => uniform(&key(NOISE, seed, batch, input), len),
+        Noise::Normal => normal(&mut stream(NOISE, seed, batch, input), len),
     };
     Tensor::new(full, TensorData::F32(data)).map_err(|e| Failure::internal(e.to_string()))
 }
 
-/// Multiples of 2^-24 in [0, 1), one for each 32-bit word of the stream, taken in blocks.
+/// Multiples of 2^-24 in [0, 1), one for each 32-bit word of the stream.
+///
+/// The words are those of [`ChaCha20Rng`], from the cipher itself, which uses what the processor has and takes half the time.
 #[expect(clippy::cast_precision_loss, reason = "24 bits fit an f32 exactly")]
-fn uniform(rng: &mut ChaCha20Rng, len: usize) -> Vec<f32> {
+fn uniform(key: &[u8; 32], len: usize) -> Vec<f32> {
+    let mut cipher = ChaCha20Legacy::new(key.into(), &[0; 8].into());
     let mut out = Vec::with_capacity(len);
     let mut block = [0u8; 4096];
     while out.len() < len {
-        let words = (len - out.len()).min(block.len() / 4);
-        let (words, _) = block.split_at_mut(4 * words);
-        rng.fill_bytes(words);
-        let draws = words.as_chunks::<4>().0.iter();
+        block.fill(0);
+        cipher.apply_keystream(&mut block);
+        let draws = block.as_chunks::<4>().0.iter().take(len - out.len());
         out.extend(draws.map(|w| (u32::from_le_bytes(*w) >> 8) as f32 / 16_777_216.0));
     }
     out
