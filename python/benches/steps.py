@@ -1,10 +1,11 @@
 """One training step: torch eager against onnxruntime in both forms, one thread, batch 64.
 
-    PYTHONPATH=python/src python python/benches/steps.py [--seconds 2] [name ...]
+    PYTHONPATH=python/src python python/benches/steps.py [--seconds 2] [--package] [name ...]
 
 Prints for each model the best time of many alternating runs in one process, and torch's time over ours. What is
 measured is the time that the thread computes: both sides run in the calling thread, and other work on the machine
-shows less than on a clock.
+shows less than on a clock. With `--package` the step is also built as authors build it, a learning task whose `train`
+calls `loss.backward()`: that column is what a node runs (of models that tell classes).
 """
 
 from __future__ import annotations
@@ -64,6 +65,14 @@ def exported(case: Case, step: Step, model: bytes) -> Callable[[], object]:
     return one
 
 
+def packaged(case: Case) -> Callable[[], object]:
+    """The step of a learning task, in the form that the node takes where it has onnxruntime."""
+    from node import BATCHES, Bench, stepper
+
+    x, y = case.data(ROWS * BATCHES)
+    return stepper(Bench(case, x).build(), x.numpy()[:ROWS], y.numpy()[:ROWS], threads=1)
+
+
 def best(functions: list[Callable[[], object]], seconds: float) -> list[float]:
     """The least time of each function in ms, run in turns."""
     least = [float("inf")] * len(functions)
@@ -80,14 +89,17 @@ def best(functions: list[Callable[[], object]], seconds: float) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--package", action="store_true", help="measure the step of a built learning task too")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(
         f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch {ROWS}, best thread time"
     )
-    print("| model | build s | nodes | kB | torch eager ms | portable ms | onnxruntime form ms | ratios |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = "model | build s | nodes | kB | torch eager ms | portable ms | onnxruntime form ms"
+    columns += " | package ms" * given.package + " | ratios"
+    print(f"| {columns} |")
+    print("|---" * (columns.count("|") + 1) + "|")
     for name, case in CASES.items():
         if given.names and not any(n.lower() in name.lower() for n in given.names):
             continue
@@ -98,9 +110,12 @@ def main() -> None:
         fast = step.export("onnxruntime")
         nodes = len(onnx.load_from_string(portable).graph.node)
         functions = [eager(case, step), exported(case, step, portable), exported(case, step, fast)]
-        t, p, f = best(functions, given.seconds)
+        if given.package and not case.data(1)[1].dtype.is_floating_point:
+            functions.append(packaged(case))
+        eagerly, *ours = best(functions, given.seconds)
         size = f"{built:.1f} | {nodes} | {len(portable) / 1e3:.0f}"
-        print(f"| {name} | {size} | {t:.3f} | {p:.3f} | {f:.3f} | {t / p:.2f} {t / f:.2f} |", flush=True)
+        times = " | ".join(f"{t:.3f}" for t in (eagerly, *ours)) + " | " * (given.package and len(ours) == 2)
+        print(f"| {name} | {size} | {times} | {' '.join(f'{eagerly / t:.2f}' for t in ours)} |", flush=True)
 
 
 if __name__ == "__main__":
