@@ -7,6 +7,9 @@
     clippy::cast_possible_truncation
 )]
 
+#[path = "contract_storage/journal.rs"]
+mod journal;
+
 use std::sync::{Arc, Mutex};
 
 use delta_node::adapters::memory::{MemoryStorage, When};
@@ -16,8 +19,8 @@ use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry, Storage,
-    TaskUpdate,
+    LogLevel, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry, Record,
+    Storage, TaskUpdate,
 };
 
 /// A database that can be opened again and again.
@@ -96,11 +99,11 @@ fn effect(id: u64) -> OutboxEntry {
 }
 
 fn put(key: &MachineKey, expected: u64, snapshot: &str) -> MachineChange {
-    let snapshot = Some(snapshot.as_bytes().to_vec());
+    let record = Record::Snapshot(snapshot.as_bytes().to_vec());
     MachineChange {
         key: key.clone(),
         expected,
-        snapshot,
+        record,
         enqueue: vec![],
         done: vec![],
     }
@@ -110,11 +113,17 @@ fn delete(key: &MachineKey, expected: u64) -> MachineChange {
     MachineChange {
         key: key.clone(),
         expected,
-        snapshot: None,
+        record: Record::Deleted,
         enqueue: vec![],
         done: vec![],
     }
 }
+
+use journal::{
+    a_deleted_machine_leaves_no_journal_behind,
+    a_stale_entry_conflicts_and_a_machine_begins_with_a_snapshot,
+    entries_follow_the_snapshot_until_the_next_one,
+};
 
 fn log(n: u8, message: &str) -> NewLog {
     NewLog {
@@ -397,7 +406,7 @@ async fn large_and_binary_snapshots_come_back_whole(backend: impl Backend) {
     let s = backend.open().await;
     let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 + i / 256) as u8).collect();
     let change = MachineChange {
-        snapshot: Some(bytes.clone()),
+        record: Record::Snapshot(bytes.clone()),
         enqueue: vec![OutboxEntry {
             id: 0,
             effect: vec![0, 255],
@@ -727,6 +736,9 @@ contract!(
     settings_are_replaced,
     a_restart_keeps_everything,
     handles_that_write_at_once_lose_nothing,
+    entries_follow_the_snapshot_until_the_next_one,
+    a_stale_entry_conflicts_and_a_machine_begins_with_a_snapshot,
+    a_deleted_machine_leaves_no_journal_behind,
 );
 
 /// The fake's own script: a planned failure strikes once, before or after the effect; a dead process's handle can do nothing.
@@ -799,7 +811,7 @@ mod file {
         let backend = Sqlite::new();
         let dir = backend.0.path().join("db");
         let s: Arc<dyn Storage> = Arc::new(backend.storage().await);
-        // One small, one on overflow pages; in a snapshot that is replaced, one that is deleted, and an effect.
+        // One small, one on overflow pages; in a snapshot that is replaced, one that is deleted, in entries, and an effect.
         let long = format!("{}{SECRET}", "x".repeat(50_000));
         let secret_effect = OutboxEntry {
             id: 1,
@@ -813,6 +825,10 @@ mod file {
                     ..put(&key(1, 1), 0, SECRET)
                 },
                 put(&key(1, 2), 0, &long),
+                MachineChange {
+                    record: Record::Entry(SECRET.as_bytes().to_vec()),
+                    ..put(&key(1, 2), 1, "")
+                },
             ],
         )
         .await
@@ -825,13 +841,17 @@ mod file {
             &s,
             vec![
                 put(&key(1, 1), 1, "short"),
-                put(&key(1, 2), 1, "short"),
+                put(&key(1, 2), 2, "short"),
+                MachineChange {
+                    record: Record::Entry(long.as_bytes().to_vec()),
+                    ..put(&key(1, 2), 3, "")
+                },
                 put(&key(1, 3), 0, "keeps"),
             ],
         )
         .await
         .unwrap();
-        commit(&s, vec![delete(&key(1, 1), 2), delete(&key(1, 2), 2)])
+        commit(&s, vec![delete(&key(1, 1), 2), delete(&key(1, 2), 4)])
             .await
             .unwrap();
         let found = files(&dir);

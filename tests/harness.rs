@@ -219,6 +219,7 @@ fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
                 let mut world = World::new(3, 6, through(moment, 3)).await;
                 let id = world.submit(0).await;
                 until(&world, 1, moment).await;
+                assert!(world.journal(0) > 0, "it is its journal that is read");
                 world.crash(0).await;
                 tokio::time::sleep(Duration::from_secs(pause)).await;
                 world.start(0).await;

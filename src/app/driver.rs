@@ -1,7 +1,11 @@
 //! The only loop that changes a round: load, handle, commit, then carry out effects.
 //!
-//! Persist, then speak: the new snapshot and its effects are one transaction; nothing leaves the node, and no caller is answered,
-//! before it is committed. Effects found in the outbox after a restart are carried out again, with a look at the record first.
+//! Persist, then speak: a change and its effects are one transaction; nothing leaves the node, and no caller is answered, before it
+//! is committed. Effects found in the outbox after a restart are carried out again, with a look at the record first.
+//! A change is a snapshot of the machine, or, for one that grows with its members, the input itself: machines are functions of what
+//! they are told and when, so a journal of inputs after a snapshot is the same state.
+
+mod rest;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
+
+use rest::{Entry, cannot_seal, context, entry_context, open, restore, seal, seal_bytes};
 
 use crate::domain::ids::TaskId;
 use crate::domain::round::Rejection;
@@ -22,7 +27,7 @@ use crate::domain::vault::Vault;
 use crate::ports::clock::Clock;
 use crate::ports::entropy::Entropy;
 use crate::ports::storage::{
-    MachineChange, MachineKey, MachineKind, OutboxEntry, Storage, StoredMachine,
+    MachineChange, MachineKey, MachineKind, OutboxEntry, Record, Storage, StoredMachine,
 };
 use crate::ports::{PortError, PortErrorKind, report};
 
@@ -33,6 +38,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_secs(2);
 /// How often a change is tried again.
 const COMMIT_TRIES: usize = 5;
+/// A journal is replaced by a snapshot when it is longer than this and than so many snapshots.
+const JOURNAL_BYTES: usize = 1 << 20;
+const JOURNAL_SNAPSHOTS: usize = 4;
 
 /// A state machine that lives in the driver.
 pub(crate) trait Machine:
@@ -60,6 +68,18 @@ pub(crate) trait Machine:
     fn is_over(&self) -> bool;
     /// The input for "time has passed".
     fn tick() -> Self::Input;
+    /// The input as the journal keeps it. `None`, the default, is for machines that are small, or forget secrets before they are
+    /// over: each change of theirs is a snapshot, and what they have forgotten is nowhere.
+    fn journalled(_input: &Self::Input) -> Option<Result<Vec<u8>, serde_json::Error>> {
+        None
+    }
+    /// The input that [`Self::journalled`] kept.
+    ///
+    /// # Errors
+    /// It is none of this machine's.
+    fn replayed(_entry: &[u8]) -> Result<Self::Input, serde_json::Error> {
+        Err(serde::de::Error::custom("this machine keeps no journal"))
+    }
     /// The input for "this effect cannot be carried out", or `None` when the machine need not know.
     fn broken(effect: &Self::Effect, error: &PortError) -> Option<Self::Input>;
 }
@@ -195,7 +215,7 @@ pub(crate) fn birth<M: Machine>(
     let change = MachineChange {
         key: key.clone(),
         expected: 0,
-        snapshot: Some(snapshot.clone()),
+        record: Record::Snapshot(snapshot.clone()),
         enqueue: outbox.clone(),
         done: Vec::new(),
     };
@@ -205,6 +225,7 @@ pub(crate) fn birth<M: Machine>(
             key,
             version: 1,
             snapshot,
+            journal: Vec::new(),
             outbox,
         },
     ))
@@ -218,7 +239,7 @@ pub(crate) fn peek<M: Machine>(
     ports: &DriverPorts,
     stored: &StoredMachine,
 ) -> Result<M, PortError> {
-    open(ports, &stored.key, &stored.snapshot)
+    restore(ports, stored)
 }
 
 /// Runs a stored machine until it is over or `cancel` fires. `fresh` is false after a restart.
@@ -232,16 +253,16 @@ pub(crate) fn spawn<M: Machine>(
     fresh: bool,
     cancel: CancellationToken,
 ) -> Result<(Handle<M>, impl Future<Output = ()> + Send + 'static), PortError> {
-    let machine: M = open(&ports, &stored.key, &stored.snapshot)?;
+    let machine: Arc<M> = Arc::new(restore(&ports, &stored)?);
     let mut outbox = BTreeMap::new();
     for entry in &stored.outbox {
         outbox.insert(
             entry.id,
-            open::<M::Effect>(&ports, &stored.key, &entry.effect)?,
+            open::<M::Effect>(&ports, &stored.key, &context(&stored.key), &entry.effect)?,
         );
     }
     let (inbox, messages) = mpsc::channel(INBOX);
-    let (publish, state) = watch::channel(Arc::new(machine.clone()));
+    let (publish, state) = watch::channel(Arc::clone(&machine));
     let next_id = outbox
         .keys()
         .next_back()
@@ -253,6 +274,8 @@ pub(crate) fn spawn<M: Machine>(
         key: stored.key,
         version: stored.version,
         machine,
+        snapshot_bytes: stored.snapshot.len(),
+        journal_bytes: stored.journal.iter().map(|(_, entry)| entry.len()).sum(),
         next_id,
         running: JoinSet::new(),
         messages,
@@ -272,7 +295,9 @@ struct Host<M: Machine> {
     effects: Arc<dyn Effects<M>>,
     key: MachineKey,
     version: u64,
-    machine: M,
+    machine: Arc<M>,
+    snapshot_bytes: usize,
+    journal_bytes: usize,
     next_id: u64,
     running: JoinSet<(u64, Option<M::Input>)>,
     messages: mpsc::Receiver<Message<M>>,
@@ -345,12 +370,10 @@ impl<M: Machine> Host<M> {
         input: Option<M::Input>,
         done: Option<u64>,
     ) -> Result<(), HandleError> {
-        let mut next = self.machine.clone();
-        let effects = match input {
-            Some(input) => next.handle(self.ports.clock.now(), input)?,
-            None => Vec::new(),
+        let (next, record, effects) = match input {
+            Some(input) => self.advance(input)?,
+            None => (Arc::clone(&self.machine), Record::Same, Vec::new()),
         };
-        let snapshot = seal(&self.ports, &self.key, &next)?;
         let mut enqueue = Vec::with_capacity(effects.len());
         let mut started = Vec::with_capacity(effects.len());
         for effect in effects {
@@ -365,18 +388,44 @@ impl<M: Machine> Host<M> {
         let change = MachineChange {
             key: self.key.clone(),
             expected: self.version,
-            snapshot: Some(snapshot),
+            record,
             enqueue,
             done: done.into_iter().collect(),
         };
+        let (snapshot_bytes, journal_bytes) = match &change.record {
+            Record::Snapshot(snapshot) => (snapshot.len(), 0),
+            Record::Entry(entry) => (self.snapshot_bytes, self.journal_bytes + entry.len()),
+            Record::Same | Record::Deleted => (self.snapshot_bytes, self.journal_bytes),
+        };
         commit(&self.ports, vec![change]).await?;
+        (self.snapshot_bytes, self.journal_bytes) = (snapshot_bytes, journal_bytes);
         self.version += 1;
         self.machine = next;
-        self.publish.send_replace(Arc::new(self.machine.clone()));
+        self.publish.send_replace(Arc::clone(&self.machine));
         for (id, effect) in started {
             self.start(id, effect, false);
         }
         Ok(())
+    }
+
+    /// The machine after an input, and what to write down about it. The machine at hand stays as it is until that is committed.
+    #[expect(clippy::type_complexity, reason = "three parts of one answer")]
+    fn advance(&self, input: M::Input) -> Result<(Arc<M>, Record, Vec<M::Effect>), HandleError> {
+        let mut next = M::clone(&self.machine);
+        let now = self.ports.clock.now();
+        let entry = M::journalled(&input).transpose().map_err(cannot_seal)?;
+        let effects = next.handle(now, input)?;
+        // A machine that is over keeps no secrets: its journal must go. A long journal would make a restart slow.
+        let longest = JOURNAL_BYTES.max(self.snapshot_bytes.saturating_mul(JOURNAL_SNAPSHOTS));
+        let record = match entry {
+            Some(input) if !next.is_over() && self.journal_bytes + input.len() <= longest => {
+                let entry = Entry { at: now, input };
+                let context = entry_context(&self.key, self.version + 1);
+                Record::Entry(seal_bytes(&self.ports, &context, &entry.encode())?)
+            }
+            _ => Record::Snapshot(seal(&self.ports, &self.key, &next)?),
+        };
+        Ok((Arc::new(next), record, effects))
     }
 
     fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {
@@ -472,7 +521,7 @@ async fn try_to_erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortE
     let change = MachineChange {
         key: key.clone(),
         expected: stored.version,
-        snapshot: None,
+        record: Record::Deleted,
         enqueue: Vec::new(),
         done: Vec::new(),
     };
@@ -481,47 +530,15 @@ async fn try_to_erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortE
 
 /// Whether the database shows this change: one of a transaction stands for all.
 fn is_made(change: &MachineChange, now: Option<&StoredMachine>) -> bool {
-    match (&change.snapshot, now) {
-        (Some(wanted), Some(now)) => now.version == change.expected + 1 && now.snapshot == *wanted,
-        (None, None) => change.expected > 0,
-        _ => false,
-    }
-}
-
-fn context(key: &MachineKey) -> Vec<u8> {
-    format!("{}/{}/{}", key.kind.name(), key.task, key.round).into_bytes()
-}
-
-fn seal<T: Serialize>(
-    ports: &DriverPorts,
-    key: &MachineKey,
-    value: &T,
-) -> Result<Vec<u8>, PortError> {
-    let internal = |e: String| PortError::new(PortErrorKind::Internal, "driver.seal", e);
-    let plain = Zeroizing::new(serde_json::to_vec(value).map_err(|e| internal(e.to_string()))?);
-    let mut rng = ports.entropy.rng()?;
-    ports
-        .vault
-        .seal(&mut rng, &context(key), &plain)
-        .map_err(|e| internal(e.to_string()))
-}
-
-fn open<T: DeserializeOwned>(
-    ports: &DriverPorts,
-    key: &MachineKey,
-    sealed: &[u8],
-) -> Result<T, PortError> {
-    let corrupt = |e: String| {
-        let text = format!(
-            "the stored state of {} {} cannot be read",
-            key.kind.name(),
-            key.task
-        );
-        PortError::new(PortErrorKind::Corrupt, "driver.open", text).with_source(e)
+    let Some(now) = now else {
+        return change.record == Record::Deleted && change.expected > 0;
     };
-    let plain = ports
-        .vault
-        .open(&context(key), sealed)
-        .map_err(|e| corrupt(e.to_string()))?;
-    serde_json::from_slice(&plain).map_err(|e| corrupt(e.to_string()))
+    now.version == change.expected + 1
+        && match &change.record {
+            Record::Snapshot(wanted) => now.snapshot == *wanted,
+            Record::Entry(wanted) => now.journal.last().is_some_and(|(_, entry)| entry == wanted),
+            // Only this driver moves the machine on.
+            Record::Same => true,
+            Record::Deleted => false,
+        }
 }

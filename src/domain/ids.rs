@@ -1,9 +1,10 @@
 //! Identifiers as they stand on the wire, each one checked once, at the border.
 //!
-//! Every type here is safe to log, to compare and to use as a path component.
+//! Every type here is safe to log, to compare and to use as a path component. Clones share the text: rounds are full of addresses.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -31,7 +32,7 @@ macro_rules! string_id {
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The wire form.
@@ -45,7 +46,7 @@ macro_rules! string_id {
             type Error = InvalidId;
             fn try_from(value: String) -> Result<Self, InvalidId> {
                 let check: fn(&str) -> bool = $check;
-                if check(&value) { Ok(Self(value)) } else { Err(InvalidId::new($what, &value, $rule)) }
+                if check(&value) { Ok(Self(value.into())) } else { Err(InvalidId::new($what, &value, $rule)) }
             }
         }
 
@@ -58,7 +59,7 @@ macro_rules! string_id {
 
         impl From<$name> for String {
             fn from(value: $name) -> Self {
-                value.0
+                value.0.as_ref().to_owned()
             }
         }
 

@@ -152,6 +152,19 @@ pub struct OutboxEntry {
     pub effect: Vec<u8>,
 }
 
+/// What a change leaves of a machine's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// The whole state; the journal before it goes.
+    Snapshot(Vec<u8>),
+    /// What happened to it: appended to the journal that follows the snapshot.
+    Entry(Vec<u8>),
+    /// Nothing has happened to it; effects are done.
+    Same,
+    /// The machine goes, with its journal and its outbox.
+    Deleted,
+}
+
 /// A change of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineChange {
@@ -159,8 +172,8 @@ pub struct MachineChange {
     pub key: MachineKey,
     /// The version it was loaded at; 0 for a new one.
     pub expected: u64,
-    /// The new snapshot; `None` deletes the machine and its outbox.
-    pub snapshot: Option<Vec<u8>>,
+    /// What it leaves of the state. A new machine begins with a snapshot.
+    pub record: Record,
     /// Effects decided.
     pub enqueue: Vec<OutboxEntry>,
     /// Effects done.
@@ -174,8 +187,10 @@ pub struct StoredMachine {
     pub key: MachineKey,
     /// Its version, from 1.
     pub version: u64,
-    /// Its snapshot.
+    /// Its last snapshot.
     pub snapshot: Vec<u8>,
+    /// What has happened since: the version that each entry led to, and the entry, in order.
+    pub journal: Vec<(u64, Vec<u8>)>,
     /// Effects decided and not done, in order.
     pub outbox: Vec<OutboxEntry>,
 }
@@ -186,6 +201,7 @@ pub struct StoredMachine {
 /// - `commit` is one transaction over all changes and log records: all or nothing, durable against kill -9 after `Ok`.
 /// - It fails with `Conflict`, and changes nothing, when any `expected` is not the stored version (0 = absent).
 /// - On success each kept machine's version is `expected + 1`.
+/// - An entry or nothing for a machine that is not there is `Internal`, and so are effects of one that is deleted.
 /// - Deleted secrets do not stay behind in the file (SQLite: `secure_delete`).
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {

@@ -158,6 +158,13 @@ impl World {
         host.node = Some(node);
     }
 
+    /// Inputs that stand in the journal of the round that a node coordinates now.
+    pub fn journal(&self, index: usize) -> usize {
+        let storage = &self.hosts[index].storage;
+        let journals = storage.peek_journals(MachineKind::CoordinatorRound);
+        journals.into_iter().sum()
+    }
+
     /// Ends a node's process without any warning; its machine keeps what was written.
     pub async fn crash(&mut self, index: usize) {
         let host = &mut self.hosts[index];

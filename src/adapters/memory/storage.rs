@@ -13,7 +13,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::ports::storage::{
     LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry,
-    Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    Record, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 use crate::ports::{PortError, PortErrorKind};
 
@@ -39,6 +39,7 @@ struct State {
 struct Machine {
     version: u64,
     snapshot: Vec<u8>,
+    journal: Vec<(u64, Vec<u8>)>,
     outbox: BTreeMap<u64, Vec<u8>>,
 }
 
@@ -88,6 +89,14 @@ impl MemoryStorage {
     #[must_use]
     pub fn peek_machines(&self) -> Vec<MachineKey> {
         lock(&self.state).machines.keys().cloned().collect()
+    }
+
+    /// For observers: how many entries follow the snapshot of each machine of a kind.
+    #[must_use]
+    pub fn peek_journals(&self, kind: MachineKind) -> Vec<usize> {
+        let state = lock(&self.state);
+        let machines = state.machines.iter().filter(|(key, _)| key.kind == kind);
+        machines.map(|(_, m)| m.journal.len()).collect()
     }
 
     /// One call: gives others a turn first, as a real database would.
@@ -163,15 +172,27 @@ fn apply(
         let text = format!("{name} is at version {version}, not at {}", change.expected);
         return Err(PortError::new(PortErrorKind::Conflict, op, text));
     }
-    let Some(snapshot) = change.snapshot else {
-        if !change.enqueue.is_empty() {
+    let absent = || {
+        internal(format!(
+            "{name} is not there, and does not begin with a snapshot"
+        ))
+    };
+    let (snapshot, journal, mut outbox) = match (change.record, current) {
+        (Record::Deleted, _) if !change.enqueue.is_empty() => {
             return Err(internal(format!(
                 "{name} is deleted and decides effects at once"
             )));
         }
-        return Ok(None);
+        (Record::Deleted, _) => return Ok(None),
+        (Record::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
+        (Record::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
+        (Record::Entry(entry), Some(mut m)) => {
+            m.journal.push((version + 1, entry));
+            (m.snapshot, m.journal, m.outbox)
+        }
+        (Record::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
+        (Record::Entry(_) | Record::Same, None) => return Err(absent()),
     };
-    let mut outbox = current.map(|m| m.outbox).unwrap_or_default();
     for entry in change.enqueue {
         if entry.id > i64::MAX.unsigned_abs() {
             return Err(internal(format!("effect number {} is too large", entry.id)));
@@ -189,6 +210,7 @@ fn apply(
     Ok(Some(Machine {
         version: version + 1,
         snapshot,
+        journal,
         outbox,
     }))
 }
@@ -198,6 +220,7 @@ fn stored(key: &MachineKey, machine: &Machine) -> StoredMachine {
         key: key.clone(),
         version: machine.version,
         snapshot: machine.snapshot.clone(),
+        journal: machine.journal.clone(),
         outbox: machine
             .outbox
             .iter()

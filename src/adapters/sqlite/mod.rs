@@ -26,12 +26,12 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::TaskStatus;
 use crate::ports::PortError;
 use crate::ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Storage,
-    StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Record,
+    Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 use error::port_error;
 use location::Location;
-use rows::{LogRecord, MachineRow, OutboxRow, TaskRecord};
+use rows::{JournalRow, LogRecord, MachineRow, OutboxRow, TaskRecord};
 
 /// How many statements may read at the same time.
 const READERS: u32 = 4;
@@ -145,7 +145,7 @@ impl Storage for SqliteStorage {
             write::log(OP, &mut tx, log).await?;
         }
         // Before the commit: if this future is dropped after it, the next one scrubs.
-        if changes.iter().any(|c| c.snapshot.is_none()) {
+        if changes.iter().any(|c| c.record == Record::Deleted) {
             self.scrub_due.store(true, Ordering::Release);
         }
         tx.commit().await.map_err(|e| port_error(OP, e))?;
@@ -165,6 +165,16 @@ impl Storage for SqliteStorage {
             .map_err(|e| port_error(OP, e))?;
         let Some(row) = row else { return Ok(None) };
         let mut machine = row.into_machine(OP, key.kind)?;
+        let journal = sqlx::query_as::<Sqlite, JournalRow>(queries::JOURNAL_GET)
+            .bind(key.kind.name())
+            .bind(key.task.as_str())
+            .bind(key.round)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(|e| port_error(OP, e))?;
+        for entry in journal {
+            machine.journal.push(entry.into_entry(OP, key.kind)?.1);
+        }
         let effects = sqlx::query_as::<Sqlite, OutboxRow>(queries::OUTBOX_GET)
             .bind(key.kind.name())
             .bind(key.task.as_str())
@@ -191,13 +201,25 @@ impl Storage for SqliteStorage {
             .fetch_all(&mut *tx)
             .await
             .map_err(|e| port_error(OP, e))?;
+        let journals = sqlx::query_as::<Sqlite, JournalRow>(queries::JOURNAL_LIST)
+            .bind(kind.name())
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(|e| port_error(OP, e))?;
         let mut machines = rows
             .into_iter()
             .map(|r| r.into_machine(OP, kind))
             .collect::<Result<Vec<_>, _>>()?;
+        // All three lists have the same order, and foreign keys say that the machines are there.
+        for entry in journals {
+            let (key, entry) = entry.into_entry(OP, kind)?;
+            let at = machines
+                .binary_search_by(|m| m.key.cmp(&key))
+                .map_err(|_| error::corrupt(OP, "journal entry without a machine"))?;
+            machines[at].journal.push(entry);
+        }
         for effect in effects {
             let (key, entry) = effect.into_entry(OP, kind)?;
-            // Both lists have the same order, and a foreign key says that the machine is there.
             let at = machines
                 .binary_search_by(|m| m.key.cmp(&key))
                 .map_err(|_| error::corrupt(OP, "effect without a machine"))?;

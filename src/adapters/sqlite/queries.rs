@@ -6,7 +6,20 @@ pub(super) const MACHINE_VERSION: &str =
 pub(super) const MACHINE_PUT: &str = "INSERT INTO dn_machines (kind, task, round, version, snapshot) VALUES (?1, ?2, ?3, ?4, ?5) \
      ON CONFLICT (kind, task, round) DO UPDATE SET version = excluded.version, snapshot = excluded.snapshot";
 
-/// The outbox goes with it: `ON DELETE CASCADE`.
+pub(super) const MACHINE_MOVE: &str =
+    "UPDATE dn_machines SET version = ?4 WHERE kind = ?1 AND task = ?2 AND round = ?3";
+
+pub(super) const JOURNAL_PUT: &str =
+    "INSERT INTO dn_journal (kind, task, round, version, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+pub(super) const JOURNAL_CLEAR: &str =
+    "DELETE FROM dn_journal WHERE kind = ?1 AND task = ?2 AND round = ?3";
+
+pub(super) const JOURNAL_GET: &str = "SELECT task, round, version, entry FROM dn_journal WHERE kind = ?1 AND task = ?2 AND round = ?3 ORDER BY version";
+
+pub(super) const JOURNAL_LIST: &str = "SELECT task, round, version, entry FROM dn_journal WHERE kind = ?1 ORDER BY task, round, version";
+
+/// Journal and outbox go with it: `ON DELETE CASCADE`.
 pub(super) const MACHINE_DELETE: &str =
     "DELETE FROM dn_machines WHERE kind = ?1 AND task = ?2 AND round = ?3";
 

@@ -22,7 +22,7 @@ pub(super) struct MachineRow {
 }
 
 impl MachineRow {
-    /// The machine with an outbox that is still empty.
+    /// The machine with a journal and an outbox that are still empty.
     pub(super) fn into_machine(
         self,
         op: &'static str,
@@ -32,8 +32,29 @@ impl MachineRow {
             key: key(op, kind, self.task, self.round)?,
             version: u64::try_from(self.version).map_err(|_| corrupt(op, "version"))?,
             snapshot: self.snapshot,
+            journal: Vec::new(),
             outbox: Vec::new(),
         })
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct JournalRow {
+    task: String,
+    round: i64,
+    version: i64,
+    entry: Vec<u8>,
+}
+
+impl JournalRow {
+    pub(super) fn into_entry(
+        self,
+        op: &'static str,
+        kind: MachineKind,
+    ) -> Result<(MachineKey, (u64, Vec<u8>)), PortError> {
+        let key = key(op, kind, self.task, self.round)?;
+        let version = u64::try_from(self.version).map_err(|_| corrupt(op, "version"))?;
+        Ok((key, (version, self.entry)))
     }
 }
 

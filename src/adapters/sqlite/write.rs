@@ -6,7 +6,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::error::{migration_error, port_error};
 use super::{queries, rows};
-use crate::ports::storage::{LocalTaskId, MachineChange, NewLog, TaskUpdate};
+use crate::ports::storage::{LocalTaskId, MachineChange, NewLog, Record, TaskUpdate};
 use crate::ports::{PortError, PortErrorKind};
 
 /// Takes the write lock at once, so that a transaction never finds out half-way that another handle was faster.
@@ -67,43 +67,48 @@ pub(super) async fn change(
             ),
         ));
     }
-    let Some(snapshot) = &change.snapshot else {
-        if !change.enqueue.is_empty() {
-            return Err(PortError::new(
-                PortErrorKind::Internal,
-                op,
-                format!("{kind} {task} round {round} is deleted and decides effects at once"),
-            ));
+    let internal = |why: &str| {
+        let text = format!("{kind} {task} round {round} {why}");
+        PortError::new(PortErrorKind::Internal, op, text)
+    };
+    let statement = |sql: &'static str| sqlx::query(sql).bind(kind).bind(task).bind(round);
+    let (statements, keeps) = match &change.record {
+        Record::Snapshot(snapshot) => (
+            vec![
+                statement(queries::MACHINE_PUT)
+                    .bind(stored + 1)
+                    .bind(snapshot),
+                statement(queries::JOURNAL_CLEAR),
+            ],
+            true,
+        ),
+        Record::Entry(_) | Record::Same if stored == 0 => {
+            return Err(internal("is not there, and does not begin with a snapshot"));
         }
-        sqlx::query(queries::MACHINE_DELETE)
-            .bind(kind)
-            .bind(task)
-            .bind(round)
+        Record::Entry(entry) => (
+            vec![
+                statement(queries::MACHINE_MOVE).bind(stored + 1),
+                statement(queries::JOURNAL_PUT).bind(stored + 1).bind(entry),
+            ],
+            true,
+        ),
+        Record::Same => (
+            vec![statement(queries::MACHINE_MOVE).bind(stored + 1)],
+            true,
+        ),
+        Record::Deleted => (vec![statement(queries::MACHINE_DELETE)], false),
+    };
+    if !keeps && !change.enqueue.is_empty() {
+        return Err(internal("is deleted and decides effects at once"));
+    }
+    for statement in statements {
+        statement
             .execute(&mut *tx)
             .await
             .map_err(|e| port_error(op, e))?;
-        return Ok(());
-    };
-    sqlx::query(queries::MACHINE_PUT)
-        .bind(kind)
-        .bind(task)
-        .bind(round)
-        .bind(stored + 1)
-        .bind(snapshot)
-        .execute(&mut *tx)
-        .await
-        .map_err(|e| port_error(op, e))?;
+    }
     for entry in &change.enqueue {
-        let reused = || {
-            PortError::new(
-                PortErrorKind::Internal,
-                op,
-                format!(
-                    "{kind} {task} round {round} uses effect number {} twice",
-                    entry.id
-                ),
-            )
-        };
+        let reused = || internal(&format!("uses effect number {} twice", entry.id));
         sqlx::query(queries::OUTBOX_PUT)
             .bind(kind)
             .bind(task)

@@ -31,7 +31,7 @@ use crate::ports::{PortError, PortErrorKind};
 pub(crate) struct RoundMachine(pub(crate) CoordinatorRound);
 
 /// What reaches a coordinator's round.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum RoundInput {
     /// From its own effects.
     Own(CoordinatorInput),
@@ -65,6 +65,15 @@ impl Machine for RoundMachine {
 
     fn tick() -> RoundInput {
         RoundInput::Own(CoordinatorInput::Tick)
+    }
+
+    // The state grows with every member's shares, and there is a request of each in every phase.
+    fn journalled(input: &RoundInput) -> Option<Result<Vec<u8>, serde_json::Error>> {
+        Some(serde_json::to_vec(input))
+    }
+
+    fn replayed(entry: &[u8]) -> Result<RoundInput, serde_json::Error> {
+        serde_json::from_slice(entry)
     }
 
     fn broken(effect: &CoordinatorEffect, error: &PortError) -> Option<RoundInput> {

@@ -25,7 +25,7 @@ use crate::ports::connector::RoundKey;
 use crate::ports::executor::ReduceJob;
 use crate::ports::node_api::{RoundReport, TaskProgress};
 use crate::ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, StoredMachine, TaskUpdate,
+    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
 };
 use crate::ports::{PortError, report};
 
@@ -409,7 +409,7 @@ impl TaskRun {
             changes.push(MachineChange {
                 key,
                 expected: stored.version,
-                snapshot: None,
+                record: Record::Deleted,
                 enqueue: Vec::new(),
                 done: Vec::new(),
             });

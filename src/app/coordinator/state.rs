@@ -16,7 +16,9 @@ use crate::domain::tensor::Tensor;
 use crate::domain::time::Timestamp;
 use crate::ports::blob::BlobName;
 use crate::ports::node_api::{RoundReport, TaskProgress};
-use crate::ports::storage::{LocalTaskId, MachineChange, MachineKey, MachineKind, StoredMachine};
+use crate::ports::storage::{
+    LocalTaskId, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+};
 use crate::ports::{PortError, PortErrorKind};
 
 /// A server variable as of some step.
@@ -110,7 +112,7 @@ impl RunState {
                 round: 0,
             },
             expected: self.version,
-            snapshot: Some(snapshot),
+            record: Record::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })

@@ -23,7 +23,9 @@ use crate::domain::round::runner::{RunnerContext, RunnerInput, RunnerOutcome, Ru
 use crate::domain::task::TaskKind;
 use crate::ports::blob::BlobName;
 use crate::ports::connector::RoundKey;
-use crate::ports::storage::{LogLevel, MachineChange, MachineKey, MachineKind, StoredMachine};
+use crate::ports::storage::{
+    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+};
 use crate::ports::{PortError, PortErrorKind, report};
 
 /// How long a round may stand still before the coordinator is asked where it stands.
@@ -99,7 +101,7 @@ impl MembershipState {
                 round: 0,
             },
             expected: self.version,
-            snapshot: Some(snapshot),
+            record: Record::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })

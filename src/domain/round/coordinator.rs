@@ -58,7 +58,7 @@ pub struct CoordinatorContext {
 }
 
 /// Which publication succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Publication {
     /// u1.
     Selection,
@@ -71,7 +71,9 @@ pub enum Publication {
 }
 
 /// What a coordinator is told by its own effects; members' requests come through [`CoordinatorRound::receive`].
-#[derive(Debug, Clone)]
+///
+/// A round is a function of what it is told and when: told the same again from the same state, it is the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum CoordinatorInput {
     /// The round is on record.
     Started,

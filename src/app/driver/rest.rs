@@ -1,0 +1,107 @@
+//! How a machine rests on disk: a sealed snapshot, and for some a journal of sealed inputs after it.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::{DriverPorts, Machine};
+use crate::domain::time::Timestamp;
+use crate::ports::storage::{MachineKey, StoredMachine};
+use crate::ports::{PortError, PortErrorKind};
+
+pub(super) fn context(key: &MachineKey) -> Vec<u8> {
+    format!("{}/{}/{}", key.kind.name(), key.task, key.round).into_bytes()
+}
+
+/// An input in the journal.
+pub(super) struct Entry {
+    /// When it was handled.
+    pub(super) at: Timestamp,
+    /// As [`Machine::journalled`] wrote it.
+    pub(super) input: Vec<u8>,
+}
+
+impl Entry {
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([self.at.0.to_le_bytes().as_slice(), &self.input].concat())
+    }
+
+    fn decode(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+        let (at, input) = bytes.split_first_chunk::<8>()?;
+        Some((Timestamp(u64::from_le_bytes(*at)), input))
+    }
+}
+
+/// An entry opens in its own place only.
+pub(super) fn entry_context(key: &MachineKey, version: u64) -> Vec<u8> {
+    [context(key), format!("/{version}").into_bytes()].concat()
+}
+
+pub(super) fn cannot_seal(e: impl std::fmt::Display) -> PortError {
+    PortError::new(PortErrorKind::Internal, "driver.seal", e.to_string())
+}
+
+pub(super) fn seal<T: Serialize>(
+    ports: &DriverPorts,
+    key: &MachineKey,
+    value: &T,
+) -> Result<Vec<u8>, PortError> {
+    let plain = Zeroizing::new(serde_json::to_vec(value).map_err(cannot_seal)?);
+    seal_bytes(ports, &context(key), &plain)
+}
+
+pub(super) fn seal_bytes(
+    ports: &DriverPorts,
+    context: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, PortError> {
+    let mut rng = ports.entropy.rng()?;
+    ports
+        .vault
+        .seal(&mut rng, context, plain)
+        .map_err(cannot_seal)
+}
+
+/// The machine as it was last committed: its snapshot, and every input since, handled again.
+pub(super) fn restore<M: Machine>(
+    ports: &DriverPorts,
+    stored: &StoredMachine,
+) -> Result<M, PortError> {
+    let key = &stored.key;
+    let mut machine: M = open(ports, key, &context(key), &stored.snapshot)?;
+    for (version, sealed) in &stored.journal {
+        let plain = ports
+            .vault
+            .open(&entry_context(key, *version), sealed)
+            .map_err(|e| corrupt(key, e.to_string()))?;
+        let (at, input) = Entry::decode(&plain).ok_or_else(|| corrupt(key, "a short entry"))?;
+        let input = M::replayed(input).map_err(|e| corrupt(key, e.to_string()))?;
+        // Its effects are in the outbox, or done.
+        machine
+            .handle(at, input)
+            .map_err(|e| corrupt(key, format!("version {version} cannot be repeated: {e}")))?;
+    }
+    Ok(machine)
+}
+
+fn corrupt(key: &MachineKey, why: impl Into<String>) -> PortError {
+    let text = format!(
+        "the stored state of {} {} cannot be read",
+        key.kind.name(),
+        key.task
+    );
+    PortError::new(PortErrorKind::Corrupt, "driver.open", text).with_source(why.into())
+}
+
+pub(super) fn open<T: DeserializeOwned>(
+    ports: &DriverPorts,
+    key: &MachineKey,
+    context: &[u8],
+    sealed: &[u8],
+) -> Result<T, PortError> {
+    let plain = ports
+        .vault
+        .open(context, sealed)
+        .map_err(|e| corrupt(key, e.to_string()))?;
+    serde_json::from_slice(&plain).map_err(|e| corrupt(key, e.to_string()))
+}

@@ -1,0 +1,89 @@
+//! Journals: what happened to a machine since its snapshot.
+
+use super::*;
+
+fn entry(key: &MachineKey, expected: u64, text: &str) -> MachineChange {
+    MachineChange {
+        record: Record::Entry(text.as_bytes().to_vec()),
+        ..put(key, expected, "")
+    }
+}
+
+fn same(key: &MachineKey, expected: u64) -> MachineChange {
+    MachineChange {
+        record: Record::Same,
+        ..put(key, expected, "")
+    }
+}
+
+async fn journal(storage: &Arc<dyn Storage>, key: &MachineKey) -> Vec<(u64, String)> {
+    let machine = storage.machine(key).await.unwrap().unwrap();
+    let listed = storage.machines(key.kind).await.unwrap();
+    assert!(listed.contains(&machine), "alone and in the list alike");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    machine
+        .journal
+        .into_iter()
+        .map(|(version, entry)| (version, text(entry)))
+        .collect()
+}
+
+pub(super) async fn entries_follow_the_snapshot_until_the_next_one(backend: impl Backend) {
+    let (k, other) = (key(1, 1), key(1, 2));
+    let s = backend.open().await;
+    commit(&s, vec![put(&k, 0, "a"), put(&other, 0, "x")])
+        .await
+        .unwrap();
+    commit(&s, vec![entry(&k, 1, "b")]).await.unwrap();
+    let decided = MachineChange {
+        enqueue: vec![effect(1)],
+        ..entry(&k, 2, "c")
+    };
+    commit(&s, vec![decided]).await.unwrap();
+    let done = MachineChange {
+        done: vec![1],
+        ..same(&k, 3)
+    };
+    commit(&s, vec![done, entry(&other, 1, "y")]).await.unwrap();
+    commit(&s, vec![entry(&k, 4, "d")]).await.unwrap();
+    drop(s);
+    let s = backend.open().await;
+    assert_eq!(state(&s, &k).await, Some((5, "a".to_owned())));
+    let texts = [(2, "b"), (3, "c"), (5, "d")].map(|(v, t)| (v, t.to_owned()));
+    assert_eq!(journal(&s, &k).await, texts);
+    assert_eq!(outbox(&s, &k).await, vec![]);
+
+    commit(&s, vec![put(&k, 5, "abcd")]).await.unwrap();
+    assert_eq!(state(&s, &k).await, Some((6, "abcd".to_owned())));
+    assert_eq!(journal(&s, &k).await, vec![]);
+    assert_eq!(journal(&s, &other).await, vec![(2, "y".to_owned())]);
+}
+
+pub(super) async fn a_stale_entry_conflicts_and_a_machine_begins_with_a_snapshot(
+    backend: impl Backend,
+) {
+    let s = backend.open().await;
+    let k = key(1, 1);
+    for change in [entry(&k, 0, "a"), same(&k, 0)] {
+        assert_eq!(commit(&s, vec![change]).await, Err(PortErrorKind::Internal));
+    }
+    assert_eq!(state(&s, &k).await, None);
+    commit(&s, vec![put(&k, 0, "a"), entry(&k, 1, "b")])
+        .await
+        .unwrap();
+    for stale in [entry(&k, 1, "c"), same(&k, 1)] {
+        assert_eq!(commit(&s, vec![stale]).await, Err(PortErrorKind::Conflict));
+    }
+    assert_eq!(journal(&s, &k).await, vec![(2, "b".to_owned())]);
+}
+
+pub(super) async fn a_deleted_machine_leaves_no_journal_behind(backend: impl Backend) {
+    let s = backend.open().await;
+    let k = key(1, 1);
+    commit(&s, vec![put(&k, 0, "a"), entry(&k, 1, "b")])
+        .await
+        .unwrap();
+    commit(&s, vec![delete(&k, 2)]).await.unwrap();
+    commit(&s, vec![put(&k, 0, "new")]).await.unwrap();
+    assert_eq!(journal(&s, &k).await, vec![]);
+}
