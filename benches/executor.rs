@@ -26,7 +26,7 @@ use delta_node::ports::executor::{Executor as _, IteratorStates, MapJob};
 
 const FEW: u32 = 20;
 /// Steps of the longer job, at least; short steps are repeated until they take a second.
-const MANY: u32 = 220;
+const MANY: u32 = 80;
 const MOST: u32 = 20_000;
 
 /// The bundle with another number of batches in its first step.

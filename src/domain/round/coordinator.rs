@@ -12,6 +12,7 @@ mod revealing;
 mod unmask;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -348,6 +349,7 @@ impl CoordinatorRound {
                     u3,
                     uploads,
                     reveals: Reveals::default(),
+                    statement: OnceLock::new(),
                     confirmations: BTreeMap::new(),
                     noticed: Members::new(),
                     answered: BTreeSet::new(),

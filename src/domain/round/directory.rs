@@ -1,6 +1,7 @@
 //! The public keys of u1, judged once and alike by everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,9 +23,11 @@ pub struct MemberKeys {
 ///
 /// Who is excluded follows from the public record alone, so honest nodes that read the same record exclude the same members:
 /// a key that is no canonical point of the curve, a `pk1` equal to the own `pk2`, or a key that two members claim.
+///
+/// Clones share the keys: a round of a thousand members is copied with every change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directory {
-    members: BTreeMap<Address, MemberKeys>,
+    members: Arc<BTreeMap<Address, MemberKeys>>,
     excluded: BTreeMap<Address, String>,
     digest: Digest,
 }
@@ -35,21 +38,12 @@ impl Directory {
     pub fn judge(curve: Curve, u1: &[Address], raw: &[RawPublicKeys]) -> Self {
         let mut members = BTreeMap::new();
         let mut excluded = BTreeMap::new();
-        let mut owners: BTreeMap<PublicKey, Vec<Address>> = BTreeMap::new();
         for (address, keys) in u1.iter().zip(raw) {
             match (
                 PublicKey::parse(curve, &keys.pk1),
                 PublicKey::parse(curve, &keys.pk2),
             ) {
                 (Ok(cipher), Ok(mask)) => {
-                    owners
-                        .entry(cipher.clone())
-                        .or_default()
-                        .push(address.clone());
-                    owners
-                        .entry(mask.clone())
-                        .or_default()
-                        .push(address.clone());
                     members.insert(address.clone(), MemberKeys { cipher, mask });
                 }
                 (Err(e), _) => drop(excluded.insert(address.clone(), format!("pk1: {e}"))),
@@ -59,18 +53,13 @@ impl Directory {
         for address in u1.iter().skip(raw.len()) {
             excluded.insert(address.clone(), "no keys on record".into());
         }
-        let shared: BTreeSet<Address> = owners
-            .into_values()
-            .filter(|o| o.len() > 1)
-            .flatten()
-            .collect();
-        for address in shared {
+        for address in used_twice(&members) {
             members.remove(&address);
             excluded.insert(address, "a key is used twice".into());
         }
         let digest = Self::digest_of(u1, &members);
         Self {
-            members,
+            members: Arc::new(members),
             excluded,
             digest,
         }
@@ -115,4 +104,19 @@ impl Directory {
         }
         e.digest()
     }
+}
+
+/// Those who claim a key that somebody claims already, be it themselves.
+fn used_twice(members: &BTreeMap<Address, MemberKeys>) -> BTreeSet<Address> {
+    let mut claims: Vec<(&[u8], &Address)> = members
+        .iter()
+        .flat_map(|(a, keys)| [(keys.cipher.as_bytes(), a), (keys.mask.as_bytes(), a)])
+        .collect();
+    claims.sort_unstable();
+    claims
+        .windows(2)
+        .filter(|pair| pair.iter().all(|claim| claim.0 == pair[0].0))
+        .flatten()
+        .map(|(_, address)| Address::clone(address))
+        .collect()
 }

@@ -28,15 +28,22 @@ pub fn confirmation_bytes(
     u2: &Members,
     u3: &Members,
 ) -> Vec<u8> {
-    let mut e = Encoder::new("delta u3 1");
+    let mut e = Encoder::new("delta u3 2");
     e.bytes(&transcript_bytes(announcement, directory));
+    // Short, however many members there are: each signature hashes it again.
     for list in [u2, u3] {
-        e.number(list.len() as u64);
-        for address in list {
-            e.text(address.as_str());
-        }
+        let mut members = Encoder::new("delta members 1");
+        encode_members(&mut members, list);
+        e.bytes(&members.digest().0);
     }
     e.finish()
+}
+
+fn encode_members(e: &mut Encoder, list: &Members) {
+    e.number(list.len() as u64);
+    for address in list {
+        e.text(address.as_str());
+    }
 }
 
 /// Digest of the members and keys that a request's sender believes in: u1 with its keys, and u2 once it is known.
@@ -45,10 +52,7 @@ pub fn view_digest(directory: &Directory, u2: Option<&Members>) -> Digest {
     let mut e = Encoder::new("delta view 1");
     e.bytes(&directory.digest().0);
     if let Some(u2) = u2 {
-        e.number(u2.len() as u64);
-        for address in u2 {
-            e.text(address.as_str());
-        }
+        encode_members(&mut e, u2);
     }
     e.digest()
 }

@@ -1,6 +1,7 @@
 //! Members' own requests to a coordinator's round: authenticated, then judged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::phase::{MaskedInput, Phase, Sharing, Unmasking};
 use super::{CoordinatorEffect, CoordinatorRound};
@@ -124,9 +125,11 @@ impl CoordinatorRound {
             });
         }
         let announcement = &self.context.announcement;
-        let statement = confirmation_bytes(announcement, &sharing.directory, u2, &state.u3);
+        let statement = state
+            .statement
+            .get_or_init(|| confirmation_bytes(announcement, &sharing.directory, u2, &state.u3));
         let keys = sharing.directory.keys(sender);
-        if keys.is_none_or(|k| k.cipher.verify(&statement, signature).is_err()) {
+        if keys.is_none_or(|k| k.cipher.verify(statement, signature).is_err()) {
             return Err(Rejection::InconsistentView {
                 sender: sender.clone(),
             });
@@ -369,7 +372,10 @@ impl CoordinatorRound {
             }
             | Phase::MaskedInput(MaskedInput { sharing, .. })
             | Phase::Unmasking(Unmasking { sharing, .. })
-                if sharing.shares.get(sender) == Some(&by_receiver(shares)) =>
+                if sharing
+                    .shares
+                    .get(sender)
+                    .is_some_and(|s| **s == by_receiver(shares)) =>
             {
                 // They are here; the answer that said so may have been lost.
                 return authenticate(request, &sharing.directory, sharing.view())
@@ -420,7 +426,7 @@ impl CoordinatorRound {
                 sender: sender.clone(),
             })?;
         if let Some(before) = sharing.shares.get(sender) {
-            return if *before == shares {
+            return if **before == shares {
                 Ok(Vec::new())
             } else {
                 Err(Rejection::Conflict {
@@ -429,7 +435,7 @@ impl CoordinatorRound {
                 })
             };
         }
-        sharing.shares.insert(sender.clone(), shares);
+        sharing.shares.insert(sender.clone(), Arc::new(shares));
         let signature = TranscriptSignature {
             signer: sender.clone(),
             signature: transcript.to_vec(),

@@ -83,7 +83,7 @@ pub(super) struct Sharing {
     #[serde(skip)]
     pub(super) views: CachedViews,
     /// Complete sets of shares, by sender.
-    pub(super) shares: BTreeMap<Address, Vec<SealedShares>>,
+    pub(super) shares: BTreeMap<Address, Arc<Vec<SealedShares>>>,
     pub(super) transcripts: BTreeMap<Address, TranscriptSignature>,
     pub(super) declined: BTreeMap<Address, String>,
 }
@@ -110,6 +110,9 @@ pub(super) struct Unmasking {
     pub(super) reveals: Reveals,
     /// Members of u2 whose secret has not enough shares yet.
     pub(super) lacking: usize,
+    /// What they sign, once one of them has.
+    #[serde(skip)]
+    pub(super) statement: OnceLock<Vec<u8>>,
     /// What members of u3 signed about it.
     #[serde(default)]
     pub(super) confirmations: BTreeMap<Address, TranscriptSignature>,

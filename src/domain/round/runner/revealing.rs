@@ -89,6 +89,9 @@ impl RunnerRound {
         let holders = state.sharing.graph().holders(&self.context.me);
         let (mut agree, mut differ) = (Members::new(), Members::new());
         for said in confirmations.iter().filter(|c| holders.contains(&c.signer)) {
+            if agree.len() >= state.sharing.threshold() {
+                break;
+            }
             let keys = state.sharing.directory.keys(&said.signer);
             let same = keys.is_some_and(|k| k.cipher.verify(&statement, &said.signature).is_ok());
             if same && u3.contains(&said.signer) {
