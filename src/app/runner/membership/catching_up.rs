@@ -1,0 +1,109 @@
+//! What was missed: rounds that stand still are asked about, and after a restart or a gap in the events all of them.
+
+use super::Membership;
+use crate::app::driver::{HandleError, peek};
+use crate::domain::ids::RoundNumber;
+use crate::domain::round::message::RoundView;
+use crate::domain::round::runner::{RunnerInput, RunnerRound};
+use crate::ports::connector::{RoundKey, RoundStatus};
+use crate::ports::storage::{MachineKind, StoredMachine};
+use crate::ports::{PortError, report};
+
+impl Membership {
+    /// Asks the coordinator where the open rounds stand; after a gap, the connector for rounds that began meanwhile.
+    pub(super) async fn catch_up(&mut self, gap: bool) {
+        if gap {
+            self.look_up().await;
+            self.judge().await;
+            let connector = self.context.ports.connector.clone();
+            if let Ok(record) = connector.task(self.state.kind, &self.state.task).await
+                && record.finished
+            {
+                return self.finish().await;
+            }
+            let mut newest = None;
+            let mut next = RoundNumber(self.state.last_round + 1);
+            while let Ok(record) = connector
+                .round(&RoundKey {
+                    kind: self.state.kind,
+                    task: self.state.task.clone(),
+                    round: next,
+                })
+                .await
+            {
+                if record.status == RoundStatus::Started {
+                    newest = Some(next);
+                }
+                next = next.next();
+            }
+            if let Some(round) = newest {
+                self.round_started(round).await;
+            }
+        }
+        let Some(record) = self.state.record.clone() else {
+            return;
+        };
+        let rounds: Vec<u32> = self.rounds.keys().copied().collect();
+        for round in rounds {
+            let round = RoundNumber(round);
+            if let Ok(view) = self
+                .context
+                .ports
+                .peers
+                .round_view(&record.url, &self.state.task, round)
+                .await
+            {
+                self.show(round, view).await;
+            }
+        }
+    }
+
+    /// Feeds a round what the coordinator's view adds to what it has heard.
+    pub(super) async fn show(&mut self, round: RoundNumber, view: RoundView) {
+        let inputs = [
+            view.u1.map(|u1| RunnerInput::Selected { u1 }),
+            view.u2.map(|u2| RunnerInput::CalculationStarted { u2 }),
+            view.u3.map(|u3| RunnerInput::AggregationStarted { u3 }),
+            view.ended.map(RunnerInput::Ended),
+        ];
+        for input in inputs.into_iter().flatten() {
+            let Some(handle) = self.rounds.get(&round.0) else {
+                return;
+            };
+            // Refusals here are repetitions or lists that come too early for this node; the next look brings them again.
+            if let Err(HandleError::Port(e)) = handle.give(input).await {
+                tracing::warn!(task = %self.state.task, "{}", report(&e));
+            }
+        }
+    }
+
+    pub(super) async fn resume(&mut self) -> Result<(), PortError> {
+        for stored in self.stored_rounds().await? {
+            let round = stored.key.round;
+            let machine: RunnerRound = peek(&self.context.driver_ports(), &stored)?;
+            if machine.is_over() && stored.outbox.is_empty() {
+                self.put_away(stored.key.round, &machine).await;
+            } else {
+                let hosted = match self.bundle().await {
+                    Ok(bundle) => self.host(stored, bundle, false),
+                    Err(e) => Err(e),
+                };
+                if let Err(e) = hosted {
+                    tracing::error!(task = %self.state.task, round, "the round cannot be taken up again: {}", report(&e));
+                    self.forget(round).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn stored_rounds(&self) -> Result<Vec<StoredMachine>, PortError> {
+        let storage = &self.context.ports.storage;
+        let mut rounds = self
+            .context
+            .patiently(|| storage.machines(MachineKind::RunnerRound))
+            .await?;
+        rounds.retain(|stored| stored.key.task == self.state.task);
+        Ok(rounds)
+    }
+}

@@ -1,0 +1,173 @@
+//! From the start of a round to a running machine, or to a decline with its reason.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Membership;
+use crate::app::driver::{birth, commit, peek, spawn};
+use crate::app::runner::effects::{RunnerEffects, round_key};
+use crate::domain::bundle::Bundle;
+use crate::domain::ids::{Digest, RoundNumber, TaskId};
+use crate::domain::round::PrivacyFloor;
+use crate::domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
+use crate::domain::round::runner::{RunnerContext, RunnerRound};
+use crate::ports::storage::{LogLevel, StoredMachine};
+use crate::ports::{PortError, PortErrorKind, report};
+
+impl Membership {
+    pub(super) async fn round_started(&mut self, round: RoundNumber) {
+        if round.0 <= self.state.last_round {
+            return;
+        }
+        self.look_up().await;
+        self.judge().await;
+        let task = self.state.task.clone();
+        let reason = match &self.state.verdict {
+            Some(Ok(())) => match self.join(round).await {
+                Ok(()) => return,
+                Err(e) => e.message().to_owned(),
+            },
+            Some(Err(reason)) => reason.clone(),
+            None => "the bundle could not be downloaded".to_owned(),
+        };
+        self.context
+            .log(
+                LogLevel::Warn,
+                &task,
+                format!("task {task} round {round} is declined: {reason}"),
+                None,
+            )
+            .await;
+        self.decline(round, reason).await;
+    }
+
+    /// Asks what the round computes, checks that it may be joined, and joins.
+    pub(super) async fn join(&mut self, round: RoundNumber) -> Result<(), PortError> {
+        let refused = |text: String| PortError::new(PortErrorKind::Refused, "runner.join", text);
+        let Some(record) = self.state.record.clone() else {
+            return Err(refused("the task has no record".into()));
+        };
+        let bundle = self.bundle().await?;
+        let task = self.state.task.clone();
+        let view = self
+            .patiently(|| {
+                self.context
+                    .ports
+                    .peers
+                    .round_view(&record.url, &task, round)
+            })
+            .await?;
+        if let Some(RoundEnd::Failed(why)) = view.ended {
+            return Err(refused(format!("the round is over: {why}")));
+        }
+        check_announcement(&view.announcement, &task, round, &bundle).map_err(refused)?;
+        let context = RunnerContext {
+            me: self.context.own_address().await?,
+            announcement: view.announcement,
+            strategy: bundle.manifest().strategy.clone(),
+            floor: self.context.settings.min_clients,
+            privacy: PrivacyFloor::default(),
+        };
+        let (machine, effects) = RunnerRound::join(
+            self.context.ports.clock.now(),
+            context,
+            self.context.seed()?,
+        );
+        // That the round was joined, the keys, and the intent to join are one transaction.
+        let ports = self.context.driver_ports();
+        let (change, stored) = birth(&ports, &task, round.0, &machine, &effects)?;
+        let mut state = self.state.clone();
+        state.last_round = round.0;
+        commit(&ports, vec![state.change()?, change]).await?;
+        state.version += 1;
+        self.state = state;
+        self.host(stored, bundle, true)
+    }
+
+    pub(super) fn host(
+        &mut self,
+        stored: StoredMachine,
+        bundle: Arc<Bundle>,
+        fresh: bool,
+    ) -> Result<(), PortError> {
+        let ports = self.context.driver_ports();
+        let Some(record) = &self.state.record else {
+            return Ok(());
+        };
+        let round = stored.key.round;
+        // The effects need the round's context, which is in the snapshot: open it once here.
+        let machine: RunnerRound = peek(&ports, &stored)?;
+        let effects = RunnerEffects {
+            context: self.context.clone(),
+            bundle,
+            round: machine.context().clone(),
+            key: round_key(self.state.kind, machine.context()),
+            url: record.url.clone(),
+            state_step: self
+                .state
+                .state_step
+                .min(machine.context().announcement.step),
+        };
+        let (handle, running) = spawn(
+            ports,
+            Arc::new(effects),
+            stored,
+            fresh,
+            CancellationToken::new(),
+        )?;
+        self.context.spawn(running);
+        self.rounds.insert(round, handle);
+        Ok(())
+    }
+
+    /// Tells the coordinator not to wait. This node has no keys in the round, so nothing is signed.
+    pub(super) async fn decline(&self, round: RoundNumber, reason: String) {
+        let (Some(record), Ok(me)) = (&self.state.record, self.context.own_address().await) else {
+            return;
+        };
+        let reason = reason.chars().take(500).collect();
+        let request = SignedRequest {
+            task: self.state.task.clone(),
+            round,
+            sender: me,
+            view: Digest([0; 32]),
+            body: RequestBody::Decline { reason },
+            signature: Vec::new(),
+        };
+        let sent = self
+            .patiently(|| self.context.ports.peers.submit(&record.url, &request))
+            .await;
+        if let Err(e) = sent {
+            tracing::debug!(task = %self.state.task, "the decline did not arrive: {}", report(&e));
+        }
+    }
+}
+
+/// An announcement must be about this round and ask for exactly what the bundle declares.
+fn check_announcement(
+    a: &Announcement,
+    task: &TaskId,
+    round: RoundNumber,
+    bundle: &Bundle,
+) -> Result<(), String> {
+    let manifest = bundle.manifest();
+    if a.task != *task || a.round != round {
+        return Err("the coordinator announces another round than the one that was started".into());
+    }
+    if a.step >= manifest.total_rounds() {
+        return Err(format!(
+            "the coordinator announces step {}, the task has {}",
+            a.step,
+            manifest.total_rounds()
+        ));
+    }
+    if a.variables.keys().eq(manifest.server_inputs(a.step)) {
+        Ok(())
+    } else {
+        Err(format!(
+            "the coordinator announces other variables for step {} than the task reads",
+            a.step
+        ))
+    }
+}
