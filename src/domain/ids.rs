@@ -1,6 +1,6 @@
 //! Identifiers as they stand on the wire, each one checked once, at the border.
 //!
-//! Every type here is safe to log, to compare and to use as a path component. Clones share the text: rounds are full of addresses.
+//! Every type here is safe to log, to compare and to use as a path component. Cheap to clone: texts are shared, ids of one length lie in the value.
 
 use std::fmt;
 use std::str::FromStr;
@@ -77,16 +77,71 @@ macro_rules! string_id {
     };
 }
 
-string_id!(
+/// The same for ids of one length, which lie in the value itself: rounds compare and copy addresses all the time.
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $digits:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; 2 + $digits]);
+
+        impl $name {
+            /// The wire form.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                // Never the default: only hex digits get in.
+                std::str::from_utf8(&self.0).unwrap_or_default()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                match value.as_bytes().try_into() {
+                    Ok(bytes) if is_hex_of(value, $digits) => Ok(Self(bytes)),
+                    _ => Err(InvalidId::new($what, value, $rule)),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(value: String) -> Result<Self, InvalidId> {
+                value.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.as_str())
+            }
+        }
+    };
+}
+
+hex_id!(
     /// A node's address: `0x` and 40 hex digits.
     ///
     /// The case is kept and comparisons are exact, as on the wire; the sign of a pairwise mask compares these very strings.
-    Address, "address", "expected 0x followed by 40 hex digits", |s| is_hex_of(s, 40)
+    Address, "address", "expected 0x followed by 40 hex digits", 40
 );
 
-string_id!(
+hex_id!(
     /// A task's id on the connector: `0x` and 64 hex digits.
-    TaskId, "task id", "expected 0x followed by 64 hex digits", |s| is_hex_of(s, 64)
+    TaskId, "task id", "expected 0x followed by 64 hex digits", 64
 );
 
 string_id!(

@@ -209,12 +209,15 @@ impl std::fmt::Debug for Element {
 }
 
 impl Wide {
-    /// Adds the product of two elements.
+    /// Adds the product of two elements, row by row: what overflows at a row's end goes in at the next one's.
     pub(super) fn add_product(&mut self, a: &Element, b: &Element) {
-        let term = product(&a.0, &b.0);
-        let mut carry = false;
-        for (sum, limb) in self.0.iter_mut().zip(term.0) {
-            (*sum, carry) = carrying_add(*sum, limb, carry);
+        let mut over = false;
+        for i in 0..LIMBS {
+            let mut carry = 0;
+            for j in 0..LIMBS {
+                (self.0[i + j], carry) = mul_add(a.0[i], b.0[j], self.0[i + j], carry);
+            }
+            (self.0[i + LIMBS], over) = carrying_add(self.0[i + LIMBS], carry, over);
         }
     }
 
