@@ -159,6 +159,60 @@ async fn batches_carry_sum_and_keep_the_last_as_computed_by_hand() {
     .await;
 }
 
+/// A runtime may hand an input on without copying it, and the input is gone when the next batch reads what was carried.
+#[tokio::test]
+async fn an_input_that_is_an_output_as_well_can_be_carried() {
+    let dir = table(FIVE);
+    let graph = Onnx::default()
+        .input("x", Elem::F64, &[1, 1])
+        .input("p", Elem::F64, &[1, 1])
+        .node("Identity", &["p"], &["before"])
+        .output("x", Elem::F64, &[1, 1])
+        .output("before", Elem::F64, &[1, 1])
+        .file();
+    let task = json!({
+        "datasets": { "t.csv": { "kind": "table", "columns": ["a"] } },
+        "variables": {
+            "p": { "location": "client", "dtype": "f64", "shape": [1, 1] },
+            "result": { "location": "server", "dtype": "f32", "shape": [1] }
+        },
+        "rounds": [{
+            "map": {
+                "steps": [{
+                    "graph": "graphs/on.onnx",
+                    "driver": batches(&json!({ "batch_size": 1 })),
+                    "inputs": {
+                        "p": { "from": "variable", "name": "p" },
+                        "x": { "from": "data", "dataset": "t.csv", "field": { "columns": ["a"] } }
+                    },
+                    "outputs": {
+                        "x": { "to": "carry", "input": "p", "name": "p.next" },
+                        "before": { "to": "sum", "name": "total" }
+                    }
+                }],
+                "assign": { "p": "p.next" },
+                "contribute": [
+                    { "name": "total", "dtype": "f64", "shape": [1] },
+                    { "name": "p.next", "dtype": "f64", "shape": [1, 1] }
+                ]
+            },
+            "reduce": task(&json!({}))["rounds"][0]["reduce"]
+        }],
+        "outputs": ["result"]
+    });
+    let bundle = bundle(
+        &task,
+        vec![("graphs/on.onnx", graph), ("graphs/mean.onnx", mean())],
+    );
+    each(dir.path(), async |name, executor| {
+        let outcome = executor.map(map_job(&bundle)).await.unwrap();
+        let values: Vec<f64> = outcome.contributions.iter().flat_map(floats).collect();
+        // 0, 1, 2, 3, 4 were carried in, 5 is carried out.
+        assert_eq!(values, [10.0, 5.0], "{name}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn iterations_resume_where_the_last_round_stopped() {
     let dir = table(FIVE);

@@ -91,6 +91,23 @@ impl MemoryStorage {
         lock(&self.state).machines.keys().cloned().collect()
     }
 
+    /// A disk that lost its mind: changes a byte of every snapshot and journal entry of a kind.
+    pub fn damage(&self, kind: MachineKind) {
+        let mut state = lock(&self.state);
+        let machines = state
+            .machines
+            .iter_mut()
+            .filter(|(key, _)| key.kind == kind);
+        for (_, machine) in machines {
+            let entries = machine.journal.iter_mut().map(|(_, entry)| entry);
+            for bytes in std::iter::once(&mut machine.snapshot).chain(entries) {
+                if let Some(byte) = bytes.last_mut() {
+                    *byte ^= 1;
+                }
+            }
+        }
+    }
+
     /// For observers: how many entries follow the snapshot of each machine of a kind.
     #[must_use]
     pub fn peek_journals(&self, kind: MachineKind) -> Vec<usize> {

@@ -54,6 +54,8 @@ impl Launcher {
             // A step frees what the next one allocates: glibc should keep it instead of giving it back and taking it again, page by page.
             .env("MALLOC_MMAP_THRESHOLD_", "33554432")
             .env("MALLOC_TRIM_THRESHOLD_", "268435456")
+            // An arena takes address space, which the memory limit counts.
+            .env("MALLOC_ARENA_MAX", "2")
             .current_dir(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

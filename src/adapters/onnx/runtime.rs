@@ -43,8 +43,8 @@ pub(crate) trait Session {
     /// Type and shape of a kept output.
     fn kept_form(&self, output: usize) -> Result<(DType, Vec<usize>), Failure>;
 
-    /// A kept output as a tensor of ours.
-    fn kept(&self, output: usize) -> Result<Tensor, Failure>;
+    /// A kept output as a tensor of ours; the runtime keeps it no longer.
+    fn take_kept(&mut self, output: usize) -> Result<Tensor, Failure>;
 }
 
 fn not_kept(output: usize) -> Failure {
@@ -151,9 +151,9 @@ impl Loaded {
         Ok(outputs)
     }
 
-    /// A kept output as a tensor of ours.
-    pub(crate) fn kept(&self, output: usize) -> Result<Tensor, Failure> {
-        self.session.kept(output)
+    /// A kept output as a tensor of ours; the runtime keeps it no longer.
+    pub(crate) fn take_kept(&mut self, output: usize) -> Result<Tensor, Failure> {
+        self.session.take_kept(output)
     }
 }
 

@@ -17,9 +17,6 @@ use crate::domain::manifest::{Batches, Length, Source, Step, Subset, Target};
 use crate::domain::tensor::{Tensor, TensorData};
 use crate::ports::executor::IteratorState;
 
-/// Batches that wait for the graph, beside the one that is being read.
-const AHEAD: usize = 1;
-
 /// What a step made.
 pub(super) struct Done {
     pub(super) values: BTreeMap<Name, Tensor>,
@@ -54,7 +51,8 @@ fn cut(total: usize, fraction: f64) -> usize {
     ((total as f64 * fraction.clamp(0.0, 1.0) + 1e-9).floor() as usize).min(total)
 }
 
-/// Runs the batches of one round. While one is in the graph, a second thread reads the rows and draws the noise of the next.
+/// Runs the batches of one round. While one is in the graph, a second thread reads the rows and draws the noise of the next, which
+/// then waits: two batches are in memory, never more.
 pub(super) fn run(
     graph: &mut Loaded,
     step: &Step,
@@ -69,7 +67,7 @@ pub(super) fn run(
     let mut read = 0u64;
     let ports = graph.graph.inputs.clone();
     let carried = carried(graph, step)?;
-    let (ready, next) = mpsc::sync_channel(AHEAD);
+    let (ready, next) = mpsc::sync_channel(0);
     let state = thread::scope(|threads| {
         let ports = &ports;
         let reader = thread::Builder::new()
@@ -139,7 +137,7 @@ impl Outcome {
     fn finish(
         mut self,
         step: &Step,
-        graph: &Loaded,
+        graph: &mut Loaded,
         carried: &BTreeMap<String, usize>,
     ) -> Result<BTreeMap<Name, Tensor>, Failure> {
         let mut values = BTreeMap::new();
@@ -148,7 +146,7 @@ impl Outcome {
                 Target::Value { name } => (name, self.last.remove(output)),
                 Target::Carry { input, name } => {
                     let number = carried.get(input).filter(|_| self.begun);
-                    (name, number.map(|n| graph.kept(*n)).transpose()?)
+                    (name, number.map(|n| graph.take_kept(*n)).transpose()?)
                 }
                 Target::Sum { name } => {
                     let total = self.sums.remove(output).flatten();

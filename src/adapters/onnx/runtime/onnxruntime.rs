@@ -90,7 +90,15 @@ struct Loaded {
     inputs: Vec<String>,
     outputs: Vec<String>,
     /// By the output's number.
-    kept: BTreeMap<usize, DynValue>,
+    kept: BTreeMap<usize, Kept>,
+}
+
+/// An output that stays here.
+enum Kept {
+    /// In memory of the runtime's.
+    Theirs(DynValue),
+    /// An input that is an output as well: the runtime does not copy it, it is the memory that was lent for the execution.
+    Ours(Tensor),
 }
 
 fn failed(e: &impl std::fmt::Display) -> Failure {
@@ -108,41 +116,57 @@ impl Session for Loaded {
         for (name, input) in self.inputs.iter().zip(inputs) {
             let value = match input {
                 Input::Given(tensor) => view(tensor).map_err(|e| failed(&e))?,
-                Input::Kept(output) => self
-                    .kept
-                    .get(output)
-                    .ok_or_else(|| not_kept(*output))?
-                    .into(),
+                Input::Kept(output) => match self.kept.get(output) {
+                    Some(Kept::Theirs(value)) => value.into(),
+                    Some(Kept::Ours(tensor)) => view(tensor).map_err(|e| failed(&e))?,
+                    None => return Err(not_kept(*output)),
+                },
             };
             values.push((Cow::Borrowed(name.as_str()), value));
         }
         let mut outputs = self.session.run(values).map_err(|e| failed(&e))?;
-        let mut made = Vec::with_capacity(self.outputs.len());
+        let (mut made, mut fresh) = (Vec::with_capacity(self.outputs.len()), Vec::new());
         for (number, name) in self.outputs.iter().enumerate() {
             let value = outputs
                 .remove(name.as_str())
                 .ok_or_else(|| failed(&format!("output {name:?} is missing")))?;
-            made.push(if keep.contains(&number) {
-                self.kept.insert(number, value);
+            let kept = keep.contains(&number);
+            made.push(if kept && !self.inputs.contains(name) {
+                fresh.push((number, Kept::Theirs(value)));
                 None
             } else {
-                Some(copy(&value).map_err(|e| failed(&e))?)
+                let tensor = copy(&value).map_err(|e| failed(&e))?;
+                if kept {
+                    fresh.push((number, Kept::Ours(tensor)));
+                    None
+                } else {
+                    Some(tensor)
+                }
             });
         }
+        drop(outputs);
+        self.kept.extend(fresh);
         Ok(made)
     }
 
     fn kept_form(&self, output: usize) -> Result<(DType, Vec<usize>), Failure> {
-        let value = self.kept.get(&output).ok_or_else(|| not_kept(output))?;
+        let value = match self.kept.get(&output) {
+            Some(Kept::Theirs(value)) => value,
+            Some(Kept::Ours(tensor)) => return Ok((tensor.dtype(), tensor.shape().to_vec())),
+            None => return Err(not_kept(output)),
+        };
         let dtype = value.dtype();
         let kind = dtype.tensor_type().and_then(dtype_of);
         let kind = kind.ok_or_else(|| failed(&format!("an output of type {dtype}")))?;
         Ok((kind, dims(value.shape()).map_err(|e| failed(&e))?))
     }
 
-    fn kept(&self, output: usize) -> Result<Tensor, Failure> {
-        let value = self.kept.get(&output).ok_or_else(|| not_kept(output))?;
-        copy(value).map_err(|e| failed(&e))
+    fn take_kept(&mut self, output: usize) -> Result<Tensor, Failure> {
+        match self.kept.remove(&output) {
+            Some(Kept::Theirs(value)) => copy(&value).map_err(|e| failed(&e)),
+            Some(Kept::Ours(tensor)) => Ok(tensor),
+            None => Err(not_kept(output)),
+        }
     }
 }
 

@@ -136,10 +136,11 @@ impl Session for Loaded {
         Ok((dtype.ok_or_else(|| not_kept(output))?, shape))
     }
 
-    fn kept(&self, output: usize) -> Result<Tensor, Failure> {
+    fn take_kept(&mut self, output: usize) -> Result<Tensor, Failure> {
         let dtype = self.kept_form(output)?.0;
-        let value = self.held(output)?;
-        calm("stopped", || take(value, dtype))
+        let value = self.kept.remove(&output);
+        let value = value.ok_or_else(|| not_kept(output))?;
+        calm("stopped", || take(&value, dtype))
     }
 }
 
