@@ -237,6 +237,49 @@ fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
 }
 
 #[test]
+fn a_coordinator_that_is_stopped_leaves_a_snapshot_and_finishes_later() {
+    for moment in MOMENTS {
+        run(async {
+            let mut world = World::new(3, 6, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.stop_one(0).await;
+            assert_eq!(world.journal(0), 0, "{moment:?}");
+            world.start(0).await;
+            let row = world.wait_for_end(0, id, HOUR).await;
+            let what = format!("{moment:?}\n{}", world.describe());
+            assert_eq!(row.status, TaskStatus::Finished, "{what}");
+            assert_eq!(world.reports(0, id).await.len(), 1, "{what}");
+            at_rest(&world).await;
+            world.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_round_that_cannot_be_read_back_costs_the_round_and_not_the_task() {
+    for moment in MOMENTS {
+        run(async {
+            let mut world = World::new(3, 6, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.crash(0).await;
+            world.damage_round(0);
+            world.start(0).await;
+            let row = world.wait_for_end(0, id, HOUR).await;
+            let what = format!("{moment:?}\n{}", world.describe());
+            assert_eq!(row.status, TaskStatus::Finished, "{what}");
+            let reports = world.reports(0, id).await;
+            assert_eq!(reports.len(), 2, "{what}");
+            let first = format!("{:?}", reports[0].end);
+            assert!(first.contains("cannot be taken up again"), "{first}");
+            at_rest(&world).await;
+            world.stop().await;
+        });
+    }
+}
+
+#[test]
 fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its_task() {
     type Moment = (&'static str, fn(&World) -> bool);
     let moments: [Moment; 5] = [

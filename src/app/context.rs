@@ -158,6 +158,11 @@ impl Context {
         }));
     }
 
+    /// Runs a future that watches [`Self::cancel`] itself and ends soon after it fires: what it does last is waited for.
+    pub(crate) fn spawn_to_its_end(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(self.tracker.spawn(future));
+    }
+
     /// A fresh seed for a round.
     pub(crate) fn seed(&self) -> Result<Secret<32>, PortError> {
         use rand_core::Rng as _;

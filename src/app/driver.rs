@@ -323,7 +323,10 @@ impl<M: Machine> Host<M> {
             let cancel = self.cancel.clone();
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => break,
+                () = cancel.cancelled() => {
+                    self.settle().await;
+                    break;
+                }
                 Some(done) = self.running.join_next() => match done {
                     Ok((id, input)) => self.effect_done(id, input).await,
                     Err(panic) => {
@@ -343,6 +346,31 @@ impl<M: Machine> Host<M> {
                     }
                 }
             }
+        }
+    }
+
+    /// Puts a snapshot in the place of the journal, for whoever takes the machine up again.
+    async fn settle(&mut self) {
+        if self.journal_bytes == 0 || self.machine.is_over() {
+            return;
+        }
+        let settled = match seal(&self.ports, &self.key, &*self.machine) {
+            Ok(snapshot) => {
+                let change = MachineChange {
+                    key: self.key.clone(),
+                    expected: self.version,
+                    record: Record::Snapshot(snapshot),
+                    enqueue: Vec::new(),
+                    done: Vec::new(),
+                };
+                // Once: the node is stopping, and the journal serves as well.
+                self.ports.storage.commit(vec![change], Vec::new()).await
+            }
+            Err(e) => Err(e),
+        };
+        match settled {
+            Ok(()) => (self.version, self.journal_bytes) = (self.version + 1, 0),
+            Err(e) => tracing::warn!(task = %self.key.task, "the journal stays: {}", report(&e)),
         }
     }
 

@@ -165,6 +165,24 @@ impl World {
         journals.into_iter().sum()
     }
 
+    /// Stops a node as an operator would.
+    pub async fn stop_one(&mut self, index: usize) {
+        let host = &mut self.hosts[index];
+        if let Some(node) = host.node.take() {
+            node.stop().await;
+            host.storage = host.storage.restart();
+            host.blobs = host.blobs.restart();
+            self.network.unregister(&host.url);
+        }
+    }
+
+    /// Spoils what a node that does not run has on disk about the round that it coordinates.
+    pub fn damage_round(&self, index: usize) {
+        self.hosts[index]
+            .storage
+            .damage(MachineKind::CoordinatorRound);
+    }
+
     /// Ends a node's process without any warning; its machine keeps what was written.
     pub async fn crash(&mut self, index: usize) {
         let host = &mut self.hosts[index];

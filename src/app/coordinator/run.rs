@@ -27,7 +27,7 @@ use crate::ports::node_api::{RoundReport, TaskProgress};
 use crate::ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
 };
-use crate::ports::{PortError, report};
+use crate::ports::{PortError, PortErrorKind, report};
 
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
 const TRIES: usize = 10;
@@ -127,8 +127,16 @@ impl TaskRun {
 
     async fn steps(&mut self) -> Result<(), PortError> {
         if let Some(stored) = self.unfinished_round().await? {
-            let handle = self.host(stored, false)?;
-            self.finish_round(handle).await?;
+            match self.host(stored, false) {
+                Ok(handle) => self.finish_round(handle).await?,
+                // Damaged, or a journal of another release: that costs the round, not the task.
+                Err(e) if e.kind() == PortErrorKind::Corrupt => {
+                    let reason = format!("it cannot be taken up again: {}", e.message());
+                    tracing::warn!(task = %self.state.task, "{}", report(&e));
+                    self.count_failure(reason).await?;
+                }
+                Err(e) => return Err(e),
+            }
         }
         while !self.state.complete {
             let handle = self.start_round().await?;
@@ -198,10 +206,10 @@ impl TaskRun {
                 round: RoundNumber(number),
             },
         };
-        let cancel = CancellationToken::new();
+        let cancel = self.context.cancel.child_token();
         let (handle, running) = spawn(ports, Arc::new(effects), stored, fresh, cancel.clone())?;
         self.driver = cancel;
-        self.context.spawn(running);
+        self.context.spawn_to_its_end(running);
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = Some((number, handle.clone()));
         }
@@ -235,41 +243,45 @@ impl TaskRun {
                 .await
             }
             Some(CoordinatorOutcome::Failed(failure)) => {
-                let message = format!(
-                    "task {} round {} failed: {failure}",
-                    self.state.task, self.state.round
-                );
-                self.context
-                    .log(LogLevel::Warn, &self.state.task, message, None)
-                    .await;
-                self.state.failures += 1;
-                self.report(
-                    RoundEnd::Failed(failure.reason.clone()),
-                    Vec::new(),
-                    Vec::new(),
-                    BTreeMap::new(),
-                );
-                self.close_round().await?;
-                let retries = self.bundle.manifest().strategy.retries;
-                if self.state.failures > retries {
-                    let text = format!(
-                        "step {} failed {} times, last: {failure}",
-                        self.state.step + 1,
-                        self.state.failures
-                    );
-                    return Err(PortError::new(
-                        crate::ports::PortErrorKind::Refused,
-                        "coordinator.run",
-                        text,
-                    ));
-                }
-                Ok(())
+                self.count_failure(failure.reason.clone()).await
             }
             None => Err(super::internal(
                 "coordinator.round",
                 "the round ended without an outcome",
             )),
         }
+    }
+
+    /// Puts a failed round away. The step is attempted again, as often as the strategy allows.
+    async fn count_failure(&mut self, reason: String) -> Result<(), PortError> {
+        let message = format!(
+            "task {} round {} failed: {reason}",
+            self.state.task, self.state.round
+        );
+        self.context
+            .log(LogLevel::Warn, &self.state.task, message, None)
+            .await;
+        self.state.failures += 1;
+        self.report(
+            RoundEnd::Failed(reason.clone()),
+            Vec::new(),
+            Vec::new(),
+            BTreeMap::new(),
+        );
+        self.close_round().await?;
+        if self.state.failures <= self.bundle.manifest().strategy.retries {
+            return Ok(());
+        }
+        let text = format!(
+            "step {} failed {} times, last: {reason}",
+            self.state.step + 1,
+            self.state.failures
+        );
+        Err(PortError::new(
+            PortErrorKind::Refused,
+            "coordinator.run",
+            text,
+        ))
     }
 
     /// Runs the reduce on the sums and moves on to the next step.

@@ -32,9 +32,11 @@ impl Entry {
     }
 }
 
-/// An entry opens in its own place only.
+/// An entry opens in its own place only, and by the release that wrote it: another one may do something else on the same input.
+/// A node that is stopped, not killed, leaves a snapshot, which any release reads.
 pub(super) fn entry_context(key: &MachineKey, version: u64) -> Vec<u8> {
-    [context(key), format!("/{version}").into_bytes()].concat()
+    let place = format!("/{version}/{}", env!("CARGO_PKG_VERSION"));
+    [context(key), place.into_bytes()].concat()
 }
 
 pub(super) fn cannot_seal(e: impl std::fmt::Display) -> PortError {
