@@ -2,8 +2,8 @@
 
     PYTHONPATH=python/src python python/benches/steps.py [--seconds 2] [--package] [name ...]
 
-Prints for each model the best time of many alternating runs in one process, and torch's time over ours. What is
-measured is the time that the thread computes: both sides run in the calling thread, and other work on the machine
+Prints for each model the median time of many turns in one process, and the median over turns of torch's time over ours.
+What is measured is the time that the thread computes: both sides run in the calling thread, and other work on the machine
 shows less than on a clock. With `--package` the step is also built as authors build it, a learning task whose `train`
 calls `loss.backward()`: that column is what a node runs (of models that tell classes).
 """
@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -73,17 +74,19 @@ def packaged(case: Case) -> Callable[[], object]:
     return stepper(Bench(case, x).build(), x.numpy()[:ROWS], y.numpy()[:ROWS], threads=1)
 
 
-def best(functions: list[Callable[[], object]], seconds: float) -> list[float]:
-    """The least time of each function in ms, run in turns."""
-    least = [float("inf")] * len(functions)
+def turns(functions: list[Callable[[], object]], seconds: float) -> list[list[float]]:
+    """Milliseconds of a step of each function, one entry a turn: all take their turn one after the other, three steps each."""
+    for function in functions:
+        function()
+    times: list[list[float]] = [[] for _ in functions]
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        for k, function in enumerate(functions):
+        for function, mine in zip(functions, times, strict=True):
+            start = time.thread_time()
             for _ in range(3):
-                start = time.thread_time()
                 function()
-                least[k] = min(least[k], time.thread_time() - start)
-    return [1e3 * t for t in least]
+            mine.append((time.thread_time() - start) * 1e3 / 3)
+    return times
 
 
 def main() -> None:
@@ -93,9 +96,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print(
-        f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch {ROWS}, best thread time"
-    )
+    print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch {ROWS}, medians")
     columns = "model | build s | nodes | kB | torch eager ms | portable ms | onnxruntime form ms"
     columns += " | package ms" * given.package + " | ratios"
     print(f"| {columns} |")
@@ -112,10 +113,11 @@ def main() -> None:
         functions = [eager(case, step), exported(case, step, portable), exported(case, step, fast)]
         if given.package and not case.data(1)[1].dtype.is_floating_point:
             functions.append(packaged(case))
-        eagerly, *ours = best(functions, given.seconds)
+        eagerly, *ours = turns(functions, given.seconds)
         size = f"{built:.1f} | {nodes} | {len(portable) / 1e3:.0f}"
-        times = " | ".join(f"{t:.3f}" for t in (eagerly, *ours)) + " | " * (given.package and len(ours) == 2)
-        print(f"| {name} | {size} | {times} | {' '.join(f'{eagerly / t:.2f}' for t in ours)} |", flush=True)
+        times = " | ".join(f"{median(t):.3f}" for t in (eagerly, *ours)) + " | " * (given.package and len(ours) == 2)
+        ratios = " ".join(f"{median(e / t for e, t in zip(eagerly, mine, strict=True)):.2f}" for mine in ours)
+        print(f"| {name} | {size} | {times} | {ratios} |", flush=True)
 
 
 if __name__ == "__main__":
