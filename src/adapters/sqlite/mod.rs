@@ -190,6 +190,15 @@ impl Storage for SqliteStorage {
 
     async fn machines(&self, kind: MachineKind) -> Result<Vec<StoredMachine>, PortError> {
         const OP: &str = "storage.machines";
+        // All three lists have the same order, and foreign keys say that the machines are there.
+        fn owner<'a>(
+            machines: &'a mut [StoredMachine],
+            key: &MachineKey,
+        ) -> Result<&'a mut StoredMachine, PortError> {
+            let at = machines.binary_search_by(|m| m.key.cmp(key));
+            let found = at.ok().and_then(|i| machines.get_mut(i));
+            found.ok_or_else(|| error::corrupt(OP, "entry or effect without a machine"))
+        }
         let mut tx = self.readers.begin().await.map_err(|e| port_error(OP, e))?;
         let rows = sqlx::query_as::<Sqlite, MachineRow>(queries::MACHINE_LIST)
             .bind(kind.name())
@@ -210,20 +219,13 @@ impl Storage for SqliteStorage {
             .into_iter()
             .map(|r| r.into_machine(OP, kind))
             .collect::<Result<Vec<_>, _>>()?;
-        // All three lists have the same order, and foreign keys say that the machines are there.
         for entry in journals {
             let (key, entry) = entry.into_entry(OP, kind)?;
-            let at = machines
-                .binary_search_by(|m| m.key.cmp(&key))
-                .map_err(|_| error::corrupt(OP, "journal entry without a machine"))?;
-            machines[at].journal.push(entry);
+            owner(&mut machines, &key)?.journal.push(entry);
         }
         for effect in effects {
             let (key, entry) = effect.into_entry(OP, kind)?;
-            let at = machines
-                .binary_search_by(|m| m.key.cmp(&key))
-                .map_err(|_| error::corrupt(OP, "effect without a machine"))?;
-            machines[at].outbox.push(entry);
+            owner(&mut machines, &key)?.outbox.push(entry);
         }
         Ok(machines)
     }
