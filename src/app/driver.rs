@@ -5,7 +5,7 @@
 //! A change is a snapshot of the machine, or, for one that grows with its members, the input itself: machines are functions of what
 //! they are told and when, so a journal of inputs after a snapshot is the same state.
 
-mod rest;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
-use rest::{Entry, cannot_seal, context, entry_context, open, restore, seal, seal_bytes};
+use stored::{cannot_seal, context, entry, entry_context, open, restore, seal, seal_bytes};
 
 use crate::domain::ids::TaskId;
 use crate::domain::round::Rejection;
@@ -242,18 +243,19 @@ pub(crate) fn peek<M: Machine>(
     restore(ports, stored)
 }
 
-/// Runs a stored machine until it is over or `cancel` fires. `fresh` is false after a restart.
+/// Runs a stored machine, as [`peek`] read it, until it is over or `cancel` fires. `fresh` is false after a restart.
 ///
 /// # Errors
-/// `Corrupt` when the snapshot cannot be opened.
+/// `Corrupt` when an effect in its outbox cannot be opened.
 pub(crate) fn spawn<M: Machine>(
     ports: DriverPorts,
     effects: Arc<dyn Effects<M>>,
     stored: StoredMachine,
+    machine: M,
     fresh: bool,
     cancel: CancellationToken,
 ) -> Result<(Handle<M>, impl Future<Output = ()> + Send + 'static), PortError> {
-    let machine: Arc<M> = Arc::new(restore(&ports, &stored)?);
+    let machine = Arc::new(machine);
     let mut outbox = BTreeMap::new();
     for entry in &stored.outbox {
         outbox.insert(
@@ -441,15 +443,14 @@ impl<M: Machine> Host<M> {
     fn advance(&self, input: M::Input) -> Result<(Arc<M>, Record, Vec<M::Effect>), HandleError> {
         let mut next = M::clone(&self.machine);
         let now = self.ports.clock.now();
-        let entry = M::journalled(&input).transpose().map_err(cannot_seal)?;
+        let journalled = M::journalled(&input).transpose().map_err(cannot_seal)?;
         let effects = next.handle(now, input)?;
         // A machine that is over keeps no secrets: its journal must go. A long journal would make a restart slow.
         let longest = JOURNAL_BYTES.max(self.snapshot_bytes.saturating_mul(JOURNAL_SNAPSHOTS));
-        let record = match entry {
+        let record = match journalled.map(Zeroizing::new) {
             Some(input) if !next.is_over() && self.journal_bytes + input.len() <= longest => {
-                let entry = Entry { at: now, input };
                 let context = entry_context(&self.key, self.version + 1);
-                Record::Entry(seal_bytes(&self.ports, &context, &entry.encode())?)
+                Record::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
             }
             _ => Record::Snapshot(seal(&self.ports, &self.key, &next)?),
         };

@@ -207,7 +207,14 @@ impl TaskRun {
             },
         };
         let cancel = self.context.cancel.child_token();
-        let (handle, running) = spawn(ports, Arc::new(effects), stored, fresh, cancel.clone())?;
+        let (handle, running) = spawn(
+            ports,
+            Arc::new(effects),
+            stored,
+            machine,
+            fresh,
+            cancel.clone(),
+        )?;
         self.driver = cancel;
         self.context.spawn_to_its_end(running);
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {

@@ -113,6 +113,7 @@ impl Membership {
             ports,
             Arc::new(effects),
             stored,
+            machine,
             fresh,
             CancellationToken::new(),
         )?;

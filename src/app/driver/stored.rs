@@ -13,23 +13,9 @@ pub(super) fn context(key: &MachineKey) -> Vec<u8> {
     format!("{}/{}/{}", key.kind.name(), key.task, key.round).into_bytes()
 }
 
-/// An input in the journal.
-pub(super) struct Entry {
-    /// When it was handled.
-    pub(super) at: Timestamp,
-    /// As [`Machine::journalled`] wrote it.
-    pub(super) input: Vec<u8>,
-}
-
-impl Entry {
-    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new([self.at.0.to_le_bytes().as_slice(), &self.input].concat())
-    }
-
-    fn decode(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
-        let (at, input) = bytes.split_first_chunk::<8>()?;
-        Some((Timestamp(u64::from_le_bytes(*at)), input))
-    }
+/// A journal's entry: when the input was handled, and the input as [`Machine::journalled`] wrote it.
+pub(super) fn entry(at: Timestamp, input: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([at.0.to_le_bytes().as_slice(), input].concat())
 }
 
 /// An entry opens in its own place only, and by the release that wrote it: another one may do something else on the same input.
@@ -76,7 +62,10 @@ pub(super) fn restore<M: Machine>(
             .vault
             .open(&entry_context(key, *version), sealed)
             .map_err(|e| corrupt(key, e.to_string()))?;
-        let (at, input) = Entry::decode(&plain).ok_or_else(|| corrupt(key, "a short entry"))?;
+        let (at, input) = plain
+            .split_first_chunk::<8>()
+            .ok_or_else(|| corrupt(key, "a short entry"))?;
+        let at = Timestamp(u64::from_le_bytes(*at));
         let input = M::replayed(input).map_err(|e| corrupt(key, e.to_string()))?;
         // Its effects are in the outbox, or done.
         machine
