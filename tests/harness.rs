@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[path = "harness/restarts.rs"]
+mod restarts;
 mod sim_world;
 
 use std::time::Duration;
 
 use delta_node::adapters::memory::{EventFault, When};
-use delta_node::domain::connector_record::RecordEvent;
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::node_api::NodeApi as _;
@@ -71,6 +72,17 @@ async fn until(world: &World, member: usize, moment: Moment) {
     world
         .until(&what, within, |w| come(w, member, moment))
         .await;
+}
+
+/// A turn of everybody; now and then the time to the next alarm.
+async fn turns(number: u32) {
+    for turn in 0..number {
+        if turn % 20 == 19 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// Nothing is left over a while after the end.
@@ -208,134 +220,6 @@ fn below_the_threshold_the_round_is_tried_again_and_then_the_task_names_the_sile
             at_rest(&world).await;
             world.stop().await;
         });
-    }
-}
-
-#[test]
-fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
-    for moment in MOMENTS {
-        for pause in [0, 5] {
-            run(async {
-                let mut world = World::new(3, 6, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                assert!(world.journal(0) > 0, "it is its journal that is read");
-                world.crash(0).await;
-                tokio::time::sleep(Duration::from_secs(pause)).await;
-                world.start(0).await;
-                let row = world.wait_for_end(0, id, HOUR).await;
-                let what = format!("{moment:?} {pause} s\n{}", world.describe());
-                assert_eq!(row.status, TaskStatus::Finished, "{what}");
-                assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
-                assert_eq!(world.reports(0, id).await.len(), 1, "{what}");
-                assert!(world.seconds() < 40.0, "{what}");
-                at_rest(&world).await;
-                world.stop().await;
-            });
-        }
-    }
-}
-
-#[test]
-fn a_coordinator_that_is_stopped_leaves_a_snapshot_and_finishes_later() {
-    for moment in MOMENTS {
-        run(async {
-            let mut world = World::new(3, 6, through(moment, 3)).await;
-            let id = world.submit(0).await;
-            until(&world, 1, moment).await;
-            world.stop_one(0).await;
-            assert_eq!(world.journal(0), 0, "{moment:?}");
-            world.start(0).await;
-            let row = world.wait_for_end(0, id, HOUR).await;
-            let what = format!("{moment:?}\n{}", world.describe());
-            assert_eq!(row.status, TaskStatus::Finished, "{what}");
-            assert_eq!(world.reports(0, id).await.len(), 1, "{what}");
-            at_rest(&world).await;
-            world.stop().await;
-        });
-    }
-}
-
-#[test]
-fn a_round_that_cannot_be_read_back_costs_the_round_and_not_the_task() {
-    for moment in MOMENTS {
-        run(async {
-            let mut world = World::new(3, 6, through(moment, 3)).await;
-            let id = world.submit(0).await;
-            until(&world, 1, moment).await;
-            world.crash(0).await;
-            world.damage_round(0);
-            world.start(0).await;
-            let row = world.wait_for_end(0, id, HOUR).await;
-            let what = format!("{moment:?}\n{}", world.describe());
-            assert_eq!(row.status, TaskStatus::Finished, "{what}");
-            let reports = world.reports(0, id).await;
-            assert_eq!(reports.len(), 2, "{what}");
-            let first = format!("{:?}", reports[0].end);
-            assert!(first.contains("cannot be taken up again"), "{first}");
-            at_rest(&world).await;
-            world.stop().await;
-        });
-    }
-}
-
-#[test]
-fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its_task() {
-    type Moment = (&'static str, fn(&World) -> bool);
-    let moments: [Moment; 5] = [
-        ("submitted", |_| true),
-        ("created", |w| {
-            has(w, |e| matches!(e, RecordEvent::TaskCreated { .. }))
-        }),
-        ("started", |w| {
-            has(w, |e| matches!(e, RecordEvent::RoundStarted { .. }))
-        }),
-        ("ended", |w| {
-            has(w, |e| matches!(e, RecordEvent::RoundEnded { .. }))
-        }),
-        ("reduced", |w| !w.facts.reduces().is_empty()),
-    ];
-    for (name, moment) in moments {
-        run(async {
-            let mut world = World::new(3, 7, Recipe::default()).await;
-            let id = world.submit(0).await;
-            world.until(name, LONG, moment).await;
-            world.crash(0).await;
-            world.start(0).await;
-            let row = world.wait_for_end(0, id, HOUR).await;
-            let what = format!("{name}\n{}", world.describe());
-            assert_eq!(row.status, TaskStatus::Finished, "{what}");
-            assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
-            at_rest(&world).await;
-            world.stop().await;
-        });
-    }
-}
-
-fn has(world: &World, wanted: impl Fn(&RecordEvent) -> bool) -> bool {
-    world.connector.history().iter().any(wanted)
-}
-
-#[test]
-fn a_member_restarted_in_any_phase_is_counted_when_it_comes_back_in_time() {
-    for moment in MOMENTS {
-        for pause in [0, 5] {
-            run(async {
-                let mut world = World::new(3, 8, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 2, moment).await;
-                world.crash(2).await;
-                tokio::time::sleep(Duration::from_secs(pause)).await;
-                world.start(2).await;
-                let row = world.wait_for_end(0, id, HOUR).await;
-                let what = format!("{moment:?} {pause} s\n{}", world.describe());
-                assert_eq!(row.status, TaskStatus::Finished, "{what}");
-                assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
-                assert!(world.seconds() < 30.0, "{what}");
-                at_rest(&world).await;
-                world.stop().await;
-            });
-        }
     }
 }
 
@@ -551,58 +435,6 @@ fn the_end_of_a_task_is_recorded_even_when_the_database_is_busy() {
         at_rest(&world).await;
         world.stop().await;
     });
-}
-
-/// A turn of everybody; now and then the time to the next alarm.
-async fn turns(number: u32) {
-    for turn in 0..number {
-        if turn % 20 == 19 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-/// From the submission past the end of a task of one round.
-const TURNS: u32 = 900;
-
-#[test]
-fn a_coordinator_killed_at_any_turn_finishes_its_task() {
-    for turn in (0..TURNS).step_by(9) {
-        run(async {
-            let mut world = World::new(3, 19, Recipe::default()).await;
-            let id = world.submit(0).await;
-            turns(turn).await;
-            world.crash(0).await;
-            world.start(0).await;
-            let row = world.wait_for_end(0, id, HOUR).await;
-            let what = format!("turn {turn}\n{}", world.describe());
-            assert_eq!(row.status, TaskStatus::Finished, "{what}");
-            assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
-            at_rest(&world).await;
-            world.stop().await;
-        });
-    }
-}
-
-#[test]
-fn a_member_killed_at_any_turn_is_counted() {
-    for turn in (0..TURNS).step_by(9) {
-        run(async {
-            let mut world = World::new(3, 20, Recipe::default()).await;
-            let id = world.submit(0).await;
-            turns(turn).await;
-            world.crash(2).await;
-            world.start(2).await;
-            let row = world.wait_for_end(0, id, HOUR).await;
-            let what = format!("turn {turn}\n{}", world.describe());
-            assert_eq!(row.status, TaskStatus::Finished, "{what}");
-            assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
-            at_rest(&world).await;
-            world.stop().await;
-        });
-    }
 }
 
 #[test]
