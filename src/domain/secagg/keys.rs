@@ -93,16 +93,17 @@ impl ZeroizeOnDrop for KeyPair {}
 
 const _: fn() = || {
     fn wipes<T: ZeroizeOnDrop>() {}
-    wipes::<k256::SecretKey>();
-    wipes::<p256::SecretKey>();
-    wipes::<p384::SecretKey>();
+    wipes::<k256::ecdsa::SigningKey>();
+    wipes::<p256::ecdsa::SigningKey>();
+    wipes::<p384::ecdsa::SigningKey>();
 };
 
+/// Kept as signing keys, which know their public key: it is not computed again for every signature.
 #[derive(Clone)]
 enum SecretKey {
-    K256(k256::SecretKey),
-    P256(p256::SecretKey),
-    P384(p384::SecretKey),
+    K256(k256::ecdsa::SigningKey),
+    P256(p256::ecdsa::SigningKey),
+    P384(Box<p384::ecdsa::SigningKey>),
 }
 
 /// The other half: a validated point in SEC1 compressed form.
@@ -167,21 +168,22 @@ impl KeyPair {
             });
         }
         let range = |_| KeyError::SecretRange { curve };
-        let secret = match curve {
+        let (secret, point) = match curve {
             Curve::Secp256k1 => {
-                SecretKey::K256(k256::SecretKey::from_slice(secret).map_err(range)?)
+                let key = k256::ecdsa::SigningKey::from_slice(secret).map_err(range)?;
+                let point = Point::K256(key.verifying_key().into());
+                (SecretKey::K256(key), point)
             }
             Curve::Secp256r1 => {
-                SecretKey::P256(p256::SecretKey::from_slice(secret).map_err(range)?)
+                let key = p256::ecdsa::SigningKey::from_slice(secret).map_err(range)?;
+                let point = Point::P256(key.verifying_key().into());
+                (SecretKey::P256(key), point)
             }
             Curve::Secp384r1 => {
-                SecretKey::P384(p384::SecretKey::from_slice(secret).map_err(range)?)
+                let key = p384::ecdsa::SigningKey::from_slice(secret).map_err(range)?;
+                let point = Point::P384(Box::new(key.verifying_key().into()));
+                (SecretKey::P384(Box::new(key)), point)
             }
-        };
-        let point = match &secret {
-            SecretKey::K256(key) => Point::K256(key.public_key()),
-            SecretKey::P256(key) => Point::P256(key.public_key()),
-            SecretKey::P384(key) => Point::P384(Box::new(key.public_key())),
         };
         Ok(Self {
             secret,
@@ -224,7 +226,7 @@ impl KeyPair {
         macro_rules! x_of {
             ($ec:ident, $secret:expr, $point:expr) => {{
                 let shared =
-                    $ec::ecdh::diffie_hellman($secret.to_nonzero_scalar(), $point.as_affine());
+                    $ec::ecdh::diffie_hellman($secret.as_nonzero_scalar(), $point.as_affine());
                 Zeroizing::new(shared.raw_secret_bytes().to_vec())
             }};
         }
@@ -244,7 +246,7 @@ impl KeyPair {
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         on_curve!(&self.secret, SecretKey, key => {
-            let signature: ec::ecdsa::Signature = ec::ecdsa::SigningKey::from(key).sign(message);
+            let signature: ec::ecdsa::Signature = key.sign(message);
             signature.normalize_s().to_vec()
         })
     }
