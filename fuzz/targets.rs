@@ -123,13 +123,26 @@ pub(crate) fn share(data: &[u8]) {
     }
 }
 
+/// x of secp256k1's generator (SEC 2, section 2.4.1).
+const GENERATOR_X: [u8; 32] = [
+    0x79, 0xbe, 0x66, 0x7e, 0xf9, 0xdc, 0xbb, 0xac, 0x55, 0xa0, 0x62, 0x95, 0xce, 0x87, 0x0b, 0x07,
+    0x02, 0x9b, 0xfc, 0xdb, 0x2d, 0xce, 0x28, 0xd9, 0x59, 0xf2, 0x81, 0x5b, 0x16, 0xf8, 0x17, 0x98,
+];
+
 /// A public key on each curve, and a signature that must not hold.
 pub(crate) fn public_key(data: &[u8]) {
     for curve in [Curve::Secp256k1, Curve::Secp256r1, Curve::Secp384r1] {
         if let Ok(key) = PublicKey::from_bytes(curve, data) {
             assert_eq!(PublicKey::parse(curve, &key.to_wire()).unwrap(), key);
             assert!(key.verify(b"nobody signed this", data).is_err());
+            assert!(key.verify_statement(b"nor this", data).is_err());
         }
+    }
+    // A signature needs a key that is one.
+    let mut generator = vec![2];
+    generator.extend_from_slice(&GENERATOR_X);
+    if let Ok(key) = PublicKey::from_bytes(Curve::Secp256k1, &generator) {
+        assert!(key.verify_statement(b"nor this", data).is_err());
     }
     if let Ok(text) = std::str::from_utf8(data) {
         drop(PublicKey::parse(Curve::Secp256k1, text));

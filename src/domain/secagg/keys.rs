@@ -6,6 +6,7 @@
 //! What must stay true: a [`PublicKey`] is a point of its curve, never the identity, and has exactly one wire form.
 
 mod error;
+mod statement;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -19,6 +20,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 use crate::domain::ids::{decode_hex, encode_hex};
 
 pub use error::KeyError;
+pub use statement::all_signed;
 
 /// An elliptic curve that a strategy may ask for.
 #[derive(

@@ -129,7 +129,7 @@ impl CoordinatorRound {
             .statement
             .get_or_init(|| confirmation_bytes(announcement, &sharing.directory, u2, &state.u3));
         let keys = sharing.directory.keys(sender);
-        if keys.is_none_or(|k| k.cipher.verify(statement, signature).is_err()) {
+        if keys.is_none_or(|k| k.cipher.verify_statement(statement, signature).is_err()) {
             return Err(Rejection::InconsistentView {
                 sender: sender.clone(),
             });
@@ -418,7 +418,7 @@ impl CoordinatorRound {
                 what: "shares",
             })?;
         keys.cipher
-            .verify(
+            .verify_statement(
                 &transcript_bytes(&announcement, &sharing.directory),
                 transcript,
             )

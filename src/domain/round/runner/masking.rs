@@ -90,8 +90,9 @@ impl RunnerRound {
         };
         let signed = transcript_bytes(&self.context.announcement, &sharing.directory);
         let senders = sharing.senders_to(&self.context.me, u2);
+        let directory = &sharing.directory;
         if let Err(reason) =
-            share_keys::check_transcripts(&signed, &sharing.directory, &senders, delivery)
+            share_keys::check_transcripts(&signed, directory, &senders, delivery, &self.seed)
         {
             return Ok(self.fail(FailureCode::ProtocolViolation, reason));
         }

@@ -1,11 +1,14 @@
 //! From u3 to the end: what is revealed, once, and how the round ended for this member.
 
+use std::collections::BTreeMap;
+
 use super::phase::{MaskedInput, Phase};
-use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound};
+use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound, share_keys};
 use crate::domain::ids::Address;
 use crate::domain::round::message::{RequestBody, RoundEnd, TranscriptSignature};
 use crate::domain::round::transcript::confirmation_bytes;
 use crate::domain::round::{FailureCode, Members, Rejection, RoundFailure, names, unique};
+use crate::domain::secagg::keys::all_signed;
 use crate::domain::time::Timestamp;
 
 impl RunnerRound {
@@ -62,7 +65,10 @@ impl RunnerRound {
             return Ok(self.fail(FailureCode::TooFewMembers, reason));
         }
         // Signed before anything is revealed, and one list for ever: the decision is in the snapshot before it leaves.
-        let signature = state.sharing.cipher.sign(&self.statement(state, &u3));
+        let signature = state
+            .sharing
+            .cipher
+            .sign_statement(&self.statement(state, &u3));
         let ask = |body| self.request(&state.sharing, Some(&state.u2), body);
         let effect = RunnerEffect::Confirm {
             request: ask(RequestBody::Confirm { signature }),
@@ -86,24 +92,9 @@ impl RunnerRound {
             return Vec::new();
         };
         let statement = self.statement(state, u3);
-        let holders = state.sharing.graph().holders(&self.context.me);
-        let (mut agree, mut differ) = (Members::new(), Members::new());
-        for said in confirmations.iter().filter(|c| holders.contains(&c.signer)) {
-            if agree.len() >= state.sharing.threshold() {
-                break;
-            }
-            let keys = state.sharing.directory.keys(&said.signer);
-            let same = keys.is_some_and(|k| k.cipher.verify(&statement, &said.signature).is_ok());
-            if same && u3.contains(&said.signer) {
-                agree.insert(said.signer.clone());
-            } else {
-                differ.insert(said.signer.clone());
-            }
-        }
-        if agree.len() < state.sharing.threshold() {
+        if let Err((agree, differ)) = self.holders_agree(state, u3, &statement, confirmations) {
             let reason = format!(
-                "{} holders of this node's shares signed the u3 that it was shown, {} are needed; another list, or none, was signed by {}",
-                agree.len(),
+                "{agree} holders of this node's shares signed the u3 that it was shown, {} are needed; another list, or none, was signed by {}",
                 state.sharing.threshold(),
                 names(&differ)
             );
@@ -131,6 +122,43 @@ impl RunnerRound {
             keys,
             notify,
         }]
+    }
+
+    /// Whether a threshold of those who hold this node's shares signed `statement`; else how many did, and who did not.
+    fn holders_agree(
+        &self,
+        state: &MaskedInput,
+        u3: &Members,
+        statement: &[u8],
+        confirmations: &[TranscriptSignature],
+    ) -> Result<(), (usize, Members)> {
+        let threshold = state.sharing.threshold();
+        let holders = state.sharing.graph().holders(&self.context.me);
+        let said: BTreeMap<&Address, &[u8]> = confirmations
+            .iter()
+            .filter(|c| holders.contains(&c.signer))
+            .map(|c| (&c.signer, c.signature.as_slice()))
+            .collect();
+        let of_u3: Vec<_> = said
+            .iter()
+            .filter(|(signer, _)| u3.contains(**signer))
+            .filter_map(|(a, s)| Some((&state.sharing.directory.keys(a)?.cipher, *s)))
+            .collect();
+        if let Some(enough) = of_u3.get(..threshold) {
+            let mut rng = share_keys::rng(&self.seed, "confirmations");
+            if all_signed(statement, enough, &mut rng).is_ok() {
+                return Ok(());
+            }
+        }
+        let (agree, differ): (Vec<&Address>, Vec<&Address>) = said.keys().partition(|a| {
+            let keys = state.sharing.directory.keys(a);
+            u3.contains(**a)
+                && keys.is_some_and(|k| k.cipher.verify_statement(statement, said[*a]).is_ok())
+        });
+        if agree.len() >= threshold {
+            return Ok(());
+        }
+        Err((agree.len(), differ.into_iter().cloned().collect()))
     }
 
     fn statement(&self, state: &MaskedInput, u3: &Members) -> Vec<u8> {

@@ -14,6 +14,7 @@ use crate::domain::round::Directory;
 use crate::domain::round::message::{SealedShares, ShareDelivery};
 use crate::domain::round::record::RawShareRecord;
 use crate::domain::secagg::commitment::{commit_share, verify};
+use crate::domain::secagg::keys::all_signed;
 use crate::domain::secagg::seal::{SealContext, SealKey, ShareKind};
 use crate::domain::secagg::shamir::{Share, split};
 use crate::domain::secret::{Secret, SecretBytes};
@@ -107,24 +108,28 @@ pub(super) fn check_transcripts(
     directory: &Directory,
     signers: &[Address],
     delivery: &ShareDelivery,
+    seed: &Secret<32>,
 ) -> Result<(), String> {
-    let signatures: BTreeMap<&Address, &[u8]> = delivery
+    let relayed: BTreeMap<&Address, &[u8]> = delivery
         .transcripts
         .iter()
         .map(|t| (&t.signer, t.signature.as_slice()))
         .collect();
+    let mut signatures = Vec::with_capacity(signers.len());
     for member in signers {
-        let signature = signatures
+        let signature = relayed
             .get(member)
             .ok_or_else(|| format!("no transcript signature of {member} was relayed"))?;
         let keys = directory
             .keys(member)
             .ok_or_else(|| format!("{member} has no keys"))?;
-        keys.cipher
-            .verify(signed, signature)
-            .map_err(|_| format!("{member} signed another round: other members, keys, step or variables than this node sees"))?;
+        signatures.push((&keys.cipher, *signature));
     }
-    Ok(())
+    // A wrong one ends the round for this member: nobody gets a second try against the same randomness.
+    all_signed(signed, &signatures, &mut rng(seed, "transcripts")).map_err(|at| {
+        let member = &signers[at];
+        format!("{member} signed another round: other members, keys, step or variables than this node sees")
+    })
 }
 
 /// Opens the shares of all senders in u2 and checks each against its commitment.

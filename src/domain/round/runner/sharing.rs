@@ -119,7 +119,7 @@ impl RunnerRound {
     }
 
     fn sign_transcript(&self, sharing: &Sharing) -> Vec<u8> {
-        sharing.cipher.sign(&transcript_bytes(
+        sharing.cipher.sign_statement(&transcript_bytes(
             &self.context.announcement,
             &sharing.directory,
         ))
