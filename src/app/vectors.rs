@@ -16,6 +16,8 @@ use crate::domain::tensor::{Tensor, TensorData};
 
 /// Values of a block: what one core quantises, masks and writes at a time, 512 KiB to 1 MiB of words.
 const BLOCK: usize = 128 * 1024;
+/// Bytes of words that are quantised, masked and written before the next ones: they stay in the cache.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The pairwise streams of members that dropped out: one key agreement each, over all cores.
 ///
@@ -126,27 +128,43 @@ impl MaskedVector {
         Ok((blocks?, end))
     }
 
+    /// Quantised, masked and written piece by piece, so that nothing leaves the cache half done.
     fn words<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
-        let mut words: Vec<W> = Vec::with_capacity(range.len());
-        let mut piece = Vec::new();
+        let mut bytes = Vec::with_capacity(range.len() * W::BYTES);
+        let (mut words, mut quantised, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + PIECE_BYTES / W::BYTES);
+            words.clear();
+            self.each_tensor(at..end, |name, tensor, part| {
+                self.quantise::<W>(name, tensor, part, &mut quantised)?;
+                words.extend_from_slice(&quantised);
+                Ok(())
+            })?;
+            self.masker.apply(at, &mut words);
+            le_bytes(&words, &mut written);
+            bytes.extend_from_slice(&written);
+            at = end;
+        }
+        Ok(bytes)
+    }
+
+    /// The tensors that `range` touches, in their order, each with the part of it that lies in `range`.
+    fn each_tensor(
+        &self,
+        range: std::ops::Range<usize>,
+        mut visit: impl FnMut(&Name, &Tensor, std::ops::Range<usize>) -> Result<(), MaskError>,
+    ) -> Result<(), MaskError> {
         let mut before = 0;
         for (name, tensor) in &self.tensors {
-            let here = before..before + tensor.len();
-            let (from, to) = (range.start.max(here.start), range.end.min(here.end));
+            let after = before + tensor.len();
+            let (from, to) = (range.start.max(before), range.end.min(after));
             if from < to {
-                self.quantise(name, tensor, from - before..to - before, &mut piece)?;
-                if words.is_empty() {
-                    std::mem::swap(&mut words, &mut piece);
-                } else {
-                    words.extend_from_slice(&piece);
-                }
+                visit(name, tensor, from - before..to - before)?;
             }
-            before = here.end;
+            before = after;
         }
-        self.masker.apply(range.start, &mut words);
-        let mut bytes = Vec::new();
-        le_bytes(&words, &mut bytes);
-        Ok(bytes)
+        Ok(())
     }
 
     fn quantise<W: Word>(
