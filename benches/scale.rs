@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 
 use delta_node::domain::round::Neighbourhood;
 use delta_node::domain::round::neighbourhood::Assumptions;
-use delta_node::domain::secagg::word::Ring;
+use delta_node::domain::secagg::{MaskGenerator, Ring};
 use secagg_world::{Cost, Setup, clock, run};
 
 const D: usize = 100_000;
@@ -37,6 +37,7 @@ fn main() {
             n,
             d: D,
             ring: Ring::Z64,
+            generator: MaskGenerator::default(),
             dropout,
             full,
             dropped: n / 10,
@@ -148,13 +149,13 @@ fn neighbourhoods() -> String {
 
 fn table(costs: &[Cost]) -> String {
     let mut out = String::from(
-        "| members | k | t | member, ms | of it masks | coordinator, ms | requests | adding | rebuilding | key agreements | unmasking | last step, wall | member's control sent / received, KB | a neighbour, B | vector, KB | messages a member / all | state coordinator / member, MB | process, MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| members | k | t | member, ms | of it masks | coordinator, ms | requests | adding | rebuilding | key agreements | unmasking | last step, wall | member's control: HTTP sent / received / connector, KB | a neighbour, B | vector, KB | messages a member / all | state coordinator / member, MB | process, MB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for c in costs {
         let kb = |bytes: u64| bytes as f64 / 1e3;
         writeln!(
             out,
-            "| {} | {} | {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} / {:.0} | {:.0} | {:.0} | {} / {} | {:.1} / {:.2} | {:.0} |",
+            "| {} | {} | {} | {:.1} | {:.1} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} / {:.0} / {:.0} | {:.0} | {:.0} | {} / {} | {:.1} / {:.2} | {:.0} |",
             c.n,
             c.degree,
             c.threshold,
@@ -169,7 +170,8 @@ fn table(costs: &[Cost]) -> String {
             c.coordinator_last_step * 1e3,
             kb(c.client_sends),
             kb(c.client_receives),
-            (c.client_sends + c.client_receives) as f64 / c.degree as f64,
+            kb(c.client_connector),
+            (c.client_sends + c.client_receives + c.client_connector) as f64 / c.degree as f64,
             kb(c.vector),
             c.client_messages,
             c.messages,

@@ -22,6 +22,7 @@ use delta_node::app::parallel;
 use delta_node::app::vectors::MaskedVector;
 use delta_node::domain::round::runner::MaskStream;
 use delta_node::domain::secagg::fixed_point::{quantise_f32, quantise_f64};
+use delta_node::domain::secagg::keys::all_signed;
 use delta_node::domain::secagg::shamir::{self, Share};
 use delta_node::domain::secagg::stream_adder::{StreamAdder, add_le_bytes_into};
 use delta_node::domain::secagg::{
@@ -80,6 +81,7 @@ fn compare() {
                 n,
                 d,
                 ring: Ring::Z32,
+                generator: MaskGenerator::default(),
                 dropout: None,
                 full: true,
                 dropped: n / 10,
@@ -322,6 +324,26 @@ fn agreements() {
         " us",
         None,
     );
+    let signers: Vec<_> = (0..99)
+        .map(|_| KeyPair::generate(curve, &mut rng))
+        .map(|pair| (pair.public(), pair.sign_statement(b"m")))
+        .collect();
+    let signed: Vec<_> = signers.iter().map(|(k, s)| (k, s.as_slice())).collect();
+    let all = micros(1, || {
+        all_signed(black_box(b"m"), &signed, &mut rng).unwrap()
+    });
+    row(
+        "verify a statement that 99 signed, a signature",
+        all / 99.0,
+        " us",
+        None,
+    );
+    row(
+        "sign",
+        micros(50, || drop(black_box(a.sign(black_box(b"m"))))),
+        " us",
+        None,
+    );
     let parse = micros(50, || {
         drop(black_box(
             delta_node::domain::secagg::keys::PublicKey::parse(curve, black_box(&wire)).unwrap(),
@@ -382,6 +404,7 @@ fn rounds(quick: bool) {
         n,
         d,
         ring,
+        generator: MaskGenerator::default(),
         dropout,
         full,
         dropped: n / 10,
@@ -402,6 +425,16 @@ fn rounds(quick: bool) {
         "",
         Some(1.5),
     );
+    let slow = run(&Setup {
+        generator: MaskGenerator::ChaCha20,
+        ..setup(100, VALUES, Ring::Z32, None, true)
+    });
+    row(
+        "the same with chacha20 masks",
+        slow.client / slow.client_masking,
+        "",
+        None,
+    );
     let what = format!(
         "whole coordinator over its unmask streams, plain additions and agreements, the same round ({:.0} ms: {:.0} requests, {:.0} adding, {:.0} rebuilding, {:.0} agreements, {:.0} unmasking)",
         1e3 * middle(|c| c.coordinator),
@@ -421,13 +454,13 @@ fn rounds(quick: bool) {
         "",
         Some(1.001),
     );
-    let control = (big[0].client_sends + big[0].client_receives) as f64 / big[0].degree as f64;
-    row(
-        "control a neighbour, both ways, as JSON with the connector's part, n = 100 full",
-        control,
-        " B",
-        Some(350.0),
+    let neighbours = big[0].degree as f64;
+    let ours = (big[0].client_sends + big[0].client_receives) as f64 / neighbours;
+    let connector = big[0].client_connector as f64 / neighbours;
+    let what = format!(
+        "control a neighbour, both ways, n = 100 full ({connector:.0} B through the connector as protobuf, {ours:.0} B by HTTP as JSON)"
     );
+    row(&what, ours + connector, " B", Some(350.0));
     if quick {
         return;
     }

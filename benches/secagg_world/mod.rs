@@ -6,12 +6,12 @@
 #![allow(dead_code, reason = "each bench uses a part")]
 
 pub mod clock;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clock::{resident, seconds, wall};
-use delta_node::app::parallel;
 use delta_node::app::vectors::{MaskedVector, streams_of, unmask};
 use delta_node::domain::ids::{Address, Digest, RoundNumber, TaskId, encode_hex};
 use delta_node::domain::round::Neighbourhood;
@@ -22,7 +22,7 @@ use delta_node::domain::round::coordinator::{
 use delta_node::domain::round::message::{Announcement, SignedRequest};
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{RunnerContext, RunnerEffect, RunnerInput, RunnerRound};
-use delta_node::domain::secagg::mask::{Masker, Sign};
+use delta_node::domain::secagg::mask::{MaskGenerator, Masker, Sign};
 use delta_node::domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader, StreamAdder};
 use delta_node::domain::secagg::word::{Ring, Word};
 use delta_node::domain::secret::{Secret, SecretBytes};
@@ -38,6 +38,7 @@ pub struct Setup {
     pub n: usize,
     pub d: usize,
     pub ring: Ring,
+    pub generator: MaskGenerator,
     /// Assumed losses; `None` is a third.
     pub dropout: Option<f64>,
     /// Everybody is everybody's neighbour.
@@ -69,9 +70,10 @@ pub struct Cost {
     pub coordinator_last_step: f64,
     /// Plain additions of as many vectors in memory: `a += b`.
     pub plain_adding: f64,
-    /// Bytes that one member sends and receives, without its vector; and the vector.
+    /// Bytes that one member sends and receives by HTTP, without its vector; both ways through the connector; and the vector.
     pub client_sends: u64,
     pub client_receives: u64,
+    pub client_connector: u64,
     pub vector: u64,
     /// Messages of one member to the coordinator and the connector, and of all.
     pub client_messages: u64,
@@ -92,6 +94,7 @@ struct Client {
     quantise_and_hash: f64,
     sends: u64,
     receives: u64,
+    connector: u64,
     messages: u64,
     /// What its last effects were.
     effects: Vec<RunnerEffect>,
@@ -122,26 +125,6 @@ fn announcement() -> Announcement {
     }
 }
 
-/// Counts what is written to it.
-struct Counter(u64);
-
-impl std::io::Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Bytes of a value as JSON.
-fn json_len<T: serde::Serialize>(value: &T) -> u64 {
-    let mut counter = Counter(0);
-    serde_json::to_writer(&mut counter, value).unwrap();
-    counter.0
-}
-
 impl Client {
     fn told(&mut self, input: RunnerInput) {
         let (effects, time) = seconds(|| self.machine.handle(NOW, input).unwrap());
@@ -161,7 +144,7 @@ impl Client {
             ) => request,
             other => panic!("{} has no request", other.map_or("nothing", |e| e.name())),
         };
-        self.sends += json_len(&request);
+        self.sends += wire::json(&request);
         self.messages += 1;
         request
     }
@@ -183,7 +166,9 @@ impl Client {
             ring: strategy.ring,
             length: self.values.len() as u64,
         };
-        let mut upload = Vec::with_capacity(HEADER_BYTES + self.values.len() * W::BYTES);
+        // Written once before, so that the system's clearing of fresh pages is not counted: the node writes to a file.
+        let mut upload = vec![1; HEADER_BYTES + self.values.len() * W::BYTES];
+        upload.clear();
         let generator = strategy.mask_generator;
         let (digest, time) = seconds(|| {
             let vector = MaskedVector::new(
@@ -206,7 +191,7 @@ impl Client {
             Digest(hash.finalize().into())
         });
         // The same masks on as many zeros: what the whole is compared with.
-        let mut zeros = vec![W::default(); self.values.len()];
+        let mut zeros: Vec<W> = self.values.iter().map(|_| W::default()).collect();
         let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
         let ((), masking) = seconds(|| Masker::new(generator, &streams).apply(0, &mut zeros));
         self.masking = masking;
@@ -218,15 +203,9 @@ impl Client {
     }
 }
 
-/// Calls `work` for every living client, on all cores.
-fn each(clients: &mut [Client], work: impl Fn(&mut Client) + Sync) {
-    let part = clients.len().div_ceil(parallel::cores()).max(1);
-    std::thread::scope(|scope| {
-        for part in clients.chunks_mut(part) {
-            let work = &work;
-            scope.spawn(move || part.iter_mut().filter(|c| c.alive).for_each(work));
-        }
-    });
+/// Calls `work` for every living client, one after the other: two threads of one core would take each other's time.
+fn each(clients: &mut [Client], work: impl Fn(&mut Client)) {
+    clients.iter_mut().filter(|c| c.alive).for_each(work);
 }
 
 /// Runs one round.
@@ -243,6 +222,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         max_clients: u32::try_from(setup.n).unwrap(),
         ring: setup.ring,
         precision: if setup.ring == Ring::Z32 { 4 } else { 8 },
+        mask_generator: setup.generator,
         dropout: setup.dropout,
         neighbours: setup.full.then_some(u32::MAX - 1),
         ..Strategy::default()
@@ -263,7 +243,8 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         let Some(RunnerEffect::Join { keys, notify }) = client.effects.pop() else {
             panic!("no join");
         };
-        client.sends += json_len(&keys) + json_len(&notify);
+        client.sends += wire::json(&notify);
+        client.connector += wire::envelope() + wire::texts([keys.pk1.as_str(), &keys.pk2]);
         client.messages += 2;
         raw.push(keys);
         coordinator.receive(&notify);
@@ -277,16 +258,21 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     coordinator.told(CoordinatorInput::PublicKeys(raw.clone()));
 
     // Shares.
-    let keys_len = json_len(&list) + json_len(&raw);
+    // u1 as an event and in the question for keys, and the answer.
+    let of_keys = |k: &RawPublicKeys| wire::field(wire::texts([k.pk1.as_str(), &k.pk2]));
+    let list_len = wire::envelope() + wire::members(&list);
+    let keys_len = 2 * list_len + raw.iter().map(of_keys).sum::<u64>();
     each(&mut clients, |client| {
         client.told(RunnerInput::Selected { u1: list.clone() });
-        client.receives += keys_len;
+        client.connector += keys_len;
         client.messages += 2;
         client.told(RunnerInput::PublicKeys(raw.clone()));
         let Some(RunnerEffect::PublishCommitments { seed, key }) = client.effects.pop() else {
             panic!("no commitments");
         };
-        client.sends += json_len(&seed) + json_len(&key);
+        for list in [&seed, &key] {
+            client.connector += wire::pairs(list.iter().map(|(a, d)| (a, d.to_string())));
+        }
         client.messages += 2;
         for ((receiver, seed), (_, key)) in seed.iter().zip(&key) {
             let both = (seed.to_string(), key.to_string());
@@ -302,7 +288,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         missing: Vec::new(),
     });
     coordinator.told(CoordinatorInput::Published(Publication::Calculation));
-    let coordinator_state = json_len(&coordinator.machine);
+    let coordinator_state = wire::json(&coordinator.machine);
 
     // Some vanish, spread over the cohort.
     for i in 0..setup.dropped {
@@ -317,7 +303,6 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     let scale = 10_f64.powi(i32::from(strategy.precision));
     let (mut plain, mut client_state) = (0.0, 0);
     let other = total.clone();
-    let list_len = json_len(&list);
     let mut plain_sum = total.clone();
     for group in clients.chunks_mut(16) {
         let deliveries: Vec<_> = group
@@ -325,7 +310,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
             .map(|client| {
                 client.alive.then(|| {
                     client.told(RunnerInput::CalculationStarted { u2: list.clone() });
-                    client.receives += list_len;
+                    client.connector += list_len;
                     let senders = match client.effects.last() {
                         Some(RunnerEffect::CollectShares { senders, .. }) => senders.clone(),
                         _ => panic!("no collecting"),
@@ -341,30 +326,27 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
                         }
                     };
                     let records: Vec<_> = senders.iter().map(record).collect();
-                    client.receives += json_len(&delivery) + json_len(&records);
+                    let of_record = |r: &RawShareRecord| {
+                        let both = [&r.seed_commitment, &r.secret_key_commitment];
+                        wire::field(wire::texts(both.into_iter().flatten().map(String::as_str)))
+                    };
+                    client.receives += wire::json(&delivery);
+                    client.connector += wire::envelope() + wire::members(&senders);
+                    client.connector += records.iter().map(of_record).sum::<u64>();
                     client.messages += 2;
                     (delivery, records)
                 })
             })
             .collect();
-        let mut pairs: Vec<_> = group.iter_mut().zip(deliveries).collect();
-        let part = pairs.len().div_ceil(parallel::cores()).max(1);
-        std::thread::scope(|scope| {
-            for part in pairs.chunks_mut(part) {
-                let strategy = &strategy;
-                scope.spawn(move || {
-                    for (client, delivery) in part {
-                        if let Some((delivery, records)) = delivery.take() {
-                            client.told(RunnerInput::SharesCollected { delivery, records });
-                            client.mask::<W>(strategy);
-                        }
-                    }
-                });
+        for (client, delivery) in group.iter_mut().zip(deliveries) {
+            if let Some((delivery, records)) = delivery {
+                client.told(RunnerInput::SharesCollected { delivery, records });
+                client.mask::<W>(&strategy);
             }
-        });
+        }
         for client in group.iter_mut().filter(|c| c.alive) {
             if client_state == 0 {
-                client_state = json_len(&client.machine);
+                client_state = wire::json(&client.machine);
             }
             let request = client.request();
             client.messages += 1;
@@ -392,15 +374,15 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         .filter(|c| c.alive)
         .map(|c| c.address.clone())
         .collect();
-    let u3_len = json_len(&u3);
+    let u3_len = wire::envelope() + wire::members(&u3);
     let mut asked = Vec::new();
     for client in clients.iter_mut().filter(|c| c.alive) {
-        client.receives += u3_len;
+        client.connector += u3_len;
         client.told(RunnerInput::AggregationStarted { u3: u3.clone() });
         let Some(RunnerEffect::Confirm { request, fetch }) = client.effects.pop() else {
             panic!("no confirmation");
         };
-        client.sends += json_len(&request) + json_len(&fetch);
+        client.sends += wire::json(&request) + wire::json(&fetch);
         client.messages += 2;
         coordinator.receive(&request);
         asked.push(fetch);
@@ -408,7 +390,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     let mut notices = Vec::new();
     for (client, fetch) in clients.iter_mut().filter(|c| c.alive).zip(&asked) {
         let said = coordinator.timed(|c| c.confirmations(fetch).unwrap());
-        client.receives += json_len(&said);
+        client.receives += wire::json(&said);
         client.told(RunnerInput::Confirmed(said));
         let Some(RunnerEffect::Reveal {
             seeds,
@@ -418,7 +400,10 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         else {
             panic!("no reveal");
         };
-        client.sends += json_len(&seeds) + json_len(&keys) + json_len(&notify);
+        client.sends += wire::json(&notify);
+        for list in [&seeds, &keys] {
+            client.connector += wire::pairs(list.iter().map(|(a, s)| (a, encode_hex(s.expose()))));
+        }
         client.messages += 3;
         let hex = |share: &SecretBytes| Some(encode_hex(share.expose()));
         for (owner, share) in seeds {
@@ -509,6 +494,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         plain_adding: plain,
         client_sends: alive[0].sends,
         client_receives: alive[0].receives,
+        client_connector: alive[0].connector,
         vector: (HEADER_BYTES + setup.d * W::BYTES) as u64,
         client_messages: alive[0].messages,
         messages: clients.iter().map(|c| c.messages).sum(),
@@ -539,6 +525,7 @@ fn join(i: usize, setup: &Setup, strategy: &Strategy) -> Client {
         quantise_and_hash: 0.0,
         sends: 0,
         receives: 0,
+        connector: 0,
         messages: 0,
         effects,
         commitments: BTreeMap::new(),
