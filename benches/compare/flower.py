@@ -14,15 +14,11 @@ Both sides: complete graph, a tenth of the members dropped after sharing, 32-bit
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from common import LENGTHS, both_sides, cells, cpu, heading, ours
 from flwr.client.mod.secure_aggregation.secaggplus_mod import (
     SecAggPlusState,
     _collect_masked_vectors,
@@ -46,21 +42,12 @@ from flwr.supercore.primitives.asymmetric import (
 
 MOD_RANGE = 1 << 32
 SIZES = (10, 30, 100)
-LENGTHS = (100_000, 1_000_000)
 MASKS = """\
 What the masks are made of. Ours: AES-128 in counter mode under a key derived by HKDF-SHA256, 128 bits of strength.
 Flower's: numpy's RandomState, a Mersenne Twister and no cipher, seeded with 32 bits: the words of the key XORed
 together; of a pairwise key, which is base64 text, at most 28 of them vary. Such a mask is found by trying all seeds.
 The ratios set a mask of full strength against that one. Ours also signs, and checks, every neighbour's view of the
 round; Flower's does not."""
-
-
-def cpu(work: Callable[[], object], times: int = 1) -> float:
-    """CPU seconds of one call, the mean of ``times``."""
-    start = time.process_time()
-    for _ in range(times):
-        work()
-    return (time.process_time() - start) / times
 
 
 def client(n: int, d: int) -> float:
@@ -114,33 +101,16 @@ def coordinator(n: int, d: int) -> float:
     return dropped * (key + (n - 1) * (agree + mask)) + (n - dropped) * (seed + mask + add)
 
 
-def ours() -> dict[tuple[int, int], tuple[float, float]]:
-    """(n, d) to our (member, coordinator) CPU seconds."""
-    command = ["cargo", "bench", "--no-default-features", "--features", "testing", "--bench", "secagg", "--", "compare"]
-    lines = subprocess.run(
-        command, check=True, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2]
-    ).stdout
-    found = {}
-    for line in lines.splitlines():
-        if line.startswith("{"):
-            row = json.loads(line)
-            found[row["n"], row["d"]] = (row["client"], row["coordinator"])
-    return found
-
-
 def main() -> int:
     """Prints the table as markdown."""
-    node = ours()
+    node = ours(sys.argv[1:])
     versions = f"Flower {importlib.metadata.version('flwr')}, Python {sys.version.split()[0]}"
-    print(f"{versions}; load {os.getloadavg()[0]:.1f}.\n")
-    print("| members | numbers | member: Flower, ms | ours | ratio | coordinator: Flower, ms | ours | ratio |")
-    print("|---|---|---|---|---|---|---|---|")
+    heading(versions, both_sides("Flower"))
     for n in SIZES:
         for d in LENGTHS:
             theirs = client(n, d), coordinator(n, d)
-            mine = node[n, d]
-            cells = [f"{a * 1e3:,.1f} | {b * 1e3:,.1f} | {a / b:,.0f}" for a, b in zip(theirs, mine, strict=True)]
-            print(f"| {n} | {d:,} | {cells[0]} | {cells[1]} |", flush=True)
+            both = " | ".join(cells([a], [b]) for a, b in zip(theirs, node[n, d], strict=True))
+            print(f"| {n} | {d:,} | {both} |", flush=True)
     print(f"\n{MASKS}")
     return 0
 
