@@ -1,7 +1,7 @@
 //! The goals of SECAGG.md section 7 and the bars of issue 4 as one table, each a ratio of two times taken in this run.
 //!
 //! `cargo bench --no-default-features --features testing --bench secagg` prints it as markdown for `docs/performance.md`; with
-//! `-- quick` without the rounds of 1,000 members; `-- compare` is for `compare/flower.py`. CPU time of one thread except where it says wall. Sums are checked bit for bit.
+//! `-- quick` without the rounds of 1,000 members; `-- compare` is for the scripts in `compare/`. CPU time of one thread except where it says wall. Sums are checked bit for bit.
 
 #![allow(
     clippy::print_stdout,
@@ -458,7 +458,7 @@ fn rounds(quick: bool) {
     let ours = (big[0].client_sends + big[0].client_receives) as f64 / neighbours;
     let connector = big[0].client_connector as f64 / neighbours;
     let what = format!(
-        "control a neighbour, both ways, n = 100 full ({connector:.0} B through the connector as protobuf, {ours:.0} B by HTTP as JSON)"
+        "control a neighbour, both ways, n = 100 full ({connector:.0} B through the connector as protobuf, {ours:.0} B by HTTP)"
     );
     row(&what, ours + connector, " B", Some(350.0));
     if quick {

@@ -179,6 +179,9 @@ pub(crate) fn multipart(data: &[u8]) {
 /// A body of sealed shares.
 pub(crate) fn json_body(data: &[u8]) {
     now(http::probe::shares(data.to_vec()));
+    if let Some((shares, signatures)) = http::probe::compact_shares(data) {
+        assert!(46 * shares + 44 * signatures + 8 <= data.len());
+    }
 }
 
 /// A query string.

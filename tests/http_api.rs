@@ -7,6 +7,8 @@
 )]
 
 mod http_world;
+#[path = "http_api/shares.rs"]
+mod shares;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use delta_node::adapters::http::{HttpOptions, endpoints};
 use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::peer::RefusalKind;
-use http_world::{Answer, MEMBERS, TASK, World, member, request, shares};
+use http_world::{Answer, MEMBERS, TASK, World, member, request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -610,135 +612,6 @@ async fn wrong_results_are_refused() {
         )
         .await;
     assert_eq!(answer.status, 413);
-}
-
-fn shares_json() -> String {
-    let entries: Vec<_> = shares()
-        .iter()
-        .map(|s| format!(r#"{{"sender":"{}","receiver":"{}","seed_share":"0x00{:02x}03","sk_share":"0x{}"}}"#, s.sender, s.receiver, s.seed_share[1], "ff".repeat(48)))
-        .collect();
-    format!(
-        r#"{{"address":"{}","task_id":"{TASK}","round":1,"shares":[{}],"transcript":"0x0909"}}"#,
-        MEMBERS[1],
-        entries.join(",")
-    )
-}
-
-#[tokio::test]
-async fn shares_arrive_as_signed_and_are_refused_as_recorded() {
-    let world = World::start().await;
-    let head = signature_head(b"", 0);
-    let good = shares_json();
-    let answer = world
-        .post("/v1/coord/secret_shares", JSON, &head, good.as_bytes())
-        .await;
-    assert_eq!((answer.status, answer.text().as_str()), (200, SUCCESS));
-    assert_eq!(
-        world.fake.taken(),
-        [request(RequestBody::Shares {
-            shares: shares(),
-            transcript: vec![9, 9]
-        })]
-    );
-
-    let bad_hex = r#"{"detail":[{"loc":["body","shares",0,"seed_share"],"msg":"string does not match regex \"0x[0-9a-fA-F]+\"","type":"value_error.str.regex","ctx":{"pattern":"0x[0-9a-fA-F]+"}}]}"#;
-    let not_json = r#"{"detail":[{"loc":["body",1],"msg":"Expecting property name enclosed in double quotes: line 1 column 2 (char 1)","type":"value_error.jsondecode","ctx":{"msg":"Expecting property name enclosed in double quotes","doc":"{bad","pos":1,"lineno":1,"colno":2}}]}"#;
-    let empty = ["address", "task_id", "round", "shares"]
-        .map(|n| {
-            format!(
-                r#"{{"loc":["body","{n}"],"msg":"field required","type":"value_error.missing"}}"#
-            )
-        })
-        .join(",");
-    let stranger = good.replace(
-        &format!(r#""address":"{}""#, MEMBERS[1]),
-        r#""address":"0xdeadbeef""#,
-    );
-    let other_sender = good.replacen(
-        &format!(r#""sender":"{}""#, MEMBERS[1]),
-        &format!(r#""sender":"{}""#, MEMBERS[2]),
-        1,
-    );
-    for (body, status, expected) in [
-        (good.replace("0x000003", "zz"), 422, bad_hex.to_owned()),
-        ("{bad".to_owned(), 422, not_json.to_owned()),
-        ("{}".to_owned(), 422, format!(r#"{{"detail":[{empty}]}}"#)),
-        (
-            good.replace(TASK, "0xdead"),
-            400,
-            r#"{"detail":"task does not exist"}"#.to_owned(),
-        ),
-        (
-            stranger,
-            400,
-            r#"{"detail":"member $0xdeadbeef is not allowed"}"#.to_owned(),
-        ),
-        (
-            other_sender,
-            400,
-            r#"{"detail":"all share senders should be equal to member address"}"#.to_owned(),
-        ),
-        (
-            good.replace(r#""round":1"#, r#""round":-1"#),
-            400,
-            r#"{"detail":"task round does not exist"}"#.to_owned(),
-        ),
-    ] {
-        let answer = world
-            .post("/v1/coord/secret_shares", JSON, &head, body.as_bytes())
-            .await;
-        assert_eq!((answer.status, answer.text()), (status, expected), "{body}");
-    }
-    assert!(world.fake.taken().is_empty());
-
-    // A client of the original: no signature, no transcript. The request arrives as one without them, for the app to refuse.
-    let old = good.replace(r#","transcript":"0x0909""#, "");
-    world
-        .fake
-        .refuse_next(RefusalKind::Forbidden, "the signature does not hold");
-    assert_eq!(
-        world
-            .post("/v1/coord/secret_shares", JSON, "", old.as_bytes())
-            .await
-            .status,
-        403
-    );
-    let taken = world.fake.taken();
-    assert_eq!(
-        (taken[0].view, taken[0].signature.len()),
-        (Digest([0; 32]), 0)
-    );
-}
-
-#[tokio::test]
-async fn fetching_shares_needs_a_signature_and_has_the_recorded_shape() {
-    let world = World::start().await;
-    let target = format!(
-        "/v1/coord/secret_shares?address={}&task_id={TASK}&round=1",
-        MEMBERS[1]
-    );
-    assert_eq!(world.get(&target).await.status, 403);
-    let answer = world
-        .send(
-            format!(
-                "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n",
-                signature_head(b"", 0)
-            )
-            .as_bytes(),
-        )
-        .await;
-    assert_eq!(answer.status, 200);
-    let start = format!(
-        r#"{{"address":"{m}","task_id":"{TASK}","round":1,"shares":[{{"sender":"{}","receiver":"{m}","seed_share":"0x0000000000","sk_share":"0x0700"}},"#,
-        MEMBERS[0],
-        m = MEMBERS[1]
-    );
-    assert!(answer.text().starts_with(&start), "{}", answer.text());
-    assert!(answer.text().ends_with(&format!(
-        r#""transcripts":[{{"signer":"{}","signature":"0x{}"}}]}}"#,
-        MEMBERS[0],
-        "09".repeat(64)
-    )));
 }
 
 #[tokio::test]

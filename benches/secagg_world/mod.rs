@@ -144,7 +144,7 @@ impl Client {
             ) => request,
             other => panic!("{} has no request", other.map_or("nothing", |e| e.name())),
         };
-        self.sends += wire::json(&request);
+        self.sends += wire::request(&request);
         self.messages += 1;
         request
     }
@@ -330,7 +330,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
                         let both = [&r.seed_commitment, &r.secret_key_commitment];
                         wire::field(wire::texts(both.into_iter().flatten().map(String::as_str)))
                     };
-                    client.receives += wire::json(&delivery);
+                    client.receives += wire::compact(&delivery.shares, &delivery.transcripts);
                     client.connector += wire::envelope() + wire::members(&senders);
                     client.connector += records.iter().map(of_record).sum::<u64>();
                     client.messages += 2;
@@ -390,7 +390,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     let mut notices = Vec::new();
     for (client, fetch) in clients.iter_mut().filter(|c| c.alive).zip(&asked) {
         let said = coordinator.timed(|c| c.confirmations(fetch).unwrap());
-        client.receives += wire::json(&said);
+        client.receives += wire::compact(&[], &said);
         client.told(RunnerInput::Confirmed(said));
         let Some(RunnerEffect::Reveal {
             seeds,

@@ -11,18 +11,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::compact::{self, Compact};
 use super::tls;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
-use super::wire::{self, ConfirmBody, ConfirmationsBody, DeliveryBody, NoticeBody, SharesBody};
+use super::wire::{self, ConfirmBody, NoticeBody};
 use crate::domain::ids::{RoundNumber, TaskId, encode_hex};
 use crate::domain::round::message::{
-    RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature,
+    RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
 use crate::ports::blob::ByteStream;
 use crate::ports::peer::PeerTransport;
@@ -125,6 +126,36 @@ impl HttpPeers {
         Ok(url)
     }
 
+    /// The url of a call whose query says who asks, and about which round.
+    fn url_of(&self, base: &str, call: &str, request: &SignedRequest) -> Result<Url, PortError> {
+        let query = [
+            ("address", request.sender.as_str()),
+            ("task_id", request.task.as_str()),
+            ("round", &request.round.to_string()),
+        ];
+        self.url(base, call, &query)
+    }
+
+    async fn get_compact(
+        &self,
+        op: &'static str,
+        url: Url,
+        request: &SignedRequest,
+    ) -> Result<Compact, PortError> {
+        let get = signed(self.download.get(url), request)
+            .header(ACCEPT, compact::TYPE)
+            .timeout(self.options.call_within);
+        let response = good(op, get.send().await).await?;
+        let body = whole(op, response, wire::MAX_SHARES_JSON).await?;
+        compact::decode(&body).ok_or_else(|| {
+            PortError::new(
+                PortErrorKind::Corrupt,
+                op,
+                "the coordinator's answer is not in the compact form",
+            )
+        })
+    }
+
     async fn post_json<T: Serialize>(
         &self,
         op: &'static str,
@@ -140,8 +171,19 @@ impl HttpPeers {
             )
             .with_source(error)
         })?;
+        self.post(op, url, request, "application/json", body).await
+    }
+
+    async fn post(
+        &self,
+        op: &'static str,
+        url: Url,
+        request: &SignedRequest,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<(), PortError> {
         let post = signed(self.download.post(url), request)
-            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_TYPE, content_type)
             .body(body);
         let response = good(op, post.timeout(self.options.call_within).send().await).await?;
         done(op, response).await
@@ -207,15 +249,13 @@ impl PeerTransport for HttpPeers {
         const OP: &str = "peer.submit";
         let (call, reason) = match &request.body {
             RequestBody::Shares { shares, transcript } => {
-                let url = self.url(url, "secret_shares", &[])?;
-                return self
-                    .post_json(
-                        OP,
-                        url,
-                        request,
-                        &SharesBody::new(request, shares, transcript),
-                    )
-                    .await;
+                let own = TranscriptSignature {
+                    signer: request.sender.clone(),
+                    signature: transcript.clone(),
+                };
+                let body = compact::encode(shares, |s| &s.receiver, &[own]);
+                let url = self.url_of(url, "secret_shares", request)?;
+                return self.post(OP, url, request, compact::TYPE, body).await;
             }
             RequestBody::Confirm { signature } => {
                 let url = self.url(url, "confirm", &[])?;
@@ -245,28 +285,17 @@ impl PeerTransport for HttpPeers {
         if !matches!(request.body, RequestBody::FetchShares) {
             return Err(misused(OP, request));
         }
-        let query = [
-            ("address", request.sender.as_str()),
-            ("task_id", request.task.as_str()),
-            ("round", &request.round.to_string()),
-        ];
-        let url = self.url(url, "secret_shares", &query)?;
-        let get = signed(self.download.get(url), request).timeout(self.options.call_within);
-        let response = good(OP, get.send().await).await?;
-        let body: DeliveryBody = parsed(OP, response, wire::MAX_SHARES_JSON).await?;
-        if body.address != request.sender
-            || body.task_id != request.task
-            || body.round != request.round
-        {
-            return Err(PortError::new(
-                PortErrorKind::Corrupt,
-                OP,
-                "the coordinator answers with the shares of another member or round",
-            ));
-        }
+        let url = self.url_of(url, "secret_shares", request)?;
+        let Compact { shares, signatures } = self.get_compact(OP, url, request).await?;
+        let sealed = |(sender, [seed_share, sk_share]): (_, [_; 2])| SealedShares {
+            sender,
+            receiver: request.sender.clone(),
+            seed_share,
+            sk_share,
+        };
         Ok(ShareDelivery {
-            shares: body.shares,
-            transcripts: body.transcripts,
+            shares: shares.into_iter().map(sealed).collect(),
+            transcripts: signatures,
         })
     }
 
@@ -279,16 +308,8 @@ impl PeerTransport for HttpPeers {
         if !matches!(request.body, RequestBody::FetchConfirmations) {
             return Err(misused(OP, request));
         }
-        let query = [
-            ("address", request.sender.as_str()),
-            ("task_id", request.task.as_str()),
-            ("round", &request.round.to_string()),
-        ];
-        let url = self.url(url, "confirmations", &query)?;
-        let get = signed(self.download.get(url), request).timeout(self.options.call_within);
-        let response = good(OP, get.send().await).await?;
-        let body: ConfirmationsBody = parsed(OP, response, wire::MAX_SHARES_JSON).await?;
-        Ok(body.confirmations)
+        let url = self.url_of(url, "confirmations", request)?;
+        Ok(self.get_compact(OP, url, request).await?.signatures)
     }
 
     async fn result(

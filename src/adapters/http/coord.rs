@@ -1,4 +1,4 @@
-//! Handlers for members of a round: `/v1/coord/*`. The upload of results is in `upload.rs`.
+//! Handlers for members of a round: `/v1/coord/*`. Shares and signatures are in `shares.rs`, the upload of results in `upload.rs`.
 //!
 //! A request is taken apart and put together again as the [`SignedRequest`] that its sender signed; whether the signature holds is for
 //! the app to say. Ids that cannot exist (too short, say) are answered with the text for unknown ones.
@@ -9,9 +9,9 @@ use super::faults::{Faults, HEX_PATTERN, IntRule};
 use super::json::Fields;
 use super::reply::{Refusal, Response, file, ok, success};
 use super::routes::{Call, Shared};
-use super::wire::{self, ConfirmationsBody, DeliveryBody};
+use super::wire;
 use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
-use crate::domain::round::message::{RequestBody, SealedShares, SignedRequest};
+use crate::domain::round::message::{RequestBody, SignedRequest};
 
 /// `GET /v1/coord/config`
 pub(super) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
@@ -70,143 +70,9 @@ pub(super) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, 
     Ok(ok(&view))
 }
 
-/// `GET /v1/coord/secret_shares`
-pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let address = faults
-        .required("address", call.query.get("address"))
-        .unwrap_or_default();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
-    let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(address, |a| format!("member {a} does not exists"))?;
-    if !call.headers.contains_key(wire::SIGNATURE) {
-        return Err(shared
-            .coordinator
-            .unsigned_shares(&task, round, &sender)
-            .await
-            .into());
-    }
-    let request = signed(
-        &call.headers,
-        task.clone(),
-        round,
-        sender.clone(),
-        RequestBody::FetchShares,
-    )?;
-    let delivery = shared.coordinator.fetch_shares(request).await?;
-    Ok(ok(&DeliveryBody {
-        address: sender,
-        task_id: task,
-        round,
-        shares: delivery.shares,
-        transcripts: delivery.transcripts,
-    }))
-}
-
-/// `POST /v1/coord/secret_shares`
-pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let fields = Fields::read(
-        &call.headers,
-        &mut call.body,
-        wire::MAX_SHARES_JSON,
-        &shared.memory,
-    )
-    .await?;
-    let mut faults = Faults::body();
-    let address = fields.text(&mut faults, "address");
-    let task = fields.text(&mut faults, "task_id");
-    let round = fields.int(&mut faults, "round");
-    let raw = fields.objects(&mut faults, "shares", |item, faults| RawShare {
-        sender: item.text(faults, "sender"),
-        receiver: item.text(faults, "receiver"),
-        seed_share: item.hex(faults, "seed_share"),
-        sk_share: item.hex(faults, "sk_share"),
-    });
-    // Clients of the original do not send it; without it, the app refuses.
-    let transcript = if fields.has("transcript") {
-        fields.hex(&mut faults, "transcript")
-    } else {
-        String::new()
-    };
-    faults.settle()?;
-    let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
-    if raw.iter().any(|share| share.sender != address) {
-        return Err(Refusal::bad(
-            "all share senders should be equal to member address",
-        ));
-    }
-    let shares = raw
-        .into_iter()
-        .enumerate()
-        .map(|(index, share)| share.checked(&sender, index))
-        .collect::<Result<_, _>>()?;
-    let transcript = if transcript.is_empty() {
-        Vec::new()
-    } else {
-        canonical_hex(&transcript, "transcript")?
-    };
-    let request = signed(
-        &call.headers,
-        task,
-        round,
-        sender,
-        RequestBody::Shares { shares, transcript },
-    )?;
-    shared.coordinator.submit(request).await?;
-    Ok(success())
-}
-
 /// `POST /v1/coord/joined`
 pub(super) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     notice(shared, call, |_, _| RequestBody::Joined).await
-}
-
-/// `POST /v1/coord/confirm`
-pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let fields = Fields::read(
-        &call.headers,
-        &mut call.body,
-        wire::MAX_SMALL_JSON,
-        &shared.memory,
-    )
-    .await?;
-    let mut faults = Faults::body();
-    let address = fields.text(&mut faults, "address");
-    let task = fields.text(&mut faults, "task_id");
-    let round = fields.int(&mut faults, "round");
-    let confirmation = fields.hex(&mut faults, "confirmation");
-    faults.settle()?;
-    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
-    let signature = canonical_hex(&confirmation, "confirmation")?;
-    let request = signed(
-        &call.headers,
-        known_task(&task)?,
-        round_number(round)?,
-        sender,
-        RequestBody::Confirm { signature },
-    )?;
-    shared.coordinator.submit(request).await?;
-    Ok(success())
-}
-
-/// `GET /v1/coord/confirmations`
-pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let address = faults
-        .required("address", call.query.owned("address"))
-        .unwrap_or_default();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
-    let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
-    let body = RequestBody::FetchConfirmations;
-    let request = signed(&call.headers, task, round, sender, body)?;
-    let confirmations = shared.coordinator.confirmations(request).await?;
-    Ok(ok(&ConfirmationsBody { confirmations }))
 }
 
 /// `POST /v1/coord/revealed`
@@ -269,26 +135,6 @@ async fn notice(
     )?;
     shared.coordinator.submit(request).await?;
     Ok(success())
-}
-
-struct RawShare {
-    sender: String,
-    receiver: String,
-    seed_share: String,
-    sk_share: String,
-}
-
-impl RawShare {
-    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Refusal> {
-        Ok(SealedShares {
-            sender: sender.clone(),
-            receiver: member(&self.receiver, |a| {
-                format!("share {index}: receiver {a} is not a member")
-            })?,
-            seed_share: canonical_hex(&self.seed_share, "seed_share")?,
-            sk_share: canonical_hex(&self.sk_share, "sk_share")?,
-        })
-    }
 }
 
 /// Puts a request together with what its headers say about its signature.
@@ -365,7 +211,7 @@ fn known(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<TaskId, Ref
 }
 
 /// Hex of whole bytes: two texts never stand for the same bytes but for the case of their letters.
-fn canonical_hex(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
+pub(super) fn canonical_hex(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
     let wrong = || {
         Refusal::bad(format!(
             "{what} is not {HEX_PATTERN} with an even number of digits"

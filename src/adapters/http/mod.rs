@@ -12,6 +12,7 @@
 
 mod body;
 mod client;
+mod compact;
 mod coord;
 mod dto;
 mod faults;
@@ -24,6 +25,7 @@ mod query;
 mod reply;
 mod routes;
 mod server;
+mod shares;
 mod stall;
 mod tls;
 mod upload;

@@ -5,6 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use warp::http::HeaderMap;
 
 use super::body::{BodyFault, BodyStream, Memory};
+use super::compact;
 use super::faults::Faults;
 use super::json::Fields;
 use super::multipart::Form;
@@ -53,6 +54,13 @@ pub async fn shares(bytes: Vec<u8>) -> bool {
         (item.text(faults, "sender"), item.hex(faults, "seed_share"))
     }));
     faults.settle().is_ok()
+}
+
+/// Reads sealed shares in the compact form; answers how many shares and signatures there are.
+#[must_use]
+pub fn compact_shares(bytes: &[u8]) -> Option<(usize, usize)> {
+    let read = compact::decode(bytes)?;
+    Some((read.shares.len(), read.signatures.len()))
 }
 
 /// Reads a query string; answers whether it names a round.

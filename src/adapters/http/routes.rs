@@ -19,7 +19,7 @@ use super::body::{BodyStream, Memory, Pace, drain, paced};
 use super::query::Query;
 use super::reply::{Refusal, Response, json};
 use super::server::HttpOptions;
-use super::{coord, ops, upload, user};
+use super::{coord, ops, shares, upload, user};
 use crate::ports::node_api::NodeApi;
 use crate::ports::peer::CoordinatorApi;
 
@@ -104,16 +104,16 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/coord/context", |s, c| Box::pin(coord::context(s, c))),
     get("/v1/coord/round", |s, c| Box::pin(coord::round(s, c))),
     get("/v1/coord/secret_shares", |s, c| {
-        Box::pin(coord::fetch_shares(s, c))
+        Box::pin(shares::fetch_shares(s, c))
     }),
     post("/v1/coord/secret_shares", |s, c| {
-        Box::pin(coord::shares(s, c))
+        Box::pin(shares::shares(s, c))
     }),
     post("/v1/coord/result", |s, c| Box::pin(upload::result(s, c))),
     post("/v1/coord/joined", |s, c| Box::pin(coord::joined(s, c))),
-    post("/v1/coord/confirm", |s, c| Box::pin(coord::confirm(s, c))),
+    post("/v1/coord/confirm", |s, c| Box::pin(shares::confirm(s, c))),
     get("/v1/coord/confirmations", |s, c| {
-        Box::pin(coord::confirmations(s, c))
+        Box::pin(shares::confirmations(s, c))
     }),
     post("/v1/coord/revealed", |s, c| Box::pin(coord::revealed(s, c))),
     post("/v1/coord/decline", |s, c| Box::pin(coord::decline(s, c))),

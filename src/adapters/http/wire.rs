@@ -44,38 +44,6 @@ impl<'a> NoticeBody<'a> {
     }
 }
 
-/// Body of `POST secret_shares`.
-#[derive(Serialize)]
-pub(super) struct SharesBody<'a> {
-    address: &'a Address,
-    task_id: &'a TaskId,
-    round: RoundNumber,
-    shares: &'a [SealedShares],
-    #[serde(skip_serializing_if = "String::is_empty")]
-    transcript: String,
-}
-
-impl<'a> SharesBody<'a> {
-    /// The body of `request` with this content.
-    pub(super) fn new(
-        request: &'a SignedRequest,
-        shares: &'a [SealedShares],
-        transcript: &[u8],
-    ) -> Self {
-        Self {
-            address: &request.sender,
-            task_id: &request.task,
-            round: request.round,
-            shares,
-            transcript: if transcript.is_empty() {
-                String::new()
-            } else {
-                encode_hex(transcript)
-            },
-        }
-    }
-}
-
 /// Body of `POST confirm`.
 #[derive(Serialize)]
 pub(super) struct ConfirmBody<'a> {

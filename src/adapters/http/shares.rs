@@ -1,0 +1,237 @@
+//! Handlers for what members sign and seal: sealed shares, and signatures of u3. In the original's JSON, or in the compact form.
+
+use warp::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use warp::http::{HeaderMap, StatusCode};
+
+use super::body::read_whole;
+use super::compact::{self, Compact};
+use super::coord::{canonical_hex, known_task, member, round_number, signed};
+use super::faults::{Faults, IntRule};
+use super::json::Fields;
+use super::reply::{Refusal, Response, ok, success, with_type};
+use super::routes::{Call, Shared};
+use super::wire::{self, ConfirmationsBody, DeliveryBody};
+use crate::domain::ids::Address;
+use crate::domain::round::message::{RequestBody, SealedShares};
+
+/// `GET /v1/coord/secret_shares`
+pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let address = faults
+        .required("address", call.query.get("address"))
+        .unwrap_or_default();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(address, |a| format!("member {a} does not exists"))?;
+    if !call.headers.contains_key(wire::SIGNATURE) {
+        return Err(shared
+            .coordinator
+            .unsigned_shares(&task, round, &sender)
+            .await
+            .into());
+    }
+    let request = signed(
+        &call.headers,
+        task.clone(),
+        round,
+        sender.clone(),
+        RequestBody::FetchShares,
+    )?;
+    let delivery = shared.coordinator.fetch_shares(request).await?;
+    if wants_compact(&call.headers) {
+        let body = compact::encode(&delivery.shares, |s| &s.sender, &delivery.transcripts);
+        return Ok(with_type(StatusCode::OK, compact::TYPE, body));
+    }
+    Ok(ok(&DeliveryBody {
+        address: sender,
+        task_id: task,
+        round,
+        shares: delivery.shares,
+        transcripts: delivery.transcripts,
+    }))
+}
+
+/// `POST /v1/coord/secret_shares`
+pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    if is_compact(&call.headers) {
+        return compact_shares(shared, call).await;
+    }
+    let fields = Fields::read(
+        &call.headers,
+        &mut call.body,
+        wire::MAX_SHARES_JSON,
+        &shared.memory,
+    )
+    .await?;
+    let mut faults = Faults::body();
+    let address = fields.text(&mut faults, "address");
+    let task = fields.text(&mut faults, "task_id");
+    let round = fields.int(&mut faults, "round");
+    let raw = fields.objects(&mut faults, "shares", |item, faults| RawShare {
+        sender: item.text(faults, "sender"),
+        receiver: item.text(faults, "receiver"),
+        seed_share: item.hex(faults, "seed_share"),
+        sk_share: item.hex(faults, "sk_share"),
+    });
+    // Clients of the original do not send it; without it, the app refuses.
+    let transcript = if fields.has("transcript") {
+        fields.hex(&mut faults, "transcript")
+    } else {
+        String::new()
+    };
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
+    if raw.iter().any(|share| share.sender != address) {
+        return Err(Refusal::bad(
+            "all share senders should be equal to member address",
+        ));
+    }
+    let shares = raw
+        .into_iter()
+        .enumerate()
+        .map(|(index, share)| share.checked(&sender, index))
+        .collect::<Result<_, _>>()?;
+    let transcript = if transcript.is_empty() {
+        Vec::new()
+    } else {
+        canonical_hex(&transcript, "transcript")?
+    };
+    let request = signed(
+        &call.headers,
+        task,
+        round,
+        sender,
+        RequestBody::Shares { shares, transcript },
+    )?;
+    shared.coordinator.submit(request).await?;
+    Ok(success())
+}
+
+/// `POST /v1/coord/secret_shares` in the compact form; who posts, and for which round, is in the query.
+async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let address = faults
+        .required("address", call.query.owned("address"))
+        .unwrap_or_default();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
+    let read = read_whole(
+        &mut call.body,
+        wire::MAX_SHARES_JSON,
+        &shared.memory,
+        compact::decode,
+    );
+    let Some(Compact { shares, signatures }) = read.await? else {
+        return Err(Refusal::bad("the shares are not in the compact form"));
+    };
+    let transcript = match <[_; 1]>::try_from(signatures) {
+        Ok([own]) if own.signer == sender => own.signature,
+        _ => {
+            return Err(Refusal::bad(
+                "there is not one transcript signature, the sender's",
+            ));
+        }
+    };
+    let shares = shares
+        .into_iter()
+        .map(|(receiver, [seed_share, sk_share])| SealedShares {
+            sender: sender.clone(),
+            receiver,
+            seed_share,
+            sk_share,
+        })
+        .collect();
+    let body = RequestBody::Shares { shares, transcript };
+    let request = signed(&call.headers, task, round, sender, body)?;
+    shared.coordinator.submit(request).await?;
+    Ok(success())
+}
+
+fn is_compact(headers: &HeaderMap) -> bool {
+    names_compact(headers, CONTENT_TYPE)
+}
+
+fn wants_compact(headers: &HeaderMap) -> bool {
+    names_compact(headers, ACCEPT)
+}
+
+fn names_compact(headers: &HeaderMap, name: HeaderName) -> bool {
+    headers
+        .get(name)
+        .is_some_and(|value| value.as_bytes() == compact::TYPE.as_bytes())
+}
+
+/// `POST /v1/coord/confirm`
+pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let fields = Fields::read(
+        &call.headers,
+        &mut call.body,
+        wire::MAX_SMALL_JSON,
+        &shared.memory,
+    )
+    .await?;
+    let mut faults = Faults::body();
+    let address = fields.text(&mut faults, "address");
+    let task = fields.text(&mut faults, "task_id");
+    let round = fields.int(&mut faults, "round");
+    let confirmation = fields.hex(&mut faults, "confirmation");
+    faults.settle()?;
+    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let signature = canonical_hex(&confirmation, "confirmation")?;
+    let request = signed(
+        &call.headers,
+        known_task(&task)?,
+        round_number(round)?,
+        sender,
+        RequestBody::Confirm { signature },
+    )?;
+    shared.coordinator.submit(request).await?;
+    Ok(success())
+}
+
+/// `GET /v1/coord/confirmations`
+pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+    let mut faults = Faults::query();
+    let address = faults
+        .required("address", call.query.owned("address"))
+        .unwrap_or_default();
+    let task = faults.hex("task_id", call.query.owned("task_id"));
+    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
+    faults.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let body = RequestBody::FetchConfirmations;
+    let request = signed(&call.headers, task, round, sender, body)?;
+    let confirmations = shared.coordinator.confirmations(request).await?;
+    if wants_compact(&call.headers) {
+        let body = compact::encode(&[], |s| &s.sender, &confirmations);
+        return Ok(with_type(StatusCode::OK, compact::TYPE, body));
+    }
+    Ok(ok(&ConfirmationsBody { confirmations }))
+}
+
+struct RawShare {
+    sender: String,
+    receiver: String,
+    seed_share: String,
+    sk_share: String,
+}
+
+impl RawShare {
+    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Refusal> {
+        Ok(SealedShares {
+            sender: sender.clone(),
+            receiver: member(&self.receiver, |a| {
+                format!("share {index}: receiver {a} is not a member")
+            })?,
+            seed_share: canonical_hex(&self.seed_share, "seed_share")?,
+            sk_share: canonical_hex(&self.sk_share, "sk_share")?,
+        })
+    }
+}
