@@ -7,7 +7,8 @@
 //! Not here: what is stated.
 
 use k256::elliptic_curve::ops::{LinearCombination as _, Reduce};
-use k256::elliptic_curve::point::DecompressPoint as _;
+use k256::elliptic_curve::point::{AffineCoordinates as _, DecompressPoint as _};
+use k256::elliptic_curve::subtle::Choice;
 use k256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
@@ -41,11 +42,9 @@ impl PublicKey {
         if self.curve() != Curve::Secp256k1 {
             return self.verify(statement, signature);
         }
-        let equation = Equation::read(self, signature).ok_or(KeyError::BadSignature)?;
-        if hold(&challenge(statement), &[equation], || Scalar::ONE) {
-            Ok(())
-        } else {
-            Err(KeyError::BadSignature)
+        match Equation::read(self, signature) {
+            Some(equation) if equation.holds(&challenge(statement)) => Ok(()),
+            _ => Err(KeyError::BadSignature),
         }
     }
 }
@@ -70,7 +69,7 @@ pub fn all_signed(
         rng.fill_bytes(&mut bytes);
         Scalar::from(u128::from_le_bytes(bytes))
     };
-    if equations.is_some_and(|e| hold(&challenge(statement), &e, random)) {
+    if equations.is_some_and(|e| all_hold(&challenge(statement), &e, random) == Some(true)) {
         return Ok(());
     }
     // Another curve, or somebody lies: that is rare and may take its time.
@@ -86,10 +85,11 @@ fn challenge(statement: &[u8]) -> Scalar {
     <Scalar as Reduce<FieldBytes>>::reduce(&digest.into())
 }
 
-/// One signature as an equation: s R = z G + r Q.
+/// One signature as an equation: s R = z G + r Q, where R is the point with this x and this y.
 #[derive(Clone, Copy)]
 struct Equation {
-    commitment: AffinePoint,
+    x: FieldBytes,
+    y_is_odd: Choice,
     key: AffinePoint,
     r: Scalar,
     s: Scalar,
@@ -107,18 +107,42 @@ impl Equation {
         if parsed.normalize_s() != parsed {
             return None;
         }
-        let x = FieldBytes::try_from(&rs[..32]).ok()?;
         Some(Self {
-            commitment: Option::from(AffinePoint::decompress(&x, (*odd).into()))?,
+            x: parsed.r().to_bytes(),
+            y_is_odd: (*odd).into(),
             key: *key.as_affine(),
             r: *parsed.r(),
             s: *parsed.s(),
         })
     }
+
+    /// R, when a point has this x.
+    fn commitment(&self) -> Option<ProjectivePoint> {
+        let point: Option<AffinePoint> = AffinePoint::decompress(&self.x, self.y_is_odd).into();
+        point.map(ProjectivePoint::from)
+    }
+
+    /// Computes R and compares.
+    fn holds(&self, z: &Scalar) -> bool {
+        let Some(w) = Option::<Scalar>::from(self.s.invert_vartime()) else {
+            return false;
+        };
+        let key = ProjectivePoint::from(self.key);
+        let point = [(ProjectivePoint::GENERATOR, w * z), (key, w * self.r)];
+        let point = ProjectivePoint::lincomb_vartime(&point).to_affine();
+        let same_y = bool::from(point.y_is_odd()) == bool::from(self.y_is_odd);
+        // The identity has x = 0 here, and r is not 0.
+        point.x() == self.x && same_y
+    }
 }
 
-/// Whether the sum over all equations of a (R - (z/s) G - (r/s) Q) is the identity; `weight` gives each its own a.
-fn hold(z: &Scalar, equations: &[Equation], mut weight: impl FnMut() -> Scalar) -> bool {
+/// Whether the sum over all equations of a (R - (z/s) G - (r/s) Q) is the identity; `weight` gives each its own a. `None` when an R is
+/// no point.
+fn all_hold(
+    z: &Scalar,
+    equations: &[Equation],
+    mut weight: impl FnMut() -> Scalar,
+) -> Option<bool> {
     let mut terms = Vec::with_capacity(2 * equations.len() + 1);
     let mut of_generator = Scalar::ZERO;
     for (equation, inverse) in equations.iter().zip(inverses(equations)) {
@@ -126,10 +150,10 @@ fn hold(z: &Scalar, equations: &[Equation], mut weight: impl FnMut() -> Scalar) 
         let w = a * inverse;
         of_generator += w * z;
         terms.push((equation.key.into(), w * equation.r));
-        terms.push((-ProjectivePoint::from(equation.commitment), a));
+        terms.push((-equation.commitment()?, a));
     }
     terms.push((ProjectivePoint::GENERATOR, of_generator));
-    ProjectivePoint::lincomb_vartime(&terms[..]) == ProjectivePoint::IDENTITY
+    Some(ProjectivePoint::lincomb_vartime(&terms[..]) == ProjectivePoint::IDENTITY)
 }
 
 /// 1/s of every equation with one inversion (Montgomery's trick). No s is zero: no signature with one is read.
@@ -214,36 +238,37 @@ mod tests {
         assert_eq!(check(b"u3", &mixed), Err(1));
     }
 
-    /// Errors of two signatures that cancel in a plain sum: e is added to one R and taken from another.
+    /// Errors of two signatures that cancel in a plain sum: what one R has too much, the other has too little.
     #[test]
     fn errors_do_not_cancel() {
         let signed = signers(Curve::Secp256k1, 2);
-        let z = Scalar::from(7_u64);
+        let z = challenge(b"u3");
         let mut equations: Vec<Equation> = signed
             .iter()
             .map(|(k, s)| Equation::read(k, s).unwrap())
             .collect();
-        // Equations that hold: R is what z, r, s and Q say.
-        for e in &mut equations {
-            let w = e.s.invert().unwrap();
-            let sum =
-                ProjectivePoint::GENERATOR * (z * w) + ProjectivePoint::from(e.key) * (e.r * w);
-            e.commitment = sum.into();
-        }
-        let plain = |equations: &[Equation]| hold(&z, equations, || Scalar::ONE);
-        let mut n = 0_u64;
-        let mut weighted = |equations: &[Equation]| {
-            hold(&z, equations, || {
+        let ones = |equations: &[Equation]| all_hold(&z, equations, || Scalar::ONE);
+        let weighted = |equations: &[Equation]| {
+            let mut n = 0_u64;
+            all_hold(&z, equations, || {
                 n += 1;
                 Scalar::from(n)
             })
         };
-        assert!(plain(&equations) && weighted(&equations));
-        let error = ProjectivePoint::GENERATOR * Scalar::from(5_u64);
-        equations[0].commitment = (ProjectivePoint::from(equations[0].commitment) + error).into();
-        equations[1].commitment = (ProjectivePoint::from(equations[1].commitment) - error).into();
-        assert!(plain(&equations), "a plain sum would be fooled");
-        assert!(!weighted(&equations));
+        assert_eq!(
+            (ones(&equations), weighted(&equations)),
+            (Some(true), Some(true))
+        );
+        // Whoever makes both keys can put z/s G + r/s Q off by 5 G, up and down.
+        let five = Scalar::from(5_u64);
+        for (equation, error) in equations.iter_mut().zip([five, -five]) {
+            let step = error * equation.s * equation.r.invert().unwrap();
+            let key = ProjectivePoint::from(equation.key) + ProjectivePoint::GENERATOR * step;
+            equation.key = key.into();
+        }
+        assert_eq!(ones(&equations), Some(true), "a plain sum is fooled");
+        assert_eq!(weighted(&equations), Some(false));
+        assert!(equations.iter().all(|e| !e.holds(&z)));
     }
 
     /// The low form only: the other s that plain ECDSA accepts is refused here as in `verify`.
