@@ -42,9 +42,17 @@ fn main() {
             full,
             dropped: n / 10,
         };
-        let (cost, wall) = clock::wall(|| run(&setup));
+        // What others do on the machine only adds: the run that took least is the nearest to the truth.
+        let runs = if n < 1_000 { 3 } else { 2 };
+        let whole = |c: &Cost| c.client + c.coordinator / n as f64;
+        let (least, wall) = clock::wall(|| {
+            (0..runs)
+                .map(|_| run(&setup))
+                .min_by(|a, b| whole(a).total_cmp(&whole(b)))
+        });
+        let cost = least.unwrap();
         println!(
-            "n = {n}, k = {}, t = {}: {wall:.1} s of simulation",
+            "n = {n}, k = {}, t = {}: {wall:.1} s of simulation, {runs} runs",
             cost.degree, cost.threshold
         );
         cost
@@ -71,7 +79,7 @@ fn document(machine: &str, third: &[Cost], tenth: &[Cost], full: &[Cost]) -> Str
     );
     writeln!(
         out,
-        "\nMachine: {machine}. AES-128-CTR masks, secp256k1, {D} numbers in Z_2^64. CPU time of one thread, except where it says wall; the median member. \
+        "\nMachine: {machine}. AES-128-CTR masks, secp256k1, {D} numbers in Z_2^64. CPU time of one thread, except where it says wall; the median member; of two (n = 1,000) or three runs the one that took least. \
          All members and the coordinator are the node's own state machines with real cryptography, in one process, without network, disk and snapshots. \
          A tenth of the members vanishes after sharing; the sum was compared with the plain one, bit for bit, in every run.\n"
     )

@@ -146,7 +146,7 @@ impl HttpPeers {
             .header(ACCEPT, compact::TYPE)
             .timeout(self.options.call_within);
         let response = good(op, get.send().await).await?;
-        let body = whole(op, response, wire::MAX_SHARES_JSON).await?;
+        let body = whole(op, response, wire::MAX_SHARES).await?;
         compact::decode(&body).ok_or_else(|| {
             PortError::new(
                 PortErrorKind::Corrupt,

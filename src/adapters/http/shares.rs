@@ -61,7 +61,7 @@ pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
-        wire::MAX_SHARES_JSON,
+        wire::MAX_SHARES,
         &shared.memory,
     )
     .await?;
@@ -123,7 +123,7 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     let read = read_whole(
         &mut call.body,
-        wire::MAX_SHARES_JSON,
+        wire::MAX_SHARES,
         &shared.memory,
         compact::decode,
     );

@@ -1,9 +1,9 @@
-//! What both ends of `/v1/coord` must agree on: header names and JSON bodies.
+//! What both ends of `/v1/coord` must agree on: header names and JSON bodies. Shares in fewer bytes are in `compact.rs`.
 //!
 //! Bodies and query strings keep the original's fields. What is new (who signs, and over what) travels in headers, the same ones for
 //! every request, so that a signed request is rebuilt exactly: task, round, sender and content from their old places, the rest from here.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::domain::ids::{Address, RoundNumber, TaskId, encode_hex};
 use crate::domain::round::message::{SealedShares, SignedRequest, TranscriptSignature};
@@ -17,8 +17,8 @@ pub(super) const DIGEST: &str = "x-delta-digest";
 /// Length in bytes, decimal: of an uploaded result, or of a streamed answer.
 pub(super) const LENGTH: &str = "x-delta-length";
 
-/// Longest JSON body with shares, in either direction.
-pub(super) const MAX_SHARES_JSON: usize = 16 << 20;
+/// Longest body with shares, in either form and direction.
+pub(super) const MAX_SHARES: usize = 16 << 20;
 /// Longest other JSON body.
 pub(super) const MAX_SMALL_JSON: usize = 64 << 10;
 
@@ -65,15 +65,15 @@ impl<'a> ConfirmBody<'a> {
     }
 }
 
-/// Answer to `GET confirmations`.
-#[derive(Serialize, Deserialize)]
+/// Answer to `GET confirmations` in JSON.
+#[derive(Serialize)]
 pub(super) struct ConfirmationsBody {
     /// What members of u3 signed about it.
     pub(super) confirmations: Vec<TranscriptSignature>,
 }
 
-/// Answer to `GET secret_shares`.
-#[derive(Serialize, Deserialize)]
+/// Answer to `GET secret_shares` in JSON.
+#[derive(Serialize)]
 pub(super) struct DeliveryBody {
     /// The receiver.
     pub(super) address: Address,
@@ -84,6 +84,5 @@ pub(super) struct DeliveryBody {
     /// Shares sealed for the receiver.
     pub(super) shares: Vec<SealedShares>,
     /// Transcript signatures of everybody who shared.
-    #[serde(default)]
     pub(super) transcripts: Vec<TranscriptSignature>,
 }
