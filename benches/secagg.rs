@@ -33,6 +33,7 @@ use delta_node::domain::tensor::{Tensor, TensorData};
 use rand_core::SeedableRng as _;
 use secagg_world::clock::{median, resident, seconds, wall};
 use secagg_world::{Cost, Setup, clock, run};
+use sha2::{Digest as _, Sha256};
 
 const VALUES: usize = 1_000_000;
 const ROUNDS: usize = 7;
@@ -299,6 +300,13 @@ fn quantising() {
             Some(1.0),
         );
     }
+    let upload = vec![7_u8; 4 * VALUES];
+    row(
+        "SHA-256 of an upload, u32, d = 1e6",
+        micros(5, || drop(black_box(Sha256::digest(black_box(&upload))))) / 1e3,
+        " ms",
+        None,
+    );
 }
 
 fn agreements() {

@@ -165,10 +165,7 @@ impl Context {
 
     /// A fresh seed for a round.
     pub(crate) fn seed(&self) -> Result<Secret<32>, PortError> {
-        use rand_core::Rng as _;
-        let mut bytes = [0; 32];
-        self.ports.entropy.rng()?.fill_bytes(&mut bytes);
-        Ok(Secret::new(bytes))
+        Ok(Secret::draw(&mut self.ports.entropy.rng()?))
     }
 
     /// Writes a record to a task's log and to the program's own. Never fails: a lost log line must not cost a round.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -23,6 +24,13 @@ impl<const N: usize> Secret<N> {
         let mut secret = Self(Box::new([0; N]));
         secret.0.copy_from_slice(&bytes);
         bytes.zeroize();
+        secret
+    }
+
+    /// Draws one in its place: no other copy is ever there but the generator's own.
+    pub fn draw(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut secret = Self(Box::new([0; N]));
+        rng.fill_bytes(&mut *secret.0);
         secret
     }
 

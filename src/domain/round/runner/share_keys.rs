@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng as _, SeedableRng as _};
+use rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha256};
 
 use super::RunnerContext;
@@ -44,9 +44,7 @@ pub(super) fn share(
     seed: &Secret<32>,
     sharing: &Sharing,
 ) -> Result<Shared, String> {
-    let mut bytes = [0; 32];
-    rng(seed, "self mask").fill_bytes(&mut bytes);
-    let self_mask = Secret::new(bytes);
+    let self_mask = Secret::draw(&mut rng(seed, "self mask"));
     let holders = sharing.graph().holders(&context.me);
     let mut coefficients = rng(seed, "coefficients");
     let seed_shares = split(
