@@ -8,6 +8,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 #[test]
 fn the_demo_survives_a_killed_node_and_reports_exact_sums() {
     let output = Command::new(env!("CARGO_BIN_EXE_delta-node"))
@@ -79,11 +81,8 @@ fn a_kept_network_is_ready_when_it_says_so_and_ends_on_a_signal() {
         .status()
         .unwrap();
     assert!(status.success());
-    let ended = Command::new("kill")
-        .arg(running.id().to_string())
-        .status()
-        .unwrap();
-    assert!(ended.success() && running.wait().unwrap().success());
+    kill_process(Pid::from_child(&running), Signal::TERM).unwrap();
+    assert!(running.wait().unwrap().success());
     let folder = std::path::Path::new(nodes[0]["data"].as_str().unwrap())
         .ancestors()
         .nth(2)
