@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import delta.dataset
+from delta._export.forward import Lift
 from delta.bundle import Bundle
-from delta.export.forward import Lift
 from delta.task.learning import FaultTolerantFedAvg, FedAvg, HorizontalLearning
 
 Rows = list[tuple[Tensor, ...]]

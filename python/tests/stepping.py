@@ -1,4 +1,4 @@
-"""A private tracer for tests and benches of `delta.export.lower`: one training step as an ATen graph."""
+"""A private tracer for tests and benches of `delta._export.lower`: one training step as an ATen graph."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from torch.func import functional_call, functionalize, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-from delta.export.decompositions import decomposition_table
-from delta.export.forward import BATCH, Lift
-from delta.export.lower import GraphInput, lower
+from delta._export.decompositions import decomposition_table
+from delta._export.forward import BATCH, Lift
+from delta._export.lower import GraphInput, lower
 
 PRIMES = (11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61)
 

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from delta.export.forward import Lift  # noqa: E402
+from delta._export.forward import Lift  # noqa: E402
 from layer_cases import CASES  # noqa: E402
 from stepping import Sgd, Step, run, session  # noqa: E402
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from delta.export.errors import ExportError
+from delta._export.errors import ExportError
 from layer_cases import CASES
 from learning_cases import Simple, differences, train, train_eagerly
 

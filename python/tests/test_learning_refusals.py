@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, WeightedRandomSampler
 
-from delta.export.errors import ExportError
+from delta._export.errors import ExportError
 from learning_cases import Simple
 
 

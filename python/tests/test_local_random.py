@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from delta.local.random import SUBSET, Stream, noise, permutation, subset_rows
+from delta._local.random import SUBSET, Stream, noise, permutation, subset_rows
 
 VECTORS = json.loads((Path(__file__).parents[2] / "tests/vectors/random/streams.json").read_text())
 

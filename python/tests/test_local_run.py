@@ -11,8 +11,8 @@ import pytest
 
 import delta
 from delta import manifest as m
-from delta.local.run import quantised
-from delta.local.steps import Position, Scope, Walk, solve
+from delta._local.run import quantised
+from delta._local.steps import Position, Scope, Walk, solve
 
 FIXTURES = Path(__file__).parents[2] / "tests/fixtures"
 DATA = Path(__file__).parents[2] / "src/app/data"

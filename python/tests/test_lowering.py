@@ -1,4 +1,4 @@
-"""What `delta.export.lower` promises beyond single layers: errors, names, sizes, both forms, and whole trainings."""
+"""What `delta._export.lower` promises beyond single layers: errors, names, sizes, both forms, and whole trainings."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from delta.export.errors import ExportError, author_of  # noqa: E402
-from delta.export.forward import BATCH, Draw, Lift  # noqa: E402
-from delta.export.lower import GraphInput, lower  # noqa: E402
+from delta._export.errors import ExportError, author_of  # noqa: E402
+from delta._export.forward import BATCH, Draw, Lift  # noqa: E402
+from delta._export.lower import GraphInput, lower  # noqa: E402
 from step_models import CASES  # noqa: E402
 from stepping import run, session, trace  # noqa: E402
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from delta.progress import Bar, Lines, display, shown
+from delta._progress import Bar, Lines, display, shown
 
 
 def test_lines_tell_each_round_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import lr_scheduler as lr
 
 import delta
-from delta.export.errors import ExportError
+from delta._export.errors import ExportError
 from delta.task.learning import FedAvg
 from learning_cases import Simple, differences, train, train_eagerly
 

@@ -10,9 +10,9 @@
 from __future__ import annotations
 
 from . import dataset
+from ._local import debug
+from ._version import __version__
 from .bundle import Bundle
 from .delta_node import DeltaNode, DeltaNodeError, TaskFailed, TaskTimeout
-from .local import debug
-from .version import __version__
 
 __all__ = ["Bundle", "DeltaNode", "DeltaNodeError", "TaskFailed", "TaskTimeout", "__version__", "dataset", "debug"]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .describe import describe
+from ._describe import describe
 
 Array = npt.NDArray[Any]
 

@@ -18,9 +18,9 @@ import httpx
 import numpy as np
 
 from . import results
+from ._progress import Display, display
 from .bundle import Bundle
-from .progress import Display, display
-from .task.task import HorizontalTask
+from .task._task import HorizontalTask
 
 #: How long one request may take, in seconds; uploads and downloads count from the last byte.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)

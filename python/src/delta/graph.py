@@ -9,7 +9,7 @@ Values know their dtype (the manifest's names: ``f64``, ``i64``, ``bool``, ...) 
 when only the data tell (``"rows"``). Operands may be values, numpy arrays, or Python numbers, which take the dtype of the
 other operand. Equal constants and equal subexpressions are stored once, unused ones not at all. Opset 17, IR version 8.
 
-The operators themselves are in :mod:`delta.operators`.
+The operators themselves are in :mod:`delta._operators`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .operators import Operators
-from .shapes import DTYPES, NUMPY, Dim, Type, broadcast, infer
-from .version import __version__
+from ._operators import Operators
+from ._shapes import DTYPES, NUMPY, Dim, Type, broadcast, infer
+from ._version import __version__
 
 __all__ = ["Graph", "Operators", "Type", "Value", "broadcast"]
 

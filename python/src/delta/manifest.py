@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
+from ._version import __version__
 from .bundle import Bundle
 from .strategy import Strategy
-from .version import __version__
 
 Json = dict[str, Any]
 """A piece of ``task.json``."""

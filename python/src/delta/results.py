@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 Build = Callable[[Mapping[str, Any], Mapping[str, Array]], Any]
 _KINDS: dict[str, Build] = {}
 # Where the kinds of other modules are registered; imported when first met, so that nobody pays for what he does not use.
-_HOMES = {"model": "delta.task.learning_result", "regression": "delta.statsmodel.result"}
+_HOMES = {"model": "delta.task._result", "regression": "delta.statsmodel._result"}
 METRICS = "\0metrics"
 """Key under which builders find the metrics of each round, an object array of dicts."""
 

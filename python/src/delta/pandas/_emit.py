@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .._shapes import Dim
 from ..graph import Graph, Value
-from ..shapes import Dim
 from ._base import Symbol, block
 from ._expr import Expr, rows_of, walk
 

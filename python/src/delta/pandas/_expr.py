@@ -20,8 +20,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..operators import Operators
-from ..shapes import DTYPES, NUMPY, Dim, Type, infer
+from .._operators import Operators
+from .._shapes import DTYPES, NUMPY, Dim, Type, infer
 
 Array = npt.NDArray[Any]
 Place = Literal["constant", "rows", "client", "server"]

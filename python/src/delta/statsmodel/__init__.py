@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .linear import LinearTask
-from .logit import LogitTask
-from .mnlogit import MNLogitTask
-from .newton import RegressionTask
-from .result import RegressionResult
+from ._linear import LinearTask
+from ._logit import LogitTask
+from ._mnlogit import MNLogitTask
+from ._newton import RegressionTask
+from ._result import RegressionResult
 
 if TYPE_CHECKING:
     from ..pandas import DataFrame, Series
@@ -34,7 +34,7 @@ def add_constant(data: DataFrame | Series, prepend: bool = True) -> DataFrame:
 
     Raises ``ValueError`` when there is a column of that name.
     """
-    from .newton import as_frame
+    from ._newton import as_frame
 
     frame = as_frame(data)
     names = frame.columns

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._task import HorizontalTask
 from .analytics import HorizontalAnalytics
-from .task import HorizontalTask
 
 if TYPE_CHECKING:
     from .learning import FaultTolerantFedAvg, FedAvg, HorizontalLearning

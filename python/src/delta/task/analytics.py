@@ -14,7 +14,7 @@ from ..pandas._expr import Expr
 from ..pandas._frame import DataFrame, table
 from ..pandas._rounds import Rounds
 from ..strategy import AnalyticsStrategy, CurveType
-from .task import HorizontalTask
+from ._task import HorizontalTask
 
 
 class HorizontalAnalytics(HorizontalTask):

@@ -25,15 +25,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from .._export.errors import ExportError
+from .._export.model import Holdings
+from .._export.training import training_step
+from .._export.validation import validation
 from ..bundle import Bundle
 from ..dataset import Dataset
-from ..export.errors import ExportError
-from ..export.model import Holdings
-from ..export.training import training_step
-from ..export.validation import validation
 from ..manifest import Draft
 from ..strategy import RandomSelectStrategy, SameSelectStrategy, SelectStrategy
-from .fedavg import (
+from ._fedavg import (
     FaultTolerantFedAvg,
     FedAvg,
     GradResultStrategy,
@@ -41,10 +41,10 @@ from .fedavg import (
     ResultStrategy,
     WeightResultStrategy,
 )
-from .learning_result import LearningResult
-from .loaders import batch_of, declare, loading
-from .rounds import Plan, rows_of
-from .task import HorizontalTask
+from ._loaders import batch_of, declare, loading
+from ._result import LearningResult
+from ._rounds import Plan, rows_of
+from ._task import HorizontalTask
 
 __all__ = [
     "ExportError",

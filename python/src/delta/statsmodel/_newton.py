@@ -29,7 +29,7 @@ from ..pandas import DataFrame, Series, emit, reads, table
 from ..pandas._base import Block, Symbol, block, wrap
 from ..pandas._expr import ops
 from ..strategy import AnalyticsStrategy, CurveType
-from ..task.task import HorizontalTask
+from ..task._task import HorizontalTask
 from ._exact import PARTS, join, split
 
 # As the driver solve allows.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ..graph import Graph, Value
-from .newton import Moments, RegressionTask, Sample
+from ._newton import Moments, RegressionTask, Sample
 
 
 class LogitTask(RegressionTask):
     """The log odds of ``y`` (0 or 1) as a linear function of ``x``, as ``statsmodels.Logit``.
 
-    The result is a :class:`~delta.statsmodel.result.RegressionResult`. There is no constant unless ``x`` has one; see
+    The result is a :class:`~delta.statsmodel._result.RegressionResult`. There is no constant unless ``x`` has one; see
     :func:`~delta.statsmodel.add_constant`.
     """
 

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
+from .._export.errors import ExportError, Location
+from .._export.training import Batch
 from ..dataset import Dataset
-from ..export.errors import ExportError, Location
-from ..export.training import Batch
 from ..manifest import Draft, Json, column_i64, columns, data
 
 _ROWS = 1 << 20

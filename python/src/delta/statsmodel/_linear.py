@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..graph import Graph, Value
-from .newton import Moments, Options, RegressionTask, Sample
+from ._newton import Moments, Options, RegressionTask, Sample
 
 
 class LinearTask(RegressionTask):

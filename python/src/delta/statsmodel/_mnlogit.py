@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..graph import Graph, Value
-from .newton import Moments, RegressionTask, Sample
+from ._newton import Moments, RegressionTask, Sample
 
 
 class MNLogitTask(RegressionTask):
@@ -22,7 +22,7 @@ class MNLogitTask(RegressionTask):
     model: ClassVar[str] = "MNLogit"
 
     def __init__(self, name: str, *args: Any, n_classes: int, **kwargs: Any) -> None:
-        """Take the arguments of :class:`~delta.statsmodel.newton.RegressionTask` and the number of classes."""
+        """Take the arguments of :class:`~delta.statsmodel._newton.RegressionTask` and the number of classes."""
         super().__init__(name, *args, **kwargs)
         if n_classes < 2:
             raise ValueError(f"n_classes={n_classes}: must be at least 2")

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .shapes import DTYPES, Dim, Type, axis_of
+from ._shapes import DTYPES, Dim, Type, axis_of
 
 Array = npt.NDArray[Any]
 

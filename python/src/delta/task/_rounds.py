@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..export.lower import GraphInput, lower
-from ..export.model import Entry
-from ..export.trace import trace
-from ..export.training import TrainingStep
-from ..export.validation import METRIC, Validation
+from .._export.lower import GraphInput, lower
+from .._export.model import Entry
+from .._export.trace import trace
+from .._export.training import TrainingStep
+from .._export.validation import METRIC, Validation
 from ..manifest import (
     Draft,
     Json,
@@ -32,8 +32,8 @@ from ..manifest import (
     value,
     variable,
 )
-from .fedavg import LearningStrategy
-from .loaders import Loading
+from ._fedavg import LearningStrategy
+from ._loaders import Loading
 
 ROWS = "rows"
 
