@@ -20,7 +20,7 @@ import numpy as np
 from . import results
 from ._progress import Display, display
 from .bundle import Bundle
-from .task._task import HorizontalTask
+from .task import HorizontalTask
 
 #: How long one request may take, in seconds; uploads and downloads count from the last byte.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)

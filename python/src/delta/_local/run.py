@@ -18,7 +18,7 @@ from .data import Rows, members
 from .steps import Position, Scope, Sessions, run_step
 
 if TYPE_CHECKING:
-    from ..task._task import HorizontalTask
+    from ..task import HorizontalTask
 
 Array = npt.NDArray[Any]
 _NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "bool": np.bool_}

@@ -19,23 +19,12 @@ What there is: selection of columns and, by conditions, of rows; arithmetic, com
 
 Anything else raises an error while the task is written, at the author's line.
 
-For tasks that make their own graphs (regressions) from preprocessed frames::
-
-    frame = delta.pandas.table("spector.csv", ["GPA", "PSI"])         # a DataFrame
-    x = preprocess(frame)                                             # the author's code
-    needed = delta.pandas.reads(x)                                    # {"spector.csv": ["GPA", "PSI"]}
-    graph = delta.graph.Graph()
-    columns = graph.input("data", "f64", ["rows", 2])                 # those columns, in that order
-    out = delta.pandas.emit(x, graph, {"spector.csv": columns})
-    out.value, out.keep                                               # f64 [rows, 2]; bool [rows], or None: all rows
-
-``out.value`` holds NaN where a value is missing. Rows selected by a mask (``df[df.GPA > 2]``, ``dropna()``) stay in
-``out.value``; ``out.keep`` says which ones count. Several values of one graph share what they have in common. ``emit`` raises
-``ValueError`` when the value needs a sum over the members (``df - df.mean()``).
+For kinds of tasks that make rounds and graphs out of frames: :mod:`delta.pandas.symbolic`.
 """
 
+from . import symbolic
 from ._emit import Emitted, emit, reads
 from ._frame import DataFrame, table
 from ._series import Scalar, Series
 
-__all__ = ["DataFrame", "Emitted", "Scalar", "Series", "emit", "reads", "table"]
+__all__ = ["DataFrame", "Emitted", "Scalar", "Series", "emit", "reads", "symbolic", "table"]

@@ -25,11 +25,10 @@ from .. import manifest as m
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
-from ..pandas import DataFrame, Series, emit, reads, table
-from ..pandas._base import Block, Symbol, block, wrap
-from ..pandas._expr import ops
+from ..pandas import DataFrame, Series
+from ..pandas.symbolic import Symbol, block, emit, reads, table
 from ..strategy import AnalyticsStrategy, CurveType
-from ..task._task import HorizontalTask
+from ..task import HorizontalTask
 from ._exact import PARTS, join, split
 
 # As the driver solve allows.
@@ -351,13 +350,3 @@ def _norm(g: Graph, v: Value, order: float) -> Value:
     if order == 2:
         return g.sqrt(g.sum(g.square(size), 0))
     return g.pow(g.sum(g.pow(size, float(order)), 0), 1 / float(order))
-
-
-def as_frame(data: DataFrame | Series) -> DataFrame:
-    """Return a series of rows as a frame of one column, and a frame as it is."""
-    b = block(data)
-    if b.columns is not None:
-        return data  # type: ignore[return-value]
-    name = "x" if b.name is None else b.name
-    made: DataFrame = wrap(Block(ops.unsqueeze(b.x, 1), b.dtypes, b.index, (name,)))
-    return made

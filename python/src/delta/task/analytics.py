@@ -9,10 +9,8 @@ from typing import Any
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..manifest import Draft, Json
-from ..pandas._base import Block, Symbol, block
-from ..pandas._expr import Expr
-from ..pandas._frame import DataFrame, table
-from ..pandas._rounds import Rounds
+from ..pandas import DataFrame
+from ..pandas.symbolic import Block, Expr, Rounds, Symbol, block, table
 from ..strategy import AnalyticsStrategy, CurveType
 from ._task import HorizontalTask
 
