@@ -15,7 +15,7 @@ from delta._local.run import quantised
 from delta._local.steps import Position, Scope, Walk, solve
 
 FIXTURES = Path(__file__).parents[2] / "tests/fixtures"
-DATA = Path(__file__).parents[2] / "src/app/data"
+DATA = Path(__file__).parents[2] / "assets"
 WAGES = delta.Bundle.load(FIXTURES / "wages-means.delta")
 
 
@@ -40,9 +40,9 @@ def test_a_task_that_stops_early_stops() -> None:
 
 
 def test_training_over_members_learns() -> None:
-    digits = np.load(FIXTURES / "data/digits.npz")
+    digits = np.load(DATA / "digits.npz")
     accuracy: list[float] = []
-    bundle = delta.Bundle.load(FIXTURES / "digits-cnn.delta")
+    bundle = delta.Bundle.load(DATA / "digits-cnn.delta")
     delta.debug(
         bundle, parts=2, digits=(digits["x"], digits["y"]), on_round=lambda _, shown: accuracy.append(shown["accuracy"])
     )

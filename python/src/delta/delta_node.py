@@ -5,30 +5,35 @@ Talks to the HTTP API of a running ``delta-node`` (``/openapi.json`` there descr
 
 from __future__ import annotations
 
-import io
-import math
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, TextIO
+from functools import partial
+from typing import Any, TextIO, TypeVar
 
 import httpx
-import numpy as np
 
 from . import results
+from ._answers import Progress, advanced, arrays, records
 from ._progress import Display, display
 from .bundle import Bundle
 from .task import HorizontalTask
 
+__all__ = ["DeltaNode", "DeltaNodeError", "Progress", "TaskFailed", "TaskTimeout"]
+
+T = TypeVar("T")
 #: How long one request may take, in seconds; uploads and downloads count from the last byte.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 ENDED = ("FINISHED", "CONFIRMED", "ERROR")
+# What goes wrong in reading the answer of something that is no node.
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class DeltaNodeError(Exception):
-    """A node could not be reached, or refused a request; the text says which and why."""
+    """A node could not be reached, refused a request, or gave no answer of a node; the text says which node and why."""
 
 
 class TaskFailed(DeltaNodeError):
@@ -39,101 +44,222 @@ class TaskTimeout(DeltaNodeError):
     """A task was not over in the time that the caller gave it. It goes on at the node."""
 
 
-@dataclass
-class Progress:
-    """How a task is getting on: ``round`` of at most ``rounds`` are done, and what each of them gave.
-
-    ``waits_for``: what the node waits for, in words. ``error``: why the task failed. ``attempts``: rounds that were begun and
-    ended, repeated ones included.
-    """
-
-    status: str
-    round: int = 0
-    rounds: int = 0
-    waits_for: str = ""
-    error: str = ""
-    metrics: list[dict[str, float]] = field(default_factory=list)
-    attempts: int = 0
-
-
 class DeltaNode:
-    """One node, at ``url`` (``http://host:port``).
+    """One node: give it tasks, follow them, fetch their results. Nothing is sent before the first method is called.
 
-    ``timeout``: seconds for one request. Methods raise :class:`DeltaNodeError` when the node cannot be reached or refuses.
+    Parameters
+    ----------
+    url : str
+        Where the node is, ``http://host:port``.
+    timeout : float, optional
+        Seconds that a request may take to connect, and then between two pieces of what is sent or received. By default
+        10 to connect and 30 for the rest, or what ``client`` says.
+    client : httpx.Client, optional
+        Makes the requests in place of a client of the node's own: for proxies, certificates and credentials, and for tests
+        over ``httpx.MockTransport``. Whoever made it closes it.
+
+    Raises
+    ------
+    DeltaNodeError
+        From every method that asks the node: it cannot be reached, it refuses, or its answer cannot be read.
+    httpx.InvalidURL
+        ``url`` is none.
+
+    Examples
+    --------
+    >>> with DeltaNode("http://127.0.0.1:6700") as node:  # doctest: +SKIP
+    ...     task_id = node.create_task(task)
+    ...     if node.wait(task_id, timeout=300):
+    ...         print(node.get_result(task_id))
     """
 
-    def __init__(self, url: str, *, timeout: float | None = None) -> None:
-        """Remember the node's address; nothing is sent yet."""
+    def __init__(self, url: str, *, timeout: float | None = None, client: httpx.Client | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT if timeout is None else timeout, trust_env=False)
+        httpx.URL(self.url)
+        self._timeout = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
+        self._owned = client is None
+        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False) if client is None else client
 
     def create_task(self, task: HorizontalTask | Bundle) -> int:
-        """Submit a task and return its id at this node. A task that is not built yet is built first."""
+        """Submit a task. One that is not built yet is built first.
+
+        Parameters
+        ----------
+        task : HorizontalTask or Bundle
+            What to run.
+
+        Returns
+        -------
+        int
+            The task's id at this node.
+        """
         bundle = task if isinstance(task, Bundle) else task.build()
         files = {"file": (f"{bundle.name}.delta", bundle.data, "application/octet-stream")}
-        return int(self._request("POST", "/v1/task", files=files).json()["task_id"])
+        return self._ask(lambda answer: int(answer.json()["task_id"]), "POST", "/v1/task", files=files)
 
     def status(self, task_id: int) -> str:
-        """Return ``PENDING``, ``RUNNING``, ``FINISHED``, ``CONFIRMED`` or ``ERROR``."""
-        return str(self.metadata(task_id)["status"])
+        """Ask how a task stands.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        str
+            ``PENDING``, ``RUNNING``, ``FINISHED``, ``CONFIRMED`` or ``ERROR``.
+        """
+        return self._about(lambda answer: str(answer.json()["status"]), "metadata", task_id)
 
     def metadata(self, task_id: int) -> dict[str, Any]:
-        """Return what the node knows of a task: id, name, type, creator, status, created_at."""
-        return dict(self._request("GET", "/v1/task/metadata", params={"task_id": task_id}).json())
+        """Ask what the node knows of a task.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        dict
+            ``id``, ``name``, ``type``, ``creator``, ``status``, ``created_at`` (unix milliseconds) and more.
+        """
+        return self._about(lambda answer: dict(answer.json()), "metadata", task_id)
 
     def progress(self, task_id: int) -> Progress:
-        """Return how far a task is."""
+        """Ask how far a task is.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        Progress
+            With the metrics of all rounds so far.
+        """
         return self._advance(task_id, Progress("PENDING"))
 
     def logs(self, task_id: int, start: int = 0) -> Iterator[dict[str, Any]]:
-        """Yield the task's log records from record id ``start`` on: ``id``, ``created_at`` (ms), ``message``, ``tx_hash``."""
+        """Read a task's log, in order; records that come later are not waited for.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+        start : int
+            The first record's id, to go on where an earlier call ended.
+
+        Yields
+        ------
+        dict
+            ``id``, ``created_at`` (unix milliseconds), ``message``, and ``tx_hash``, a transaction of the network or None.
+        """
         while True:
-            page = self._request(
-                "GET", "/v1/task/logs", params={"task_id": task_id, "start": start, "limit": 100}
-            ).json()
+            page, start = self._about(records, "logs", task_id, start=start, limit=100)
             yield from page
             if len(page) < 100:
                 return
-            start = page[-1]["id"] + 1
 
     def wait(self, task_id: int, timeout: float | None = None, *, progress: bool = True) -> bool:
-        """Wait until a task is over; return whether it finished.
+        """Wait until a task is over.
 
-        ``timeout``: seconds, ``None`` for as long as it takes. ``progress``: show a bar, in a terminal or a notebook.
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+        timeout : float, optional
+            Seconds; by default as long as it takes.
+        progress : bool
+            Show a bar in a terminal or notebook, and a line a round elsewhere.
 
-        Raises :class:`TaskTimeout`.
+        Returns
+        -------
+        bool
+            Whether the task finished; otherwise it ended in an error, which ``progress(task_id).error`` tells.
+
+        Raises
+        ------
+        TaskTimeout
+            It was not over in time.
         """
         return self._follow(task_id, timeout, display() if progress else Display())
 
     def trace(self, task_id: int, timeout: float | None = None, *, file: TextIO | None = None) -> bool:
-        """Print the task's log until it is over; return whether it finished.
+        """Print a task's log until the task is over.
 
-        Raises :class:`TaskTimeout`.
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+        timeout : float, optional
+            Seconds; by default as long as it takes.
+        file : text file, optional
+            Where to print; by default the standard output.
+
+        Returns
+        -------
+        bool
+            Whether the task finished.
+
+        Raises
+        ------
+        TaskTimeout
+            It was not over in time.
         """
         return self._follow(task_id, timeout, _LogPrinter(self, task_id, file or sys.stdout))
 
     def get_result(self, task_id: int) -> Any:
-        """Return a finished task's result in the form that the task declares: numbers, Series, DataFrames, a model.
+        """Fetch a finished task's result.
 
-        Raises :class:`TaskFailed` when the task ended in an error, :class:`DeltaNodeError` when it is not over.
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        number, Series, DataFrame, LearningResult, RegressionResult, or a tuple of these
+            What the task declares. A bundle that declares nothing gives a dict of arrays by the names of its outputs.
+
+        Raises
+        ------
+        TaskFailed
+            The task ended in an error.
+        DeltaNodeError
+            The task is not over.
+        ValueError
+            The result is of a kind that this version does not know, or it is one that says that nothing was estimated.
         """
         try:
-            npz = self._request("GET", "/v1/task/result", params={"task_id": task_id}).content
+            made = self._about(arrays, "result", task_id)
         except DeltaNodeError as error:
             if self.status(task_id) == "ERROR":
                 raise TaskFailed(str(error)) from None
             raise
-        bundle = self.get_task(task_id)
-        with np.load(io.BytesIO(npz), allow_pickle=False) as arrays:
-            return results.build(bundle.manifest, dict(arrays), self.progress(task_id).metrics)
+        return results.build(self.get_task(task_id).manifest, made, self.progress(task_id).metrics)
 
     def get_task(self, task_id: int) -> Bundle:
-        """Return the bundle that was submitted."""
-        return Bundle(self._request("GET", "/v1/task/bundle", params={"task_id": task_id}).content)
+        """Fetch the bundle that was submitted.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        Bundle
+            The same bytes.
+        """
+        return self._about(lambda answer: Bundle(answer.content), "bundle", task_id)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
+        """Close the connections; those of a ``client`` that was given stay open."""
+        if self._owned:
+            self._http.close()
 
     def __enter__(self) -> DeltaNode:
         """Use the node in a ``with`` block."""
@@ -163,23 +289,31 @@ class DeltaNode:
 
     def _advance(self, task_id: int, known: Progress) -> Progress:
         """Ask for what is new since ``known``."""
-        attempts, metrics = known.attempts, list(known.metrics)
         while True:
-            answer = self._request("GET", "/v1/task/progress", params={"task_id": task_id, "start": attempts}).json()
-            for report in answer["history"]:
-                attempts += 1
-                if report["error"] is None:
-                    metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
-            if len(answer["history"]) < 1000:
-                break
-        waits_for, error = answer["waits_for"] or "", answer["error"] or ""
-        return Progress(answer["status"], answer["round"], answer["rounds"], waits_for, error, metrics, attempts)
+            now = self._about(partial(advanced, known), "progress", task_id, start=known.attempts)
+            if now.attempts - known.attempts < 1000:
+                return now
+            known = now
+
+    def _about(self, read: Callable[[httpx.Response], T], what: str, task_id: int, **query: int) -> T:
+        """Ask something about a task."""
+        return self._ask(read, "GET", f"/v1/task/{what}", params={"task_id": task_id, **query})
+
+    def _ask(self, read: Callable[[httpx.Response], T], method: str, path: str, **arguments: Any) -> T:
+        """Send a request and return what ``read`` makes of the answer."""
+        answer = self._request(method, path, **arguments)
+        try:
+            return read(answer)
+        except _UNREADABLE as error:
+            raise DeltaNodeError(
+                f"{self.url}{path}: not an answer of a delta-node ({error!r}): {answer.content[:80]!r}"
+            ) from error
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **arguments)
+            answer = self._http.request(method, f"{self.url}{path}", timeout=self._timeout, **arguments)
         except httpx.HTTPError as error:
-            raise DeltaNodeError(f"{self.url} cannot be reached: {error or type(error).__name__}") from error
+            raise DeltaNodeError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}") from error
         if answer.is_success:
             return answer
         try:

@@ -53,19 +53,23 @@ def author_frame(frame: FrameType | None) -> Location | None:
 
 
 class ExportError(Exception):
-    """A step that cannot be exported.
+    """A step that cannot become a graph. The text has the operator, the author's line, and what to write instead.
 
-    Attributes:
-        operator: what is not supported, as torch names it (`aten.cholesky.default`), or a short phrase.
-        reason: why.
-        location: the author's line that called it, when known.
-        instead: what to write instead, when there is an answer.
+    Parameters
+    ----------
+    operator : str
+        What is not supported, as torch names it (``aten.cholesky.default``), or a short phrase.
+    reason : str
+        Why.
+    instead : str, optional
+        What to write instead, when there is an answer.
+    location : Location, optional
+        The author's line that called it, when known: ``file`` and ``line``.
     """
 
     def __init__(
         self, operator: str, reason: str, *, instead: str | None = None, location: Location | None = None
     ) -> None:
-        """See the attributes."""
         self.operator, self.reason, self.instead, self.location = operator, reason, instead, location
         super().__init__(operator, reason)
 
@@ -81,7 +85,18 @@ class ExportError(Exception):
         return text
 
     def at(self, location: Location | None) -> ExportError:
-        """The same error with a place, unless it has one already."""
+        """Give the error a place, unless it has one already.
+
+        Parameters
+        ----------
+        location : Location or None
+            The author's line.
+
+        Returns
+        -------
+        ExportError
+            The same error.
+        """
         if self.location is None:
             self.location = location
         return self

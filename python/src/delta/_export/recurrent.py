@@ -16,7 +16,7 @@ Dropout = Callable[[Tensor, float], Tensor]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x @ weight.T + bias as one matrix product; at::linear would fix the batch size of inputs with 3 dimensions."""
+    """``x @ weight.T + bias`` as one matrix product; at::linear would fix the batch size of inputs with 3 dimensions."""
     if x.dim() == 1:
         y = weight @ x
         return y if bias is None else y + bias

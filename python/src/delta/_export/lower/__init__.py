@@ -45,16 +45,25 @@ def lower(
 ) -> bytes:
     """The ONNX file of a traced graph.
 
-    Args:
-        graph: traced with fake tensors; its placeholders in the order of `inputs`, its outputs in that of `outputs`.
-        inputs: name, example and batch dimensions of each input.
-        outputs: names; values keep the types and shapes of the graph.
-        batch: the name of the batch dimension in the file.
-        float_outputs: outputs of whole numbers and truth values become float64 (analytics: every partial sum is one).
-        runtime: `portable` for both runtimes, `onnxruntime` for the faster form that only onnxruntime runs.
+    Parameters
+    ----------
+    graph : torch.fx.GraphModule
+        Traced with fake tensors; its placeholders in the order of `inputs`, its outputs in that of `outputs`.
+    inputs : sequence of GraphInput
+        Name, example and batch dimensions of each input.
+    outputs : sequence of str
+        Names; values keep the types and shapes of the graph.
+    batch : str
+        The name of the batch dimension in the file.
+    float_outputs : bool
+        Outputs of whole numbers and truth values become float64 (analytics: every partial sum is one).
+    runtime : str
+        `portable` for both runtimes, `onnxruntime` for the faster form that only onnxruntime runs.
 
-    Raises:
-        ExportError: an operator that has no translation, or a graph that fits one batch size only.
+    Raises
+    ------
+    ExportError
+        An operator that has no translation, or a graph that fits one batch size only.
     """
     placeholders = [n for n in graph.graph.nodes if n.op == "placeholder"]
     if len(placeholders) != len(inputs):

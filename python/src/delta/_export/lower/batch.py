@@ -30,8 +30,10 @@ def batch_symbol(
 ) -> tuple[sympy.Symbol | None, tuple[str, int] | None]:
     """The symbol of the batch, and an input and dimension to read it from; nothing when no input has a batch.
 
-    Raises:
-        ExportError: the batch became a number while tracing, or there is more than one symbol.
+    Raises
+    ------
+    ExportError
+        The batch became a number while tracing, or there is more than one symbol.
     """
     symbol: sympy.Symbol | None = None
     source: tuple[str, int] | None = None

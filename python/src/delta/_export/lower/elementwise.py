@@ -69,7 +69,7 @@ for _name, _op in _BINARY.items():
 
 @translates(aten.addcmul.default)
 def _addcmul(lo: Lowering, node: Node, shift: Any, x: Any, factor: Any, value: Any = 1) -> str:
-    """shift + x * factor; where both are numbers of a channel, onnxruntime's batch norm does it in one pass."""
+    """``shift + x * factor``; where both are numbers of a channel, onnxruntime's batch norm does it in one pass."""
     dtype, shape = lo.dtype(node), lo.shape(node)
     same = lo.shape(x) == shape and lo.shape(shift) == lo.shape(factor)
     if lo.runtime == "onnxruntime" and same and dtype == torch.float32 and value == 1 and len(shape) > 2:

@@ -1,0 +1,65 @@
+"""What a node answers, as values of Python. Each function reads one answer and raises whatever comes of one that is none."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+
+
+@dataclass
+class Progress:
+    """How a task is getting on.
+
+    Parameters
+    ----------
+    status : str
+        ``PENDING``, ``RUNNING``, ``FINISHED``, ``CONFIRMED`` or ``ERROR``.
+    round : int
+        Rounds that are done.
+    rounds : int
+        Rounds that there are at most.
+    waits_for : str
+        What the node waits for, in words; empty when it waits for nothing.
+    error : str
+        Why the task failed; empty when it did not.
+    metrics : list of dict of str to float
+        What each finished round gave, by name; NaN where a round had no number.
+    attempts : int
+        Rounds that were begun and ended, repeated ones included.
+    """
+
+    status: str
+    round: int = 0
+    rounds: int = 0
+    waits_for: str = ""
+    error: str = ""
+    metrics: list[dict[str, float]] = field(default_factory=list)
+    attempts: int = 0
+
+
+def advanced(known: Progress, answer: httpx.Response) -> Progress:
+    """What is known after an answer with the attempts that follow."""
+    told, attempts, metrics = answer.json(), known.attempts, list(known.metrics)
+    for report in told["history"]:
+        attempts += 1
+        if report["error"] is None:
+            metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
+    waits_for, error = told["waits_for"] or "", told["error"] or ""
+    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts)
+
+
+def records(answer: httpx.Response) -> tuple[list[dict[str, Any]], int]:
+    """A page of the log, and the id at which the next one begins."""
+    page = [dict(record) for record in answer.json()]
+    return page, int(page[-1]["id"]) + 1 if page else 0
+
+
+def arrays(answer: httpx.Response) -> dict[str, Any]:
+    """The arrays of a result, by the names of the task's outputs."""
+    with np.load(io.BytesIO(answer.content), allow_pickle=False) as npz:
+        return dict(npz)
