@@ -5,8 +5,18 @@ Names and defaults are those of delta-task's ``delta.core.strategy``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
+
+__all__ = [
+    "CURVE_TYPE",
+    "AnalyticsStrategy",
+    "CurveType",
+    "RandomSelectStrategy",
+    "SameSelectStrategy",
+    "SelectStrategy",
+    "Strategy",
+]
 
 CurveType = Literal["secp256k1", "secp256r1", "secp384r1"]
 """Curves that nodes offer for the members' keys."""
@@ -30,27 +40,79 @@ class SameSelectStrategy(SelectStrategy):
     selection = "same"
 
 
-@dataclass(kw_only=True)
-class Strategy:
-    """What all strategies have. Times are in seconds.
+# Every argument of a strategy, and of the tasks that make their own, is written here and only here. A dataclass has the fields
+# of its bases, those of the last base first: the bases spell a signature from right to left. So tasks and strategies put the
+# same arguments in the different orders that delta-task gave them; tests/test_strategy.py has these orders.
+@dataclass
+class Members:
+    """How many members a round has."""
 
-    ``min_clients``, ``max_clients``: bounds on the members of a round. ``connection_timeout``: deadline of joining.
-    ``wait_timeout``: deadline of every other phase. ``precision``: decimal digits kept of every number that is summed.
-    ``threshold``, ``neighbours``, ``dropout``: see docs/task-format.md; left out, the node chooses.
-    ``retries``: how often a failed round is started again.
-
-    Raises ``ValueError`` naming the argument when a value cannot work.
-    """
-
-    name: str = "strategy"
     min_clients: int = 2
     max_clients: int = 2
+
+
+@dataclass
+class Waits:
+    """How long is waited for members."""
+
     wait_timeout: float = 60
     connection_timeout: float = 60
+
+
+@dataclass
+class ProofWaits(Waits):
+    """And for the proof of a result."""
+
     verify_timeout: float = 300
+
+
+@dataclass
+class Numbers:
+    """How numbers are summed."""
+
     precision: int = 8
     curve: CurveType = "secp256k1"
+
+
+@dataclass
+class Selection:
+    """Who is in a round."""
+
     select_strategy: type[SelectStrategy] = RandomSelectStrategy
+
+
+@dataclass
+class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
+    """What all strategies have. Give arguments by name.
+
+    Parameters
+    ----------
+    min_clients, max_clients : int
+        The least and largest number of members of a round.
+    wait_timeout, connection_timeout, verify_timeout : float
+        Deadlines in seconds, 0.1 to 604800 (7 days): of joining (``connection_timeout``), of every other phase
+        (``wait_timeout``), of a proof (``verify_timeout``). A phase ends as soon as everybody has answered.
+    precision : int
+        Decimal digits kept of every number that is summed, 0 to 15. A sum must stay below ``2**63 / 10**precision``.
+    curve : {"secp256k1", "secp256r1", "secp384r1"}
+        The curve of the members' keys.
+    select_strategy : type of SelectStrategy
+        How members are picked among those who joined.
+    name : str
+        What the strategy is called; nodes do not see it.
+    threshold, neighbours, dropout, mask_generator, ring, retries : optional
+        See ``docs/task-format.md``: shares needed to rebuild a secret; members with whom each exchanges keys; share of members
+        that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"`` or ``"z64"``; how often a failed round is
+        started again. Left out, the node chooses.
+
+    Raises
+    ------
+    ValueError
+        A value cannot work; the text names the argument.
+    """
+
+    _: KW_ONLY
+    name: str = "strategy"
     threshold: int | None = None
     neighbours: int | None = None
     dropout: float | None = None
@@ -76,7 +138,13 @@ class Strategy:
                 raise ValueError(f"{argument}={getattr(self, argument)!r}: must be {rule}")
 
     def json(self) -> dict[str, Any]:
-        """Return the strategy as it stands in ``task.json``."""
+        """Return the strategy as it stands in ``task.json``.
+
+        Returns
+        -------
+        dict
+            Optional fields only where they are given.
+        """
         out: dict[str, Any] = {
             "min_clients": self.min_clients,
             "max_clients": self.max_clients,
@@ -93,7 +161,15 @@ class Strategy:
 
 @dataclass(kw_only=True)
 class AnalyticsStrategy(Strategy):
-    """The strategy of analytics and regressions: the same members in every round, so that all rounds see the same rows."""
+    """The strategy of analytics and regressions: the same members in every round, so that all rounds see the same rows.
+
+    Parameters
+    ----------
+    min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, select_strategy, name
+        As in :class:`Strategy`, except that members stay the same by default.
+    threshold, neighbours, dropout, mask_generator, ring, retries : optional
+        As in :class:`Strategy`.
+    """
 
     name: str = "analytics"
     select_strategy: type[SelectStrategy] = SameSelectStrategy

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from .._arguments import ClassesArguments, RegressionArguments, shared, takes
 from ..graph import Graph, Value
 from ._newton import Moments, RegressionTask, Sample
 
@@ -21,12 +22,12 @@ class MNLogitTask(RegressionTask):
 
     model: ClassVar[str] = "MNLogit"
 
-    def __init__(self, name: str, *args: Any, n_classes: int, **kwargs: Any) -> None:
-        """Take the arguments of :class:`~delta.statsmodel._newton.RegressionTask` and the number of classes."""
-        super().__init__(name, *args, **kwargs)
-        if n_classes < 2:
-            raise ValueError(f"n_classes={n_classes}: must be at least 2")
-        self.classes = n_classes
+    @takes(ClassesArguments)
+    def __init__(self, given: ClassesArguments) -> None:
+        super().__init__(**shared(given, RegressionArguments))
+        if given.n_classes < 2:
+            raise ValueError(f"n_classes={given.n_classes}: must be at least 2")
+        self.classes = given.n_classes
 
     def size(self, columns: int) -> int:
         """Return the number of parameters: one set for each class but the first."""

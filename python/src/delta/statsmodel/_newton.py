@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import manifest as m
+from .._arguments import RegressionArguments, takes
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
 from ..pandas import DataFrame, Series
 from ..pandas.symbolic import Symbol, block, emit, reads, table
-from ..strategy import AnalyticsStrategy, CurveType
 from ..task import HorizontalTask
 from ._exact import PARTS, join, split
 
@@ -122,33 +122,11 @@ class RegressionTask(HorizontalTask):
     centred: ClassVar[bool] = False
     classes: int
 
-    def __init__(
-        self,
-        name: str,
-        min_clients: int = 2,
-        max_clients: int = 2,
-        wait_timeout: float = 60,
-        connection_timeout: float = 60,
-        verify_timeout: float = 300,
-        precision: int = 8,
-        curve: CurveType = "secp256k1",
-        enable_verify: bool = False,
-        *,
-        description: str = "",
-    ) -> None:
-        """Take the display name and how rounds are run."""
-        if enable_verify:
+    @takes(RegressionArguments)
+    def __init__(self, given: RegressionArguments) -> None:
+        if given.enable_verify:
             raise ValueError("enable_verify=True: nodes of this version make no proofs of their results; leave it out")
-        strategy = AnalyticsStrategy(
-            min_clients=min_clients,
-            max_clients=max_clients,
-            wait_timeout=wait_timeout,
-            connection_timeout=connection_timeout,
-            verify_timeout=verify_timeout,
-            precision=precision,
-            curve=curve,
-        )
-        super().__init__(name, strategy, description=description)
+        super().__init__(given.name, given.strategy(), description=given.description)
 
     @abc.abstractmethod
     def dataset(self) -> Mapping[str, Table]:

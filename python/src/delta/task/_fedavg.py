@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from ..strategy import CurveType, RandomSelectStrategy, SelectStrategy, Strategy
+from ..strategy import Members, Selection, Strategy
 
 Weighting = Literal["samples", "mean"]
 
@@ -25,35 +26,65 @@ class GradResultStrategy(ResultStrategy):
     difference = True
 
 
-class LearningStrategy(Strategy):
-    """What both strategies have: ``merge_epoch`` or ``merge_iteration``, one of them greater than 0.
+# Where these stand in a signature: see delta.strategy.
+@dataclass
+class Merging(Members):
+    """How long members train before models are merged."""
 
-    ``weighting``: ``"samples"`` weighs each member's model with the number of rows that it trained on in the round,
-    ``"mean"`` counts every member once, as delta-task did.
+    merge_epoch: int = 1
+    merge_iteration: int = 0
+
+
+@dataclass
+class Contribution(Selection):
+    """What members contribute."""
+
+    result_strategy: type[ResultStrategy] = WeightResultStrategy
+
+
+@dataclass
+class LearningStrategy(Strategy, Contribution, Merging):
+    """What the strategies of learning tasks have in common.
+
+    Parameters
+    ----------
+    merge_epoch, merge_iteration : int
+        How long members train in a round: so many passes over their rows, or so many batches. One of them is greater than 0.
+    result_strategy : type of ResultStrategy
+        What members contribute: their parameters, or the difference to those that they downloaded.
+    weighting : {"samples", "mean"}
+        ``"samples"`` weighs each member's model with the number of rows that it trained on in the round, ``"mean"`` counts
+        every member once, as delta-task did.
+    name : str
+        By default the name of the class.
+    min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, select_strategy
+        As in :class:`delta.strategy.Strategy`.
+    threshold, neighbours, dropout, mask_generator, ring, retries : optional
+        As in :class:`delta.strategy.Strategy`.
+
+    Raises
+    ------
+    ValueError
+        A value cannot work; the text names the argument.
     """
 
-    def __init__(
-        self,
-        merge_epoch: int,
-        merge_iteration: int,
-        result_strategy: type[ResultStrategy],
-        weighting: Weighting,
-        **arguments: Any,
-    ) -> None:
+    weighting: Weighting = field(default="samples", kw_only=True)
+    name: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
         """Check what is about merging; the rest is :class:`~delta.strategy.Strategy`'s."""
-        if merge_epoch > 0 and merge_iteration > 0:
+        if self.merge_epoch > 0 and self.merge_iteration > 0:
             raise ValueError(
                 "merge_epoch and merge_iteration are both greater than 0: a round has one length, set the other to 0"
             )
-        if merge_epoch <= 0 and merge_iteration <= 0:
+        if self.merge_epoch <= 0 and self.merge_iteration <= 0:
             raise ValueError(
                 "one of merge_epoch and merge_iteration must be greater than 0: how long members train in a round"
             )
-        if weighting not in ("samples", "mean"):
-            raise ValueError(f"weighting={weighting!r}: must be 'samples' or 'mean'")
-        super().__init__(**arguments)
-        self.merge_epoch, self.merge_iteration = merge_epoch, merge_iteration
-        self.result_strategy, self.weighting = result_strategy, weighting
+        if self.weighting not in ("samples", "mean"):
+            raise ValueError(f"weighting={self.weighting!r}: must be 'samples' or 'mean'")
+        super().__post_init__()
+        self.name = self.name or type(self).__name__
 
     @property
     def length(self) -> dict[str, int]:
@@ -61,76 +92,45 @@ class LearningStrategy(Strategy):
         return {"epochs": self.merge_epoch} if self.merge_epoch > 0 else {"iterations": self.merge_iteration}
 
 
+@dataclass
 class FedAvg(LearningStrategy):
-    """Federated averaging. Times are in seconds, ``precision`` in decimal digits.
+    """Federated averaging.
 
-    Raises ``ValueError`` naming the argument when a value cannot work.
+    Parameters
+    ----------
+    min_clients, max_clients, merge_epoch, merge_iteration, wait_timeout, connection_timeout, precision, curve
+        As in :class:`LearningStrategy` and :class:`delta.strategy.Strategy`, in delta-task's order.
+    select_strategy, result_strategy, verify_timeout, weighting, name
+        As there.
+    threshold, neighbours, dropout, mask_generator, ring, retries : optional
+        As there.
+
+    Raises
+    ------
+    ValueError
+        A value cannot work; the text names the argument.
     """
 
-    def __init__(
-        self,
-        min_clients: int = 2,
-        max_clients: int = 2,
-        merge_epoch: int = 1,
-        merge_iteration: int = 0,
-        wait_timeout: float = 60,
-        connection_timeout: float = 60,
-        precision: int = 8,
-        curve: CurveType = "secp256k1",
-        select_strategy: type[SelectStrategy] = RandomSelectStrategy,
-        result_strategy: type[ResultStrategy] = WeightResultStrategy,
-        *,
-        weighting: Weighting = "samples",
-        **arguments: Any,
-    ) -> None:
-        """Take delta-task's arguments, ``weighting``, and the further ones of :class:`~delta.strategy.Strategy`."""
-        super().__init__(
-            merge_epoch,
-            merge_iteration,
-            result_strategy,
-            weighting,
-            **{"name": type(self).__name__} | arguments,
-            min_clients=min_clients,
-            max_clients=max_clients,
-            wait_timeout=wait_timeout,
-            connection_timeout=connection_timeout,
-            precision=precision,
-            curve=curve,
-            select_strategy=select_strategy,
-        )
 
-
+@dataclass
 class FaultTolerantFedAvg(FedAvg):
     """Federated averaging. Say ``merge_epoch=`` or ``merge_iteration=``: as in delta-task there is no default.
 
     Rounds of every strategy survive the loss of members here; the name is kept for tasks that use it.
+
+    Parameters
+    ----------
+    min_clients, max_clients, merge_epoch, merge_iteration, wait_timeout, connection_timeout, precision, curve
+        As in :class:`FedAvg`.
+    select_strategy, result_strategy, verify_timeout, weighting, name
+        As there.
+    threshold, neighbours, dropout, mask_generator, ring, retries : optional
+        As there.
+
+    Raises
+    ------
+    ValueError
+        A value cannot work, or how long members train is not said.
     """
 
-    def __init__(
-        self,
-        min_clients: int = 2,
-        max_clients: int = 2,
-        merge_epoch: int = 0,
-        merge_iteration: int = 0,
-        wait_timeout: float = 60,
-        connection_timeout: float = 60,
-        precision: int = 8,
-        curve: CurveType = "secp256k1",
-        select_strategy: type[SelectStrategy] = RandomSelectStrategy,
-        result_strategy: type[ResultStrategy] = WeightResultStrategy,
-        **arguments: Any,
-    ) -> None:
-        """Take the arguments of :class:`FedAvg`."""
-        super().__init__(
-            min_clients,
-            max_clients,
-            merge_epoch,
-            merge_iteration,
-            wait_timeout,
-            connection_timeout,
-            precision,
-            curve,
-            select_strategy,
-            result_strategy,
-            **arguments,
-        )
+    merge_epoch: int = 0

@@ -6,12 +6,12 @@ import abc
 import inspect
 from typing import Any
 
+from .._arguments import AnalyticsArguments, takes
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..manifest import Draft, Json
 from ..pandas import DataFrame
 from ..pandas.symbolic import Block, Expr, Rounds, Symbol, block, table
-from ..strategy import AnalyticsStrategy, CurveType
 from ._task import HorizontalTask
 
 
@@ -23,28 +23,9 @@ class HorizontalAnalytics(HorizontalTask):
     map graph and one reduce graph for each round; what several results have in common is computed and sent once.
     """
 
-    def __init__(
-        self,
-        name: str,
-        min_clients: int = 2,
-        max_clients: int = 2,
-        wait_timeout: float = 60,
-        connection_timeout: float = 60,
-        precision: int = 8,
-        curve: CurveType = "secp256k1",
-        *,
-        description: str = "",
-    ) -> None:
-        """Take the display name and how rounds are run, see :class:`delta.strategy.Strategy`."""
-        strategy = AnalyticsStrategy(
-            min_clients=min_clients,
-            max_clients=max_clients,
-            wait_timeout=wait_timeout,
-            connection_timeout=connection_timeout,
-            precision=precision,
-            curve=curve,
-        )
-        super().__init__(name, strategy, description=description)
+    @takes(AnalyticsArguments)
+    def __init__(self, given: AnalyticsArguments) -> None:
+        super().__init__(given.name, given.strategy(), description=given.description)
 
     @abc.abstractmethod
     def dataset(self) -> dict[str, Table]:
