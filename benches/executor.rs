@@ -92,12 +92,12 @@ struct Asked {
 
 impl Asked {
     fn new() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
         let mut asked = Self {
             runs: 5,
             threads: 1,
             bundle: root.join("digits-cnn.delta"),
-            data: root.join("data"),
+            data: root,
         };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {

@@ -21,8 +21,8 @@ use async_trait::async_trait;
 use delta_node::adapters::connector::serve;
 use delta_node::adapters::http::UserClient;
 use delta_node::adapters::system::SystemClock;
-use delta_node::app::config::Config;
-use delta_node::app::wire::{self, Running};
+use delta_node::bootstrap::{self, Running};
+use delta_node::config::Config;
 use delta_node::domain::bundle::Bundle;
 use delta_node::ports::PortError;
 use delta_node::ports::executor::{
@@ -73,7 +73,7 @@ impl Executor for Timed {
 }
 
 fn main() {
-    wire::WORKER
+    bootstrap::WORKER
         .set(env!("CARGO_BIN_EXE_delta-node").into())
         .unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(bench());
@@ -136,7 +136,7 @@ async fn bench() {
 }
 
 async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
-    let mut parts = wire::open(config).await.unwrap();
+    let mut parts = bootstrap::open(config).await.unwrap();
     let inner = parts.ports.executor.clone();
     parts.ports.executor = Arc::new(Timed {
         inner,
@@ -148,7 +148,7 @@ async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
 async fn connector(folder: &Path) -> u16 {
     let mut config = Config::default();
     config.connector.db_file = folder.join("connector.db");
-    let embedded = wire::embedded(&config, Arc::new(SystemClock::new()))
+    let embedded = bootstrap::embedded(&config, Arc::new(SystemClock::new()))
         .await
         .unwrap();
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))

@@ -1,7 +1,8 @@
 //! The node of the Delta privacy-computing network.
 //!
 //! Layers, from the inside out: [`domain`] (pure rules), [`ports`] (what the rules need from the world),
-//! `adapters` (the world), `app` (use cases and wiring). `ARCHITECTURE.md` has the map.
+//! [`adapters`] (the world), [`app`] (use cases). Each is a crate of its own; around them, here, is the program:
+//! [`config`], [`cli`], [`bootstrap`], `testbed` (demo and attack) and `testing`. `ARCHITECTURE.md` has the map.
 
 #![cfg_attr(
     test,
@@ -14,8 +15,11 @@
 )]
 
 pub mod adapters;
-#[cfg(feature = "app")]
-pub mod app;
-pub mod domain;
-#[cfg(feature = "ports")]
-pub mod ports;
+pub mod bootstrap;
+pub mod cli;
+pub mod config;
+mod testbed;
+
+pub use delta_app as app;
+pub use delta_domain as domain;
+pub use delta_ports as ports;

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 
 const WAGES: &[u8] = include_bytes!("fixtures/wages-means.delta");
 const IRIS: &[u8] = include_bytes!("fixtures/iris-logistic.delta");
-const DIGITS: &[u8] = include_bytes!("fixtures/digits-cnn.delta");
+const DIGITS: &[u8] = include_bytes!("../assets/digits-cnn.delta");
 
 fn open(bytes: &[u8]) -> Result<Bundle, BundleError> {
     Bundle::open(bytes, &BundleLimits::default())
@@ -110,7 +110,7 @@ fn what_is_packed_is_opened_and_always_the_same_bytes() {
 
 #[test]
 fn files_that_numpy_made_are_read() {
-    let bytes = include_bytes!("fixtures/data/digits.npz");
+    let bytes = include_bytes!("../assets/digits.npz");
     let arrays = npy::decode_npz(bytes, &npy::NpzLimits::default()).unwrap();
     assert_eq!(
         (arrays["x"].dtype(), arrays["x"].shape()),
@@ -655,8 +655,8 @@ proptest! {
     }
 }
 
-/// `docs/task.schema.json` is what the types say. To renew it: `WRITE_SCHEMA=1 cargo test --features schema --test bundle schema`.
-#[cfg(feature = "schema")]
+/// `docs/task.schema.json` is what the types say. To renew it: `WRITE_SCHEMA=1 cargo test --features testing --test bundle schema`.
+#[cfg(feature = "testing")]
 #[test]
 fn the_published_schema_is_the_generated_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/task.schema.json");

@@ -193,7 +193,7 @@ macro_rules! contract {
             })*
         }
 
-        #[cfg(feature = "adapter-memory")]
+        #[cfg(feature = "testing")]
         mod in_memory {
             use std::sync::{Arc, Mutex};
 

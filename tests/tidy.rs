@@ -104,38 +104,6 @@ fn migrations_are_numbered_without_gaps_in_each_folder() {
 }
 
 #[test]
-fn ci_checks_every_layer_alone() {
-    let script = read(".ci/run");
-    let layers = script
-        .lines()
-        .find_map(|line| line.strip_prefix("layers=("))
-        .unwrap()
-        .trim_end_matches(')');
-    let layers: Vec<&str> = layers.split_whitespace().collect();
-    let manifest = read("Cargo.toml");
-    let features = manifest
-        .split("[features]\n")
-        .nth(1)
-        .unwrap()
-        .split("\n[")
-        .next()
-        .unwrap();
-    // `tract` has no code of its own and `adapter-memory` is the row `testing`; `default` and `node` are everything.
-    let elsewhere = ["default", "node", "tract", "adapter-memory"];
-    for feature in features
-        .lines()
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(name, _)| name)
-    {
-        assert!(
-            elsewhere.contains(&feature) || layers.contains(&feature),
-            "{feature} is not in .ci/run's layers"
-        );
-    }
-    assert!(layers.contains(&"\"\""), "the domain alone is a row");
-}
-
-#[test]
 fn the_image_is_built_as_the_house_wants() {
     let dockerfile = read("Dockerfile");
     for line in [
@@ -172,7 +140,7 @@ fn dockerfile_inputs(manifest: &str) -> Vec<&'static str> {
     let mut names = vec![
         "Cargo.toml",
         "Cargo.lock",
-        "build.rs",
+        "assets",
         "src",
         "proto",
         "migrations",

@@ -1,20 +1,12 @@
-//! The world behind the ports. Each adapter is a feature and knows no other one.
+//! The world behind the ports. Each adapter is a crate of its own, so that it cannot name what its manifest does not list.
+//!
+//! Adapters know the domain and the ports; none knows another one, but for `connector`, which serves the wire that `grpc` speaks.
 
-#[cfg(feature = "adapter-connector")]
-pub mod connector;
-#[cfg(feature = "adapter-grpc")]
-pub mod grpc;
-#[cfg(feature = "adapter-http")]
-pub mod http;
-#[cfg(feature = "adapter-memory")]
-pub mod memory;
-#[cfg(feature = "adapter-onnx")]
-pub mod onnx;
-#[cfg(feature = "adapter-sqlite")]
-pub mod sqlite;
-#[cfg(feature = "adapter-system")]
-pub mod system;
-
-// Shared by the three connectors; not an adapter.
-#[cfg(any(feature = "adapter-grpc", feature = "adapter-memory"))]
-mod record_port;
+pub use delta_connector as connector;
+pub use delta_grpc as grpc;
+pub use delta_http as http;
+#[cfg(feature = "testing")]
+pub use delta_memory as memory;
+pub use delta_onnx as onnx;
+pub use delta_sqlite as sqlite;
+pub use delta_system as system;

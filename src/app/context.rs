@@ -9,18 +9,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::driver::DriverPorts;
-use crate::domain::bundle::{Bundle, BundleLimits};
-use crate::domain::ids::{Address, Digest, TaskId, TxHash};
-use crate::domain::secret::Secret;
-use crate::domain::vault::Vault;
-use crate::ports::blob::{BlobName, BlobStore};
-use crate::ports::clock::Clock;
-use crate::ports::connector::Connector;
-use crate::ports::entropy::Entropy;
-use crate::ports::executor::Executor;
-use crate::ports::peer::PeerTransport;
-use crate::ports::storage::{LogLevel, NewLog, Storage};
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::ids::{Address, Digest, TaskId, TxHash};
+use delta_domain::secret::Secret;
+use delta_domain::vault::Vault;
+use delta_ports::blob::{BlobName, BlobStore};
+use delta_ports::clock::Clock;
+use delta_ports::connector::Connector;
+use delta_ports::entropy::Entropy;
+use delta_ports::executor::Executor;
+use delta_ports::peer::PeerTransport;
+use delta_ports::storage::{LogLevel, NewLog, Storage};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// How long this node's own trouble may last before something is given up for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -270,26 +270,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
             "the computation panicked",
         )),
     }
-}
-
-/// Reads a stream whole, at most `limit` bytes.
-pub(crate) async fn collect(
-    mut stream: crate::ports::blob::ByteStream,
-    limit: u64,
-    op: &'static str,
-) -> Result<Vec<u8>, PortError> {
-    use futures_util::StreamExt as _;
-    let mut out = Vec::new();
-    while let Some(piece) = stream.next().await {
-        let piece = piece?;
-        if (out.len() as u64).saturating_add(piece.len() as u64) > limit {
-            return Err(PortError::new(
-                PortErrorKind::Refused,
-                op,
-                format!("more than {limit} bytes"),
-            ));
-        }
-        out.extend_from_slice(&piece);
-    }
-    Ok(out)
 }

@@ -21,16 +21,16 @@ use zeroize::Zeroizing;
 
 use stored::{cannot_seal, context, entry, entry_context, open, restore, seal, seal_bytes};
 
-use crate::domain::ids::TaskId;
-use crate::domain::round::Rejection;
-use crate::domain::time::Timestamp;
-use crate::domain::vault::Vault;
-use crate::ports::clock::Clock;
-use crate::ports::entropy::Entropy;
-use crate::ports::storage::{
+use delta_domain::ids::TaskId;
+use delta_domain::round::Rejection;
+use delta_domain::time::Timestamp;
+use delta_domain::vault::Vault;
+use delta_ports::clock::Clock;
+use delta_ports::entropy::Entropy;
+use delta_ports::storage::{
     MachineChange, MachineKey, MachineKind, OutboxEntry, Record, Storage, StoredMachine,
 };
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// Inputs that may wait for a round's attention.
 const INBOX: usize = 256;

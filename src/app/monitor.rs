@@ -10,8 +10,8 @@ use futures_util::StreamExt as _;
 
 use super::context::Context;
 use super::runner::Runner;
-use crate::domain::ids::Address;
-use crate::ports::report;
+use delta_domain::ids::Address;
+use delta_ports::report;
 
 /// First and last pause between tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

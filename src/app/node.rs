@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::context::{Context, Ports, Settings, collect};
+use super::context::{Context, Ports, Settings};
 use super::coordinator::Coordinator;
 use super::monitor::{ADDRESS_SETTING, follow_events, stay_registered};
 use super::peers::Peers;
-use super::runner::{Runner, pieces};
-use crate::domain::ids::Address;
-use crate::domain::task::{TaskKind, TaskStatus};
-use crate::ports::blob::{BlobName, ByteStream};
-use crate::ports::connector::NodePage;
-use crate::ports::node_api::{NodeApi, ReadyCheck, TaskProgress, UserError};
-use crate::ports::peer::CoordinatorApi;
-use crate::ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
-use crate::ports::{PortError, PortErrorKind};
+use super::runner::Runner;
+use delta_domain::ids::Address;
+use delta_domain::task::{TaskKind, TaskStatus};
+use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::blob::{collect, pieces};
+use delta_ports::connector::NodePage;
+use delta_ports::node_api::{NodeApi, ReadyCheck, TaskProgress, UserError};
+use delta_ports::peer::CoordinatorApi;
+use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
+use delta_ports::{PortError, PortErrorKind};
 
 /// The most records that one request gets.
 const MAX_PAGE: u32 = 1000;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::domain::ids::{RoundNumber, TaskId};
-use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
-use crate::ports::blob::ByteStream;
-use crate::ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::ids::{RoundNumber, TaskId};
+use delta_domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_ports::blob::ByteStream;
+use delta_ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Routes calls for this node's own url to its own coordinator, all others to `remote`.
 pub(crate) struct Peers {

@@ -12,15 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-pub(crate) use compute::pieces;
-
 use super::context::Context;
 use super::driver::erase;
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::TaskId;
-use crate::domain::task::TaskKind;
-use crate::ports::PortError;
-use crate::ports::storage::MachineKind;
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::TaskId;
+use delta_domain::task::TaskKind;
+use delta_ports::PortError;
+use delta_ports::storage::MachineKind;
 use membership::{Membership, MembershipState};
 
 /// Events that may wait for one task's attention; what does not fit is caught up with later.
@@ -62,7 +60,7 @@ impl Runner {
                     going_on.insert(state.task.clone());
                     self.start(state, Vec::new());
                 }
-                Err(e) => tracing::error!(task = %stored.key.task, "{}", crate::ports::report(&e)),
+                Err(e) => tracing::error!(task = %stored.key.task, "{}", delta_ports::report(&e)),
             }
         }
         // No secret outlives its task because erasing it failed once.

@@ -4,15 +4,15 @@
 //! Not here: where blocks go (`runner/compute.rs`) and come from (`coordinator/sum.rs`).
 
 use super::parallel;
-use crate::domain::ids::{Name, RoundNumber, TaskId};
-use crate::domain::round::coordinator::DroppedMember;
-use crate::domain::round::runner::MaskStream;
-use crate::domain::secagg::fixed_point::{QuantiseError, quantise_f32, quantise_f64};
-use crate::domain::secagg::keys::KeyError;
-use crate::domain::secagg::mask::{MaskGenerator, Masker};
-use crate::domain::secagg::masked_input::le_bytes;
-use crate::domain::secagg::word::{Ring, Word};
-use crate::domain::tensor::{Tensor, TensorData};
+use delta_domain::ids::{Name, RoundNumber, TaskId};
+use delta_domain::round::coordinator::DroppedMember;
+use delta_domain::round::runner::MaskStream;
+use delta_domain::secagg::fixed_point::{QuantiseError, quantise_f32, quantise_f64};
+use delta_domain::secagg::keys::KeyError;
+use delta_domain::secagg::mask::{MaskGenerator, Masker};
+use delta_domain::secagg::masked_input::le_bytes;
+use delta_domain::secagg::word::{Ring, Word};
+use delta_domain::tensor::{Tensor, TensorData};
 
 /// Values of a block: what one core quantises, masks and writes at a time, 512 KiB to 1 MiB of words.
 const BLOCK: usize = 128 * 1024;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    delta_node::app::cli::main()
+    delta_node::cli::main()
 }

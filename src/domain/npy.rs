@@ -16,7 +16,6 @@ pub use npz::{NpzLimits, decode_npz, encode_npz};
 
 /// Why bytes are not an array that tasks can use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum NpyError {
     /// The beginning is not that of an `.npy` file.
     #[error("not an .npy file: {0}")]

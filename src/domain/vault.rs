@@ -24,7 +24,6 @@ pub const OVERHEAD_BYTES: usize = 1 + NONCE_BYTES + TAG_BYTES;
 
 /// Why a value cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum VaultError {
     /// No vault made this.
     #[error("this is not a sealed value")]

@@ -6,12 +6,51 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::StreamExt as _;
 
-use super::PortError;
-use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
+use super::{PortError, PortErrorKind};
+use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 
 /// Bytes in pieces, so that nothing large is ever held whole. An `Err` item is the last one.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PortError>> + Send>>;
+
+/// How large the pieces of [`pieces`] are, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// A stream over bytes in memory.
+#[must_use]
+pub fn pieces(bytes: Vec<u8>) -> ByteStream {
+    let bytes = Bytes::from(bytes);
+    let count = bytes.len().div_ceil(PIECE);
+    Box::pin(futures_util::stream::iter((0..count).map(move |i| {
+        let end = ((i + 1) * PIECE).min(bytes.len());
+        Ok(bytes.slice(i * PIECE..end))
+    })))
+}
+
+/// Reads a stream whole, at most `limit` bytes.
+///
+/// # Errors
+/// `Refused` beyond `limit`, and whatever the stream fails with.
+pub async fn collect(
+    mut stream: ByteStream,
+    limit: u64,
+    op: &'static str,
+) -> Result<Vec<u8>, PortError> {
+    let mut out = Vec::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece?;
+        if (out.len() as u64).saturating_add(piece.len() as u64) > limit {
+            return Err(PortError::new(
+                PortErrorKind::Refused,
+                op,
+                format!("more than {limit} bytes"),
+            ));
+        }
+        out.extend_from_slice(&piece);
+    }
+    Ok(out)
+}
 
 /// Where a blob lives: a relative path made of checked parts only. The layout is the original's data folder.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,6 @@ use std::error::Error as StdError;
 
 /// What a caller can do about a failed port call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum PortErrorKind {
     /// The other side cannot be reached now. Retry later; the call may have taken effect.
     Unavailable,

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{DatasetName, Name};
-use crate::domain::tensor::Tensor;
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{DatasetName, Name};
+use delta_domain::tensor::Tensor;
 
 /// The runtime in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

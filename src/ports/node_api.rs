@@ -9,9 +9,9 @@ use super::PortError;
 use super::blob::ByteStream;
 use super::connector::NodePage;
 use super::storage::{LocalTaskId, LogRow, TaskPage, TaskRow};
-use crate::domain::ids::Address;
-use crate::domain::round::message::RoundEnd;
-use crate::domain::time::Timestamp;
+use delta_domain::ids::Address;
+use delta_domain::round::message::RoundEnd;
+use delta_domain::time::Timestamp;
 
 /// Why a user's request is not done. The text is for the user.
 #[derive(Debug, thiserror::Error)]

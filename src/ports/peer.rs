@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::PortError;
 use super::blob::ByteStream;
-use crate::domain::ids::{Address, RoundNumber, TaskId};
-use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
 
 /// Why a coordinator does not do what a member asks. The text goes back to the caller: no secrets, no internals.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

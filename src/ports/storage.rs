@@ -6,9 +6,9 @@
 use async_trait::async_trait;
 
 use super::PortError;
-use crate::domain::ids::{Address, TaskId, TxHash};
-use crate::domain::task::{TaskKind, TaskStatus};
-use crate::domain::time::Timestamp;
+use delta_domain::ids::{Address, TaskId, TxHash};
+use delta_domain::task::{TaskKind, TaskStatus};
+use delta_domain::time::Timestamp;
 
 /// The id of a task in this node's own database, from 1: what users and Deltaboard know it by.
 pub type LocalTaskId = i64;

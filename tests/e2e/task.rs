@@ -12,8 +12,12 @@ use delta_node::domain::tensor::{Tensor, TensorData};
 const ROWS: [usize; 3] = [3, 5, 9];
 
 pub(crate) fn fixture(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    std::fs::read(folder.join(name)).unwrap()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = ["tests/fixtures", "assets"]
+        .map(|folder| root.join(folder).join(name))
+        .into_iter()
+        .find(|path| path.exists());
+    std::fs::read(path.unwrap()).unwrap()
 }
 
 /// A fixture with its strategy, and the repetitions of its first round, changed.
@@ -69,7 +73,7 @@ fn wages_of(node: usize) -> Vec<f64> {
 /// The files of a node's data folder.
 pub(crate) fn data(node: usize) -> Vec<(&'static str, String)> {
     let wages: String = wages_of(node).iter().map(|w| format!("{w}\n")).collect();
-    let iris = include_str!("../../src/app/data/iris.csv");
+    let iris = include_str!("../../assets/iris.csv");
     let (head, rows) = iris.split_once('\n').unwrap();
     let share: String = rows
         .lines()
@@ -77,7 +81,7 @@ pub(crate) fn data(node: usize) -> Vec<(&'static str, String)> {
         .filter(|(i, _)| i % 6 % 3 == node || (i % 6 == 3 && node == 2))
         .map(|(_, row)| format!("{row}\n"))
         .collect();
-    let spector = include_str!("../../src/app/data/spector.csv");
+    let spector = include_str!("../../assets/spector.csv");
     let (names, rows) = spector.split_once('\n').unwrap();
     let students: String = rows
         .lines()

@@ -96,7 +96,7 @@ fn data(files: &[&str]) -> tempfile::TempDir {
 
 #[tokio::test]
 async fn wages_means_is_the_mean_of_all_members_rows() {
-    let dir = data(&["src/app/data/wages.csv"]);
+    let dir = data(&["assets/wages.csv"]);
     let (server, metrics) = everywhere("wages-means.delta", dir.path(), 2, 1, 1e-12).await;
     let text = std::fs::read_to_string(dir.path().join("wages.csv")).unwrap();
     let wages: Vec<f64> = text.lines().skip(1).map(|l| l.parse().unwrap()).collect();
@@ -111,7 +111,7 @@ async fn wages_means_is_the_mean_of_all_members_rows() {
 
 #[tokio::test]
 async fn iris_logistic_learns_and_its_loss_falls() {
-    let dir = data(&["src/app/data/iris.csv"]);
+    let dir = data(&["assets/iris.csv"]);
     let (_, metrics) = everywhere("iris-logistic.delta", dir.path(), 1, 12, 1e-9).await;
     // Nothing is known at first: ln 3.
     assert!(
@@ -125,7 +125,7 @@ async fn iris_logistic_learns_and_its_loss_falls() {
 
 #[tokio::test]
 async fn digits_cnn_trains_over_batches_and_gets_better() {
-    let dir = data(&["tests/fixtures/data/digits.npz"]);
+    let dir = data(&["assets/digits.npz"]);
     let (server, metrics) = everywhere("digits-cnn.delta", dir.path(), 2, 3, 1e-4).await;
     let accuracy: Vec<f64> = metrics.iter().map(|m| m["accuracy"]).collect();
     assert!(accuracy[0] < 0.4 && accuracy[2] > 0.7, "{accuracy:?}");
@@ -139,7 +139,7 @@ async fn digits_cnn_trains_over_batches_and_gets_better() {
 
 #[tokio::test]
 async fn spector_logit_finds_what_statsmodels_finds() {
-    let dir = data(&["src/app/data/spector.csv"]);
+    let dir = data(&["assets/spector.csv"]);
     // Twice the same rows: the same estimates, twice the information.
     let (server, metrics) = everywhere("spector-logit.delta", dir.path(), 2, 36, 1e-9).await;
     let end = |name: &str| floats(&server[&name.parse().unwrap()]);

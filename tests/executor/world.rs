@@ -89,10 +89,13 @@ pub(crate) async fn each_with<F>(
 }
 
 pub(crate) fn fixture(name: &str) -> Arc<Bundle> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name);
-    Arc::new(Bundle::open(&std::fs::read(path).unwrap(), &BundleLimits::default()).unwrap())
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = ["tests/fixtures", "assets"]
+        .map(|folder| root.join(folder).join(name))
+        .into_iter()
+        .find(|path| path.exists());
+    let bytes = std::fs::read(path.unwrap()).unwrap();
+    Arc::new(Bundle::open(&bytes, &BundleLimits::default()).unwrap())
 }
 
 /// A bundle of one round from JSON parts and graphs.

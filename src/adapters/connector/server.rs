@@ -17,21 +17,21 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::EmbeddedConnector;
-use super::hub::Subscription;
-use crate::adapters::grpc::pb::datahub::data_hub_server::{DataHub, DataHubServer};
-use crate::adapters::grpc::pb::datahub::{DataCommitmentReq, DataCommitmentResp, RegisterReq};
-use crate::adapters::grpc::pb::hlr::hlr_server::HlrServer;
-use crate::adapters::grpc::pb::horizontal::horizontal_server::HorizontalServer;
-use crate::adapters::grpc::pb::identity::identity_server::{Identity, IdentityServer};
-use crate::adapters::grpc::pb::identity::{
+use super::broadcast::Subscription;
+use delta_domain::connector_record::{Answer, Command, NodeView};
+use delta_grpc::pb::datahub::data_hub_server::{DataHub, DataHubServer};
+use delta_grpc::pb::datahub::{DataCommitmentReq, DataCommitmentResp, RegisterReq};
+use delta_grpc::pb::hlr::hlr_server::HlrServer;
+use delta_grpc::pb::horizontal::horizontal_server::HorizontalServer;
+use delta_grpc::pb::identity::identity_server::{Identity, IdentityServer};
+use delta_grpc::pb::identity::{
     JoinReq, JoinResp, LeaveReq, NodeInfo, NodeInfoReq, NodeInfos, NodeInfosReq, UpdateNameReq,
     UpdateUrlReq,
 };
-use crate::adapters::grpc::pb::subscribe::subscribe_server::SubscribeServer;
-use crate::adapters::grpc::pb::transaction::Transaction;
-use crate::adapters::record_port::Receipt;
-use crate::domain::connector_record::{Answer, Command, NodeView};
-use crate::ports::{PortError, PortErrorKind};
+use delta_grpc::pb::subscribe::subscribe_server::SubscribeServer;
+use delta_grpc::pb::transaction::Transaction;
+use delta_ports::connector::Receipt;
+use delta_ports::{PortError, PortErrorKind};
 
 /// Largest request taken, in bytes of message.
 const MAX_REQUEST: usize = 4 << 20;
@@ -150,7 +150,7 @@ fn status_of(error: &PortError) -> Status {
         | PortErrorKind::Denied
         | PortErrorKind::Internal => {
             tracing::error!(
-                error = crate::ports::report(error),
+                error = delta_ports::report(error),
                 "a call failed inside the connector"
             );
             Status::internal("internal error")

@@ -10,11 +10,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 
 use super::{Durability, Location};
-use crate::domain::connector_record::{
+use delta_domain::connector_record::{
     BadChange, Change, NewTaskEntry, Record, RoundId, SecretKind, Status, UploadKind,
 };
-use crate::domain::task::TaskKind;
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::task::TaskKind;
+use delta_ports::{PortError, PortErrorKind};
 
 const OP: &str = "connector.store";
 
@@ -46,7 +46,7 @@ impl Store {
         let mut connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(failed("the connector's record cannot be opened"))?;
-        sqlx::migrate!("./migrations/connector")
+        sqlx::migrate!("../../../migrations/connector")
             .run(&mut connection)
             .await
             .map_err(|e| {
@@ -77,7 +77,7 @@ impl Store {
     pub(super) async fn roll_back(&mut self) {
         if let Err(error) = self.run("ROLLBACK").await {
             tracing::warn!(
-                error = crate::ports::report(&error),
+                error = delta_ports::report(&error),
                 "a transaction could not be rolled back"
             );
         }

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
 use super::*;
-use crate::domain::ids::{Digest, RoundNumber};
-use crate::domain::secagg::seal::ShareKind;
-use crate::domain::task::TaskKind;
-use crate::domain::time::Timestamp;
-use crate::ports::connector::{Connector as _, NewTask, RawPublicKeys, RoundKey, RoundStatus};
+use delta_domain::ids::{Digest, RoundNumber};
+use delta_domain::secagg::seal::ShareKind;
+use delta_domain::task::TaskKind;
+use delta_domain::time::Timestamp;
+use delta_ports::connector::{Connector as _, NewTask, RawPublicKeys, RoundKey, RoundStatus};
 
 struct Still;
 
@@ -281,8 +281,15 @@ async fn a_group_that_cannot_be_stored_fails_whole_and_leaves_nothing() {
     let record = store.load().await.unwrap();
     // No data block can be stored from here on.
     store.break_data_blocks().await;
-    let mut core = Core::new(record, store, Arc::new(Still), Arc::new(Hub::new(1, 8)), 0).unwrap();
-    let mut subscription = core.hub().subscribe().unwrap();
+    let mut core = Writer::new(
+        record,
+        store,
+        Arc::new(Still),
+        Arc::new(Broadcast::new(1, 8)),
+        0,
+    )
+    .unwrap();
+    let mut subscription = core.broadcast().subscribe().unwrap();
     let join = |n: &str| Command::Join {
         url: n.to_owned(),
         name: String::new(),
@@ -294,7 +301,7 @@ async fn a_group_that_cannot_be_stored_fails_whole_and_leaves_nothing() {
         .unwrap()
         .answer
     {
-        crate::domain::connector_record::Answer::Joined(address) => address,
+        delta_domain::connector_record::Answer::Joined(address) => address,
         other => panic!("{other:?}"),
     };
     let register = Command::RegisterData {
@@ -327,7 +334,7 @@ async fn a_group_that_cannot_be_stored_fails_whole_and_leaves_nothing() {
         .remove(0)
         .unwrap()
         .answer;
-    let crate::domain::connector_record::Answer::Nodes(nodes, 1) = listed else {
+    let delta_domain::connector_record::Answer::Nodes(nodes, 1) = listed else {
         panic!("{listed:?}")
     };
     assert_eq!(nodes[0].url, "http://a");

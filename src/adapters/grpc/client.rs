@@ -13,11 +13,11 @@ use super::pb::horizontal::horizontal_client::HorizontalClient;
 use super::pb::identity::identity_client::IdentityClient;
 use super::pb::subscribe::subscribe_client::SubscribeClient;
 use super::subscribe;
-use crate::adapters::record_port::{Receipt, RecordBackend};
-use crate::domain::connector_record::Command;
-use crate::domain::ids::Address;
-use crate::ports::connector::EventStream;
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::connector_record::Command;
+use delta_domain::ids::Address;
+use delta_ports::connector::EventStream;
+use delta_ports::connector::{Receipt, RecordBackend};
+use delta_ports::{PortError, PortErrorKind};
 
 /// How the client behaves.
 #[derive(Debug, Clone)]

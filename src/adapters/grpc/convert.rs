@@ -14,12 +14,12 @@ use super::pb::identity::{
     JoinReq, LeaveReq, NodeInfo, NodeInfoReq, NodeInfosReq, UpdateNameReq, UpdateUrlReq,
 };
 use super::pb::transaction::Transaction;
-use crate::adapters::record_port::Receipt;
-use crate::domain::connector_record::{
+use delta_domain::connector_record::{
     Answer, Command, NewTaskEntry, NodeView, RoundRef, RoundView, SecretKind, ShareView, Status,
     Step, TaskView,
 };
-use crate::domain::task::TaskKind;
+use delta_domain::task::TaskKind;
+use delta_ports::connector::Receipt;
 
 /// Calls the same method of whichever task service keeps the task.
 macro_rules! either {

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tonic::{Code, Status};
 
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// The port's view of a failed call.
 ///

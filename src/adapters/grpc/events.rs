@@ -5,7 +5,7 @@ use super::pb::subscribe::{
     PartnerSelectedEvent, RoundEndedEvent, RoundStartedEvent, TaskCreateEvent, TaskFinishEvent,
     TaskMemberVerifiedEvent, TaskVerificationConfirmedEvent, event,
 };
-use crate::domain::connector_record::RecordEvent;
+use delta_domain::connector_record::RecordEvent;
 
 /// What a message of the event stream is.
 pub(super) enum Incoming {
@@ -74,11 +74,7 @@ pub(super) fn incoming(message: Event) -> Incoming {
 }
 
 /// An event as it goes on the wire.
-#[cfg_attr(
-    not(any(test, feature = "adapter-connector")),
-    expect(dead_code, reason = "only a server sends events")
-)]
-pub(crate) fn outgoing(event: RecordEvent) -> Event {
+pub fn outgoing(event: RecordEvent) -> Event {
     use event::Event as E;
     let event = match event {
         RecordEvent::TaskCreated {

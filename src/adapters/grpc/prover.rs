@@ -10,8 +10,8 @@ use super::client::endpoint;
 use super::error::port_error;
 use super::pb::delta::zkp_client::ZkpClient;
 use super::pb::delta::{Input, Sample};
-use crate::ports::prover::{BlockProof, Prover};
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::prover::{BlockProof, Prover};
+use delta_ports::{PortError, PortErrorKind};
 
 const OP: &str = "prover.prove";
 

@@ -12,10 +12,10 @@ use super::error::port_error;
 use super::events::{Incoming, incoming};
 use super::pb::subscribe::subscribe_client::SubscribeClient;
 use super::pb::subscribe::{Event, EventReq};
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::Address;
-use crate::ports::connector::EventStream;
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::Address;
+use delta_ports::connector::EventStream;
+use delta_ports::{PortError, PortErrorKind};
 
 /// How many events may wait for the caller before reading from the connection stops.
 const WAITING: usize = 256;

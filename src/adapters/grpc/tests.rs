@@ -13,11 +13,11 @@ use super::events::outgoing;
 use super::pb::subscribe::subscribe_server::{Subscribe, SubscribeServer};
 use super::pb::subscribe::{Event, EventReq, HeartBeatEvent, RoundStartedEvent, event};
 use super::{GrpcConnector, GrpcOptions};
-use crate::domain::connector_record::RecordEvent;
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::{Address, RoundNumber};
-use crate::ports::PortErrorKind;
-use crate::ports::connector::Connector as _;
+use delta_domain::connector_record::RecordEvent;
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::{Address, RoundNumber};
+use delta_ports::PortErrorKind;
+use delta_ports::connector::Connector as _;
 
 /// Says what it is told to say, then nothing, or ends the stream.
 #[derive(Clone)]

@@ -12,7 +12,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// A request body, piece by piece.
 pub(super) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyFault>> + Send + Sync>>;
@@ -49,8 +49,8 @@ pub(super) enum BodyFault {
 }
 
 impl From<&BodyFault> for PortError {
-    fn from(fault: &BodyFault) -> Self {
-        let kind = match fault {
+    fn from(error: &BodyFault) -> Self {
+        let kind = match error {
             BodyFault::TooLarge { .. } => PortErrorKind::Refused,
             BodyFault::Short { .. } | BodyFault::Broken | BodyFault::Malformed => {
                 PortErrorKind::Corrupt
@@ -58,7 +58,7 @@ impl From<&BodyFault> for PortError {
             BodyFault::TooSlow => PortErrorKind::Timeout,
             BodyFault::NoMemory => PortErrorKind::Exhausted,
         };
-        Self::new(kind, "http.body", fault.to_string())
+        Self::new(kind, "http.body", error.to_string())
     }
 }
 

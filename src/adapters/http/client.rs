@@ -21,13 +21,13 @@ use super::compact::{self, Compact};
 use super::tls;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
 use super::wire::{self, ConfirmBody, NoticeBody};
-use crate::domain::ids::{RoundNumber, TaskId, encode_hex};
-use crate::domain::round::message::{
+use delta_domain::ids::{RoundNumber, TaskId, encode_hex};
+use delta_domain::round::message::{
     RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
-use crate::ports::blob::ByteStream;
-use crate::ports::peer::PeerTransport;
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::blob::ByteStream;
+use delta_ports::peer::PeerTransport;
+use delta_ports::{PortError, PortErrorKind};
 
 /// How the client behaves.
 #[derive(Clone)]

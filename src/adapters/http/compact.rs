@@ -11,8 +11,8 @@
 //!
 //! "The other member" is the receiver in a post and the sender in a delivery. Exactly one byte string stands for each value.
 
-use crate::domain::ids::Address;
-use crate::domain::round::message::{SealedShares, TranscriptSignature};
+use delta_domain::ids::Address;
+use delta_domain::round::message::{SealedShares, TranscriptSignature};
 
 /// Media type of this form, in `Content-Type` and `Accept`.
 pub(super) const TYPE: &str = "application/vnd.delta.shares";

@@ -5,19 +5,19 @@
 
 use warp::http::HeaderMap;
 
-use super::faults::{Faults, HEX_PATTERN, IntRule};
 use super::json::Fields;
 use super::reply::{Refusal, Response, file, ok, success};
 use super::routes::{Call, Shared};
+use super::validation::{FieldErrors, HEX_PATTERN, IntRule};
 use super::wire;
-use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
-use crate::domain::round::message::{RequestBody, SignedRequest};
+use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
+use delta_domain::round::message::{RequestBody, SignedRequest};
 
 /// `GET /v1/coord/config`
 pub(super) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    errors.settle()?;
     let task = known(&task, |id| format!("task {id} does not exist"))?;
     let (len, content) = shared.coordinator.bundle(&task).await?;
     file(&format!("{task}.config"), len, content)
@@ -25,17 +25,17 @@ pub(super) async fn config(shared: &Shared, call: &mut Call) -> Result<Response,
 
 /// `GET /v1/coord/context`
 pub(super) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let name = faults
+    let mut errors = FieldErrors::query();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    let name = errors
         .required("name", call.query.get("name"))
         .unwrap_or_default();
-    let round = faults.int("round", call.query.get("round"), IntRule::or(0));
-    faults.settle()?;
+    let round = errors.int("round", call.query.get("round"), IntRule::or(0));
+    errors.settle()?;
     let task = known(&task, |id| {
         format!("task {id} has not started or has finished")
     })?;
-    // The original asks for neither; its runners get a sentence rather than a list of faults.
+    // The original asks for neither; its runners get a sentence rather than a list of errors.
     let (Some(address), Some(_), Some(_)) = (
         call.query.get("address"),
         call.query.get("round"),
@@ -59,10 +59,10 @@ pub(super) async fn context(shared: &Shared, call: &mut Call) -> Result<Response
 
 /// `GET /v1/coord/round`
 pub(super) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
+    errors.settle()?;
     let view = shared
         .coordinator
         .round_view(&known_task(&task)?, round_number(round)?)
@@ -82,8 +82,8 @@ pub(super) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Respons
 
 /// `POST /v1/coord/decline`
 pub(super) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    notice(shared, call, |fields, faults| RequestBody::Decline {
-        reason: fields.text(faults, "reason"),
+    notice(shared, call, |fields, errors| RequestBody::Decline {
+        reason: fields.text(errors, "reason"),
     })
     .await
 }
@@ -97,10 +97,10 @@ pub(super) async fn metrics(_: &Shared, _: &mut Call) -> Result<Response, Refusa
 
 /// `GET /v1/coord/weight`. Nothing ever wrote what it would serve.
 pub(super) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    errors.int("round", call.query.get("round"), IntRule::REQUIRED);
+    errors.settle()?;
     Err(Refusal::bad(format!(
         "task {} does not exist",
         beginning(&task)
@@ -110,7 +110,7 @@ pub(super) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Refu
 async fn notice(
     shared: &Shared,
     call: &mut Call,
-    body: impl FnOnce(&Fields, &mut Faults) -> RequestBody,
+    body: impl FnOnce(&Fields, &mut FieldErrors) -> RequestBody,
 ) -> Result<Response, Refusal> {
     let fields = Fields::read(
         &call.headers,
@@ -119,12 +119,12 @@ async fn notice(
         &shared.memory,
     )
     .await?;
-    let mut faults = Faults::body();
-    let address = fields.text(&mut faults, "address");
-    let task = fields.text(&mut faults, "task_id");
-    let round = fields.int(&mut faults, "round");
-    let body = body(&fields, &mut faults);
-    faults.settle()?;
+    let mut errors = FieldErrors::body();
+    let address = fields.text(&mut errors, "address");
+    let task = fields.text(&mut errors, "task_id");
+    let round = fields.int(&mut errors, "round");
+    let body = body(&fields, &mut errors);
+    errors.settle()?;
     let sender = member(&address, |a| format!("member {a} is not allowed"))?;
     let request = signed(
         &call.headers,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::ids::Address;
-use crate::domain::round::message::RoundEnd;
-use crate::ports::connector::{NodePage, NodeRecord};
-use crate::ports::node_api::{ReadyCheck, RoundReport, TaskProgress};
-use crate::ports::storage::{LogRow, TaskPage, TaskRow};
+use delta_domain::ids::Address;
+use delta_domain::round::message::RoundEnd;
+use delta_ports::connector::{NodePage, NodeRecord};
+use delta_ports::node_api::{ReadyCheck, RoundReport, TaskProgress};
+use delta_ports::storage::{LogRow, TaskPage, TaskRow};
 
 /// A task, as `metadata`, `list` and `tasks` show it.
 #[derive(Serialize)]

@@ -1,14 +1,14 @@
 //! JSON bodies as fields to be checked one by one.
 //!
-//! A typed decoder would stop at the first fault and say it in its own words; clients know the original's list.
+//! A typed decoder would stop at the first error and say it in its own words; clients know the original's list.
 
 use serde_json::{Map, Value};
 use warp::http::HeaderMap;
 use warp::http::header::CONTENT_TYPE;
 
 use super::body::{BodyStream, Memory, read_whole};
-use super::faults::{Faults, HEX_PATTERN, Step, is_hex, json_int};
 use super::reply::Refusal;
+use super::validation::{FieldErrors, HEX_PATTERN, Step, is_hex, json_int};
 
 /// The fields of a JSON object.
 pub(super) struct Fields(Map<String, Value>);
@@ -31,11 +31,11 @@ impl Fields {
     }
 
     fn parse(bytes: &[u8], is_json: bool) -> Result<Self, Refusal> {
-        let mut faults = Faults::body();
+        let mut errors = FieldErrors::body();
         if bytes.is_empty() {
-            faults.report([], "field required", "value_error.missing");
+            errors.report([], "field required", "value_error.missing");
         } else if !is_json {
-            faults.report([], "value is not a valid dict", "type_error.dict");
+            errors.report([], "value is not a valid dict", "type_error.dict");
         } else if bytes
             .iter()
             .filter(|b| matches!(b, b',' | b'[' | b'{'))
@@ -48,10 +48,10 @@ impl Fields {
         } else {
             match serde_json::from_slice(bytes) {
                 Ok(Value::Object(fields)) => return Ok(Self(fields)),
-                Ok(_) => faults.report([], "value is not a valid dict", "type_error.dict"),
+                Ok(_) => errors.report([], "value is not a valid dict", "type_error.dict"),
                 Err(error) => {
                     let text = String::from_utf8_lossy(bytes);
-                    faults.not_json(
+                    errors.not_json(
                         in_words_of_python(&error),
                         &text,
                         error.line(),
@@ -60,17 +60,17 @@ impl Fields {
                 }
             }
         }
-        Err(faults.into_refusal())
+        Err(errors.into_refusal())
     }
 
     /// A text.
-    pub(super) fn text(&self, faults: &mut Faults, name: &'static str) -> String {
-        text_of(self.0.get(name), faults, [name.into()])
+    pub(super) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+        text_of(self.0.get(name), errors, [name.into()])
     }
 
     /// A text of `0x` and hex digits.
-    pub(super) fn hex(&self, faults: &mut Faults, name: &'static str) -> String {
-        hex_of(self.0.get(name), faults, [name.into()])
+    pub(super) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+        hex_of(self.0.get(name), errors, [name.into()])
     }
 
     /// Whether a field is there.
@@ -79,12 +79,12 @@ impl Fields {
     }
 
     /// An integer.
-    pub(super) fn int(&self, faults: &mut Faults, name: &'static str) -> i128 {
-        let Some(value) = faults.required(name, self.0.get(name)) else {
+    pub(super) fn int(&self, errors: &mut FieldErrors, name: &'static str) -> i128 {
+        let Some(value) = errors.required(name, self.0.get(name)) else {
             return 0;
         };
         json_int(value).unwrap_or_else(|| {
-            faults.not_an_integer([name.into()]);
+            errors.not_an_integer([name.into()]);
             0
         })
     }
@@ -92,11 +92,11 @@ impl Fields {
     /// A list of objects, each read by `read`, which gets its fields and its place.
     pub(super) fn objects<T>(
         &self,
-        faults: &mut Faults,
+        errors: &mut FieldErrors,
         name: &'static str,
-        mut read: impl FnMut(&Item<'_>, &mut Faults) -> T,
+        mut read: impl FnMut(&Item<'_>, &mut FieldErrors) -> T,
     ) -> Vec<T> {
-        match faults.required(name, self.0.get(name)) {
+        match errors.required(name, self.0.get(name)) {
             Some(Value::Array(items)) => {
                 let mut out = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
@@ -107,9 +107,9 @@ impl Fields {
                                 index,
                                 fields,
                             },
-                            faults,
+                            errors,
                         )),
-                        _ => faults.report(
+                        _ => errors.report(
                             [name.into(), index.into()],
                             "value is not a valid dict",
                             "type_error.dict",
@@ -119,7 +119,7 @@ impl Fields {
                 out
             }
             Some(_) => {
-                faults.report(
+                errors.report(
                     [name.into()],
                     "value is not a valid list",
                     "type_error.list",
@@ -140,13 +140,13 @@ pub(super) struct Item<'a> {
 
 impl Item<'_> {
     /// A text.
-    pub(super) fn text(&self, faults: &mut Faults, name: &'static str) -> String {
-        text_of(self.fields.get(name), faults, self.way(name))
+    pub(super) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+        text_of(self.fields.get(name), errors, self.way(name))
     }
 
     /// A text of `0x` and hex digits.
-    pub(super) fn hex(&self, faults: &mut Faults, name: &'static str) -> String {
-        hex_of(self.fields.get(name), faults, self.way(name))
+    pub(super) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+        hex_of(self.fields.get(name), errors, self.way(name))
     }
 
     fn way(&self, name: &'static str) -> [Step; 3] {
@@ -154,24 +154,32 @@ impl Item<'_> {
     }
 }
 
-fn text_of<const N: usize>(value: Option<&Value>, faults: &mut Faults, way: [Step; N]) -> String {
+fn text_of<const N: usize>(
+    value: Option<&Value>,
+    errors: &mut FieldErrors,
+    way: [Step; N],
+) -> String {
     match value {
         Some(Value::String(text)) => return text.clone(),
         Some(Value::Number(number)) => return number.to_string(),
-        Some(_) => faults.report(way, "str type expected", "type_error.str"),
-        None => faults.report(way, "field required", "value_error.missing"),
+        Some(_) => errors.report(way, "str type expected", "type_error.str"),
+        None => errors.report(way, "field required", "value_error.missing"),
     }
     String::new()
 }
 
-fn hex_of<const N: usize>(value: Option<&Value>, faults: &mut Faults, way: [Step; N]) -> String {
+fn hex_of<const N: usize>(
+    value: Option<&Value>,
+    errors: &mut FieldErrors,
+    way: [Step; N],
+) -> String {
     match value {
         Some(Value::String(text)) if is_hex(text) => text.clone(),
         Some(Value::String(_) | Value::Number(_)) => {
-            faults.not_matching(way, HEX_PATTERN);
+            errors.not_matching(way, HEX_PATTERN);
             String::new()
         }
-        other => text_of(other, faults, way),
+        other => text_of(other, errors, way),
     }
 }
 

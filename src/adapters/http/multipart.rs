@@ -13,8 +13,8 @@ use futures_util::{Stream, stream};
 use multer::{Field, Multipart};
 
 use super::body::{BodyFault, BodyStream, drain};
-use crate::ports::PortError;
-use crate::ports::blob::ByteStream;
+use delta_ports::PortError;
+use delta_ports::blob::ByteStream;
 
 /// Bytes handed to the parser at a time.
 const PIECE: usize = 16 << 10;
@@ -34,7 +34,7 @@ pub(super) struct Form {
 
 struct Shared {
     body: Mutex<BodyStream>,
-    fault: Mutex<Option<BodyFault>>,
+    error: Mutex<Option<BodyFault>>,
     /// Bytes given to the parser since it last got anywhere.
     hungry: AtomicUsize,
 }
@@ -44,14 +44,14 @@ impl Shared {
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the first fault: later ones are its consequences.
-    fn fail(&self, fault: BodyFault) -> BodyFault {
-        let mut slot = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        slot.get_or_insert(fault).clone()
+    /// Remembers the first error: later ones are its consequences.
+    fn fail(&self, error: BodyFault) -> BodyFault {
+        let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.get_or_insert(error).clone()
     }
 
-    fn fault(&self) -> Option<BodyFault> {
-        self.fault
+    fn error(&self) -> Option<BodyFault> {
+        self.error
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -73,7 +73,7 @@ impl Form {
     pub(super) fn new(boundary: String, body: BodyStream) -> Self {
         let shared = Arc::new(Shared {
             body: Mutex::new(body),
-            fault: Mutex::new(None),
+            error: Mutex::new(None),
             hungry: AtomicUsize::new(0),
         });
         let feed = Feed {
@@ -107,8 +107,8 @@ impl Form {
     }
 
     /// What went wrong on the way, if anything: it explains whatever the reader of a part's content says.
-    pub(super) fn fault(&self) -> Option<BodyFault> {
-        self.shared.fault()
+    pub(super) fn error(&self) -> Option<BodyFault> {
+        self.shared.error()
     }
 
     /// Leaves the rest unread, politely.
@@ -180,7 +180,7 @@ impl Part {
         });
         Box::pin(stream::unfold(state, move |state| async move {
             let mut state = state?;
-            let fault = loop {
+            let error = loop {
                 match state.part.piece().await {
                     Ok(Some(piece)) => {
                         state.seen += piece.len() as u64;
@@ -200,10 +200,10 @@ impl Part {
                     }
                     Ok(None) if state.held.is_empty() => return None,
                     Ok(None) => return Some((Ok(state.held), None)),
-                    Err(fault) => break fault,
+                    Err(error) => break error,
                 }
             };
-            Some((Err(PortError::from(&fault)), None))
+            Some((Err(PortError::from(&error)), None))
         }))
     }
 
@@ -244,8 +244,8 @@ impl Stream for Feed {
             let polled = this.shared.body().as_mut().poll_next(cx);
             match polled {
                 Poll::Ready(Some(Ok(piece))) => this.rest = piece,
-                Poll::Ready(Some(Err(fault))) => {
-                    return Poll::Ready(Some(Err(this.shared.fail(fault))));
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(Err(this.shared.fail(error))));
                 }
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
@@ -319,7 +319,7 @@ mod tests {
 
     #[tokio::test]
     async fn content_beyond_the_limit_or_short_of_it_is_a_fault() {
-        for (limit, exact, fault) in [
+        for (limit, exact, error) in [
             (3, false, BodyFault::TooLarge { limit: 3 }),
             (3, true, BodyFault::TooLarge { limit: 3 }),
             (
@@ -335,7 +335,7 @@ mod tests {
             form.next().await.unwrap().unwrap().skip().await.unwrap();
             let file = form.next().await.unwrap().unwrap();
             assert!(collect(file.content(limit, exact)).await.is_err());
-            assert_eq!(form.fault(), Some(fault));
+            assert_eq!(form.error(), Some(error));
         }
     }
 
@@ -350,7 +350,7 @@ mod tests {
                 collect(file.content(1 << 20, false)).await.is_err(),
                 "{cut}"
             );
-            assert_eq!(form.fault(), Some(BodyFault::Malformed));
+            assert_eq!(form.error(), Some(BodyFault::Malformed));
         }
     }
 

@@ -6,10 +6,10 @@ use warp::http::HeaderMap;
 
 use super::body::{BodyFault, BodyStream, Memory};
 use super::compact;
-use super::faults::Faults;
 use super::json::Fields;
 use super::multipart::Form;
 use super::query::Query;
+use super::validation::FieldErrors;
 use super::wire;
 
 fn body(pieces: Vec<Bytes>) -> BodyStream {
@@ -46,14 +46,14 @@ pub async fn shares(bytes: Vec<u8>) -> bool {
     let mut body = body(vec![Bytes::from(bytes)]);
     let read = Fields::read(&HeaderMap::new(), &mut body, wire::MAX_SMALL_JSON, &memory).await;
     let Ok(fields) = read else { return false };
-    let mut faults = Faults::body();
-    drop(fields.text(&mut faults, "address"));
-    drop(fields.hex(&mut faults, "task_id"));
-    fields.int(&mut faults, "round");
-    drop(fields.objects(&mut faults, "shares", |item, faults| {
-        (item.text(faults, "sender"), item.hex(faults, "seed_share"))
+    let mut errors = FieldErrors::body();
+    drop(fields.text(&mut errors, "address"));
+    drop(fields.hex(&mut errors, "task_id"));
+    fields.int(&mut errors, "round");
+    drop(fields.objects(&mut errors, "shares", |item, errors| {
+        (item.text(errors, "sender"), item.hex(errors, "seed_share"))
     }));
-    faults.settle().is_ok()
+    errors.settle().is_ok()
 }
 
 /// Reads sealed shares in the compact form; answers how many shares and signatures there are.

@@ -12,12 +12,12 @@ use warp::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderVa
 use warp::http::{Response as HttpResponse, StatusCode};
 
 use super::body::BodyFault;
-use super::faults::Fault;
+use super::validation::FieldError;
 use super::wire;
-use crate::ports::blob::ByteStream;
-use crate::ports::node_api::UserError;
-use crate::ports::peer::{PeerRefusal, RefusalKind};
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_ports::blob::ByteStream;
+use delta_ports::node_api::UserError;
+use delta_ports::peer::{PeerRefusal, RefusalKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// What every handler makes.
 pub(super) type Response = warp::reply::Response;
@@ -26,7 +26,7 @@ pub(super) type Response = warp::reply::Response;
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// Parameters or fields are missing or wrong: 422 and the list.
-    Unprocessable(Vec<Fault>),
+    Unprocessable(Vec<FieldError>),
     /// A status and one sentence.
     Because(StatusCode, String),
     /// A bug or a broken port: 500 and a fixed text. The cause is in the log already.
@@ -123,9 +123,9 @@ impl From<PortError> for Refusal {
 }
 
 impl From<BodyFault> for Refusal {
-    fn from(fault: BodyFault) -> Self {
-        let text = fault.to_string();
-        match fault {
+    fn from(error: BodyFault) -> Self {
+        let text = error.to_string();
+        match error {
             BodyFault::TooLarge { .. } => Self::too_large(text),
             BodyFault::TooSlow => Self::Because(StatusCode::REQUEST_TIMEOUT, text),
             BodyFault::Broken | BodyFault::Malformed | BodyFault::Short { .. } => Self::bad(text),

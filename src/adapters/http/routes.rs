@@ -20,8 +20,8 @@ use super::query::Query;
 use super::reply::{Refusal, Response, json};
 use super::server::HttpOptions;
 use super::{coord, ops, shares, upload, user};
-use crate::ports::node_api::NodeApi;
-use crate::ports::peer::CoordinatorApi;
+use delta_ports::node_api::NodeApi;
+use delta_ports::peer::CoordinatorApi;
 
 /// What handlers work with.
 pub(super) struct Shared {

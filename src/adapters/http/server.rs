@@ -25,9 +25,9 @@ use super::body::Memory;
 use super::reply::Response;
 use super::routes::{Shared, routes};
 use super::stall::StallGuard;
-use crate::ports::node_api::NodeApi;
-use crate::ports::peer::CoordinatorApi;
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::node_api::NodeApi;
+use delta_ports::peer::CoordinatorApi;
+use delta_ports::{PortError, PortErrorKind};
 
 /// Limits of the server.
 #[derive(Debug, Clone)]

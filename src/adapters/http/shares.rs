@@ -6,23 +6,23 @@ use warp::http::{HeaderMap, StatusCode};
 use super::body::read_whole;
 use super::compact::{self, Compact};
 use super::coord::{canonical_hex, known_task, member, round_number, signed};
-use super::faults::{Faults, IntRule};
 use super::json::Fields;
 use super::reply::{Refusal, Response, ok, success, with_type};
 use super::routes::{Call, Shared};
+use super::validation::{FieldErrors, IntRule};
 use super::wire::{self, ConfirmationsBody, DeliveryBody};
-use crate::domain::ids::Address;
-use crate::domain::round::message::{RequestBody, SealedShares};
+use delta_domain::ids::Address;
+use delta_domain::round::message::{RequestBody, SealedShares};
 
 /// `GET /v1/coord/secret_shares`
 pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let address = faults
+    let mut errors = FieldErrors::query();
+    let address = errors
         .required("address", call.query.get("address"))
         .unwrap_or_default();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
+    errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(address, |a| format!("member {a} does not exists"))?;
     if !call.headers.contains_key(wire::SIGNATURE) {
@@ -65,23 +65,23 @@ pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
         &shared.memory,
     )
     .await?;
-    let mut faults = Faults::body();
-    let address = fields.text(&mut faults, "address");
-    let task = fields.text(&mut faults, "task_id");
-    let round = fields.int(&mut faults, "round");
-    let raw = fields.objects(&mut faults, "shares", |item, faults| RawShare {
-        sender: item.text(faults, "sender"),
-        receiver: item.text(faults, "receiver"),
-        seed_share: item.hex(faults, "seed_share"),
-        sk_share: item.hex(faults, "sk_share"),
+    let mut errors = FieldErrors::body();
+    let address = fields.text(&mut errors, "address");
+    let task = fields.text(&mut errors, "task_id");
+    let round = fields.int(&mut errors, "round");
+    let raw = fields.objects(&mut errors, "shares", |item, errors| RawShare {
+        sender: item.text(errors, "sender"),
+        receiver: item.text(errors, "receiver"),
+        seed_share: item.hex(errors, "seed_share"),
+        sk_share: item.hex(errors, "sk_share"),
     });
     // Clients of the original do not send it; without it, the app refuses.
     let transcript = if fields.has("transcript") {
-        fields.hex(&mut faults, "transcript")
+        fields.hex(&mut errors, "transcript")
     } else {
         String::new()
     };
-    faults.settle()?;
+    errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     if raw.iter().any(|share| share.sender != address) {
@@ -112,13 +112,13 @@ pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
 
 /// `POST /v1/coord/secret_shares` in the compact form; who posts, and for which round, is in the query.
 async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let address = faults
+    let mut errors = FieldErrors::query();
+    let address = errors
         .required("address", call.query.owned("address"))
         .unwrap_or_default();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
+    errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     let read = read_whole(
@@ -176,12 +176,12 @@ pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
         &shared.memory,
     )
     .await?;
-    let mut faults = Faults::body();
-    let address = fields.text(&mut faults, "address");
-    let task = fields.text(&mut faults, "task_id");
-    let round = fields.int(&mut faults, "round");
-    let confirmation = fields.hex(&mut faults, "confirmation");
-    faults.settle()?;
+    let mut errors = FieldErrors::body();
+    let address = fields.text(&mut errors, "address");
+    let task = fields.text(&mut errors, "task_id");
+    let round = fields.int(&mut errors, "round");
+    let confirmation = fields.hex(&mut errors, "confirmation");
+    errors.settle()?;
     let sender = member(&address, |a| format!("member {a} is not allowed"))?;
     let signature = canonical_hex(&confirmation, "confirmation")?;
     let request = signed(
@@ -197,13 +197,13 @@ pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
 
 /// `GET /v1/coord/confirmations`
 pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let address = faults
+    let mut errors = FieldErrors::query();
+    let address = errors
         .required("address", call.query.owned("address"))
         .unwrap_or_default();
-    let task = faults.hex("task_id", call.query.owned("task_id"));
-    let round = faults.int("round", call.query.get("round"), IntRule::REQUIRED);
-    faults.settle()?;
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
+    errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(&address, |a| format!("member {a} is not allowed"))?;
     let body = RequestBody::FetchConfirmations;

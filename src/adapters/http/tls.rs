@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// The client side of https.
 pub(super) fn config() -> Result<ClientConfig, PortError> {

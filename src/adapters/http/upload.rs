@@ -7,14 +7,14 @@ use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use super::body::{BodyFault, read_whole};
 use super::coord::{digest, header, known_task, member, round_number, signed};
 use super::dto::SubmittedDto;
-use super::faults::{Faults, IntRule};
 use super::multipart::Form;
 use super::query::Query;
 use super::reply::{Refusal, Response, ok, success};
 use super::routes::{Call, Shared};
+use super::validation::{FieldErrors, IntRule};
 use super::wire;
-use crate::domain::ids::Digest;
-use crate::domain::round::message::RequestBody;
+use delta_domain::ids::Digest;
+use delta_domain::round::message::RequestBody;
 
 /// What a form may weigh beside its file.
 const AROUND_FILE: u64 = 1 << 20;
@@ -70,9 +70,9 @@ async fn result_from(
             Some("task_id") => texts.task_id = Some(part.text(MAX_TEXT).await?),
             Some("round") => texts.round = Some(part.text(MAX_TEXT).await?),
             Some("file") if part.is_file() => {
-                let mut faults = Faults::body();
-                let (address, task, round) = texts.check(&mut faults);
-                faults.settle()?;
+                let mut errors = FieldErrors::body();
+                let (address, task, round) = texts.check(&mut errors);
+                errors.settle()?;
                 let (task, round) = (known_task(&task)?, round_number(round)?);
                 let sender = member(&address, |a| format!("member {a} is not allowed"))?;
                 let Some(Announced { digest, len }) = announced else {
@@ -113,16 +113,16 @@ struct Texts {
 }
 
 impl Texts {
-    fn check(self, faults: &mut Faults) -> (String, String, i128) {
-        let address = faults.required("address", self.address).unwrap_or_default();
-        let task = faults.hex("task_id", self.task_id);
-        let round = faults.int("round", self.round.as_deref(), IntRule::REQUIRED);
+    fn check(self, errors: &mut FieldErrors) -> (String, String, i128) {
+        let address = errors.required("address", self.address).unwrap_or_default();
+        let task = errors.hex("task_id", self.task_id);
+        let round = errors.int("round", self.round.as_deref(), IntRule::REQUIRED);
         (address, task, round)
     }
 
     fn without_file(self) -> Refusal {
-        no_file(|faults| {
-            self.check(faults);
+        no_file(|errors| {
+            self.check(errors);
         })
     }
 }
@@ -170,7 +170,7 @@ async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Optio
         match read_whole(body, wire::MAX_SMALL_JSON, &shared.memory, sent_as_text).await {
             Ok(true) => not_a_file(),
             Ok(false) => return Ok(None),
-            Err(fault) => fault.into(),
+            Err(error) => error.into(),
         }
     } else if !content_type.starts_with("multipart/form-data") {
         return Ok(None);
@@ -188,29 +188,29 @@ async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Optio
     Err(refusal)
 }
 
-/// Reads what is left, and lets a fault of the body explain whatever came of it.
+/// Reads what is left, and lets a error of the body explain whatever came of it.
 async fn close(form: Form, outcome: Result<Response, Refusal>) -> Result<Response, Refusal> {
-    let fault = form.fault();
+    let error = form.error();
     form.finish().await;
-    match fault {
-        Some(fault) => Err(fault.into()),
+    match error {
+        Some(error) => Err(error.into()),
         None => outcome,
     }
 }
 
-fn no_file(others: impl FnOnce(&mut Faults)) -> Refusal {
-    let mut faults = Faults::body();
-    others(&mut faults);
-    faults.required::<()>("file", None);
-    faults.into_refusal()
+fn no_file(others: impl FnOnce(&mut FieldErrors)) -> Refusal {
+    let mut errors = FieldErrors::body();
+    others(&mut errors);
+    errors.required::<()>("file", None);
+    errors.into_refusal()
 }
 
 fn not_a_file() -> Refusal {
-    let mut faults = Faults::body();
-    faults.report(
+    let mut errors = FieldErrors::body();
+    errors.report(
         ["file".into()],
         "Expected UploadFile, received: <class 'str'>",
         "value_error",
     );
-    faults.into_refusal()
+    errors.into_refusal()
 }

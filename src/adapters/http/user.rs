@@ -1,10 +1,10 @@
 //! Handlers for task authors and Deltaboard: `/v1/task*`, `/v1/nodes`. Submission is in `upload.rs`.
 
 use super::dto::{LogDto, NodePageDto, ProgressDto, StatusDto, TaskDto, TaskPageDto};
-use super::faults::{Faults, IntRule, ORDER_PATTERN};
 use super::reply::{Refusal, Response, file, ok};
 use super::routes::{Call, Shared};
-use crate::ports::storage::LocalTaskId;
+use super::validation::{FieldErrors, IntRule, ORDER_PATTERN};
+use delta_ports::storage::LocalTaskId;
 
 const ID: IntRule = IntRule::REQUIRED.at_least(1);
 /// Deltaboard asks for 999 nodes at once; the original has no limit.
@@ -26,9 +26,9 @@ pub(super) async fn status(shared: &Shared, call: &mut Call) -> Result<Response,
 
 /// `GET /v1/task/list`
 pub(super) async fn list(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let ids = faults.ints("task_ids", call.query.all("task_ids"));
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let ids = errors.ints("task_ids", call.query.all("task_ids"));
+    errors.settle()?;
     // No task has an id outside of this type: such ids are unknown, and unknown ids are left out.
     let ids: Vec<LocalTaskId> = ids
         .into_iter()
@@ -40,14 +40,14 @@ pub(super) async fn list(shared: &Shared, call: &mut Call) -> Result<Response, R
 
 /// `GET /v1/tasks`
 pub(super) async fn page(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let page = faults.int("page", call.query.get("page"), IntRule::or(1).at_least(1));
-    let size = faults.int("page_size", call.query.get("page_size"), SIZE);
+    let mut errors = FieldErrors::query();
+    let page = errors.int("page", call.query.get("page"), IntRule::or(1).at_least(1));
+    let size = errors.int("page_size", call.query.get("page_size"), SIZE);
     let order = call.query.get("order").unwrap_or("desc");
     if !matches!(order, "asc" | "desc") {
-        faults.not_matching(["order".into()], ORDER_PATTERN);
+        errors.not_matching(["order".into()], ORDER_PATTERN);
     }
-    faults.settle()?;
+    errors.settle()?;
     let size = clamp(size);
     let page = shared
         .node
@@ -58,11 +58,11 @@ pub(super) async fn page(shared: &Shared, call: &mut Call) -> Result<Response, R
 
 /// `GET /v1/task/logs`
 pub(super) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let id = faults.int("task_id", call.query.get("task_id"), ID);
-    let start = faults.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
-    let limit = faults.int("limit", call.query.get("limit"), SIZE);
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let id = errors.int("task_id", call.query.get("task_id"), ID);
+    let start = errors.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
+    let limit = errors.int("limit", call.query.get("limit"), SIZE);
+    errors.settle()?;
     let start = i64::try_from(start).unwrap_or(i64::MAX);
     let rows = shared
         .node
@@ -80,10 +80,10 @@ pub(super) async fn result(shared: &Shared, call: &mut Call) -> Result<Response,
 
 /// `GET /v1/task/progress`: not in the original.
 pub(super) async fn progress(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let id = faults.int("task_id", call.query.get("task_id"), ID);
-    let start = faults.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let id = errors.int("task_id", call.query.get("task_id"), ID);
+    let start = errors.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
+    errors.settle()?;
     let (row, progress) = shared.node.task_progress(existing(id)?).await?;
     Ok(ok(&ProgressDto::new(&row, progress.as_ref(), clamp(start))))
 }
@@ -97,19 +97,19 @@ pub(super) async fn bundle(shared: &Shared, call: &mut Call) -> Result<Response,
 
 /// `GET /v1/nodes`
 pub(super) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
-    let mut faults = Faults::query();
-    let page = faults.int("page", call.query.get("page"), ID);
-    let size = faults.int("page_size", call.query.get("page_size"), SIZE);
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let page = errors.int("page", call.query.get("page"), ID);
+    let size = errors.int("page_size", call.query.get("page_size"), SIZE);
+    errors.settle()?;
     let size = clamp(size);
     let page = shared.node.nodes(clamp(page), size).await?;
     Ok(ok(&NodePageDto::new(&page, size)))
 }
 
 fn task_id(call: &Call) -> Result<LocalTaskId, Refusal> {
-    let mut faults = Faults::query();
-    let id = faults.int("task_id", call.query.get("task_id"), ID);
-    faults.settle()?;
+    let mut errors = FieldErrors::query();
+    let id = errors.int("task_id", call.query.get("task_id"), ID);
+    errors.settle()?;
     existing(id)
 }
 

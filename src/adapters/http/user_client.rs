@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::tls;
-use crate::ports::storage::LocalTaskId;
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::storage::LocalTaskId;
+use delta_ports::{PortError, PortErrorKind};
 
 /// Longest wait for an answer that is computed, not streamed.
 const CALL_WITHIN: Duration = Duration::from_secs(60);

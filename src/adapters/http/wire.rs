@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use crate::domain::ids::{Address, RoundNumber, TaskId, encode_hex};
-use crate::domain::round::message::{SealedShares, SignedRequest, TranscriptSignature};
+use delta_domain::ids::{Address, RoundNumber, TaskId, encode_hex};
+use delta_domain::round::message::{SealedShares, SignedRequest, TranscriptSignature};
 
 /// Digest of the members and keys that the sender believes in: `0x` and 64 hex digits. Absent means all zeros.
 pub(super) const VIEW: &str = "x-delta-view";

@@ -10,9 +10,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 
 use super::faults::{FaultScript, When, lock};
-use crate::domain::ids::Digest;
-use crate::ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::ids::Digest;
+use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Small, so that even small blobs come in several pieces.
 const PIECE_BYTES: usize = 4096;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::domain::time::Timestamp;
-use crate::ports::clock::Clock;
+use delta_domain::time::Timestamp;
+use delta_ports::clock::Clock;
 
 /// `epoch + time since it was made + skew`. Clones and skewed copies share the beginning: they are the clocks of one world.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Clock for PausedClock {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

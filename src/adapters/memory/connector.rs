@@ -5,7 +5,7 @@
 //! paused clock a run repeats exactly. Handles made with [`MemoryConnector::handle`] share the record and fail apart.
 
 mod events;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -19,14 +19,14 @@ use rand_core::SeedableRng as _;
 pub use self::events::EventFault;
 use self::events::Subscriber;
 use super::faults::{FaultScript, When, lock};
-use crate::adapters::record_port::{Receipt, RecordBackend};
-use crate::domain::connector_record::{
+use delta_domain::connector_record::{
     Answer, Command, Decision, Decline, Record, RecordEvent, fresh_hex,
 };
-use crate::domain::ids::{Address, Digest};
-use crate::ports::clock::Clock;
-use crate::ports::connector::{EventStream, RawPublicKeys};
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::ids::{Address, Digest};
+use delta_ports::clock::Clock;
+use delta_ports::connector::{EventStream, RawPublicKeys};
+use delta_ports::connector::{Receipt, RecordBackend};
+use delta_ports::{PortError, PortErrorKind};
 
 /// The connector of one test world, or one node's handle on it.
 #[derive(Clone)]

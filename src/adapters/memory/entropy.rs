@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-use crate::domain::ids::Digest;
-use crate::ports::PortError;
-use crate::ports::entropy::Entropy;
+use delta_domain::ids::Digest;
+use delta_ports::PortError;
+use delta_ports::entropy::Entropy;
 
 /// Generators from a seed. Clones share the count, so that a restarted node does not draw the same secrets again.
 #[derive(Debug, Clone)]

@@ -10,13 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::faults::{FaultScript, When};
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::Name;
-use crate::domain::tensor::{Tensor, TensorData};
-use crate::ports::executor::{
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::Name;
+use delta_domain::tensor::{Tensor, TensorData};
+use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
 };
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// What a node contributes: one tensor a contribution of the step, in the manifest's order.
 pub type Contribute = dyn Fn(&str, u32) -> Vec<Tensor> + Send + Sync;

@@ -13,11 +13,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use crate::domain::ids::{RoundNumber, TaskId};
-use crate::domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
-use crate::ports::blob::ByteStream;
-use crate::ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::ids::{RoundNumber, TaskId};
+use delta_domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_ports::blob::ByteStream;
+use delta_ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
+use delta_ports::{PortError, PortErrorKind};
 
 pub use network::{Chaos, MemoryNetwork, PeerFault};
 
@@ -239,5 +239,5 @@ fn bounded(
     Ok(Box::pin(checked))
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::faults::{FaultScript, When, lock};
-use crate::domain::ids::TaskId;
-use crate::domain::task::TaskStatus;
-use crate::ports::storage::{
+use delta_domain::ids::TaskId;
+use delta_domain::task::TaskStatus;
+use delta_ports::storage::{
     LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry,
     Record, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// The database of one node of a test.
 #[derive(Debug, Clone, Default)]

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use super::failure::Failure;
 use super::guard::{CheckedGraph, Port};
-use crate::domain::ids::Name;
-use crate::domain::manifest::{
+use delta_domain::ids::Name;
+use delta_domain::manifest::{
     Contribution, DataField, DatasetSpec, Driver, Location, MAX_SYSTEM, Manifest, RoundSpec,
     Source, Step, Target, VariableSpec,
 };
-use crate::domain::tensor::DType;
+use delta_domain::tensor::DType;
 
 /// What is known of a value before anything runs.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Between element types: what may be converted without asking, and what may not.
 
 use super::failure::Failure;
-use crate::domain::tensor::{DType, Tensor, TensorData};
+use delta_domain::tensor::{DType, Tensor, TensorData};
 
 /// The value as `dtype` and `shape`, as a contribution or a variable must be.
 ///

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use crate::domain::ids::DatasetName;
-use crate::domain::manifest::{DataField, DatasetSpec, Driver, Manifest, Part, Source};
-use crate::domain::tensor::Tensor;
+use delta_domain::ids::DatasetName;
+use delta_domain::manifest::{DataField, DatasetSpec, Driver, Manifest, Part, Source};
+use delta_domain::tensor::Tensor;
 
 pub(crate) use summary::describe;
 

@@ -1,4 +1,4 @@
-//! Driving graphs through a map or a reduce, as `task.json` says (see [`crate::domain::manifest`]).
+//! Driving graphs through a map or a reduce, as `task.json` says (see [`delta_domain::manifest`]).
 //!
 //! A scope holds the values that have names; each step reads some and makes others. Everything here is a function of the job:
 //! the same bundle, variables, data and iterator states give the same outcome.
@@ -14,12 +14,10 @@ use super::datasets::Datasets;
 use super::failure::Failure;
 use super::guard::{CheckedGraph, Port};
 use super::runtime::{Input, Loaded, Runtime};
-use crate::domain::ids::Name;
-use crate::domain::manifest::{
-    Driver, Manifest, MapSpec, ReduceSpec, Source, Step, Subset, Target,
-};
-use crate::domain::tensor::Tensor;
-use crate::ports::executor::{IteratorStates, MapOutcome, ReduceOutcome};
+use delta_domain::ids::Name;
+use delta_domain::manifest::{Driver, Manifest, MapSpec, ReduceSpec, Source, Step, Subset, Target};
+use delta_domain::tensor::Tensor;
+use delta_ports::executor::{IteratorStates, MapOutcome, ReduceOutcome};
 
 /// The graphs of a task: checked, and loaded when first run.
 pub(crate) struct Graphs<'a> {
@@ -213,8 +211,8 @@ fn step(
     step: &Step,
     scope: &mut Scope<'_>,
     data: &mut Datasets<'_>,
-    state: crate::ports::executor::IteratorState,
-) -> Result<(u64, Option<crate::ports::executor::IteratorState>), Failure> {
+    state: delta_ports::executor::IteratorState,
+) -> Result<(u64, Option<delta_ports::executor::IteratorState>), Failure> {
     if let Driver::Solve(spec) = &step.driver {
         return solve::run(step, spec, scope).map(|()| (0, None));
     }
@@ -325,7 +323,7 @@ fn count(port: &Port, value: f64) -> Result<Tensor, Failure> {
     match port.dims.as_deref() {
         Some([_]) => fit(
             &Tensor::scalar(value),
-            crate::domain::tensor::DType::F64,
+            delta_domain::tensor::DType::F64,
             &[1],
         ),
         _ => Ok(Tensor::scalar(value)),

@@ -17,14 +17,14 @@ use super::guard::GraphLimits;
 use super::job::{Job, Reply, RuntimeChoice, Setup, Work, WorkerLimits};
 use super::process::Launcher;
 use super::{library, runtime};
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{DatasetName, Name};
-use crate::domain::manifest::{Driver, Manifest, RoundSpec, Source, Step};
-use crate::domain::tensor::{DType, Tensor, TensorData};
-use crate::ports::executor::{
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{DatasetName, Name};
+use delta_domain::manifest::{Driver, Manifest, RoundSpec, Source, Step};
+use delta_domain::tensor::{DType, Tensor, TensorData};
+use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
 };
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Which runtime to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
 use super::failure::Failure;
-use crate::domain::tensor::{DType, Tensor, TensorData, element_count};
+use delta_domain::tensor::{DType, Tensor, TensorData, element_count};
 
 const MAGIC: &[u8; 4] = b"DLT1";
 const HEADER_MAX: usize = 64 << 20;

@@ -14,7 +14,7 @@ use prost::Message as _;
 
 use super::failure::Failure;
 use super::pb;
-use crate::domain::tensor::{DType, element_count};
+use delta_domain::tensor::{DType, element_count};
 
 /// How large a graph may be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::contain::Containment;
 use super::failure::Failure;
 use super::guard::GraphLimits;
-use crate::domain::ids::{DatasetName, Name};
-use crate::domain::manifest::Manifest;
-use crate::ports::executor::{IteratorStates, RuntimeInfo};
+use delta_domain::ids::{DatasetName, Name};
+use delta_domain::manifest::Manifest;
+use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
 /// First message to a worker, written by this node alone: nothing in it comes from a task.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use super::failure::{Failure, FailureKind};
 use super::frame::Message;
 use super::job::{Job, Reply, Setup};
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// How to start workers.
 #[derive(Debug, Clone)]

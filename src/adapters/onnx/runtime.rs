@@ -11,8 +11,8 @@ use std::path::Path;
 use super::failure::{Failure, FailureKind};
 use super::guard::{CheckedGraph, Port};
 use super::job::RuntimeChoice;
-use crate::domain::tensor::{DType, Tensor};
-use crate::ports::executor::RuntimeInfo;
+use delta_domain::tensor::{DType, Tensor};
+use delta_ports::executor::RuntimeInfo;
 
 /// Makes sessions.
 pub(crate) trait Runtime {

@@ -18,8 +18,8 @@ use super::guard::{self, CheckedGraph, GraphLimits};
 use super::job::{Job, Reply, RuntimeChoice, Setup, Work};
 use super::runtime::{self, Runtime};
 use super::{contract, failure::FailureKind};
-use crate::domain::ids::Name;
-use crate::domain::tensor::{Tensor, TensorData};
+use delta_domain::ids::Name;
+use delta_domain::tensor::{Tensor, TensorData};
 
 /// Bytes of a setup message.
 const SETUP_BYTES: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// A failed statement in operation `op`.
 pub(super) fn port_error(op: &'static str, error: sqlx::Error) -> PortError {

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Makes the folder (0700) and the file (0600), or takes other users' permissions from an old file.
 /// SQLite gives its side files (`-wal`, `-shm`) the permissions of the file.

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Where a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]

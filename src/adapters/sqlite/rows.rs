@@ -5,11 +5,11 @@
 use sqlx::FromRow;
 
 use super::error::corrupt;
-use crate::domain::ids::{Address, TaskId, TxHash};
-use crate::domain::task::{TaskKind, TaskStatus};
-use crate::domain::time::Timestamp;
-use crate::ports::PortError;
-use crate::ports::storage::{
+use delta_domain::ids::{Address, TaskId, TxHash};
+use delta_domain::task::{TaskKind, TaskStatus};
+use delta_domain::time::Timestamp;
+use delta_ports::PortError;
+use delta_ports::storage::{
     LogLevel, LogRow, MachineKey, MachineKind, NewLog, OutboxEntry, StoredMachine, TaskRow,
 };
 

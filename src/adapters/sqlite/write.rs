@@ -6,8 +6,8 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::error::{migration_error, port_error};
 use super::{queries, rows};
-use crate::ports::storage::{LocalTaskId, MachineChange, NewLog, Record, TaskUpdate};
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::storage::{LocalTaskId, MachineChange, NewLog, Record, TaskUpdate};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Takes the write lock at once, so that a transaction never finds out half-way that another handle was faster.
 pub(super) async fn begin(
@@ -26,7 +26,7 @@ pub(super) async fn migrate(
     writer: &SqlitePool,
     name: &str,
 ) -> Result<(), PortError> {
-    let mut migrator: Migrator = sqlx::migrate!("migrations/node");
+    let mut migrator: Migrator = sqlx::migrate!("../../../migrations/node");
     // Its own table: the original's program or an embedded connector may keep theirs in the same file.
     migrator.dangerous_set_table_name("dn_migrations");
     let newest = migrator.iter().map(|m| m.version).max().unwrap_or(0);

@@ -19,8 +19,8 @@ use std::path::{Component, Path, PathBuf};
 use async_trait::async_trait;
 
 use super::files::{TEMP_PREFIX, blocking, io_error, make_folder, sync_parent};
-use crate::ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Held open, and locked, as long as the store is. Begins with a dot, so no blob has this name.
 const LOCK_FILE: &str = ".lock";

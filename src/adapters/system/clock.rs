@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use crate::domain::time::Timestamp;
-use crate::ports::clock::Clock;
+use delta_domain::time::Timestamp;
+use delta_ports::clock::Clock;
 
 /// Wall-clock time as of the start, moved on by the monotonic clock.
 ///

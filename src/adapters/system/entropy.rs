@@ -4,8 +4,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use zeroize::Zeroizing;
 
-use crate::ports::entropy::Entropy;
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::entropy::Entropy;
+use delta_ports::{PortError, PortErrorKind};
 
 /// Seeds each generator with 32 fresh bytes of the operating system.
 #[derive(Debug, Clone, Copy, Default)]

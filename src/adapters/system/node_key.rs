@@ -11,9 +11,9 @@ use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
 use super::files::{TempFile, blocking, io_error, make_folder};
-use crate::domain::secret::Secret;
-use crate::ports::entropy::Entropy;
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::secret::Secret;
+use delta_ports::entropy::Entropy;
+use delta_ports::{PortError, PortErrorKind};
 
 const OP: &str = "node_key.load";
 const KEY_BYTES: usize = 32;
@@ -87,7 +87,7 @@ mod tests {
     use std::fs::{self, Permissions};
 
     use super::*;
-    use crate::adapters::system::SystemEntropy;
+    use crate::SystemEntropy;
 
     #[tokio::test]
     async fn the_key_is_made_once_and_is_private() {

@@ -7,23 +7,23 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::sum::Sum;
-use crate::app::context::Context;
-use crate::app::driver::{Effects, Machine};
-use crate::app::runner::pieces;
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{Address, Digest, TxHash};
-use crate::domain::npy::encode_npz;
-use crate::domain::round::coordinator::{
+use crate::context::Context;
+use crate::driver::{Effects, Machine};
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Address, Digest, TxHash};
+use delta_domain::npy::encode_npz;
+use delta_domain::round::coordinator::{
     CoordinatorContext, CoordinatorEffect, CoordinatorInput, CoordinatorRound, Publication,
 };
-use crate::domain::round::message::SignedRequest;
-use crate::domain::round::{FailureCode, Rejection};
-use crate::domain::tensor::Tensor;
-use crate::domain::time::Timestamp;
-use crate::ports::blob::BlobName;
-use crate::ports::connector::{RoundKey, RoundStatus};
-use crate::ports::storage::{LogLevel, MachineKind};
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::round::message::SignedRequest;
+use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::tensor::Tensor;
+use delta_domain::time::Timestamp;
+use delta_ports::blob::BlobName;
+use delta_ports::blob::pieces;
+use delta_ports::connector::{RoundKey, RoundStatus};
+use delta_ports::storage::{LogLevel, MachineKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// A coordinator's round in the driver.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -6,18 +6,18 @@ use super::Coordinator;
 use super::effects::{RoundInput, RoundMachine};
 use super::state::RunState;
 use super::sum::Sum;
-use crate::app::driver::{Handle, HandleError};
-use crate::domain::ids::{Address, RoundNumber, TaskId};
-use crate::domain::round::Rejection;
-use crate::domain::round::coordinator::CoordinatorInput;
-use crate::domain::round::message::{
+use crate::driver::{Handle, HandleError};
+use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::round::Rejection;
+use delta_domain::round::coordinator::CoordinatorInput;
+use delta_domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
     TranscriptSignature,
 };
-use crate::ports::blob::{BlobName, ByteStream};
-use crate::ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
-use crate::ports::storage::{LogLevel, MachineKey, MachineKind};
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
+use delta_ports::storage::{LogLevel, MachineKey, MachineKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 #[async_trait]
 impl CoordinatorApi for Coordinator {

@@ -9,25 +9,25 @@ use tokio_util::sync::CancellationToken;
 use super::effects::{RoundEffects, RoundMachine};
 use super::state::RunState;
 use super::{Active, Coordinator};
-use crate::app::context::Context;
-use crate::app::driver::{Handle, birth, commit, peek, spawn};
-use crate::app::runner::pieces;
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{Address, Name, RoundNumber};
-use crate::domain::manifest::Source;
-use crate::domain::npy::{NpzLimits, decode_npz, encode_npz};
-use crate::domain::round::coordinator::{CoordinatorContext, CoordinatorOutcome, CoordinatorRound};
-use crate::domain::round::message::RoundEnd;
-use crate::domain::task::TaskStatus;
-use crate::domain::tensor::Tensor;
-use crate::ports::blob::BlobName;
-use crate::ports::connector::RoundKey;
-use crate::ports::executor::ReduceJob;
-use crate::ports::node_api::{RoundReport, TaskProgress};
-use crate::ports::storage::{
+use crate::context::Context;
+use crate::driver::{Handle, birth, commit, peek, spawn};
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Address, Name, RoundNumber};
+use delta_domain::manifest::Source;
+use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
+use delta_domain::round::coordinator::{CoordinatorContext, CoordinatorOutcome, CoordinatorRound};
+use delta_domain::round::message::RoundEnd;
+use delta_domain::task::TaskStatus;
+use delta_domain::tensor::Tensor;
+use delta_ports::blob::BlobName;
+use delta_ports::blob::pieces;
+use delta_ports::connector::RoundKey;
+use delta_ports::executor::ReduceJob;
+use delta_ports::node_api::{RoundReport, TaskProgress};
+use delta_ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
 };
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
 const TRIES: usize = 10;
@@ -296,7 +296,7 @@ impl TaskRun {
         let step = self.state.step;
         let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
         let (len, content) = self.context.ports.blobs.open(&name).await?;
-        let bytes = crate::app::context::collect(content, len, "coordinator.reduce").await?;
+        let bytes = delta_ports::blob::collect(content, len, "coordinator.reduce").await?;
         let arrays = decode_npz(&bytes, &NpzLimits::default())
             .map_err(|e| super::internal("coordinator.reduce", e.to_string()))?;
         let mut sums = BTreeMap::new();

@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::context::{Context, collect};
-use crate::app::runner::pieces;
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
-use crate::domain::manifest::Location;
-use crate::domain::npy;
-use crate::domain::round::message::Announcement;
-use crate::domain::task::TaskKind;
-use crate::domain::tensor::Tensor;
-use crate::domain::time::Timestamp;
-use crate::ports::blob::BlobName;
-use crate::ports::node_api::{RoundReport, TaskProgress};
-use crate::ports::storage::{
+use crate::context::Context;
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
+use delta_domain::manifest::Location;
+use delta_domain::npy;
+use delta_domain::round::message::Announcement;
+use delta_domain::task::TaskKind;
+use delta_domain::tensor::Tensor;
+use delta_domain::time::Timestamp;
+use delta_ports::blob::BlobName;
+use delta_ports::blob::collect;
+use delta_ports::blob::pieces;
+use delta_ports::node_api::{RoundReport, TaskProgress};
+use delta_ports::storage::{
     LocalTaskId, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
 };
-use crate::ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind};
 
 /// A server variable as of some step.
 #[derive(Debug, Clone, Serialize, Deserialize)]

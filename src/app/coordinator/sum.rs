@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use crate::app::context::{Context, blocking};
-use crate::app::vectors::{streams_of, unmask};
-use crate::domain::ids::{Address, Name, RoundNumber, TaskId};
-use crate::domain::manifest::Contribution;
-use crate::domain::round::coordinator::DroppedMember;
-use crate::domain::round::runner::MaskStream;
-use crate::domain::secagg::fixed_point::dequantise;
-use crate::domain::secagg::mask::Sign;
-use crate::domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
-use crate::domain::secagg::stream_adder::StreamAdder;
-use crate::domain::secagg::word::{Ring, Word};
-use crate::domain::strategy::Strategy;
-use crate::domain::tensor::{DType, Tensor, TensorData, element_count};
-use crate::ports::blob::BlobName;
-use crate::ports::{PortError, PortErrorKind};
+use crate::context::{Context, blocking};
+use crate::vectors::{streams_of, unmask};
+use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
+use delta_domain::manifest::Contribution;
+use delta_domain::round::coordinator::DroppedMember;
+use delta_domain::round::runner::MaskStream;
+use delta_domain::secagg::fixed_point::dequantise;
+use delta_domain::secagg::mask::Sign;
+use delta_domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
+use delta_domain::secagg::stream_adder::StreamAdder;
+use delta_domain::secagg::word::{Ring, Word};
+use delta_domain::strategy::Strategy;
+use delta_domain::tensor::{DType, Tensor, TensorData, element_count};
+use delta_ports::blob::BlobName;
+use delta_ports::{PortError, PortErrorKind};
 
 /// What is summed.
 pub(super) struct Sum<'a> {

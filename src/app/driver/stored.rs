@@ -5,9 +5,9 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::{DriverPorts, Machine};
-use crate::domain::time::Timestamp;
-use crate::ports::storage::{MachineKey, StoredMachine};
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::time::Timestamp;
+use delta_ports::storage::{MachineKey, StoredMachine};
+use delta_ports::{PortError, PortErrorKind};
 
 pub(super) fn context(key: &MachineKey) -> Vec<u8> {
     format!("{}/{}/{}", key.kind.name(), key.task, key.round).into_bytes()

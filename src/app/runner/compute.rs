@@ -6,25 +6,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::app::context::{Context, blocking, collect};
-use crate::app::vectors::MaskedVector;
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{Digest, Name};
-use crate::domain::manifest::{Location, Manifest};
-use crate::domain::npy::{self, NpzLimits, decode_npz, encode_npz};
-use crate::domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
-use crate::domain::secagg::masked_input::MaskedInputHeader;
-use crate::domain::tensor::{Tensor, TensorData, element_count};
-use crate::ports::blob::{BlobInfo, BlobName, ByteStream};
-use crate::ports::executor::{IteratorStates, MapJob, MapOutcome};
-use crate::ports::{PortError, PortErrorKind};
+use crate::context::{Context, blocking};
+use crate::vectors::MaskedVector;
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Digest, Name};
+use delta_domain::manifest::{Location, Manifest};
+use delta_domain::npy::{self, NpzLimits, decode_npz, encode_npz};
+use delta_domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
+use delta_domain::secagg::masked_input::MaskedInputHeader;
+use delta_domain::tensor::{Tensor, TensorData, element_count};
+use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
+use delta_ports::blob::{collect, pieces};
+use delta_ports::executor::{IteratorStates, MapJob, MapOutcome};
+use delta_ports::{PortError, PortErrorKind};
 
 /// Name under which the places of the iterators lie beside a member's own variables: none of them can begin with a digit.
 const ITERATORS: &str = "0iterators";
 /// More than any `.npy` header of ours.
 const NPY_HEADER: u64 = 1024;
-/// Words that are turned into bytes at a time when the upload is written.
-const PIECE: usize = 64 * 1024;
 
 /// A member's own variables and iterators between rounds.
 #[derive(Debug, Clone, Default)]
@@ -250,16 +249,6 @@ fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
         .round_spec(step)
         .map(|r| r.map.contribute.iter().map(|c| c.name.clone()).collect())
         .unwrap_or_default()
-}
-
-/// A stream over bytes in memory.
-pub(crate) fn pieces(bytes: Vec<u8>) -> ByteStream {
-    let bytes = Bytes::from(bytes);
-    let count = bytes.len().div_ceil(PIECE);
-    Box::pin(futures_util::stream::iter((0..count).map(move |i| {
-        let end = ((i + 1) * PIECE).min(bytes.len());
-        Ok(bytes.slice(i * PIECE..end))
-    })))
 }
 
 fn corrupt(text: &str) -> PortError {

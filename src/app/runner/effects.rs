@@ -5,19 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::compute::Computation;
-use crate::app::context::Context;
-use crate::app::driver::{Effects, Machine};
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{Address, Digest, encode_hex};
-use crate::domain::round::message::SignedRequest;
-use crate::domain::round::runner::{RunnerContext, RunnerEffect, RunnerInput, RunnerRound};
-use crate::domain::round::{FailureCode, Rejection};
-use crate::domain::task::TaskKind;
-use crate::domain::time::Timestamp;
-use crate::ports::blob::BlobName;
-use crate::ports::connector::{RawPublicKeys, RoundKey, ShareKind};
-use crate::ports::storage::{LogLevel, MachineKind};
-use crate::ports::{PortError, PortErrorKind, report};
+use crate::context::Context;
+use crate::driver::{Effects, Machine};
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Address, Digest, encode_hex};
+use delta_domain::round::message::SignedRequest;
+use delta_domain::round::runner::{RunnerContext, RunnerEffect, RunnerInput, RunnerRound};
+use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::task::TaskKind;
+use delta_domain::time::Timestamp;
+use delta_ports::blob::BlobName;
+use delta_ports::connector::{RawPublicKeys, RoundKey, ShareKind};
+use delta_ports::storage::{LogLevel, MachineKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often neighbours' signatures are asked for in quick succession; then the driver tries again at its own pace.
 const LOOKS: u32 = 6;
@@ -150,7 +150,7 @@ impl Effects<RunnerRound> for RunnerEffects {
                 keys,
                 notify,
             } => {
-                let wire = |shares: &[(Address, crate::domain::secret::SecretBytes)]| -> Vec<(Address, String)> {
+                let wire = |shares: &[(Address, delta_domain::secret::SecretBytes)]| -> Vec<(Address, String)> {
                     shares.iter().map(|(a, s)| (a.clone(), encode_hex(s.expose()))).collect()
                 };
                 self.reveal(ShareKind::SelfMaskSeed, &wire(seeds), "seed shares")
@@ -390,7 +390,7 @@ impl RunnerEffects {
         }
     }
 
-    async fn log(&self, what: &str, tx: Option<(&str, crate::domain::ids::TxHash)>) {
+    async fn log(&self, what: &str, tx: Option<(&str, delta_domain::ids::TxHash)>) {
         let (prefix, tx) = match tx {
             Some((prefix, tx)) => (prefix, Some(tx)),
             None => ("", None),

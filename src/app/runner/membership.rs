@@ -12,19 +12,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::Notice;
-use crate::app::context::Context;
-use crate::app::driver::{Handle, HandleError, commit, erase};
-use crate::domain::bundle::Bundle;
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::{Digest, RoundNumber, TaskId};
-use crate::domain::round::message::RoundEnd;
-use crate::domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
-use crate::domain::task::TaskKind;
-use crate::ports::blob::BlobName;
-use crate::ports::storage::{
+use crate::context::Context;
+use crate::driver::{Handle, HandleError, commit, erase};
+use delta_domain::bundle::Bundle;
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::{Digest, RoundNumber, TaskId};
+use delta_domain::round::message::RoundEnd;
+use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
+use delta_domain::task::TaskKind;
+use delta_ports::blob::BlobName;
+use delta_ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
 };
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// How long a round may stand still before the coordinator is asked where it stands.
 const QUIET: Duration = Duration::from_secs(2);

@@ -1,13 +1,12 @@
 //! Why a bundle was refused: what, where, and what to do about it.
 
-use crate::domain::ids::Name;
-use crate::domain::manifest::ManifestProblem;
-use crate::domain::npy::NpyError;
-use crate::domain::tensor::DType;
+use crate::ids::Name;
+use crate::manifest::ManifestProblem;
+use crate::npy::NpyError;
+use crate::tensor::DType;
 
 /// Why bytes are not a bundle, or not one that may be opened.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum BundleError {
     /// The file is larger than allowed.
     #[error(

@@ -1,6 +1,6 @@
 //! Every call that the connector's five services take, as one raw value (CONNECTOR.md section 2).
 
-use crate::domain::task::TaskKind;
+use crate::task::TaskKind;
 
 /// One round of one task, as the caller names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::change::Change;
 use super::command::Command;
 use super::event::RecordEvent;
 use super::state::{Record, RoundId, Status};
-use crate::domain::ids::encode_hex;
+use crate::ids::encode_hex;
 
 /// A node as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What the record publishes, raw; and its reading as the node's own [`NetworkEvent`].
 
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::{Address, InvalidId, RoundNumber, TaskId};
-use crate::domain::task::UnknownTaskKind;
+use crate::event::NetworkEvent;
+use crate::ids::{Address, InvalidId, RoundNumber, TaskId};
+use crate::task::UnknownTaskKind;
 
 /// One event with the strings as they stand on the wire.
 #[expect(

@@ -6,7 +6,7 @@ use super::change::Change;
 use super::decision::{Answer, Decision, Decline, NodeView, refuse};
 use super::event::RecordEvent;
 use super::state::{LIFE_SECONDS, Node, Record};
-use crate::domain::ids::encode_hex;
+use crate::ids::encode_hex;
 
 impl Record {
     /// The first row of `address`, if it is alive.

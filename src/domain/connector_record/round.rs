@@ -11,7 +11,7 @@ use super::command::{Command, RoundRef, Step};
 use super::decision::{Answer, Decision, Decline, RoundView, refuse};
 use super::event::RecordEvent;
 use super::state::{Body, Record, Round, RoundId, Status};
-use crate::domain::task::TaskKind;
+use crate::task::TaskKind;
 
 impl Record {
     pub(super) fn start_round(

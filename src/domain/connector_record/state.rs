@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{BadChange, Change, UploadKind};
 use super::command::{NewTaskEntry, SecretKind};
-use crate::domain::task::TaskKind;
+use crate::task::TaskKind;
 
 /// How long a node lives after its last `Join`.
 pub const LIFE_SECONDS: u64 = 120;

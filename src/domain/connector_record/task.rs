@@ -7,7 +7,7 @@ use super::command::NewTaskEntry;
 use super::decision::{Answer, Decision, Decline, TaskView, fresh_hex, refuse};
 use super::event::RecordEvent;
 use super::state::{Record, Task, TaskIndex};
-use crate::domain::task::TaskKind;
+use crate::task::TaskKind;
 
 impl Record {
     pub(super) fn create_task(

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use super::*;
-use crate::domain::task::TaskKind;
+use crate::task::TaskKind;
 
 struct Keeper {
     record: Record,

@@ -9,8 +9,8 @@ use super::command::{ProofEntry, RoundRef};
 use super::decision::{Answer, Decision, Decline, refuse};
 use super::event::RecordEvent;
 use super::state::{Body, Record, Round, Status, Task, TaskIndex};
-use crate::domain::ids::encode_hex;
-use crate::domain::task::TaskKind;
+use crate::ids::encode_hex;
+use crate::task::TaskKind;
 
 impl Record {
     pub(super) fn verify(&self, entry: &ProofEntry) -> Result<Decision, Decline> {

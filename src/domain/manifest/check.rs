@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{DatasetSpec, FORMAT, Location, Manifest, VariableSpec};
-use crate::domain::bundle;
-use crate::domain::ids::{DatasetName, Name};
-use crate::domain::task::TaskKind;
-use crate::domain::tensor::element_count;
+use crate::bundle;
+use crate::ids::{DatasetName, Name};
+use crate::task::TaskKind;
+use crate::tensor::element_count;
 
 /// Most rounds of a task.
 pub const MAX_ROUNDS: u32 = 100_000;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Contribution, DataField, DatasetSpec, Driver, Location, Manifest, RoundSpec, Source};
-use crate::domain::ids::{DatasetName, Name};
-use crate::domain::tensor::element_count;
+use crate::ids::{DatasetName, Name};
+use crate::tensor::element_count;
 
 impl Manifest {
     /// The description, one line an entry; lines that belong to the one above are indented by two spaces.
@@ -229,11 +229,11 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::bundle::{Bundle, BundleLimits};
-    use crate::domain::manifest::Manifest;
+    use crate::bundle::{Bundle, BundleLimits};
+    use crate::manifest::Manifest;
 
     fn digits() -> Manifest {
-        let bytes = include_bytes!("../../../tests/fixtures/digits-cnn.delta");
+        let bytes = include_bytes!("../../../assets/digits-cnn.delta");
         Bundle::open(bytes, &BundleLimits::default())
             .unwrap()
             .manifest()

@@ -1,7 +1,7 @@
 //! The header of an `.npy` file: a Python dictionary, read without Python.
 
 use super::NpyError;
-use crate::domain::tensor::{DType, Tensor, TensorData, element_count};
+use crate::tensor::{DType, Tensor, TensorData, element_count};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longest dictionary that is read.

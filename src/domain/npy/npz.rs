@@ -7,7 +7,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::{NpyError, decode, encode};
-use crate::domain::tensor::Tensor;
+use crate::tensor::Tensor;
 
 /// How large an `.npz` may be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::tensor::DType;
+use crate::tensor::DType;
 
 /// An `.npy` file of version 1.0 with this dictionary, unpadded.
 fn file(dictionary: &str, data: &[u8]) -> Vec<u8> {

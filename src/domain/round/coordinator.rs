@@ -27,11 +27,11 @@ use unmask::Reveals;
 use super::message::{Announcement, RoundEnd, RoundView};
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::{FailureCode, Members, Rejection, RoundFailure};
-use crate::domain::ids::{Address, Digest};
-use crate::domain::secret::Secret;
-use crate::domain::strategy::Strategy;
-use crate::domain::task::TaskKind;
-use crate::domain::time::Timestamp;
+use crate::ids::{Address, Digest};
+use crate::secret::Secret;
+use crate::strategy::Strategy;
+use crate::task::TaskKind;
+use crate::time::Timestamp;
 
 /// The shortest time between two looks at the connector when nobody has given notice.
 const FIRST_POLL: Duration = Duration::from_millis(200);

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::message::Encoder;
 use super::record::RawPublicKeys;
-use crate::domain::ids::{Address, Digest};
-use crate::domain::secagg::keys::{Curve, PublicKey};
+use crate::ids::{Address, Digest};
+use crate::secagg::keys::{Curve, PublicKey};
 
 /// A member's two public keys, valid points both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::message::Encoder;
 use super::{Directory, Members};
-use crate::domain::ids::{Address, Digest, RoundNumber, TaskId};
+use crate::ids::{Address, Digest, RoundNumber, TaskId};
 
 /// The graph of a round, made when it is first needed and not part of a snapshot.
 pub(super) type CachedGraph = OnceLock<Arc<NeighbourGraph>>;
@@ -234,13 +234,8 @@ mod tests {
     #[test]
     fn the_ring_depends_on_task_round_and_keys() {
         let list: Vec<Address> = members(3).into_iter().collect();
-        let directory = |n: usize| {
-            Directory::judge(
-                crate::domain::secagg::keys::Curve::Secp256k1,
-                &list[..n],
-                &[],
-            )
-        };
+        let directory =
+            |n: usize| Directory::judge(crate::secagg::keys::Curve::Secp256k1, &list[..n], &[]);
         let task = |c: &str| -> TaskId { format!("0x{}", c.repeat(64)).parse().unwrap() };
         let all = [
             NeighbourGraph::randomness(&task("a"), RoundNumber(1), &directory(3)),

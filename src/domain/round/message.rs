@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
-use crate::domain::task::TaskKind;
+use crate::ids::{Address, Digest, Name, RoundNumber, TaskId};
+use crate::task::TaskKind;
 
 /// What a round computes: the same for all members, or they notice (SECAGG.md section 3, rule 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,7 +266,7 @@ impl Encoder {
 pub(crate) mod hex_bytes {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::domain::ids::{decode_hex, encode_hex};
+    use crate::ids::{decode_hex, encode_hex};
 
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&encode_hex(bytes))

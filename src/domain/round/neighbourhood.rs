@@ -19,7 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::strategy::Strategy;
+use crate::strategy::Strategy;
 
 /// Up to this many members everybody is everybody's neighbour, unless the strategy says otherwise.
 pub const COMPLETE_UP_TO: usize = 30;

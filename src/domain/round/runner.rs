@@ -24,11 +24,11 @@ use super::message::{
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
 use super::{FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names};
-use crate::domain::ids::{Address, Digest, RoundNumber, TaskId};
-use crate::domain::secagg::keys::KeyPair;
-use crate::domain::secret::Secret;
-use crate::domain::strategy::Strategy;
-use crate::domain::time::Timestamp;
+use crate::ids::{Address, Digest, RoundNumber, TaskId};
+use crate::secagg::keys::KeyPair;
+use crate::secret::Secret;
+use crate::strategy::Strategy;
+use crate::time::Timestamp;
 
 /// Added to every deadline of the coordinator: a member gives up later than the one who decides.
 const GRACE: Duration = Duration::from_secs(30);

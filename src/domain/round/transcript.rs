@@ -7,7 +7,7 @@
 use super::Members;
 use super::message::{Announcement, Encoder, SignedRequest};
 use super::{Directory, Rejection};
-use crate::domain::ids::{Address, Digest};
+use crate::ids::{Address, Digest};
 
 /// The bytes that each member signs.
 #[must_use]

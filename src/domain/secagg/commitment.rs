@@ -4,7 +4,7 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::domain::ids::Digest;
+use crate::ids::Digest;
 
 /// The commitment to one encoded share.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn verify(encoded: &[u8], commitment: &Digest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::secagg::vectors;
+    use crate::secagg::vectors;
 
     #[test]
     fn agrees_with_the_original() {

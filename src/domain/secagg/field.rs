@@ -273,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::ids::{decode_hex, encode_hex};
+    use crate::ids::{decode_hex, encode_hex};
 
     fn hex(text: &str) -> Element {
         Element::from_be_bytes(&decode_hex(text).unwrap()).unwrap()

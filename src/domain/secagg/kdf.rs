@@ -48,12 +48,12 @@ mod tests {
         let salt: Vec<u8> = (0..13).collect();
         let prk = extract(&salt, &[0x0b; 22]);
         assert_eq!(
-            crate::domain::ids::encode_hex(&*prk),
+            crate::ids::encode_hex(&*prk),
             "0x077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"
         );
         let info: Vec<u8> = (0xf0..=0xf9).collect();
         assert_eq!(
-            crate::domain::ids::encode_hex(&*expand(&prk, &info)),
+            crate::ids::encode_hex(&*expand(&prk, &info)),
             "0x3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
         );
     }

@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-use crate::domain::ids::{decode_hex, encode_hex};
+use crate::ids::{decode_hex, encode_hex};
 
 pub use error::KeyError;
 pub use statement::all_signed;

@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::secret::Secret;
+use crate::secret::Secret;
 
 use super::kdf::{expand, extract};
 use super::keystream::{Keystream, Scratch};

@@ -16,7 +16,7 @@
 //! compares it with what it expects, and only then reads or allocates anything else. Not here: adding the words up
 //! (`stream_adder`), and the commitment to the whole upload, which is `Digest::of` it.
 
-use crate::domain::ids::{Address, RoundNumber, TaskId};
+use crate::ids::{Address, RoundNumber, TaskId};
 
 use super::word::{Ring, Word};
 

@@ -1,7 +1,7 @@
 //! The mask seed that two runners share, and which of them adds and which subtracts (SECAGG.md section 1, step 5).
 
-use crate::domain::ids::{Address, RoundNumber, TaskId};
-use crate::domain::secret::Secret;
+use crate::ids::{Address, RoundNumber, TaskId};
+use crate::secret::Secret;
 
 use super::kdf::{expand, extract, framed};
 use super::keys::{KeyError, KeyPair, PublicKey};
@@ -51,8 +51,8 @@ mod tests {
     use subtle::ConstantTimeEq as _;
 
     use super::*;
-    use crate::domain::secagg::keys::Curve;
-    use crate::domain::secagg::vectors;
+    use crate::secagg::keys::Curve;
+    use crate::secagg::vectors;
 
     fn task(n: u8) -> TaskId {
         format!("0x{}", format!("{n:02x}").repeat(32))
@@ -102,7 +102,7 @@ mod tests {
         let b = KeyPair::from_secret_bytes(Curve::Secp256k1, &[2; 32]).unwrap();
         let seed = pairwise_seed(&a, b.public_ref(), &task(7), RoundNumber(3)).unwrap();
         assert_eq!(
-            crate::domain::ids::encode_hex(seed.expose()),
+            crate::ids::encode_hex(seed.expose()),
             "0x5bd34380552eb95f3be6c867d2b46deb34c4805afec3e5d52dd796fb3dc7ff40"
         );
     }

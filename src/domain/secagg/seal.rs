@@ -10,7 +10,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::ids::{Address, RoundNumber, TaskId};
+use crate::ids::{Address, RoundNumber, TaskId};
 
 use super::kdf::{expand, extract, framed};
 use super::keys::{KeyError, KeyPair, PublicKey};
@@ -230,8 +230,8 @@ pub enum SealError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::secagg::keys::Curve;
-    use crate::domain::secagg::vectors;
+    use crate::secagg::keys::Curve;
+    use crate::secagg::vectors;
 
     fn address(n: u8) -> Address {
         format!("0x{}", format!("{n:02x}").repeat(20))

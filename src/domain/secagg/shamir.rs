@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::field::{ELEMENT_BYTES, Element, Wide};
-use crate::domain::ids::{decode_hex, encode_hex};
+use crate::ids::{decode_hex, encode_hex};
 
 pub use error::{CombineError, ShamirError, ShareDecodeError};
 

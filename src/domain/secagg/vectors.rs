@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::domain::ids::decode_hex;
+use crate::ids::decode_hex;
 
 /// Parses one vector file.
 pub(crate) fn load(text: &str) -> Value {
@@ -52,7 +52,7 @@ impl rand_core::TryCryptoRng for Scripted {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{Digest, encode_hex};
+    use crate::ids::{Digest, encode_hex};
 
     /// Splits a case like `hex_to_bytes('0xabc',{'length': 2})` into function, text and options.
     fn parse(case: &str) -> Option<(&str, &str, &str)> {

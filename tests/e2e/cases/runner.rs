@@ -86,11 +86,7 @@ phases! {
 #[test]
 fn a_member_killed_while_it_computes_leaves_no_worker_behind() {
     let mut world = World::new();
-    let images = std::fs::read(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/data/digits.npz"
-    ))
-    .unwrap();
+    let images = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/digits.npz")).unwrap();
     for node in 0..3 {
         std::fs::write(world.home(node).join("data/digits"), &images).unwrap();
     }

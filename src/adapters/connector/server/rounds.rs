@@ -3,25 +3,25 @@
 use tonic::{Request, Response, Status as GrpcStatus};
 
 use super::{Services, misanswered};
-use crate::adapters::grpc::pb::hlr::hlr_server::Hlr;
-use crate::adapters::grpc::pb::hlr::{
+use delta_domain::connector_record::{
+    Answer, Command, NewTaskEntry, ProofEntry, RoundRef, RoundView, SecretKind, ShareView, Step,
+    TaskView,
+};
+use delta_domain::task::TaskKind;
+use delta_grpc::pb::hlr::hlr_server::Hlr;
+use delta_grpc::pb::hlr::{
     self, ConfirmReq, VerifierState, VerifyReq, VerifyResp, WeightCommitmentReq,
     WeightCommitmentResp,
 };
-use crate::adapters::grpc::pb::horizontal::horizontal_server::Horizontal;
-use crate::adapters::grpc::pb::horizontal::{
+use delta_grpc::pb::horizontal::horizontal_server::Horizontal;
+use delta_grpc::pb::horizontal::{
     self, AggregationReq, CalculationReq, CandidatesReq, CreateTaskResp, EndRoundReq,
     FinishTaskReq, JoinRoundReq, PublicKeyReq, PublicKeyResp, PublicKeys, ResultCommitment,
     ResultCommitmentReq, ResultCommitmentResp, SecretShareData, SecretShareReq, SecretShareResp,
     Share, ShareCommitment, TaskReq, TaskRoundReq,
 };
-use crate::adapters::grpc::pb::transaction::Transaction;
-use crate::adapters::record_port::Receipt;
-use crate::domain::connector_record::{
-    Answer, Command, NewTaskEntry, ProofEntry, RoundRef, RoundView, SecretKind, ShareView, Step,
-    TaskView,
-};
-use crate::domain::task::TaskKind;
+use delta_grpc::pb::transaction::Transaction;
+use delta_ports::connector::Receipt;
 
 impl Services {
     async fn create(&self, entry: NewTaskEntry) -> Result<Response<CreateTaskResp>, GrpcStatus> {

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::Services;
-use crate::adapters::connector::hub::{Next, Subscription};
-use crate::adapters::grpc::events::outgoing;
-use crate::adapters::grpc::pb::subscribe::subscribe_server::Subscribe;
-use crate::adapters::grpc::pb::subscribe::{Event, EventReq, HeartBeatEvent, event};
+use crate::broadcast::{Next, Subscription};
+use delta_grpc::events::outgoing;
+use delta_grpc::pb::subscribe::subscribe_server::Subscribe;
+use delta_grpc::pb::subscribe::{Event, EventReq, HeartBeatEvent, event};
 
 /// The reference's timer overflows beyond about 25 days; a day is as good as never.
 const MAX_PERIOD: Duration = Duration::from_secs(24 * 3600);

@@ -6,10 +6,10 @@ use futures_util::Stream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::domain::connector_record::RecordEvent;
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::Address;
-use crate::ports::{PortError, PortErrorKind};
+use delta_domain::connector_record::RecordEvent;
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::Address;
+use delta_ports::{PortError, PortErrorKind};
 
 /// What happens to one event on its way to one subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]

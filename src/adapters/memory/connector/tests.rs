@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::adapters::memory::PausedClock;
-use crate::domain::event::NetworkEvent;
-use crate::domain::ids::RoundNumber;
-use crate::domain::task::TaskKind;
-use crate::domain::time::Timestamp;
-use crate::ports::connector::{Connector as _, NewTask, RoundKey};
+use crate::PausedClock;
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::RoundNumber;
+use delta_domain::task::TaskKind;
+use delta_domain::time::Timestamp;
+use delta_ports::connector::{Connector as _, NewTask, RoundKey};
 
 fn connector() -> MemoryConnector {
     MemoryConnector::new(Arc::new(PausedClock::new(Timestamp(1_700_000_000_000))), 1)

@@ -9,9 +9,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use super::MemoryPeers;
-use crate::adapters::memory::faults::lock;
-use crate::ports::peer::CoordinatorApi;
-use crate::ports::{PortError, PortErrorKind};
+use crate::faults::lock;
+use delta_ports::peer::CoordinatorApi;
+use delta_ports::{PortError, PortErrorKind};
 
 /// What happens to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::time::Instant;
 
 use super::*;
-use crate::domain::ids::{Address, Digest};
-use crate::domain::round::message::RequestBody;
+use delta_domain::ids::{Address, Digest};
+use delta_domain::round::message::RequestBody;
 
 const URL: &str = "http://coordinator";
 

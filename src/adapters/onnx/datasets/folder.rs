@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use image::ImageReader;
 
 use super::{Rows, extension, npy, unreadable};
-use crate::adapters::onnx::convert::numbers;
-use crate::adapters::onnx::failure::Failure;
-use crate::domain::manifest::{DataField, Part};
-use crate::domain::tensor::{DType, Tensor, TensorData, element_count};
+use crate::convert::numbers;
+use crate::failure::Failure;
+use delta_domain::manifest::{DataField, Part};
+use delta_domain::tensor::{DType, Tensor, TensorData, element_count};
 
 pub(super) struct Folder {
     files: Vec<(PathBuf, Option<i64>)>,

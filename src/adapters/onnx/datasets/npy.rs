@@ -7,9 +7,9 @@ use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::{extension, unreadable};
-use crate::adapters::onnx::convert::Numbers;
-use crate::adapters::onnx::failure::Failure;
-use crate::domain::tensor::element_count;
+use crate::convert::Numbers;
+use crate::failure::Failure;
+use delta_domain::tensor::element_count;
 
 /// Where the array lies.
 enum Source {

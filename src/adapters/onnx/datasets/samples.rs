@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::Rows;
 use super::npy::{self, Npy};
-use crate::adapters::onnx::convert::numbers;
-use crate::adapters::onnx::failure::Failure;
-use crate::domain::manifest::DataField;
-use crate::domain::tensor::{DType, Tensor};
+use crate::convert::numbers;
+use crate::failure::Failure;
+use delta_domain::manifest::DataField;
+use delta_domain::tensor::{DType, Tensor};
 
 /// Samples with an optional label each.
 pub(super) struct Samples {
@@ -153,7 +153,7 @@ impl Rows for Array {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::tensor::TensorData;
+    use delta_domain::tensor::TensorData;
 
     #[test]
     fn arrays_are_checked_and_converted() {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{extension, folder, npy, table};
-use crate::adapters::onnx::failure::Failure;
+use crate::failure::Failure;
 
 /// Lines counted at most: a summary must not read a huge file whole.
 const LINES: usize = 1_000_000;

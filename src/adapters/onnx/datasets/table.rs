@@ -8,10 +8,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use super::{Rows, extension, unreadable};
-use crate::adapters::onnx::convert::{narrow, whole};
-use crate::adapters::onnx::failure::Failure;
-use crate::domain::manifest::DataField;
-use crate::domain::tensor::{Tensor, TensorData};
+use crate::convert::{narrow, whole};
+use crate::failure::Failure;
+use delta_domain::manifest::DataField;
+use delta_domain::tensor::{Tensor, TensorData};
 
 pub(super) struct Table {
     columns: BTreeMap<String, Vec<f64>>,

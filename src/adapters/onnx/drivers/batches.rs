@@ -8,14 +8,14 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::{Scope, Total, count, random, source};
-use crate::adapters::onnx::datasets::Rows;
-use crate::adapters::onnx::failure::Failure;
-use crate::adapters::onnx::guard::Port;
-use crate::adapters::onnx::runtime::{Input, Loaded};
-use crate::domain::ids::Name;
-use crate::domain::manifest::{Batches, Length, Source, Step, Subset, Target};
-use crate::domain::tensor::{Tensor, TensorData};
-use crate::ports::executor::IteratorState;
+use crate::datasets::Rows;
+use crate::failure::Failure;
+use crate::guard::Port;
+use crate::runtime::{Input, Loaded};
+use delta_domain::ids::Name;
+use delta_domain::manifest::{Batches, Length, Source, Step, Subset, Target};
+use delta_domain::tensor::{Tensor, TensorData};
+use delta_ports::executor::IteratorState;
 
 /// What a step made.
 pub(super) struct Done {

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::adapters::onnx::failure::Failure;
-use crate::domain::manifest::Noise;
-use crate::domain::tensor::{Tensor, TensorData, element_count};
+use crate::failure::Failure;
+use delta_domain::manifest::Noise;
+use delta_domain::tensor::{Tensor, TensorData, element_count};
 
 /// What a stream is for; streams with the same numbers and another purpose have nothing in common.
 pub(super) const SUBSET: &str = "delta/subset/1";
@@ -101,9 +101,9 @@ fn normal(rng: &mut ChaCha20Rng, len: usize) -> Vec<f32> {
         let v = (rng.next_u64() >> 11) as f64 / 9_007_199_254_740_992.0;
         let (sin, cos) = (std::f64::consts::TAU * v).sin_cos();
         let radius = (-2.0 * u.ln()).sqrt();
-        out.push(crate::adapters::onnx::convert::narrow(radius * cos));
+        out.push(crate::convert::narrow(radius * cos));
         if out.len() < len {
-            out.push(crate::adapters::onnx::convert::narrow(radius * sin));
+            out.push(crate::convert::narrow(radius * sin));
         }
     }
     out

@@ -4,9 +4,9 @@
 //! of two, which is exact: columns in euros and in millions are then no reason to find a matrix singular, and dependent ones are.
 
 use super::Scope;
-use crate::adapters::onnx::failure::Failure;
-use crate::domain::manifest::{MAX_SYSTEM, Solve, Step, Target};
-use crate::domain::tensor::{Tensor, TensorData};
+use crate::failure::Failure;
+use delta_domain::manifest::{MAX_SYSTEM, Solve, Step, Target};
+use delta_domain::tensor::{Tensor, TensorData};
 
 /// Runs the step: `x` of (`a` + ridge I) `x` = `b` becomes a named value.
 pub(super) fn run(step: &Step, spec: &Solve, scope: &mut Scope<'_>) -> Result<(), Failure> {

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::Port;
-use crate::adapters::onnx::failure::Failure;
-use crate::adapters::onnx::pb::{self, element};
+use crate::failure::Failure;
+use crate::pb::{self, element};
 
 /// Constants with more elements are no shapes.
 const SHAPE_LEN: usize = 32;
@@ -37,7 +37,7 @@ impl Estimate {
                 .as_ref()
                 .and_then(|d| d.iter().copied().collect::<Option<Vec<_>>>());
             if let Some(n) = whole
-                .and_then(|d| crate::domain::tensor::element_count(&d))
+                .and_then(|d| delta_domain::tensor::element_count(&d))
                 .and_then(|n| u64::try_from(n).ok())
             {
                 this.sizes.insert(input.name.clone(), n);

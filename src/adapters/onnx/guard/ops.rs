@@ -3,8 +3,8 @@
 //! Every one is a pure function of its inputs. Left out on purpose: `If`, `Loop`, `Scan` (subgraphs), `Random*` and `Dropout`'s training
 //! mode (randomness is an input of the graph), sequences, optionals, strings, `Einsum` and everything that reads an encoding.
 
-use crate::adapters::onnx::failure::Failure;
-use crate::adapters::onnx::pb::{self, element, kind};
+use crate::failure::Failure;
+use crate::pb::{self, element, kind};
 
 /// Sorted, for the binary search.
 const ALLOWED: &[&str] = &[

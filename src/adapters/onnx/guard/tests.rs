@@ -1,8 +1,8 @@
 //! One test an attack of ONNX.md section 5, and then some. Graphs are built from our own prost types, and broken on purpose.
 
 use super::*;
-use crate::adapters::onnx::failure::FailureKind;
-use crate::adapters::onnx::pb::{
+use crate::failure::FailureKind;
+use crate::pb::{
     Attribute, Dim, Entry, Graph, Model, Node, Opset, Shape, Tensor, TensorType, Type, ValueInfo,
     element, kind,
 };

@@ -12,10 +12,10 @@ use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use super::{Input, Runtime, Session, not_kept, trouble, version_of};
-use crate::adapters::onnx::failure::{Failure, FailureKind};
-use crate::adapters::onnx::guard::CheckedGraph;
-use crate::domain::tensor::{DType, Tensor, TensorData};
-use crate::ports::executor::RuntimeInfo;
+use crate::failure::{Failure, FailureKind};
+use crate::guard::CheckedGraph;
+use delta_domain::tensor::{DType, Tensor, TensorData};
+use delta_ports::executor::RuntimeInfo;
 
 pub(super) struct Onnxruntime {
     environment: Environment,

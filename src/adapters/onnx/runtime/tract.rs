@@ -13,10 +13,10 @@ use tract_onnx::prelude::{
 };
 
 use super::{Input, Runtime, Session, not_kept, trouble};
-use crate::adapters::onnx::failure::Failure;
-use crate::adapters::onnx::guard::CheckedGraph;
-use crate::domain::tensor::{DType, Tensor, TensorData};
-use crate::ports::executor::RuntimeInfo;
+use crate::failure::Failure;
+use crate::guard::CheckedGraph;
+use delta_domain::tensor::{DType, Tensor, TensorData};
+use delta_ports::executor::RuntimeInfo;
 
 /// The version in Cargo.toml.
 const VERSION: &str = "0.23.9";

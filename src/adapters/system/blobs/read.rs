@@ -12,9 +12,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{BATCH_BYTES, is_absent};
-use crate::adapters::system::files::io_error;
-use crate::domain::ids::Digest;
-use crate::ports::{PortError, PortErrorKind};
+use crate::files::io_error;
+use delta_domain::ids::Digest;
+use delta_ports::{PortError, PortErrorKind};
 
 const MARK: &[u8; 8] = b"dnblob1\n";
 const SEAL_BYTES: u64 = 48;

@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::BATCH_BYTES;
 use super::read::Seal;
-use crate::adapters::system::files::{TempFile, blocking, io_error, make_folder};
-use crate::domain::ids::Digest;
-use crate::ports::blob::{BlobInfo, ByteStream};
-use crate::ports::{PortError, PortErrorKind};
+use crate::files::{TempFile, blocking, io_error, make_folder};
+use delta_domain::ids::Digest;
+use delta_ports::blob::{BlobInfo, ByteStream};
+use delta_ports::{PortError, PortErrorKind};
 
 /// A file that grows. Dropped half-way, it is gone.
 struct Growing {

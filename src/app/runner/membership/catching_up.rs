@@ -1,13 +1,13 @@
 //! What was missed: rounds that stand still are asked about, and after a restart or a gap in the events all of them.
 
 use super::Membership;
-use crate::app::driver::{HandleError, peek};
-use crate::domain::ids::RoundNumber;
-use crate::domain::round::message::RoundView;
-use crate::domain::round::runner::{RunnerInput, RunnerRound};
-use crate::ports::connector::{RoundKey, RoundStatus};
-use crate::ports::storage::{MachineKind, StoredMachine};
-use crate::ports::{PortError, report};
+use crate::driver::{HandleError, peek};
+use delta_domain::ids::RoundNumber;
+use delta_domain::round::message::RoundView;
+use delta_domain::round::runner::{RunnerInput, RunnerRound};
+use delta_ports::connector::{RoundKey, RoundStatus};
+use delta_ports::storage::{MachineKind, StoredMachine};
+use delta_ports::{PortError, report};
 
 impl Membership {
     /// Asks the coordinator where the open rounds stand; after a gap, the connector for rounds that began meanwhile.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Membership;
-use crate::app::driver::{birth, commit, peek, spawn};
-use crate::app::runner::effects::{RunnerEffects, round_key};
-use crate::domain::bundle::Bundle;
-use crate::domain::ids::{Digest, RoundNumber, TaskId};
-use crate::domain::round::PrivacyFloor;
-use crate::domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
-use crate::domain::round::runner::{RunnerContext, RunnerRound};
-use crate::ports::storage::{LogLevel, StoredMachine};
-use crate::ports::{PortError, PortErrorKind, report};
+use crate::driver::{birth, commit, peek, spawn};
+use crate::runner::effects::{RunnerEffects, round_key};
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Digest, RoundNumber, TaskId};
+use delta_domain::round::PrivacyFloor;
+use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
+use delta_domain::round::runner::{RunnerContext, RunnerRound};
+use delta_ports::storage::{LogLevel, StoredMachine};
+use delta_ports::{PortError, PortErrorKind, report};
 
 impl Membership {
     pub(super) async fn round_started(&mut self, round: RoundNumber) {

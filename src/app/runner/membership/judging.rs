@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Membership, TaskOnRecord};
-use crate::domain::bundle::Bundle;
-use crate::domain::task::TaskKind;
-use crate::ports::blob::BlobName;
-use crate::ports::storage::LogLevel;
-use crate::ports::{PortError, PortErrorKind, report};
+use delta_domain::bundle::Bundle;
+use delta_domain::task::TaskKind;
+use delta_ports::blob::BlobName;
+use delta_ports::storage::LogLevel;
+use delta_ports::{PortError, PortErrorKind, report};
 
 impl Membership {
     /// The task's record, as an event or the connector tells it. The first word counts.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::{Side, check_step};
 use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, key, need_variable, quoted};
-use crate::domain::ids::Name;
-use crate::domain::manifest::{
+use crate::ids::Name;
+use crate::manifest::{
     Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step,
 };
-use crate::domain::tensor::{DType, element_count};
+use crate::tensor::{DType, element_count};
 
 pub(super) fn check_rounds(manifest: &Manifest, found: &mut Found) {
     found.need(

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Found, check_shape, key, need_variable, quoted};
-use crate::domain::bundle;
-use crate::domain::ids::{DatasetName, Name};
-use crate::domain::manifest::{
+use crate::bundle;
+use crate::ids::{DatasetName, Name};
+use crate::manifest::{
     Batches, Contribution, DataField, DatasetSpec, Driver, Length, Location, Manifest, Solve,
     Source, Step, Subset, Target,
 };

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::bundle::{Bundle, BundleLimits};
-use crate::domain::manifest::Manifest;
+use crate::bundle::{Bundle, BundleLimits};
+use crate::manifest::Manifest;
 
-const DIGITS: &[u8] = include_bytes!("../../../../tests/fixtures/digits-cnn.delta");
+const DIGITS: &[u8] = include_bytes!("../../../../assets/digits-cnn.delta");
 const IRIS: &[u8] = include_bytes!("../../../../tests/fixtures/iris-logistic.delta");
 
 fn manifest(bundle: &[u8]) -> Value {

@@ -2,9 +2,9 @@
 
 use super::phase::{Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
-use crate::domain::ids::{Address, Digest};
-use crate::domain::round::{FailureCode, Members, Rejection, RoundFailure, names};
-use crate::domain::time::Timestamp;
+use crate::ids::{Address, Digest};
+use crate::round::{FailureCode, Members, Rejection, RoundFailure, names};
+use crate::time::Timestamp;
 
 impl CoordinatorRound {
     /// Goes on when every usable member has shared or declined, or the deadline has passed.

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Address, RoundNumber, TaskId};
-use crate::domain::round::runner::MaskStream;
-use crate::domain::secagg::keys::{KeyError, KeyPair, PublicKey};
-use crate::domain::secagg::mask::Sign;
-use crate::domain::secagg::pairwise::pairwise_seed;
+use crate::ids::{Address, RoundNumber, TaskId};
+use crate::round::runner::MaskStream;
+use crate::secagg::keys::{KeyError, KeyPair, PublicKey};
+use crate::secagg::mask::Sign;
+use crate::secagg::pairwise::pairwise_seed;
 
 /// A member that shared masks with others and then dropped out: its rebuilt mask key, and those who added masks made with it.
 ///

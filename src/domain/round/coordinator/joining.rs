@@ -8,14 +8,14 @@ use rand_core::Rng as _;
 
 use super::phase::{CachedViews, Joining, Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
-use crate::domain::ids::Address;
-use crate::domain::round::graph::CachedGraph;
-use crate::domain::round::record::RawPublicKeys;
-use crate::domain::round::{
+use crate::ids::Address;
+use crate::round::graph::CachedGraph;
+use crate::round::record::RawPublicKeys;
+use crate::round::{
     Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection, names,
 };
-use crate::domain::strategy::Selection;
-use crate::domain::time::Timestamp;
+use crate::strategy::Selection;
+use crate::time::Timestamp;
 
 /// How long a member that fell silent before is waited for while the others join.
 const SILENT_GRACE: Duration = Duration::from_secs(1);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::phase::{MaskedInput, Phase, Sharing, Unmasking};
 use super::{CoordinatorEffect, CoordinatorRound};
-use crate::domain::ids::{Address, Digest};
-use crate::domain::round::message::{
+use crate::ids::{Address, Digest};
+use crate::round::message::{
     RequestBody, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
-use crate::domain::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
-use crate::domain::round::{Members, Rejection, names};
-use crate::domain::secagg::seal::OVERHEAD_BYTES;
-use crate::domain::secagg::shamir::MAX_ENCODED_BYTES;
-use crate::domain::time::Timestamp;
+use crate::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
+use crate::round::{Members, Rejection, names};
+use crate::secagg::seal::OVERHEAD_BYTES;
+use crate::secagg::shamir::MAX_ENCODED_BYTES;
+use crate::time::Timestamp;
 
 /// The longest sealed share.
 const MAX_SEALED_BYTES: usize = MAX_ENCODED_BYTES + OVERHEAD_BYTES;
@@ -488,12 +488,12 @@ fn by_receiver(shares: &[SealedShares]) -> Vec<SealedShares> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::RoundNumber;
-    use crate::domain::round::coordinator::{CoordinatorContext, CoordinatorInput};
-    use crate::domain::round::message::Announcement;
-    use crate::domain::secret::Secret;
-    use crate::domain::strategy::Strategy;
-    use crate::domain::task::TaskKind;
+    use crate::ids::RoundNumber;
+    use crate::round::coordinator::{CoordinatorContext, CoordinatorInput};
+    use crate::round::message::Announcement;
+    use crate::secret::Secret;
+    use crate::strategy::Strategy;
+    use crate::task::TaskKind;
 
     fn address(digits: &str) -> Address {
         format!("0x{}", digits.repeat(20)).parse().unwrap()
@@ -501,7 +501,7 @@ mod tests {
 
     #[test]
     fn a_decline_before_the_round_is_surely_on_record_is_asked_for_again_and_then_counts() {
-        let task: crate::domain::ids::TaskId = format!("0x{}", "ab".repeat(32)).parse().unwrap();
+        let task: crate::ids::TaskId = format!("0x{}", "ab".repeat(32)).parse().unwrap();
         let now = Timestamp(0);
         let context = CoordinatorContext {
             me: address("01"),

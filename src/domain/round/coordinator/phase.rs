@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::CoordinatorOutcome;
 use super::unmask::Reveals;
-use crate::domain::ids::{Address, Digest};
-use crate::domain::round::graph::CachedGraph;
-use crate::domain::round::message::{SealedShares, TranscriptSignature};
-use crate::domain::round::transcript::view_digest;
-use crate::domain::round::{Directory, Members, NeighbourGraph, Neighbourhood};
+use crate::ids::{Address, Digest};
+use crate::round::graph::CachedGraph;
+use crate::round::message::{SealedShares, TranscriptSignature};
+use crate::round::transcript::view_digest;
+use crate::round::{Directory, Members, NeighbourGraph, Neighbourhood};
 
 /// A coordinator's phases, in the paper's words.
 #[derive(Debug, Clone, Serialize, Deserialize)]

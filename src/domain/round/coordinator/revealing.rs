@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::phase::{Closing, Phase};
 use super::unmask::{self, Reveal};
 use super::{CoordinatorEffect, CoordinatorRound};
-use crate::domain::ids::Address;
-use crate::domain::round::record::RawShareRecord;
-use crate::domain::round::{FailureCode, names};
-use crate::domain::time::Timestamp;
+use crate::ids::Address;
+use crate::round::record::RawShareRecord;
+use crate::round::{FailureCode, names};
+use crate::time::Timestamp;
 
 impl CoordinatorRound {
     pub(super) fn reveals(

@@ -8,15 +8,15 @@ use super::phase::Unmasking;
 use zeroize::Zeroizing;
 
 use super::effect::DroppedMember;
-use crate::domain::ids::{Address, Digest, decode_hex};
-use crate::domain::round::record::RawShareRecord;
-use crate::domain::round::runner::MaskStream;
-use crate::domain::secagg::commitment::verify;
-use crate::domain::secagg::keys::{Curve, KeyPair};
-use crate::domain::secagg::mask::Sign;
-use crate::domain::secagg::pairwise::sign_for;
-use crate::domain::secagg::shamir::{CombineError, Interpolator, Share};
-use crate::domain::secret::{Secret, SecretBytes};
+use crate::ids::{Address, Digest, decode_hex};
+use crate::round::record::RawShareRecord;
+use crate::round::runner::MaskStream;
+use crate::secagg::commitment::verify;
+use crate::secagg::keys::{Curve, KeyPair};
+use crate::secagg::mask::Sign;
+use crate::secagg::pairwise::sign_for;
+use crate::secagg::shamir::{CombineError, Interpolator, Share};
+use crate::secret::{Secret, SecretBytes};
 
 /// Shares revealed so far: by owner of the secret, then by the share's x. Seeds are of u3, keys of u2 minus u3.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{Address, Digest, Name};
-use crate::domain::round::message::SignedRequest;
-use crate::domain::round::record::RawPublicKeys;
-use crate::domain::secagg::mask::Sign;
-use crate::domain::secret::{Secret, SecretBytes};
+use crate::ids::{Address, Digest, Name};
+use crate::round::message::SignedRequest;
+use crate::round::record::RawPublicKeys;
+use crate::secagg::mask::Sign;
+use crate::secret::{Secret, SecretBytes};
 
 /// One pseudorandom stream of a mask.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,15 +2,15 @@
 
 use super::phase::{MaskedInput, Phase, Sharing};
 use super::{GRACE, MaskStream, RunnerEffect, RunnerRound, VariableRequest, share_keys};
-use crate::domain::ids::{Address, Digest, Name};
-use crate::domain::round::message::{RequestBody, ShareDelivery};
-use crate::domain::round::record::RawShareRecord;
-use crate::domain::round::transcript::transcript_bytes;
-use crate::domain::round::{FailureCode, Members, Rejection, unique};
-use crate::domain::secagg::keys::PublicKey;
-use crate::domain::secagg::pairwise::{pairwise_seed, sign_for};
-use crate::domain::secret::Secret;
-use crate::domain::time::Timestamp;
+use crate::ids::{Address, Digest, Name};
+use crate::round::message::{RequestBody, ShareDelivery};
+use crate::round::record::RawShareRecord;
+use crate::round::transcript::transcript_bytes;
+use crate::round::{FailureCode, Members, Rejection, unique};
+use crate::secagg::keys::PublicKey;
+use crate::secagg::pairwise::{pairwise_seed, sign_for};
+use crate::secret::Secret;
+use crate::time::Timestamp;
 
 impl RunnerRound {
     pub(super) fn calculation_started(

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{RunnerContext, RunnerEffect, RunnerOutcome};
-use crate::domain::ids::{Address, Digest};
-use crate::domain::round::graph::CachedGraph;
-use crate::domain::round::message::SignedRequest;
-use crate::domain::round::{Directory, Members, NeighbourGraph, Neighbourhood, Rejection};
-use crate::domain::secagg::keys::KeyPair;
-use crate::domain::secagg::seal::SealKey;
-use crate::domain::secret::{Secret, SecretBytes};
+use crate::ids::{Address, Digest};
+use crate::round::graph::CachedGraph;
+use crate::round::message::SignedRequest;
+use crate::round::{Directory, Members, NeighbourGraph, Neighbourhood, Rejection};
+use crate::secagg::keys::KeyPair;
+use crate::secagg::seal::SealKey;
+use crate::secret::{Secret, SecretBytes};
 
 /// A member's phases, in the paper's words.
 #[derive(Debug, Clone, Serialize, Deserialize)]

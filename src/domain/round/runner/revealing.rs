@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::phase::{MaskedInput, Phase};
 use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound, share_keys};
-use crate::domain::ids::Address;
-use crate::domain::round::message::{RequestBody, RoundEnd, TranscriptSignature};
-use crate::domain::round::transcript::confirmation_bytes;
-use crate::domain::round::{FailureCode, Members, Rejection, RoundFailure, names, unique};
-use crate::domain::secagg::keys::all_signed;
-use crate::domain::time::Timestamp;
+use crate::ids::Address;
+use crate::round::message::{RequestBody, RoundEnd, TranscriptSignature};
+use crate::round::transcript::confirmation_bytes;
+use crate::round::{FailureCode, Members, Rejection, RoundFailure, names, unique};
+use crate::secagg::keys::all_signed;
+use crate::time::Timestamp;
 
 impl RunnerRound {
     pub(super) fn aggregation_started(

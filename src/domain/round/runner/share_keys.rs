@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::RunnerContext;
 use super::phase::{HeldShares, Sharing};
-use crate::domain::ids::{Address, Digest};
-use crate::domain::round::Directory;
-use crate::domain::round::message::{SealedShares, ShareDelivery};
-use crate::domain::round::record::RawShareRecord;
-use crate::domain::secagg::commitment::{commit_share, verify};
-use crate::domain::secagg::keys::all_signed;
-use crate::domain::secagg::seal::{SealContext, SealKey, ShareKind};
-use crate::domain::secagg::shamir::{Share, split};
-use crate::domain::secret::{Secret, SecretBytes};
+use crate::ids::{Address, Digest};
+use crate::round::Directory;
+use crate::round::message::{SealedShares, ShareDelivery};
+use crate::round::record::RawShareRecord;
+use crate::secagg::commitment::{commit_share, verify};
+use crate::secagg::keys::all_signed;
+use crate::secagg::seal::{SealContext, SealKey, ShareKind};
+use crate::secagg::shamir::{Share, split};
+use crate::secret::{Secret, SecretBytes};
 
 /// What this member gives the others.
 pub(super) struct Shared {

@@ -2,12 +2,12 @@
 
 use super::phase::{Phase, Sharing};
 use super::{GRACE, RunnerEffect, RunnerRound, share_keys};
-use crate::domain::ids::Address;
-use crate::domain::round::message::RequestBody;
-use crate::domain::round::record::RawPublicKeys;
-use crate::domain::round::transcript::transcript_bytes;
-use crate::domain::round::{Directory, FailureCode, Members, Rejection, unique};
-use crate::domain::time::Timestamp;
+use crate::ids::Address;
+use crate::round::message::RequestBody;
+use crate::round::record::RawPublicKeys;
+use crate::round::transcript::transcript_bytes;
+use crate::round::{Directory, FailureCode, Members, Rejection, unique};
+use crate::time::Timestamp;
 
 impl RunnerRound {
     pub(super) fn selected(

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::secagg::vectors;
+use crate::secagg::vectors;
 
 const FILE: &str = include_str!("../../../../tests/vectors/precision/precision.json");
 

@@ -175,7 +175,7 @@ fn inverses(equations: &[Equation]) -> Vec<Scalar> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::secagg::vectors;
+    use crate::secagg::vectors;
 
     const CURVES: [Curve; 3] = [Curve::Secp256k1, Curve::Secp256r1, Curve::Secp384r1];
 

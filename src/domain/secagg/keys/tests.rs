@@ -1,8 +1,8 @@
 //! Keys against the original's vectors, RFC 6979, and hostile encodings.
 
 use super::*;
-use crate::domain::ids::{Digest, decode_hex};
-use crate::domain::secagg::vectors;
+use crate::ids::{Digest, decode_hex};
+use crate::secagg::vectors;
 
 const CURVES: [Curve; 3] = [Curve::Secp256k1, Curve::Secp256r1, Curve::Secp384r1];
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand_core::SeedableRng as _;
 
 use super::*;
-use crate::domain::ids::encode_hex;
+use crate::ids::encode_hex;
 
 const GENERATORS: [MaskGenerator; 2] = [MaskGenerator::Aes128Ctr, MaskGenerator::ChaCha20];
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::secagg::vectors::{self, Scripted};
+use crate::secagg::vectors::{self, Scripted};
 
 const FILE: &str = include_str!("../../../../tests/vectors/shamir/shamir.json");
 

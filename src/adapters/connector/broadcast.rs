@@ -1,0 +1,84 @@
+//! The broadcast of events to all subscribers (CONNECTOR.md section 8).
+//!
+//! One ring for everybody: memory is bounded by its length, a dead subscriber costs nothing, and one that falls behind loses its
+//! subscription, so that it reads again what it missed, instead of holding the others back.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use delta_domain::connector_record::RecordEvent;
+
+#[derive(Debug)]
+pub(super) struct Broadcast {
+    ring: broadcast::Sender<Arc<RecordEvent>>,
+    slots: Arc<Semaphore>,
+    closed: CancellationToken,
+}
+
+/// One subscriber's place in the ring. Dropping it ends the subscription.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    events: broadcast::Receiver<Arc<RecordEvent>>,
+    closed: CancellationToken,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// What a subscriber is told next.
+pub(super) enum Next {
+    Event(RecordEvent),
+    TooSlow,
+    Closed,
+}
+
+impl Broadcast {
+    pub(super) fn new(max_subscribers: usize, max_lag: usize) -> Self {
+        let slots = Arc::new(Semaphore::new(max_subscribers.min(Semaphore::MAX_PERMITS)));
+        Self {
+            ring: broadcast::Sender::new(max_lag.clamp(1, 1 << 20)),
+            slots,
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// A new subscription, if there is room and the broadcast is open.
+    pub(super) fn subscribe(&self) -> Option<Subscription> {
+        if self.closed.is_cancelled() {
+            return None;
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        Some(Subscription {
+            events: self.ring.subscribe(),
+            closed: self.closed.clone(),
+            _slot: slot,
+        })
+    }
+
+    pub(super) fn publish(&self, event: RecordEvent) {
+        // An error only says that nobody listens.
+        let _nobody_listens = self.ring.send(Arc::new(event));
+    }
+
+    /// Ends all subscriptions once they have taken what was published.
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+}
+
+impl Subscription {
+    /// Cancellation safe.
+    pub(super) async fn next(&mut self) -> Next {
+        let received = tokio::select! {
+            biased;
+            received = self.events.recv() => received,
+            () = self.closed.cancelled() => return Next::Closed,
+        };
+        match received {
+            Ok(event) => Next::Event(Arc::unwrap_or_clone(event)),
+            Err(RecvError::Lagged(_)) => Next::TooSlow,
+            Err(RecvError::Closed) => Next::Closed,
+        }
+    }
+}

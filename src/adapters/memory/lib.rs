@@ -1,0 +1,29 @@
+//! The world in memory, for tests of the whole node: deterministic, with failures on demand.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::cast_possible_truncation,
+        clippy::print_stderr
+    )
+)]
+
+mod blobs;
+mod clock;
+mod connector;
+mod entropy;
+mod executor;
+mod faults;
+mod peer;
+mod storage;
+
+pub use blobs::MemoryBlobs;
+pub use clock::PausedClock;
+pub use connector::{EventFault, MemoryConnector, Write};
+pub use entropy::SeededEntropy;
+pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables};
+pub use faults::{FaultScript, When};
+pub use peer::{Chaos, MemoryNetwork, MemoryPeers, PeerFault};
+pub use storage::MemoryStorage;

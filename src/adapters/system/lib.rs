@@ -1,0 +1,22 @@
+//! The machine that the node runs on: its clock, its randomness, its disk, and the node's key on it.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::cast_possible_truncation,
+        clippy::print_stderr
+    )
+)]
+
+mod blobs;
+mod clock;
+mod entropy;
+mod files;
+mod node_key;
+
+pub use blobs::FileBlobs;
+pub use clock::SystemClock;
+pub use entropy::SystemEntropy;
+pub use node_key::load_or_create_node_key;

@@ -1,0 +1,24 @@
+//! Use cases and wiring: what the node does with the rules and the world.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::cast_possible_truncation,
+        clippy::print_stderr
+    )
+)]
+
+pub mod context;
+mod coordinator;
+mod driver;
+mod monitor;
+pub mod node;
+pub mod parallel;
+mod peers;
+mod runner;
+pub mod vectors;
+
+pub use context::{Ports, Settings};
+pub use node::Node;

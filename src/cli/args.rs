@@ -1,0 +1,173 @@
+//! What may be typed. Parsing only: none of the commands reads the arguments again.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::datasets::MNIST_URL;
+use crate::config::DEFAULT_PATH;
+use crate::testbed::attack::AttackArgs;
+use crate::testbed::demo::DemoArgs;
+
+/// The version, with the git revision when the build was told it (`DELTA_NODE_REVISION`).
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("DELTA_NODE_REVISION") {
+        Some(revision) if !revision.is_empty() => format!("{version} ({revision})"),
+        _ => version.to_owned(),
+    }
+});
+
+/// Everything that may be typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "delta-node",
+    version = VERSION.as_str(),
+    about = "The node of the Delta privacy-computing network",
+    long_about = None,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration."
+)]
+pub(super) struct Cli {
+    /// Configuration file
+    #[arg(
+        long,
+        global = true,
+        env = "DELTA_NODE_CONFIG",
+        hide_env_values = true,
+        default_value = DEFAULT_PATH,
+        value_name = "FILE"
+    )]
+    pub(super) config: PathBuf,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write the configuration file and make the directories it names
+    Init,
+    /// Run the node
+    Run,
+    /// Tell the network that this node is gone
+    Leave,
+    /// Run the embedded connector as a server
+    Connector,
+    /// Check configuration, directories, connector, runtime and data
+    Check(CheckArgs),
+    /// Run a whole network on this machine: a task over several nodes, one of which is killed
+    Demo(DemoArgs),
+    /// Attack a network of your own, and say which attacks its nodes repel
+    Attack(AttackArgs),
+    /// Put the iris data set into the data directory
+    GetIris(DataArgs),
+    /// Put the spector data set into the data directory
+    GetSpector(DataArgs),
+    /// Put the wages data set into the data directory
+    GetWages(DataArgs),
+    /// Put a random third of MNIST into the data directory
+    GetMnist(MnistArgs),
+    /// Put all four data sets into the data directory
+    GetAllData(MnistArgs),
+    /// Submit tasks and follow them
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Ask the node on this machine whether it is alive
+    #[command(hide = true)]
+    Healthcheck,
+    /// The contained process that runs graphs
+    #[command(name = "__worker", hide = true)]
+    Worker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DataArgs {
+    /// Replace what is there
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MnistArgs {
+    /// Replace what is there
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Keep all 60,000 images instead of a random third
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Folder of MNIST's training files; only file:// so far
+    #[arg(long, default_value = MNIST_URL, value_name = "URL")]
+    pub(super) url: String,
+}
+
+/// Which node the `task` commands talk to.
+#[derive(Debug, Args)]
+pub(super) struct NodeArg {
+    /// The node's URL [default: this machine, port from the configuration]
+    #[arg(long, value_name = "URL")]
+    pub(super) node: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TaskCommand {
+    /// Submit a task bundle and print the task's id
+    Submit {
+        /// The bundle
+        file: PathBuf,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Print a task's status
+    Status {
+        /// The task's id
+        id: u64,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Print a task's log records
+    Logs {
+        /// The task's id
+        id: u64,
+        /// Go on until the task ends
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Save a finished task's result
+    Result {
+        /// The task's id
+        id: u64,
+        /// Where to
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Say in plain words what a bundle computes and what would leave a node
+    Inspect {
+        /// The bundle
+        file: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,168 @@
+//! `task ...`: a client of a node's HTTP API. `node` is its URL without a slash at the end.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt as _;
+
+use crate::adapters::http::{LogLine, UserClient};
+use crate::bootstrap;
+use crate::config::Config;
+use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_ports::PortError;
+use delta_ports::executor::Executor as _;
+
+/// How often `logs --follow` asks for more.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// `task submit`
+///
+/// # Errors
+/// The node's refusal, or that it cannot be reached.
+pub(crate) async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
+    let bytes =
+        std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
+    let id = UserClient::new(node)?.submit(&bytes).await.map_err(plain)?;
+    say(&format!(
+        "task {id} is submitted; follow it with: delta-node task logs {id} --follow"
+    ))
+}
+
+/// `task status`
+///
+/// # Errors
+/// The node's refusal, or that it cannot be reached.
+pub(crate) async fn status(node: &str, id: u64) -> anyhow::Result<()> {
+    let task = UserClient::new(node)?.task(id).await.map_err(plain)?;
+    say(&format!(
+        "task {} ({}, {}): {}",
+        task.id, task.name, task.kind, task.status
+    ))
+}
+
+/// `task logs`
+///
+/// # Errors
+/// The node's refusal, or that it cannot be reached.
+pub(crate) async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()> {
+    let client = UserClient::new(node)?;
+    let mut next = 0;
+    loop {
+        // The status first: what is logged before the end is then certainly read below.
+        let ended = !matches!(
+            client.task(id).await.map_err(plain)?.status.as_str(),
+            "PENDING" | "RUNNING"
+        );
+        loop {
+            let lines = client.logs(id, next).await.map_err(plain)?;
+            for line in &lines {
+                say(&show(line))?;
+                next = line.id + 1;
+            }
+            if lines.is_empty() {
+                break;
+            }
+        }
+        if !follow || ended {
+            return Ok(());
+        }
+        tokio::time::sleep(FOLLOW_EVERY).await;
+    }
+}
+
+/// `task result`
+///
+/// # Errors
+/// The node's refusal, that it cannot be reached, or that the file cannot be written.
+pub(crate) async fn result(node: &str, id: u64, output: &Path) -> anyhow::Result<()> {
+    let mut content = Box::pin(UserClient::new(node)?.result(id).await.map_err(plain)?);
+    let folder = output
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("{} cannot be written", folder.display()))?;
+    let mut bytes = 0;
+    while let Some(piece) = content.next().await {
+        let piece = piece?;
+        bytes += piece.len();
+        file.write_all(&piece)
+            .with_context(|| format!("{} cannot be written", output.display()))?;
+    }
+    file.persist(output)
+        .with_context(|| format!("{} cannot be written", output.display()))?;
+    say(&format!(
+        "{bytes} bytes written to {} (numpy.load reads it)",
+        output.display()
+    ))
+}
+
+/// `task inspect`
+///
+/// # Errors
+/// What is wrong with the bundle.
+pub(crate) fn inspect(bundle: &Path) -> anyhow::Result<()> {
+    let bytes =
+        std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
+    let opened = Bundle::open(&bytes, &BundleLimits::default())
+        .with_context(|| format!("{} is no task", bundle.display()))?;
+    for line in opened.manifest().disclosure() {
+        say(&line)?;
+    }
+    say(&format!("commitment: {}", opened.commitment()))?;
+    let mut problems: Vec<String> = opened
+        .manifest()
+        .problems()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let executor = bootstrap::executor(&Config::default())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    if let Err(e) = runtime.block_on(executor.check_graphs(&Arc::new(opened))) {
+        problems.push(e.message().to_owned());
+    }
+    if problems.is_empty() {
+        return say("the graphs pass the check that every node makes");
+    }
+    bail!("nodes will refuse this task:\n  {}", problems.join("\n  "))
+}
+
+/// The node's own sentence, without the names of our calls and libraries.
+fn plain(error: PortError) -> anyhow::Error {
+    anyhow::Error::msg(error.message().to_owned())
+}
+
+fn show(line: &LogLine) -> String {
+    let tx = line
+        .tx_hash
+        .as_ref()
+        .map(|tx| format!("  tx {tx}"))
+        .unwrap_or_default();
+    format!(
+        "{:>6}  {}  {}{tx}",
+        line.id,
+        utc(line.created_at),
+        line.message
+    )
+}
+
+/// Unix milliseconds as `HH:MM:SS.mmm` UTC.
+fn utc(ms: u64) -> String {
+    let seconds = ms / 1000 % 86_400;
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        ms % 1000
+    )
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("the output is closed")
+}

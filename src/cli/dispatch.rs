@@ -1,0 +1,223 @@
+//! From parsed arguments to the function that does the work, and from its outcome to the exit code.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::args::{Cli, Command, MnistArgs, NodeArg, TaskCommand};
+use super::{commands, datasets, health, init, telemetry};
+use crate::cli::check::{self, Finding, Level};
+use crate::config::{Config, ConfigError, ENVIRONMENT_PREFIX, Loaded, Purpose};
+
+const USAGE: u8 = 2;
+
+/// Runs one command. Errors go to the terminal, causes included.
+pub(super) fn run(cli: Cli) -> ExitCode {
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = if error.is::<ConfigError>() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            };
+            // The terminal may be gone; the exit code still tells.
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            code
+        }
+    }
+}
+
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    let file = cli.config;
+    match cli.command {
+        Command::Worker => return Ok(commands::worker()),
+        Command::Init => print(&init::init(&file, &environment()?)?)?,
+        Command::Run => return daemon(&file, commands::run),
+        Command::Leave => return daemon(&file, commands::leave),
+        Command::Connector => {
+            let loaded = load(&file, Purpose::Tool)?;
+            return served(loaded, commands::connector);
+        }
+        Command::Check(args) => return check_all(&file, args.json),
+        Command::Demo(args) => return block_on(commands::demo(args)).map(|()| ExitCode::SUCCESS),
+        Command::Attack(args) => {
+            return block_on(commands::attack(args)).map(|()| ExitCode::SUCCESS);
+        }
+        Command::GetIris(args) => small(&file, &[datasets::IRIS], args.force)?,
+        Command::GetSpector(args) => small(&file, &[datasets::SPECTOR], args.force)?,
+        Command::GetWages(args) => small(&file, &[datasets::WAGES], args.force)?,
+        Command::GetMnist(args) => mnist(&file, &args)?,
+        Command::GetAllData(args) => {
+            small(
+                &file,
+                &[datasets::WAGES, datasets::IRIS, datasets::SPECTOR],
+                args.force,
+            )?;
+            mnist(&file, &args)?;
+        }
+        Command::Task(command) => task(&file, command)?,
+        Command::Healthcheck => {
+            let config = load(&file, Purpose::Tool)?.config;
+            health::ask(config.api_host, config.api_port)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A command that works in the network, with logs.
+fn daemon<F>(file: &Path, command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    served(load(file, Purpose::Network)?, command)
+}
+
+/// Runs a command with logs; its failure is told there, which is the terminal too.
+fn served<F>(loaded: Loaded, command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let _flushed_at_the_end = telemetry::init(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(place = %warning.place, "{}", warning.message);
+    }
+    match block_on(command(loaded.config)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            tracing::error!("stopped: {error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let (findings, wrong_config) = match load(file, Purpose::Network) {
+        Ok(loaded) => {
+            let mut findings = check::local(file, &loaded);
+            findings.extend(block_on(async {
+                Ok(commands::probes(&loaded.config).await)
+            })?);
+            (findings, false)
+        }
+        Err(error) => match error.downcast::<ConfigError>() {
+            Ok(error) => (check::config_problems(&error), true),
+            Err(error) => return Err(error),
+        },
+    };
+    print(&if json {
+        check::json(&findings)
+    } else {
+        check::lines(&findings)
+    })?;
+    Ok(match worst(&findings) {
+        _ if wrong_config => ExitCode::from(USAGE),
+        Some(Level::Fail) => ExitCode::FAILURE,
+        Some(Level::Ok | Level::Warn) | None => ExitCode::SUCCESS,
+    })
+}
+
+fn worst(findings: &[Finding]) -> Option<Level> {
+    findings.iter().map(|finding| finding.level).max()
+}
+
+fn small(file: &Path, sets: &[datasets::Dataset], force: bool) -> anyhow::Result<()> {
+    let config = load(file, Purpose::Tool)?.config;
+    for set in sets {
+        print(&datasets::put(*set, &config.data_dir, force)?)?;
+    }
+    Ok(())
+}
+
+fn mnist(file: &Path, args: &MnistArgs) -> anyhow::Result<()> {
+    let config = load(file, Purpose::Tool)?.config;
+    let options = datasets::MnistOptions {
+        url: args.url.clone(),
+        all: args.all,
+        force: args.force,
+    };
+    let mut terminal = std::io::stderr();
+    print(&datasets::put_mnist(
+        &config.data_dir,
+        &options,
+        &mut terminal,
+    )?)
+}
+
+fn task(file: &Path, command: TaskCommand) -> anyhow::Result<()> {
+    match command {
+        TaskCommand::Submit { file: bundle, node } => {
+            let url = node_url(file, node)?;
+            block_on(async { commands::task::submit(&url, &bundle).await })
+        }
+        TaskCommand::Status { id, node } => {
+            let url = node_url(file, node)?;
+            block_on(async { commands::task::status(&url, id).await })
+        }
+        TaskCommand::Logs { id, follow, node } => {
+            let url = node_url(file, node)?;
+            block_on(async { commands::task::logs(&url, id, follow).await })
+        }
+        TaskCommand::Result { id, output, node } => {
+            let url = node_url(file, node)?;
+            block_on(async { commands::task::result(&url, id, &output).await })
+        }
+        TaskCommand::Inspect { file } => commands::task::inspect(&file),
+    }
+}
+
+/// The node to talk to: as given, else this machine's, at the configured port (or the default one when nothing is configured).
+fn node_url(file: &Path, node: NodeArg) -> anyhow::Result<String> {
+    if let Some(url) = node.node {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let config = if file.exists() {
+        load(file, Purpose::Tool)?.config
+    } else {
+        Config::default()
+    };
+    Ok(format!(
+        "http://{}",
+        health::local_address(config.api_host, config.api_port)
+    ))
+}
+
+fn load(file: &Path, purpose: Purpose) -> anyhow::Result<Loaded> {
+    Ok(Config::load(file, &environment()?, purpose)?)
+}
+
+/// The variables that may override the configuration.
+fn environment() -> anyhow::Result<BTreeMap<String, String>> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Some(name) = name
+            .to_str()
+            .filter(|name| name.starts_with(ENVIRONMENT_PREFIX))
+        else {
+            continue;
+        };
+        let value = value
+            .to_str()
+            .with_context(|| format!("the value of ${name} is not UTF-8"))?;
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    Ok(variables)
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime does not start")?;
+    runtime.block_on(work)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.trim_end())
+        .and_then(|()| out.flush())
+        .context("cannot write to the terminal")
+}

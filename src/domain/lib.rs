@@ -1,0 +1,30 @@
+//! The rules of the network, as pure values and functions.
+//!
+//! Nothing here does I/O, reads a clock, draws randomness of its own or is `async`:
+//! time and randomness are arguments, and what must happen in the world is returned as data.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::cast_possible_truncation,
+        clippy::print_stderr
+    )
+)]
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod bundle;
+pub mod connector_record;
+pub mod event;
+pub mod ids;
+pub mod manifest;
+pub mod npy;
+pub mod round;
+pub mod secagg;
+pub mod secret;
+pub mod strategy;
+pub mod task;
+pub mod tensor;
+pub mod time;
+pub mod vault;

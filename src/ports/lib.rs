@@ -1,0 +1,28 @@
+//! What the node needs from the world, in its own words.
+//!
+//! One trait a file, with its request and answer types. No transport's, database's or runtime's type appears here.
+//! Infrastructure failure ([`PortError`]) and protocol answer never share an enum.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::cast_possible_truncation,
+        clippy::print_stderr
+    )
+)]
+#![deny(clippy::disallowed_types)]
+
+pub mod blob;
+pub mod clock;
+pub mod connector;
+pub mod entropy;
+mod error;
+pub mod executor;
+pub mod node_api;
+pub mod peer;
+pub mod prover;
+pub mod storage;
+
+pub use error::{PortError, PortErrorKind, report};

@@ -1,0 +1,110 @@
+//! The network that is attacked when none is named: three nodes and a connector on loopback, each node with a connector port of its own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use super::rogue_connector::RogueConnector;
+use crate::adapters::connector::{serve, serve_with};
+use crate::bootstrap::Running;
+use crate::testbed::network::{config, free_port, launch, name, record};
+use delta_domain::ids::Address;
+
+/// Members of the network.
+pub(super) const NODES: usize = 3;
+
+/// One node.
+pub(super) struct Node {
+    pub(super) url: String,
+    pub(super) address: Address,
+    /// What speaks to this node as its connector.
+    pub(super) rogue: Arc<RogueConnector>,
+    runtime: Option<Runtime>,
+    running: Option<Running>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A runtime must not be waited for on an async thread.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The whole network.
+pub(super) struct Network {
+    pub(super) nodes: Vec<Node>,
+    /// The connector's honest port, for the attackers.
+    pub(super) connector_port: u16,
+    stop: CancellationToken,
+}
+
+impl Network {
+    /// Starts everything. `weaken` takes two walls down: urls may point into private networks, and a cohort of one is accepted.
+    pub(super) async fn start(folder: &Path, weaken: bool) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let embedded = record(folder).await?;
+        let (listener, connector_port) = port().await?;
+        let (honest, stopped) = (embedded.clone(), stop.clone());
+        tokio::spawn(async move { serve(&honest, listener, stopped.cancelled_owned()).await });
+        let mut nodes = Vec::new();
+        for index in 0..NODES {
+            let rogue = Arc::new(RogueConnector::default());
+            let (listener, port) = port().await?;
+            let (record, lies, stopped) = (embedded.clone(), rogue.clone(), stop.clone());
+            tokio::spawn(async move {
+                serve_with(&record, lies, listener, stopped.cancelled_owned()).await
+            });
+            let home = folder.join(name(index));
+            std::fs::create_dir_all(home.join("data"))?;
+            let mut config = config(&home, index, free_port()?, port);
+            // Nothing but the nodes' own address is allowed, so that every other loopback address is forbidden ground.
+            config.policy.allow_private_addresses = weaken;
+            config.policy.allowed_hosts = vec!["127.0.0.1".into()];
+            if weaken {
+                config.policy.min_clients = 1;
+            }
+            let url = config.node.url.clone();
+            let (runtime, running) = launch(config, |_| {}).await?;
+            let address = running
+                .node
+                .address()
+                .with_context(|| format!("the connector gave {} no address", name(index)))?;
+            nodes.push(Node {
+                url,
+                address,
+                rogue,
+                runtime: Some(runtime),
+                running: Some(running),
+            });
+        }
+        Ok(Self {
+            nodes,
+            connector_port,
+            stop,
+        })
+    }
+
+    pub(super) async fn stop(mut self) {
+        for node in &mut self.nodes {
+            if let (Some(runtime), Some(running)) = (node.runtime.take(), node.running.take()) {
+                let stopping = tokio::task::spawn_blocking(move || {
+                    runtime.block_on(running.stop());
+                    runtime.shutdown_background();
+                });
+                drop(stopping.await);
+            }
+        }
+        self.stop.cancel();
+    }
+}
+
+async fn port() -> anyhow::Result<(tokio::net::TcpListener, u16)> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}

@@ -1,0 +1,57 @@
+//! A hostile connector: one for each node, honest until an attack tells it what to say.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::adapters::connector::Lies;
+use delta_domain::connector_record::{Answer, Command, RecordEvent};
+
+type EventLie = Arc<dyn Fn(RecordEvent) -> Vec<RecordEvent> + Send + Sync>;
+type AnswerLie = Arc<dyn Fn(&Command, Answer) -> Answer + Send + Sync>;
+
+/// What speaks to one node as its connector.
+#[derive(Default)]
+pub(super) struct RogueConnector {
+    lies: Mutex<(Option<EventLie>, Option<AnswerLie>)>,
+}
+
+impl RogueConnector {
+    fn lies(&self) -> MutexGuard<'_, (Option<EventLie>, Option<AnswerLie>)> {
+        self.lies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on every event leaves as this says.
+    pub(super) fn events(
+        &self,
+        lie: impl Fn(RecordEvent) -> Vec<RecordEvent> + Send + Sync + 'static,
+    ) {
+        self.lies().0 = Some(Arc::new(lie));
+    }
+
+    /// From now on every answer leaves as this says.
+    pub(super) fn answers(&self, lie: impl Fn(&Command, Answer) -> Answer + Send + Sync + 'static) {
+        self.lies().1 = Some(Arc::new(lie));
+    }
+
+    /// Honest again.
+    pub(super) fn honest(&self) {
+        *self.lies() = (None, None);
+    }
+}
+
+impl Lies for RogueConnector {
+    fn answer(&self, command: &Command, answer: Answer) -> Answer {
+        let lie = self.lies().1.clone();
+        match lie {
+            Some(lie) => lie(command, answer),
+            None => answer,
+        }
+    }
+
+    fn event(&self, event: RecordEvent) -> Vec<RecordEvent> {
+        let lie = self.lies().0.clone();
+        match lie {
+            Some(lie) => lie(event),
+            None => vec![event],
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The attacks, by who attacks. Each file has a list `ATTACKS`.
+
+pub(super) mod connectors;
+pub(super) mod controls;
+pub(super) mod coordinators;
+pub(super) mod members;
+pub(super) mod reveals;
+pub(super) mod sharing;
+pub(super) mod strangers;
+pub(super) mod urls;

@@ -1,0 +1,234 @@
+//! Where attacks take place: the nodes under attack as seen from the attackers' side, and how to tell that they are unharmed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt as _;
+
+use super::rogue_connector::RogueConnector;
+use super::{bundles, http};
+use crate::adapters::grpc::{GrpcConnector, GrpcOptions};
+use crate::adapters::http::{HttpPeers, PeerOptions, UrlPolicy, UserClient};
+use delta_domain::ids::{Address, TaskId};
+use delta_domain::npy::{NpzLimits, decode_npz};
+use delta_domain::tensor::TensorData;
+use delta_ports::PortErrorKind;
+use delta_ports::connector::{Connector, RoundKey};
+
+/// How long a task of the attackers, or the honest one, may take.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause between two looks.
+pub(super) const LOOK: Duration = Duration::from_millis(25);
+
+/// A member of the network under attack.
+pub(super) struct Target {
+    pub(super) url: String,
+    pub(super) address: Address,
+    /// The hostile connector of this node; only where the network is our own.
+    pub(super) rogue: Option<Arc<RogueConnector>>,
+}
+
+/// What attackers see.
+pub(super) struct Targets {
+    /// The first is the coordinator of the honest task.
+    pub(super) targets: Vec<Target>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) peers: Arc<HttpPeers>,
+    /// Where nodes of our own write their logs.
+    log: Option<PathBuf>,
+    /// Rounds that were tampered with: nobody's two secrets may be on their record.
+    touched: Mutex<Vec<RoundKey>>,
+}
+
+impl Targets {
+    pub(super) fn new(
+        targets: Vec<Target>,
+        host: &str,
+        port: u16,
+        log: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let connector = GrpcConnector::new(host, port, GrpcOptions::default())?;
+        let policy = UrlPolicy::new(true, Vec::new());
+        Ok(Self {
+            targets,
+            connector: Arc::new(connector),
+            peers: Arc::new(HttpPeers::new(PeerOptions::new(policy))?),
+            log,
+            touched: Mutex::default(),
+        })
+    }
+
+    /// Lines of the nodes' logs with all of these words.
+    pub(super) fn logged(&self, words: &[&str]) -> Vec<String> {
+        let text = self
+            .log
+            .as_ref()
+            .and_then(|f| std::fs::read_to_string(f).ok());
+        text.unwrap_or_default()
+            .lines()
+            .filter(|line| words.iter().all(|w| line.contains(w)))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The node that coordinates the honest task.
+    pub(super) fn coordinator(&self) -> &Target {
+        &self.targets[0]
+    }
+
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        self.targets.iter().map(|t| t.address.clone()).collect()
+    }
+
+    /// The hostile connector of a node.
+    pub(super) fn rogue(&self, node: usize) -> anyhow::Result<&Arc<RogueConnector>> {
+        self.targets
+            .get(node)
+            .and_then(|t| t.rogue.as_ref())
+            .context("this network has a connector of its own")
+    }
+
+    /// Every connector is honest again.
+    pub(super) fn calm(&self) {
+        for rogue in self.targets.iter().filter_map(|t| t.rogue.as_ref()) {
+            rogue.honest();
+        }
+    }
+
+    pub(super) fn touch(&self, key: &RoundKey) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        if !touched.contains(key) {
+            touched.push(key.clone());
+        }
+    }
+
+    /// Submits a task to the coordinator.
+    pub(super) async fn submit(&self, bundle: &[u8]) -> anyhow::Result<u64> {
+        let client = UserClient::new(&self.coordinator().url)?;
+        Ok(u64::try_from(client.submit(bundle).await?)?)
+    }
+
+    /// The task's id on the network, once it has one.
+    pub(super) async fn task_id(&self, id: u64) -> anyhow::Result<TaskId> {
+        let client = UserClient::new(&self.coordinator().url)?;
+        until("the task's id", || async {
+            let lines = client.logs(id, 0).await.ok()?;
+            lines
+                .iter()
+                .flat_map(|line| line.message.split_whitespace())
+                .find_map(|word| word.parse::<TaskId>().ok())
+        })
+        .await
+    }
+
+    /// Waits for a task of the coordinator's to end well and gives its numbers.
+    pub(super) async fn numbers(&self, id: u64) -> anyhow::Result<Vec<f32>> {
+        let client = UserClient::new(&self.coordinator().url)?;
+        let status = until("the task to end", || async {
+            let info = client.task(id).await.ok()?;
+            matches!(info.status.as_str(), "FINISHED" | "ERROR").then_some(info.status)
+        })
+        .await?;
+        if status != "FINISHED" {
+            let lines = client.logs(id, 0).await.unwrap_or_default();
+            let last: Vec<String> = lines.into_iter().rev().take(2).map(|l| l.message).collect();
+            bail!("the task failed: {}", last.join("; "))
+        }
+        let mut content = Box::pin(client.result(id).await?);
+        let mut bytes = Vec::new();
+        while let Some(piece) = content.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        let arrays: BTreeMap<_, _> = decode_npz(&bytes, &NpzLimits::default())?;
+        match arrays.get("w").map(|t| t.data()) {
+            Some(TensorData::F32(values)) => Ok(values.clone()),
+            _ => bail!("the result is not what the task computes"),
+        }
+    }
+
+    /// Waits for a task and checks its numbers.
+    pub(super) async fn ends_right(&self, id: u64, rounds: u32) -> anyhow::Result<()> {
+        let got = self.numbers(id).await?;
+        if got == vec![bundles::expected(rounds); bundles::VALUES] {
+            Ok(())
+        } else {
+            bail!("the task's result is wrong: {got:?}")
+        }
+    }
+
+    /// Whether the nodes are unharmed: alive, nobody's two secrets revealed, and an honest task over all of them ends right.
+    pub(super) async fn aftermath(&self) -> anyhow::Result<()> {
+        self.calm();
+        for target in &self.targets {
+            let reply = http::send(&target.url, "GET", "/healthz", "", b"")
+                .await
+                .with_context(|| format!("{} does not answer", target.url))?;
+            if reply.status != 200 {
+                bail!("{} is not well: {}", target.url, reply.line())
+            }
+        }
+        let touched: Vec<RoundKey> = self
+            .touched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..)
+            .collect();
+        for key in touched {
+            self.no_two_secrets(&key).await?;
+        }
+        let members = u32::try_from(self.targets.len())?;
+        let id = self.submit(&bundles::honest(members, 1)?).await?;
+        self.ends_right(id, 1).await.context("the honest task")
+    }
+
+    /// Both secrets of one member on record, by one holder or by enough of them, would unmask it.
+    async fn no_two_secrets(&self, key: &RoundKey) -> anyhow::Result<()> {
+        let everybody = match self.connector.round(key).await {
+            Ok(record) => record.joined,
+            Err(_) => return Ok(()),
+        };
+        let everybody: Vec<Address> = everybody.iter().filter_map(|a| a.parse().ok()).collect();
+        for owner in &everybody {
+            let (mut seeds, mut keys) = (0, 0);
+            for holder in &everybody {
+                let owners = std::slice::from_ref(owner);
+                let record = match self.connector.share_records(key, owners, holder).await {
+                    Ok(mut records) if records.len() == 1 => records.remove(0),
+                    Ok(_) => continue,
+                    Err(e) if e.kind() == PortErrorKind::Refused => continue,
+                    Err(e) => return Err(e.into()),
+                };
+                seeds += usize::from(record.seed.is_some());
+                keys += usize::from(record.secret_key.is_some());
+                if record.seed.is_some() && record.secret_key.is_some() {
+                    bail!("{holder} has revealed both shares of {owner}")
+                }
+            }
+            let majority = everybody.len() / 2 + 1;
+            if seeds >= majority && keys >= majority {
+                bail!("both secrets of {owner} can be rebuilt")
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Looks again and again until there is something to see.
+pub(super) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> anyhow::Result<T> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return Ok(seen);
+        }
+        if Instant::now() > end {
+            bail!("waited {PATIENCE:?} in vain for {what}")
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,7 @@
+//! Whole networks on this machine, for people who want to see one: `demo` and `attack`.
+
+pub(crate) mod attack;
+pub(crate) mod demo;
+mod network;
+mod recorder;
+mod tables;
