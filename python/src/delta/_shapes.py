@@ -24,7 +24,15 @@ DTYPES = {v: k for k, v in NUMPY.items()}
 
 @dataclass(frozen=True)
 class Type:
-    """What is known of a value before anything runs: ``dtype`` and ``shape``, with names for unknown dimensions."""
+    """What is known of a value before anything runs.
+
+    Parameters
+    ----------
+    dtype : str
+        ``f32``, ``f64``, ``i32``, ``i64``, ``u8`` or ``bool``.
+    shape : tuple of int or str
+        The dimensions; a name where only the data tell.
+    """
 
     dtype: str
     shape: tuple[Dim, ...]
@@ -49,7 +57,22 @@ def _same(op: str, types: Sequence[Type]) -> str:
 def broadcast(op: str, *shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     """Return the shape of an element-wise result.
 
-    Raises ``ValueError`` when two lengths differ and neither is 1.
+    Parameters
+    ----------
+    op : str
+        What the error calls the operator.
+    *shapes : sequence of int or str
+        Those of the operands; missing dimensions in front count as 1.
+
+    Returns
+    -------
+    tuple of int or str
+        The shape.
+
+    Raises
+    ------
+    ValueError
+        Two lengths differ and neither is 1.
     """
     out: list[Dim] = []
     for i in range(-max(map(len, shapes)), 0):

@@ -20,17 +20,37 @@ import numpy.typing as npt
 
 from ._describe import describe
 
+__all__ = ["Bundle"]
+
 Array = npt.NDArray[Any]
 
 
 class Bundle:
-    """A task, packed. Make one with ``task.build()`` or :meth:`load`."""
+    """A task, packed. Make one with ``task.build()`` or :meth:`load`.
+
+    Parameters
+    ----------
+    data : bytes
+        The bundle's file.
+
+    Attributes
+    ----------
+    data : bytes
+        The same.
+    manifest : dict
+        ``task.json``; ``docs/task.schema.json`` is its schema.
+    graphs : dict of str to bytes
+        ONNX files by their names, ``graphs/NAME.onnx``.
+    arrays : dict of str to ndarray
+        Initial values of variables by their files' names, ``arrays/NAME.npy``.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no task bundle.
+    """
 
     def __init__(self, data: bytes) -> None:
-        """Open a bundle's bytes.
-
-        Raises ``ValueError`` when they are not a task bundle.
-        """
         self.data = data
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as z:
@@ -47,7 +67,22 @@ class Bundle:
 
     @classmethod
     def pack(cls, manifest: Mapping[str, Any], graphs: Mapping[str, bytes], arrays: Mapping[str, Array]) -> Bundle:
-        """Pack a manifest with its files, always into the same bytes."""
+        """Pack a manifest with its files, always into the same bytes.
+
+        Parameters
+        ----------
+        manifest : mapping
+            ``task.json``.
+        graphs : mapping of str to bytes
+            ONNX files by name, ``graphs/NAME.onnx``.
+        arrays : mapping of str to ndarray
+            Arrays by name, ``arrays/NAME.npy``.
+
+        Returns
+        -------
+        Bundle
+            Opened again from its bytes.
+        """
         files = {"task.json": (json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()}
         files |= dict(sorted(graphs.items())) | {name: _npy(array) for name, array in sorted(arrays.items())}
         out = io.BytesIO()
@@ -61,11 +96,45 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bundle:
-        """Open a bundle file."""
+        """Open a bundle file.
+
+        Parameters
+        ----------
+        path : path
+            Where it is.
+
+        Returns
+        -------
+        Bundle
+            The task.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read.
+        ValueError
+            It is no task bundle.
+        """
         return cls(Path(path).read_bytes())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the bundle to a file and return its path; the ending ``.delta`` is customary."""
+        """Write the bundle to a file.
+
+        Parameters
+        ----------
+        path : path
+            Where to; the ending ``.delta`` is customary.
+
+        Returns
+        -------
+        pathlib.Path
+            The same path.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        """
         path = Path(path)
         path.write_bytes(self.data)
         return path
@@ -86,7 +155,23 @@ class Bundle:
         return sum(int(r.get("repeat", 1)) for r in self.manifest["rounds"])
 
     def initial(self, variable: str) -> Array:
-        """Return a variable's initial value."""
+        """Return a variable's initial value.
+
+        Parameters
+        ----------
+        variable : str
+            Its name in the manifest.
+
+        Returns
+        -------
+        ndarray
+            Of the shape and dtype that the manifest says; zeros where the bundle has no array.
+
+        Raises
+        ------
+        KeyError
+            There is no such variable.
+        """
         spec = self.manifest["variables"][variable]
         if "init" in spec:
             return self.arrays[spec["init"]]
@@ -94,7 +179,13 @@ class Bundle:
         return np.zeros(spec["shape"], numpy_name[spec["dtype"]])
 
     def describe(self) -> str:
-        """Say in plain words what the task reads at each node and what leaves it, with sizes."""
+        """Say in plain words what the task reads at each node and what leaves it, with sizes.
+
+        Returns
+        -------
+        str
+            Several lines; ``delta-node task inspect FILE`` says the same.
+        """
         return describe(self.manifest, len(self.data), self.commitment)
 
     def __repr__(self) -> str:

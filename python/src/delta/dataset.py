@@ -8,18 +8,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+__all__ = ["DataFrame", "Dataset"]
+
 
 class DataFrame:
     """A table (``.csv``, ``.tsv``, ``.txt``), for analytics and regressions.
 
-    ``dataset``: the file's name in each node's data folder. ``columns``: the columns that the task may read, all numeric;
-    an empty cell is NaN. ``header``: whether the first line holds the names (otherwise they are ``"0"``, ``"1"``, ...).
+    Parameters
+    ----------
+    dataset : str
+        The file's name in each node's data folder.
+    columns : sequence of str
+        The columns that the task may read, all numeric; an empty cell is NaN.
+    header : bool
+        Whether the first line holds the names; otherwise they are ``"0"``, ``"1"``, and so on.
 
-    Raises ``ValueError`` when no column is named.
+    Raises
+    ------
+    ValueError
+        No column is named.
+
+    Examples
+    --------
+    >>> DataFrame("wages.csv", columns=["wage", "age"]).columns
+    ['wage', 'age']
     """
 
     def __init__(self, dataset: str, columns: Sequence[str], *, header: bool = True) -> None:
-        """Name the file and its columns."""
         if isinstance(columns, str) or not columns:
             raise ValueError(f"DataFrame({dataset!r}): name the columns that the task reads, columns=[...]")
         self.dataset, self.columns, self.header = dataset, [str(c) for c in columns], header
@@ -28,13 +43,36 @@ class DataFrame:
 class Dataset:
     """Samples, for learning: an image folder, class folders, ``.npy``, ``.npz``, or columns of a table.
 
-    Samples: ``shape`` of one sample (images: channels, height, width; values as stored, images 0 to 255) and ``classes``,
-    the class names in label order. Leave ``classes`` out when samples have no label. ``split``: the folder has the parts
-    ``train/`` and ``val/``, for training and for validation.
-    Table: ``columns`` are the inputs, ``target`` the label's column, read as ``int64`` or, with ``target_dtype="float32"``,
-    as a number.
+    Give ``shape`` for samples or ``columns`` for a table, not both.
 
-    Raises ``ValueError`` when neither ``shape`` nor ``columns`` is given, or both.
+    Parameters
+    ----------
+    dataset : str
+        The file's or folder's name in each node's data folder.
+    shape : sequence of int, optional
+        The shape of one sample. Of images: channels, height, width; values as stored, 0 to 255.
+    classes : sequence of str
+        The names of the classes in the order of the labels; leave it out when samples have no label.
+    columns : sequence of str, optional
+        The columns of a table that are the inputs, ``float32 [columns]`` for each row.
+    target : str, optional
+        The column of a table that is the label.
+    target_dtype : {"int64", "float32"}
+        How ``target`` is read.
+    header : bool
+        Whether the table's first line holds the names; otherwise they are ``"0"``, ``"1"``, and so on.
+    split : bool
+        Whether the folder has the parts ``train/`` and ``val/``, for training and for validation. Only samples have.
+
+    Raises
+    ------
+    ValueError
+        Neither or both of ``shape`` and ``columns`` are given, or ``split`` with a table.
+
+    Examples
+    --------
+    >>> Dataset("digits", shape=[1, 8, 8], classes=[str(d) for d in range(10)]).shape
+    [1, 8, 8]
     """
 
     def __init__(
@@ -49,7 +87,6 @@ class Dataset:
         header: bool = True,
         split: bool = False,
     ) -> None:
-        """Name the file or folder and what is in it."""
         if (shape is None) == (columns is None):
             raise ValueError(
                 f"Dataset({dataset!r}): give shape=(channels, height, width) for samples, or columns=[...] for a table"

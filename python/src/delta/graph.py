@@ -2,14 +2,14 @@
 
     g = Graph()
     x = g.input("x", "f64", ["rows", 3])
-    g.output("mean", g.mean(x, 0))
+    g.output("total", g.sum(x, 0))
     model = g.bytes()
 
 Values know their dtype (the manifest's names: ``f64``, ``i64``, ``bool``, ...) and shape; a dimension is a number, or a name
 when only the data tell (``"rows"``). Operands may be values, numpy arrays, or Python numbers, which take the dtype of the
 other operand. Equal constants and equal subexpressions are stored once, unused ones not at all. Opset 17, IR version 8.
 
-The operators themselves are in :mod:`delta._operators`.
+The operators are the methods of :class:`Operators`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,17 @@ _OURS = {"Reshape": ("result",)}
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A value of one graph; arithmetic operators and ``@`` work on it."""
+    """A value of one graph; arithmetic operators and ``@`` work on it.
+
+    Parameters
+    ----------
+    graph : Graph
+        Where it belongs.
+    name : str
+        Its name there.
+    type : Type
+        Its dtype and shape.
+    """
 
     graph: Graph
     name: str
@@ -115,10 +125,24 @@ class Value:
 
 
 class Graph(Operators[Value]):
-    """One ONNX graph under construction."""
+    """One ONNX graph under construction.
+
+    Parameters
+    ----------
+    name : str
+        The graph's name in its file.
+
+    Examples
+    --------
+    >>> g = Graph()
+    >>> x = g.input("x", "f64", ["rows", 3])
+    >>> g.output("mean", g.sum(x, 0) / g.sum(g.cast(g.equal(x, x), "f64"), 0))
+    'mean'
+    >>> print(g.outputs["mean"])
+    f64 [3]
+    """
 
     def __init__(self, name: str = "step") -> None:
-        """Start an empty graph."""
         self.name = name
         self._inputs: list[Value] = []
         self._outputs: list[tuple[str, Value]] = []
@@ -127,14 +151,52 @@ class Graph(Operators[Value]):
         self._known: dict[Any, Value] = {}
 
     def input(self, name: str, dtype: str, shape: Sequence[Dim] = ()) -> Value:
-        """Declare an input."""
+        """Declare an input.
+
+        Parameters
+        ----------
+        name : str
+            Its name in the file.
+        dtype : str
+            ``f32``, ``f64``, ``i32``, ``i64``, ``u8`` or ``bool``.
+        shape : sequence of int or str
+            Its dimensions; a name, such as ``"rows"``, where only the data tell.
+
+        Returns
+        -------
+        Value
+            The input.
+
+        Raises
+        ------
+        ValueError
+            The name is taken, is empty, or begins with ``~``.
+        """
         value = Value(self, name, Type(dtype, tuple(shape)))
         self._claim(name)
         self._inputs.append(value)
         return value
 
     def output(self, name: str, value: Value) -> str:
-        """Make a value an output under a name; return the name."""
+        """Make a value an output.
+
+        Parameters
+        ----------
+        name : str
+            Its name in the file.
+        value : Value
+            A value of this graph.
+
+        Returns
+        -------
+        str
+            The name.
+
+        Raises
+        ------
+        ValueError
+            The name is taken, is empty, or begins with ``~``; or the value belongs to another graph.
+        """
         self._own(value)
         self._claim(name)
         self._outputs.append((name, value))
@@ -160,7 +222,25 @@ class Graph(Operators[Value]):
         return value
 
     def constant(self, value: Array | float | Sequence[Any], dtype: str | None = None) -> Value:
-        """Hold a constant, once for equal ones."""
+        """Hold a constant, once for equal ones.
+
+        Parameters
+        ----------
+        value : array, number or nested sequence
+            What it is.
+        dtype : str, optional
+            ``f32``, ``f64``, ``i32``, ``i64``, ``u8`` or ``bool``; by default the array's own.
+
+        Returns
+        -------
+        Value
+            Of that dtype and the array's shape.
+
+        Raises
+        ------
+        ValueError
+            Graphs do not have the array's dtype.
+        """
         array = np.array(value, NUMPY[dtype] if dtype else None, order="C")
         if array.dtype.name not in DTYPES:
             raise ValueError(f"graphs have no {array.dtype}; use one of {', '.join(DTYPES)}")
@@ -172,7 +252,27 @@ class Graph(Operators[Value]):
         return self._known[key]
 
     def apply(self, op: str, inputs: Sequence[Value], **attributes: Any) -> Value:
-        """Append a node, or return the value of an equal one."""
+        """Append a node, or return the value of an equal one.
+
+        Parameters
+        ----------
+        op : str
+            An operator's name in ONNX, such as ``Add``.
+        inputs : sequence of Value
+            Values of this graph.
+        **attributes : number, str, or tuple of them
+            As ONNX names them; what opset 17 takes as a further input (``axes``, ``shape``) is given as an attribute.
+
+        Returns
+        -------
+        Value
+            The operator's one output.
+
+        Raises
+        ------
+        ValueError
+            An input belongs to another graph, or the inputs do not fit the operator.
+        """
         for value in inputs:
             self._own(value)
         key = (op, tuple(v.name for v in inputs), tuple(sorted(attributes.items())))
@@ -193,7 +293,15 @@ class Graph(Operators[Value]):
     def model(self) -> onnx.ModelProto:
         """Return the graph with what its outputs need.
 
-        Raises ``ValueError`` when it has no output.
+        Returns
+        -------
+        onnx.ModelProto
+            Opset 17, IR version 8.
+
+        Raises
+        ------
+        ValueError
+            It has no output.
         """
         if not self._outputs:
             raise ValueError(f"graph {self.name!r} has no output")
@@ -233,9 +341,17 @@ class Graph(Operators[Value]):
         )
 
     def bytes(self) -> bytes:
-        """Check the graph against the standard and return its file, always the same bytes.
+        """Check the graph against the standard and return its file.
 
-        Raises ``ValueError`` when it is not valid ONNX, or when the standard infers other types than we do.
+        Returns
+        -------
+        bytes
+            Always the same for the same calls.
+
+        Raises
+        ------
+        ValueError
+            It has no output, it is not valid ONNX, or the standard infers other types than we do.
         """
         model = self.model()
         try:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["METRICS", "build", "register"]
+
 Array = npt.NDArray[Any]
 Build = Callable[[Mapping[str, Any], Mapping[str, Array]], Any]
 _KINDS: dict[str, Build] = {}
@@ -23,14 +25,40 @@ METRICS = "\0metrics"
 
 
 def register(kind: str, build: Build) -> None:
-    """Say how a kind of result is made from its spec and the task's output arrays."""
+    """Say how a kind of result is made.
+
+    Parameters
+    ----------
+    kind : str
+        The word in ``options.result[i]["kind"]``.
+    build : callable
+        ``build(spec, arrays)``: from the rest of that entry and the task's outputs by name to what the author gets. Under
+        :data:`METRICS` the arrays have an object array with a dict for each finished round.
+    """
     _KINDS[kind] = build
 
 
 def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Sequence[Mapping[str, float]] = ()) -> Any:
-    """Make the result of a task: one object, or a tuple when the task returns several.
+    """Make the result of a task.
 
-    Raises ``ValueError`` for a kind of result that this version does not know.
+    Parameters
+    ----------
+    manifest : mapping
+        The bundle's.
+    arrays : mapping of str to ndarray
+        The task's outputs by name.
+    metrics : sequence of mapping
+        What each finished round gave, by name.
+
+    Returns
+    -------
+    object
+        What the task's one result is, a tuple when it returns several, and a dict of the arrays when it declares none.
+
+    Raises
+    ------
+    ValueError
+        A kind of result that this version does not know.
     """
     specs = manifest.get("options", {}).get("result")
     if not specs:

@@ -101,9 +101,9 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
     name : str
         What the strategy is called; nodes do not see it.
     threshold, neighbours, dropout, mask_generator, ring, retries : optional
-        See ``docs/task-format.md``: shares needed to rebuild a secret; members with whom each exchanges keys; share of members
-        that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"`` or ``"z64"``; how often a failed round is
-        started again. Left out, the node chooses.
+        See ``docs/task-format.md``: shares needed to rebuild a secret; members with whom each exchanges keys; share of
+        members that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"`` or ``"z64"``; how often a failed
+        round is started again. Left out, the node chooses.
 
     Raises
     ------

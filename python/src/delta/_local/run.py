@@ -32,13 +32,41 @@ def debug(
     on_round: Callable[[int, Mapping[str, float]], None] | None = None,
     **data: Any,
 ) -> Any:
-    """Run a whole task here and return what ``DeltaNode.get_result`` would.
+    """Run a whole task on this machine, as nodes would.
 
-    ``data``: one argument a dataset (its file name without the ending, or the argument's name in the task): a pandas
-    DataFrame or a dict of columns for a table, a pair ``(x, y)`` or a torch dataset for samples. It is split over
-    ``parts`` members; a list gives each member its own. ``on_round(number, metrics)`` is called after each round.
+    Batches, their order, noise and the rounding of sums are those of nodes. What needs other machines is left out: masks,
+    members that are lost, deadlines. Needs onnxruntime.
 
-    Raises ``ValueError`` when the data does not fit the task, or a round makes numbers that no node could send.
+    Parameters
+    ----------
+    task : HorizontalTask or Bundle
+        What to run; one that is not built yet is built first.
+    parts : int
+        The number of make-believe members.
+    threads : int
+        Threads of onnxruntime; 0 lets it choose.
+    on_round : callable, optional
+        ``on_round(number, metrics)`` is called after each round, from 1.
+    **data : DataFrame, dict of columns, pair of arrays, torch dataset, or list of these
+        One argument a dataset: its file name without the ending, or the argument's name in the task. A table is a DataFrame
+        of pandas or a dict of columns, samples are a pair ``(x, y)`` or a torch dataset. Rows are split evenly in their
+        order; a list gives each member its own.
+
+    Returns
+    -------
+    object
+        What :meth:`delta.DeltaNode.get_result` would return.
+
+    Raises
+    ------
+    ValueError
+        The data does not fit the task, or a round makes numbers that no node could send.
+    ImportError
+        onnxruntime is missing.
+
+    Examples
+    --------
+    >>> delta.debug(task, wages={"wage": np.array([3000.0, 4000.0, 5500.0])})  # doctest: +SKIP
     """
     bundle = task if isinstance(task, Bundle) else task.build()
     arrays, metrics = simulate(bundle, members(bundle.manifest, data, parts), threads=threads, on_round=on_round)

@@ -18,6 +18,18 @@ from ._linear import LinearTask
 from ._logit import LogitTask
 from ._mnlogit import MNLogitTask
 from ._newton import RegressionTask
+from ._options import Options
 from ._result import RegressionResult
+from ._sample import Moments, Sample
 
-__all__ = ["LinearTask", "LogitTask", "MNLogitTask", "RegressionResult", "RegressionTask", "add_constant"]
+__all__ = [
+    "LinearTask",
+    "LogitTask",
+    "MNLogitTask",
+    "Moments",
+    "Options",
+    "RegressionResult",
+    "RegressionTask",
+    "Sample",
+    "add_constant",
+]

@@ -6,9 +6,24 @@ from ..pandas import DataFrame, Series
 
 
 def add_constant(data: DataFrame | Series, prepend: bool = True) -> DataFrame:
-    """Return ``data`` with a column ``const`` of ones, in front or behind, as ``statsmodels.add_constant``.
+    """Add a column ``const`` of ones, as ``statsmodels.add_constant``.
 
-    Raises ``ValueError`` when there is a column of that name.
+    Parameters
+    ----------
+    data : DataFrame or Series
+        Rows of the members; a Series becomes a column.
+    prepend : bool
+        Whether it stands in front, else behind.
+
+    Returns
+    -------
+    DataFrame
+        A copy.
+
+    Raises
+    ------
+    ValueError
+        There is a column of that name.
     """
     frame = data if isinstance(data, DataFrame) else data.to_frame("x" if data.name is None else data.name)
     names = frame.columns

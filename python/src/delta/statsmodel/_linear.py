@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..graph import Graph, Value
-from ._newton import Moments, Options, RegressionTask, Sample
+from ._newton import RegressionTask
+from ._options import Options
+from ._sample import Moments, Sample
 
 
 class LinearTask(RegressionTask):
@@ -14,6 +16,12 @@ class LinearTask(RegressionTask):
 
     Three rounds: the solution of the normal equations; the same for what that left over, which takes its rounding errors
     away; and the sums of squares at the end. Of :meth:`options`, ``missing`` and ``ridge_factor`` (default 0) have a meaning.
+
+    Parameters
+    ----------
+    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, enable_verify,
+    description
+        As in :class:`RegressionTask`.
     """
 
     model: ClassVar[str] = "OLS"
@@ -21,9 +29,22 @@ class LinearTask(RegressionTask):
     centred: ClassVar[bool] = True
 
     def parse_options(self, given: Mapping[str, Any]) -> Options:
-        """Fix the number of steps.
+        """Check what :meth:`options` returned, and fix the number of steps.
 
-        Raises ``ValueError`` for options that least squares does not have.
+        Parameters
+        ----------
+        given : mapping
+            As the author gives them.
+
+        Returns
+        -------
+        Options
+            All of them.
+
+        Raises
+        ------
+        ValueError
+            Least squares has no such option, or its value cannot work.
         """
         unknown = sorted(set(given) - {"missing", "ridge_factor"})
         if unknown:
@@ -31,11 +52,35 @@ class LinearTask(RegressionTask):
         return Options.parse({"ridge_factor": 0.0, "tol": 0.0, "maxiter": 2} | dict(given), fixed=True)
 
     def valid(self, g: Graph, y: Value) -> Value:
-        """Whether each ``y`` is finite, which is seen to elsewhere."""
+        """Whether each ``y`` can be explained: any number; whether it is finite is seen to elsewhere.
+
+        Parameters
+        ----------
+        g : Graph
+            The member's graph.
+        y : Value
+            ``f64 [rows, 1]``.
+
+        Returns
+        -------
+        Value
+            ``bool [rows, 1]``.
+        """
         return g.equal(y, y)
 
     def moments(self, s: Sample) -> Moments:
-        """Return minus half the sum of squared residuals, its derivatives, and the sums of a table of variances."""
+        """Return minus half the sum of squared residuals, its derivatives, and the sums of a table of variances.
+
+        Parameters
+        ----------
+        s : Sample
+            The member's rows.
+
+        Returns
+        -------
+        Moments
+            Sums over the rows.
+        """
         g = s.graph
         left = s.weight * (s.y - s.x @ g.reshape(s.params, s.columns, 1))
         off = s.weight * (s.y - s.centre)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from ..graph import Graph, Value
-from ._newton import Moments, RegressionTask, Sample
+from ._newton import RegressionTask
+from ._sample import Moments, Sample
 
 
 class LogitTask(RegressionTask):
     """The log odds of ``y`` (0 or 1) as a linear function of ``x``, as ``statsmodels.Logit``.
 
-    The result is a :class:`~delta.statsmodel._result.RegressionResult`. There is no constant unless ``x`` has one; see
-    :func:`~delta.statsmodel.add_constant`.
+    The result is a :class:`RegressionResult`. There is no constant unless ``x`` has one; see :func:`add_constant`.
+
+    Parameters
+    ----------
+    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, enable_verify,
+    description
+        As in :class:`RegressionTask`.
     """
 
     kind: ClassVar[Literal["horizontal", "hlr"]] = "hlr"
@@ -20,11 +26,35 @@ class LogitTask(RegressionTask):
     classes: int = 2
 
     def valid(self, g: Graph, y: Value) -> Value:
-        """Whether each ``y`` is 0 or 1."""
+        """Whether each ``y`` can be explained: 0 or 1.
+
+        Parameters
+        ----------
+        g : Graph
+            The member's graph.
+        y : Value
+            ``f64 [rows, 1]``.
+
+        Returns
+        -------
+        Value
+            ``bool [rows, 1]``.
+        """
         return g.or_(g.equal(y, 0.0), g.equal(y, 1.0))
 
     def moments(self, s: Sample) -> Moments:
-        """Return ``sum(y z - log(1 + e^z))`` with z = x b, and its derivatives."""
+        """Return ``sum(y z - log(1 + e^z))`` with ``z = x b``, and its derivatives.
+
+        Parameters
+        ----------
+        s : Sample
+            The member's rows.
+
+        Returns
+        -------
+        Moments
+            Sums over the rows.
+        """
         g, z = s.graph, s.x @ s.graph.reshape(s.params, s.columns, 1)
         p = g.sigmoid(z)
         # Not p (1 - p): where p is nearly 1, the difference has no digits left.

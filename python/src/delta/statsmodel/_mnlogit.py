@@ -8,16 +8,28 @@ import numpy as np
 
 from .._arguments import ClassesArguments, RegressionArguments, shared, takes
 from ..graph import Graph, Value
-from ._newton import Moments, RegressionTask, Sample
+from ._newton import RegressionTask
+from ._sample import Moments, Sample
 
 
 class MNLogitTask(RegressionTask):
     """The log odds of each class of ``y`` against class 0 as linear functions of ``x``, as ``statsmodels.MNLogit``.
 
-    ``n_classes``: how many classes there are; ``y`` holds 0 to ``n_classes - 1``. It must be said here, as no node knows
-    what the others have. Parameters of the result are ``[columns, n_classes - 1]``.
+    Parameters of the result are ``[columns, n_classes - 1]``.
 
-    Raises ``ValueError`` for fewer than 2 classes.
+    Parameters
+    ----------
+    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, enable_verify,
+    description
+        As in :class:`RegressionTask`.
+    n_classes : int
+        How many classes there are, at least 2; ``y`` holds 0 to ``n_classes - 1``. It must be said here, as no node knows
+        what the others have.
+
+    Raises
+    ------
+    ValueError
+        An argument cannot work; the text names it.
     """
 
     model: ClassVar[str] = "MNLogit"
@@ -30,16 +42,51 @@ class MNLogitTask(RegressionTask):
         self.classes = given.n_classes
 
     def size(self, columns: int) -> int:
-        """Return the number of parameters: one set for each class but the first."""
+        """Return the number of parameters: one set for each class but the first.
+
+        Parameters
+        ----------
+        columns : int
+            The number of explanatory columns.
+
+        Returns
+        -------
+        int
+            ``columns * (n_classes - 1)``.
+        """
         return columns * (self.classes - 1)
 
     def valid(self, g: Graph, y: Value) -> Value:
-        """Whether each ``y`` is a class."""
+        """Whether each ``y`` can be explained: whole, from 0 to ``n_classes - 1``.
+
+        Parameters
+        ----------
+        g : Graph
+            The member's graph.
+        y : Value
+            ``f64 [rows, 1]``.
+
+        Returns
+        -------
+        Value
+            ``bool [rows, 1]``.
+        """
         inside = g.and_(g.greater_equal(y, 0.0), g.less_equal(y, float(self.classes - 1)))
         return g.and_(inside, g.equal(g.floor(y), y))
 
     def moments(self, s: Sample) -> Moments:
-        """Return ``sum(z_y - log(1 + sum_j e^z_j))`` with z_j = x b_j and z_0 = 0, and its derivatives."""
+        """Return ``sum(z_y - log(1 + sum_j e^z_j))`` with ``z_j = x b_j`` and ``z_0 = 0``, and its derivatives.
+
+        Parameters
+        ----------
+        s : Sample
+            The member's rows.
+
+        Returns
+        -------
+        Moments
+            Sums over the rows.
+        """
         g, others = s.graph, self.classes - 1
         size = s.columns * others
         z = s.x @ g.transpose(g.reshape(s.params, others, s.columns))

@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import abc
 import inspect
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import manifest as m
 from .._arguments import RegressionArguments, takes
@@ -29,92 +26,55 @@ from ..graph import Graph, Value
 from ..pandas import DataFrame, Series
 from ..pandas.symbolic import Symbol, block, emit, reads, table
 from ..task import HorizontalTask
-from ._exact import PARTS, join, split
+from ._exact import split
+from ._options import Options
+from ._sample import Moments, Sample
+from ._system import system_graph, update_graph
 
 # As the driver solve allows.
 _LARGEST = 4096
-_OPTIONS = ("maxiter", "method", "ord", "tol", "ridge_factor", "start_params", "missing")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to search; see :meth:`RegressionTask.options`. With ``fixed``, exactly ``maxiter`` steps are taken."""
-
-    maxiter: int = 35
-    ord: float = math.inf
-    tol: float = 1e-8
-    ridge_factor: float = 1e-10
-    start_params: npt.NDArray[np.float64] | None = None
-    missing: Literal["drop", "raise"] = "drop"
-    fixed: bool = False
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any], fixed: bool = False) -> Options:
-        """Check options as an author gives them.
-
-        Raises ``ValueError`` naming the option.
-        """
-        rest = dict(given)
-        if unknown := sorted(set(rest) - set(_OPTIONS)):
-            raise ValueError(f"options: there is no {', '.join(unknown)}; there are {', '.join(_OPTIONS)}")
-        method = rest.pop("method", "newton")
-        start = rest.pop("start_params", None)
-        if start is not None:
-            rest["start_params"] = np.asarray(start, np.float64).ravel(order="F")
-        made = cls(**rest, fixed=fixed)
-        need = [
-            (method == "newton", "method", method, "'newton', the only one that nodes have"),
-            (isinstance(made.maxiter, int) and 1 <= made.maxiter < 100_000, "maxiter", made.maxiter, "1 to 99999"),
-            (made.ord > 0, "ord", made.ord, "a norm's order: inf, 1, 2 or another positive number"),
-            (0 <= made.tol < math.inf, "tol", made.tol, "a finite number, 0 or more"),
-            (0 <= made.ridge_factor < math.inf, "ridge_factor", made.ridge_factor, "a finite number, 0 or more"),
-            (made.missing in ("drop", "raise"), "missing", made.missing, "'drop' or 'raise'"),
-            (start is None or bool(np.isfinite(rest["start_params"]).all()), "start_params", start, "finite numbers"),
-        ]
-        for ok, option, value, rule in need:
-            if not ok:
-                raise ValueError(f"options: {option}={value!r} must be {rule}")
-        return made
-
-
-class Moments(NamedTuple):
-    """What a member sends of its own rows: ``[]``, ``[P]``, ``[P, P]``; linear models add further ``sums``."""
-
-    loglike: Value
-    score: Value
-    hessian: Value
-    sums: Value | None = None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A member's rows in its graph; rows that do not count have weight 0, and zeros in ``x`` and ``y``."""
-
-    graph: Graph
-    x: Value
-    """``[rows, columns]``"""
-    y: Value
-    """``[rows, 1]``"""
-    weight: Value
-    """``[rows, 1]``, 0 or 1"""
-    params: Value
-    """``[P]``"""
-    centre: Value | float
-    """The mean of ``y`` over all members, as of the round before."""
-
-    @property
-    def columns(self) -> int:
-        """The number of explanatory variables."""
-        return int(self.x.shape[1])
 
 
 class RegressionTask(HorizontalTask):
-    """A regression; subclass ``LogitTask``, ``MNLogitTask`` or ``LinearTask`` and write ``dataset`` and ``preprocess``.
+    """What regressions have in common. Subclass :class:`LogitTask`, :class:`MNLogitTask` or :class:`LinearTask`.
 
-    Arguments as in delta-task: ``min_clients`` and ``max_clients`` bound the members of each round, times are in seconds,
-    ``precision`` is the number of decimal digits kept in each number that is summed (sums have more, see ``_exact.py``).
+    The author writes :meth:`dataset` and :meth:`preprocess`, and :meth:`options` when the defaults do not fit. Another kind
+    of regression overrides :meth:`valid` and :meth:`moments`, and says ``model``, ``classes`` and, if the mean of ``y`` is
+    needed, ``centred``.
 
-    Raises ``ValueError`` for ``enable_verify``: nodes of this version make no proofs.
+    Parameters
+    ----------
+    name : str
+        The display name.
+    min_clients, max_clients : int
+        The least and largest number of members of a round; members stay the same from round to round where they can.
+    wait_timeout, connection_timeout, verify_timeout : float
+        Deadlines in seconds: of joining (``connection_timeout``), of every other phase (``wait_timeout``), of a proof
+        (``verify_timeout``).
+    precision : int
+        Decimal digits kept of every number that is summed, 0 to 15. Sums of squares travel in parts, which keep all digits.
+    curve : {"secp256k1", "secp256r1", "secp384r1"}
+        The curve of the members' keys.
+    enable_verify : bool
+        Must be False: nodes of this version make no proofs.
+    description : str
+        Read by the owners of the data.
+
+    Attributes
+    ----------
+    model : str
+        The name of the model in the result.
+    classes : int
+        How many classes ``y`` has, numbered from 0; 0 when it is a number.
+    centred : bool
+        Whether members get the mean of ``y``, as of the round before.
+    kind : {"horizontal", "hlr"}
+        The task's type in the manifest.
+
+    Raises
+    ------
+    ValueError
+        An argument cannot work; the text names it.
     """
 
     kind: ClassVar[Literal["horizontal", "hlr"]] = "horizontal"
@@ -130,41 +90,123 @@ class RegressionTask(HorizontalTask):
 
     @abc.abstractmethod
     def dataset(self) -> Mapping[str, Table]:
-        """Return the tables to read, under the names of ``preprocess``'s arguments."""
+        """Return the tables that the task reads; the author writes it.
+
+        Returns
+        -------
+        mapping of str to delta.dataset.DataFrame
+            Under the names of :meth:`preprocess`'s arguments.
+        """
 
     @abc.abstractmethod
     def preprocess(self, *args: Any, **kwargs: Any) -> tuple[DataFrame | Series, Series | DataFrame]:
-        """Make ``(x, y)`` of the frames: explanatory columns and the one that is explained, of the same rows."""
+        """Make ``(x, y)`` of the tables; the author writes it.
+
+        Parameters
+        ----------
+        *args, **kwargs : delta.pandas.DataFrame
+            One for each table of :meth:`dataset`, by its name.
+
+        Returns
+        -------
+        x : DataFrame or Series
+            The explanatory columns. There is no constant unless one is added, see :func:`add_constant`.
+        y : Series, or DataFrame of one column
+            What is explained, of the same rows.
+        """
 
     def options(self) -> Mapping[str, Any]:
-        """Return how to search; what is left out has its default.
+        """Say how to search; what is left out has its default.
 
-        ``maxiter`` 35: steps at most. ``method`` ``"newton"``. ``tol`` 1e-8: stop when the norm of the mean score is below.
-        ``ord`` inf: which norm. ``ridge_factor`` 1e-10: added to the diagonal of the mean Hessian. ``start_params``: zeros.
-        ``missing`` ``"drop"``: rows with NaN are left out and counted; with ``"raise"`` they make the task fail.
+        Returns
+        -------
+        mapping
+            ``maxiter`` (35): steps at most. ``method`` (``"newton"``). ``tol`` (1e-8): stop when the norm of the mean score
+            is below. ``ord`` (inf): which norm. ``ridge_factor`` (1e-10): added to the diagonal of the mean Hessian.
+            ``start_params`` (zeros): ``[P]``, or ``[columns, classes - 1]``. ``missing`` (``"drop"``): rows with NaN are left
+            out and counted; with ``"raise"`` they make the task fail.
         """
         return {}
 
     def size(self, columns: int) -> int:
-        """Return the number of parameters for a number of explanatory columns."""
+        """Return the number of parameters, P.
+
+        Parameters
+        ----------
+        columns : int
+            The number of explanatory columns.
+
+        Returns
+        -------
+        int
+            As many, unless a kind of regression says otherwise.
+        """
         return columns
 
     def parse_options(self, given: Mapping[str, Any]) -> Options:
-        """Check what :meth:`options` returned."""
+        """Check what :meth:`options` returned.
+
+        Parameters
+        ----------
+        given : mapping
+            As the author gives them.
+
+        Returns
+        -------
+        Options
+            All of them.
+
+        Raises
+        ------
+        ValueError
+            There is no such option, or its value cannot work.
+        """
         return Options.parse(given)
 
     @abc.abstractmethod
     def valid(self, g: Graph, y: Value) -> Value:
-        """Whether each ``y`` can be explained, bool of its shape."""
+        """Whether each ``y`` can be explained: for every kind of regression something else.
+
+        Parameters
+        ----------
+        g : Graph
+            The member's graph.
+        y : Value
+            ``f64 [rows, 1]``.
+
+        Returns
+        -------
+        Value
+            ``bool [rows, 1]``.
+        """
 
     @abc.abstractmethod
     def moments(self, s: Sample) -> Moments:
-        """Return what a member sends."""
+        """Return what a member sends: log-likelihood, score and Hessian at the current parameters.
+
+        Parameters
+        ----------
+        s : Sample
+            The member's rows.
+
+        Returns
+        -------
+        Moments
+            Sums over the rows.
+        """
 
     def build(self) -> Bundle:
         """Turn the task into a bundle.
 
-        Raises ``ValueError`` when x and y do not fit together or an option cannot work.
+        Returns
+        -------
+        Bundle
+            What goes to a node.
+
+        Raises
+        ------
+        ValueError
+            x and y do not fit together, ``preprocess`` does not take what ``dataset`` names, or an option cannot work.
         """
         options, tables = self.parse_options(self.options()), self.dataset()
         x, y = self._variables(tables)
@@ -223,7 +265,8 @@ class RegressionTask(HorizontalTask):
         state = {"params": m.variable("params")} | ({"centre": m.variable("centre")} if self.centred else {})
         gather, sent = self._gather(x, y, dataset, columns, size)
         member = m.Step(draft.graph("member", gather.bytes()), rows | state, {n: n for n in sent})
-        system, update = self._system(options, size, sent), _update(size)
+        system = system_graph(options, size, sent, self.strategy.precision, self.centred)
+        update = update_graph(size)
         made = {n: f"next.{n}" for n in system.outputs if n not in ("a", "b", "stop", "norm")}
         inputs = {f"sum.{n}": m.total(n) for n in sent}
         inputs |= {f"was.{n}": m.variable(n) for n in ("iterations", "converged")}
@@ -277,54 +320,3 @@ class RegressionTask(HorizontalTask):
         for name, value in sent.items():
             g.output(name, value)
         return g, {n: tuple(int(d) for d in v.shape) for n, v in sent.items()}
-
-    def _system(self, options: Options, size: int, sent: Mapping[str, tuple[int, ...]]) -> Graph:
-        """Return the coordinator's graph before the equations: sums, and whether to go on."""
-        g = Graph("system")
-        exact = [n for n, s in sent.items() if n not in ("tally", "counts") and s[0] == PARTS]
-        raw = {n: g.input(f"sum.{n}", "f64", s) for n, s in sent.items()}
-        done, taken = g.input("was.converged", "f64"), g.input("was.iterations", "f64")
-        sums = raw | {n: join(g, raw[n], self.strategy.precision) for n in exact}
-        n, missing, invalid = (g.take(sums["tally"], i, 0) for i in range(3))
-        bad = invalid + missing if options.missing == "raise" else invalid
-        count = g.maximum(n, 1.0)
-        score, hessian = sums["score"] / count, sums["hessian"] / count
-        norm = _norm(g, score, options.ord)
-        last = g.greater_equal(taken, float(options.maxiter))
-        if not options.fixed:
-            last = g.or_(last, g.greater(done, 0.5))
-        stop = g.or_(last, g.or_(g.greater(bad, 0.5), g.less(n, 0.5)))
-        near = g.equal(norm, norm) if options.fixed else g.less(norm, options.tol)
-        # The last round only looks: its equations have the solution 0 whatever the data are.
-        g.output("a", g.where(stop, np.eye(size), hessian))
-        g.output("b", g.where(stop, np.zeros(size), score))
-        g.output("stop", g.cast(stop, "f64"))
-        g.output("norm", norm)
-        g.output("converged", g.cast(near, "f64"))
-        g.output("iterations", taken + g.cast(g.not_(stop), "f64"))
-        for name in ("loglike", "hessian", "tally", "counts", "sums"):
-            if name in sums:
-                g.output(name, sums[name])
-        if self.centred:
-            g.output("centre", g.take(sums["sums"], 0, 0) / count)
-        return g
-
-
-def _update(size: int) -> Graph:
-    """Return the coordinator's graph after the equations; ``step`` is the length of the last move that was one."""
-    g = Graph("update")
-    move, stop = g.input("move", "f64", [size]), g.input("stop", "f64")
-    g.output("next.params", g.input("params", "f64", [size]) + move)
-    g.output("next.step", g.where(g.greater(stop, 0.5), g.input("step", "f64"), g.max(g.abs(move), 0)))
-    return g
-
-
-def _norm(g: Graph, v: Value, order: float) -> Value:
-    size = g.abs(v)
-    if order == math.inf:
-        return g.max(size, 0)
-    if order == 1:
-        return g.sum(size, 0)
-    if order == 2:
-        return g.sqrt(g.sum(g.square(size), 0))
-    return g.pow(g.sum(g.pow(size, float(order)), 0), 1 / float(order))

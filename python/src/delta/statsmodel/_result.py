@@ -20,16 +20,42 @@ class RegressionResult:
     """Parameters and what is known of their errors.
 
     Names, shapes and definitions are those of statsmodels' ``LogitResults``, ``MultinomialResults`` and ``RegressionResults``
-    with ``cov_type="nonrobust"``: ``params``, ``bse``, ``tvalues`` and ``pvalues`` are ``[columns]``, for ``MNLogit``
-    ``[columns, classes - 1]``. ``missing`` is how many rows were left out because a value was missing; ``converged``,
-    ``iterations`` and ``norm`` say how the search ended. ``numpy.asarray(result)`` is ``params``.
+    with ``cov_type="nonrobust"``. ``numpy.asarray(result)`` is ``params``.
+
+    Parameters
+    ----------
+    spec : mapping
+        The task's ``options.result`` entry.
+    arrays : mapping of str to ndarray
+        The task's outputs by name.
+
+    Attributes
+    ----------
+    params, bse, tvalues, pvalues : ndarray
+        ``[columns]``, for ``MNLogit`` ``[columns, classes - 1]``: estimates, standard errors, and their tests.
+    hessian : ndarray
+        ``[P, P]``: the second derivatives of the log-likelihood.
+    nobs, df_model, df_resid, llf, aic, bic, scale : float
+        As in statsmodels.
+    llnull, llr, llr_pvalue, prsquared : float
+        Of ``Logit`` and ``MNLogit``, as in statsmodels.
+    rsquared, rsquared_adj, fvalue, f_pvalue, ssr, ess, centered_tss, uncentered_tss, mse_model, mse_resid : float
+        Of ``OLS``, as in statsmodels.
+    missing : int
+        How many rows were left out because a value was missing.
+    counts : ndarray or None
+        How many rows each class has.
+    converged, iterations, norm, step : bool, int, float, float
+        How the search ended: whether below ``tol``, after how many steps, the norm of the mean score, and the length of the
+        last move.
+
+    Raises
+    ------
+    ValueError
+        The task found rows that cannot be explained, or none at all; nothing was estimated.
     """
 
     def __init__(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Compute everything from the task's outputs.
-
-        Raises ``ValueError`` when the task found rows that cannot be explained, or none at all.
-        """
         self.model: str = spec["model"]
         self.exog_names: list[str] = list(spec["x"])
         self.endog_names: str = spec["y"]
@@ -135,18 +161,46 @@ class RegressionResult:
         return tails.t_two_sided(t, self.df_resid) if self.use_t else tails.normal_two_sided(t)
 
     def cov_params(self) -> Array:
-        """Return the covariance of the parameters ``[P, P]``, class by class for ``MNLogit``; NaN when there is none."""
+        """Return the covariance of the parameters.
+
+        Returns
+        -------
+        ndarray
+            ``[P, P]``, class by class for ``MNLogit``; NaN when the Hessian has no inverse.
+        """
         made: Array = self._inverse * self.scale
         return made
 
     def conf_int(self, alpha: float = 0.05) -> Array:
-        """Return the bounds of the intervals of confidence ``1 - alpha``: ``[columns, 2]``, or ``[classes - 1, columns, 2]``."""
+        """Return intervals of confidence.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence.
+
+        Returns
+        -------
+        ndarray
+            Lower and upper bounds: ``[columns, 2]``, for ``MNLogit`` ``[classes - 1, columns, 2]``.
+        """
         width = tails.t_quantile(alpha, self.df_resid) if self.use_t else tails.normal_quantile(alpha)
         bounds = np.stack([self.params - width * self.bse, self.params + width * self.bse], axis=-1)
         return bounds.transpose(1, 0, 2) if self.model == "MNLogit" else bounds
 
     def table(self, alpha: float = 0.05) -> list[tuple[str, list[float]]]:
-        """Return one row a parameter: name, and estimate, error, t or z, p value and bounds."""
+        """Return one row a parameter.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence of the bounds.
+
+        Returns
+        -------
+        list of (str, list of float)
+            Name, and estimate, standard error, t or z, p value, lower and upper bound.
+        """
         names = self.exog_names
         if self.model == "MNLogit":
             names = [f"{self.endog_names}={c + 1}: {n}" for c in range(self._shape[1]) for n in names]
@@ -155,7 +209,23 @@ class RegressionResult:
         return list(zip(names, numbers.tolist(), strict=True))
 
     def to_frame(self, alpha: float = 0.05) -> Any:
-        """Return :meth:`table` as a pandas DataFrame."""
+        """Return :meth:`table` as a DataFrame of pandas.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence of the bounds.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a parameter.
+
+        Raises
+        ------
+        ImportError
+            pandas is missing.
+        """
         import pandas
 
         rows = dict(self.table(alpha))
@@ -166,7 +236,18 @@ class RegressionResult:
         return ["coef", "std err", t, f"P>|{t}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
 
     def summary(self, alpha: float = 0.05) -> str:
-        """Return everything as a text table."""
+        """Return everything as a text table.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the confidence of the bounds.
+
+        Returns
+        -------
+        str
+            Several lines, as statsmodels prints them.
+        """
         facts: list[tuple[str, Any]] = [("Model", self.model), ("Dep. Variable", self.endog_names)]
         facts += [("No. Observations", f"{self.nobs:.0f}"), ("Missing, left out", self.missing)]
         facts += [("Df Residuals", f"{self.df_resid:.0f}"), ("Df Model", f"{self.df_model:.0f}")]

@@ -21,8 +21,14 @@ Array = npt.NDArray[Any]
 class LearningResult:
     """What a learning task ended with.
 
-    ``parameters``: trained parameters and buffers by the keys of the task's ``state_dict()``; frozen ones are not in it.
-    ``metrics``: those of the final model. ``history``: those of each round, of the model that the round started from.
+    Parameters
+    ----------
+    parameters : dict of str to ndarray
+        Trained parameters and buffers by the keys of the task's ``state_dict()``; frozen ones are not in it.
+    metrics : dict of str to float
+        Those of the final model; empty when nothing was measured.
+    history : list of dict of str to float
+        Those of each round, of the model that the round started from.
     """
 
     parameters: dict[str, Array]
@@ -30,9 +36,22 @@ class LearningResult:
     history: list[dict[str, float]] = field(default_factory=list)
 
     def load_into(self, model: torch.nn.Module | Any) -> Any:
-        """Write the parameters into a model, or into a task with a ``state_dict()``, and return it.
+        """Write the parameters into a model.
 
-        Raises ``ValueError`` when the model has no parameter of a name, or one of another shape.
+        Parameters
+        ----------
+        model : torch.nn.Module or HorizontalLearning
+            Anything with a ``state_dict()`` of the same keys.
+
+        Returns
+        -------
+        object
+            The same model.
+
+        Raises
+        ------
+        ValueError
+            The model has no parameter of a name, or one of another shape.
         """
         import torch
 

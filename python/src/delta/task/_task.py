@@ -9,12 +9,27 @@ from ..strategy import Strategy
 
 
 class HorizontalTask(abc.ABC):
-    """A task over data that is split by rows: every node has the same columns, each for its own people."""
+    """A task over data that is split by rows: every node has the same columns, each for its own people.
+
+    Parameters
+    ----------
+    name : str
+        The display name.
+    strategy : Strategy
+        How rounds are run.
+    description : str
+        Read by the owners of the data.
+    """
 
     def __init__(self, name: str, strategy: Strategy, *, description: str = "") -> None:
-        """Take the display name and how rounds are run; ``description`` is read by the owners of the data."""
         self.name, self.strategy, self.description = name, strategy, description
 
     @abc.abstractmethod
     def build(self) -> Bundle:
-        """Turn the task into a bundle. Everything that nodes could not run is refused here."""
+        """Turn the task into a bundle. Everything that nodes could not run is refused here.
+
+        Returns
+        -------
+        Bundle
+            What goes to a node; ``describe()`` says what it does.
+        """

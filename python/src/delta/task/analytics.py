@@ -14,13 +14,46 @@ from ..pandas import DataFrame
 from ..pandas.symbolic import Block, Expr, Rounds, Symbol, block, table
 from ._task import HorizontalTask
 
+__all__ = ["HorizontalAnalytics"]
+
 
 class HorizontalAnalytics(HorizontalTask):
     """Statistics over tables that are split by rows.
 
-    Subclass it: ``dataset()`` names the tables, ``execute()`` gets a :class:`delta.pandas.DataFrame` for each of them and
-    returns results (Series, DataFrames and numbers that are aggregates), one or a tuple. ``build()`` turns that into one
+    Subclass it: :meth:`dataset` names the tables, :meth:`execute` gets a :class:`delta.pandas.DataFrame` for each of them and
+    returns results (Series, DataFrames and numbers that are aggregates), one or a tuple. :meth:`build` turns that into one
     map graph and one reduce graph for each round; what several results have in common is computed and sent once.
+
+    Parameters
+    ----------
+    name : str
+        The display name.
+    min_clients, max_clients : int
+        The least and largest number of members of a round; members stay the same from round to round where they can.
+    wait_timeout, connection_timeout : float
+        Deadlines in seconds: of joining (``connection_timeout``), of every other phase (``wait_timeout``).
+    precision : int
+        Decimal digits kept of every number that is summed, 0 to 15.
+    curve : {"secp256k1", "secp256r1", "secp384r1"}
+        The curve of the members' keys.
+    description : str
+        Read by the owners of the data.
+
+    Raises
+    ------
+    ValueError
+        An argument cannot work; the text names it.
+
+    Examples
+    --------
+    >>> class Wages(HorizontalAnalytics):
+    ...     def dataset(self):
+    ...         return {"wages": Table("wages.csv", columns=["wage"])}
+    ...
+    ...     def execute(self, wages):
+    ...         return wages.mean()
+    >>> Wages("mean wage", min_clients=2, max_clients=3).build().rounds
+    1
     """
 
     @takes(AnalyticsArguments)
@@ -29,16 +62,42 @@ class HorizontalAnalytics(HorizontalTask):
 
     @abc.abstractmethod
     def dataset(self) -> dict[str, Table]:
-        """Return the tables that the task reads, under the names of ``execute``'s arguments."""
+        """Return the tables that the task reads; the author writes it.
+
+        Returns
+        -------
+        dict of str to delta.dataset.DataFrame
+            Under the names of :meth:`execute`'s arguments.
+        """
 
     @abc.abstractmethod
     def execute(self, **frames: DataFrame) -> Any:
-        """Compute the results from one frame for each table; return one, or a tuple."""
+        """Compute the results; the author writes it.
+
+        Parameters
+        ----------
+        **frames : delta.pandas.DataFrame
+            One for each table of :meth:`dataset`; its rows are those of all members.
+
+        Returns
+        -------
+        Series, DataFrame, Scalar, or a tuple of these
+            Aggregates.
+        """
 
     def build(self) -> Bundle:
         """Turn the task into a bundle.
 
-        Raises what the author's line raises, ``TypeError`` when something that would leave a node unaggregated is returned.
+        Returns
+        -------
+        Bundle
+            What goes to a node.
+
+        Raises
+        ------
+        TypeError
+            Rows of the members, a constant, or something else than a result is returned; or ``execute`` does not take what
+            ``dataset`` names. What the author's own lines raise comes through.
         """
         tables = self._tables()
         frames = {argument: table(t.dataset, t.columns) for argument, t in tables.items()}

@@ -69,6 +69,40 @@ class HorizontalLearning(HorizontalTask):
     which :meth:`dataset` it reads. :meth:`train` and :meth:`validate` may be written out, or left to the ones here, which
     use ``loss_func(model(x), y)`` and :attr:`metrics`. Modules are in training mode at the start of ``train`` and in
     evaluation mode at the start of ``validate``.
+
+    Parameters
+    ----------
+    name : str
+        The display name.
+    max_rounds : int
+        The number of rounds, at least 1.
+    validate_interval : int
+        Rounds between two measurements; 0 for none.
+    validate_frac : float
+        Share of the rows that is only measured on, at least 0 and less than 1; unused when the dataset has a part of its own
+        for it.
+    strategy : LearningStrategy, optional
+        :class:`FedAvg` or :class:`FaultTolerantFedAvg`; by default ``FaultTolerantFedAvg(merge_epoch=1)``.
+    seed : int
+        Of the order of rows and of random numbers in the model, from 0.
+    optimizer_state : {"keep", "reset"}
+        Whether members keep momentum and the like from round to round.
+    description : str
+        Read by the owners of the data.
+
+    Attributes
+    ----------
+    batch_size : int
+        Rows of a batch, when the loaders are not written out.
+    metrics : mapping of str to callable
+        For the ``validate`` here: functions of output and label, giving one number for each row or a mean.
+    lr_schedule : {"round", "step"}
+        For the ``train`` here: when schedulers among the attributes take a step.
+
+    Raises
+    ------
+    ValueError
+        An argument cannot work; the text names it.
     """
 
     batch_size: int = 64
@@ -90,15 +124,6 @@ class HorizontalLearning(HorizontalTask):
         optimizer_state: Literal["keep", "reset"] = "keep",
         description: str = "",
     ) -> None:
-        """Take the arguments of delta-task and three more.
-
-        ``validate_interval``: rounds between two measurements, 0 for none. ``validate_frac``: share of the rows that is
-        only measured on; unused when the dataset has a part of its own for it. ``strategy``: by default
-        ``FaultTolerantFedAvg(merge_epoch=1)``. ``seed``: of the order of rows and of random numbers in the model.
-        ``optimizer_state``: whether members keep momentum and the like from round to round.
-
-        Raises ``ValueError`` naming the argument when a value cannot work.
-        """
         strategy = FaultTolerantFedAvg(merge_epoch=1) if strategy is None else strategy
         super().__init__(name, strategy, description=description)
         need = [
@@ -122,25 +147,70 @@ class HorizontalLearning(HorizontalTask):
     # ---------------------------------------------------------------- what the author writes
     @abc.abstractmethod
     def dataset(self) -> Dataset:
-        """Which data every node must have."""
+        """Say which data every node must have; the author writes it.
+
+        Returns
+        -------
+        delta.dataset.Dataset
+            Samples, or columns of a table.
+        """
 
     def make_train_dataloader(self, dataset: TorchDataset[Any]) -> DataLoader[Any]:
-        """How members go through their rows; ``batch_size``, ``shuffle`` and ``drop_last`` are read off."""
+        """Say how members go through their rows; ``batch_size``, ``shuffle`` and ``drop_last`` are read off.
+
+        Parameters
+        ----------
+        dataset : torch.utils.data.Dataset
+            Stands for the node's rows; to be given to the loader as it is.
+
+        Returns
+        -------
+        torch.utils.data.DataLoader
+            Without ``collate_fn``: what happens to a batch is in :meth:`preprocess`.
+        """
         return DataLoader(dataset, batch_size=self.batch_size, shuffle=True)
 
     def make_validate_dataloader(self, dataset: TorchDataset[Any]) -> DataLoader[Any]:
-        """How members go through the rows that are measured on."""
+        """Say how members go through the rows that are measured on.
+
+        Parameters
+        ----------
+        dataset : torch.utils.data.Dataset
+            As in :meth:`make_train_dataloader`.
+
+        Returns
+        -------
+        torch.utils.data.DataLoader
+            Likewise.
+        """
         return DataLoader(dataset, batch_size=self.batch_size)
 
     def preprocess(self, *batch: Any) -> Any:
         """From a batch as stored to what the loops see, in torch operations: ``preprocess(self, x, y)``.
 
-        ``x``: ``float32 [batch, *shape]``, pixels 0 to 255. ``y``: ``int64 [batch]``; not there when the data has no labels.
+        Parameters
+        ----------
+        *batch : torch.Tensor
+            ``x``: ``float32 [batch, *shape]``, pixels 0 to 255, or ``[batch, columns]`` of a table. ``y``: ``int64 [batch]``,
+            or ``float32 [batch]`` of a table with ``target_dtype="float32"``; not there when the data has no labels.
+
+        Returns
+        -------
+        torch.Tensor or tuple of torch.Tensor
+            What the loader yields in :meth:`train` and :meth:`validate`.
         """
         return batch if len(batch) > 1 else batch[0]
 
     def train(self, dataloader: Iterable[Any]) -> None:
-        """Go once over the batches, with a step of the optimizers for each."""
+        """Go once over the batches, with a step of the optimizers for each.
+
+        It is recorded with one symbolic batch, and nodes repeat the recording.
+
+        Parameters
+        ----------
+        dataloader : iterable
+            Yields what :meth:`preprocess` returns.
+        """
         held = vars(self).values()
         optimizers = [v for v in held if _is_optimizer(v)]
         schedulers = [v for v in held if _is_scheduler(v)]
@@ -157,7 +227,18 @@ class HorizontalLearning(HorizontalTask):
             scheduler.step()
 
     def validate(self, dataloader: Iterable[Any]) -> Mapping[str, Any]:
-        """Measure: add up tensors in the loop, divide after it, and return numbers by name."""
+        """Measure: add up tensors in the loop, divide after it.
+
+        Parameters
+        ----------
+        dataloader : iterable
+            Yields what :meth:`preprocess` returns.
+
+        Returns
+        -------
+        mapping of str to scalar tensor
+            The metrics, over the rows of all members.
+        """
         totals: dict[str, Any] = dict.fromkeys(["loss", *self.metrics], 0)
         rows = 0
         for batch in dataloader:
@@ -171,7 +252,13 @@ class HorizontalLearning(HorizontalTask):
         return {name: amount / rows for name, amount in totals.items()}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What is averaged over the members and returned; by default all of ``self.model``, or of every module."""
+        """Say what is averaged over the members and returned.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            By default all of ``self.model``, or of every module among the attributes.
+        """
         modules = {k: v for k, v in vars(self).items() if isinstance(v, torch.nn.Module)}
         if "model" in modules:
             return dict(modules["model"].state_dict())
@@ -181,15 +268,30 @@ class HorizontalLearning(HorizontalTask):
         return {f"{name}.{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
 
     def options(self) -> dict[str, Any]:
-        """Further entries of ``options`` in ``task.json``; nodes ignore them."""
+        """Add entries to ``options`` in ``task.json``; nodes ignore them.
+
+        Returns
+        -------
+        dict
+            By default none.
+        """
         return {}
 
     # ---------------------------------------------------------------- what the package does
     def build(self) -> Bundle:
         """Trace ``train`` and ``validate`` and pack the task.
 
-        Raises :class:`ExportError` with the author's line and what to write instead for whatever cannot be a graph, and
-        ``ValueError`` for a dataset that cannot be validated on.
+        Returns
+        -------
+        Bundle
+            What goes to a node. The task itself, with its model and optimizers, is as before.
+
+        Raises
+        ------
+        ExportError
+            Something cannot be a graph; the text has the author's line and what to write instead.
+        ValueError
+            A parameter or metric has a name that tasks cannot have.
         """
         declared, strategy = self.dataset(), self.learning
         draft = Draft(self.name, strategy, description=self.description)

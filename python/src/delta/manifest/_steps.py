@@ -1,0 +1,172 @@
+"""What is done in a round, and what becomes of a graph's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ._sources import Json
+
+
+def carry(input: str, name: str) -> Json:
+    """Feed an output into an input of the next batch (driver ``batches``).
+
+    Parameters
+    ----------
+    input : str
+        The graph's input.
+    name : str
+        The value that the last batch's output becomes.
+
+    Returns
+    -------
+    dict
+        A target, for a step's ``outputs``.
+    """
+    return {"to": "carry", "input": input, "name": name}
+
+
+def accumulate(name: str) -> Json:
+    """Add an output up over the batches, as ``f64`` (driver ``batches``).
+
+    Parameters
+    ----------
+    name : str
+        The value that the sum becomes.
+
+    Returns
+    -------
+    dict
+        A target, for a step's ``outputs``.
+    """
+    return {"to": "sum", "name": name}
+
+
+def solve(ridge: float = 0.0) -> Json:
+    """Solve ``(a + ridge I) x = b`` at the coordinator: a driver of reduce steps that have no graph.
+
+    Parameters
+    ----------
+    ridge : float
+        Added to the diagonal.
+
+    Returns
+    -------
+    dict
+        A step's ``driver``.
+    """
+    return {"kind": "solve"} | ({"ridge": ridge} if ridge else {})
+
+
+@dataclass
+class Step:
+    """One graph under one driver.
+
+    Under the driver :func:`solve` there is no graph; inputs are ``a`` (``f64 [n, n]``) and ``b`` (``f64 [n]`` or ``[n, k]``),
+    the output is ``x``.
+
+    Parameters
+    ----------
+    graph : str or None
+        Its file in the bundle, as :meth:`Draft.graph` returned it.
+    inputs : mapping of str to dict
+        For each input of the graph where it comes from: :func:`variable`, :func:`value`, :func:`data` and the like.
+    outputs : mapping of str to str or dict
+        For each output of the graph the value's name, :func:`carry` or :func:`accumulate`.
+    driver : dict, optional
+        ``batches`` or :func:`solve`; by default the graph runs once on whole inputs.
+    graph_onnxruntime : str, optional
+        The file of a form of the graph that only onnxruntime runs, and faster.
+    """
+
+    graph: str | None
+    inputs: Mapping[str, Json]
+    outputs: Mapping[str, str | Json]
+    driver: Json | None = None
+    graph_onnxruntime: str | None = None
+
+    def json(self) -> Json:
+        """Return the step as it stands in ``task.json``.
+
+        Returns
+        -------
+        dict
+            Of plain values.
+        """
+        target = {k: {"to": "value", "name": v} if isinstance(v, str) else v for k, v in self.outputs.items()}
+        out: Json = {"graph": self.graph} if self.graph else {}
+        if self.graph_onnxruntime:
+            out["graph_onnxruntime"] = self.graph_onnxruntime
+        if self.driver:
+            out["driver"] = self.driver
+        return out | {"inputs": dict(self.inputs), "outputs": target}
+
+
+@dataclass
+class Map:
+    """What each member does in a round.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        In their order.
+    contribute : sequence of (str, str, sequence of int)
+        Value, dtype and shape of what is summed over the members: the only things that leave the node.
+    assign : mapping of str to str
+        Variables of the member, and the values that they become.
+    """
+
+    steps: Sequence[Step]
+    contribute: Sequence[tuple[str, str, Sequence[int]]]
+    assign: Mapping[str, str] = field(default_factory=dict)
+
+    def json(self) -> Json:
+        """Return the map as it stands in ``task.json``.
+
+        Returns
+        -------
+        dict
+            Of plain values.
+        """
+        out: Json = {"steps": [s.json() for s in self.steps]}
+        if self.assign:
+            out["assign"] = dict(self.assign)
+        out["contribute"] = [{"name": n, "dtype": t, "shape": [int(d) for d in s]} for n, t, s in self.contribute]
+        return out
+
+
+@dataclass
+class Reduce:
+    """What the coordinator does with the sums.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        In their order.
+    assign : mapping of str to str
+        Variables of the server, and the sums or values that they become.
+    metrics : mapping of str to str
+        What the author sees of each round: names, and single numbers among the values.
+    stop : str, optional
+        A value that ends the task early when it is not 0.
+    """
+
+    steps: Sequence[Step]
+    assign: Mapping[str, str]
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    stop: str | None = None
+
+    def json(self) -> Json:
+        """Return the reduce as it stands in ``task.json``.
+
+        Returns
+        -------
+        dict
+            Of plain values.
+        """
+        out: Json = {"steps": [s.json() for s in self.steps], "assign": dict(self.assign)}
+        if self.metrics:
+            out["metrics"] = dict(self.metrics)
+        if self.stop:
+            out["stop"] = self.stop
+        return out

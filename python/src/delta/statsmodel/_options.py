@@ -1,0 +1,87 @@
+"""How regressions search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+_OPTIONS = ("maxiter", "method", "ord", "tol", "ridge_factor", "start_params", "missing")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search.
+
+    Parameters
+    ----------
+    maxiter : int
+        Steps at most, 1 to 99999.
+    ord : float
+        The order of the norm: ``inf``, 1, 2 or another positive number.
+    tol : float
+        Stop when the norm of the mean score is below.
+    ridge_factor : float
+        Added to the diagonal of the mean Hessian.
+    start_params : ndarray, optional
+        ``[P]``; by default zeros.
+    missing : {"drop", "raise"}
+        What becomes of rows with a missing value.
+    fixed : bool
+        Whether exactly ``maxiter`` steps are taken.
+    """
+
+    maxiter: int = 35
+    ord: float = math.inf
+    tol: float = 1e-8
+    ridge_factor: float = 1e-10
+    start_params: npt.NDArray[np.float64] | None = None
+    missing: Literal["drop", "raise"] = "drop"
+    fixed: bool = False
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], fixed: bool = False) -> Options:
+        """Check options as an author gives them.
+
+        Parameters
+        ----------
+        given : mapping
+            As :meth:`RegressionTask.options` returns them.
+        fixed : bool
+            Whether exactly ``maxiter`` steps are taken.
+
+        Returns
+        -------
+        Options
+            All of them.
+
+        Raises
+        ------
+        ValueError
+            There is no such option, or its value cannot work; the text names it.
+        """
+        rest = dict(given)
+        if unknown := sorted(set(rest) - set(_OPTIONS)):
+            raise ValueError(f"options: there is no {', '.join(unknown)}; there are {', '.join(_OPTIONS)}")
+        method = rest.pop("method", "newton")
+        start = rest.pop("start_params", None)
+        if start is not None:
+            rest["start_params"] = np.asarray(start, np.float64).ravel(order="F")
+        made = cls(**rest, fixed=fixed)
+        need = [
+            (method == "newton", "method", method, "'newton', the only one that nodes have"),
+            (isinstance(made.maxiter, int) and 1 <= made.maxiter < 100_000, "maxiter", made.maxiter, "1 to 99999"),
+            (made.ord > 0, "ord", made.ord, "a norm's order: inf, 1, 2 or another positive number"),
+            (0 <= made.tol < math.inf, "tol", made.tol, "a finite number, 0 or more"),
+            (0 <= made.ridge_factor < math.inf, "ridge_factor", made.ridge_factor, "a finite number, 0 or more"),
+            (made.missing in ("drop", "raise"), "missing", made.missing, "'drop' or 'raise'"),
+            (start is None or bool(np.isfinite(rest["start_params"]).all()), "start_params", start, "finite numbers"),
+        ]
+        for ok, option, value, rule in need:
+            if not ok:
+                raise ValueError(f"options: {option}={value!r} must be {rule}")
+        return made

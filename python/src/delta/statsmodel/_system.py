@@ -1,0 +1,66 @@
+"""The coordinator's graphs: before the equations that Newton's method solves, and after them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..graph import Graph, Value
+from ._exact import PARTS, join
+from ._options import Options
+
+
+def system_graph(
+    options: Options, size: int, sent: Mapping[str, tuple[int, ...]], precision: int, centred: bool
+) -> Graph:
+    """Return the coordinator's graph before the equations: sums, and whether to go on."""
+    g = Graph("system")
+    exact = [n for n, s in sent.items() if n not in ("tally", "counts") and s[0] == PARTS]
+    raw = {n: g.input(f"sum.{n}", "f64", s) for n, s in sent.items()}
+    done, taken = g.input("was.converged", "f64"), g.input("was.iterations", "f64")
+    sums = raw | {n: join(g, raw[n], precision) for n in exact}
+    n, missing, invalid = (g.take(sums["tally"], i, 0) for i in range(3))
+    bad = invalid + missing if options.missing == "raise" else invalid
+    count = g.maximum(n, 1.0)
+    score, hessian = sums["score"] / count, sums["hessian"] / count
+    norm = _norm(g, score, options.ord)
+    last = g.greater_equal(taken, float(options.maxiter))
+    if not options.fixed:
+        last = g.or_(last, g.greater(done, 0.5))
+    stop = g.or_(last, g.or_(g.greater(bad, 0.5), g.less(n, 0.5)))
+    near = g.equal(norm, norm) if options.fixed else g.less(norm, options.tol)
+    # The last round only looks: its equations have the solution 0 whatever the data are.
+    g.output("a", g.where(stop, np.eye(size), hessian))
+    g.output("b", g.where(stop, np.zeros(size), score))
+    g.output("stop", g.cast(stop, "f64"))
+    g.output("norm", norm)
+    g.output("converged", g.cast(near, "f64"))
+    g.output("iterations", taken + g.cast(g.not_(stop), "f64"))
+    for name in ("loglike", "hessian", "tally", "counts", "sums"):
+        if name in sums:
+            g.output(name, sums[name])
+    if centred:
+        g.output("centre", g.take(sums["sums"], 0, 0) / count)
+    return g
+
+
+def update_graph(size: int) -> Graph:
+    """Return the coordinator's graph after the equations; ``step`` is the length of the last move that was one."""
+    g = Graph("update")
+    move, stop = g.input("move", "f64", [size]), g.input("stop", "f64")
+    g.output("next.params", g.input("params", "f64", [size]) + move)
+    g.output("next.step", g.where(g.greater(stop, 0.5), g.input("step", "f64"), g.max(g.abs(move), 0)))
+    return g
+
+
+def _norm(g: Graph, v: Value, order: float) -> Value:
+    size = g.abs(v)
+    if order == math.inf:
+        return g.max(size, 0)
+    if order == 1:
+        return g.sum(size, 0)
+    if order == 2:
+        return g.sqrt(g.sum(g.square(size), 0))
+    return g.pow(g.sum(g.pow(size, float(order)), 0), 1 / float(order))
