@@ -11,8 +11,8 @@ What there is: selection of columns and, by conditions, of rows; arithmetic, com
 ``groupby value_counts nunique`` over declared categories; ``histogram``. Where pandas is not matched:
 
 - every column of a table is float64; ``astype(int)`` leaves missing values missing instead of raising an error;
-- order statistics have a precision, see :mod:`delta.pandas._search`; other aggregates are exact up to the rounding of sums
-  to ``precision`` decimal digits, see :mod:`delta.pandas._reduce`;
+- order statistics have a precision, see :meth:`DataFrame.quantile`; other aggregates are exact up to the rounding of sums to
+  ``precision`` decimal digits, see :meth:`DataFrame.sum`;
 - categories are declared, because which values occur is nobody's to see; they stand in the order declared;
 - operands must have the same rows or labels; pandas would align them and fill the gaps with NaN;
 - a result with several dtypes comes back with their common one.
@@ -23,8 +23,21 @@ For kinds of tasks that make rounds and graphs out of frames: :mod:`delta.pandas
 """
 
 from . import symbolic
+from ._base import Labels
 from ._emit import Emitted, emit, reads
 from ._frame import DataFrame, table
+from ._group import GroupBy
 from ._series import Scalar, Series
 
-__all__ = ["DataFrame", "Emitted", "Scalar", "Series", "emit", "reads", "symbolic", "table"]
+__all__ = [
+    "DataFrame",
+    "Emitted",
+    "GroupBy",
+    "Labels",
+    "Scalar",
+    "Series",
+    "emit",
+    "reads",
+    "symbolic",
+    "table",
+]

@@ -22,7 +22,15 @@ Label = Hashable
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of each member's table; with ``keep``, a bool expression ``[rows]``, only those where it holds."""
+    """The rows of each member's table.
+
+    Parameters
+    ----------
+    dataset : str
+        Whose rows.
+    keep : Expr, optional
+        ``bool [rows]``: only those where it holds.
+    """
 
     dataset: str
     keep: Expr | None = None
@@ -40,8 +48,20 @@ Index = Rows | tuple[Label, ...]
 class Block:
     """Everything about a frame (``index`` and ``columns``), a series (``index``) or a single number (neither).
 
-    ``dtypes`` has one entry for each column of a frame, and one for a series or number. ``index_name``: the name of the labels
-    of a result, a tuple of names when its labels are tuples.
+    Parameters
+    ----------
+    x : Expr
+        The values, ``f64``: ``[rows, columns]``, ``[rows]`` or ``[]``, or with labels in place of rows.
+    dtypes : tuple of {"float64", "int64", "bool"}
+        One for each column of a frame, and one for a series or number: what the values mean.
+    index : Rows or tuple of label, optional
+        What the first axis counts: rows at the members, or labels known now.
+    columns : tuple of label, optional
+        The names of a frame's columns.
+    name : label, optional
+        The name of a series.
+    index_name : label, optional
+        The name of a result's labels, a tuple of names when its labels are tuples.
     """
 
     x: Expr
@@ -69,12 +89,32 @@ class Block:
         return "float64" if "float64" in self.dtypes else "int64"
 
     def with_(self, **changes: Any) -> Block:
-        """Return a changed copy."""
+        """Return a changed copy.
+
+        Parameters
+        ----------
+        **changes : object
+            Fields by name.
+
+        Returns
+        -------
+        Block
+            The copy.
+        """
         return replace(self, **changes)
 
 
 class Symbol:
-    """A frame, series or number that exists only as an expression; nothing is computed while the task is written."""
+    """A frame, series or number that exists only as an expression; nothing is computed while the task is written.
+
+    It has no truth value, no length (unless it is a result with labels) and no numbers, cannot be iterated, and is not made from
+    values: what asks for these raises ``TypeError``.
+
+    Raises
+    ------
+    TypeError
+        Always: symbols come from datasets, see :func:`~delta.pandas.symbolic.table`, and from other symbols.
+    """
 
     _classes: ClassVar[dict[str, type[Symbol]]] = {}
     _supported: ClassVar[str] = ""
@@ -88,7 +128,6 @@ class Symbol:
             Symbol._classes[kind] = cls
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        """Refuse: symbols come from datasets."""
         raise TypeError(
             f"a delta {type(self).__name__} is not made from values: execute() gets one for each dataset that dataset() names, "
             "and all others are computed from those"
@@ -154,7 +193,13 @@ class Labels(list[Label]):
     """Names of columns or labels of a result: a list, with the methods of ``pandas.Index`` that authors use most."""
 
     def tolist(self) -> list[Label]:
-        """Return a plain list."""
+        """Return a plain list.
+
+        Returns
+        -------
+        list
+            The same labels.
+        """
         return list(self)
 
     to_list = tolist
@@ -179,7 +224,18 @@ def wrap(block: Block) -> Any:
 
 
 def block(value: Any) -> Block:
-    """Return what a symbol stands for."""
+    """Return what a symbol stands for.
+
+    Parameters
+    ----------
+    value : DataFrame, Series or Scalar
+        The symbol.
+
+    Returns
+    -------
+    Block
+        Its expression and labels.
+    """
     return value._block  # type: ignore[no-any-return]
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ._along import Along, rows_only
 from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, wrap
 from ._expr import Expr, ops, pooled
-from ._reduce import Along, rows_only
 
 
 class Categories:
@@ -89,10 +89,28 @@ class Countable(Symbol):
         *,
         categories: Sequence[Any] | None = None,
     ) -> Any:
-        """Count each of the declared ``categories``, in their order; ``normalize``: as shares of all values. One round.
+        """Count the rows of each of the declared categories, in their order. One round.
 
-        Values that are none of the categories only count for the shares. pandas sorts by count; here the order must be known
-        beforehand, so ``sort=True`` is refused.
+        Parameters
+        ----------
+        normalize : bool
+            Whether shares of all values are wanted; values that are none of the categories count for the whole.
+        sort : {False}
+            The order must be known beforehand: sort the result.
+        dropna : {True}
+            Count missing values with ``isna().sum()``.
+        categories : sequence of number
+            All values that are counted; which ones occur is not known beforehand, and not shown.
+
+        Returns
+        -------
+        Series
+            By category, ``int64``, or ``float64`` for shares.
+
+        Raises
+        ------
+        TypeError
+            ``sort`` or ``dropna`` has another value, or no categories are declared.
         """
         if sort or not dropna:
             raise TypeError(
@@ -107,7 +125,25 @@ class Countable(Symbol):
         return wrap(Block(counts, ("int64",), c.labels, None, "count", index_name=b.name))
 
     def nunique(self, dropna: bool = True, *, categories: Sequence[Any] | None = None) -> Any:
-        """Count which of the declared ``categories`` occur; missing if another value occurs. One round."""
+        """Count which of the declared categories occur; missing if another value occurs. One round.
+
+        Parameters
+        ----------
+        dropna : {True}
+            Missing values are not counted.
+        categories : sequence of number
+            All values that are counted; which ones occur is not known beforehand, and not shown.
+
+        Returns
+        -------
+        Scalar
+            ``int64``.
+
+        Raises
+        ------
+        TypeError
+            ``dropna`` has another value, or no categories are declared.
+        """
         if not dropna:
             raise TypeError("nunique: dropna=True only")
         b = self._counted("nunique")
@@ -119,10 +155,26 @@ class Countable(Symbol):
         return wrap(Block(ops.where(other, float("nan"), present), ("int64",)))
 
     def histogram(self, bins: Any = 10, range: Sequence[float] | None = None) -> Any:
-        """Count values in bins, as ``numpy.histogram`` does; the result's labels are the bins' left edges. One round.
+        """Count values in bins, as ``numpy.histogram`` does. One round.
 
-        ``bins``: rising edges, or a number of even bins over ``range=(low, high)``. A bin holds its left edge, the last one
-        both. Values outside and missing ones are not counted.
+        Parameters
+        ----------
+        bins : int or sequence of float
+            Rising edges, or a number of even bins. A bin holds its left edge, the last one both.
+        range : (float, float)
+            The extent of even bins.
+
+        Returns
+        -------
+        Series
+            Counts, by the bins' left edges. Values outside and missing ones are not counted.
+
+        Raises
+        ------
+        TypeError
+            A number of bins comes without ``range``, or the values are bool.
+        ValueError
+            The edges do not rise.
         """
         b = self._counted("histogram")
         if is_list(bins):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ._along import rows_only
 from ._base import Block, Symbol, block, check_axis, repeat, wrap
 from ._expr import columns, ops
-from ._reduce import rows_only
 
 AGGREGATES = ("all", "any", "count", "max", "mean", "median", "min", "sem", "std", "sum", "var")
 
@@ -16,7 +16,25 @@ class Describable(Symbol):
     """A summary of frames and series."""
 
     def agg(self, func: Any, axis: Any = 0) -> Any:
-        """Compute one aggregate by its name, or a list of them, one below the other."""
+        """Compute aggregates by their names.
+
+        Parameters
+        ----------
+        func : str or list of str
+            Of ``all any count max mean median min sem std sum var``.
+        axis : {0}
+            Down the rows.
+
+        Returns
+        -------
+        DataFrame, Series or Scalar
+            For a list one row each.
+
+        Raises
+        ------
+        TypeError
+            A name is none of these, or bool and numbers would mix in one column.
+        """
         if check_axis(axis) != 0:
             raise TypeError("agg: only down the rows, axis=0")
         names = [func] if isinstance(func, str) else func
@@ -44,10 +62,28 @@ class Describable(Symbol):
         buckets: int = 1024,
         rounds: int | None = None,
     ) -> Any:
-        """Compute count, mean, std, min, quantiles (25, 50, 75 % or ``percentiles``) and max, in the rounds of ``quantile``.
+        """Compute count, mean, std, min, quantiles and max, in the rounds of :meth:`quantile`. Columns of bool are left out.
 
-        Columns of bool are left out, as in pandas. ``bounds``, ``buckets`` and ``rounds`` are those of ``quantile``, also
-        for min and max.
+        Parameters
+        ----------
+        percentiles : sequence of float, optional
+            By default 0.25, 0.5 and 0.75.
+        bounds : (float, float), optional
+            Where the values lie; values outside count as the nearer one. By default anywhere.
+        buckets : int
+            How many a round tells apart, 2 to 65536.
+        rounds : int, optional
+            How often buckets are cut again, 1 to 20; by default 4, and 3 with ``bounds``.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row each.
+
+        Raises
+        ------
+        TypeError
+            There are only bools.
         """
         rows_only(self, "describe")
         b = block(self)

@@ -13,7 +13,15 @@ from ._expr import Expr, rows_of, walk
 
 @dataclass(frozen=True)
 class Emitted:
-    """A symbol in a graph: ``value`` (f64) and, when rows were selected, ``keep`` (bool ``[rows]``)."""
+    """A symbol in a graph.
+
+    Parameters
+    ----------
+    value : Value
+        ``f64``: ``[rows, columns]`` or ``[rows]``; NaN where a value is missing.
+    keep : Value or None
+        ``bool [rows]`` when rows were selected: which ones count.
+    """
 
     value: Value
     keep: Value | None
@@ -96,7 +104,18 @@ class Emitter:
 
 
 def reads(*values: Symbol) -> dict[str, list[str]]:
-    """Return the columns of each dataset that the values need, in the order in which :func:`emit` expects them."""
+    """Return the columns that symbols need.
+
+    Parameters
+    ----------
+    *values : DataFrame, Series or Scalar
+        The symbols.
+
+    Returns
+    -------
+    dict of str to list of str
+        For each dataset its columns, in the order in which :func:`emit` expects them.
+    """
     return used_columns(e for v in values for e in parts(v))
 
 
@@ -113,14 +132,30 @@ def emit(
     columns: Mapping[str, Sequence[str]] | None = None,
     given: Callable[[Expr], Value | None] | None = None,
 ) -> Emitted:
-    """Put a frame or series of rows into a graph of one's own.
+    """Put a frame or series of rows into a graph of one's own; several of one graph share what they have in common.
 
-    ``tables``: for each dataset a value ``f64 [rows, columns]`` of the graph. ``columns``: the names of those columns, by
-    default those of ``reads(value)``. ``given`` may return the graph's value of a result of an earlier round
-    (see ``Rounds.given``). A bool symbol comes as 0 and 1 in f64. Rows that were not kept are still there, and their values
-    mean nothing: use ``keep``, and mask NaN yourself.
+    Parameters
+    ----------
+    value : DataFrame or Series
+        Rows; bool comes as 0 and 1 in f64.
+    graph : Graph
+        Where to put it.
+    tables : mapping of str to Value
+        For each dataset a value ``f64 [rows, columns]`` of the graph.
+    columns : mapping of str to sequence of str, optional
+        The names of those columns; by default those of ``reads(value)``.
+    given : callable, optional
+        Returns the graph's value of an expression that is known from an earlier round, or None; see :meth:`Rounds.given`.
 
-    Raises ``ValueError`` when the value needs a sum over the members: compute that in a round before.
+    Returns
+    -------
+    Emitted
+        Rows that were not kept are still there, and their values mean nothing: use ``keep``, and mask NaN yourself.
+
+    Raises
+    ------
+    ValueError
+        The value needs a dataset that is not given, or a sum over the members: compute that in a round before.
     """
     names = columns or reads(value)
     emitter = Emitter(graph, {d: (v, names[d]) for d, v in tables.items()}, given)

@@ -28,7 +28,28 @@ Place = Literal["constant", "rows", "client", "server"]
 
 
 class Expr:
-    """One operator applied to expressions; compare with ``is``: equal expressions are the same object."""
+    """One operator applied to expressions; compare with ``is``: equal expressions are the same object. They come from symbols.
+
+    Parameters
+    ----------
+    op : str
+        An operator of ONNX, or ``Columns``, ``Column`` (of a dataset), ``Total`` (the sum over the members), ``Constant``.
+    args : tuple of Expr
+        The operands.
+    attributes : tuple of (str, object)
+        The operator's.
+    type : Type
+        dtype and shape; the dimension of rows is a text.
+    data : ndarray, optional
+        A constant's value.
+
+    Attributes
+    ----------
+    local : bool
+        Whether members have a value each.
+    round : int
+        After how many rounds it is known to whoever lives there.
+    """
 
     __slots__ = ("__weakref__", "args", "attributes", "data", "local", "op", "round", "type")
     local: bool
@@ -42,13 +63,28 @@ class Expr:
         type: Type,
         data: Array | None = None,
     ) -> None:
-        """Use the functions of :data:`ops` instead."""
         self.op, self.args, self.attributes, self.type, self.data = op, args, attributes, type, data
         self.local = op in ("Columns", "Column") or (op != "Total" and any(a.local for a in args))
         self.round = max((a.round for a in args), default=0) + (op == "Total")
 
     def get(self, attribute: str) -> Any:
-        """Return an attribute."""
+        """Return an attribute.
+
+        Parameters
+        ----------
+        attribute : str
+            Its name.
+
+        Returns
+        -------
+        object
+            Its value.
+
+        Raises
+        ------
+        KeyError
+            The operator has none of that name.
+        """
         return dict(self.attributes)[attribute]
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from ._arithmetic import add_methods
 from ._base import (
     Block,
     DType,
@@ -24,13 +25,14 @@ from ._base import (
     wrap,
 )
 from ._binary import same_rows
+from ._cells import select
 from ._describe import Describable
-from ._elementwise import Elementwise, add_methods, select
+from ._elementwise import Elementwise
 from ._expr import Expr, column, columns, ops, side_by_side, source
-from ._group import Groupable
+from ._groupable import Groupable
+from ._order import Searches
 from ._pairs import FramePairs
 from ._reduce import Reductions
-from ._search import Searches
 
 
 class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elementwise, kind="frame"):
@@ -38,10 +40,6 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
 
     ``execute()`` gets one for each dataset. What is not supported raises an error that says so while the task is written.
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse: frames come from datasets."""
-        super().__init__(*args, **kwargs)
 
     @property
     def columns(self) -> Labels:
@@ -130,14 +128,47 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         return ops.where(ops.is_nan(first), v.x, v.x), v.dtype
 
     def assign(self, **new: Any) -> Any:
-        """Return a copy with columns set; a function gets the frame as it is by then."""
+        """Return a copy with columns set.
+
+        Parameters
+        ----------
+        **new : Series of the same rows, number, Scalar, or function
+            By name; a function gets the frame as it is by then.
+
+        Returns
+        -------
+        DataFrame
+            The copy.
+        """
         out: Any = self
         for name, value in new.items():
             out = out._assign_one(name, value(out) if callable(value) else value)
         return out
 
     def drop(self, labels: Any = None, *, axis: Any = 0, columns: Any = None) -> Any:
-        """Return a copy without some columns: ``drop(columns=...)`` or ``drop(..., axis=1)``."""
+        """Return a copy without some columns.
+
+        Parameters
+        ----------
+        labels : label or list of labels, optional
+            With ``axis=1``, the columns.
+        axis : {1}
+            Rows have no labels.
+        columns : label or list of labels, optional
+            The columns.
+
+        Returns
+        -------
+        DataFrame
+            The copy.
+
+        Raises
+        ------
+        TypeError
+            Rows are asked for.
+        KeyError
+            There is no such column.
+        """
         gone = columns if columns is not None else labels
         if columns is None and check_axis(axis) != 1:
             raise TypeError("drop: rows have no labels; use axis=1 for columns, or select rows by a condition")
@@ -147,14 +178,54 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         return self._columns([c for c in self.columns if c not in gone])
 
     def rename(self, *, columns: Mapping[Label, Label] | Callable[[Any], Any]) -> Any:
-        """Return a copy with other names of columns, by a dict or function."""
+        """Return a copy with other names of columns.
+
+        Parameters
+        ----------
+        columns : dict or function
+            From old to new.
+
+        Returns
+        -------
+        DataFrame
+            The copy.
+
+        Raises
+        ------
+        ValueError
+            Two columns would have the same name.
+        """
         names = [check_label(columns(c) if callable(columns) else columns.get(c, c)) for c in self.columns]
         if len(set(names)) != len(names):
             raise ValueError(f"rename: two columns would have the same name in {names}")
         return wrap(block(self).with_(columns=tuple(names)))
 
     def dropna(self, *, axis: Any = 0, how: str | None = None, thresh: int | None = None, subset: Any = None) -> Any:
-        """Keep rows without missing values (``how="any"``), not wholly missing (``"all"``), or with ``thresh`` values."""
+        """Keep rows by how many of their values are there.
+
+        Parameters
+        ----------
+        axis : {0}
+            Rows; which columns have missing values is not known while the task is written.
+        how : {"any", "all"}, optional
+            Leave out rows in which any value is missing (the default), or all.
+        thresh : int, optional
+            Keep rows in which so many values are there.
+        subset : label or list of labels, optional
+            The columns that are looked at.
+
+        Returns
+        -------
+        DataFrame
+            The rows that are left.
+
+        Raises
+        ------
+        TypeError
+            Columns are asked for, or both ``how`` and ``thresh`` are given.
+        ValueError
+            ``how`` is none.
+        """
         if check_axis(axis) != 0:
             raise TypeError(
                 "dropna: which columns have missing values is not known while the task is written; use axis=0, or select columns"
@@ -201,6 +272,19 @@ def mask_for(b: Block, mask: Block) -> Expr:
 
 
 def table(dataset: str, names: Sequence[str]) -> DataFrame:
-    """Return the frame of a dataset's columns, one row for each row of each member's table."""
+    """Make the frame of a dataset, one row for each row of each member's table.
+
+    Parameters
+    ----------
+    dataset : str
+        The file's name at the nodes.
+    names : sequence of str
+        Its columns.
+
+    Returns
+    -------
+    DataFrame
+        Of ``float64``.
+    """
     made: DataFrame = wrap(Block(source(dataset, names), repeat("float64", names), Rows(dataset), tuple(names)))
     return made

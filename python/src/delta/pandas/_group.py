@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._base import Block, DType, Label, Symbol, block, check_label, position, wrap
-from ._binary import same_rows
+from ._along import INFINITY, NAN, may_be_infinite, whole
+from ._base import Block, DType, Label, check_label, position, wrap
 from ._categories import Categories
 from ._expr import Expr, column, columns, ops, pooled
-from ._reduce import INFINITY, NAN, may_be_infinite, rows_only, whole
 
 AGGREGATES = ("count", "mean", "sem", "size", "std", "sum", "var")
 
 
 class GroupBy:
-    """Rows in groups. Groups stand in the order of the declared categories; a group without rows is there, as in pandas
-    for a ``Categorical`` key with ``observed=False``. Rows whose key is no category, or missing, are left out.
+    """Rows in groups, from ``df.groupby(...)``; select columns by ``[...]``, then aggregate.
+
+    Groups stand in the order of the declared categories; a group without rows is there, as in pandas for a ``Categorical`` key
+    with ``observed=False``. Rows whose key is no category, or missing, are left out.
+
+    Parameters
+    ----------
+    values, categories
+        What ``groupby`` makes of its frame and arguments.
     """
 
-    def __init__(self, values: Block, categories: Categories, picked: bool = False) -> None:
-        """Use ``df.groupby(...)``."""
-        self._b, self._c, self._picked = values, categories, picked
+    def __init__(self, values: Block, categories: Categories) -> None:
+        self._b, self._c = values, categories
 
     def __getitem__(self, key: Any) -> GroupBy:
         """Select a column or a list of columns to aggregate."""
@@ -31,9 +36,9 @@ class GroupBy:
         if isinstance(key, list):
             at = [position(b.columns, k, "grouped DataFrame") for k in key]
             kept = b.with_(x=columns(b.x, at), dtypes=tuple(b.dtypes[i] for i in at), columns=tuple(key))
-            return GroupBy(kept, self._c, True)
+            return GroupBy(kept, self._c)
         i = position(b.columns, key, "grouped DataFrame")
-        return GroupBy(Block(column(b.x, i), (b.dtypes[i],), b.index, None, key), self._c, True)
+        return GroupBy(Block(column(b.x, i), (b.dtypes[i],), b.index, None, key), self._c)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in (self._b.columns or ()):
@@ -117,37 +122,130 @@ class GroupBy:
 
     # ------------------------------------------------ aggregates
     def count(self) -> Any:
-        """Count the values of each group that are not missing. One round."""
+        """Count the values of each group that are not missing. One round.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+        """
         return self._aggregate("count", False)
 
     def sum(self, numeric_only: bool = False, min_count: int = 0) -> Any:
-        """Add up each group. One round."""
+        """Add up each group. One round.
+
+        Parameters
+        ----------
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+        min_count : int
+            With fewer values than this a sum is missing.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+        """
         return self._aggregate("sum", numeric_only, min_count=min_count)
 
     def mean(self, numeric_only: bool = False) -> Any:
-        """Compute the mean of each group. One round."""
+        """Compute the mean of each group. One round.
+
+        Parameters
+        ----------
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+        """
         return self._aggregate("mean", numeric_only)
 
     def var(self, ddof: int = 1, numeric_only: bool = False) -> Any:
-        """Compute the variance of each group. Two rounds."""
+        """Compute the variance of each group. Two rounds.
+
+        Parameters
+        ----------
+        ddof : int
+            What is taken off the number of values in the divisor.
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+        """
         return self._aggregate("var", numeric_only, ddof=ddof)
 
     def std(self, ddof: int = 1, numeric_only: bool = False) -> Any:
-        """Compute the standard deviation of each group. Two rounds."""
+        """Compute the standard deviation of each group. Two rounds.
+
+        Parameters
+        ----------
+        ddof : int
+            What is taken off the number of values in the divisor.
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+        """
         return self._aggregate("std", numeric_only, ddof=ddof)
 
     def sem(self, ddof: int = 1, numeric_only: bool = False) -> Any:
-        """Compute the standard error of each group's mean. Two rounds."""
+        """Compute the standard error of each group's mean. Two rounds.
+
+        Parameters
+        ----------
+        ddof : int
+            What is taken off the number of values in the divisor.
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+        """
         return self._aggregate("sem", numeric_only, ddof=ddof)
 
     def size(self) -> Any:
-        """Count the rows of each group, missing values or not. One round."""
+        """Count the rows of each group, missing values or not. One round.
+
+        Returns
+        -------
+        Series
+            One count for each group.
+        """
         keys: Any = self._c.names[0] if len(self._c.names) == 1 else tuple(self._c.names)
         name = self._b.name if self._b.columns is None else None
         return wrap(Block(self._size, ("int64",), self._c.labels, None, name, index_name=keys))
 
     def agg(self, func: Any = None, **named: tuple[Label, str]) -> Any:
-        """Aggregate by a name, a list of names, a dict of columns to these, or ``new=("column", "name")``."""
+        """Compute several aggregates of each group.
+
+        Parameters
+        ----------
+        func : str, list of str, or dict of label to str or list of str, optional
+            Of ``count mean sem size std sum var``; a dict says for which column which.
+        **named : (label, str)
+            New columns: a column and an aggregate.
+
+        Returns
+        -------
+        DataFrame or Series
+            One row for each group, in the order of the categories.
+
+        Raises
+        ------
+        TypeError
+            Nothing is named, or something else than names of aggregates.
+        """
         b = self._b
         if func is None:
             if not named or b.columns is None:
@@ -175,69 +273,3 @@ class GroupBy:
         return self._wrap(
             ops.concat(*(x for x, _ in made), axis=1), dtypes, tuple(check_label(name) for name, _, _ in parts)
         )
-
-
-class Groupable(Symbol):
-    """``groupby`` of frames and series."""
-
-    def groupby(
-        self,
-        by: Any = None,
-        *,
-        categories: Any = None,
-        sort: bool = True,
-        dropna: bool = True,
-        as_index: bool = True,
-        observed: bool = False,
-    ) -> GroupBy:
-        """Group rows by a column, a Series of the same rows, or a list of these, over declared ``categories``.
-
-        ``categories``: the values of the key, in the order of the result; for several keys a dict by column, or a list of lists.
-        """
-        rows_only(self, "groupby")
-        if not dropna or not as_index or observed:
-            raise TypeError("groupby: only dropna=True, as_index=True and observed=False")
-        b = block(self)
-        several = isinstance(by, list)
-        wanted = by if several else [by]
-        keys, used = [], []
-        for key in wanted:
-            if isinstance(key, Symbol):
-                k = block(key)
-                if k.columns is not None or k.index is None:
-                    raise TypeError("groupby: a key is a column's name or a Series of rows")
-                same_rows(b, k, "groupby")
-                keys.append(k)
-                continue
-            if b.columns is None:
-                raise TypeError("groupby: a Series is grouped by a Series of the same rows")
-            i = position(b.columns, key)
-            keys.append(Block(column(b.x, i), (b.dtypes[i],), b.index, None, b.columns[i]))
-            used.append(key)
-        if isinstance(categories, Mapping):
-            lacking = [k.name for k in keys if k.name not in categories]
-            if lacking:
-                raise ValueError(f"groupby: no categories for {lacking[0]!r}")
-            declared: list[Any] = [categories[k.name] for k in keys]
-        else:
-            declared = list(categories) if several and len(keys) > 1 and categories is not None else [categories]
-        if (
-            several
-            and len(keys) == 1
-            and not isinstance(categories, Mapping)
-            and categories
-            and isinstance(categories[0], (list, tuple))
-        ):
-            declared = list(categories)
-        if len(declared) != len(keys):
-            raise ValueError(f"groupby: {len(keys)} keys need {len(keys)} lists of categories, not {len(declared)}")
-        c = Categories(keys, declared, "groupby")
-        if b.columns is None:
-            return GroupBy(b, c)
-        rest = [i for i, name in enumerate(b.columns) if name not in used]
-        if not rest:
-            return GroupBy(b.with_(columns=None, name=None, x=column(b.x, 0), dtypes=b.dtypes[:1]), c)
-        kept = b.with_(
-            x=columns(b.x, rest), dtypes=tuple(b.dtypes[i] for i in rest), columns=tuple(b.columns[i] for i in rest)
-        )
-        return GroupBy(kept, c)

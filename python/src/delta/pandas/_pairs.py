@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._along import INFINITY, NAN, Along, rows_only
 from ._base import Block, Symbol, block, repeat, wrap
 from ._binary import same_rows
 from ._expr import Expr, ops, pooled
-from ._reduce import INFINITY, NAN, Along, rows_only
 
 NOTHING = 1e-9
 """A sum of squared deviations below this is rounding: the column is constant."""
@@ -69,7 +69,27 @@ class FramePairs(Symbol):
     """Covariance and correlation of a frame's columns."""
 
     def cov(self, min_periods: int | None = None, ddof: int = 1, numeric_only: bool = False) -> Any:
-        """Compute the covariances of all pairs of columns, each over the rows in which both are there. Two rounds."""
+        """Compute the covariances of all pairs of columns, each over the rows in which both are there. Two rounds.
+
+        Parameters
+        ----------
+        min_periods : int, optional
+            With fewer rows than this the result is missing.
+        ddof : {1}
+            pandas ignores another one when a value is missing.
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+
+        Returns
+        -------
+        DataFrame
+            ``[columns, columns]``.
+
+        Raises
+        ------
+        NotImplementedError
+            ``ddof`` is not 1.
+        """
         _need("cov", min_periods)
         if ddof != 1:
             raise NotImplementedError(
@@ -78,7 +98,22 @@ class FramePairs(Symbol):
         return self._square("cov", lambda b: _covariance(b, min_periods, 1))
 
     def corr(self, method: str = "pearson", min_periods: int = 1, numeric_only: bool = False) -> Any:
-        """Compute Pearson's correlation of all pairs of columns, each over the rows in which both are there. Two rounds."""
+        """Compute Pearson's correlation of all pairs of columns, each over the rows in which both are there. Two rounds.
+
+        Parameters
+        ----------
+        method : {"pearson"}
+            Ranks over all members cannot be had from sums.
+        min_periods : int
+            With fewer rows than this the result is missing.
+        numeric_only : bool
+            As in pandas; all columns are numeric here.
+
+        Returns
+        -------
+        DataFrame
+            ``[columns, columns]``; missing where a column is constant.
+        """
         _need("corr", min_periods, method)
         return self._square("corr", lambda b: _correlation(b, min_periods))
 
@@ -92,12 +127,42 @@ class SeriesPairs(Symbol):
     """Covariance and correlation with another series."""
 
     def cov(self, other: Any, min_periods: int | None = None, ddof: int | None = 1) -> Any:
-        """Compute the covariance with a Series of the same rows. Two rounds."""
+        """Compute the covariance with a Series of the same rows, over the rows in which both are there. Two rounds.
+
+        Parameters
+        ----------
+        other : Series
+            Of the same rows.
+        min_periods : int, optional
+            With fewer rows than this the result is missing.
+        ddof : int or None
+            What is taken off the number of values in the divisor; None is 1.
+
+        Returns
+        -------
+        Scalar
+            The covariance.
+        """
         _need("cov", min_periods)
         return self._pair(other, "cov", lambda b: _covariance(b, min_periods, 1 if ddof is None else ddof))
 
     def corr(self, other: Any, method: str = "pearson", min_periods: int | None = None) -> Any:
-        """Compute Pearson's correlation with a Series of the same rows. Two rounds."""
+        """Compute Pearson's correlation with a Series of the same rows, over the rows in which both are there. Two rounds.
+
+        Parameters
+        ----------
+        other : Series
+            Of the same rows.
+        method : {"pearson"}
+            Ranks over all members cannot be had from sums.
+        min_periods : int, optional
+            With fewer rows than this the result is missing.
+
+        Returns
+        -------
+        Scalar
+            The correlation; missing where one is constant.
+        """
         _need("corr", min_periods, method)
         return self._pair(other, "corr", lambda b: _correlation(b, min_periods))
 

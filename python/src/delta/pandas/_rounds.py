@@ -17,9 +17,18 @@ from ._expr import Expr, walk
 class Rounds:
     """The rounds that end with some results known to the coordinator, added to a draft.
 
-    ``results``: names of server variables to be made, and their expressions (f64, at the server). ``needed``: further
-    server expressions that later rounds of another maker will download (see :meth:`given`). ``prefix`` keeps names of
-    variables apart from others in the draft.
+    Parameters
+    ----------
+    draft : Draft
+        Where the rounds, graphs and variables go.
+    tables : mapping of str to delta.dataset.DataFrame
+        By dataset.
+    results : mapping of str to Expr
+        Names of server variables to be made, and what they become: ``f64``, at the server.
+    needed : iterable of Expr
+        Further server expressions that later rounds of another maker will download, see :meth:`given`.
+    prefix : str
+        Keeps names of variables and graphs apart from others in the draft.
     """
 
     def __init__(
@@ -30,7 +39,6 @@ class Rounds:
         needed: Iterable[Expr] = (),
         prefix: str = "",
     ) -> None:
-        """Plan and add the rounds."""
         self.draft, self.tables, self.prefix = draft, tables, prefix
         self.variables: dict[Expr, str] = {}
         for name, x in results.items():
@@ -63,7 +71,22 @@ class Rounds:
                     waiting.append(x)
 
     def given(self, graph: Graph, inputs: dict[str, Json], before: int) -> Given:
-        """Return a function that makes kept expressions of rounds up to ``before`` inputs of a graph."""
+        """Return a function that makes kept expressions inputs of a graph.
+
+        Parameters
+        ----------
+        graph : Graph
+            Whose inputs.
+        inputs : dict
+            Where the sources of the inputs go, for a step.
+        before : int
+            Expressions of rounds up to this one.
+
+        Returns
+        -------
+        callable
+            For :func:`emit`.
+        """
         return Given(self, graph, inputs, before)
 
     def _round(self, r: int) -> None:

@@ -15,18 +15,17 @@ values with up to eight significant digits come out exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from ._base import Block, Symbol, block, check_axis, is_list, is_number, repeat, wrap
+from ._along import INFINITY, NAN, Along
+from ._base import is_list, is_number
 from ._expr import Expr, ops, pooled
-from ._reduce import INFINITY, NAN, Along, along, rows_only
 
 SMALL = 2.0**-30
 """Below this magnitude the logarithmic grid is even."""
 REACH = 1056.0
 """The grid's coordinate of the largest double is below this."""
-INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 Extreme = Literal["min", "max"]
 
 
@@ -123,7 +122,7 @@ class Digits:
         return place, first
 
 
-def _extreme(d: Digits, which: Extreme) -> Expr:
+def extreme_of(d: Digits, which: Extreme) -> Expr:
     """The edge of the bucket of the least or largest value; NaN when there is none."""
 
     def before(counts: Expr) -> Expr:
@@ -208,117 +207,3 @@ def quantile_of(d: Digits, q: float, interpolation: str) -> Expr:
             near_high = ops.sub(high, ops.mul(gap, ops.sub(1.0, weight)))
             value = ops.where(ops.greater_equal(weight, 0.5), near_high, ops.add(low, ops.mul(gap, weight)))
     return ops.where(ops.greater(n, 0.5), value, NAN)
-
-
-class Searches(Symbol):
-    """Order statistics of frames and series."""
-
-    def min(
-        self,
-        axis: Any = 0,
-        skipna: bool = True,
-        numeric_only: bool = False,
-        *,
-        bounds: Sequence[float] | None = None,
-        buckets: int = 1024,
-        rounds: int | None = None,
-    ) -> Any:
-        """Find the least value: with ``bounds`` the lower edge of its bucket, in one round; else in four to 1e-8 of it.
-
-        See the module for ``bounds``, ``buckets`` and ``rounds``. A least or largest value is one person's: think before you ask.
-        """
-        return self._extreme("min", axis, skipna, numeric_only, bounds, buckets, rounds)
-
-    def max(
-        self,
-        axis: Any = 0,
-        skipna: bool = True,
-        numeric_only: bool = False,
-        *,
-        bounds: Sequence[float] | None = None,
-        buckets: int = 1024,
-        rounds: int | None = None,
-    ) -> Any:
-        """Find the largest value: with ``bounds`` the upper edge of its bucket, in one round; else in four to 1e-8 of it."""
-        return self._extreme("max", axis, skipna, numeric_only, bounds, buckets, rounds)
-
-    def _extreme(
-        self, which: Extreme, axis: Any, skipna: Any, numeric_only: Any, bounds: Any, buckets: Any, rounds: Any
-    ) -> Any:
-        a = along(self, axis, which, numeric_only)
-        _no_mixture(a.b, which)
-        if not isinstance(skipna, bool):
-            raise TypeError(f"skipna={skipna!r}: use True or False")
-        if a.pools:
-            x = _extreme(Digits(a, grid(which, bounds, buckets, rounds, 1)), which)
-        else:
-            edge = INFINITY if which == "min" else -INFINITY
-            reduce = ops.min if which == "min" else ops.max
-            x = ops.where(ops.greater(a.number, 0.5), reduce(ops.where(a.valid, a.x, edge), a.axis), NAN)
-        return a.result(x if skipna else ops.where(a.missing(), NAN, x), a.b.dtypes)
-
-    def quantile(
-        self,
-        q: Any = 0.5,
-        axis: Any = 0,
-        numeric_only: bool = False,
-        interpolation: str = "linear",
-        *,
-        bounds: Sequence[float] | None = None,
-        buckets: int = 1024,
-        rounds: int | None = None,
-    ) -> Any:
-        """Find a quantile, or with a list several, by histograms in four rounds (three with ``bounds``), to 1e-8 of the values.
-
-        See the module for ``bounds``, ``buckets`` and ``rounds``. A round contributes ``buckets`` counts a column and rank.
-        """
-        if interpolation not in INTERPOLATIONS:
-            raise ValueError(f"quantile: interpolation={interpolation!r}; use one of {', '.join(INTERPOLATIONS)}")
-        return self._quantiles(q, axis, numeric_only, interpolation, bounds, buckets, rounds)
-
-    def _quantiles(
-        self, q: Any, axis: Any, numeric_only: Any, interpolation: str, bounds: Any, buckets: Any, rounds: Any
-    ) -> Any:
-        if check_axis(axis) != 0:
-            raise TypeError("quantile: only down the rows, axis=0")
-        rows_only(self, "quantile")
-        several = is_list(q)
-        qs = [float(v) for v in (q if several else [q]) if is_number(v)]
-        if len(qs) != (len(q) if several else 1) or not qs or not all(0 <= v <= 1 for v in qs):
-            raise ValueError(f"quantile: q={q!r} must lie between 0 and 1")
-        b = block(self)
-        if "bool" in b.dtypes:
-            raise TypeError("quantile: bool has no quantiles; use astype(int)")
-        d = Digits(along(self, axis, "quantile", numeric_only), grid("quantile", bounds, buckets, rounds, 3))
-        found = [quantile_of(d, v, interpolation) for v in qs]
-        if several:
-            return wrap(
-                Block(
-                    ops.stack(*found, axis=0),
-                    repeat("float64", b.dtypes),
-                    tuple(qs),
-                    b.columns,
-                    None if b.columns else b.name,
-                )
-            )
-        return wrap(Block(found[0], ("float64",), b.columns, None, qs[0] if b.columns else None))
-
-    def median(
-        self,
-        axis: Any = 0,
-        skipna: bool = True,
-        numeric_only: bool = False,
-        *,
-        bounds: Sequence[float] | None = None,
-        buckets: int = 1024,
-        rounds: int | None = None,
-    ) -> Any:
-        """Find the median, as :meth:`quantile` does."""
-        half = block(self._quantiles(0.5, axis, numeric_only, "middle", bounds, buckets, rounds))
-        a = along(self, axis, "median")
-        return wrap(half.with_(name=None, x=half.x if skipna else ops.where(a.missing(), NAN, half.x)))
-
-
-def _no_mixture(b: Block, what: str) -> None:
-    if "bool" in b.dtypes and len(set(b.dtypes)) > 1:
-        raise TypeError(f"{what}: bool and numbers have no common result; select columns, or use astype()")

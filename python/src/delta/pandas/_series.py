@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from ._arithmetic import add_methods
 from ._base import Block, Label, Labels, Symbol, block, need_bool, wrap
 from ._categories import Countable
+from ._cells import select
 from ._describe import Describable
-from ._elementwise import Elementwise, add_methods, select
+from ._elementwise import Elementwise
 from ._expr import ops
 from ._frame import labels, mask_for
-from ._group import Groupable
+from ._groupable import Groupable
+from ._order import Searches
 from ._pairs import SeriesPairs
 from ._reduce import Reductions
-from ._search import Searches
 
 
 class Series(Reductions, Searches, SeriesPairs, Countable, Groupable, Describable, Elementwise, kind="series"):
-    """A series of ``pandas`` that exists only as an expression: the same names, arguments and treatment of missing values."""
+    """A series of ``pandas`` that exists only as an expression: the same names, arguments and treatment of missing values.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse: series come from datasets."""
-        super().__init__(*args, **kwargs)
+    It is one column of the members' rows, or a result with labels. What is not supported raises an error that says so while the
+    task is written.
+    """
 
     @property
     def name(self) -> Label:
@@ -62,23 +64,69 @@ class Series(Reductions, Searches, SeriesPairs, Countable, Groupable, Describabl
         raise AttributeError("a Series is not changed in place; use rename(), where() or mask(), which return another")
 
     def rename(self, index: Label) -> Any:
-        """Return a copy with another name."""
+        """Return a copy with another name.
+
+        Parameters
+        ----------
+        index : label
+            The name.
+
+        Returns
+        -------
+        Series
+            The copy.
+        """
         return wrap(block(self).with_(name=index))
 
     def dropna(self) -> Any:
-        """Keep rows that are not missing."""
+        """Keep rows that are not missing.
+
+        Returns
+        -------
+        Series
+            The rows that are left.
+        """
         b = block(self)
         return wrap(select(b, ops.is_number(b.x)))
 
     def between(self, left: Any, right: Any, inclusive: str = "both") -> Any:
-        """Whether each value lies from ``left`` to ``right``; ``inclusive``: both, neither, left or right."""
+        """Whether each value lies between two.
+
+        Parameters
+        ----------
+        left, right : number, Scalar, or Series of the same rows
+            The bounds.
+        inclusive : {"both", "neither", "left", "right"}
+            Which of them belong to it.
+
+        Returns
+        -------
+        Series
+            Of bool.
+
+        Raises
+        ------
+        ValueError
+            ``inclusive`` is none.
+        """
         if inclusive not in ("both", "neither", "left", "right"):
             raise ValueError(f"between: inclusive={inclusive!r}; use both, neither, left or right")
         low = self >= left if inclusive in ("both", "left") else self > left
         return low & (self <= right if inclusive in ("both", "right") else self < right)
 
     def to_frame(self, name: Label = None) -> Any:
-        """Return a DataFrame of this one column."""
+        """Return a DataFrame of this one column.
+
+        Parameters
+        ----------
+        name : label, optional
+            Its name; by default the Series' own, or 0.
+
+        Returns
+        -------
+        DataFrame
+            Of the same rows.
+        """
         b = block(self)
         called = name if name is not None else b.name if b.name is not None else 0
         return wrap(b.with_(x=ops.unsqueeze(b.x, 1), columns=(called,), name=None))
@@ -89,10 +137,6 @@ add_methods(Series, series=True)
 
 class Scalar(Elementwise, kind="scalar"):
     """One number of the result, such as ``df["a"].mean()``: arithmetic works, its value does not exist yet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse: numbers come from aggregates."""
-        super().__init__(*args, **kwargs)
 
     @property
     def dtype(self) -> str:
