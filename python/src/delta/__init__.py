@@ -5,14 +5,36 @@
 >>> delta.debug(bundle, data=frame)       # the whole task on this machine  # doctest: +SKIP
 >>> node = delta.DeltaNode("http://127.0.0.1:6700")  # doctest: +SKIP
 >>> node.get_result(node.create_task(bundle))  # doctest: +SKIP
+
+What is public is in ``__all__``, here and in every module without an underscore. Tasks to subclass are in :mod:`delta.task`
+and :mod:`delta.statsmodel`, what they read in :mod:`delta.dataset`, how they are run in :mod:`delta.strategy`. Who makes
+bundles by hand needs :mod:`delta.manifest` and :mod:`delta.graph`; who makes a kind of task, :mod:`delta.pandas.symbolic`
+and :mod:`delta.results`, too.
 """
 
-from __future__ import annotations
-
-from . import dataset
+from . import bundle, dataset, delta_node, graph, manifest, pandas, results, statsmodel, strategy, task
 from ._local import debug
 from ._version import __version__
 from .bundle import Bundle
-from .delta_node import DeltaNode, DeltaNodeError, TaskFailed, TaskTimeout
+from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskTimeout
 
-__all__ = ["Bundle", "DeltaNode", "DeltaNodeError", "TaskFailed", "TaskTimeout", "__version__", "dataset", "debug"]
+__all__ = [
+    "Bundle",
+    "DeltaNode",
+    "DeltaNodeError",
+    "Progress",
+    "TaskFailed",
+    "TaskTimeout",
+    "__version__",
+    "bundle",
+    "dataset",
+    "debug",
+    "delta_node",
+    "graph",
+    "manifest",
+    "pandas",
+    "results",
+    "statsmodel",
+    "strategy",
+    "task",
+]

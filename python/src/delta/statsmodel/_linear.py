@@ -19,9 +19,10 @@ class LinearTask(RegressionTask):
 
     Parameters
     ----------
-    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, enable_verify,
-    description
+    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
+    precision, curve, enable_verify, description
+        As there.
     """
 
     model: ClassVar[str] = "OLS"

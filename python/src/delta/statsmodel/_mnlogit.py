@@ -19,9 +19,10 @@ class MNLogitTask(RegressionTask):
 
     Parameters
     ----------
-    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, enable_verify,
-    description
+    name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
+    precision, curve, enable_verify, description
+        As there.
     n_classes : int
         How many classes there are, at least 2; ``y`` holds 0 to ``n_classes - 1``. It must be said here, as no node knows
         what the others have.

@@ -3,20 +3,18 @@
 Learning tasks need PyTorch; they are imported when first asked for, so that analytics works without it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from ._task import HorizontalTask
 from .analytics import HorizontalAnalytics
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from .learning import FaultTolerantFedAvg, FedAvg, HorizontalLearning
 
 __all__ = ["FaultTolerantFedAvg", "FedAvg", "HorizontalAnalytics", "HorizontalLearning", "HorizontalTask"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name in ("FaultTolerantFedAvg", "FedAvg", "HorizontalLearning"):
         try:
             from . import learning
