@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +83,33 @@ def test_the_summary_has_t_and_f() -> None:
     data = sm.datasets.longley.load_pandas().data
     text = fit(LinearTask, data, "TOTEMP").summary()
     assert "P>|t|" in text and "F-statistic" in text and "R-squared" in text
+
+
+IN_ANOTHER_PROCESS = """
+import delta.dataset
+from delta.statsmodel import LinearTask
+
+class Line(LinearTask):
+    def dataset(self):
+        return {"d": delta.dataset.DataFrame("d.csv", columns=["x", "y"])}
+
+    def preprocess(self, d):
+        return d["x"], d["y"]
+
+print(Line("line").build().commitment)
+"""
+
+
+def test_the_bundle_is_the_same_in_every_process() -> None:
+    # Sets of texts have another order in each process.
+    made = {
+        subprocess.run(
+            [sys.executable, "-c", IN_ANOTHER_PROCESS],
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2, 3)
+    }
+    assert len(made) == 1

@@ -224,7 +224,8 @@ class RegressionTask(HorizontalTask):
         kept: dict[str, tuple[int, ...]] = {"hessian": (size, size), "tally": (3,), "loglike": ()}
         kept |= {"counts": (self.classes,)} if self.classes else {"sums": (4 + len(names),)}
         kept |= {"iterations": (), "converged": (), "norm": (), "step": ()}
-        for name, shape in ({"centre": ()} if self.centred else {}).items() | kept.items():
+        centre: dict[str, tuple[int, ...]] = {"centre": ()} if self.centred else {}
+        for name, shape in (centre | kept).items():
             draft.variable(name, "server", shape=shape)
         ((dataset, columns),) = reads(x, y).items()
         mine = {name: t for name, t in tables.items() if t.dataset == dataset}
