@@ -1,4 +1,4 @@
-"""The client, against a stand-in that answers as HTTP-API.md records; real nodes come in test_end_to_end.py."""
+"""The client, against a stand-in that answers as docs/protocol/http.md says; real nodes come in test_end_to_end.py."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_twenty_steps_agree_with_torch(name: str, runtime: str) -> None:
 
 
 def tolerance(name: str) -> float:
-    """A near-tie of a ReLU or of a maximum falls differently, and norms and Adam make it larger (ONNX.md 2.4)."""
+    """A near-tie of a ReLU or of a maximum falls differently, and norms and Adam make it larger (docs/protocol/graphs.md)."""
     return 2e-3 if any(k in name for k in ("norm", "transformer", "autoencoder")) else 5e-5 if name == "LeNet" else 1e-5
 
 
