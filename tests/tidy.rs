@@ -18,7 +18,10 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
         };
         for path in entries.map(|entry| entry.unwrap().path()) {
             if path.is_dir() {
-                folders.push(path);
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if !name.starts_with('.') && name != "target" {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|found| found == extension) {
                 found.push(path);
             }
@@ -101,6 +104,129 @@ fn migrations_are_numbered_without_gaps_in_each_folder() {
         );
     }
     assert!(!paths.is_empty());
+}
+
+/// Crates of the house that a crate may list, by its folder. What is missing here would let a layer look up or sideways.
+const BELOW: [(&str, &[&str]); 11] = [
+    ("src/domain", &[]),
+    ("src/ports", &["domain"]),
+    ("src/app", &["domain", "ports"]),
+    ("src/adapters/connector", &["domain", "ports"]),
+    ("src/adapters/grpc", &["domain", "ports"]),
+    ("src/adapters/http", &["domain", "ports"]),
+    ("src/adapters/memory", &["domain", "ports"]),
+    ("src/adapters/onnx", &["domain", "ports"]),
+    ("src/adapters/sqlite", &["domain", "ports"]),
+    ("src/adapters/system", &["domain", "ports"]),
+    ("src/testing", &["domain", "ports", "app", "memory"]),
+];
+
+/// The names that a manifest lists under `[dependencies]`.
+fn listed(manifest: &str) -> Vec<&str> {
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let name = |line: &'_ str| line.find(['.', ' ', '=']).map(|end| line[..end].len());
+    section
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| name(line).map(|end| &line[..end]))
+        .collect()
+}
+
+#[test]
+fn a_layer_lists_only_what_is_below_it() {
+    for (folder, allowed) in BELOW {
+        let manifest = read(format!("{folder}/Cargo.toml"));
+        for name in listed(&manifest) {
+            if let Some(ours) = name.strip_prefix("delta-") {
+                assert!(allowed.contains(&ours), "{folder} must not list {name}");
+            }
+        }
+    }
+    let mut crates = files("src", "toml");
+    crates.retain(|path| path.file_name().unwrap() == "Cargo.toml");
+    assert_eq!(
+        crates.len(),
+        BELOW.len(),
+        "a crate without a row: {crates:#?}"
+    );
+}
+
+#[test]
+fn the_domain_lists_nothing_that_reaches_the_world() {
+    let manifest = read("src/domain/Cargo.toml");
+    for name in listed(&manifest) {
+        for world in [
+            "tokio",
+            "futures",
+            "async",
+            "getrandom",
+            "tracing",
+            "rustix",
+            "libc",
+        ] {
+            assert!(!name.starts_with(world), "the domain lists {name}");
+        }
+    }
+}
+
+/// Documents may be named from the root, from the folder of who names them, or as seen from `docs/` and `docs/protocol/`.
+#[test]
+fn every_document_that_is_named_exists() {
+    let mut missing = Vec::new();
+    for path in texts() {
+        let Ok(text) = fs::read_to_string(&path) else {
+            continue;
+        };
+        for (number, line) in text.lines().enumerate() {
+            for name in documents_in(line) {
+                let beside = path.parent().unwrap();
+                let known = [
+                    beside.to_owned(),
+                    root().into(),
+                    root().join("docs"),
+                    root().join("docs/protocol"),
+                ]
+                .iter()
+                .any(|folder| folder.join(name).is_file());
+                if !known {
+                    missing.push(format!("{}:{}: {name}", path.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "documents that do not exist: {missing:#?}"
+    );
+}
+
+/// Every text of the house that may name a document.
+fn texts() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = [
+        "src", "tests", "benches", "examples", "fuzz", "python", "proto", "docs", "config",
+        "assets", ".github", ".ci",
+    ]
+    .iter()
+    .flat_map(|folder| {
+        ["rs", "py", "md", "proto", "toml", "yaml", "yml"].map(|ending| files(folder, ending))
+    })
+    .flatten()
+    .collect();
+    found.extend(
+        fs::read_dir(root())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file()),
+    );
+    found
+}
+
+/// Names that end in `.md`, without what stands around them.
+fn documents_in(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !(c.is_ascii_alphanumeric() || "._-/".contains(c)))
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| word.ends_with(".md") && word.len() > 3 && !word.starts_with("//"))
 }
 
 #[test]
