@@ -365,28 +365,16 @@ impl OnnxExecutor {
 
 #[async_trait]
 impl Executor for OnnxExecutor {
-    /// Probes on first use, blocking this thread for as long as a worker takes to start; call [`OnnxExecutor::probe`] first.
-    fn runtime(&self) -> RuntimeInfo {
-        let none = || RuntimeInfo {
-            name: "none".to_owned(),
-            version: String::new(),
-            library: None,
-        };
-        if let Some(chosen) = self.chosen.get() {
-            return chosen.report.info.clone();
+    /// Probes on first use; a search that found nothing is repeated by the next call.
+    async fn runtime(&self) -> RuntimeInfo {
+        match self.choose().await {
+            Ok(chosen) => chosen.report.info.clone(),
+            Err(_) => RuntimeInfo {
+                name: "none".to_owned(),
+                version: String::new(),
+                library: None,
+            },
         }
-        std::thread::scope(|scope| {
-            let probe = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .ok()?;
-                // Not through `choose`: its lock may be held by a task that only this thread can finish.
-                let found = runtime.block_on(self.search()).ok()?;
-                Some(self.chosen.get_or_init(|| found).report.info.clone())
-            });
-            probe.join().ok().flatten().unwrap_or_else(none)
-        })
     }
 
     async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
