@@ -32,11 +32,19 @@ pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
     Some(table.len())
 }
 
+/// What is opened once for a job: a dataset, whole or one part of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct DataPart {
+    dataset: DatasetName,
+    /// `None` for all of it.
+    part: Option<Part>,
+}
+
 /// The datasets of a job, opened when first read.
 pub(crate) struct Datasets<'a> {
     specs: Option<&'a BTreeMap<DatasetName, DatasetSpec>>,
     paths: BTreeMap<DatasetName, PathBuf>,
-    open: BTreeMap<(DatasetName, bool, bool), Box<dyn Rows>>,
+    open: BTreeMap<DataPart, Box<dyn Rows>>,
 }
 
 impl<'a> Datasets<'a> {
@@ -67,11 +75,10 @@ impl<'a> Datasets<'a> {
         name: &DatasetName,
         part: Option<Part>,
     ) -> Result<&mut dyn Rows, Failure> {
-        let wanted = (
-            name.clone(),
-            part == Some(Part::Train),
-            part == Some(Part::Val),
-        );
+        let wanted = DataPart {
+            dataset: name.clone(),
+            part,
+        };
         if !self.open.contains_key(&wanted) {
             let spec = self.specs.and_then(|s| s.get(name));
             let spec = spec.ok_or_else(|| {
@@ -127,14 +134,10 @@ pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> R
             format::table(path).and_then(|mut table| table.inspect(columns, *header))
         }
         DatasetSpec::Samples { .. } | DatasetSpec::Array { .. } => {
-            let mut parts: BTreeSet<(bool, bool)> = parts_read(manifest, name);
-            parts.insert((false, false));
-            parts.into_iter().try_for_each(|(train, val)| {
-                let part = if train {
-                    Some(Part::Train)
-                } else {
-                    val.then_some(Part::Val)
-                };
+            let mut parts = parts_read(manifest, name);
+            // All of it in any case.
+            parts.insert(None);
+            parts.into_iter().try_for_each(|part| {
                 let mut rows = open(path, spec, part)?;
                 if rows.len() == 0 {
                     return Err(Failure::corrupt("it has no sample"));
@@ -147,16 +150,14 @@ pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> R
     checked.map_err(|f| f.within(&format!("dataset {name}")))
 }
 
-/// Which parts of a folder dataset the task reads, as (train, val).
-fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<(bool, bool)> {
+/// Which parts of a dataset the task reads by themselves; `None` stands for all of it.
+fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<Option<Part>> {
     let mut parts = BTreeSet::new();
     for step in manifest.rounds.iter().flat_map(|r| &r.map.steps) {
-        let mut add =
-            |part: Option<Part>| parts.extend(part.map(|p| (p == Part::Train, p == Part::Val)));
         if let Driver::Batches(b) = &step.driver
             && b.dataset == *name
         {
-            add(b.subset.part);
+            parts.insert(b.subset.part);
         }
         for source in step.inputs.values() {
             if let Source::Data {
@@ -166,7 +167,7 @@ fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<(bool, bool)>
             } = source
                 && dataset == name
             {
-                add(subset.part);
+                parts.insert(subset.part);
             }
         }
     }
