@@ -7,6 +7,7 @@ use super::format;
 use super::rows::Rows;
 use crate::convert::numbers;
 use crate::failure::Failure;
+use crate::shape;
 use delta_domain::manifest::DataField;
 use delta_domain::tensor::{DType, Tensor};
 
@@ -87,32 +88,18 @@ pub(super) struct Array {
 }
 
 impl Array {
-    pub(super) fn open(
-        path: &Path,
-        shape: &[Option<usize>],
-        dtype: DType,
-    ) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, expected: &shape::Dims, dtype: DType) -> Result<Self, Failure> {
         if path.is_dir() {
             return Err(Failure::corrupt(
                 "the task expects one array, and this is a folder",
             ));
         }
         let array = format::array(path, &[UNNAMED, "x"])?;
-        let fits = array.shape().len() == shape.len()
-            && array
-                .shape()
-                .iter()
-                .zip(shape)
-                .all(|(n, d)| d.is_none_or(|d| d == *n));
-        if !fits {
-            let expected: Vec<String> = shape
-                .iter()
-                .map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string()))
-                .collect();
+        if !shape::fits(expected, array.shape()) {
             return Err(Failure::corrupt(format!(
-                "its shape is {:?}, the task expects [{}]",
+                "its shape is {:?}, the task expects {}",
                 array.shape(),
-                expected.join(", ")
+                shape::text(expected)
             )));
         }
         Ok(Self { array, dtype })

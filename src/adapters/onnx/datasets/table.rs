@@ -27,7 +27,7 @@ pub(super) trait TableFile {
     /// Checks that all of `columns` are there, reading no row.
     fn inspect(&mut self, columns: &[String], header: bool) -> Result<(), Failure>;
 
-    /// Number of columns, and of rows, a header among them; at most `bound` rows are counted.
+    /// Number of columns, and of rows below the first line; at most `bound` rows are counted.
     fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure>;
 }
 
