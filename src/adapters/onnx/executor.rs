@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::datasets;
 use super::failure::Failure;
-use super::frame;
+use super::frame::{self, Blobs};
 use super::job::{Job, Reply, Work};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::Name;
@@ -27,7 +27,7 @@ use delta_ports::executor::{
 };
 use delta_ports::{PortError, PortErrorKind};
 
-use answer::{Blobs, decode_all, named, wrong_answer};
+use answer::{decode_all, named, wrong_answer};
 pub use config::{ExecutorConfig, RuntimePreference};
 pub use search::RuntimeReport;
 use search::{Chosen, Search};

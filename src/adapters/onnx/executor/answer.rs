@@ -1,16 +1,12 @@
 //! A worker's answer, believed only as far as it is what was asked for: the worker ran somebody else's graph.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::frame;
+use crate::frame::{self, Blobs};
 use delta_domain::ids::Name;
 use delta_domain::manifest::Manifest;
 use delta_domain::tensor::Tensor;
 use delta_ports::{PortError, PortErrorKind};
-
-/// The binary part of a message.
-pub(super) type Blobs = Vec<Cow<'static, [u8]>>;
 
 /// All values of an answer.
 pub(super) fn decode_all(op: &'static str, blobs: &Blobs) -> Result<Vec<Tensor>, PortError> {
