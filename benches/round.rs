@@ -44,8 +44,8 @@ struct Timed {
 
 #[async_trait]
 impl Executor for Timed {
-    fn runtime(&self) -> RuntimeInfo {
-        self.inner.runtime()
+    async fn runtime(&self) -> RuntimeInfo {
+        self.inner.runtime().await
     }
     async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
         self.inner.check_graphs(bundle).await

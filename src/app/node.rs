@@ -272,7 +272,7 @@ impl NodeApi for Node {
         let database = self.context.ports.storage.task(1).await;
         let address = self.address();
         let subscribed = *self.context.subscribed.borrow();
-        let runtime = self.context.ports.executor.runtime();
+        let runtime = self.context.ports.executor.runtime().await;
         vec![
             ReadyCheck {
                 name: "database",

@@ -107,8 +107,8 @@ pub struct DatasetSummary {
 /// - Dropping a future kills the execution.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
-    /// The runtime in use.
-    fn runtime(&self) -> RuntimeInfo;
+    /// The runtime in use, looked for when first asked; its name is `none` as long as there is none.
+    async fn runtime(&self) -> RuntimeInfo;
 
     /// Checks all graphs of a bundle against its manifest and this node's limits. Reads no data.
     async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;

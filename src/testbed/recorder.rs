@@ -106,8 +106,8 @@ pub(super) struct Witnessed {
 
 #[async_trait]
 impl Executor for Witnessed {
-    fn runtime(&self) -> RuntimeInfo {
-        self.inner.runtime()
+    async fn runtime(&self) -> RuntimeInfo {
+        self.inner.runtime().await
     }
 
     async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {

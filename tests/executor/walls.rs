@@ -88,7 +88,7 @@ async fn probe_reports_walls_that_a_worker_could_not_climb() {
     each(Path::new("."), async |name, executor| {
         let report = executor.probe().await.unwrap();
         assert_eq!(report.info.name, name);
-        assert_eq!(executor.runtime(), report.info);
+        assert_eq!(executor.runtime().await, report.info);
         assert_eq!(report.containment.attempts.len(), 7);
         // Every gap would be printed by `check`; a kernel that has Landlock and seccomp leaves none.
         assert!(
@@ -333,7 +333,7 @@ async fn a_library_that_is_none_is_an_error_when_named_and_skipped_when_found() 
             && error.message().contains("libonnxruntime.so"),
         "{error}"
     );
-    assert_eq!(executor.runtime().name, "none");
+    assert_eq!(executor.runtime().await.name, "none");
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ impl fmt::Debug for ScriptedExecutor {
 
 #[async_trait]
 impl Executor for ScriptedExecutor {
-    fn runtime(&self) -> RuntimeInfo {
+    async fn runtime(&self) -> RuntimeInfo {
         RuntimeInfo {
             name: "scripted".to_owned(),
             version: "1".to_owned(),

@@ -1,115 +1,60 @@
 //! The port's implementation: from a map or a reduce to a worker's job, and back.
 
+mod answer;
+mod config;
+mod data;
+mod search;
+mod steps;
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::contain::Containment;
-use super::datasets::{self};
+use super::datasets;
 use super::failure::Failure;
-use super::frame;
-use super::guard::GraphLimits;
-use super::job::{Job, Reply, RuntimeChoice, Setup, Work, WorkerLimits};
-use super::process::Launcher;
-use super::{library, runtime};
+use super::frame::{self, Blobs};
+use super::job::{Job, Reply, Work};
 use delta_domain::bundle::Bundle;
-use delta_domain::ids::{DatasetName, Name};
-use delta_domain::manifest::{Driver, Manifest, RoundSpec, Source, Step};
+use delta_domain::ids::Name;
+use delta_domain::manifest::RoundSpec;
 use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
 };
 use delta_ports::{PortError, PortErrorKind};
 
-/// Which runtime to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RuntimePreference {
-    /// onnxruntime when a library is found, the embedded tract otherwise.
-    #[default]
-    Auto,
-    /// onnxruntime or an error.
-    Onnxruntime,
-    /// The embedded tract.
-    Tract,
-}
-
-/// How graphs are executed.
-#[derive(Debug, Clone)]
-pub struct ExecutorConfig {
-    /// Folder of datasets.
-    pub data_dir: PathBuf,
-    /// `libonnxruntime` to use (`executor.library`); searched for when absent.
-    pub library: Option<PathBuf>,
-    /// Which runtime.
-    pub runtime: RuntimePreference,
-    /// The program to start as `PROGRAM __worker`: this program itself.
-    pub worker: PathBuf,
-    /// Memory of one job on top of what the program and the runtime take.
-    pub memory_bytes: u64,
-    /// Wall time of one job.
-    pub time_limit: Duration,
-    /// Threads of one job.
-    pub threads: usize,
-    /// Jobs at the same time.
-    pub jobs: usize,
-    /// Jobs that may wait for their turn; more fail at once.
-    pub queue: usize,
-    /// How large graphs may be.
-    pub graphs: GraphLimits,
-}
-
-impl ExecutorConfig {
-    /// Defaults: 4 GiB and one hour a job, all processors for one job at a time.
-    #[must_use]
-    pub fn new(data_dir: PathBuf, worker: PathBuf) -> Self {
-        Self {
-            data_dir,
-            library: None,
-            runtime: RuntimePreference::Auto,
-            worker,
-            memory_bytes: 4 << 30,
-            time_limit: Duration::from_secs(3600),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            jobs: 1,
-            queue: 64,
-            graphs: GraphLimits::default(),
-        }
-    }
-}
-
-/// The runtime that was found, and how it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuntimeReport {
-    /// The runtime in use.
-    pub info: RuntimeInfo,
-    /// The walls around it, tried out.
-    pub containment: Containment,
-    /// Libraries that were found but could not be used, and why.
-    pub skipped: Vec<(PathBuf, String)>,
-}
-
-#[derive(Debug, Clone)]
-struct Chosen {
-    choice: RuntimeChoice,
-    report: RuntimeReport,
-}
+use answer::{decode_all, named, wrong_answer};
+pub use config::{ExecutorConfig, RuntimePreference};
+pub use search::RuntimeReport;
+use search::{Chosen, Search};
+use steps::{datasets_of, graphs_of};
 
 /// Executes graphs in worker processes.
 pub struct OnnxExecutor {
     config: ExecutorConfig,
     slots: Semaphore,
     waiting: Semaphore,
-    chosen: OnceLock<Chosen>,
-    probing: Mutex<()>,
+    search: Search,
 }
 
-/// A library that takes longer to load is not used.
-const PROBE_TIME: Duration = Duration::from_secs(30);
+/// What a worker is to do, and all that it gets for it.
+struct Order<'a> {
+    work: Work,
+    bundle: &'a Bundle,
+    /// Names of the graphs to send along.
+    graphs: Vec<String>,
+    /// Files and folders that the worker may read.
+    readable: Vec<PathBuf>,
+    variables: &'a BTreeMap<Name, Tensor>,
+    sums: &'a BTreeMap<Name, Tensor>,
+}
+
+/// Where a job has no variables or no sums.
+static NO_TENSORS: BTreeMap<Name, Tensor> = BTreeMap::new();
 
 impl OnnxExecutor {
     /// An executor; nothing is started yet. Call [`OnnxExecutor::probe`] once to know that it works.
@@ -120,8 +65,7 @@ impl OnnxExecutor {
             slots: Semaphore::new(jobs),
             waiting: Semaphore::new(jobs.saturating_add(queue)),
             config,
-            chosen: OnceLock::new(),
-            probing: Mutex::new(()),
+            search: Search::default(),
         }
     }
 
@@ -134,120 +78,7 @@ impl OnnxExecutor {
     }
 
     async fn choose(&self) -> Result<&Chosen, PortError> {
-        let _one_at_a_time = self.probing.lock().await;
-        if let Some(chosen) = self.chosen.get() {
-            return Ok(chosen);
-        }
-        let found = self.search().await?;
-        Ok(self.chosen.get_or_init(|| found))
-    }
-
-    async fn search(&self) -> Result<Chosen, PortError> {
-        let op = "executor.probe";
-        let mut skipped = Vec::new();
-        if self.config.runtime != RuntimePreference::Tract {
-            for path in library::candidates(
-                self.config.library.as_deref(),
-                &|name| std::env::var_os(name),
-                Some(&self.config.worker),
-            ) {
-                match self
-                    .probe_one(RuntimeChoice::Onnxruntime(path.clone()))
-                    .await
-                {
-                    Ok((info, containment)) => {
-                        let report = RuntimeReport {
-                            info,
-                            containment,
-                            skipped,
-                        };
-                        return Ok(Chosen {
-                            choice: RuntimeChoice::Onnxruntime(path),
-                            report,
-                        });
-                    }
-                    // An operator who names a library wants that one or an error.
-                    Err(error) if self.config.library.is_some() => {
-                        return Err(PortError::new(
-                            PortErrorKind::Unavailable,
-                            op,
-                            format!("executor.library: {}", error.message()),
-                        ));
-                    }
-                    Err(error) => skipped.push((path, error.message().to_owned())),
-                }
-            }
-        }
-        if self.config.runtime == RuntimePreference::Onnxruntime || !cfg!(feature = "tract") {
-            return Err(runtime::no_runtime().into_port(op));
-        }
-        let (info, containment) = self.probe_one(RuntimeChoice::Tract).await?;
-        Ok(Chosen {
-            choice: RuntimeChoice::Tract,
-            report: RuntimeReport {
-                info,
-                containment,
-                skipped,
-            },
-        })
-    }
-
-    async fn probe_one(
-        &self,
-        choice: RuntimeChoice,
-    ) -> Result<(RuntimeInfo, Containment), PortError> {
-        let op = "executor.probe";
-        let setup = self.setup(choice, Vec::new());
-        let launcher = Launcher {
-            time_limit: PROBE_TIME.min(self.config.time_limit),
-            ..self.launcher()
-        };
-        let job = Job {
-            work: Work::Probe,
-            graphs: Vec::new(),
-            variables: Vec::new(),
-            sums: Vec::new(),
-        };
-        match launcher.run(op, &setup, &job, Vec::new()).await? {
-            (
-                Reply::Probed {
-                    runtime,
-                    containment,
-                },
-                _,
-            ) => Ok((runtime, containment)),
-            _ => Err(wrong_answer(op)),
-        }
-    }
-
-    fn launcher(&self) -> Launcher {
-        Launcher {
-            program: self.config.worker.clone(),
-            time_limit: self.config.time_limit,
-            reply_bytes: self.config.memory_bytes,
-        }
-    }
-
-    fn setup(&self, runtime: RuntimeChoice, readable: Vec<PathBuf>) -> Setup {
-        let threads = self.config.threads.max(1);
-        // All threads together may be busy for the whole wall time; the wall clock is the limit that people see.
-        let cpu = self
-            .config
-            .time_limit
-            .as_secs()
-            .saturating_add(1)
-            .saturating_mul(u64::try_from(threads).unwrap_or(1))
-            .saturating_add(10);
-        Setup {
-            runtime,
-            threads,
-            limits: WorkerLimits {
-                memory_bytes: self.config.memory_bytes,
-                cpu_seconds: cpu,
-                graph: self.config.graphs.clone(),
-            },
-            readable,
-        }
+        self.search.choose(&self.config).await
     }
 
     /// A turn; fails at once when too many wait already.
@@ -272,79 +103,30 @@ impl OnnxExecutor {
         Ok((waiting, slot))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one message, put together here and nowhere else"
-    )]
-    async fn work(
-        &self,
-        op: &'static str,
-        readable: Vec<PathBuf>,
-        bundle: &Bundle,
-        graphs: Vec<String>,
-        work: Work,
-        variables: &BTreeMap<Name, Tensor>,
-        sums: &BTreeMap<Name, Tensor>,
-    ) -> Result<(Reply, Vec<Cow<'static, [u8]>>), PortError> {
+    /// Runs a worker when it is this job's turn.
+    async fn work(&self, op: &'static str, order: Order<'_>) -> Result<(Reply, Blobs), PortError> {
         let _turn = self.turn(op).await?;
         let choice = self.choose().await?.choice.clone();
         let mut blobs: Vec<Cow<'_, [u8]>> = Vec::new();
-        for name in &graphs {
-            let bytes = bundle.graph(name);
+        for name in &order.graphs {
+            let bytes = order.bundle.graph(name);
             blobs.push(Cow::Borrowed(bytes.ok_or_else(|| {
                 Failure::refused(format!("the bundle has no graph {name}")).into_port(op)
             })?));
         }
-        blobs.extend(
-            variables
-                .values()
-                .chain(sums.values())
-                .map(|t| Cow::Owned(frame::encode(t))),
-        );
+        let tensors = order.variables.values().chain(order.sums.values());
+        blobs.extend(tensors.map(|t| Cow::Owned(frame::encode(t))));
         let job = Job {
-            work,
-            graphs,
-            variables: variables.keys().cloned().collect(),
-            sums: sums.keys().cloned().collect(),
+            work: order.work,
+            graphs: order.graphs,
+            variables: order.variables.keys().cloned().collect(),
+            sums: order.sums.keys().cloned().collect(),
         };
-        self.launcher()
-            .run(op, &self.setup(choice, readable), &job, blobs)
-            .await
+        let setup = self.config.setup(choice, order.readable);
+        self.config.launcher().run(op, &setup, &job, blobs).await
     }
 
-    fn root(&self, op: &'static str) -> Result<PathBuf, PortError> {
-        self.config.data_dir.canonicalize().map_err(|e| {
-            PortError::new(
-                PortErrorKind::NotFound,
-                op,
-                format!(
-                    "data_dir {} cannot be opened: {e}",
-                    self.config.data_dir.display()
-                ),
-            )
-        })
-    }
-
-    fn locate(
-        &self,
-        op: &'static str,
-        names: impl IntoIterator<Item = DatasetName>,
-    ) -> Result<BTreeMap<DatasetName, PathBuf>, PortError> {
-        let names: Vec<DatasetName> = names.into_iter().collect();
-        if names.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let root = self.root(op)?;
-        names
-            .into_iter()
-            .map(|n| {
-                datasets::locate(&root, &n)
-                    .map(|path| (n, path))
-                    .map_err(|f| f.into_port(op))
-            })
-            .collect()
-    }
-
+    /// The round of a step, and the name of the runtime that will execute it.
     async fn round<'b>(
         &self,
         op: &'static str,
@@ -365,48 +147,31 @@ impl OnnxExecutor {
 
 #[async_trait]
 impl Executor for OnnxExecutor {
-    /// Probes on first use, blocking this thread for as long as a worker takes to start; call [`OnnxExecutor::probe`] first.
-    fn runtime(&self) -> RuntimeInfo {
-        let none = || RuntimeInfo {
-            name: "none".to_owned(),
-            version: String::new(),
-            library: None,
-        };
-        if let Some(chosen) = self.chosen.get() {
-            return chosen.report.info.clone();
+    /// Probes on first use; a search that found nothing is repeated by the next call.
+    async fn runtime(&self) -> RuntimeInfo {
+        match self.choose().await {
+            Ok(chosen) => chosen.report.info.clone(),
+            Err(_) => RuntimeInfo {
+                name: "none".to_owned(),
+                version: String::new(),
+                library: None,
+            },
         }
-        std::thread::scope(|scope| {
-            let probe = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .ok()?;
-                // Not through `choose`: its lock may be held by a task that only this thread can finish.
-                let found = runtime.block_on(self.search()).ok()?;
-                Some(self.chosen.get_or_init(|| found).report.info.clone())
-            });
-            probe.join().ok().flatten().unwrap_or_else(none)
-        })
     }
 
     async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
         let op = "executor.check_graphs";
-        let graphs = bundle.graphs().map(|(name, _)| name.to_owned()).collect();
-        let work = Work::Check {
-            manifest: Box::new(bundle.manifest().clone()),
+        let order = Order {
+            work: Work::Check {
+                manifest: Box::new(bundle.manifest().clone()),
+            },
+            bundle,
+            graphs: bundle.graphs().map(|(name, _)| name.to_owned()).collect(),
+            readable: Vec::new(),
+            variables: &NO_TENSORS,
+            sums: &NO_TENSORS,
         };
-        match self
-            .work(
-                op,
-                Vec::new(),
-                bundle,
-                graphs,
-                work,
-                &BTreeMap::new(),
-                &BTreeMap::new(),
-            )
-            .await?
-        {
+        match self.work(op, order).await? {
             (Reply::Checked, _) => Ok(()),
             _ => Err(wrong_answer(op)),
         }
@@ -414,9 +179,10 @@ impl Executor for OnnxExecutor {
 
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
         let op = "executor.check_data";
-        let paths = self.locate(op, bundle.manifest().datasets.keys().cloned())?;
+        let names = bundle.manifest().datasets.keys().cloned().collect();
+        let paths = data::locate(op, &self.config.data_dir, names)?;
         let bundle = Arc::clone(bundle);
-        blocking(op, move || {
+        data::blocking(op, move || {
             paths
                 .iter()
                 .try_for_each(|(name, path)| datasets::inspect(path, name, bundle.manifest()))
@@ -428,26 +194,21 @@ impl Executor for OnnxExecutor {
         let op = "executor.map";
         let manifest = job.bundle.manifest();
         let (round, runtime) = self.round(op, &job.bundle, job.step).await?;
-        let datasets = self.locate(op, datasets_of(&round.map.steps))?;
-        let readable = datasets.values().cloned().collect();
-        let work = Work::Map {
-            manifest: Box::new(manifest.clone()),
-            step: job.step,
-            iterators: job.iterators,
-            datasets,
+        let datasets = data::locate(op, &self.config.data_dir, datasets_of(&round.map.steps))?;
+        let order = Order {
+            readable: datasets.values().cloned().collect(),
+            work: Work::Map {
+                manifest: Box::new(manifest.clone()),
+                step: job.step,
+                iterators: job.iterators,
+                datasets,
+            },
+            bundle: &job.bundle,
+            graphs: graphs_of(&round.map.steps, &runtime),
+            variables: &job.variables,
+            sums: &NO_TENSORS,
         };
-        let graphs = graphs_of(&round.map.steps, &runtime);
-        let (reply, blobs) = self
-            .work(
-                op,
-                readable,
-                &job.bundle,
-                graphs,
-                work,
-                &job.variables,
-                &BTreeMap::new(),
-            )
-            .await?;
+        let (reply, blobs) = self.work(op, order).await?;
         let Reply::Mapped {
             contributions,
             assigned,
@@ -479,23 +240,19 @@ impl Executor for OnnxExecutor {
         let op = "executor.reduce";
         let manifest = job.bundle.manifest();
         let (round, runtime) = self.round(op, &job.bundle, job.step).await?;
-        let work = Work::Reduce {
-            manifest: Box::new(manifest.clone()),
-            step: job.step,
-            clients: job.clients,
+        let order = Order {
+            work: Work::Reduce {
+                manifest: Box::new(manifest.clone()),
+                step: job.step,
+                clients: job.clients,
+            },
+            bundle: &job.bundle,
+            graphs: graphs_of(&round.reduce.steps, &runtime),
+            readable: Vec::new(),
+            variables: &job.variables,
+            sums: &job.sums,
         };
-        let graphs = graphs_of(&round.reduce.steps, &runtime);
-        let (reply, blobs) = self
-            .work(
-                op,
-                Vec::new(),
-                &job.bundle,
-                graphs,
-                work,
-                &job.variables,
-                &job.sums,
-            )
-            .await?;
+        let (reply, blobs) = self.work(op, order).await?;
         let Reply::Reduced {
             assigned,
             metrics,
@@ -520,98 +277,7 @@ impl Executor for OnnxExecutor {
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {
         let op = "executor.datasets";
-        let root = self.root(op)?;
-        blocking(op, move || list(&root)).await
-    }
-}
-
-/// Everything in `data_dir` whose name can be a dataset's, by name.
-fn list(root: &Path) -> Result<Vec<DatasetSummary>, Failure> {
-    let entries = std::fs::read_dir(root)
-        .map_err(|e| Failure::not_found(format!("{}: {e}", root.display())))?;
-    let names: BTreeSet<DatasetName> = entries
-        .filter_map(|e| e.ok()?.file_name().into_string().ok()?.parse().ok())
-        .collect();
-    let describe = |name: &DatasetName| {
-        datasets::locate(root, name)
-            .map_or_else(|f| format!("unusable: {f}"), |p| datasets::describe(&p))
-    };
-    Ok(names
-        .into_iter()
-        .map(|name| DatasetSummary {
-            description: describe(&name),
-            name,
-        })
-        .collect())
-}
-
-/// The datasets that steps read.
-fn datasets_of(steps: &[Step]) -> BTreeSet<DatasetName> {
-    let mut names = BTreeSet::new();
-    for step in steps {
-        if let Driver::Batches(batches) = &step.driver {
-            names.insert(batches.dataset.clone());
-        }
-        names.extend(step.inputs.values().filter_map(|s| match s {
-            Source::Data { dataset, .. } => Some(dataset.clone()),
-            _ => None,
-        }));
-    }
-    names
-}
-
-/// The graphs that a runtime executes for some steps.
-fn graphs_of(steps: &[Step], runtime: &str) -> Vec<String> {
-    let names: BTreeSet<&str> = steps
-        .iter()
-        .filter_map(|s| super::drivers::graph_of(s, runtime))
-        .collect();
-    names.into_iter().map(str::to_owned).collect()
-}
-
-fn decode_all(op: &'static str, blobs: &[Cow<'static, [u8]>]) -> Result<Vec<Tensor>, PortError> {
-    blobs
-        .iter()
-        .map(|b| frame::decode(b).map_err(|f| f.into_port(op)))
-        .collect()
-}
-
-/// Assigned variables, with exactly their declared types.
-fn named(
-    op: &'static str,
-    manifest: &Manifest,
-    names: Vec<Name>,
-    tensors: Vec<Tensor>,
-) -> Result<BTreeMap<Name, Tensor>, PortError> {
-    let fits = |name: &Name, t: &Tensor| {
-        manifest
-            .variables
-            .get(name)
-            .is_some_and(|v| v.dtype == t.dtype() && v.shape == t.shape())
-    };
-    if names.len() != tensors.len() || !names.iter().zip(&tensors).all(|(n, t)| fits(n, t)) {
-        return Err(wrong_answer(op));
-    }
-    Ok(names.into_iter().zip(tensors).collect())
-}
-
-fn wrong_answer(op: &'static str) -> PortError {
-    PortError::new(
-        PortErrorKind::Internal,
-        op,
-        "the worker answered something else than it was asked; its result is not used",
-    )
-}
-
-/// Reads files off the async threads.
-async fn blocking<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, PortError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(|f| f.into_port(op)),
-        Err(e) => {
-            Err(PortError::new(PortErrorKind::Internal, op, "reading data panicked").with_source(e))
-        }
+        let root = data::root(op, &self.config.data_dir)?;
+        data::blocking(op, move || data::list(&root)).await
     }
 }

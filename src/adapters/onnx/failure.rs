@@ -1,6 +1,7 @@
 //! Why an execution failed, in the form that crosses the pipe between the worker and the node.
 
 use std::fmt;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,11 @@ impl Failure {
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Internal, message)
+    }
+
+    /// An I/O error as a sentence about local data: `what` cannot be read.
+    pub(crate) fn unreadable(what: &str, error: &io::Error) -> Self {
+        Self::corrupt(format!("{what} cannot be read: {error}"))
     }
 
     /// The same failure with where it happened in front.

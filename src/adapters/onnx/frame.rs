@@ -14,6 +14,9 @@ const MAGIC: &[u8; 4] = b"DLT1";
 const HEADER_MAX: usize = 64 << 20;
 const BLOBS_MAX: usize = 1 << 16;
 
+/// The binary parts of a message that was read.
+pub(crate) type Blobs = Vec<Cow<'static, [u8]>>;
+
 /// A message: a JSON text and blobs.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Message<'a> {
@@ -171,41 +174,50 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Tensor, Failure> {
     if expected != rest.len() {
         return Err(bad());
     }
-    let data = match dtype {
+    Tensor::new(shape, elements(dtype, rest)).map_err(|_| bad())
+}
+
+/// As many elements as there are whole ones.
+fn elements(dtype: DType, bytes: &[u8]) -> TensorData {
+    match dtype {
         DType::F32 => TensorData::F32(
-            rest.as_chunks()
+            bytes
+                .as_chunks()
                 .0
                 .iter()
                 .map(|b| f32::from_le_bytes(*b))
                 .collect(),
         ),
         DType::F64 => TensorData::F64(
-            rest.as_chunks()
+            bytes
+                .as_chunks()
                 .0
                 .iter()
                 .map(|b| f64::from_le_bytes(*b))
                 .collect(),
         ),
         DType::I32 => TensorData::I32(
-            rest.as_chunks()
+            bytes
+                .as_chunks()
                 .0
                 .iter()
                 .map(|b| i32::from_le_bytes(*b))
                 .collect(),
         ),
         DType::I64 => TensorData::I64(
-            rest.as_chunks()
+            bytes
+                .as_chunks()
                 .0
                 .iter()
                 .map(|b| i64::from_le_bytes(*b))
                 .collect(),
         ),
-        DType::U8 => TensorData::U8(rest.to_vec()),
-        DType::Bool => TensorData::Bool(rest.iter().map(|&b| b != 0).collect()),
-    };
-    Tensor::new(shape, data).map_err(|_| bad())
+        DType::U8 => TensorData::U8(bytes.to_vec()),
+        DType::Bool => TensorData::Bool(bytes.iter().map(|&b| b != 0).collect()),
+    }
 }
 
+/// The number of a type in a blob.
 fn code(dtype: DType) -> u8 {
     match dtype {
         DType::F32 => 1,

@@ -32,6 +32,7 @@ mod pb;
 pub mod probe;
 mod process;
 mod runtime;
+mod shape;
 mod worker;
 
 pub use contain::{Attempt, Containment};

@@ -3,16 +3,17 @@
 //! Dropping the future kills the process. Everything the worker says is bounded and may be a lie: it ran somebody else's graph.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::failure::{Failure, FailureKind};
-use super::frame::Message;
+use super::frame::{Blobs, Message};
 use super::job::{Job, Reply, Setup};
 use delta_ports::{PortError, PortErrorKind};
 
@@ -28,77 +29,36 @@ pub(crate) struct Launcher {
 const STDERR_BYTES: usize = 8 << 10;
 
 impl Launcher {
-    /// Runs one job in a worker of its own.
+    /// Runs one job in a worker of its own. `blobs` stand in the order that [`Job`] says.
+    ///
+    /// # Errors
+    /// What the worker answers; `Timeout`, `Exhausted` or `Refused` when it was stopped or crashed, and `Internal` for trouble of ours.
     pub(crate) async fn run(
         &self,
         op: &'static str,
         setup: &Setup,
         job: &Job,
         blobs: Vec<Cow<'_, [u8]>>,
-    ) -> Result<(Reply, Vec<Cow<'static, [u8]>>), PortError> {
-        let trouble = |what: &str, e: io::Error| {
-            PortError::new(PortErrorKind::Internal, op, format!("{what}: {e}")).with_source(e)
-        };
+    ) -> Result<(Reply, Blobs), PortError> {
         let setup_message = Message::new(setup, Vec::new()).map_err(|f| f.into_port(op))?;
         let job_message = Message::new(job, blobs).map_err(|f| f.into_port(op))?;
         // Private (mode 0700), empty, and removed with everything in it when the job is over.
         let folder = tempfile::Builder::new()
             .prefix("delta-worker-")
             .tempdir()
-            .map_err(|e| trouble("no folder for a worker", e))?;
-        let mut child = Command::new(&self.program)
-            .arg("__worker")
-            .env_clear()
-            // onnxruntime from 1.31 on reports to its maker unless told not to; the walls stop it too.
-            .env("ORT_DISABLE_TELEMETRY", "1")
-            // A step frees what the next one allocates: glibc should keep it instead of giving it back and taking it again, page by page.
-            .env("MALLOC_MMAP_THRESHOLD_", "33554432")
-            .env("MALLOC_TRIM_THRESHOLD_", "268435456")
-            // An arena takes address space, which the memory limit counts.
-            .env("MALLOC_ARENA_MAX", "2")
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|e| {
-                trouble(
-                    &format!("the worker {} cannot be started", self.program.display()),
-                    e,
-                )
-            })?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) =
+            .map_err(|e| trouble(op, "no folder for a worker", e))?;
+        let mut child = self.spawn(folder.path()).map_err(|e| {
+            let what = format!("the worker {} cannot be started", self.program.display());
+            trouble(op, &what, e)
+        })?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(PortError::new(
-                PortErrorKind::Internal,
-                op,
-                "a worker without pipes",
-            ));
+            return Err(internal(op, "a worker without pipes"));
         };
-        let feed = async {
-            // A worker that ends early closes its end; its answer or its status says why.
-            let _early_end = async {
-                send(&mut stdin, &setup_message).await?;
-                send(&mut stdin, &job_message).await
-            }
-            .await;
-            // Held open until the answer is complete: the worker ends when it closes.
-            stdin
-        };
-        let conversation = async {
-            let feeding = async {
-                let held = feed.await;
-                std::future::pending::<()>().await;
-                drop(held);
-            };
-            let answer = async { tokio::join!(collect(stdout, self.reply_bytes), tail(stderr)) };
-            tokio::select! {
-                () = feeding => unreachable_end(),
-                answer = answer => answer,
-            }
-        };
+        let messages = [&setup_message, &job_message];
+        let answer = async { tokio::join!(collect(stdout, self.reply_bytes), tail(stderr)) };
+        let conversation = converse(stdin, messages, answer);
         let Ok((answer, stderr)) = tokio::time::timeout(self.time_limit, conversation).await else {
             // Errors here mean that it ended by itself in the meantime.
             let _gone = child.kill().await;
@@ -111,35 +71,84 @@ impl Launcher {
                 ),
             ));
         };
-        let status = match tokio::time::timeout(Duration::from_secs(5), child.wait()).await {
-            Ok(status) => status.map_err(|e| trouble("a worker cannot be waited for", e))?,
-            Err(_) => {
-                let _gone = child.kill().await;
-                return Err(PortError::new(
-                    PortErrorKind::Internal,
-                    op,
-                    "a worker answered but did not end",
-                ));
-            }
-        };
-        let parsed = answer
-            .and_then(|bytes| Message::read(&mut bytes.as_slice(), self.reply_bytes))
-            .ok()
-            .and_then(|message| {
-                message
-                    .parse::<Reply>()
-                    .ok()
-                    .map(|reply| (reply, message.blobs))
-            });
-        match parsed {
+        let status = end(op, &mut child).await?;
+        match answer.ok().and_then(|bytes| self.parse(&bytes)) {
             Some((Reply::Failed(failure), _)) => Err(with_tail(failure, &stderr).into_port(op)),
             Some(answer) if status.success() => Ok(answer),
             _ => Err(ended(status, &stderr, setup).into_port(op)),
         }
     }
+
+    /// Starts the program in `folder`, with three pipes and hardly any environment.
+    fn spawn(&self, folder: &Path) -> io::Result<Child> {
+        Command::new(&self.program)
+            .arg("__worker")
+            .env_clear()
+            // onnxruntime from 1.31 on reports to its maker unless told not to; the walls stop it too.
+            .env("ORT_DISABLE_TELEMETRY", "1")
+            // A step frees what the next one allocates: glibc should keep it instead of giving it back and taking it again, page by page.
+            .env("MALLOC_MMAP_THRESHOLD_", "33554432")
+            .env("MALLOC_TRIM_THRESHOLD_", "268435456")
+            // An arena takes address space, which the memory limit counts.
+            .env("MALLOC_ARENA_MAX", "2")
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+    }
+
+    /// An answer, when these bytes are one.
+    fn parse(&self, mut bytes: &[u8]) -> Option<(Reply, Blobs)> {
+        let message = Message::read(&mut bytes, self.reply_bytes).ok()?;
+        let reply = message.parse().ok()?;
+        Some((reply, message.blobs))
+    }
 }
 
-async fn send(to: &mut tokio::process::ChildStdin, message: &Message<'_>) -> io::Result<()> {
+/// Sends the messages while the answer is awaited.
+async fn converse<T>(
+    mut stdin: ChildStdin,
+    messages: [&Message<'_>; 2],
+    answer: impl Future<Output = T>,
+) -> T {
+    let feeding = async {
+        for message in messages {
+            // A worker that ends early closes its end; its answer or its status says why.
+            if send(&mut stdin, message).await.is_err() {
+                break;
+            }
+        }
+        // Held open until the answer is complete: the worker ends when it closes.
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        never = feeding => match never {},
+        answer = answer => answer,
+    }
+}
+
+/// Waits for a worker that has answered, a little.
+async fn end(op: &'static str, child: &mut Child) -> Result<ExitStatus, PortError> {
+    match tokio::time::timeout(Duration::from_secs(5), child.wait()).await {
+        Ok(status) => status.map_err(|e| trouble(op, "a worker cannot be waited for", e)),
+        Err(_) => {
+            let _gone = child.kill().await;
+            Err(internal(op, "a worker answered but did not end"))
+        }
+    }
+}
+
+fn internal(op: &'static str, message: &str) -> PortError {
+    PortError::new(PortErrorKind::Internal, op, message)
+}
+
+fn trouble(op: &'static str, what: &str, error: io::Error) -> PortError {
+    internal(op, &format!("{what}: {error}")).with_source(error)
+}
+
+async fn send(to: &mut ChildStdin, message: &Message<'_>) -> io::Result<()> {
     to.write_all(&message.prefix()?).await?;
     to.write_all(&message.header).await?;
     for blob in &message.blobs {
@@ -173,11 +182,6 @@ async fn tail(mut from: impl AsyncRead + Unpin) -> String {
         kept.drain(..surplus);
     }
     String::from_utf8_lossy(&kept).into_owned()
-}
-
-/// `feeding` never completes.
-fn unreachable_end() -> (io::Result<Vec<u8>>, String) {
-    (Err(io::Error::other("the feed ended")), String::new())
 }
 
 /// Internal failures need the panic's text; the others say everything themselves.

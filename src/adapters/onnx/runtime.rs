@@ -1,55 +1,21 @@
 //! What executes a graph: one trait, two runtimes.
 //!
-//! onnxruntime is faster and runs more; tract needs nothing but this program. Both run inside the worker only (ONNX.md section 5).
+//! onnxruntime is faster and runs more; tract needs nothing but this program. Both run inside the worker only
+//! (docs/protocol/graphs.md, Two runtimes).
 
 mod onnxruntime;
+mod session;
 #[cfg(feature = "tract")]
 mod tract;
-
-use std::path::Path;
 
 use super::failure::{Failure, FailureKind};
 use super::guard::{CheckedGraph, Port};
 use super::job::RuntimeChoice;
+use super::shape;
 use delta_domain::tensor::{DType, Tensor};
-use delta_ports::executor::RuntimeInfo;
 
-/// Makes sessions.
-pub(crate) trait Runtime {
-    /// Name, version, library.
-    fn info(&self) -> RuntimeInfo;
-
-    /// Loads a checked graph.
-    fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure>;
-}
-
-/// What an execution reads.
-#[derive(Clone, Copy)]
-pub(crate) enum Input<'a> {
-    /// A tensor of ours.
-    Given(&'a Tensor),
-    /// The output of this number of the execution before, which the runtime was told to keep: a training step's parameters go round
-    /// without being copied.
-    Kept(usize),
-}
-
-/// A loaded graph.
-pub(crate) trait Session {
-    /// One execution. Inputs and outputs stand in the order of the [`CheckedGraph`]; inputs have been compared with it. Outputs whose
-    /// numbers are in `keep` stay with the runtime until the next execution that keeps them: in the answer they are `None`.
-    fn run(&mut self, inputs: &[Input<'_>], keep: &[usize])
-    -> Result<Vec<Option<Tensor>>, Failure>;
-
-    /// Type and shape of a kept output.
-    fn kept_form(&self, output: usize) -> Result<(DType, Vec<usize>), Failure>;
-
-    /// A kept output as a tensor of ours; the runtime keeps it no longer.
-    fn take_kept(&mut self, output: usize) -> Result<Tensor, Failure>;
-}
-
-fn not_kept(output: usize) -> Failure {
-    Failure::internal(format!("output {output} was not kept"))
-}
+use session::Session;
+pub(crate) use session::{Input, Runtime};
 
 /// Starts the chosen runtime in this process.
 pub(crate) fn start(choice: &RuntimeChoice, threads: usize) -> Result<Box<dyn Runtime>, Failure> {
@@ -70,33 +36,6 @@ pub(crate) fn no_runtime() -> Failure {
         FailureKind::Unavailable,
         "no runtime: this program was built without tract and found no libonnxruntime; `pip install onnxruntime` or set executor.library",
     )
-}
-
-/// What a runtime complains about, as the task's fault or as the memory limit that it ran into: an allocation that is refused comes back
-/// as a text, not as a crash.
-fn trouble(what: &str, message: &str) -> Failure {
-    let lower = message.to_lowercase();
-    let text: String = message.chars().take(2000).collect();
-    if [
-        "bad_alloc",
-        "bad allocation",
-        "failed to allocate",
-        "out of memory",
-    ]
-    .iter()
-    .any(|m| lower.contains(m))
-    {
-        Failure::exhausted(format!(
-            "the graph needs more memory than this node allows (limit executor.memory): {text}"
-        ))
-    } else {
-        Failure::refused(format!("{what}: {text}"))
-    }
-}
-
-/// The version of a library, as far as its name tells.
-fn version_of(library: &Path) -> String {
-    super::library::version(library).unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// A loaded graph with its types: compares every input before the runtime sees it, and every output after.
@@ -157,6 +96,7 @@ impl Loaded {
     }
 }
 
+/// Whether a value may go into an input.
 fn fits(port: &Port, dtype: DType, shape: &[usize]) -> Result<(), Failure> {
     if port.dtype != dtype {
         return Err(Failure::refused(format!(
@@ -165,23 +105,11 @@ fn fits(port: &Port, dtype: DType, shape: &[usize]) -> Result<(), Failure> {
             dtype.name()
         )));
     }
-    let Some(dims) = &port.dims else {
-        return Ok(());
-    };
-    let same = dims.len() == shape.len()
-        && dims
-            .iter()
-            .zip(shape)
-            .all(|(d, n)| d.is_none_or(|d| d == *n));
-    if same {
-        return Ok(());
+    match &port.dims {
+        Some(dims) if !shape::fits(dims, shape) => Err(Failure::refused(format!(
+            "the graph takes shape {}, the value has {shape:?}",
+            shape::text(dims),
+        ))),
+        _ => Ok(()),
     }
-    let dims: Vec<String> = dims
-        .iter()
-        .map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string()))
-        .collect();
-    Err(Failure::refused(format!(
-        "the graph takes shape [{}], the value has {shape:?}",
-        dims.join(", "),
-    )))
 }

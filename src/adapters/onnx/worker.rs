@@ -4,27 +4,30 @@
 //! The batch loop runs here: values cross the pipe once a job, not once a batch.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, stdin, stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use super::contain::{self, Containment};
+use super::contract;
 use super::datasets::Datasets;
 use super::drivers::{self, Graphs, graph_of};
 use super::failure::Failure;
-use super::frame::{self, Message};
+use super::frame::{self, Blobs, Message};
 use super::guard::{self, CheckedGraph, GraphLimits};
 use super::job::{Job, Reply, RuntimeChoice, Setup, Work};
 use super::runtime::{self, Runtime};
-use super::{contract, failure::FailureKind};
 use delta_domain::ids::Name;
+use delta_domain::manifest::{Manifest, RoundSpec};
 use delta_domain::tensor::{Tensor, TensorData};
+use delta_ports::executor::{MapOutcome, ReduceOutcome};
 
 /// Bytes of a setup message.
 const SETUP_BYTES: u64 = 1 << 20;
 
-type Answer = (Reply, Vec<Cow<'static, [u8]>>);
+/// The answer to a job.
+type Answer = (Reply, Blobs);
 
 /// The whole life of a worker: job on the standard input, answer on the standard output. Never returns an answer that is not one.
 ///
@@ -33,11 +36,11 @@ type Answer = (Reply, Vec<Cow<'static, [u8]>>);
 pub fn worker_main() -> ExitCode {
     let (reply, blobs) = match catch_unwind(AssertUnwindSafe(serve)) {
         Ok(Ok(answer)) => answer,
-        Ok(Err(failure)) => (Reply::Failed(failure), Vec::new()),
+        Ok(Err(failure)) => (Reply::Failed(failure), Blobs::new()),
         // The panic's own text went to the standard error, which the node keeps.
         Err(_) => (
             Reply::Failed(Failure::internal("the worker panicked")),
-            Vec::new(),
+            Blobs::new(),
         ),
     };
     let written = Message::new(&reply, blobs)
@@ -52,13 +55,13 @@ pub fn worker_main() -> ExitCode {
 
 fn serve() -> Result<Answer, Failure> {
     let mut input = stdin().lock();
-    let broken = |e: std::io::Error| {
+    let no_job = |e: std::io::Error| {
         Failure::internal(format!(
             "no job on the standard input ({e}); workers are started by delta-node"
         ))
     };
     let setup: Setup = Message::read(&mut input, SETUP_BYTES)
-        .map_err(broken)?
+        .map_err(no_job)?
         .parse()?;
     contain::limit_early(setup.limits.cpu_seconds)?;
     // The walls stand before the library is loaded: it may start threads and talk to its maker as soon as it is (onnxruntime 1.31 does).
@@ -70,12 +73,12 @@ fn serve() -> Result<Answer, Failure> {
     let containment = contain::close_in(&setup.readable, library);
     let runtime = runtime::start(&setup.runtime, setup.threads)?;
     // From here on, anything may be hostile.
-    let message = Message::read(&mut input, setup.limits.memory_bytes).map_err(broken)?;
+    let message = Message::read(&mut input, setup.limits.memory_bytes).map_err(no_job)?;
     drop(input);
     end_with_parent();
     let job: Job = message.parse()?;
     let mut blobs = message.blobs.into_iter();
-    let mut take = |n: usize| -> Vec<Cow<'static, [u8]>> { blobs.by_ref().take(n).collect() };
+    let mut take = |n: usize| -> Blobs { blobs.by_ref().take(n).collect() };
     let files = take(job.graphs.len());
     let variables = take(job.variables.len());
     let sums = take(job.sums.len());
@@ -96,10 +99,7 @@ struct Received {
     work: Work,
 }
 
-fn tensors(
-    names: Vec<Name>,
-    blobs: Vec<Cow<'static, [u8]>>,
-) -> Result<BTreeMap<Name, Tensor>, Failure> {
+fn tensors(names: Vec<Name>, blobs: Blobs) -> Result<BTreeMap<Name, Tensor>, Failure> {
     names
         .into_iter()
         .zip(blobs)
@@ -123,7 +123,7 @@ fn end_with_parent() {
 fn run(
     runtime: &dyn Runtime,
     limits: &GraphLimits,
-    mut containment: Containment,
+    containment: Containment,
     job: Received,
 ) -> Result<Answer, Failure> {
     let Received {
@@ -132,101 +132,117 @@ fn run(
         sums,
         work,
     } = job;
-    let check = |graphs: BTreeMap<String, Cow<'static, [u8]>>| -> Result<BTreeMap<String, CheckedGraph>, Failure> {
-        graphs.into_iter().map(|(name, file)| Ok((name.clone(), guard::check(&file, limits).map_err(|f| f.within(&name))?))).collect()
-    };
-    let bad_step = |step: u32| Failure::refused(format!("the task has no step {step}"));
     match work {
-        Work::Probe => {
-            containment.attempts = contain::attempt_escape();
-            Ok((
-                Reply::Probed {
-                    runtime: runtime.info(),
-                    containment,
-                },
-                Vec::new(),
-            ))
-        }
-        Work::Check { manifest } => {
-            let checked = check(graphs)?;
-            contract::check(&manifest, &checked)?;
-            let steps = manifest
-                .rounds
-                .iter()
-                .flat_map(|r| r.map.steps.iter().chain(&r.reduce.steps));
-            let runtime_name = runtime.info().name;
-            let mut used: Vec<&str> = steps.filter_map(|s| graph_of(s, &runtime_name)).collect();
-            used.sort_unstable();
-            used.dedup();
-            for file in used {
-                let graph = checked
-                    .get(file)
-                    .ok_or_else(|| Failure::refused(format!("the bundle has no graph {file}")))?;
-                runtime.load(graph).map_err(|f| f.within(file))?;
-            }
-            Ok((Reply::Checked, Vec::new()))
-        }
+        Work::Probe => Ok(probe(runtime, containment)),
+        Work::Check { manifest } => load_all(runtime, &manifest, &check(graphs, limits)?),
         Work::Map {
             manifest,
             step,
             iterators,
             datasets,
         } => {
-            let round = manifest.round_spec(step).ok_or_else(|| bad_step(step))?;
-            let mut graphs = Graphs::new(runtime, check(graphs)?);
+            let spec = &round(&manifest, step)?.map;
+            let mut graphs = Graphs::new(runtime, check(graphs, limits)?);
             let mut data = Datasets::new(&manifest.datasets, datasets);
-            let outcome = drivers::map(
+            drivers::map(
                 &mut graphs,
                 &manifest,
-                &round.map,
+                spec,
                 &variables,
                 iterators,
                 &mut data,
-            )?;
-            let blobs = outcome
-                .contributions
-                .iter()
-                .chain(outcome.assigned.values())
-                .map(|t| Cow::Owned(frame::encode(t)))
-                .collect();
-            let reply = Reply::Mapped {
-                contributions: outcome.contributions.len(),
-                assigned: outcome.assigned.into_keys().collect(),
-                iterators: outcome.iterators,
-                rows: outcome.rows,
-            };
-            Ok((reply, blobs))
+            )
+            .map(mapped)
         }
         Work::Reduce {
             manifest,
             step,
             clients,
         } => {
-            let round = manifest.round_spec(step).ok_or_else(|| bad_step(step))?;
-            let mut graphs = Graphs::new(runtime, check(graphs)?);
-            let outcome = drivers::reduce(
-                &mut graphs,
-                &manifest,
-                &round.reduce,
-                &variables,
-                &sums,
-                clients,
-            )?;
-            let numbers: Vec<f64> = outcome.metrics.values().copied().collect();
-            let numbers = Tensor::new(vec![numbers.len()], TensorData::F64(numbers))
-                .map_err(|e| Failure::new(FailureKind::Internal, e.to_string()))?;
-            let blobs = outcome
-                .assigned
-                .values()
-                .chain(std::iter::once(&numbers))
-                .map(|t| Cow::Owned(frame::encode(t)))
-                .collect();
-            let reply = Reply::Reduced {
-                assigned: outcome.assigned.into_keys().collect(),
-                metrics: outcome.metrics.into_keys().collect(),
-                stop: outcome.stop,
-            };
-            Ok((reply, blobs))
+            let spec = &round(&manifest, step)?.reduce;
+            let mut graphs = Graphs::new(runtime, check(graphs, limits)?);
+            drivers::reduce(&mut graphs, &manifest, spec, &variables, &sums, clients)
+                .and_then(reduced)
         }
     }
+}
+
+fn round(manifest: &Manifest, step: u32) -> Result<&RoundSpec, Failure> {
+    let round = manifest.round_spec(step);
+    round.ok_or_else(|| Failure::refused(format!("the task has no step {step}")))
+}
+
+fn check(
+    graphs: BTreeMap<String, Cow<'static, [u8]>>,
+    limits: &GraphLimits,
+) -> Result<BTreeMap<String, CheckedGraph>, Failure> {
+    graphs
+        .into_iter()
+        .map(|(name, file)| {
+            let graph = guard::check(&file, limits).map_err(|f| f.within(&name))?;
+            Ok((name, graph))
+        })
+        .collect()
+}
+
+/// Says what the runtime is, and whether the walls hold.
+fn probe(runtime: &dyn Runtime, mut containment: Containment) -> Answer {
+    containment.attempts = contain::attempt_escape();
+    let reply = Reply::Probed {
+        runtime: runtime.info(),
+        containment,
+    };
+    (reply, Blobs::new())
+}
+
+/// Compares the graphs with their task, and loads those that this runtime would execute.
+fn load_all(
+    runtime: &dyn Runtime,
+    manifest: &Manifest,
+    checked: &BTreeMap<String, CheckedGraph>,
+) -> Result<Answer, Failure> {
+    contract::check(manifest, checked)?;
+    let rounds = manifest.rounds.iter();
+    let steps = rounds.flat_map(|r| r.map.steps.iter().chain(&r.reduce.steps));
+    let name = runtime.info().name;
+    let used: BTreeSet<&str> = steps.filter_map(|s| graph_of(s, &name)).collect();
+    for file in used {
+        let graph = checked
+            .get(file)
+            .ok_or_else(|| Failure::refused(format!("the bundle has no graph {file}")))?;
+        runtime.load(graph).map_err(|f| f.within(file))?;
+    }
+    Ok((Reply::Checked, Blobs::new()))
+}
+
+fn mapped(outcome: MapOutcome) -> Answer {
+    let tensors = outcome.contributions.iter();
+    let blobs = tensors
+        .chain(outcome.assigned.values())
+        .map(|t| Cow::Owned(frame::encode(t)))
+        .collect();
+    let reply = Reply::Mapped {
+        contributions: outcome.contributions.len(),
+        assigned: outcome.assigned.into_keys().collect(),
+        iterators: outcome.iterators,
+        rows: outcome.rows,
+    };
+    (reply, blobs)
+}
+
+fn reduced(outcome: ReduceOutcome) -> Result<Answer, Failure> {
+    let numbers: Vec<f64> = outcome.metrics.values().copied().collect();
+    let numbers = Tensor::new(vec![numbers.len()], TensorData::F64(numbers))
+        .map_err(|e| Failure::internal(e.to_string()))?;
+    let tensors = outcome.assigned.values();
+    let blobs = tensors
+        .chain([&numbers])
+        .map(|t| Cow::Owned(frame::encode(t)))
+        .collect();
+    let reply = Reply::Reduced {
+        assigned: outcome.assigned.into_keys().collect(),
+        metrics: outcome.metrics.into_keys().collect(),
+        stop: outcome.stop,
+    };
+    Ok((reply, blobs))
 }

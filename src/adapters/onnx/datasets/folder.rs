@@ -1,19 +1,15 @@
-//! Folders of samples, one file each: images (`.png`, `.jpg`, `.bmp`) and `.npy`.
+//! Folders of samples, one file each, in any format that can be a sample (`format.rs`).
 //!
 //! Flat, or one folder a class, or `train/` and `val/` of either. Files are listed when the dataset is opened and decoded when a batch
 //! needs them. The order is that of sorted names, classes first, so it is the same on every run.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use image::ImageReader;
-
-use super::{Rows, extension, npy, unreadable};
-use crate::convert::numbers;
+use super::format;
+use super::rows::Rows;
 use crate::failure::Failure;
 use delta_domain::manifest::{DataField, Part};
-use delta_domain::tensor::{DType, Tensor, TensorData, element_count};
+use delta_domain::tensor::{Tensor, TensorData, element_count};
 
 pub(super) struct Folder {
     files: Vec<(PathBuf, Option<i64>)>,
@@ -22,8 +18,6 @@ pub(super) struct Folder {
 
 /// Most samples of a folder.
 const FILES: usize = 20_000_000;
-/// Longest side of an image.
-const SIDE: usize = 16_384;
 
 impl Folder {
     pub(super) fn open(
@@ -73,7 +67,7 @@ impl Rows for Folder {
                 let mut data = Vec::with_capacity(element_count(&shape).unwrap_or(0));
                 for file in files {
                     let (path, _) = file?;
-                    sample(path, &self.shape, &mut data)
+                    format::sample(path, &self.shape, &mut data)
                         .map_err(|f| f.within(&path.display().to_string()))?;
                 }
                 (shape, TensorData::F32(data))
@@ -177,7 +171,7 @@ fn bounded(files: &[(PathBuf, Option<i64>)]) -> Result<(), Failure> {
 
 /// Sorted contents, without hidden files. A link must stay inside `root`.
 fn entries(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let here = |e: std::io::Error| unreadable(&folder.display().to_string(), &e);
+    let here = |e: std::io::Error| Failure::unreadable(&folder.display().to_string(), &e);
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(here)? {
         let entry = entry.map_err(here)?;
@@ -209,82 +203,6 @@ fn name(path: &Path) -> String {
     path.file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default()
-}
-
-/// Appends one sample, which must have exactly `shape`.
-fn sample(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failure> {
-    match extension(path).as_str() {
-        "png" | "jpg" | "jpeg" | "bmp" => picture(path, shape, out),
-        "npy" => {
-            let mut npy = npy::open(path, &[])?
-                .ok_or_else(|| Failure::internal("an .npy without an array"))?;
-            if npy.shape() != shape {
-                return Err(Failure::corrupt(format!(
-                    "its shape is {:?}, the task expects {shape:?}",
-                    npy.shape()
-                )));
-            }
-            let all: Vec<usize> = (0..npy.len()).collect();
-            let TensorData::F32(values) = numbers(npy.rows(&all)?, DType::F32)? else {
-                return Err(Failure::internal("numbers of another type than asked for"));
-            };
-            out.extend(values);
-            Ok(())
-        }
-        _ => Err(Failure::corrupt(
-            "it is no sample: use .png, .jpg, .bmp or .npy, and move other files out of the dataset",
-        )),
-    }
-}
-
-/// Pixels from 0 to 255, channels first.
-fn picture(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failure> {
-    let (channels, height, width) = match shape {
-        [height, width] => (1, *height, *width),
-        [channels @ (1 | 3 | 4), height, width] => (*channels, *height, *width),
-        _ => {
-            return Err(Failure::refused(format!(
-                "images have the shape [channels, height, width], not {shape:?}"
-            )));
-        }
-    };
-    let side = |n: usize| u32::try_from(n.min(SIDE)).unwrap_or(u32::MAX);
-    let file = File::open(path).map_err(|e| unreadable("it", &e))?;
-    let mut reader = ImageReader::new(BufReader::new(file))
-        .with_guessed_format()
-        .map_err(|e| unreadable("it", &e))?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(side(width.max(1)));
-    limits.max_image_height = Some(side(height.max(1)));
-    limits.max_alloc = Some(512 << 20);
-    reader.limits(limits);
-    let image = reader.decode().map_err(|e| {
-        Failure::corrupt(format!(
-            "it cannot be decoded as a {width} by {height} image: {e}"
-        ))
-    })?;
-    if (image.width(), image.height()) != (side(width), side(height)) {
-        return Err(Failure::corrupt(format!(
-            "it is {} by {} pixels, the task expects {width} by {height}; resize the images first",
-            image.width(),
-            image.height()
-        )));
-    }
-    let pixels = match channels {
-        1 => image.into_luma8().into_raw(),
-        3 => image.into_rgb8().into_raw(),
-        _ => image.into_rgba8().into_raw(),
-    };
-    for channel in 0..channels {
-        out.extend(
-            pixels
-                .iter()
-                .skip(channel)
-                .step_by(channels)
-                .map(|p| f32::from(*p)),
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

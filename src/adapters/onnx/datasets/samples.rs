@@ -1,29 +1,26 @@
-//! Samples and arrays in one file: `.npy`, or `.npz` with `x` and `y` (or `arr_0` and `arr_1`).
+//! Samples and arrays in one file. Samples are the array `x` (or `arr_0`), their labels the array `y` (or `arr_1`).
 
 use std::path::Path;
 
-use super::Rows;
-use super::npy::{self, Npy};
+use super::array::{ArrayFile, UNNAMED};
+use super::format;
+use super::rows::Rows;
 use crate::convert::numbers;
 use crate::failure::Failure;
+use crate::shape;
 use delta_domain::manifest::DataField;
 use delta_domain::tensor::{DType, Tensor};
 
 /// Samples with an optional label each.
 pub(super) struct Samples {
-    x: Npy,
-    y: Option<Npy>,
+    x: Box<dyn ArrayFile>,
+    y: Option<Box<dyn ArrayFile>>,
     shape: Vec<usize>,
 }
 
 impl Samples {
     pub(super) fn open(path: &Path, shape: &[usize], labelled: bool) -> Result<Self, Failure> {
-        let x = npy::open(path, &["x", "arr_0"])?.ok_or_else(|| {
-            Failure::corrupt(format!(
-                "it holds no array x or arr_0, only {:?}",
-                npy::names(path)
-            ))
-        })?;
+        let x = format::array(path, &["x", UNNAMED])?;
         match x.shape().split_first() {
             Some((_, rest)) if rest == shape => {}
             _ => {
@@ -33,11 +30,7 @@ impl Samples {
                 )));
             }
         }
-        let y = if super::extension(path) == "npz" {
-            npy::open(path, &["y", "arr_1"])?
-        } else {
-            None
-        };
+        let y = format::optional_array(path, &["y", "arr_1"])?;
         match &y {
             Some(y) if y.shape() != [x.len()] || !y.is_whole() => {
                 return Err(Failure::corrupt(format!(
@@ -90,62 +83,43 @@ impl Rows for Samples {
 
 /// One array as it is.
 pub(super) struct Array {
-    npy: Npy,
+    array: Box<dyn ArrayFile>,
     dtype: DType,
 }
 
 impl Array {
-    pub(super) fn open(
-        path: &Path,
-        shape: &[Option<usize>],
-        dtype: DType,
-    ) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, expected: &shape::Dims, dtype: DType) -> Result<Self, Failure> {
         if path.is_dir() {
             return Err(Failure::corrupt(
                 "the task expects one array, and this is a folder",
             ));
         }
-        let npy = npy::open(path, &["arr_0", "x"])?.ok_or_else(|| {
-            Failure::corrupt(format!(
-                "it holds no array arr_0 or x, only {:?}",
-                npy::names(path)
-            ))
-        })?;
-        let fits = npy.shape().len() == shape.len()
-            && npy
-                .shape()
-                .iter()
-                .zip(shape)
-                .all(|(n, d)| d.is_none_or(|d| d == *n));
-        if !fits {
-            let expected: Vec<String> = shape
-                .iter()
-                .map(|d| d.map_or_else(|| "any".to_owned(), |d| d.to_string()))
-                .collect();
+        let array = format::array(path, &[UNNAMED, "x"])?;
+        if !shape::fits(expected, array.shape()) {
             return Err(Failure::corrupt(format!(
-                "its shape is {:?}, the task expects [{}]",
-                npy.shape(),
-                expected.join(", ")
+                "its shape is {:?}, the task expects {}",
+                array.shape(),
+                shape::text(expected)
             )));
         }
-        Ok(Self { npy, dtype })
+        Ok(Self { array, dtype })
     }
 }
 
 impl Rows for Array {
     fn len(&self) -> usize {
-        self.npy.len()
+        self.array.len()
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
         if *field != DataField::X {
             return Err(Failure::refused("an array has the field x only"));
         }
-        let mut shape = self.npy.shape().to_vec();
+        let mut shape = self.array.shape().to_vec();
         if let Some(first) = shape.first_mut() {
             *first = rows.len();
         }
-        let data = numbers(self.npy.rows(rows)?, self.dtype)?;
+        let data = numbers(self.array.rows(rows)?, self.dtype)?;
         Tensor::new(shape, data).map_err(|e| Failure::internal(e.to_string()))
     }
 }
@@ -153,6 +127,7 @@ impl Rows for Array {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::datasets::format::npy_bytes;
     use delta_domain::tensor::TensorData;
 
     #[test]
@@ -161,7 +136,7 @@ mod tests {
         let path = dir.path().join("a.npy");
         std::fs::write(
             &path,
-            npy::bytes(
+            npy_bytes(
                 "<i4",
                 "(2, 2)",
                 &[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0],
@@ -201,8 +176,8 @@ mod tests {
             let path = dir.path().join(name);
             let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
             for (name, data) in [
-                ("x.npy", npy::bytes("|u1", "(2, 1)", &[7, 255])),
-                ("y.npy", npy::bytes("|i1", y_shape, y)),
+                ("x.npy", npy_bytes("|u1", "(2, 1)", &[7, 255])),
+                ("y.npy", npy_bytes("|i1", y_shape, y)),
             ] {
                 zip.start_file(name, zip::write::SimpleFileOptions::default())
                     .unwrap();

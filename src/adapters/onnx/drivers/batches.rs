@@ -3,52 +3,33 @@
 //! The order of a pass is a function of the seed and the pass's number, noise of the seed, the batch's number and the input's name.
 //! So a node that restarts repeats exactly what it would have done.
 
+mod outcome;
+mod walk;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 
-use super::{Scope, Total, count, random, source};
+use super::random;
+use super::scope::{Scope, count, source};
+use super::subset::subset_rows;
 use crate::datasets::Rows;
 use crate::failure::Failure;
 use crate::guard::Port;
 use crate::runtime::{Input, Loaded};
 use delta_domain::ids::Name;
-use delta_domain::manifest::{Batches, Length, Source, Step, Subset, Target};
-use delta_domain::tensor::{Tensor, TensorData};
+use delta_domain::manifest::{Batches, Source, Step, Target};
+use delta_domain::tensor::Tensor;
 use delta_ports::executor::IteratorState;
+
+use outcome::Outcome;
+use walk::{Batch, Walk};
 
 /// What a step made.
 pub(super) struct Done {
     pub(super) values: BTreeMap<Name, Tensor>,
     pub(super) state: IteratorState,
     pub(super) rows: u64,
-}
-
-/// The rows of a subset, in the dataset's order when its seed is 0 and in one drawn from it otherwise.
-///
-/// Bounds are cut the same way on both sides, so `0..0.8` and `0.8..1` with one seed share no row and leave none out.
-pub(super) fn subset_rows(total: usize, subset: &Subset) -> Vec<usize> {
-    let order: Vec<usize> = if subset.seed == 0 {
-        (0..total).collect()
-    } else {
-        random::permutation(total, random::SUBSET, subset.seed, 0)
-    };
-    let (from, to) = (cut(total, subset.from), cut(total, subset.to));
-    order
-        .get(from..to.max(from))
-        .map(<[usize]>::to_vec)
-        .unwrap_or_default()
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a fraction of a row count, clamped to it"
-)]
-fn cut(total: usize, fraction: f64) -> usize {
-    // The small bias makes 0.3 of 10 rows 3 rows, whatever the last bit of 0.3 is.
-    ((total as f64 * fraction.clamp(0.0, 1.0) + 1e-9).floor() as usize).min(total)
 }
 
 /// Runs the batches of one round. While one is in the graph, a second thread reads the rows and draws the noise of the next, which
@@ -123,49 +104,6 @@ fn carried(graph: &Loaded, step: &Step) -> Result<BTreeMap<String, usize>, Failu
         .collect()
 }
 
-/// What the outputs have become so far.
-#[derive(Default)]
-struct Outcome {
-    /// Whether a batch has run, so that carried outputs exist.
-    begun: bool,
-    /// By graph output.
-    sums: BTreeMap<String, Option<Total>>,
-    last: BTreeMap<String, Tensor>,
-}
-
-impl Outcome {
-    fn finish(
-        mut self,
-        step: &Step,
-        graph: &mut Loaded,
-        carried: &BTreeMap<String, usize>,
-    ) -> Result<BTreeMap<Name, Tensor>, Failure> {
-        let mut values = BTreeMap::new();
-        for (output, target) in &step.outputs {
-            let (name, value) = match target {
-                Target::Value { name } => (name, self.last.remove(output)),
-                Target::Carry { input, name } => {
-                    let number = carried.get(input).filter(|_| self.begun);
-                    (name, number.map(|n| graph.take_kept(*n)).transpose()?)
-                }
-                Target::Sum { name } => {
-                    let total = self.sums.remove(output).flatten();
-                    let tensor = total.map(|t| {
-                        Tensor::new(t.shape, TensorData::F64(t.sum))
-                            .map_err(|e| Failure::internal(e.to_string()))
-                    });
-                    (name, tensor.transpose()?)
-                }
-            };
-            let value = value.ok_or_else(|| {
-                Failure::refused(format!("the round has no batch, so {name} has no value"))
-            })?;
-            values.insert(name.clone(), value);
-        }
-        Ok(values)
-    }
-}
-
 /// What a batch brings: its rows, its noise, its size; by the input's name.
 fn inputs(
     ports: &[Port],
@@ -237,295 +175,5 @@ fn one(
     }
     let keep: Vec<usize> = carried.values().copied().collect();
     let outputs = graph.run(&inputs, &keep)?;
-    outcome.begun = true;
-    for (port, tensor) in graph.graph.outputs.iter().zip(outputs) {
-        let Some(tensor) = tensor else { continue };
-        match step.outputs.get(&port.name) {
-            None | Some(Target::Carry { .. }) => {}
-            Some(Target::Value { .. }) => {
-                outcome.last.insert(port.name.clone(), tensor);
-            }
-            Some(Target::Sum { .. }) => {
-                let total = outcome.sums.entry(port.name.clone()).or_default();
-                Total::add(total, &tensor)
-                    .map_err(|f| f.within(&format!("output {:?}", port.name)))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Rows to run together, and how many batches ran before, over all rounds.
-struct Batch {
-    rows: Vec<usize>,
-    number: u64,
-}
-
-/// Goes through passes and batches; `state` is always where the next one begins.
-struct Walk<'a> {
-    rows: &'a [usize],
-    order: Vec<usize>,
-    spec: &'a Batches,
-    state: IteratorState,
-    /// Batches or passes to go.
-    left: u32,
-}
-
-impl<'a> Walk<'a> {
-    fn new(
-        rows: &'a [usize],
-        spec: &'a Batches,
-        mut state: IteratorState,
-    ) -> Result<Self, Failure> {
-        let name = &spec.dataset;
-        if spec.batch_size == 0 {
-            return Err(Failure::refused("a batch size of 0"));
-        }
-        if rows.is_empty() {
-            return Err(Failure::corrupt(format!(
-                "dataset {name} has no row in the part that the task reads"
-            )));
-        }
-        if spec.drop_last && rows.len() < spec.batch_size {
-            return Err(Failure::corrupt(format!(
-                "dataset {name} has {} rows in the part that the task reads, fewer than one batch of {}",
-                rows.len(),
-                spec.batch_size
-            )));
-        }
-        let left = match spec.length {
-            Length::Epochs(n) | Length::Iterations(n) => n,
-        };
-        // The data may have shrunk since the last round.
-        if state.position > u64::try_from(rows.len()).unwrap_or(u64::MAX) {
-            state.position = 0;
-        }
-        let mut walk = Self {
-            rows,
-            order: Vec::new(),
-            spec,
-            state,
-            left,
-        };
-        walk.shuffle();
-        Ok(walk)
-    }
-
-    fn shuffle(&mut self) {
-        self.order = if self.spec.shuffle {
-            let order = random::permutation(
-                self.rows.len(),
-                random::SHUFFLE,
-                self.spec.seed,
-                self.state.epoch,
-            );
-            order
-                .into_iter()
-                .filter_map(|i| self.rows.get(i).copied())
-                .collect()
-        } else {
-            self.rows.to_vec()
-        };
-    }
-
-    /// Rows of the next batch of this pass; empty at its end.
-    fn rest(&self) -> &[usize] {
-        let from = usize::try_from(self.state.position)
-            .unwrap_or(usize::MAX)
-            .min(self.order.len());
-        let to = from
-            .saturating_add(self.spec.batch_size)
-            .min(self.order.len());
-        let rows = self.order.get(from..to).unwrap_or_default();
-        if self.spec.drop_last && rows.len() < self.spec.batch_size {
-            &[]
-        } else {
-            rows
-        }
-    }
-
-    fn next(&mut self) -> Option<Batch> {
-        if self.left == 0 {
-            return None;
-        }
-        if self.rest().is_empty() {
-            self.next_pass();
-        }
-        let rows = self.rest().to_vec();
-        let number = self.state.batches;
-        self.state.position += u64::try_from(rows.len()).unwrap_or(0);
-        self.state.batches += 1;
-        let ended = self.rest().is_empty();
-        if ended {
-            self.next_pass();
-        }
-        if ended || matches!(self.spec.length, Length::Iterations(_)) {
-            self.left -= 1;
-        }
-        Some(Batch { rows, number })
-    }
-
-    fn next_pass(&mut self) {
-        self.state.epoch += 1;
-        self.state.position = 0;
-        self.shuffle();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spec(batch_size: usize, length: Length) -> Batches {
-        Batches {
-            dataset: "d".parse().unwrap(),
-            subset: Subset::default(),
-            batch_size,
-            shuffle: false,
-            drop_last: false,
-            seed: 7,
-            length,
-            resume: true,
-        }
-    }
-
-    fn walk(spec: &Batches, rows: usize, state: IteratorState) -> (Vec<Vec<usize>>, IteratorState) {
-        let rows: Vec<usize> = (0..rows).collect();
-        let mut walk = Walk::new(&rows, spec, state).unwrap();
-        let mut out = Vec::new();
-        while let Some(batch) = walk.next() {
-            out.push(batch.rows);
-        }
-        (out, walk.state)
-    }
-
-    #[test]
-    fn an_epoch_is_every_row_once_with_a_smaller_last_batch() {
-        let (batches, state) = walk(&spec(2, Length::Epochs(1)), 5, IteratorState::default());
-        assert_eq!(batches, [vec![0, 1], vec![2, 3], vec![4]]);
-        assert_eq!(
-            state,
-            IteratorState {
-                epoch: 1,
-                position: 0,
-                batches: 3
-            }
-        );
-    }
-
-    #[test]
-    fn drop_last_leaves_the_smaller_batch_out() {
-        let spec = Batches {
-            drop_last: true,
-            ..spec(2, Length::Epochs(2))
-        };
-        let (batches, state) = walk(&spec, 5, IteratorState::default());
-        assert_eq!(batches, [vec![0, 1], vec![2, 3], vec![0, 1], vec![2, 3]]);
-        assert_eq!(
-            state,
-            IteratorState {
-                epoch: 2,
-                position: 0,
-                batches: 4
-            }
-        );
-    }
-
-    #[test]
-    fn iterations_go_over_the_end_of_a_pass_and_resume_in_its_middle() {
-        let spec = spec(2, Length::Iterations(2));
-        let (first, state) = walk(&spec, 5, IteratorState::default());
-        assert_eq!(
-            (first, state),
-            (
-                vec![vec![0, 1], vec![2, 3]],
-                IteratorState {
-                    epoch: 0,
-                    position: 4,
-                    batches: 2
-                }
-            )
-        );
-        let (second, state) = walk(&spec, 5, state);
-        assert_eq!(
-            (second, state),
-            (
-                vec![vec![4], vec![0, 1]],
-                IteratorState {
-                    epoch: 1,
-                    position: 2,
-                    batches: 4
-                }
-            )
-        );
-    }
-
-    #[test]
-    fn two_rounds_of_iterations_are_the_same_as_one_twice_as_long() {
-        for shuffle in [false, true] {
-            let half = Batches {
-                shuffle,
-                ..spec(3, Length::Iterations(4))
-            };
-            let full = Batches {
-                shuffle,
-                ..spec(3, Length::Iterations(8))
-            };
-            let (mut a, state) = walk(&half, 10, IteratorState::default());
-            let (b, end) = walk(&half, 10, state);
-            a.extend(b);
-            assert_eq!((a, end), walk(&full, 10, IteratorState::default()));
-        }
-    }
-
-    #[test]
-    fn each_pass_has_its_own_order_of_all_rows() {
-        let spec = Batches {
-            shuffle: true,
-            ..spec(50, Length::Epochs(2))
-        };
-        let (batches, _) = walk(&spec, 50, IteratorState::default());
-        assert_ne!(batches[0], batches[1]);
-        for batch in batches {
-            let mut sorted = batch.clone();
-            sorted.sort_unstable();
-            assert_eq!(sorted, (0..50).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn complementary_subsets_share_no_row_and_leave_none_out() {
-        for seed in [0, 9] {
-            let part = |from, to| {
-                subset_rows(
-                    10,
-                    &Subset {
-                        part: None,
-                        from,
-                        to,
-                        seed,
-                    },
-                )
-            };
-            let mut all = part(0.0, 0.3);
-            assert_eq!(all.len(), 3);
-            all.extend(part(0.3, 1.0));
-            all.sort_unstable();
-            assert_eq!(all, (0..10).collect::<Vec<_>>());
-        }
-        assert_eq!(
-            subset_rows(10, &Subset::default()),
-            (0..10).collect::<Vec<_>>()
-        );
-    }
-
-    #[test]
-    fn fewer_rows_than_a_batch_with_drop_last_is_an_error_not_an_endless_loop() {
-        let spec = Batches {
-            drop_last: true,
-            ..spec(8, Length::Iterations(1))
-        };
-        assert!(Walk::new(&[0, 1, 2], &spec, IteratorState::default()).is_err());
-        assert!(Walk::new(&[], &spec, IteratorState::default()).is_err());
-    }
+    outcome.take(step, &graph.graph.outputs, outputs)
 }

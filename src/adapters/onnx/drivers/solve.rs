@@ -3,7 +3,7 @@
 //! LU with partial pivoting (Golub and Van Loan, Matrix Computations, algorithm 3.4.1) on a copy whose rows and columns are scaled by powers
 //! of two, which is exact: columns in euros and in millions are then no reason to find a matrix singular, and dependent ones are.
 
-use super::Scope;
+use super::scope::Scope;
 use crate::failure::Failure;
 use delta_domain::manifest::{MAX_SYSTEM, Solve, Step, Target};
 use delta_domain::tensor::{Tensor, TensorData};

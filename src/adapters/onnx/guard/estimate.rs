@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Port;
+use super::graph::Port;
 use crate::failure::Failure;
 use crate::pb::{self, element};
 

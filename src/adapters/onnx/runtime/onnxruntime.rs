@@ -1,4 +1,4 @@
-//! onnxruntime, loaded from a library file (ONNX.md section 1).
+//! onnxruntime, loaded from a library file (docs/protocol/graphs.md, Two runtimes).
 //!
 //! One session a graph, its own thread pool, no spinning: a node shares its machine. No `ort` type leaves this file.
 
@@ -11,9 +11,10 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
-use super::{Input, Runtime, Session, not_kept, trouble, version_of};
+use super::session::{Input, Runtime, Session, not_kept, trouble};
 use crate::failure::{Failure, FailureKind};
 use crate::guard::CheckedGraph;
+use crate::library;
 use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::RuntimeInfo;
 
@@ -67,7 +68,7 @@ impl Runtime for Onnxruntime {
     fn info(&self) -> RuntimeInfo {
         RuntimeInfo {
             name: "onnxruntime".to_owned(),
-            version: version_of(&self.library),
+            version: library::version(&self.library).unwrap_or_else(|| "unknown".to_owned()),
             library: Some(self.library.display().to_string()),
         }
     }

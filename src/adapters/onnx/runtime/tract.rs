@@ -1,6 +1,6 @@
 //! tract, embedded: slower than onnxruntime, but part of this program.
 //!
-//! Called through its own crate, so that its panics are caught here; what aborts takes only the worker (ONNX.md section 1e).
+//! Called through its own crate, so that its panics are caught here; what aborts takes only the worker.
 //! A plan is compiled for the exact shapes of its inputs: a pinned batch runs up to three times faster than a symbolic one.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use tract_onnx::prelude::{
     IntoRunnable as _, TValue, TVec, Tensor as TractTensor, TractResult, TypedRunnableModel,
 };
 
-use super::{Input, Runtime, Session, not_kept, trouble};
+use super::session::{Input, Runtime, Session, not_kept, trouble};
 use crate::failure::Failure;
 use crate::guard::CheckedGraph;
 use delta_domain::tensor::{DType, Tensor, TensorData};

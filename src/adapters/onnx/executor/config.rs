@@ -1,0 +1,95 @@
+//! How graphs are executed, and what that means for a worker.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::guard::GraphLimits;
+use crate::job::{RuntimeChoice, Setup, WorkerLimits};
+use crate::process::Launcher;
+
+/// Which runtime to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RuntimePreference {
+    /// onnxruntime when a library is found, the embedded tract otherwise.
+    #[default]
+    Auto,
+    /// onnxruntime or an error.
+    Onnxruntime,
+    /// The embedded tract.
+    Tract,
+}
+
+/// How graphs are executed.
+#[derive(Debug, Clone)]
+pub struct ExecutorConfig {
+    /// Folder of datasets.
+    pub data_dir: PathBuf,
+    /// `libonnxruntime` to use (`executor.library`); searched for when absent.
+    pub library: Option<PathBuf>,
+    /// Which runtime.
+    pub runtime: RuntimePreference,
+    /// The program to start as `PROGRAM __worker`: this program itself.
+    pub worker: PathBuf,
+    /// Memory of one job on top of what the program and the runtime take.
+    pub memory_bytes: u64,
+    /// Wall time of one job.
+    pub time_limit: Duration,
+    /// Threads of one job.
+    pub threads: usize,
+    /// Jobs at the same time.
+    pub jobs: usize,
+    /// Jobs that may wait for their turn; more fail at once.
+    pub queue: usize,
+    /// How large graphs may be.
+    pub graphs: GraphLimits,
+}
+
+impl ExecutorConfig {
+    /// Defaults: 4 GiB and one hour a job, all processors for one job at a time.
+    #[must_use]
+    pub fn new(data_dir: PathBuf, worker: PathBuf) -> Self {
+        Self {
+            data_dir,
+            library: None,
+            runtime: RuntimePreference::Auto,
+            worker,
+            memory_bytes: 4 << 30,
+            time_limit: Duration::from_secs(3600),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            jobs: 1,
+            queue: 64,
+            graphs: GraphLimits::default(),
+        }
+    }
+
+    /// How to start workers.
+    pub(super) fn launcher(&self) -> Launcher {
+        Launcher {
+            program: self.worker.clone(),
+            time_limit: self.time_limit,
+            reply_bytes: self.memory_bytes,
+        }
+    }
+
+    /// What a worker is told before its job: `readable` are the files and folders that it may read.
+    pub(super) fn setup(&self, runtime: RuntimeChoice, readable: Vec<PathBuf>) -> Setup {
+        let threads = self.threads.max(1);
+        // All threads together may be busy for the whole wall time; the wall clock is the limit that people see.
+        let cpu = self
+            .time_limit
+            .as_secs()
+            .saturating_add(1)
+            .saturating_mul(u64::try_from(threads).unwrap_or(1))
+            .saturating_add(10);
+        Setup {
+            runtime,
+            threads,
+            limits: WorkerLimits {
+                memory_bytes: self.memory_bytes,
+                cpu_seconds: cpu,
+                graph: self.graphs.clone(),
+            },
+            readable,
+        }
+    }
+}
