@@ -20,32 +20,14 @@
     )
 )]
 
-mod body;
 mod client;
-mod compact;
-mod coord;
-mod dto;
-mod json;
-mod multipart;
-mod ops;
 #[cfg(feature = "testing")]
 pub mod probe;
-mod query;
-mod reply;
-mod routes;
 mod server;
-mod shares;
-mod stall;
-mod tls;
-mod upload;
-mod url_policy;
-mod user;
-mod user_client;
-mod validation;
 mod wire;
 
-pub use client::{HttpPeers, PeerOptions};
-pub use routes::endpoints;
-pub use server::{HttpOptions, HttpServer, serve};
-pub use url_policy::{Lookup, SystemLookup, UrlPolicy};
-pub use user_client::{LogLine, TaskInfo, UserClient};
+pub use client::peers::{HttpPeers, PeerOptions};
+pub use client::url_policy::{Lookup, SystemLookup, UrlPolicy};
+pub use client::users::{LogLine, TaskInfo, UserClient};
+pub use server::listen::{HttpOptions, HttpServer, serve};
+pub use server::routes::endpoints;

@@ -3,19 +3,19 @@
 use warp::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use warp::http::{HeaderMap, StatusCode};
 
-use super::body::read_whole;
-use super::compact::{self, Compact};
-use super::coord::{canonical_hex, known_task, member, round_number, signed};
-use super::json::Fields;
-use super::reply::{Refusal, Response, ok, success, with_type};
-use super::routes::{Call, Shared};
-use super::validation::{FieldErrors, IntRule};
-use super::wire::{self, ConfirmationsBody, DeliveryBody};
+use super::rounds::{canonical_hex, known_task, member, round_number, signed};
+use crate::server::extract::body::read_whole;
+use crate::server::extract::json::Fields;
+use crate::server::extract::validation::{FieldErrors, IntRule};
+use crate::server::reply::{Refusal, Response, ok, success, with_type};
+use crate::server::routes::{Call, Shared};
+use crate::wire::compact::{self, Compact};
+use crate::wire::headers::{self, ConfirmationsBody, DeliveryBody};
 use delta_domain::ids::Address;
 use delta_domain::round::message::{RequestBody, SealedShares};
 
 /// `GET /v1/coord/secret_shares`
-pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.get("address"))
@@ -25,7 +25,7 @@ pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
     errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(address, |a| format!("member {a} does not exists"))?;
-    if !call.headers.contains_key(wire::SIGNATURE) {
+    if !call.headers.contains_key(headers::SIGNATURE) {
         return Err(shared
             .coordinator
             .unsigned_shares(&task, round, &sender)
@@ -54,14 +54,14 @@ pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
 }
 
 /// `POST /v1/coord/secret_shares`
-pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     if is_compact(&call.headers) {
         return compact_shares(shared, call).await;
     }
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
-        wire::MAX_SHARES,
+        headers::MAX_SHARES,
         &shared.memory,
     )
     .await?;
@@ -123,7 +123,7 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     let read = read_whole(
         &mut call.body,
-        wire::MAX_SHARES,
+        headers::MAX_SHARES,
         &shared.memory,
         compact::decode,
     );
@@ -168,11 +168,11 @@ fn names_compact(headers: &HeaderMap, name: HeaderName) -> bool {
 }
 
 /// `POST /v1/coord/confirm`
-pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
-        wire::MAX_SMALL_JSON,
+        headers::MAX_SMALL_JSON,
         &shared.memory,
     )
     .await?;
@@ -196,7 +196,7 @@ pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
 }
 
 /// `GET /v1/coord/confirmations`
-pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.owned("address"))

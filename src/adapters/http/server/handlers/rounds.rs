@@ -5,16 +5,16 @@
 
 use warp::http::HeaderMap;
 
-use super::json::Fields;
-use super::reply::{Refusal, Response, file, ok, success};
-use super::routes::{Call, Shared};
-use super::validation::{FieldErrors, HEX_PATTERN, IntRule};
-use super::wire;
+use crate::server::extract::json::Fields;
+use crate::server::extract::validation::{FieldErrors, HEX_PATTERN, IntRule};
+use crate::server::reply::{Refusal, Response, file, ok, success};
+use crate::server::routes::{Call, Shared};
+use crate::wire::headers;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
 use delta_domain::round::message::{RequestBody, SignedRequest};
 
 /// `GET /v1/coord/config`
-pub(super) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     errors.settle()?;
@@ -24,7 +24,7 @@ pub(super) async fn config(shared: &Shared, call: &mut Call) -> Result<Response,
 }
 
 /// `GET /v1/coord/context`
-pub(super) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     let name = errors
@@ -39,7 +39,7 @@ pub(super) async fn context(shared: &Shared, call: &mut Call) -> Result<Response
     let (Some(address), Some(_), Some(_)) = (
         call.query.get("address"),
         call.query.get("round"),
-        call.headers.get(wire::SIGNATURE),
+        call.headers.get(headers::SIGNATURE),
     ) else {
         return Err(Refusal::forbidden(
             "variables are for members of the round: address, round and a signature are needed",
@@ -58,7 +58,7 @@ pub(super) async fn context(shared: &Shared, call: &mut Call) -> Result<Response
 }
 
 /// `GET /v1/coord/round`
-pub(super) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
@@ -71,17 +71,17 @@ pub(super) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, 
 }
 
 /// `POST /v1/coord/joined`
-pub(super) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     notice(shared, call, |_, _| RequestBody::Joined).await
 }
 
 /// `POST /v1/coord/revealed`
-pub(super) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     notice(shared, call, |_, _| RequestBody::Revealed).await
 }
 
 /// `POST /v1/coord/decline`
-pub(super) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     notice(shared, call, |fields, errors| RequestBody::Decline {
         reason: fields.text(errors, "reason"),
     })
@@ -89,14 +89,14 @@ pub(super) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response
 }
 
 /// `POST /v1/coord/metrics`
-pub(super) async fn metrics(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn metrics(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
     Err(Refusal::bad(
         "metrics of a single node are not taken: they travel inside its masked result",
     ))
 }
 
 /// `GET /v1/coord/weight`. Nothing ever wrote what it would serve.
-pub(super) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     errors.int("round", call.query.get("round"), IntRule::REQUIRED);
@@ -115,7 +115,7 @@ async fn notice(
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
-        wire::MAX_SMALL_JSON,
+        headers::MAX_SMALL_JSON,
         &shared.memory,
     )
     .await?;
@@ -138,17 +138,17 @@ async fn notice(
 }
 
 /// Puts a request together with what its headers say about its signature.
-pub(super) fn signed(
+pub(crate) fn signed(
     headers: &HeaderMap,
     task: TaskId,
     round: RoundNumber,
     sender: Address,
     body: RequestBody,
 ) -> Result<SignedRequest, Refusal> {
-    let view = digest(headers, wire::VIEW)?.unwrap_or(Digest([0; 32]));
-    let signature = header(headers, wire::SIGNATURE)?.map_or_else(
+    let view = digest(headers, headers::VIEW)?.unwrap_or(Digest([0; 32]));
+    let signature = header(headers, headers::SIGNATURE)?.map_or_else(
         || Ok(Vec::new()),
-        |text| canonical_hex(text, wire::SIGNATURE),
+        |text| canonical_hex(text, headers::SIGNATURE),
     )?;
     Ok(SignedRequest {
         task,
@@ -161,7 +161,7 @@ pub(super) fn signed(
 }
 
 /// A header that holds a digest.
-pub(super) fn digest(headers: &HeaderMap, name: &'static str) -> Result<Option<Digest>, Refusal> {
+pub(crate) fn digest(headers: &HeaderMap, name: &'static str) -> Result<Option<Digest>, Refusal> {
     let Some(text) = header(headers, name)? else {
         return Ok(None);
     };
@@ -173,7 +173,7 @@ pub(super) fn digest(headers: &HeaderMap, name: &'static str) -> Result<Option<D
 }
 
 /// A header as text.
-pub(super) fn header<'a>(
+pub(crate) fn header<'a>(
     headers: &'a HeaderMap,
     name: &'static str,
 ) -> Result<Option<&'a str>, Refusal> {
@@ -188,19 +188,19 @@ pub(super) fn header<'a>(
 }
 
 /// A task id, or the answer for an unknown task.
-pub(super) fn known_task(text: &str) -> Result<TaskId, Refusal> {
+pub(crate) fn known_task(text: &str) -> Result<TaskId, Refusal> {
     known(text, |_| "task does not exist".to_owned())
 }
 
 /// A round number. Beyond the type there is no round.
-pub(super) fn round_number(number: i128) -> Result<RoundNumber, Refusal> {
+pub(crate) fn round_number(number: i128) -> Result<RoundNumber, Refusal> {
     u32::try_from(number)
         .map(RoundNumber)
         .map_err(|_| Refusal::bad("task round does not exist"))
 }
 
 /// An address, or the answer for a stranger.
-pub(super) fn member(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<Address, Refusal> {
+pub(crate) fn member(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<Address, Refusal> {
     text.parse()
         .map_err(|_| Refusal::bad(unknown(&beginning(text))))
 }
@@ -211,7 +211,7 @@ fn known(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<TaskId, Ref
 }
 
 /// Hex of whole bytes: two texts never stand for the same bytes but for the case of their letters.
-pub(super) fn canonical_hex(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn canonical_hex(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
     let wrong = || {
         Refusal::bad(format!(
             "{what} is not {HEX_PATTERN} with an even number of digits"

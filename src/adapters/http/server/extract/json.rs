@@ -7,18 +7,18 @@ use warp::http::HeaderMap;
 use warp::http::header::CONTENT_TYPE;
 
 use super::body::{BodyStream, Memory, read_whole};
-use super::reply::Refusal;
 use super::validation::{FieldErrors, HEX_PATTERN, Step, is_hex, json_int};
+use crate::server::reply::Refusal;
 
 /// The fields of a JSON object.
-pub(super) struct Fields(Map<String, Value>);
+pub(crate) struct Fields(Map<String, Value>);
 
 /// Values in one body. The text is bounded already; this bounds what it unfolds into.
 const MAX_VALUES: usize = 200_000;
 
 impl Fields {
     /// Reads a body of at most `limit` bytes.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         headers: &HeaderMap,
         body: &mut BodyStream,
         limit: usize,
@@ -64,22 +64,22 @@ impl Fields {
     }
 
     /// A text.
-    pub(super) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         text_of(self.0.get(name), errors, [name.into()])
     }
 
     /// A text of `0x` and hex digits.
-    pub(super) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         hex_of(self.0.get(name), errors, [name.into()])
     }
 
     /// Whether a field is there.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
     /// An integer.
-    pub(super) fn int(&self, errors: &mut FieldErrors, name: &'static str) -> i128 {
+    pub(crate) fn int(&self, errors: &mut FieldErrors, name: &'static str) -> i128 {
         let Some(value) = errors.required(name, self.0.get(name)) else {
             return 0;
         };
@@ -90,7 +90,7 @@ impl Fields {
     }
 
     /// A list of objects, each read by `read`, which gets its fields and its place.
-    pub(super) fn objects<T>(
+    pub(crate) fn objects<T>(
         &self,
         errors: &mut FieldErrors,
         name: &'static str,
@@ -132,7 +132,7 @@ impl Fields {
 }
 
 /// One object in a list.
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     list: &'static str,
     index: usize,
     fields: &'a Map<String, Value>,
@@ -140,12 +140,12 @@ pub(super) struct Item<'a> {
 
 impl Item<'_> {
     /// A text.
-    pub(super) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         text_of(self.fields.get(name), errors, self.way(name))
     }
 
     /// A text of `0x` and hex digits.
-    pub(super) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         hex_of(self.fields.get(name), errors, self.way(name))
     }
 

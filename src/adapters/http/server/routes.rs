@@ -15,34 +15,34 @@ use warp::http::header::{ALLOW, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 use warp::path::FullPath;
 
-use super::body::{BodyStream, Memory, Pace, drain, paced};
-use super::query::Query;
+use super::handlers::{ops, rounds, shares, tasks, upload};
+use super::listen::HttpOptions;
 use super::reply::{Refusal, Response, json};
-use super::server::HttpOptions;
-use super::{coord, ops, shares, upload, user};
+use crate::server::extract::body::{BodyStream, Memory, Pace, drain, paced};
+use crate::server::extract::query::Query;
 use delta_ports::node_api::NodeApi;
 use delta_ports::peer::CoordinatorApi;
 
 /// What handlers work with.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// For users.
-    pub(super) node: Arc<dyn NodeApi>,
+    pub(crate) node: Arc<dyn NodeApi>,
     /// For members.
-    pub(super) coordinator: Arc<dyn CoordinatorApi>,
+    pub(crate) coordinator: Arc<dyn CoordinatorApi>,
     /// Limits.
-    pub(super) options: HttpOptions,
+    pub(crate) options: HttpOptions,
     /// Memory for JSON bodies.
-    pub(super) memory: Memory,
+    pub(crate) memory: Memory,
 }
 
 /// A request on its way to a handler.
-pub(super) struct Call {
+pub(crate) struct Call {
     /// Its headers.
-    pub(super) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Its query string.
-    pub(super) query: Query,
+    pub(crate) query: Query,
     /// Its body.
-    pub(super) body: BodyStream,
+    pub(crate) body: BodyStream,
 }
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send + 'a>>;
@@ -91,18 +91,18 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/readyz", |s, c| Box::pin(ops::readyz(s, c))),
     get("/openapi.json", |s, c| Box::pin(ops::openapi(s, c))),
     post("/v1/task", |s, c| Box::pin(upload::submit(s, c))),
-    get("/v1/task/metadata", |s, c| Box::pin(user::metadata(s, c))),
-    get("/v1/task/status", |s, c| Box::pin(user::status(s, c))),
-    get("/v1/task/list", |s, c| Box::pin(user::list(s, c))),
-    get("/v1/task/logs", |s, c| Box::pin(user::logs(s, c))),
-    get("/v1/task/result", |s, c| Box::pin(user::result(s, c))),
-    get("/v1/task/progress", |s, c| Box::pin(user::progress(s, c))),
-    get("/v1/task/bundle", |s, c| Box::pin(user::bundle(s, c))),
-    get("/v1/tasks", |s, c| Box::pin(user::page(s, c))),
-    get("/v1/nodes", |s, c| Box::pin(user::nodes(s, c))),
-    get("/v1/coord/config", |s, c| Box::pin(coord::config(s, c))),
-    get("/v1/coord/context", |s, c| Box::pin(coord::context(s, c))),
-    get("/v1/coord/round", |s, c| Box::pin(coord::round(s, c))),
+    get("/v1/task/metadata", |s, c| Box::pin(tasks::metadata(s, c))),
+    get("/v1/task/status", |s, c| Box::pin(tasks::status(s, c))),
+    get("/v1/task/list", |s, c| Box::pin(tasks::list(s, c))),
+    get("/v1/task/logs", |s, c| Box::pin(tasks::logs(s, c))),
+    get("/v1/task/result", |s, c| Box::pin(tasks::result(s, c))),
+    get("/v1/task/progress", |s, c| Box::pin(tasks::progress(s, c))),
+    get("/v1/task/bundle", |s, c| Box::pin(tasks::bundle(s, c))),
+    get("/v1/tasks", |s, c| Box::pin(tasks::page(s, c))),
+    get("/v1/nodes", |s, c| Box::pin(tasks::nodes(s, c))),
+    get("/v1/coord/config", |s, c| Box::pin(rounds::config(s, c))),
+    get("/v1/coord/context", |s, c| Box::pin(rounds::context(s, c))),
+    get("/v1/coord/round", |s, c| Box::pin(rounds::round(s, c))),
     get("/v1/coord/secret_shares", |s, c| {
         Box::pin(shares::fetch_shares(s, c))
     }),
@@ -110,15 +110,17 @@ const ENDPOINTS: &[Endpoint] = &[
         Box::pin(shares::shares(s, c))
     }),
     post("/v1/coord/result", |s, c| Box::pin(upload::result(s, c))),
-    post("/v1/coord/joined", |s, c| Box::pin(coord::joined(s, c))),
+    post("/v1/coord/joined", |s, c| Box::pin(rounds::joined(s, c))),
     post("/v1/coord/confirm", |s, c| Box::pin(shares::confirm(s, c))),
     get("/v1/coord/confirmations", |s, c| {
         Box::pin(shares::confirmations(s, c))
     }),
-    post("/v1/coord/revealed", |s, c| Box::pin(coord::revealed(s, c))),
-    post("/v1/coord/decline", |s, c| Box::pin(coord::decline(s, c))),
-    post("/v1/coord/metrics", |s, c| Box::pin(coord::metrics(s, c))),
-    get("/v1/coord/weight", |s, c| Box::pin(coord::weight(s, c))),
+    post("/v1/coord/revealed", |s, c| {
+        Box::pin(rounds::revealed(s, c))
+    }),
+    post("/v1/coord/decline", |s, c| Box::pin(rounds::decline(s, c))),
+    post("/v1/coord/metrics", |s, c| Box::pin(rounds::metrics(s, c))),
+    get("/v1/coord/weight", |s, c| Box::pin(rounds::weight(s, c))),
 ];
 
 /// Every endpoint of the server, as `(method, path)`.
@@ -127,7 +129,7 @@ pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// All filters as one.
-pub(super) fn routes(shared: &Arc<Shared>) -> BoxedFilter<(Response,)> {
+pub(crate) fn routes(shared: &Arc<Shared>) -> BoxedFilter<(Response,)> {
     ENDPOINTS
         .iter()
         .map(|e| route(e, shared.clone()))

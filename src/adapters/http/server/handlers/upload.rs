@@ -4,15 +4,15 @@ use futures_util::stream;
 use warp::http::HeaderMap;
 use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
-use super::body::{BodyFault, read_whole};
-use super::coord::{digest, header, known_task, member, round_number, signed};
-use super::dto::SubmittedDto;
-use super::multipart::Form;
-use super::query::Query;
-use super::reply::{Refusal, Response, ok, success};
-use super::routes::{Call, Shared};
-use super::validation::{FieldErrors, IntRule};
-use super::wire;
+use super::rounds::{digest, header, known_task, member, round_number, signed};
+use crate::server::dto::SubmittedDto;
+use crate::server::extract::body::{BodyFault, read_whole};
+use crate::server::extract::multipart::Form;
+use crate::server::extract::query::Query;
+use crate::server::extract::validation::{FieldErrors, IntRule};
+use crate::server::reply::{Refusal, Response, ok, success};
+use crate::server::routes::{Call, Shared};
+use crate::wire::headers;
 use delta_domain::ids::Digest;
 use delta_domain::round::message::RequestBody;
 
@@ -22,7 +22,7 @@ const AROUND_FILE: u64 = 1 << 20;
 const MAX_TEXT: usize = 1024;
 
 /// `POST /v1/task`
-pub(super) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let limit = shared.options.max_bundle_bytes;
     let Some(mut form) = open(shared, call, limit).await? else {
         return Err(no_file(|_| ()));
@@ -46,7 +46,7 @@ async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Res
 }
 
 /// `POST /v1/coord/result`
-pub(super) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
     let announced = Announced::from_headers(&call.headers)?;
     let limit = announced.as_ref().map_or(0, |a| a.len);
     let headers = call.headers.clone();
@@ -78,10 +78,10 @@ async fn result_from(
                 let Some(Announced { digest, len }) = announced else {
                     return Err(Refusal::forbidden(format!(
                         "a result must be signed: the headers {}, {}, {} and {} are needed",
-                        wire::DIGEST,
-                        wire::LENGTH,
-                        wire::VIEW,
-                        wire::SIGNATURE
+                        headers::DIGEST,
+                        headers::LENGTH,
+                        headers::VIEW,
+                        headers::SIGNATURE
                     )));
                 };
                 let request = signed(
@@ -136,14 +136,14 @@ struct Announced {
 impl Announced {
     fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let (Some(digest), Some(len)) = (
-            digest(headers, wire::DIGEST)?,
-            header(headers, wire::LENGTH)?,
+            digest(headers, headers::DIGEST)?,
+            header(headers, headers::LENGTH)?,
         ) else {
             return Ok(None);
         };
         let len = len
             .parse()
-            .map_err(|_| Refusal::bad(format!("{} is not a number of bytes", wire::LENGTH)))?;
+            .map_err(|_| Refusal::bad(format!("{} is not a number of bytes", headers::LENGTH)))?;
         Ok(Some(Self { digest, len }))
     }
 }
@@ -167,7 +167,7 @@ async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Optio
                 .get("file")
                 .is_some()
         };
-        match read_whole(body, wire::MAX_SMALL_JSON, &shared.memory, sent_as_text).await {
+        match read_whole(body, headers::MAX_SMALL_JSON, &shared.memory, sent_as_text).await {
             Ok(true) => not_a_file(),
             Ok(false) => return Ok(None),
             Err(error) => error.into(),

@@ -17,10 +17,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::compact::{self, Compact};
 use super::tls;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
-use super::wire::{self, ConfirmBody, NoticeBody};
+use crate::wire::compact::{self, Compact};
+use crate::wire::headers::{self, ConfirmBody, NoticeBody};
 use delta_domain::ids::{RoundNumber, TaskId, encode_hex};
 use delta_domain::round::message::{
     RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
@@ -146,7 +146,7 @@ impl HttpPeers {
             .header(ACCEPT, compact::TYPE)
             .timeout(self.options.call_within);
         let response = good(op, get.send().await).await?;
-        let body = whole(op, response, wire::MAX_SHARES).await?;
+        let body = whole(op, response, headers::MAX_SHARES).await?;
         compact::decode(&body).ok_or_else(|| {
             PortError::new(
                 PortErrorKind::Corrupt,
@@ -363,8 +363,8 @@ impl PeerTransport for HttpPeers {
             counter.fetch_add(1, Ordering::Relaxed);
         });
         let post = signed(self.upload.post(url), request)
-            .header(wire::DIGEST, digest.to_string())
-            .header(wire::LENGTH, len)
+            .header(headers::DIGEST, digest.to_string())
+            .header(headers::LENGTH, len)
             .header(CONTENT_LENGTH, total)
             .header(
                 CONTENT_TYPE,
@@ -378,8 +378,8 @@ impl PeerTransport for HttpPeers {
 
 fn signed(builder: RequestBuilder, request: &SignedRequest) -> RequestBuilder {
     builder
-        .header(wire::VIEW, request.view.to_string())
-        .header(wire::SIGNATURE, encode_hex(&request.signature))
+        .header(headers::VIEW, request.view.to_string())
+        .header(headers::SIGNATURE, encode_hex(&request.signature))
 }
 
 /// Sends an upload and gives up when nothing moves for between one and two times `idle`.
@@ -540,7 +540,7 @@ fn bounded(op: &'static str, response: Response, limit: u64) -> Result<ByteStrea
     };
     let said = response
         .headers()
-        .get(wire::LENGTH)
+        .get(headers::LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .or(response.content_length());
     if said.is_some_and(|len: u64| len > limit) {

@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::hyper::server::conn::http1;
 
-use super::body::Memory;
 use super::reply::Response;
 use super::routes::{Shared, routes};
 use super::stall::StallGuard;
+use crate::server::extract::body::Memory;
 use delta_ports::node_api::NodeApi;
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::{PortError, PortErrorKind};

@@ -11,20 +11,20 @@ use warp::Reply as _;
 use warp::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
 use warp::http::{Response as HttpResponse, StatusCode};
 
-use super::body::BodyFault;
-use super::validation::FieldError;
-use super::wire;
+use crate::server::extract::body::BodyFault;
+use crate::server::extract::validation::FieldError;
+use crate::wire::headers;
 use delta_ports::blob::ByteStream;
 use delta_ports::node_api::UserError;
 use delta_ports::peer::{PeerRefusal, RefusalKind};
 use delta_ports::{PortError, PortErrorKind, report};
 
 /// What every handler makes.
-pub(super) type Response = warp::reply::Response;
+pub(crate) type Response = warp::reply::Response;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// Parameters or fields are missing or wrong: 422 and the list.
     Unprocessable(Vec<FieldError>),
     /// A status and one sentence.
@@ -35,27 +35,27 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// The request is understood and wrong (400).
-    pub(super) fn bad(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
         Self::Because(StatusCode::BAD_REQUEST, detail.into())
     }
 
     /// The caller has not shown who it is (403).
-    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::Because(StatusCode::FORBIDDEN, detail.into())
     }
 
     /// The body is too long (413).
-    pub(super) fn too_large(detail: impl Into<String>) -> Self {
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::Because(StatusCode::PAYLOAD_TOO_LARGE, detail.into())
     }
 
     /// Not now (503).
-    pub(super) fn busy(detail: impl Into<String>) -> Self {
+    pub(crate) fn busy(detail: impl Into<String>) -> Self {
         Self::Because(StatusCode::SERVICE_UNAVAILABLE, detail.into())
     }
 
     /// The answer.
-    pub(super) fn into_response(self) -> Response {
+    pub(crate) fn into_response(self) -> Response {
         #[derive(Serialize)]
         struct Detail<T> {
             detail: T,
@@ -135,7 +135,7 @@ impl From<BodyFault> for Refusal {
 }
 
 /// A JSON answer in the original's form: compact, UTF-8.
-pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
+pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Response {
     match serde_json::to_vec(value) {
         Ok(bytes) => with_type(status, "application/json", bytes),
         Err(error) => {
@@ -150,12 +150,12 @@ pub(super) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Resp
 }
 
 /// A 200 answer in JSON.
-pub(super) fn ok<T: Serialize + ?Sized>(value: &T) -> Response {
+pub(crate) fn ok<T: Serialize + ?Sized>(value: &T) -> Response {
     json(StatusCode::OK, value)
 }
 
 /// `{"success":true}`, the answer to every POST of a member.
-pub(super) fn success() -> Response {
+pub(crate) fn success() -> Response {
     #[derive(Serialize)]
     struct Success {
         success: bool,
@@ -164,7 +164,7 @@ pub(super) fn success() -> Response {
 }
 
 /// An answer of a given content type.
-pub(super) fn with_type(
+pub(crate) fn with_type(
     status: StatusCode,
     content_type: &'static str,
     content: impl Into<Bytes>,
@@ -178,7 +178,7 @@ pub(super) fn with_type(
 }
 
 /// A file: chunked, as in the original, with its length in a header of our own. `filename` is made of checked parts only.
-pub(super) fn file(filename: &str, len: u64, content: ByteStream) -> Result<Response, Refusal> {
+pub(crate) fn file(filename: &str, len: u64, content: ByteStream) -> Result<Response, Refusal> {
     let disposition =
         HeaderValue::from_str(&format!("attachment; filename={filename}")).map_err(|error| {
             tracing::error!(%error, "a file name does not fit in a header");
@@ -192,7 +192,7 @@ pub(super) fn file(filename: &str, len: u64, content: ByteStream) -> Result<Resp
     );
     headers.insert(CONTENT_DISPOSITION, disposition);
     headers.insert(
-        HeaderName::from_static(wire::LENGTH),
+        HeaderName::from_static(headers::LENGTH),
         HeaderValue::from(len),
     );
     Ok(response)

@@ -5,18 +5,18 @@ use std::time::Duration;
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
-use super::dto::ReadyDto;
-use super::reply::{Refusal, Response, json, ok, with_type};
-use super::routes::{Call, Shared};
+use crate::server::dto::ReadyDto;
+use crate::server::reply::{Refusal, Response, json, ok, with_type};
+use crate::server::routes::{Call, Shared};
 
 /// The document is written by hand; a test holds it against the table of endpoints.
-const OPENAPI: &str = include_str!("openapi.json");
-const INDEX: &str = include_str!("index.html");
+const OPENAPI: &str = include_str!("../openapi.json");
+const INDEX: &str = include_str!("../index.html");
 /// A check that hangs is a check that fails.
 const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// `GET /healthz`: the process answers.
-pub(super) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
     #[derive(serde::Serialize)]
     struct Health {
         status: &'static str,
@@ -25,7 +25,7 @@ pub(super) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Refusa
 }
 
 /// `GET /readyz`: what it needs is there.
-pub(super) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Refusal> {
     let checks = tokio::time::timeout(READY_WITHIN, shared.node.ready())
         .await
         .map_err(|_| Refusal::busy("the node's checks did not end in time"))?;
@@ -38,12 +38,12 @@ pub(super) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Re
 }
 
 /// `GET /openapi.json`
-pub(super) async fn openapi(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn openapi(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
     Ok(with_type(StatusCode::OK, "application/json", OPENAPI))
 }
 
 /// `GET /`
-pub(super) async fn index(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn index(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
     let mut response = with_type(StatusCode::OK, "text/html; charset=utf-8", INDEX);
     let headers = response.headers_mut();
     headers.insert(

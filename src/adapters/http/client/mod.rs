@@ -1,0 +1,6 @@
+//! The clients: of coordinators (`peers.rs`), and of a node's API for its users (`users.rs`).
+
+pub(crate) mod peers;
+mod tls;
+pub(crate) mod url_policy;
+pub(crate) mod users;
