@@ -8,7 +8,7 @@
 //! and answers into bytes. No type of warp, hyper or reqwest leaves it.
 //!
 //! What must stay true: nothing a remote sends panics, blocks for ever or fills memory. Bodies are counted or streamed, every wait has a limit,
-//! and each error type becomes a status in exactly one place (`reply.rs`).
+//! and each error type becomes a status in exactly one place (`rejection.rs`).
 
 #![cfg_attr(
     test,
@@ -29,5 +29,6 @@ mod wire;
 pub use client::peers::{HttpPeers, PeerOptions};
 pub use client::url_policy::{Lookup, SystemLookup, UrlPolicy};
 pub use client::users::{LogLine, TaskInfo, UserClient};
-pub use server::listen::{HttpOptions, HttpServer, serve};
+pub use server::listen::{HttpServer, serve};
+pub use server::options::HttpOptions;
 pub use server::routes::endpoints;

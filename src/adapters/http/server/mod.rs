@@ -2,10 +2,14 @@
 //!
 //! `listen.rs` takes connections, `routes.rs` finds the handler, `handlers/` answer with what `extract/` has read and checked.
 
-pub(crate) mod dto;
+mod call;
+mod dto;
 pub(crate) mod extract;
-pub(crate) mod handlers;
+mod handlers;
 pub(crate) mod listen;
-pub(crate) mod reply;
+pub(crate) mod options;
+mod rejection;
+mod reply;
 pub(crate) mod routes;
+mod signed;
 mod stall;

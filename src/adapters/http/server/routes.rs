@@ -1,7 +1,8 @@
 //! The table of endpoints, and how a request finds its handler.
 //!
 //! Every endpoint is one line of [`ENDPOINTS`] and one warp filter made from it. The last filter answers what no endpoint takes:
-//! 307 for a trailing slash, 405 for a known path, 404 for everything else. Handlers never reject, so nothing needs to be recovered.
+//! 307 for a trailing slash, 405 for a known path, 404 for everything else. Handlers never pass a request on to the next
+//! filter, so nothing needs to be recovered.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,37 +16,14 @@ use warp::http::header::{ALLOW, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 use warp::path::FullPath;
 
+use super::call::{Call, Shared};
+use super::extract::body::{Pace, drain, paced};
+use super::extract::query::Query;
 use super::handlers::{ops, rounds, shares, tasks, upload};
-use super::listen::HttpOptions;
-use super::reply::{Refusal, Response, json};
-use crate::server::extract::body::{BodyStream, Memory, Pace, drain, paced};
-use crate::server::extract::query::Query;
-use delta_ports::node_api::NodeApi;
-use delta_ports::peer::CoordinatorApi;
+use super::rejection::Rejection;
+use super::reply::{Response, json};
 
-/// What handlers work with.
-pub(crate) struct Shared {
-    /// For users.
-    pub(crate) node: Arc<dyn NodeApi>,
-    /// For members.
-    pub(crate) coordinator: Arc<dyn CoordinatorApi>,
-    /// Limits.
-    pub(crate) options: HttpOptions,
-    /// Memory for JSON bodies.
-    pub(crate) memory: Memory,
-}
-
-/// A request on its way to a handler.
-pub(crate) struct Call {
-    /// Its headers.
-    pub(crate) headers: HeaderMap,
-    /// Its query string.
-    pub(crate) query: Query,
-    /// Its body.
-    pub(crate) body: BodyStream,
-}
-
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send + 'a>>;
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Rejection>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Shared, &'a mut Call) -> Answer<'a>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +141,7 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                 tokio::spawn(async move { answer(endpoint, &shared, call).await })
                     .await
                     .unwrap_or_else(|_| {
-                        Refusal::busy("the node could not finish the request").into_response()
+                        Rejection::busy("the node could not finish the request").into_response()
                     })
             }
         })
@@ -178,10 +156,10 @@ async fn answer(endpoint: &Endpoint, shared: &Shared, mut call: Call) -> Respons
     };
     let handled = tokio::time::timeout(patience, (endpoint.handler)(shared, &mut call)).await;
     let response = handled
-        .unwrap_or_else(|_| Err(Refusal::busy("the node did not find an answer in time")))
-        .unwrap_or_else(|refusal| {
-            tracing::debug!(path = endpoint.path, ?refusal, "a request is refused");
-            refusal.into_response()
+        .unwrap_or_else(|_| Err(Rejection::busy("the node did not find an answer in time")))
+        .unwrap_or_else(|rejection| {
+            tracing::debug!(path = endpoint.path, ?rejection, "a request is rejected");
+            rejection.into_response()
         });
     if response.status().is_client_error() && endpoint.verb == Verb::Post {
         drain(&mut call.body).await;

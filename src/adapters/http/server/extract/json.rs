@@ -6,15 +6,28 @@ use serde_json::{Map, Value};
 use warp::http::HeaderMap;
 use warp::http::header::CONTENT_TYPE;
 
-use super::body::{BodyStream, Memory, read_whole};
+use super::body::{BodyFault, BodyStream, Memory, read_whole};
 use super::validation::{FieldErrors, HEX_PATTERN, Step, is_hex, json_int};
-use crate::server::reply::Refusal;
 
 /// The fields of a JSON object.
 pub(crate) struct Fields(Map<String, Value>);
 
 /// Values in one body. The text is bounded already; this bounds what it unfolds into.
 const MAX_VALUES: usize = 200_000;
+
+/// Why a body is not taken for fields.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoFields {
+    /// It did not come as it should.
+    #[error(transparent)]
+    Body(#[from] BodyFault),
+    /// It would unfold into too much.
+    #[error("the body has more than {MAX_VALUES} values")]
+    TooMany,
+    /// It is no JSON object.
+    #[error("the body is no JSON object")]
+    Other(FieldErrors),
+}
 
 impl Fields {
     /// Reads a body of at most `limit` bytes.
@@ -23,14 +36,14 @@ impl Fields {
         body: &mut BodyStream,
         limit: usize,
         memory: &Memory,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoFields> {
         let is_json = headers
             .get(CONTENT_TYPE)
             .is_none_or(|value| value.to_str().is_ok_and(names_json));
         read_whole(body, limit, memory, |bytes| Self::parse(bytes, is_json)).await?
     }
 
-    fn parse(bytes: &[u8], is_json: bool) -> Result<Self, Refusal> {
+    fn parse(bytes: &[u8], is_json: bool) -> Result<Self, NoFields> {
         let mut errors = FieldErrors::body();
         if bytes.is_empty() {
             errors.report([], "field required", "value_error.missing");
@@ -42,9 +55,7 @@ impl Fields {
             .count()
             > MAX_VALUES
         {
-            return Err(Refusal::too_large(format!(
-                "the body has more than {MAX_VALUES} values"
-            )));
+            return Err(NoFields::TooMany);
         } else {
             match serde_json::from_slice(bytes) {
                 Ok(Value::Object(fields)) => return Ok(Self(fields)),
@@ -60,7 +71,7 @@ impl Fields {
                 }
             }
         }
-        Err(errors.into_refusal())
+        Err(NoFields::Other(errors))
     }
 
     /// A text.
@@ -231,8 +242,8 @@ mod tests {
     fn answer(body: &str) -> String {
         match Fields::parse(body.as_bytes(), true) {
             Ok(_) => "ok".to_owned(),
-            Err(Refusal::Unprocessable(list)) => serde_json::to_string(&list).unwrap(),
-            Err(other) => format!("{other:?}"),
+            Err(NoFields::Other(errors)) => serde_json::to_string(&errors.into_list()).unwrap(),
+            Err(other) => other.to_string(),
         }
     }
 

@@ -7,8 +7,6 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::server::reply::Refusal;
-
 /// The original's pattern for ids and hex strings. The text is kept; ours must match from end to end.
 pub(crate) const HEX_PATTERN: &str = "0x[0-9a-fA-F]+";
 /// The original's pattern for the order of a list; `ascending` matched it there and does not here.
@@ -124,7 +122,7 @@ pub(crate) struct FieldErrors {
 }
 
 impl FieldErrors {
-    /// FieldErrors of parameters in the query string.
+    /// Errors of parameters in the query string.
     pub(crate) fn query() -> Self {
         Self {
             place: "query",
@@ -132,7 +130,7 @@ impl FieldErrors {
         }
     }
 
-    /// FieldErrors of fields in the body.
+    /// Errors of fields in the body.
     pub(crate) fn body() -> Self {
         Self {
             place: "body",
@@ -141,17 +139,17 @@ impl FieldErrors {
     }
 
     /// Goes on only if nothing is wrong.
-    pub(crate) fn settle(self) -> Result<(), Refusal> {
+    pub(crate) fn settle(self) -> Result<(), Self> {
         if self.list.is_empty() {
             Ok(())
         } else {
-            Err(self.into_refusal())
+            Err(self)
         }
     }
 
-    /// The refusal that lists what was found.
-    pub(crate) fn into_refusal(self) -> Refusal {
-        Refusal::Unprocessable(self.list)
+    /// What was found.
+    pub(crate) fn into_list(self) -> Vec<FieldError> {
+        self.list
     }
 
     /// A parameter that must be given.
@@ -231,7 +229,7 @@ impl FieldErrors {
         self.report(way, "value is not a valid integer", "type_error.integer");
     }
 
-    /// A error of any other sort.
+    /// An error of any other sort.
     pub(crate) fn report<const N: usize>(
         &mut self,
         way: [Step; N],

@@ -1,4 +1,4 @@
-//! What answers: one file for each kind of caller and content. A handler never rejects; it gives an answer or a refusal.
+//! What answers: one file for each kind of caller and content. Each gives an answer or a rejection.
 
 pub(crate) mod ops;
 pub(crate) mod rounds;

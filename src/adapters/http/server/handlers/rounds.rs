@@ -1,30 +1,29 @@
 //! Handlers for members of a round: `/v1/coord/*`. Shares and signatures are in `shares.rs`, the upload of results in `upload.rs`.
 //!
-//! A request is taken apart and put together again as the [`SignedRequest`] that its sender signed; whether the signature holds is for
-//! the app to say. Ids that cannot exist (too short, say) are answered with the text for unknown ones.
+//! A request is taken apart and put together again (`signed.rs`); whether the signature holds is for the app to say.
 
-use warp::http::HeaderMap;
-
+use crate::server::call::{Call, Shared};
 use crate::server::extract::json::Fields;
-use crate::server::extract::validation::{FieldErrors, HEX_PATTERN, IntRule};
-use crate::server::reply::{Refusal, Response, file, ok, success};
-use crate::server::routes::{Call, Shared};
+use crate::server::extract::validation::{FieldErrors, IntRule};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, file, ok, success};
+use crate::server::signed::{beginning, known, known_task, member, round_number, signed};
 use crate::wire::headers;
-use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId, decode_hex};
-use delta_domain::round::message::{RequestBody, SignedRequest};
+use delta_domain::ids::Name;
+use delta_domain::round::message::RequestBody;
 
 /// `GET /v1/coord/config`
-pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     errors.settle()?;
     let task = known(&task, |id| format!("task {id} does not exist"))?;
     let (len, content) = shared.coordinator.bundle(&task).await?;
-    file(&format!("{task}.config"), len, content)
+    Ok(file(&format!("{task}.config"), len, content)?)
 }
 
 /// `GET /v1/coord/context`
-pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     let name = errors
@@ -41,24 +40,24 @@ pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response
         call.query.get("round"),
         call.headers.get(headers::SIGNATURE),
     ) else {
-        return Err(Refusal::forbidden(
+        return Err(Rejection::forbidden(
             "variables are for members of the round: address, round and a signature are needed",
         ));
     };
     let body = RequestBody::Variable {
         name: name
             .parse::<Name>()
-            .map_err(|error| Refusal::bad(error.to_string()))?,
+            .map_err(|error| Rejection::bad(error.to_string()))?,
     };
     let sender = member(address, |a| format!("member {a} is not allowed"))?;
     let request = signed(&call.headers, task, round_number(round)?, sender, body)?;
     let filename = format!("{}_{name}.ctx", request.task);
     let (len, content) = shared.coordinator.variable(request).await?;
-    file(&filename, len, content)
+    Ok(file(&filename, len, content)?)
 }
 
 /// `GET /v1/coord/round`
-pub(crate) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
@@ -71,17 +70,17 @@ pub(crate) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, 
 }
 
 /// `POST /v1/coord/joined`
-pub(crate) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     notice(shared, call, |_, _| RequestBody::Joined).await
 }
 
 /// `POST /v1/coord/revealed`
-pub(crate) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     notice(shared, call, |_, _| RequestBody::Revealed).await
 }
 
 /// `POST /v1/coord/decline`
-pub(crate) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     notice(shared, call, |fields, errors| RequestBody::Decline {
         reason: fields.text(errors, "reason"),
     })
@@ -89,19 +88,19 @@ pub(crate) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response
 }
 
 /// `POST /v1/coord/metrics`
-pub(crate) async fn metrics(_: &Shared, _: &mut Call) -> Result<Response, Refusal> {
-    Err(Refusal::bad(
+pub(crate) async fn metrics(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+    Err(Rejection::bad(
         "metrics of a single node are not taken: they travel inside its masked result",
     ))
 }
 
 /// `GET /v1/coord/weight`. Nothing ever wrote what it would serve.
-pub(crate) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn weight(_: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
     errors.int("round", call.query.get("round"), IntRule::REQUIRED);
     errors.settle()?;
-    Err(Refusal::bad(format!(
+    Err(Rejection::bad(format!(
         "task {} does not exist",
         beginning(&task)
     )))
@@ -111,7 +110,7 @@ async fn notice(
     shared: &Shared,
     call: &mut Call,
     body: impl FnOnce(&Fields, &mut FieldErrors) -> RequestBody,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
@@ -135,95 +134,4 @@ async fn notice(
     )?;
     shared.coordinator.submit(request).await?;
     Ok(success())
-}
-
-/// Puts a request together with what its headers say about its signature.
-pub(crate) fn signed(
-    headers: &HeaderMap,
-    task: TaskId,
-    round: RoundNumber,
-    sender: Address,
-    body: RequestBody,
-) -> Result<SignedRequest, Refusal> {
-    let view = digest(headers, headers::VIEW)?.unwrap_or(Digest([0; 32]));
-    let signature = header(headers, headers::SIGNATURE)?.map_or_else(
-        || Ok(Vec::new()),
-        |text| canonical_hex(text, headers::SIGNATURE),
-    )?;
-    Ok(SignedRequest {
-        task,
-        round,
-        sender,
-        view,
-        body,
-        signature,
-    })
-}
-
-/// A header that holds a digest.
-pub(crate) fn digest(headers: &HeaderMap, name: &'static str) -> Result<Option<Digest>, Refusal> {
-    let Some(text) = header(headers, name)? else {
-        return Ok(None);
-    };
-    let wrong = || Refusal::bad(format!("{name} is not 0x and 64 hex digits"));
-    if text.len() != 66 {
-        return Err(wrong());
-    }
-    text.parse().map(Some).map_err(|_| wrong())
-}
-
-/// A header as text.
-pub(crate) fn header<'a>(
-    headers: &'a HeaderMap,
-    name: &'static str,
-) -> Result<Option<&'a str>, Refusal> {
-    headers
-        .get(name)
-        .map(|value| {
-            value
-                .to_str()
-                .map_err(|_| Refusal::bad(format!("{name} is not plain text")))
-        })
-        .transpose()
-}
-
-/// A task id, or the answer for an unknown task.
-pub(crate) fn known_task(text: &str) -> Result<TaskId, Refusal> {
-    known(text, |_| "task does not exist".to_owned())
-}
-
-/// A round number. Beyond the type there is no round.
-pub(crate) fn round_number(number: i128) -> Result<RoundNumber, Refusal> {
-    u32::try_from(number)
-        .map(RoundNumber)
-        .map_err(|_| Refusal::bad("task round does not exist"))
-}
-
-/// An address, or the answer for a stranger.
-pub(crate) fn member(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<Address, Refusal> {
-    text.parse()
-        .map_err(|_| Refusal::bad(unknown(&beginning(text))))
-}
-
-fn known(text: &str, unknown: impl FnOnce(&str) -> String) -> Result<TaskId, Refusal> {
-    text.parse()
-        .map_err(|_| Refusal::bad(unknown(&beginning(text))))
-}
-
-/// Hex of whole bytes: two texts never stand for the same bytes but for the case of their letters.
-pub(crate) fn canonical_hex(text: &str, what: &str) -> Result<Vec<u8>, Refusal> {
-    let wrong = || {
-        Refusal::bad(format!(
-            "{what} is not {HEX_PATTERN} with an even number of digits"
-        ))
-    };
-    if !text.starts_with("0x") || !text.len().is_multiple_of(2) {
-        return Err(wrong());
-    }
-    decode_hex(text).map_err(|_| wrong())
-}
-
-/// Enough of a hostile text to recognise it.
-fn beginning(text: &str) -> String {
-    text.chars().take(80).collect()
 }

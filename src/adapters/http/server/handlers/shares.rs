@@ -3,19 +3,20 @@
 use warp::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use warp::http::{HeaderMap, StatusCode};
 
-use super::rounds::{canonical_hex, known_task, member, round_number, signed};
+use crate::server::call::{Call, Shared};
 use crate::server::extract::body::read_whole;
 use crate::server::extract::json::Fields;
 use crate::server::extract::validation::{FieldErrors, IntRule};
-use crate::server::reply::{Refusal, Response, ok, success, with_type};
-use crate::server::routes::{Call, Shared};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, ok, success, with_type};
+use crate::server::signed::{canonical_hex, known_task, member, round_number, signed};
 use crate::wire::compact::{self, Compact};
 use crate::wire::headers::{self, ConfirmationsBody, DeliveryBody};
 use delta_domain::ids::Address;
 use delta_domain::round::message::{RequestBody, SealedShares};
 
 /// `GET /v1/coord/secret_shares`
-pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.get("address"))
@@ -54,7 +55,7 @@ pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
 }
 
 /// `POST /v1/coord/secret_shares`
-pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     if is_compact(&call.headers) {
         return compact_shares(shared, call).await;
     }
@@ -85,7 +86,7 @@ pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     if raw.iter().any(|share| share.sender != address) {
-        return Err(Refusal::bad(
+        return Err(Rejection::bad(
             "all share senders should be equal to member address",
         ));
     }
@@ -111,7 +112,7 @@ pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
 }
 
 /// `POST /v1/coord/secret_shares` in the compact form; who posts, and for which round, is in the query.
-async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.owned("address"))
@@ -128,12 +129,12 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
         compact::decode,
     );
     let Some(Compact { shares, signatures }) = read.await? else {
-        return Err(Refusal::bad("the shares are not in the compact form"));
+        return Err(Rejection::bad("the shares are not in the compact form"));
     };
     let transcript = match <[_; 1]>::try_from(signatures) {
         Ok([own]) if own.signer == sender => own.signature,
         _ => {
-            return Err(Refusal::bad(
+            return Err(Rejection::bad(
                 "there is not one transcript signature, the sender's",
             ));
         }
@@ -168,7 +169,7 @@ fn names_compact(headers: &HeaderMap, name: HeaderName) -> bool {
 }
 
 /// `POST /v1/coord/confirm`
-pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
@@ -196,7 +197,7 @@ pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
 }
 
 /// `GET /v1/coord/confirmations`
-pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.owned("address"))
@@ -224,7 +225,7 @@ struct RawShare {
 }
 
 impl RawShare {
-    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Refusal> {
+    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Rejection> {
         Ok(SealedShares {
             sender: sender.clone(),
             receiver: member(&self.receiver, |a| {

@@ -1,9 +1,10 @@
 //! Handlers for task authors and Deltaboard: `/v1/task*`, `/v1/nodes`. Submission is in `upload.rs`.
 
+use crate::server::call::{Call, Shared};
 use crate::server::dto::{LogDto, NodePageDto, ProgressDto, StatusDto, TaskDto, TaskPageDto};
 use crate::server::extract::validation::{FieldErrors, IntRule, ORDER_PATTERN};
-use crate::server::reply::{Refusal, Response, file, ok};
-use crate::server::routes::{Call, Shared};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, file, ok};
 use delta_ports::storage::LocalTaskId;
 
 const ID: IntRule = IntRule::REQUIRED.at_least(1);
@@ -11,13 +12,13 @@ const ID: IntRule = IntRule::REQUIRED.at_least(1);
 const SIZE: IntRule = IntRule::or(20).more_than(0).at_most(10_000);
 
 /// `GET /v1/task/metadata`
-pub(crate) async fn metadata(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn metadata(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let row = shared.node.task(task_id(call)?).await?;
     Ok(ok(&TaskDto::from(&row)))
 }
 
 /// `GET /v1/task/status`
-pub(crate) async fn status(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn status(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let row = shared.node.task(task_id(call)?).await?;
     Ok(ok(&StatusDto {
         status: row.status.code(),
@@ -25,7 +26,7 @@ pub(crate) async fn status(shared: &Shared, call: &mut Call) -> Result<Response,
 }
 
 /// `GET /v1/task/list`
-pub(crate) async fn list(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn list(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let ids = errors.ints("task_ids", call.query.all("task_ids"));
     errors.settle()?;
@@ -39,7 +40,7 @@ pub(crate) async fn list(shared: &Shared, call: &mut Call) -> Result<Response, R
 }
 
 /// `GET /v1/tasks`
-pub(crate) async fn page(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn page(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let page = errors.int("page", call.query.get("page"), IntRule::or(1).at_least(1));
     let size = errors.int("page_size", call.query.get("page_size"), SIZE);
@@ -57,7 +58,7 @@ pub(crate) async fn page(shared: &Shared, call: &mut Call) -> Result<Response, R
 }
 
 /// `GET /v1/task/logs`
-pub(crate) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let id = errors.int("task_id", call.query.get("task_id"), ID);
     let start = errors.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
@@ -72,14 +73,14 @@ pub(crate) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, R
 }
 
 /// `GET /v1/task/result`
-pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let id = task_id(call)?;
     let (len, content) = shared.node.task_result(id).await?;
-    file(&format!("{id}.result"), len, content)
+    Ok(file(&format!("{id}.result"), len, content)?)
 }
 
 /// `GET /v1/task/progress`: not in the original.
-pub(crate) async fn progress(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn progress(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let id = errors.int("task_id", call.query.get("task_id"), ID);
     let start = errors.int("start", call.query.get("start"), IntRule::or(0).at_least(0));
@@ -89,14 +90,14 @@ pub(crate) async fn progress(shared: &Shared, call: &mut Call) -> Result<Respons
 }
 
 /// `GET /v1/task/bundle`: not in the original.
-pub(crate) async fn bundle(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn bundle(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let id = task_id(call)?;
     let (len, content) = shared.node.task_bundle(id).await?;
-    file(&format!("{id}.delta"), len, content)
+    Ok(file(&format!("{id}.delta"), len, content)?)
 }
 
 /// `GET /v1/nodes`
-pub(crate) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let page = errors.int("page", call.query.get("page"), ID);
     let size = errors.int("page_size", call.query.get("page_size"), SIZE);
@@ -106,7 +107,7 @@ pub(crate) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, 
     Ok(ok(&NodePageDto::new(&page, size)))
 }
 
-fn task_id(call: &Call) -> Result<LocalTaskId, Refusal> {
+fn task_id(call: &Call) -> Result<LocalTaskId, Rejection> {
     let mut errors = FieldErrors::query();
     let id = errors.int("task_id", call.query.get("task_id"), ID);
     errors.settle()?;
@@ -114,8 +115,8 @@ fn task_id(call: &Call) -> Result<LocalTaskId, Refusal> {
 }
 
 /// An id too large for the database is the id of no task.
-fn existing(id: i128) -> Result<LocalTaskId, Refusal> {
-    LocalTaskId::try_from(id).map_err(|_| Refusal::bad(format!("task {id} does not exist")))
+fn existing(id: i128) -> Result<LocalTaskId, Rejection> {
+    LocalTaskId::try_from(id).map_err(|_| Rejection::bad(format!("task {id} does not exist")))
 }
 
 /// A page number beyond the type is beyond the last page as well.

@@ -4,14 +4,15 @@ use futures_util::stream;
 use warp::http::HeaderMap;
 use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
-use super::rounds::{digest, header, known_task, member, round_number, signed};
+use crate::server::call::{Call, Shared};
 use crate::server::dto::SubmittedDto;
 use crate::server::extract::body::{BodyFault, read_whole};
 use crate::server::extract::multipart::Form;
 use crate::server::extract::query::Query;
 use crate::server::extract::validation::{FieldErrors, IntRule};
-use crate::server::reply::{Refusal, Response, ok, success};
-use crate::server::routes::{Call, Shared};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, ok, success};
+use crate::server::signed::{digest, header, known_task, member, round_number, signed};
 use crate::wire::headers;
 use delta_domain::ids::Digest;
 use delta_domain::round::message::RequestBody;
@@ -22,7 +23,7 @@ const AROUND_FILE: u64 = 1 << 20;
 const MAX_TEXT: usize = 1024;
 
 /// `POST /v1/task`
-pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let limit = shared.options.max_bundle_bytes;
     let Some(mut form) = open(shared, call, limit).await? else {
         return Err(no_file(|_| ()));
@@ -31,7 +32,7 @@ pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response,
     close(form, outcome).await
 }
 
-async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Refusal> {
+async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Rejection> {
     while let Some(part) = form.next().await? {
         match part.name() {
             Some("file") if part.is_file() => {
@@ -46,7 +47,7 @@ async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Res
 }
 
 /// `POST /v1/coord/result`
-pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let announced = Announced::from_headers(&call.headers)?;
     let limit = announced.as_ref().map_or(0, |a| a.len);
     let headers = call.headers.clone();
@@ -62,7 +63,7 @@ async fn result_from(
     headers: &HeaderMap,
     announced: Option<Announced>,
     form: &mut Form,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     let mut texts = Texts::default();
     while let Some(part) = form.next().await? {
         match part.name() {
@@ -76,7 +77,7 @@ async fn result_from(
                 let (task, round) = (known_task(&task)?, round_number(round)?);
                 let sender = member(&address, |a| format!("member {a} is not allowed"))?;
                 let Some(Announced { digest, len }) = announced else {
-                    return Err(Refusal::forbidden(format!(
+                    return Err(Rejection::forbidden(format!(
                         "a result must be signed: the headers {}, {}, {} and {} are needed",
                         headers::DIGEST,
                         headers::LENGTH,
@@ -120,7 +121,7 @@ impl Texts {
         (address, task, round)
     }
 
-    fn without_file(self) -> Refusal {
+    fn without_file(self) -> Rejection {
         no_file(|errors| {
             self.check(errors);
         })
@@ -134,7 +135,7 @@ struct Announced {
 }
 
 impl Announced {
-    fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
+    fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Rejection> {
         let (Some(digest), Some(len)) = (
             digest(headers, headers::DIGEST)?,
             header(headers, headers::LENGTH)?,
@@ -143,13 +144,17 @@ impl Announced {
         };
         let len = len
             .parse()
-            .map_err(|_| Refusal::bad(format!("{} is not a number of bytes", headers::LENGTH)))?;
+            .map_err(|_| Rejection::bad(format!("{} is not a number of bytes", headers::LENGTH)))?;
         Ok(Some(Self { digest, len }))
     }
 }
 
 /// Opens a form, or says with `None` that there is none and hence no file.
-async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Option<Form>, Refusal> {
+async fn open(
+    shared: &Shared,
+    call: &mut Call,
+    file_limit: u64,
+) -> Result<Option<Form>, Rejection> {
     let Call { headers, body, .. } = call;
     let content_type = headers
         .get(CONTENT_TYPE)
@@ -188,8 +193,8 @@ async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Optio
     Err(refusal)
 }
 
-/// Reads what is left, and lets a error of the body explain whatever came of it.
-async fn close(form: Form, outcome: Result<Response, Refusal>) -> Result<Response, Refusal> {
+/// Reads what is left, and lets an error of the body explain whatever came of it.
+async fn close(form: Form, outcome: Result<Response, Rejection>) -> Result<Response, Rejection> {
     let error = form.error();
     form.finish().await;
     match error {
@@ -198,19 +203,19 @@ async fn close(form: Form, outcome: Result<Response, Refusal>) -> Result<Respons
     }
 }
 
-fn no_file(others: impl FnOnce(&mut FieldErrors)) -> Refusal {
+fn no_file(others: impl FnOnce(&mut FieldErrors)) -> Rejection {
     let mut errors = FieldErrors::body();
     others(&mut errors);
     errors.required::<()>("file", None);
-    errors.into_refusal()
+    errors.into()
 }
 
-fn not_a_file() -> Refusal {
+fn not_a_file() -> Rejection {
     let mut errors = FieldErrors::body();
     errors.report(
         ["file".into()],
         "Expected UploadFile, received: <class 'str'>",
         "value_error",
     );
-    errors.into_refusal()
+    errors.into()
 }
