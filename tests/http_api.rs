@@ -16,7 +16,7 @@ use std::time::Duration;
 use delta_node::adapters::http::{HttpOptions, endpoints};
 use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
-use delta_node::ports::peer::RefusalKind;
+use delta_node::ports::peer::RejectionKind;
 use http_world::{Answer, MEMBERS, TASK, World, member, request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -643,15 +643,15 @@ async fn notices_arrive_and_refusals_have_their_statuses() {
         assert_eq!(world.fake.taken(), [request(expected)]);
     }
     for (kind, status, detail) in [
-        (RefusalKind::Invalid, 400, "round is not in running phase"),
-        (RefusalKind::Forbidden, 403, "member is not allowed"),
-        (RefusalKind::TooLarge, 413, "too much"),
-        (RefusalKind::Unavailable, 503, "not now"),
-        (RefusalKind::Internal, 500, "internal error"),
+        (RejectionKind::Invalid, 400, "round is not in running phase"),
+        (RejectionKind::Forbidden, 403, "member is not allowed"),
+        (RejectionKind::TooLarge, 413, "too much"),
+        (RejectionKind::Unavailable, 503, "not now"),
+        (RejectionKind::Internal, 500, "internal error"),
     ] {
         world.fake.refuse_next(
             kind,
-            if kind == RefusalKind::Internal {
+            if kind == RejectionKind::Internal {
                 "a secret detail"
             } else {
                 detail

@@ -64,7 +64,7 @@ impl HttpServer {
 pub async fn serve(
     address: SocketAddr,
     node: Arc<dyn NodeApi>,
-    coordinator: Arc<dyn CoordinatorApi>,
+    members: Arc<dyn CoordinatorApi>,
     options: HttpOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<HttpServer, PortError> {
@@ -80,7 +80,7 @@ pub async fn serve(
     let address = listener.local_addr().map_err(failed)?;
     let shared = Arc::new(Shared {
         node,
-        coordinator,
+        members,
         memory: Memory::new(options.json_memory),
         options,
     });

@@ -9,7 +9,7 @@ use super::extract::json::NoFields;
 use super::extract::validation::{FieldError, FieldErrors};
 use super::reply::{Response, json};
 use delta_ports::node_api::UserError;
-use delta_ports::peer::{PeerRefusal, RefusalKind};
+use delta_ports::peer::{PeerRejection, RejectionKind, WrongAnswer};
 use delta_ports::{PortError, PortErrorKind, report};
 
 /// Why a request is not answered with what it asked for.
@@ -65,18 +65,25 @@ impl Rejection {
     }
 }
 
-impl From<PeerRefusal> for Rejection {
-    fn from(refusal: PeerRefusal) -> Self {
-        match refusal.kind {
-            RefusalKind::Invalid => Self::bad(refusal.detail),
-            RefusalKind::Forbidden => Self::forbidden(refusal.detail),
-            RefusalKind::TooLarge => Self::too_large(refusal.detail),
-            RefusalKind::Unavailable => Self::busy(refusal.detail),
-            RefusalKind::Internal => {
-                tracing::error!(detail = refusal.detail, "a member's request failed");
+impl From<PeerRejection> for Rejection {
+    fn from(rejection: PeerRejection) -> Self {
+        match rejection.kind {
+            RejectionKind::Invalid => Self::bad(rejection.detail),
+            RejectionKind::Forbidden => Self::forbidden(rejection.detail),
+            RejectionKind::TooLarge => Self::too_large(rejection.detail),
+            RejectionKind::Unavailable => Self::busy(rejection.detail),
+            RejectionKind::Internal => {
+                tracing::error!(detail = rejection.detail, "a member's request failed");
                 Self::Internal
             }
         }
+    }
+}
+
+impl From<WrongAnswer> for Rejection {
+    fn from(error: WrongAnswer) -> Self {
+        tracing::error!(%error, "a member's request failed");
+        Self::Internal
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) fn with_type(
 /// A file: chunked, as in the original, with its length in a header of our own. `filename` is made of checked parts only.
 pub(crate) fn file(
     filename: &str,
-    len: u64,
+    len: Option<u64>,
     content: ByteStream,
 ) -> Result<Response, InvalidHeaderValue> {
     let disposition = HeaderValue::from_str(&format!("attachment; filename={filename}"))?;
@@ -77,10 +77,12 @@ pub(crate) fn file(
         HeaderValue::from_static("application/octet-stream"),
     );
     headers.insert(CONTENT_DISPOSITION, disposition);
-    headers.insert(
-        HeaderName::from_static(headers::LENGTH),
-        HeaderValue::from(len),
-    );
+    if let Some(len) = len {
+        headers.insert(
+            HeaderName::from_static(headers::LENGTH),
+            HeaderValue::from(len),
+        );
+    }
     Ok(response)
 }
 

@@ -11,6 +11,7 @@ use crate::server::signed::{beginning, known, known_task, member, round_number, 
 use crate::wire::headers;
 use delta_domain::ids::Name;
 use delta_domain::round::message::RequestBody;
+use delta_ports::peer::PeerRequest;
 
 /// `GET /v1/coord/config`
 pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
@@ -18,8 +19,13 @@ pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response,
     let task = errors.hex("task_id", call.query.owned("task_id"));
     errors.settle()?;
     let task = known(&task, |id| format!("task {id} does not exist"))?;
-    let (len, content) = shared.coordinator.bundle(&task).await?;
-    Ok(file(&format!("{task}.config"), len, content)?)
+    let filename = format!("{task}.config");
+    let answer = shared
+        .members
+        .call(PeerRequest::Bundle { task }, None)
+        .await?;
+    let (len, content) = answer.content()?;
+    Ok(file(&filename, len, content)?)
 }
 
 /// `GET /v1/coord/context`
@@ -52,7 +58,7 @@ pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response
     let sender = member(address, |a| format!("member {a} is not allowed"))?;
     let request = signed(&call.headers, task, round_number(round)?, sender, body)?;
     let filename = format!("{}_{name}.ctx", request.task);
-    let (len, content) = shared.coordinator.variable(request).await?;
+    let (len, content) = shared.ask(request).await?.content()?;
     Ok(file(&filename, len, content)?)
 }
 
@@ -62,11 +68,12 @@ pub(crate) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, 
     let task = errors.hex("task_id", call.query.owned("task_id"));
     let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
     errors.settle()?;
-    let view = shared
-        .coordinator
-        .round_view(&known_task(&task)?, round_number(round)?)
-        .await?;
-    Ok(ok(&view))
+    let request = PeerRequest::RoundView {
+        task: known_task(&task)?,
+        round: round_number(round)?,
+    };
+    let answer = shared.members.call(request, None).await?;
+    Ok(ok(&answer.round_view()?))
 }
 
 /// `POST /v1/coord/joined`
@@ -132,6 +139,6 @@ async fn notice(
         sender,
         body,
     )?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }

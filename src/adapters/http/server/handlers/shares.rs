@@ -14,6 +14,7 @@ use crate::wire::compact::{self, Compact};
 use crate::wire::headers::{self, ConfirmationsBody, DeliveryBody};
 use delta_domain::ids::Address;
 use delta_domain::round::message::{RequestBody, SealedShares};
+use delta_ports::peer::PeerRequest;
 
 /// `GET /v1/coord/secret_shares`
 pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
@@ -26,21 +27,22 @@ pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
     errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(address, |a| format!("member {a} does not exists"))?;
-    if !call.headers.contains_key(headers::SIGNATURE) {
-        return Err(shared
-            .coordinator
-            .unsigned_shares(&task, round, &sender)
-            .await
-            .into());
-    }
-    let request = signed(
-        &call.headers,
-        task.clone(),
-        round,
-        sender.clone(),
-        RequestBody::FetchShares,
-    )?;
-    let delivery = shared.coordinator.fetch_shares(request).await?;
+    let request = if call.headers.contains_key(headers::SIGNATURE) {
+        PeerRequest::Signed(signed(
+            &call.headers,
+            task.clone(),
+            round,
+            sender.clone(),
+            RequestBody::FetchShares,
+        )?)
+    } else {
+        PeerRequest::UnsignedShares {
+            task: task.clone(),
+            round,
+            receiver: sender.clone(),
+        }
+    };
+    let delivery = shared.members.call(request, None).await?.shares()?;
     if wants_compact(&call.headers) {
         let body = compact::encode(&delivery.shares, |s| &s.sender, &delivery.transcripts);
         return Ok(with_type(StatusCode::OK, compact::TYPE, body));
@@ -107,7 +109,7 @@ pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
         sender,
         RequestBody::Shares { shares, transcript },
     )?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }
 
@@ -150,7 +152,7 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
         .collect();
     let body = RequestBody::Shares { shares, transcript };
     let request = signed(&call.headers, task, round, sender, body)?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }
 
@@ -192,7 +194,7 @@ pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
         sender,
         RequestBody::Confirm { signature },
     )?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }
 
@@ -209,7 +211,7 @@ pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Re
     let sender = member(&address, |a| format!("member {a} is not allowed"))?;
     let body = RequestBody::FetchConfirmations;
     let request = signed(&call.headers, task, round, sender, body)?;
-    let confirmations = shared.coordinator.confirmations(request).await?;
+    let confirmations = shared.ask(request).await?.confirmations()?;
     if wants_compact(&call.headers) {
         let body = compact::encode(&[], |s| &s.sender, &confirmations);
         return Ok(with_type(StatusCode::OK, compact::TYPE, body));

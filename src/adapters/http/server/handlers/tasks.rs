@@ -76,7 +76,7 @@ pub(crate) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, R
 pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let id = task_id(call)?;
     let (len, content) = shared.node.task_result(id).await?;
-    Ok(file(&format!("{id}.result"), len, content)?)
+    Ok(file(&format!("{id}.result"), Some(len), content)?)
 }
 
 /// `GET /v1/task/progress`: not in the original.
@@ -93,7 +93,7 @@ pub(crate) async fn progress(shared: &Shared, call: &mut Call) -> Result<Respons
 pub(crate) async fn bundle(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let id = task_id(call)?;
     let (len, content) = shared.node.task_bundle(id).await?;
-    Ok(file(&format!("{id}.delta"), len, content)?)
+    Ok(file(&format!("{id}.delta"), Some(len), content)?)
 }
 
 /// `GET /v1/nodes`

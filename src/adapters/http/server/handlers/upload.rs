@@ -16,6 +16,7 @@ use crate::server::signed::{digest, header, known_task, member, round_number, si
 use crate::wire::headers;
 use delta_domain::ids::Digest;
 use delta_domain::round::message::RequestBody;
+use delta_ports::peer::PeerRequest;
 
 /// What a form may weigh beside its file.
 const AROUND_FILE: u64 = 1 << 20;
@@ -92,10 +93,10 @@ async fn result_from(
                     sender,
                     RequestBody::Result { digest, len },
                 )?;
-                shared
-                    .coordinator
-                    .result(request, part.content(len, true))
-                    .await?;
+                let content = part.content(len, true);
+                let request = PeerRequest::Signed(request);
+                let answer = shared.members.call(request, Some(content)).await?;
+                answer.done()?;
                 return Ok(success());
             }
             Some("file") => return Err(not_a_file()),
