@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use delta_node::adapters::http::{HttpOptions, HttpServer, serve};
+use delta_node::adapters::http::{Doors, HttpOptions, HttpServer, serve};
 use delta_node::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_node::domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, SealedShares, ShareDelivery, SignedRequest,
@@ -16,14 +16,15 @@ use delta_node::domain::round::message::{
 };
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
+use delta_node::ports::author_api::{AuthorApi, RoundReport, TaskProgress};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
-use delta_node::ports::node_api::{NodeApi, ReadyCheck, RoundReport, TaskProgress, UserError};
+use delta_node::ports::owner_api::{OwnerApi, ReadyCheck};
 use delta_node::ports::peer::{
     CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind,
 };
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
-use delta_node::ports::{PortError, PortErrorKind};
+use delta_node::ports::{PortError, PortErrorKind, UserError};
 use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -200,7 +201,7 @@ fn found(id: LocalTaskId) -> Result<TaskRow, UserError> {
 }
 
 #[async_trait]
-impl NodeApi for Fake {
+impl AuthorApi for Fake {
     async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
         let content = collect(bundle).await?;
         match content.as_slice() {
@@ -305,7 +306,10 @@ impl NodeApi for Fake {
         found(id)?;
         Ok((6, bytes(b"PK\x03\x04..")))
     }
+}
 
+#[async_trait]
+impl OwnerApi for Fake {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
         let nodes = MEMBERS.iter().enumerate().map(|(i, address)| NodeRecord {
             address: address.parse().unwrap(),
@@ -398,6 +402,15 @@ impl World {
 
     /// With these limits.
     pub(crate) async fn with(options: HttpOptions) -> Self {
+        Self::behind(options, true).await
+    }
+
+    /// With nobody behind the doors of authors and owner.
+    pub(crate) async fn for_members() -> Self {
+        Self::behind(HttpOptions::default(), false).await
+    }
+
+    async fn behind(options: HttpOptions, users: bool) -> Self {
         let fake = Arc::new(Fake {
             len: Mutex::new(3541),
             ..Fake::default()
@@ -405,8 +418,11 @@ impl World {
         let stop = CancellationToken::new();
         let server = serve(
             "127.0.0.1:0".parse().unwrap(),
-            fake.clone(),
-            fake.clone(),
+            Doors {
+                authors: users.then(|| fake.clone() as Arc<dyn AuthorApi>),
+                owner: users.then(|| fake.clone() as Arc<dyn OwnerApi>),
+                members: fake.clone(),
+            },
             options,
             stop.clone().cancelled_owned(),
         )

@@ -1,7 +1,8 @@
 //! HTTP at both ends: the server for users, operators and members (`HTTP-API.md`), and the client with which a member reaches a coordinator.
 //!
-//! - [`serve`] answers `/v1/*` for a [`NodeApi`](delta_ports::node_api::NodeApi) and `/v1/coord/*` for a
-//!   [`CoordinatorApi`](delta_ports::peer::CoordinatorApi), in the shapes that the original's clients know.
+//! - [`serve`] answers `/v1/*` for an [`AuthorApi`](delta_ports::author_api::AuthorApi) and an
+//!   [`OwnerApi`](delta_ports::owner_api::OwnerApi), and `/v1/coord/*` for a [`CoordinatorApi`](delta_ports::peer::CoordinatorApi), in the
+//!   shapes that the original's clients know.
 //! - [`HttpPeers`] is the [`PeerTransport`](delta_ports::peer::PeerTransport) over HTTP.
 //!
 //! Not here: any decision. Signatures, membership and phases are judged by the app; this folder only turns bytes into checked values
@@ -29,6 +30,7 @@ mod wire;
 pub use client::peers::{HttpPeers, PeerOptions};
 pub use client::url_policy::{Lookup, SystemLookup, UrlPolicy};
 pub use client::users::{LogLine, TaskInfo, UserClient};
+pub use server::call::Doors;
 pub use server::listen::{HttpServer, serve};
 pub use server::options::HttpOptions;
 pub use server::routes::endpoints;

@@ -9,9 +9,8 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::bundles;
-use super::no_users::NoUsers;
 use super::target::{Targets, until};
-use crate::adapters::http::{HttpOptions, serve};
+use crate::adapters::http::{Doors, HttpOptions, serve};
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::npy;
 use delta_domain::round::message::{
@@ -85,8 +84,11 @@ impl<'a> RogueCoordinator<'a> {
         let stop = CancellationToken::new();
         serve(
             SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            Arc::new(NoUsers),
-            inbox.clone(),
+            Doors {
+                authors: None,
+                owner: None,
+                members: inbox.clone(),
+            },
             HttpOptions::default(),
             stop.clone().cancelled_owned(),
         )

@@ -1,4 +1,4 @@
-//! JSON answers, field for field and in the order of the original.
+//! JSON answers, field for field and in the order of the original. One that a single handler gives in a few fields stands there.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
+use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::connector::{NodePage, NodeRecord};
-use delta_ports::node_api::{ReadyCheck, RoundReport, TaskProgress};
+use delta_ports::owner_api::ReadyCheck;
 use delta_ports::storage::{LogRow, TaskPage, TaskRow};
 
 /// A task, as `metadata`, `list` and `tasks` show it.
@@ -191,20 +192,6 @@ impl<'a> NodePageDto<'a> {
             total_pages: pages(page.total, page_size),
         }
     }
-}
-
-/// Answer to `POST /v1/task`.
-#[derive(Serialize)]
-pub(crate) struct SubmittedDto {
-    /// The id to ask with.
-    pub(crate) task_id: i64,
-}
-
-/// Answer to `GET /v1/task/status`.
-#[derive(Serialize)]
-pub(crate) struct StatusDto {
-    /// The status as a number.
-    pub(crate) status: u8,
 }
 
 /// Answer to `GET /readyz`.

@@ -21,14 +21,12 @@ use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::hyper::server::conn::http1;
 
-use super::call::Shared;
+use super::call::{Doors, Shared};
 use super::extract::body::Memory;
 use super::options::HttpOptions;
 use super::reply::Response;
 use super::routes::routes;
 use super::stall::StallGuard;
-use delta_ports::node_api::NodeApi;
-use delta_ports::peer::CoordinatorApi;
 use delta_ports::{PortError, PortErrorKind};
 
 /// A server that is running.
@@ -57,14 +55,13 @@ impl HttpServer {
     }
 }
 
-/// Starts the server on `address`. It runs until `shutdown` is ready, then ends requests under way and closes.
+/// Starts the server of `doors` on `address`. It runs until `shutdown` is ready, then ends requests under way and closes.
 ///
 /// # Errors
 /// `Unavailable` when the address cannot be listened on.
 pub async fn serve(
     address: SocketAddr,
-    node: Arc<dyn NodeApi>,
-    members: Arc<dyn CoordinatorApi>,
+    doors: Doors,
     options: HttpOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<HttpServer, PortError> {
@@ -79,8 +76,7 @@ pub async fn serve(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let shared = Arc::new(Shared {
-        node,
-        members,
+        doors,
         memory: Memory::new(options.json_memory),
         options,
     });

@@ -2,7 +2,7 @@
 //!
 //! `listen.rs` takes connections, `routes.rs` finds the handler, `handlers/` answer with what `extract/` has read and checked.
 
-mod call;
+pub(crate) mod call;
 mod dto;
 pub(crate) mod extract;
 mod handlers;

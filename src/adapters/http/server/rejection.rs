@@ -8,9 +8,8 @@ use super::extract::body::BodyFault;
 use super::extract::json::NoFields;
 use super::extract::validation::{FieldError, FieldErrors};
 use super::reply::{Response, json};
-use delta_ports::node_api::UserError;
 use delta_ports::peer::{PeerRejection, RejectionKind, WrongAnswer};
-use delta_ports::{PortError, PortErrorKind, report};
+use delta_ports::{PortError, PortErrorKind, UserError, report};
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug)]
@@ -32,6 +31,11 @@ impl Rejection {
     /// The caller has not shown who it is (403).
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::Because(StatusCode::FORBIDDEN, detail.into())
+    }
+
+    /// Nobody is behind this door (404).
+    pub(crate) fn absent() -> Self {
+        Self::Because(StatusCode::NOT_FOUND, "Not Found".into())
     }
 
     /// The body is too long (413).

@@ -77,7 +77,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/progress", |s, c| Box::pin(tasks::progress(s, c))),
     get("/v1/task/bundle", |s, c| Box::pin(tasks::bundle(s, c))),
     get("/v1/tasks", |s, c| Box::pin(tasks::page(s, c))),
-    get("/v1/nodes", |s, c| Box::pin(tasks::nodes(s, c))),
+    get("/v1/nodes", |s, c| Box::pin(ops::nodes(s, c))),
     get("/v1/coord/config", |s, c| Box::pin(rounds::config(s, c))),
     get("/v1/coord/context", |s, c| Box::pin(rounds::context(s, c))),
     get("/v1/coord/round", |s, c| Box::pin(rounds::round(s, c))),

@@ -114,6 +114,9 @@ impl IntRule {
     }
 }
 
+/// Entries of a page. Deltaboard asks for 999 nodes at once; the original has no limit.
+pub(crate) const PAGE_SIZE: IntRule = IntRule::or(20).more_than(0).at_most(10_000);
+
 /// Collects what is wrong with a request.
 #[derive(Debug)]
 pub(crate) struct FieldErrors {
@@ -309,6 +312,11 @@ impl FieldErrors {
             last.ctx = Some(ctx);
         }
     }
+}
+
+/// A page number beyond the type is beyond the last page as well.
+pub(crate) fn clamp(number: i128) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// Whether `text` is `0x` and at least one hex digit, and nothing else.

@@ -1,4 +1,4 @@
-//! Handlers for operators: is it alive, can it work, what does it offer.
+//! Handlers for operators and the owner: is it alive, can it work, what does it offer, which nodes are there.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use warp::http::StatusCode;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 use crate::server::call::{Call, Shared};
-use crate::server::dto::ReadyDto;
+use crate::server::dto::{NodePageDto, ReadyDto};
+use crate::server::extract::validation::{FieldErrors, IntRule, PAGE_SIZE, clamp};
 use crate::server::rejection::Rejection;
 use crate::server::reply::{Response, json, ok, with_type};
 
@@ -15,6 +16,7 @@ const OPENAPI: &str = include_str!("../openapi.json");
 const INDEX: &str = include_str!("../index.html");
 /// A check that hangs is a check that fails.
 const READY_WITHIN: Duration = Duration::from_secs(5);
+const PAGE: IntRule = IntRule::REQUIRED.at_least(1);
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
@@ -27,7 +29,7 @@ pub(crate) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Reject
 
 /// `GET /readyz`: what it needs is there.
 pub(crate) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Rejection> {
-    let checks = tokio::time::timeout(READY_WITHIN, shared.node.ready())
+    let checks = tokio::time::timeout(READY_WITHIN, shared.owner()?.ready())
         .await
         .map_err(|_| Rejection::busy("the node's checks did not end in time"))?;
     let status = if checks.iter().all(|c| c.ok) {
@@ -55,4 +57,15 @@ pub(crate) async fn index(_: &Shared, _: &mut Call) -> Result<Response, Rejectio
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
+}
+
+/// `GET /v1/nodes`
+pub(crate) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let mut errors = FieldErrors::query();
+    let page = errors.int("page", call.query.get("page"), PAGE);
+    let size = errors.int("page_size", call.query.get("page_size"), PAGE_SIZE);
+    errors.settle()?;
+    let size = clamp(size);
+    let page = shared.owner()?.nodes(clamp(page), size).await?;
+    Ok(ok(&NodePageDto::new(&page, size)))
 }

@@ -20,10 +20,7 @@ pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response,
     errors.settle()?;
     let task = known(&task, |id| format!("task {id} does not exist"))?;
     let filename = format!("{task}.config");
-    let answer = shared
-        .members
-        .call(PeerRequest::Bundle { task }, None)
-        .await?;
+    let answer = shared.call(PeerRequest::Bundle { task }, None).await?;
     let (len, content) = answer.content()?;
     Ok(file(&filename, len, content)?)
 }
@@ -72,7 +69,7 @@ pub(crate) async fn round(shared: &Shared, call: &mut Call) -> Result<Response, 
         task: known_task(&task)?,
         round: round_number(round)?,
     };
-    let answer = shared.members.call(request, None).await?;
+    let answer = shared.call(request, None).await?;
     Ok(ok(&answer.round_view()?))
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
             receiver: sender.clone(),
         }
     };
-    let delivery = shared.members.call(request, None).await?.shares()?;
+    let delivery = shared.call(request, None).await?.shares()?;
     if wants_compact(&call.headers) {
         let body = compact::encode(&delivery.shares, |s| &s.sender, &delivery.transcripts);
         return Ok(with_type(StatusCode::OK, compact::TYPE, body));

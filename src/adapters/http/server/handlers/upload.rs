@@ -1,11 +1,11 @@
 //! Handlers that stream a file in: `POST /v1/task` and `POST /v1/coord/result`. No byte of a file waits here.
 
 use futures_util::stream;
+use serde::Serialize;
 use warp::http::HeaderMap;
 use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use crate::server::call::{Call, Shared};
-use crate::server::dto::SubmittedDto;
 use crate::server::extract::body::{BodyFault, read_whole};
 use crate::server::extract::multipart::Form;
 use crate::server::extract::query::Query;
@@ -17,6 +17,7 @@ use crate::wire::headers;
 use delta_domain::ids::Digest;
 use delta_domain::round::message::RequestBody;
 use delta_ports::peer::PeerRequest;
+use delta_ports::storage::LocalTaskId;
 
 /// What a form may weigh beside its file.
 const AROUND_FILE: u64 = 1 << 20;
@@ -33,12 +34,20 @@ pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response,
     close(form, outcome).await
 }
 
+#[derive(Serialize)]
+struct Submitted {
+    task_id: LocalTaskId,
+}
+
 async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Rejection> {
     while let Some(part) = form.next().await? {
         match part.name() {
             Some("file") if part.is_file() => {
-                let id = shared.node.submit_task(part.content(limit, false)).await?;
-                return Ok(ok(&SubmittedDto { task_id: id }));
+                let id = shared
+                    .authors()?
+                    .submit_task(part.content(limit, false))
+                    .await?;
+                return Ok(ok(&Submitted { task_id: id }));
             }
             Some("file") => return Err(not_a_file()),
             Some(_) | None => part.skip().await?,
@@ -95,7 +104,7 @@ async fn result_from(
                 )?;
                 let content = part.content(len, true);
                 let request = PeerRequest::Signed(request);
-                let answer = shared.members.call(request, Some(content)).await?;
+                let answer = shared.call(request, Some(content)).await?;
                 answer.done()?;
                 return Ok(success());
             }
