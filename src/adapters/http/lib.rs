@@ -33,4 +33,4 @@ pub use client::users::{LogLine, TaskInfo, UserClient};
 pub use server::call::Doors;
 pub use server::listen::{HttpServer, serve};
 pub use server::options::HttpOptions;
-pub use server::routes::endpoints;
+pub use server::routes::{Access, endpoints};
