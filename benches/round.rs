@@ -25,10 +25,10 @@ use delta_node::bootstrap::{self, Running};
 use delta_node::config::Config;
 use delta_node::domain::bundle::Bundle;
 use delta_node::ports::PortError;
+use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
 };
-use delta_node::ports::node_api::NodeApi as _;
 
 const TASK: &[u8] = include_bytes!("../tests/fixtures/wide-round.delta");
 const NODES: usize = 3;

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::connector::serve as serve_connector;
 use crate::adapters::connector::{Durability, EmbeddedConnector, EmbeddedOptions, Location};
 use crate::adapters::grpc::{GrpcConnector, GrpcOptions};
-use crate::adapters::http::{HttpOptions, HttpPeers, HttpServer, PeerOptions, UrlPolicy, serve};
+use crate::adapters::http::{
+    Doors, HttpOptions, HttpPeers, HttpServer, PeerOptions, UrlPolicy, serve,
+};
 use crate::adapters::onnx::{ExecutorConfig, OnnxExecutor};
 use crate::adapters::sqlite::SqliteStorage;
 use crate::adapters::system::{FileBlobs, SystemClock, SystemEntropy, load_or_create_node_key};
@@ -144,14 +146,12 @@ impl Running {
             ..HttpOptions::default()
         };
         let shutdown = stop.clone().cancelled_owned();
-        let http = serve(
-            address,
-            node.clone(),
-            node.coordinator_api(),
-            options,
-            shutdown,
-        )
-        .await?;
+        let doors = Doors {
+            authors: Some(node.clone()),
+            owner: Some(node.clone()),
+            members: node.coordinator_api(),
+        };
+        let http = serve(address, doors, options, shutdown).await?;
         let address = http.address();
         Ok(Self {
             node,

@@ -22,9 +22,11 @@ use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::blob::ByteStream;
-use delta_node::ports::peer::{PeerTransport, RefusalKind};
+use delta_node::ports::peer::{PeerCalls as _, PeerRequest, PeerTransport, RejectionKind};
 use futures_util::stream;
-use http_world::{Fake, World, bytes, collect, delivery, pattern, request, shares, task, view};
+use http_world::{
+    Fake, World, bytes, collect, delivery, member, pattern, request, shares, task, view,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -78,10 +80,7 @@ async fn every_message_arrives_as_it_was_signed(peers: &dyn PeerTransport, url: 
     assert_eq!(fake.taken(), [sent]);
 
     let sent = request(announced(70_001).await);
-    peers
-        .result(url, &sent, 70_001, pattern(70_001))
-        .await
-        .unwrap();
+    peers.result(url, &sent, pattern(70_001)).await.unwrap();
     assert_eq!(fake.taken(), [sent]);
 
     assert_eq!(
@@ -112,7 +111,7 @@ async fn large_files_pass_both_ways(peers: &dyn PeerTransport, url: &str, fake: 
     assert_eq!(Digest::of(&got), *digest);
     fake.files.lock().unwrap().clear();
     peers
-        .result(url, &request(body.clone()), MIB_20, pattern(MIB_20))
+        .result(url, &request(body.clone()), pattern(MIB_20))
         .await
         .unwrap();
     assert_eq!(Digest::of(&fake.files.lock().unwrap()[0]), *digest);
@@ -122,10 +121,10 @@ async fn large_files_pass_both_ways(peers: &dyn PeerTransport, url: &str, fake: 
 
 async fn refusals_keep_their_sentences(peers: &dyn PeerTransport, url: &str, fake: &Fake) {
     for (kind, expected) in [
-        (RefusalKind::Invalid, PortErrorKind::Refused),
-        (RefusalKind::Forbidden, PortErrorKind::Refused),
-        (RefusalKind::TooLarge, PortErrorKind::Refused),
-        (RefusalKind::Unavailable, PortErrorKind::Unavailable),
+        (RejectionKind::Invalid, PortErrorKind::Refused),
+        (RejectionKind::Forbidden, PortErrorKind::Refused),
+        (RejectionKind::TooLarge, PortErrorKind::Refused),
+        (RejectionKind::Unavailable, PortErrorKind::Unavailable),
     ] {
         fake.refuse_next(kind, "the round is over");
         let error = peers
@@ -147,7 +146,7 @@ async fn refusals_keep_their_sentences(peers: &dyn PeerTransport, url: &str, fak
         );
         fake.refuse_next(kind, "the round is over");
         let error = peers
-            .result(url, &request(announced(9).await), 9, pattern(9))
+            .result(url, &request(announced(9).await), pattern(9))
             .await
             .unwrap_err();
         assert_eq!(
@@ -155,6 +154,19 @@ async fn refusals_keep_their_sentences(peers: &dyn PeerTransport, url: &str, fak
             (expected, "the round is over")
         );
     }
+    let unsigned = PeerRequest::UnsignedShares {
+        task: task(),
+        round: RoundNumber(1),
+        receiver: member(1),
+    };
+    let error = peers.call(url, unsigned, None, 0).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (
+            PortErrorKind::Refused,
+            "shares are for their receiver: sign the request"
+        )
+    );
     let error = peers
         .round_view(url, &task(), RoundNumber(7))
         .await
@@ -392,7 +404,7 @@ async fn silence_is_a_timeout_and_absence_is_unavailable() {
     let stuck = request(announced(MIB_20).await);
     assert_eq!(
         peers
-            .result(&url, &stuck, MIB_20, pattern(MIB_20))
+            .result(&url, &stuck, pattern(MIB_20))
             .await
             .unwrap_err()
             .kind(),
@@ -419,7 +431,7 @@ async fn content_that_is_not_what_was_signed_does_not_arrive() {
     });
     for len in [99, 101] {
         let error = peers
-            .result(&world.url(), &sent, 100, pattern(len))
+            .result(&world.url(), &sent, pattern(len))
             .await
             .unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Internal, "{error:?}");
@@ -432,10 +444,7 @@ async fn content_that_is_not_what_was_signed_does_not_arrive() {
             "the blob changed",
         )),
     ]));
-    let error = peers
-        .result(&world.url(), &sent, 100, broken)
-        .await
-        .unwrap_err();
+    let error = peers.result(&world.url(), &sent, broken).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
         (PortErrorKind::Corrupt, "the blob changed")
@@ -493,7 +502,6 @@ async fn urls_into_this_machine_or_worse_are_denied() {
             .result(
                 &url,
                 &request(announced(4).await),
-                4,
                 bytes(b"\x00\x07\x0e\x15"),
             )
             .await

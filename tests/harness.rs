@@ -12,7 +12,7 @@ use std::time::Duration;
 use delta_node::adapters::memory::{EventFault, When};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
-use delta_node::ports::node_api::NodeApi as _;
+use delta_node::ports::author_api::AuthorApi as _;
 use futures_util::StreamExt as _;
 use sim_world::{Recipe, World, run};
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use delta_node::adapters::http::{HttpOptions, endpoints};
 use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
-use delta_node::ports::peer::RefusalKind;
+use delta_node::ports::peer::RejectionKind;
 use http_world::{Answer, MEMBERS, TASK, World, member, request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -278,7 +278,7 @@ async fn a_variable_needs_a_signed_request() {
 #[tokio::test]
 async fn other_methods_and_trailing_slashes_are_answered_as_recorded() {
     let world = World::start().await;
-    for (method, path) in endpoints() {
+    for (method, path, _) in endpoints() {
         let wrong = if method == "GET" { "DELETE" } else { "PUT" };
         for verb in [wrong, "OPTIONS", "PATCH"] {
             let answer = world
@@ -319,17 +319,18 @@ async fn the_openapi_document_lists_what_is_routed_and_nothing_else() {
         serde_json::from_slice(&world.get("/openapi.json").await.body).unwrap();
     let mut documented = Vec::new();
     for (path, verbs) in document["paths"].as_object().unwrap() {
-        for verb in verbs.as_object().unwrap().keys() {
-            documented.push((verb.to_uppercase(), path.clone()));
+        for (verb, endpoint) in verbs.as_object().unwrap() {
+            let access = endpoint["x-access"].as_str().unwrap_or_default();
+            documented.push((verb.to_uppercase(), path.clone(), access.to_owned()));
         }
     }
     let mut routed: Vec<_> = endpoints()
-        .map(|(verb, path)| (verb.to_owned(), path.to_owned()))
+        .map(|(verb, path, access)| (verb.to_owned(), path.to_owned(), access.name().to_owned()))
         .collect();
     documented.sort();
     routed.sort();
     assert_eq!(documented, routed);
-    for (verb, path) in routed {
+    for (verb, path, _) in routed {
         let answer = world
             .send(
                 format!("{verb} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
@@ -341,6 +342,23 @@ async fn the_openapi_document_lists_what_is_routed_and_nothing_else() {
             "{verb} {path}: {}",
             answer.status
         );
+    }
+}
+
+#[tokio::test]
+async fn a_door_with_nobody_behind_it_is_not_found() {
+    let world = World::for_members().await;
+    for path in [
+        "/v1/tasks",
+        "/v1/task/status?task_id=1",
+        "/v1/nodes?page=1",
+        "/readyz",
+    ] {
+        assert_eq!(world.get(path).await.status, 404, "{path}");
+    }
+    let round = format!("/v1/coord/round?task_id={TASK}&round=1");
+    for path in ["/healthz", &round] {
+        assert_eq!(world.get(path).await.status, 200, "{path}");
     }
 }
 
@@ -643,15 +661,15 @@ async fn notices_arrive_and_refusals_have_their_statuses() {
         assert_eq!(world.fake.taken(), [request(expected)]);
     }
     for (kind, status, detail) in [
-        (RefusalKind::Invalid, 400, "round is not in running phase"),
-        (RefusalKind::Forbidden, 403, "member is not allowed"),
-        (RefusalKind::TooLarge, 413, "too much"),
-        (RefusalKind::Unavailable, 503, "not now"),
-        (RefusalKind::Internal, 500, "internal error"),
+        (RejectionKind::Invalid, 400, "round is not in running phase"),
+        (RejectionKind::Forbidden, 403, "member is not allowed"),
+        (RejectionKind::TooLarge, 413, "too much"),
+        (RejectionKind::Unavailable, 503, "not now"),
+        (RejectionKind::Internal, 500, "internal error"),
     ] {
         world.fake.refuse_next(
             kind,
-            if kind == RefusalKind::Internal {
+            if kind == RejectionKind::Internal {
                 "a secret detail"
             } else {
                 detail
@@ -731,7 +749,7 @@ async fn garbage_is_never_a_500_and_never_the_end() {
             bodies.push((content_type, garbage.bytes(len)));
         }
     }
-    for (verb, path) in endpoints().filter(|(verb, _)| *verb == "POST") {
+    for (verb, path, _) in endpoints().filter(|(verb, ..)| *verb == "POST") {
         for (content_type, body) in &bodies {
             for head in ["", &signature_head(b"", 7)] {
                 let answer = world.post(path, content_type, head, body).await;
@@ -751,7 +769,9 @@ async fn garbage_is_never_a_500_and_never_the_end() {
         "task_id=-1&page=-1&page_size=99999999999&order=%&limit=1e3&start=nan",
         "task_id=%F0%9F%98%80&page=\u{7f}",
     ];
-    for (_, path) in endpoints().filter(|(verb, path)| *verb == "GET" && path.starts_with("/v1")) {
+    for (_, path, _) in
+        endpoints().filter(|(verb, path, _)| *verb == "GET" && path.starts_with("/v1"))
+    {
         for query in queries {
             let answer = world.get(&format!("{path}?{query}")).await;
             assert!(

@@ -1,4 +1,4 @@
-//! The running node: start, stop, and what it offers to its users.
+//! The running node: start, stop, and what it offers to authors and to its owner.
 
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ use super::peers::Peers;
 use super::runner::Runner;
 use delta_domain::ids::Address;
 use delta_domain::task::{TaskKind, TaskStatus};
+use delta_ports::author_api::{AuthorApi, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::blob::{collect, pieces};
 use delta_ports::connector::NodePage;
-use delta_ports::node_api::{NodeApi, ReadyCheck, TaskProgress, UserError};
+use delta_ports::owner_api::{OwnerApi, ReadyCheck};
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind, UserError};
 
 /// The most records that one request gets.
 const MAX_PAGE: u32 = 1000;
@@ -26,6 +27,7 @@ const MAX_PAGE: u32 = 1000;
 pub struct Node {
     context: Arc<Context>,
     coordinator: Arc<Coordinator>,
+    runner: Arc<Runner>,
 }
 
 impl Node {
@@ -40,10 +42,10 @@ impl Node {
         let own: Arc<dyn CoordinatorApi> = coordinator.clone();
         let peers = Arc::new(Peers::new(settings.url.clone(), own, ports.peers.clone()));
         let context = Arc::new(outer.with_peers(peers));
-        let runner = Runner::new(context.clone());
         let node = Arc::new(Self {
             context: context.clone(),
-            coordinator: coordinator.clone(),
+            coordinator,
+            runner: Runner::new(context.clone()),
         });
 
         if let Some(address) = ports.storage.setting(ADDRESS_SETTING).await?
@@ -52,9 +54,9 @@ impl Node {
             context.address.send_replace(Some(address));
         }
         context.spawn(stay_registered(context.clone()));
-        context.spawn(follow_events(context.clone(), runner.clone()));
-        runner.resume().await?;
-        coordinator.resume().await?;
+        context.spawn(follow_events(context.clone(), node.runner.clone()));
+        node.runner.resume().await?;
+        node.coordinator.resume().await?;
         Ok(node)
     }
 
@@ -104,7 +106,7 @@ impl Node {
 }
 
 #[async_trait]
-impl NodeApi for Node {
+impl AuthorApi for Node {
     async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
         let limit = self.context.settings.bundle.bytes as u64;
         let bytes = collect(bundle, limit, "node.submit")
@@ -253,7 +255,10 @@ impl NodeApi for Node {
         };
         Ok(self.context.ports.blobs.open(&name).await?)
     }
+}
 
+#[async_trait]
+impl OwnerApi for Node {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
         let connector = &self.context.ports.connector;
         connector

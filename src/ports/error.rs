@@ -1,4 +1,4 @@
-//! The one error of all ports: what kind of trouble, in which operation, caused by what.
+//! The one error of all ports: what kind of trouble, in which operation, caused by what. And what users are told.
 
 use std::error::Error as StdError;
 
@@ -105,6 +105,23 @@ impl PortError {
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
     }
+}
+
+/// Why the request of a user, author or owner, is not done. The text is for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// The request is wrong; the sentence says what and how to mend it (HTTP 400).
+    #[error("{0}")]
+    Invalid(String),
+    /// The body is larger than this node takes (HTTP 413).
+    #[error("{0}")]
+    TooLarge(String),
+    /// The node, or the connector behind it, cannot do it now (HTTP 503).
+    #[error("{0}")]
+    Unavailable(String),
+    /// A port failed in a way that waiting does not mend (HTTP 500, fixed text; the log has the cause).
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 /// The whole chain of causes in one line, for a log record.

@@ -14,15 +14,16 @@
 )]
 #![deny(clippy::disallowed_types)]
 
+pub mod author_api;
 pub mod blob;
 pub mod clock;
 pub mod connector;
 pub mod entropy;
 mod error;
 pub mod executor;
-pub mod node_api;
+pub mod owner_api;
 pub mod peer;
 pub mod prover;
 pub mod storage;
 
-pub use error::{PortError, PortErrorKind, report};
+pub use error::{PortError, PortErrorKind, UserError, report};

@@ -20,7 +20,7 @@ use crate::config::Config;
 use delta_domain::ids::Address;
 use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
 use delta_domain::tensor::{Tensor, TensorData};
-use delta_ports::node_api::{NodeApi as _, TaskProgress};
+use delta_ports::author_api::{AuthorApi as _, TaskProgress};
 
 /// 1,797 images of handwritten digits, 8x8, from scikit-learn.
 const DIGITS: &[u8] = include_bytes!("../../assets/digits.npz");

@@ -2,7 +2,7 @@
 
 use delta_node::domain::ids::Digest;
 use delta_node::domain::round::message::RequestBody;
-use delta_node::ports::peer::RefusalKind;
+use delta_node::ports::peer::RejectionKind;
 
 use super::http_world::{MEMBERS, TASK, World, request, shares};
 use super::{JSON, SUCCESS, signature_head};
@@ -122,7 +122,7 @@ async fn shares_arrive_as_signed_and_are_refused_as_recorded() {
     let old = good.replace(r#","transcript":"0x0909""#, "");
     world
         .fake
-        .refuse_next(RefusalKind::Forbidden, "the signature does not hold");
+        .refuse_next(RejectionKind::Forbidden, "the signature does not hold");
     assert_eq!(
         world
             .post("/v1/coord/secret_shares", JSON, "", old.as_bytes())

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use delta_node::adapters::http::{HttpOptions, HttpServer, serve};
+use delta_node::adapters::http::{Doors, HttpOptions, HttpServer, serve};
 use delta_node::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_node::domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, SealedShares, ShareDelivery, SignedRequest,
@@ -16,12 +16,15 @@ use delta_node::domain::round::message::{
 };
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
+use delta_node::ports::author_api::{AuthorApi, RoundReport, TaskProgress};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
-use delta_node::ports::node_api::{NodeApi, ReadyCheck, RoundReport, TaskProgress, UserError};
-use delta_node::ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
+use delta_node::ports::owner_api::{OwnerApi, ReadyCheck};
+use delta_node::ports::peer::{
+    CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind,
+};
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
-use delta_node::ports::{PortError, PortErrorKind};
+use delta_node::ports::{PortError, PortErrorKind, UserError};
 use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -138,7 +141,7 @@ pub(crate) struct Fake {
     /// Files received whole.
     pub(crate) files: Mutex<Vec<Vec<u8>>>,
     /// The answer to the next request of a member.
-    pub(crate) refuse: Mutex<Option<PeerRefusal>>,
+    pub(crate) refuse: Mutex<Option<PeerRejection>>,
     /// Length of bundles and variables.
     pub(crate) len: Mutex<u64>,
     /// What the checks say.
@@ -152,11 +155,11 @@ impl Fake {
     }
 
     /// Makes the next request of a member fail.
-    pub(crate) fn refuse_next(&self, kind: RefusalKind, detail: &str) {
-        *self.refuse.lock().unwrap() = Some(PeerRefusal::new(kind, detail));
+    pub(crate) fn refuse_next(&self, kind: RejectionKind, detail: &str) {
+        *self.refuse.lock().unwrap() = Some(PeerRejection::new(kind, detail));
     }
 
-    fn note(&self, request: SignedRequest) -> Result<(), PeerRefusal> {
+    fn note(&self, request: SignedRequest) -> Result<(), PeerRejection> {
         self.requests.lock().unwrap().push(request);
         self.refuse.lock().unwrap().take().map_or(Ok(()), Err)
     }
@@ -198,7 +201,7 @@ fn found(id: LocalTaskId) -> Result<TaskRow, UserError> {
 }
 
 #[async_trait]
-impl NodeApi for Fake {
+impl AuthorApi for Fake {
     async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
         let content = collect(bundle).await?;
         match content.as_slice() {
@@ -303,7 +306,10 @@ impl NodeApi for Fake {
         found(id)?;
         Ok((6, bytes(b"PK\x03\x04..")))
     }
+}
 
+#[async_trait]
+impl OwnerApi for Fake {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
         let nodes = MEMBERS.iter().enumerate().map(|(i, address)| NodeRecord {
             address: address.parse().unwrap(),
@@ -328,66 +334,51 @@ impl NodeApi for Fake {
     }
 }
 
+fn no(text: impl Into<String>) -> PeerRejection {
+    PeerRejection::new(RejectionKind::Invalid, text)
+}
+
 #[async_trait]
 impl CoordinatorApi for Fake {
-    async fn bundle(&self, id: &TaskId) -> Result<(u64, ByteStream), PeerRefusal> {
-        if *id == task() {
-            Ok(self.file())
-        } else {
-            Err(PeerRefusal::new(
-                RefusalKind::Invalid,
-                format!("task {id} does not exist"),
-            ))
-        }
-    }
-
-    async fn round_view(&self, _: &TaskId, round: RoundNumber) -> Result<RoundView, PeerRefusal> {
-        if round == RoundNumber(1) {
-            Ok(view(round))
-        } else {
-            Err(PeerRefusal::new(
-                RefusalKind::Invalid,
-                "task round does not exist",
-            ))
-        }
-    }
-
-    async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal> {
-        self.note(request)?;
-        Ok(self.file())
-    }
-
-    async fn submit(&self, request: SignedRequest) -> Result<(), PeerRefusal> {
-        self.note(request)
-    }
-
-    async fn fetch_shares(&self, request: SignedRequest) -> Result<ShareDelivery, PeerRefusal> {
-        self.note(request)?;
-        Ok(delivery())
-    }
-
-    async fn confirmations(
+    async fn call(
         &self,
-        request: SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
+        request: PeerRequest,
+        content: Option<ByteStream>,
+    ) -> Result<PeerAnswer, PeerRejection> {
+        let request = match request {
+            PeerRequest::Bundle { task: id } if id == task() => {
+                return Ok(PeerAnswer::file(self.file()));
+            }
+            PeerRequest::Bundle { task: id } => {
+                return Err(no(format!("task {id} does not exist")));
+            }
+            PeerRequest::RoundView { round, .. } if round == RoundNumber(1) => {
+                return Ok(PeerAnswer::RoundView(view(round)));
+            }
+            PeerRequest::RoundView { .. } => return Err(no("task round does not exist")),
+            PeerRequest::UnsignedShares { .. } => {
+                return Err(PeerRejection::new(
+                    RejectionKind::Forbidden,
+                    "shares are for their receiver: sign the request",
+                ));
+            }
+            PeerRequest::Signed(request) => request,
+        };
+        let body = request.body.clone();
         self.note(request)?;
-        Ok(delivery().transcripts)
-    }
-
-    async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal> {
-        self.note(request)?;
-        let content = collect(content)
-            .await
-            .map_err(|e| PeerRefusal::new(RefusalKind::Internal, e.to_string()))?;
-        self.files.lock().unwrap().push(content);
-        Ok(())
-    }
-
-    async fn unsigned_shares(&self, _: &TaskId, _: RoundNumber, _: &Address) -> PeerRefusal {
-        PeerRefusal::new(
-            RefusalKind::Forbidden,
-            "shares are for their receiver: sign the request",
-        )
+        Ok(match body {
+            RequestBody::Variable { .. } => PeerAnswer::file(self.file()),
+            RequestBody::FetchShares => PeerAnswer::Shares(delivery()),
+            RequestBody::FetchConfirmations => PeerAnswer::Confirmations(delivery().transcripts),
+            RequestBody::Result { .. } => {
+                let content = collect(content.unwrap())
+                    .await
+                    .map_err(|e| PeerRejection::new(RejectionKind::Internal, e.to_string()))?;
+                self.files.lock().unwrap().push(content);
+                PeerAnswer::Done
+            }
+            _ => PeerAnswer::Done,
+        })
     }
 }
 
@@ -411,6 +402,15 @@ impl World {
 
     /// With these limits.
     pub(crate) async fn with(options: HttpOptions) -> Self {
+        Self::behind(options, true).await
+    }
+
+    /// With nobody behind the doors of authors and owner.
+    pub(crate) async fn for_members() -> Self {
+        Self::behind(HttpOptions::default(), false).await
+    }
+
+    async fn behind(options: HttpOptions, users: bool) -> Self {
         let fake = Arc::new(Fake {
             len: Mutex::new(3541),
             ..Fake::default()
@@ -418,8 +418,11 @@ impl World {
         let stop = CancellationToken::new();
         let server = serve(
             "127.0.0.1:0".parse().unwrap(),
-            fake.clone(),
-            fake.clone(),
+            Doors {
+                authors: users.then(|| fake.clone() as Arc<dyn AuthorApi>),
+                owner: users.then(|| fake.clone() as Arc<dyn OwnerApi>),
+                members: fake.clone(),
+            },
             options,
             stop.clone().cancelled_owned(),
         )

@@ -33,8 +33,8 @@ use delta_node::domain::task::TaskStatus;
 use delta_node::domain::tensor::{Tensor, TensorData};
 use delta_node::domain::time::Timestamp;
 use delta_node::domain::vault::Vault;
+use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::clock::Clock as _;
-use delta_node::ports::node_api::NodeApi as _;
 use delta_node::ports::storage::{LocalTaskId, MachineKind, TaskRow};
 
 pub use bundle::Recipe;
@@ -358,7 +358,7 @@ impl World {
         &self,
         index: usize,
         id: LocalTaskId,
-    ) -> Vec<delta_node::ports::node_api::RoundReport> {
+    ) -> Vec<delta_node::ports::author_api::RoundReport> {
         let progress = self.node(index).task_progress(id).await;
         progress
             .ok()

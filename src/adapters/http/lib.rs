@@ -1,14 +1,15 @@
 //! HTTP at both ends: the server for users, operators and members (`HTTP-API.md`), and the client with which a member reaches a coordinator.
 //!
-//! - [`serve`] answers `/v1/*` for a [`NodeApi`](delta_ports::node_api::NodeApi) and `/v1/coord/*` for a
-//!   [`CoordinatorApi`](delta_ports::peer::CoordinatorApi), in the shapes that the original's clients know.
+//! - [`serve`] answers `/v1/*` for an [`AuthorApi`](delta_ports::author_api::AuthorApi) and an
+//!   [`OwnerApi`](delta_ports::owner_api::OwnerApi), and `/v1/coord/*` for a [`CoordinatorApi`](delta_ports::peer::CoordinatorApi), in the
+//!   shapes that the original's clients know.
 //! - [`HttpPeers`] is the [`PeerTransport`](delta_ports::peer::PeerTransport) over HTTP.
 //!
 //! Not here: any decision. Signatures, membership and phases are judged by the app; this folder only turns bytes into checked values
 //! and answers into bytes. No type of warp, hyper or reqwest leaves it.
 //!
 //! What must stay true: nothing a remote sends panics, blocks for ever or fills memory. Bodies are counted or streamed, every wait has a limit,
-//! and each error type becomes a status in exactly one place (`reply.rs`).
+//! and each error type becomes a status in exactly one place (`rejection.rs`).
 
 #![cfg_attr(
     test,
@@ -20,32 +21,16 @@
     )
 )]
 
-mod body;
 mod client;
-mod compact;
-mod coord;
-mod dto;
-mod json;
-mod multipart;
-mod ops;
 #[cfg(feature = "testing")]
 pub mod probe;
-mod query;
-mod reply;
-mod routes;
 mod server;
-mod shares;
-mod stall;
-mod tls;
-mod upload;
-mod url_policy;
-mod user;
-mod user_client;
-mod validation;
 mod wire;
 
-pub use client::{HttpPeers, PeerOptions};
-pub use routes::endpoints;
-pub use server::{HttpOptions, HttpServer, serve};
-pub use url_policy::{Lookup, SystemLookup, UrlPolicy};
-pub use user_client::{LogLine, TaskInfo, UserClient};
+pub use client::peers::{HttpPeers, PeerOptions};
+pub use client::url_policy::{Lookup, SystemLookup, UrlPolicy};
+pub use client::users::{LogLine, TaskInfo, UserClient};
+pub use server::call::Doors;
+pub use server::listen::{HttpServer, serve};
+pub use server::options::HttpOptions;
+pub use server::routes::{Access, endpoints};

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use warp::http::HeaderMap;
 
-use super::body::{BodyFault, BodyStream, Memory};
-use super::compact;
-use super::json::Fields;
-use super::multipart::Form;
-use super::query::Query;
-use super::validation::FieldErrors;
-use super::wire;
+use crate::server::extract::body::{BodyFault, BodyStream, Memory};
+use crate::server::extract::json::Fields;
+use crate::server::extract::multipart::Form;
+use crate::server::extract::query::Query;
+use crate::server::extract::validation::FieldErrors;
+use crate::wire::compact;
+use crate::wire::headers;
 
 fn body(pieces: Vec<Bytes>) -> BodyStream {
     Box::pin(stream::iter(pieces.into_iter().map(Ok::<_, BodyFault>)))
@@ -44,7 +44,13 @@ pub async fn multipart(boundary: &str, pieces: Vec<Bytes>) -> usize {
 pub async fn shares(bytes: Vec<u8>) -> bool {
     let memory = Memory::new(1 << 20);
     let mut body = body(vec![Bytes::from(bytes)]);
-    let read = Fields::read(&HeaderMap::new(), &mut body, wire::MAX_SMALL_JSON, &memory).await;
+    let read = Fields::read(
+        &HeaderMap::new(),
+        &mut body,
+        headers::MAX_SMALL_JSON,
+        &memory,
+    )
+    .await;
     let Ok(fields) = read else { return false };
     let mut errors = FieldErrors::body();
     drop(fields.text(&mut errors, "address"));

@@ -6,17 +6,14 @@
 
 mod network;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use delta_domain::ids::{RoundNumber, TaskId};
-use delta_domain::round::message::{RoundView, ShareDelivery, SignedRequest, TranscriptSignature};
 use delta_ports::blob::ByteStream;
-use delta_ports::peer::{CoordinatorApi, PeerRefusal, PeerTransport, RefusalKind};
+use delta_ports::peer::{PeerAnswer, PeerRejection, PeerRequest, PeerTransport, RejectionKind};
 use delta_ports::{PortError, PortErrorKind};
 
 pub use network::{Chaos, MemoryNetwork, PeerFault};
@@ -31,13 +28,22 @@ pub struct MemoryPeers {
     own_url: String,
 }
 
-impl MemoryPeers {
-    /// Calls `url` as planned. `call` runs twice when the request is doubled; the caller gets the second answer.
-    async fn call<T, F, A>(&self, op: &'static str, url: &str, mut call: F) -> Result<T, PortError>
-    where
-        F: FnMut(Arc<dyn CoordinatorApi>) -> A,
-        A: Future<Output = Result<T, PeerRefusal>>,
-    {
+#[async_trait]
+impl PeerTransport for MemoryPeers {
+    /// Calls `url` as planned: twice when the request is doubled; the caller gets the second answer.
+    async fn call(
+        &self,
+        url: &str,
+        request: PeerRequest,
+        content: Option<ByteStream>,
+        limit: u64,
+    ) -> Result<PeerAnswer, PortError> {
+        let op = request.op();
+        // Held whole, because a doubled request sends it twice.
+        let content = match request.with_content(content)? {
+            Some((len, content)) => Some(whole(op, len, content).await?),
+            None => None,
+        };
         let plan = self.network.plan(op);
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
@@ -50,12 +56,18 @@ impl MemoryPeers {
             ));
         }
         let target = self.network.route(op, &self.own_url, url)?;
+        let send = || {
+            let content = content
+                .clone()
+                .map(|pieces| -> ByteStream { Box::pin(stream::iter(pieces.into_iter().map(Ok))) });
+            target.call(request.clone(), content)
+        };
         let answer = tokio::time::timeout(DEADLINE, async {
             if plan.duplicate {
                 // Lost, as far as the caller is concerned.
-                drop(call(Arc::clone(&target)).await);
+                drop(send().await);
             }
-            call(target).await
+            send().await
         })
         .await
         .map_err(|_| {
@@ -74,126 +86,52 @@ impl MemoryPeers {
                 format!("the answer of {url} was lost"),
             ));
         }
-        answer.map_err(|refusal| {
-            let kind = match refusal.kind {
-                RefusalKind::Unavailable => PortErrorKind::Unavailable,
-                RefusalKind::Invalid
-                | RefusalKind::Forbidden
-                | RefusalKind::TooLarge
-                | RefusalKind::Internal => PortErrorKind::Refused,
-            };
-            PortError::new(kind, op, refusal.detail)
-        })
+        match answer.map_err(|rejection| refused(op, rejection))? {
+            PeerAnswer::Content { len, content } => {
+                let len = len.ok_or_else(|| corrupt(op, "nobody says how long the answer is"))?;
+                Ok(PeerAnswer::file((len, bounded(op, len, content, limit)?)))
+            }
+            other => Ok(other),
+        }
     }
 }
 
-#[async_trait]
-impl PeerTransport for MemoryPeers {
-    async fn bundle(&self, url: &str, task: &TaskId, limit: u64) -> Result<ByteStream, PortError> {
-        const OP: &str = "peer.bundle";
-        let (len, content) = self
-            .call(OP, url, |api| {
-                let task = task.clone();
-                async move { api.bundle(&task).await }
-            })
-            .await?;
-        bounded(OP, len, content, limit)
-    }
-
-    async fn round_view(
-        &self,
-        url: &str,
-        task: &TaskId,
-        round: RoundNumber,
-    ) -> Result<RoundView, PortError> {
-        self.call("peer.round_view", url, |api| {
-            let task = task.clone();
-            async move { api.round_view(&task, round).await }
-        })
-        .await
-    }
-
-    async fn variable(
-        &self,
-        url: &str,
-        request: &SignedRequest,
-        limit: u64,
-    ) -> Result<ByteStream, PortError> {
-        const OP: &str = "peer.variable";
-        let (len, content) = self
-            .call(OP, url, |api| {
-                let request = request.clone();
-                async move { api.variable(request).await }
-            })
-            .await?;
-        bounded(OP, len, content, limit)
-    }
-
-    async fn submit(&self, url: &str, request: &SignedRequest) -> Result<(), PortError> {
-        self.call("peer.submit", url, |api| {
-            let request = request.clone();
-            async move { api.submit(request).await }
-        })
-        .await
-    }
-
-    async fn fetch_shares(
-        &self,
-        url: &str,
-        request: &SignedRequest,
-    ) -> Result<ShareDelivery, PortError> {
-        self.call("peer.fetch_shares", url, |api| {
-            let request = request.clone();
-            async move { api.fetch_shares(request).await }
-        })
-        .await
-    }
-
-    async fn confirmations(
-        &self,
-        url: &str,
-        request: &SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PortError> {
-        self.call("peer.confirmations", url, |api| {
-            let request = request.clone();
-            async move { api.confirmations(request).await }
-        })
-        .await
-    }
-
-    async fn result(
-        &self,
-        url: &str,
-        request: &SignedRequest,
-        len: u64,
-        mut content: ByteStream,
-    ) -> Result<(), PortError> {
-        const OP: &str = "peer.result";
-        // Held whole, because a doubled request sends it twice.
-        let mut pieces: Vec<Bytes> = Vec::new();
-        let mut got = 0u64;
-        while let Some(piece) = content.next().await {
-            let piece = piece?;
-            got = got.saturating_add(piece.len() as u64);
-            pieces.push(piece);
-            if got > len {
-                break;
-            }
+/// The pieces of an upload, if they have `len` bytes together.
+async fn whole(
+    op: &'static str,
+    len: u64,
+    mut content: ByteStream,
+) -> Result<Vec<Bytes>, PortError> {
+    let mut pieces: Vec<Bytes> = Vec::new();
+    let mut got = 0u64;
+    while let Some(piece) = content.next().await {
+        let piece = piece?;
+        got = got.saturating_add(piece.len() as u64);
+        pieces.push(piece);
+        if got > len {
+            break;
         }
-        if got != len {
-            return Err(PortError::new(
-                PortErrorKind::Internal,
-                OP,
-                format!("the content does not have the announced {len} bytes"),
-            ));
-        }
-        self.call(OP, url, |api| {
-            let content: ByteStream = Box::pin(stream::iter(pieces.clone().into_iter().map(Ok)));
-            let request = request.clone();
-            async move { api.result(request, content).await }
-        })
-        .await
     }
+    if got == len {
+        Ok(pieces)
+    } else {
+        Err(PortError::new(
+            PortErrorKind::Internal,
+            op,
+            format!("the content does not have the announced {len} bytes"),
+        ))
+    }
+}
+
+fn refused(op: &'static str, rejection: PeerRejection) -> PortError {
+    let kind = match rejection.kind {
+        RejectionKind::Unavailable => PortErrorKind::Unavailable,
+        RejectionKind::Invalid
+        | RejectionKind::Forbidden
+        | RejectionKind::TooLarge
+        | RejectionKind::Internal => PortErrorKind::Refused,
+    };
+    PortError::new(kind, op, rejection.detail)
 }
 
 /// The content of a download, checked against the limit and the length that came with it.
@@ -204,11 +142,8 @@ fn bounded(
     limit: u64,
 ) -> Result<ByteStream, PortError> {
     if len > limit {
-        return Err(PortError::new(
-            PortErrorKind::Corrupt,
-            op,
-            format!("the answer has {len} bytes, more than {limit}"),
-        ));
+        let text = format!("the answer has {len} bytes, more than {limit}");
+        return Err(corrupt(op, text));
     }
     let checked = stream::unfold(Some((content, len)), move |state| async move {
         let (mut content, left) = state?;
@@ -226,17 +161,17 @@ fn bounded(
             Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
                 Some(left) => Some((Ok(piece), Some((content, left)))),
                 None => Some((
-                    Err(PortError::new(
-                        PortErrorKind::Corrupt,
-                        op,
-                        "the answer is longer than announced",
-                    )),
+                    Err(corrupt(op, "the answer is longer than announced")),
                     None,
                 )),
             },
         }
     });
     Ok(Box::pin(checked))
+}
+
+fn corrupt(op: &'static str, text: impl Into<String>) -> PortError {
+    PortError::new(PortErrorKind::Corrupt, op, text)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::effects::{RoundInput, RoundMachine};
 use super::state::RunState;
 use super::sum::Sum;
 use crate::driver::{Handle, HandleError};
-use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
 use delta_domain::round::Rejection;
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{
@@ -15,13 +15,65 @@ use delta_domain::round::message::{
     TranscriptSignature,
 };
 use delta_ports::blob::{BlobName, ByteStream};
-use delta_ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
+use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
 use delta_ports::storage::{LogLevel, MachineKey, MachineKind};
 use delta_ports::{PortError, PortErrorKind, report};
 
 #[async_trait]
 impl CoordinatorApi for Coordinator {
-    async fn bundle(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRefusal> {
+    async fn call(
+        &self,
+        request: PeerRequest,
+        content: Option<ByteStream>,
+    ) -> Result<PeerAnswer, PeerRejection> {
+        match request {
+            PeerRequest::Bundle { task } => self.bundle(&task).await.map(PeerAnswer::file),
+            PeerRequest::RoundView { task, round } => {
+                let view = self.round_view(&task, round).await;
+                view.map(PeerAnswer::RoundView)
+            }
+            PeerRequest::Signed(request) => self.signed(request, content).await,
+            PeerRequest::UnsignedShares { receiver, .. } => Err(PeerRejection::new(
+                RejectionKind::Forbidden,
+                format!("a request for the shares of {receiver} must carry its signature"),
+            )),
+        }
+    }
+}
+
+impl Coordinator {
+    async fn signed(
+        &self,
+        request: SignedRequest,
+        content: Option<ByteStream>,
+    ) -> Result<PeerAnswer, PeerRejection> {
+        match &request.body {
+            RequestBody::Variable { name } => {
+                let found = self.variable(&request, name).await;
+                found.map(PeerAnswer::file)
+            }
+            RequestBody::FetchShares => {
+                let delivery = self.fetch_shares(&request).await;
+                delivery.map(PeerAnswer::Shares)
+            }
+            RequestBody::FetchConfirmations => {
+                let list = self.confirmations(&request).await;
+                list.map(PeerAnswer::Confirmations)
+            }
+            RequestBody::Result { .. } => {
+                let content = content.ok_or_else(|| invalid("a result comes with its content"))?;
+                let taken = self.result(&request, content).await;
+                taken.map(|()| PeerAnswer::Done)
+            }
+            RequestBody::Joined
+            | RequestBody::Decline { .. }
+            | RequestBody::Shares { .. }
+            | RequestBody::Confirm { .. }
+            | RequestBody::Revealed => self.submit(request).await.map(|()| PeerAnswer::Done),
+        }
+    }
+
+    async fn bundle(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRejection> {
         match self
             .context
             .ports
@@ -39,7 +91,7 @@ impl CoordinatorApi for Coordinator {
         &self,
         task: &TaskId,
         round: RoundNumber,
-    ) -> Result<RoundView, PeerRefusal> {
+    ) -> Result<RoundView, PeerRejection> {
         if let Some(handle) = self.round(task, round.0) {
             return Ok(handle.state().0.view());
         }
@@ -91,16 +143,17 @@ impl CoordinatorApi for Coordinator {
         })
     }
 
-    async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal> {
-        let RequestBody::Variable { name } = &request.body else {
-            return Err(invalid("not a request for a variable"));
-        };
-        let round = self.find(&request).await?;
+    async fn variable(
+        &self,
+        request: &SignedRequest,
+        name: &Name,
+    ) -> Result<(u64, ByteStream), PeerRejection> {
+        let round = self.find(request).await?;
         round
             .state()
             .0
-            .authorise_variable(&request)
-            .map_err(refusal)?;
+            .authorise_variable(request)
+            .map_err(rejected)?;
         let announcement = round.state().0.context().announcement.clone();
         if !announcement.variables.contains_key(name) {
             return Err(invalid(format!(
@@ -136,7 +189,7 @@ impl CoordinatorApi for Coordinator {
             .map_err(|e| failed(&e))
     }
 
-    async fn submit(&self, request: SignedRequest) -> Result<(), PeerRefusal> {
+    async fn submit(&self, request: SignedRequest) -> Result<(), PeerRejection> {
         let round = self.find(&request).await?;
         let what = request.body.name();
         let (task, number, sender) = (request.task.clone(), request.round, request.sender.clone());
@@ -164,9 +217,9 @@ impl CoordinatorApi for Coordinator {
         Ok(())
     }
 
-    async fn fetch_shares(&self, request: SignedRequest) -> Result<ShareDelivery, PeerRefusal> {
-        let round = self.find(&request).await?;
-        let delivery = round.state().0.deliver(&request).map_err(refusal)?;
+    async fn fetch_shares(&self, request: &SignedRequest) -> Result<ShareDelivery, PeerRejection> {
+        let round = self.find(request).await?;
+        let delivery = round.state().0.deliver(request).map_err(rejected)?;
         let message = format!(
             "task {} round {} {} get secret shares",
             request.task, request.round, request.sender
@@ -179,19 +232,23 @@ impl CoordinatorApi for Coordinator {
 
     async fn confirmations(
         &self,
-        request: SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
-        let round = self.find(&request).await?;
-        round.state().0.confirmations(&request).map_err(refusal)
+        request: &SignedRequest,
+    ) -> Result<Vec<TranscriptSignature>, PeerRejection> {
+        let round = self.find(request).await?;
+        round.state().0.confirmations(request).map_err(rejected)
     }
 
-    async fn result(&self, request: SignedRequest, content: ByteStream) -> Result<(), PeerRefusal> {
-        let round = self.find(&request).await?;
+    async fn result(
+        &self,
+        request: &SignedRequest,
+        content: ByteStream,
+    ) -> Result<(), PeerRejection> {
+        let round = self.find(request).await?;
         let (digest, len, here) = round
             .state()
             .0
-            .authorise_result(&request)
-            .map_err(refusal)?;
+            .authorise_result(request)
+            .map_err(rejected)?;
         let member = &request.sender;
         if here {
             return Ok(());
@@ -205,8 +262,8 @@ impl CoordinatorApi for Coordinator {
             .put(&incoming, content, len)
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Refused => PeerRefusal::new(
-                    RefusalKind::TooLarge,
+                PortErrorKind::Refused => PeerRejection::new(
+                    RejectionKind::TooLarge,
                     format!("the result is longer than {len} bytes"),
                 ),
                 _ => failed(&e),
@@ -236,22 +293,8 @@ impl CoordinatorApi for Coordinator {
         Ok(())
     }
 
-    async fn unsigned_shares(
-        &self,
-        _task: &TaskId,
-        _round: RoundNumber,
-        receiver: &Address,
-    ) -> PeerRefusal {
-        PeerRefusal::new(
-            RefusalKind::Forbidden,
-            format!("a request for the shares of {receiver} must carry its signature"),
-        )
-    }
-}
-
-impl Coordinator {
     /// The round of a request, when it is the one that runs.
-    async fn find(&self, request: &SignedRequest) -> Result<Handle<RoundMachine>, PeerRefusal> {
+    async fn find(&self, request: &SignedRequest) -> Result<Handle<RoundMachine>, PeerRejection> {
         if let Some(handle) = self.round(&request.task, request.round.0) {
             return Ok(handle);
         }
@@ -277,7 +320,7 @@ impl Coordinator {
         round: &Handle<RoundMachine>,
         member: &Address,
         len: u64,
-    ) -> Result<(), PeerRefusal> {
+    ) -> Result<(), PeerRejection> {
         let machine = round.state();
         let context = machine.0.context();
         let announcement = &context.announcement;
@@ -307,7 +350,7 @@ impl Coordinator {
         }
     }
 
-    fn unknown_task(&self, task: &TaskId) -> PeerRefusal {
+    fn unknown_task(&self, task: &TaskId) -> PeerRejection {
         // The connector tells members of a new task before it answers us.
         if *self.creating.borrow() > 0 || !self.resumed.is_cancelled() {
             unavailable("the task is being taken up")
@@ -317,10 +360,10 @@ impl Coordinator {
     }
 }
 
-async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), PeerRefusal> {
+async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), PeerRejection> {
     match round.give(input).await {
         Ok(()) => Ok(()),
-        Err(HandleError::Rejected(rejection)) => Err(refusal(rejection)),
+        Err(HandleError::Rejected(rejection)) => Err(rejected(rejection)),
         Err(HandleError::Stopped) if round.state().0.is_over() => Err(invalid("the round is over")),
         // A member that took this for a no would leave the round that this node goes on with after its restart.
         Err(HandleError::Stopped) => Err(unavailable("this node is stopping")),
@@ -329,36 +372,36 @@ async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), Pee
 }
 
 /// A rejection in the words of the HTTP API.
-fn refusal(rejection: Rejection) -> PeerRefusal {
+fn rejected(rejection: Rejection) -> PeerRejection {
     let kind = match &rejection {
         // Our own call to the connector has not returned yet: the caller should come again.
         Rejection::WrongPhase { late: false, .. } | Rejection::NotYet { .. } => {
-            RefusalKind::Unavailable
+            RejectionKind::Unavailable
         }
         Rejection::WrongPhase { .. } | Rejection::Conflict { .. } | Rejection::Malformed { .. } => {
-            RefusalKind::Invalid
+            RejectionKind::Invalid
         }
         Rejection::NotAMember { .. }
         | Rejection::BadSignature { .. }
-        | Rejection::InconsistentView { .. } => RefusalKind::Forbidden,
+        | Rejection::InconsistentView { .. } => RejectionKind::Forbidden,
     };
-    PeerRefusal::new(kind, rejection.to_string())
+    PeerRejection::new(kind, rejection.to_string())
 }
 
-fn invalid(detail: impl Into<String>) -> PeerRefusal {
-    PeerRefusal::new(RefusalKind::Invalid, detail)
+fn invalid(detail: impl Into<String>) -> PeerRejection {
+    PeerRejection::new(RejectionKind::Invalid, detail)
 }
 
-fn unavailable(detail: impl Into<String>) -> PeerRefusal {
-    PeerRefusal::new(RefusalKind::Unavailable, detail)
+fn unavailable(detail: impl Into<String>) -> PeerRejection {
+    PeerRejection::new(RejectionKind::Unavailable, detail)
 }
 
 /// A port's failure, told to a stranger: no internals.
-fn failed(error: &PortError) -> PeerRefusal {
+fn failed(error: &PortError) -> PeerRejection {
     tracing::warn!("a member's request failed here: {}", report(error));
     if error.is_transient() {
         unavailable("this node cannot do it now")
     } else {
-        PeerRefusal::new(RefusalKind::Internal, "internal error")
+        PeerRejection::new(RejectionKind::Internal, "internal error")
     }
 }

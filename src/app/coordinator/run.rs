@@ -19,11 +19,11 @@ use delta_domain::round::coordinator::{CoordinatorContext, CoordinatorOutcome, C
 use delta_domain::round::message::RoundEnd;
 use delta_domain::task::TaskStatus;
 use delta_domain::tensor::Tensor;
+use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::blob::BlobName;
 use delta_ports::blob::pieces;
 use delta_ports::connector::RoundKey;
 use delta_ports::executor::ReduceJob;
-use delta_ports::node_api::{RoundReport, TaskProgress};
 use delta_ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
 };

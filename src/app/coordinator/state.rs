@@ -13,10 +13,10 @@ use delta_domain::round::message::Announcement;
 use delta_domain::task::TaskKind;
 use delta_domain::tensor::Tensor;
 use delta_domain::time::Timestamp;
+use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::blob::BlobName;
 use delta_ports::blob::collect;
 use delta_ports::blob::pieces;
-use delta_ports::node_api::{RoundReport, TaskProgress};
 use delta_ports::storage::{
     LocalTaskId, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
 };

@@ -18,6 +18,7 @@ use delta_domain::tensor::{Tensor, TensorData, element_count};
 use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
 use delta_ports::blob::{collect, pieces};
 use delta_ports::executor::{IteratorStates, MapJob, MapOutcome};
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind};
 
 /// Name under which the places of the iterators lie beside a member's own variables: none of them can begin with a digit.

@@ -16,6 +16,7 @@ use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{RawPublicKeys, RoundKey, ShareKind};
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, MachineKind};
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -141,9 +142,9 @@ impl Effects<RunnerRound> for RunnerEffects {
             }
             RunnerEffect::Upload {
                 commitment,
-                len,
                 request,
-            } => self.upload(commitment, *len, request, again).await,
+                ..
+            } => self.upload(commitment, request, again).await,
             RunnerEffect::Confirm { request, fetch } => self.confirm(request, fetch, again).await,
             RunnerEffect::Reveal {
                 seeds,
@@ -277,7 +278,6 @@ impl RunnerEffects {
     async fn upload(
         &self,
         commitment: &Digest,
-        len: u64,
         request: &SignedRequest,
         again: bool,
     ) -> Result<Option<RunnerInput>, PortError> {
@@ -306,7 +306,7 @@ impl RunnerEffects {
         self.context
             .ports
             .peers
-            .result(&self.url, request, len, content)
+            .result(&self.url, request, content)
             .await?;
         self.log("upload masked result", None).await;
         Ok(None)

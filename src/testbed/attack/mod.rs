@@ -8,7 +8,6 @@ mod bundles;
 mod graphs;
 mod http;
 mod network;
-mod no_users;
 mod report;
 mod rogue_connector;
 mod rogue_coordinator;

@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::bundles;
-use super::no_users::NoUsers;
 use super::target::{Targets, until};
-use crate::adapters::http::{HttpOptions, serve};
+use crate::adapters::http::{Doors, HttpOptions, serve};
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::npy;
 use delta_domain::round::message::{
@@ -22,7 +22,7 @@ use delta_domain::tensor::{DType, Tensor};
 use delta_ports::blob::ByteStream;
 use delta_ports::blob::pieces;
 use delta_ports::connector::{Connector, NewTask, RawShareRecord, RoundKey};
-use delta_ports::peer::{CoordinatorApi, PeerRefusal, RefusalKind};
+use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
 
 type DeliveryLie = Box<dyn Fn(&Address, ShareDelivery) -> ShareDelivery + Send>;
 type ViewLie = Box<dyn FnMut(RoundView) -> RoundView + Send>;
@@ -84,8 +84,11 @@ impl<'a> RogueCoordinator<'a> {
         let stop = CancellationToken::new();
         serve(
             SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            Arc::new(NoUsers),
-            inbox.clone(),
+            Doors {
+                authors: None,
+                owner: None,
+                members: inbox.clone(),
+            },
             HttpOptions::default(),
             stop.clone().cancelled_owned(),
         )
@@ -355,78 +358,77 @@ impl<'a> RogueCoordinator<'a> {
     }
 }
 
-fn no(text: &str) -> PeerRefusal {
-    PeerRefusal::new(RefusalKind::Invalid, text)
+fn no(text: &str) -> PeerRejection {
+    PeerRejection::new(RejectionKind::Invalid, text)
 }
 
 #[async_trait]
 impl CoordinatorApi for Inbox {
-    async fn bundle(&self, _: &TaskId) -> Result<(u64, ByteStream), PeerRefusal> {
-        let mut papers = self.papers();
-        papers.bundles_fetched += 1;
-        let bytes = papers.bundle.clone();
-        Ok((bytes.len() as u64, pieces(bytes)))
-    }
-
-    async fn round_view(&self, _: &TaskId, round: RoundNumber) -> Result<RoundView, PeerRefusal> {
-        let mut papers = self.papers();
-        let view = papers
-            .views
-            .get(&round.0)
-            .cloned()
-            .ok_or_else(|| no("no such round"))?;
-        Ok(match &mut papers.view {
-            Some(lie) => lie(view),
-            None => view,
-        })
-    }
-
-    async fn variable(&self, request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal> {
-        let RequestBody::Variable { name } = &request.body else {
-            return Err(no("not a request for a variable"));
+    async fn call(
+        &self,
+        request: PeerRequest,
+        content: Option<ByteStream>,
+    ) -> Result<PeerAnswer, PeerRejection> {
+        let length = match content {
+            Some(content) => length_of(content).await?,
+            None => 0,
         };
-        let papers = self.papers();
-        let bytes = papers
-            .other_variables
-            .get(&request.sender)
-            .or_else(|| papers.variables.get(name))
-            .cloned()
-            .ok_or_else(|| no("no such variable"))?;
-        Ok((bytes.len() as u64, pieces(bytes)))
-    }
-
-    async fn submit(&self, request: SignedRequest) -> Result<(), PeerRefusal> {
         let mut papers = self.papers();
-        let at = (request.round.0, request.sender.clone());
+        match request {
+            PeerRequest::Bundle { .. } => {
+                papers.bundles_fetched += 1;
+                Ok(file(papers.bundle.clone()))
+            }
+            PeerRequest::RoundView { round, .. } => {
+                let view = papers.views.get(&round.0).cloned();
+                let view = view.ok_or_else(|| no("no such round"))?;
+                Ok(PeerAnswer::RoundView(match &mut papers.view {
+                    Some(lie) => lie(view),
+                    None => view,
+                }))
+            }
+            PeerRequest::Signed(request) => papers.take(request, length),
+            PeerRequest::UnsignedShares { .. } => Err(no("unsigned")),
+        }
+    }
+}
+
+impl Papers {
+    fn take(&mut self, request: SignedRequest, length: u64) -> Result<PeerAnswer, PeerRejection> {
+        let at = (request.round.0, request.sender);
         match request.body {
+            RequestBody::Variable { name } => {
+                let other = self.other_variables.get(&at.1);
+                let bytes = other.or_else(|| self.variables.get(&name)).cloned();
+                return bytes.map(file).ok_or_else(|| no("no such variable"));
+            }
+            RequestBody::FetchShares => return Ok(PeerAnswer::Shares(self.deliver(&at))),
+            RequestBody::FetchConfirmations => {
+                return self.confirmed(at.0).map(PeerAnswer::Confirmations);
+            }
+            RequestBody::Result { .. } => {
+                self.results.insert(at, length);
+            }
             RequestBody::Decline { reason } => {
-                papers.declines.insert(at, reason);
+                self.declines.insert(at, reason);
             }
             RequestBody::Confirm { signature } => {
-                papers.confirmations.insert(at, signature);
+                self.confirmations.insert(at, signature);
             }
             RequestBody::Shares { shares, transcript } => {
-                papers.shares.insert(at, (shares, transcript));
+                self.shares.insert(at, (shares, transcript));
             }
             _ => {}
         }
-        Ok(())
+        Ok(PeerAnswer::Done)
     }
 
-    async fn fetch_shares(&self, request: SignedRequest) -> Result<ShareDelivery, PeerRefusal> {
-        let papers = self.papers();
-        let posted = papers
-            .shares
-            .iter()
-            .filter(|((round, _), _)| *round == request.round.0);
+    /// What a receiver gets in a round.
+    fn deliver(&self, (round, receiver): &(u32, Address)) -> ShareDelivery {
+        let posted = self.shares.iter().filter(|((r, _), _)| r == round);
         let (mut shares, mut transcripts) = (Vec::new(), Vec::new());
         for ((_, sender), (theirs, signature)) in posted {
-            shares.extend(
-                theirs
-                    .iter()
-                    .filter(|s| s.receiver == request.sender)
-                    .cloned(),
-            );
+            shares.extend(theirs.iter().filter(|s| s.receiver == *receiver).cloned());
             transcripts.push(TranscriptSignature {
                 signer: sender.clone(),
                 signature: signature.clone(),
@@ -436,52 +438,39 @@ impl CoordinatorApi for Inbox {
             shares,
             transcripts,
         };
-        Ok(match &papers.delivery {
-            Some(lie) => lie(&request.sender, delivery),
+        match &self.delivery {
+            Some(lie) => lie(receiver, delivery),
             None => delivery,
-        })
+        }
     }
 
     /// All that there is, once as many have signed as the members need; then a member has to judge it.
-    async fn confirmations(
-        &self,
-        request: SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
-        let papers = self.papers();
-        let said: Vec<TranscriptSignature> = papers
+    fn confirmed(&self, round: u32) -> Result<Vec<TranscriptSignature>, PeerRejection> {
+        let said: Vec<TranscriptSignature> = self
             .confirmations
             .iter()
-            .filter(|((round, _), _)| *round == request.round.0)
+            .filter(|((r, _), _)| *r == round)
             .map(|((_, signer), signature)| TranscriptSignature {
                 signer: signer.clone(),
                 signature: signature.clone(),
             })
             .collect();
-        let uploaded = papers
-            .results
-            .keys()
-            .filter(|(round, _)| *round == request.round.0);
+        let uploaded = self.results.keys().filter(|(r, _)| *r == round);
         if said.len() < uploaded.count() {
-            return Err(PeerRefusal::new(RefusalKind::Unavailable, "not yet"));
+            return Err(PeerRejection::new(RejectionKind::Unavailable, "not yet"));
         }
         Ok(said)
     }
+}
 
-    async fn result(
-        &self,
-        request: SignedRequest,
-        mut content: ByteStream,
-    ) -> Result<(), PeerRefusal> {
-        let mut length = 0;
-        while let Some(piece) = futures_util::StreamExt::next(&mut content).await {
-            length += piece.map_err(|_| no("broken off"))?.len() as u64;
-        }
-        let at = (request.round.0, request.sender);
-        self.papers().results.insert(at, length);
-        Ok(())
-    }
+fn file(bytes: Vec<u8>) -> PeerAnswer {
+    PeerAnswer::file((bytes.len() as u64, pieces(bytes)))
+}
 
-    async fn unsigned_shares(&self, _: &TaskId, _: RoundNumber, _: &Address) -> PeerRefusal {
-        no("unsigned")
+async fn length_of(mut content: ByteStream) -> Result<u64, PeerRejection> {
+    let mut length = 0;
+    while let Some(piece) = content.next().await {
+        length += piece.map_err(|_| no("broken off"))?.len() as u64;
     }
+    Ok(length)
 }

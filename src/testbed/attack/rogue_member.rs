@@ -27,7 +27,7 @@ use delta_ports::blob::pieces;
 use delta_ports::clock::Clock as _;
 use delta_ports::connector::{RoundKey, ShareKind};
 use delta_ports::entropy::Entropy as _;
-use delta_ports::peer::PeerTransport as _;
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind};
 
 /// A member of one task's rounds.
@@ -256,10 +256,9 @@ impl<'a> RogueMember<'a> {
         request: &SignedRequest,
         content: Vec<u8>,
     ) -> Result<(), PortError> {
-        let len = content.len() as u64;
         self.field
             .peers
-            .result(self.url(), request, len, pieces(content))
+            .result(self.url(), request, pieces(content))
             .await
     }
 

@@ -20,7 +20,7 @@ use crate::adapters::http::UserClient;
 use delta_domain::bundle::{Bundle, BundleLimits, write_bundle};
 use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
-use delta_ports::node_api::TaskProgress;
+use delta_ports::author_api::TaskProgress;
 use summary::{Round, Summary};
 
 /// What may be typed behind `demo`.

@@ -67,7 +67,7 @@ fn garbage_for_every_endpoint_harms_nothing() {
         Ok(reply) => told.push(format!("{what}: {} {}", reply.status, reply.text())),
         Err(e) => told.push(format!("{what}: {e}")),
     };
-    for (method, path) in endpoints() {
+    for (method, path, _) in endpoints() {
         for query in queries(&chain_id, &member) {
             let target = format!("{path}{query}");
             judge(

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::time::Instant;
 
 use super::*;
-use delta_domain::ids::{Address, Digest};
-use delta_domain::round::message::RequestBody;
+use delta_domain::ids::{Digest, RoundNumber, TaskId};
+use delta_domain::round::message::{RequestBody, SignedRequest};
+use delta_ports::peer::{CoordinatorApi, PeerCalls as _};
 
 const URL: &str = "http://coordinator";
 
@@ -21,65 +22,51 @@ struct Counting {
 
 #[async_trait]
 impl CoordinatorApi for Counting {
-    async fn bundle(&self, _task: &TaskId) -> Result<(u64, ByteStream), PeerRefusal> {
-        let pieces = [
-            Ok(Bytes::from_static(b"0123")),
-            Ok(Bytes::from_static(b"4567")),
-        ];
-        Ok((8, Box::pin(stream::iter(pieces))))
-    }
-
-    async fn round_view(
+    async fn call(
         &self,
-        _task: &TaskId,
-        _round: RoundNumber,
-    ) -> Result<RoundView, PeerRefusal> {
-        Err(PeerRefusal::new(RefusalKind::Invalid, "no such round"))
-    }
-
-    async fn variable(&self, _request: SignedRequest) -> Result<(u64, ByteStream), PeerRefusal> {
-        // Longer than announced.
-        Ok((2, Box::pin(stream::iter([Ok(Bytes::from_static(b"0123"))]))))
-    }
-
-    async fn submit(&self, _request: SignedRequest) -> Result<(), PeerRefusal> {
-        self.submits.fetch_add(1, Ordering::Relaxed);
-        if self.hang {
-            std::future::pending::<()>().await;
+        request: PeerRequest,
+        content: Option<ByteStream>,
+    ) -> Result<PeerAnswer, PeerRejection> {
+        let later = || PeerRejection::new(RejectionKind::Unavailable, "later");
+        let request = match request {
+            PeerRequest::Bundle { .. } => {
+                let pieces = [
+                    Ok(Bytes::from_static(b"0123")),
+                    Ok(Bytes::from_static(b"4567")),
+                ];
+                return Ok(PeerAnswer::file((8, Box::pin(stream::iter(pieces)))));
+            }
+            PeerRequest::RoundView { .. } => {
+                return Err(PeerRejection::new(RejectionKind::Invalid, "no such round"));
+            }
+            PeerRequest::UnsignedShares { .. } => {
+                return Err(PeerRejection::new(RejectionKind::Forbidden, "unsigned"));
+            }
+            PeerRequest::Signed(request) => request,
+        };
+        match request.body {
+            // Longer than announced.
+            RequestBody::Variable { .. } => {
+                let pieces = [Ok(Bytes::from_static(b"0123"))];
+                Ok(PeerAnswer::file((2, Box::pin(stream::iter(pieces)))))
+            }
+            RequestBody::FetchShares | RequestBody::FetchConfirmations => Err(later()),
+            RequestBody::Result { .. } => {
+                let mut content = content.unwrap();
+                while let Some(Ok(piece)) = content.next().await {
+                    self.result_bytes
+                        .fetch_add(u32::try_from(piece.len()).unwrap(), Ordering::Relaxed);
+                }
+                Ok(PeerAnswer::Done)
+            }
+            _ => {
+                self.submits.fetch_add(1, Ordering::Relaxed);
+                if self.hang {
+                    std::future::pending::<()>().await;
+                }
+                Ok(PeerAnswer::Done)
+            }
         }
-        Ok(())
-    }
-
-    async fn fetch_shares(&self, _request: SignedRequest) -> Result<ShareDelivery, PeerRefusal> {
-        Err(PeerRefusal::new(RefusalKind::Unavailable, "later"))
-    }
-
-    async fn confirmations(
-        &self,
-        _request: SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PeerRefusal> {
-        Err(PeerRefusal::new(RefusalKind::Unavailable, "later"))
-    }
-
-    async fn result(
-        &self,
-        _request: SignedRequest,
-        mut content: ByteStream,
-    ) -> Result<(), PeerRefusal> {
-        while let Some(Ok(piece)) = content.next().await {
-            self.result_bytes
-                .fetch_add(u32::try_from(piece.len()).unwrap(), Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    async fn unsigned_shares(
-        &self,
-        _task: &TaskId,
-        _round: RoundNumber,
-        _receiver: &Address,
-    ) -> PeerRefusal {
-        PeerRefusal::new(RefusalKind::Forbidden, "unsigned")
     }
 }
 
@@ -98,19 +85,20 @@ fn task() -> TaskId {
     format!("0x{}", "ab".repeat(32)).parse().unwrap()
 }
 
-fn request() -> SignedRequest {
+fn request(body: RequestBody) -> SignedRequest {
     SignedRequest {
         task: task(),
         round: RoundNumber(1),
         sender: format!("0x{}", "cd".repeat(20)).parse().unwrap(),
         view: Digest([0; 32]),
-        body: RequestBody::Joined,
+        body,
         signature: vec![],
     }
 }
 
 async fn submit(peers: &MemoryPeers) -> Result<(), PortErrorKind> {
-    peers.submit(URL, &request()).await.map_err(|e| e.kind())
+    let joined = request(RequestBody::Joined);
+    peers.submit(URL, &joined).await.map_err(|e| e.kind())
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +157,8 @@ async fn refusals_keep_their_sentence() {
         (error.kind(), error.message()),
         (PortErrorKind::Refused, "no such round")
     );
-    let error = peers.fetch_shares(URL, &request()).await.unwrap_err();
+    let fetch = request(RequestBody::FetchShares);
+    let error = peers.fetch_shares(URL, &fetch).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
         (PortErrorKind::Unavailable, "later")
@@ -195,7 +184,10 @@ async fn downloads_are_bounded() {
         peers.bundle(URL, &task(), 7).await.err().map(|e| e.kind()),
         Some(PortErrorKind::Corrupt)
     );
-    let longer = peers.variable(URL, &request(), 100).await.unwrap();
+    let variable = request(RequestBody::Variable {
+        name: "w".parse().unwrap(),
+    });
+    let longer = peers.variable(URL, &variable, 100).await.unwrap();
     assert_eq!(collect(longer).await, Err(PortErrorKind::Corrupt));
 }
 
@@ -208,13 +200,19 @@ async fn a_doubled_upload_arrives_twice_and_whole() {
             Ok(Bytes::from_static(b"de")),
         ]))
     };
+    let announced = |len| {
+        request(RequestBody::Result {
+            digest: Digest([0; 32]),
+            len,
+        })
+    };
     network.fault_next("peer.result", PeerFault::Duplicate);
-    peers.result(URL, &request(), 5, content()).await.unwrap();
+    peers.result(URL, &announced(5), content()).await.unwrap();
     assert_eq!(api.result_bytes.load(Ordering::Relaxed), 10);
     for wrong in [4, 6] {
         assert_eq!(
             peers
-                .result(URL, &request(), wrong, content())
+                .result(URL, &announced(wrong), content())
                 .await
                 .unwrap_err()
                 .kind(),

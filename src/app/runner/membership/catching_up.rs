@@ -6,6 +6,7 @@ use delta_domain::ids::RoundNumber;
 use delta_domain::round::message::RoundView;
 use delta_domain::round::runner::{RunnerInput, RunnerRound};
 use delta_ports::connector::{RoundKey, RoundStatus};
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{MachineKind, StoredMachine};
 use delta_ports::{PortError, report};
 

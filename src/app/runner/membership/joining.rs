@@ -12,6 +12,7 @@ use delta_domain::ids::{Digest, RoundNumber, TaskId};
 use delta_domain::round::PrivacyFloor;
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
 use delta_domain::round::runner::{RunnerContext, RunnerRound};
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
 

@@ -6,6 +6,7 @@ use super::{Membership, TaskOnRecord};
 use delta_domain::bundle::Bundle;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind, report};
 

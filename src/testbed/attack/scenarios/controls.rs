@@ -8,7 +8,7 @@ use crate::testbed::attack::{
     Attack, Outcome, attacks, bundles, connectors, coordinators, members, sharing, strangers,
 };
 use delta_domain::round::runner::RunnerEffect;
-use delta_ports::peer::PeerTransport as _;
+use delta_ports::peer::PeerCalls as _;
 
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "control", true;
     "control-bundle", "a good bundle" => bundle;

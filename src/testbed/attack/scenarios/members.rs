@@ -12,7 +12,7 @@ use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::RunnerEffect;
 use delta_ports::PortError;
 use delta_ports::connector::ShareKind;
-use delta_ports::peer::PeerTransport as _;
+use delta_ports::peer::PeerCalls as _;
 
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "member", false;
     "decline-forged", "another member's farewell, under one's own signature" => forged_decline;
@@ -427,9 +427,8 @@ async fn late(field: &Targets) -> anyhow::Result<Outcome> {
     let content = rogue.upload.clone();
     let (url, peers) = (rogue.url().to_owned(), field.peers.clone());
     rogue.leave(1).await?;
-    let len = content.len() as u64;
     let answer = peers
-        .result(&url, &request, len, delta_ports::blob::pieces(content))
+        .result(&url, &request, delta_ports::blob::pieces(content))
         .await;
     let (refused, answered) = refused(&answer);
     Ok(Outcome::new(refused, answered))

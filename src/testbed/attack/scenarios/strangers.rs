@@ -141,7 +141,7 @@ async fn garbage(field: &Targets) -> anyhow::Result<Outcome> {
     ];
     let url = &field.coordinator().url;
     let (mut sent, mut wrong) = (0, Vec::new());
-    for (method, path) in endpoints() {
+    for (method, path, _) in endpoints() {
         let query = "?task_id=%00%ff&round=99999999999999999999&address=0x0&name=../../etc/passwd&page=-1&page_size=0&start=x&limit=0&task_ids=1,2";
         let mut replies = vec![http::send(url, method, &format!("{path}{query}"), "", b"").await];
         for (headers, body) in bodies {

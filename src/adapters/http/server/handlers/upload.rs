@@ -1,20 +1,23 @@
 //! Handlers that stream a file in: `POST /v1/task` and `POST /v1/coord/result`. No byte of a file waits here.
 
 use futures_util::stream;
+use serde::Serialize;
 use warp::http::HeaderMap;
 use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
-use super::body::{BodyFault, read_whole};
-use super::coord::{digest, header, known_task, member, round_number, signed};
-use super::dto::SubmittedDto;
-use super::multipart::Form;
-use super::query::Query;
-use super::reply::{Refusal, Response, ok, success};
-use super::routes::{Call, Shared};
-use super::validation::{FieldErrors, IntRule};
-use super::wire;
+use crate::server::call::{Call, Shared};
+use crate::server::extract::body::{BodyFault, read_whole};
+use crate::server::extract::multipart::Form;
+use crate::server::extract::query::Query;
+use crate::server::extract::validation::{FieldErrors, IntRule};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, ok, success};
+use crate::server::signed::{digest, header, known_task, member, round_number, signed};
+use crate::wire::headers;
 use delta_domain::ids::Digest;
 use delta_domain::round::message::RequestBody;
+use delta_ports::peer::PeerRequest;
+use delta_ports::storage::LocalTaskId;
 
 /// What a form may weigh beside its file.
 const AROUND_FILE: u64 = 1 << 20;
@@ -22,7 +25,7 @@ const AROUND_FILE: u64 = 1 << 20;
 const MAX_TEXT: usize = 1024;
 
 /// `POST /v1/task`
-pub(super) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let limit = shared.options.max_bundle_bytes;
     let Some(mut form) = open(shared, call, limit).await? else {
         return Err(no_file(|_| ()));
@@ -31,12 +34,20 @@ pub(super) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response,
     close(form, outcome).await
 }
 
-async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Refusal> {
+#[derive(Serialize)]
+struct Submitted {
+    task_id: LocalTaskId,
+}
+
+async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Rejection> {
     while let Some(part) = form.next().await? {
         match part.name() {
             Some("file") if part.is_file() => {
-                let id = shared.node.submit_task(part.content(limit, false)).await?;
-                return Ok(ok(&SubmittedDto { task_id: id }));
+                let id = shared
+                    .authors()?
+                    .submit_task(part.content(limit, false))
+                    .await?;
+                return Ok(ok(&Submitted { task_id: id }));
             }
             Some("file") => return Err(not_a_file()),
             Some(_) | None => part.skip().await?,
@@ -46,7 +57,7 @@ async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Res
 }
 
 /// `POST /v1/coord/result`
-pub(super) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let announced = Announced::from_headers(&call.headers)?;
     let limit = announced.as_ref().map_or(0, |a| a.len);
     let headers = call.headers.clone();
@@ -62,7 +73,7 @@ async fn result_from(
     headers: &HeaderMap,
     announced: Option<Announced>,
     form: &mut Form,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Rejection> {
     let mut texts = Texts::default();
     while let Some(part) = form.next().await? {
         match part.name() {
@@ -76,12 +87,12 @@ async fn result_from(
                 let (task, round) = (known_task(&task)?, round_number(round)?);
                 let sender = member(&address, |a| format!("member {a} is not allowed"))?;
                 let Some(Announced { digest, len }) = announced else {
-                    return Err(Refusal::forbidden(format!(
+                    return Err(Rejection::forbidden(format!(
                         "a result must be signed: the headers {}, {}, {} and {} are needed",
-                        wire::DIGEST,
-                        wire::LENGTH,
-                        wire::VIEW,
-                        wire::SIGNATURE
+                        headers::DIGEST,
+                        headers::LENGTH,
+                        headers::VIEW,
+                        headers::SIGNATURE
                     )));
                 };
                 let request = signed(
@@ -91,10 +102,10 @@ async fn result_from(
                     sender,
                     RequestBody::Result { digest, len },
                 )?;
-                shared
-                    .coordinator
-                    .result(request, part.content(len, true))
-                    .await?;
+                let content = part.content(len, true);
+                let request = PeerRequest::Signed(request);
+                let answer = shared.call(request, Some(content)).await?;
+                answer.done()?;
                 return Ok(success());
             }
             Some("file") => return Err(not_a_file()),
@@ -120,7 +131,7 @@ impl Texts {
         (address, task, round)
     }
 
-    fn without_file(self) -> Refusal {
+    fn without_file(self) -> Rejection {
         no_file(|errors| {
             self.check(errors);
         })
@@ -134,22 +145,26 @@ struct Announced {
 }
 
 impl Announced {
-    fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
+    fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, Rejection> {
         let (Some(digest), Some(len)) = (
-            digest(headers, wire::DIGEST)?,
-            header(headers, wire::LENGTH)?,
+            digest(headers, headers::DIGEST)?,
+            header(headers, headers::LENGTH)?,
         ) else {
             return Ok(None);
         };
         let len = len
             .parse()
-            .map_err(|_| Refusal::bad(format!("{} is not a number of bytes", wire::LENGTH)))?;
+            .map_err(|_| Rejection::bad(format!("{} is not a number of bytes", headers::LENGTH)))?;
         Ok(Some(Self { digest, len }))
     }
 }
 
 /// Opens a form, or says with `None` that there is none and hence no file.
-async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Option<Form>, Refusal> {
+async fn open(
+    shared: &Shared,
+    call: &mut Call,
+    file_limit: u64,
+) -> Result<Option<Form>, Rejection> {
     let Call { headers, body, .. } = call;
     let content_type = headers
         .get(CONTENT_TYPE)
@@ -167,7 +182,7 @@ async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Optio
                 .get("file")
                 .is_some()
         };
-        match read_whole(body, wire::MAX_SMALL_JSON, &shared.memory, sent_as_text).await {
+        match read_whole(body, headers::MAX_SMALL_JSON, &shared.memory, sent_as_text).await {
             Ok(true) => not_a_file(),
             Ok(false) => return Ok(None),
             Err(error) => error.into(),
@@ -188,8 +203,8 @@ async fn open(shared: &Shared, call: &mut Call, file_limit: u64) -> Result<Optio
     Err(refusal)
 }
 
-/// Reads what is left, and lets a error of the body explain whatever came of it.
-async fn close(form: Form, outcome: Result<Response, Refusal>) -> Result<Response, Refusal> {
+/// Reads what is left, and lets an error of the body explain whatever came of it.
+async fn close(form: Form, outcome: Result<Response, Rejection>) -> Result<Response, Rejection> {
     let error = form.error();
     form.finish().await;
     match error {
@@ -198,19 +213,19 @@ async fn close(form: Form, outcome: Result<Response, Refusal>) -> Result<Respons
     }
 }
 
-fn no_file(others: impl FnOnce(&mut FieldErrors)) -> Refusal {
+fn no_file(others: impl FnOnce(&mut FieldErrors)) -> Rejection {
     let mut errors = FieldErrors::body();
     others(&mut errors);
     errors.required::<()>("file", None);
-    errors.into_refusal()
+    errors.into()
 }
 
-fn not_a_file() -> Refusal {
+fn not_a_file() -> Rejection {
     let mut errors = FieldErrors::body();
     errors.report(
         ["file".into()],
         "Expected UploadFile, received: <class 'str'>",
         "value_error",
     );
-    errors.into_refusal()
+    errors.into()
 }

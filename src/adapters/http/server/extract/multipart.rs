@@ -26,7 +26,7 @@ const MAX_PARTS: usize = 16;
 const MAX_OTHER: usize = 1 << 20;
 
 /// A form that is being received.
-pub(super) struct Form {
+pub(crate) struct Form {
     parser: Multipart<'static>,
     shared: Arc<Shared>,
     parts: usize,
@@ -70,7 +70,7 @@ impl Shared {
 
 impl Form {
     /// A form with this boundary (see [`multer::parse_boundary`]).
-    pub(super) fn new(boundary: String, body: BodyStream) -> Self {
+    pub(crate) fn new(boundary: String, body: BodyStream) -> Self {
         let shared = Arc::new(Shared {
             body: Mutex::new(body),
             error: Mutex::new(None),
@@ -89,7 +89,7 @@ impl Form {
     }
 
     /// The next part. The part before must have been read or dropped.
-    pub(super) async fn next(&mut self) -> Result<Option<Part>, BodyFault> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Part>, BodyFault> {
         if self.parts == MAX_PARTS {
             return Err(self.shared.fail(BodyFault::Malformed));
         }
@@ -107,12 +107,12 @@ impl Form {
     }
 
     /// What went wrong on the way, if anything: it explains whatever the reader of a part's content says.
-    pub(super) fn error(&self) -> Option<BodyFault> {
+    pub(crate) fn error(&self) -> Option<BodyFault> {
         self.shared.error()
     }
 
     /// Leaves the rest unread, politely.
-    pub(super) async fn finish(self) {
+    pub(crate) async fn finish(self) {
         drop(self.parser);
         let mut body = std::mem::replace(&mut *self.shared.body(), Box::pin(stream::empty()));
         drain(&mut body).await;
@@ -120,24 +120,24 @@ impl Form {
 }
 
 /// One part of a form.
-pub(super) struct Part {
+pub(crate) struct Part {
     field: Field<'static>,
     shared: Arc<Shared>,
 }
 
 impl Part {
     /// Its name.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.field.name()
     }
 
     /// Whether it is a file, as opposed to a text.
-    pub(super) fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.field.file_name().is_some()
     }
 
     /// The content of a text of at most `limit` bytes.
-    pub(super) async fn text(mut self, limit: usize) -> Result<String, BodyFault> {
+    pub(crate) async fn text(mut self, limit: usize) -> Result<String, BodyFault> {
         let mut content = Vec::new();
         while let Some(piece) = self.piece().await? {
             if content.len() + piece.len() > limit {
@@ -151,7 +151,7 @@ impl Part {
     }
 
     /// Reads past a part that nobody asked for.
-    pub(super) async fn skip(mut self) -> Result<(), BodyFault> {
+    pub(crate) async fn skip(mut self) -> Result<(), BodyFault> {
         let mut seen = 0;
         while let Some(piece) = self.piece().await? {
             seen += piece.len();
@@ -167,7 +167,7 @@ impl Part {
     /// The content as a stream of at most `limit` bytes, or of exactly as many.
     ///
     /// The last piece is held back until the part has ended well: a body that breaks off never looks complete.
-    pub(super) fn content(self, limit: u64, exact: bool) -> ByteStream {
+    pub(crate) fn content(self, limit: u64, exact: bool) -> ByteStream {
         struct State {
             part: Part,
             held: Bytes,

@@ -1,34 +1,16 @@
-//! What the node offers to its users: task authors, Deltaboard, operators (HTTP-API.md). Implemented by the app.
+//! What the node offers to authors of tasks: to submit them, to follow them, to fetch their results. Implemented by the app.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::PortError;
+use super::UserError;
 use super::blob::ByteStream;
-use super::connector::NodePage;
 use super::storage::{LocalTaskId, LogRow, TaskPage, TaskRow};
 use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
 use delta_domain::time::Timestamp;
-
-/// Why a user's request is not done. The text is for the user.
-#[derive(Debug, thiserror::Error)]
-pub enum UserError {
-    /// The request is wrong; the sentence says what and how to mend it (HTTP 400).
-    #[error("{0}")]
-    Invalid(String),
-    /// The body is larger than this node takes (HTTP 413).
-    #[error("{0}")]
-    TooLarge(String),
-    /// The node, or the connector behind it, cannot do it now (HTTP 503).
-    #[error("{0}")]
-    Unavailable(String),
-    /// A port failed in a way that waiting does not mend (HTTP 500, fixed text; the log has the cause).
-    #[error(transparent)]
-    Port(#[from] PortError),
-}
 
 /// A finished round in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,20 +50,9 @@ pub struct TaskProgress {
     pub rounds: Vec<RoundReport>,
 }
 
-/// One thing that must hold before the node can work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadyCheck {
-    /// What: `database`, `connector`, `executor`.
-    pub name: &'static str,
-    /// Whether it holds.
-    pub ok: bool,
-    /// One sentence.
-    pub detail: String,
-}
-
-/// What the node offers to its users.
+/// What the node offers to authors of tasks.
 #[async_trait]
-pub trait NodeApi: Send + Sync + 'static {
+pub trait AuthorApi: Send + Sync + 'static {
     /// Takes a bundle, checks it, records it; the rounds run in the background.
     async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError>;
     /// One task; `Invalid("task N does not exist")` when there is none.
@@ -111,8 +82,4 @@ pub trait NodeApi: Send + Sync + 'static {
     ) -> Result<(TaskRow, Option<TaskProgress>), UserError>;
     /// The bundle of a task, byte for byte as submitted, with its length.
     async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
-    /// The nodes of the network; `page` from 1.
-    async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError>;
-    /// Whether the node can work.
-    async fn ready(&self) -> Vec<ReadyCheck>;
 }

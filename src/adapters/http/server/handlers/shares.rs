@@ -3,19 +3,21 @@
 use warp::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use warp::http::{HeaderMap, StatusCode};
 
-use super::body::read_whole;
-use super::compact::{self, Compact};
-use super::coord::{canonical_hex, known_task, member, round_number, signed};
-use super::json::Fields;
-use super::reply::{Refusal, Response, ok, success, with_type};
-use super::routes::{Call, Shared};
-use super::validation::{FieldErrors, IntRule};
-use super::wire::{self, ConfirmationsBody, DeliveryBody};
+use crate::server::call::{Call, Shared};
+use crate::server::extract::body::read_whole;
+use crate::server::extract::json::Fields;
+use crate::server::extract::validation::{FieldErrors, IntRule};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, ok, success, with_type};
+use crate::server::signed::{canonical_hex, known_task, member, round_number, signed};
+use crate::wire::compact::{self, Compact};
+use crate::wire::headers::{self, ConfirmationsBody, DeliveryBody};
 use delta_domain::ids::Address;
 use delta_domain::round::message::{RequestBody, SealedShares};
+use delta_ports::peer::PeerRequest;
 
 /// `GET /v1/coord/secret_shares`
-pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.get("address"))
@@ -25,21 +27,22 @@ pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
     errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(address, |a| format!("member {a} does not exists"))?;
-    if !call.headers.contains_key(wire::SIGNATURE) {
-        return Err(shared
-            .coordinator
-            .unsigned_shares(&task, round, &sender)
-            .await
-            .into());
-    }
-    let request = signed(
-        &call.headers,
-        task.clone(),
-        round,
-        sender.clone(),
-        RequestBody::FetchShares,
-    )?;
-    let delivery = shared.coordinator.fetch_shares(request).await?;
+    let request = if call.headers.contains_key(headers::SIGNATURE) {
+        PeerRequest::Signed(signed(
+            &call.headers,
+            task.clone(),
+            round,
+            sender.clone(),
+            RequestBody::FetchShares,
+        )?)
+    } else {
+        PeerRequest::UnsignedShares {
+            task: task.clone(),
+            round,
+            receiver: sender.clone(),
+        }
+    };
+    let delivery = shared.call(request, None).await?.shares()?;
     if wants_compact(&call.headers) {
         let body = compact::encode(&delivery.shares, |s| &s.sender, &delivery.transcripts);
         return Ok(with_type(StatusCode::OK, compact::TYPE, body));
@@ -54,14 +57,14 @@ pub(super) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
 }
 
 /// `POST /v1/coord/secret_shares`
-pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     if is_compact(&call.headers) {
         return compact_shares(shared, call).await;
     }
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
-        wire::MAX_SHARES,
+        headers::MAX_SHARES,
         &shared.memory,
     )
     .await?;
@@ -85,7 +88,7 @@ pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     if raw.iter().any(|share| share.sender != address) {
-        return Err(Refusal::bad(
+        return Err(Rejection::bad(
             "all share senders should be equal to member address",
         ));
     }
@@ -106,12 +109,12 @@ pub(super) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
         sender,
         RequestBody::Shares { shares, transcript },
     )?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }
 
 /// `POST /v1/coord/secret_shares` in the compact form; who posts, and for which round, is in the query.
-async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.owned("address"))
@@ -123,17 +126,17 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
     let read = read_whole(
         &mut call.body,
-        wire::MAX_SHARES,
+        headers::MAX_SHARES,
         &shared.memory,
         compact::decode,
     );
     let Some(Compact { shares, signatures }) = read.await? else {
-        return Err(Refusal::bad("the shares are not in the compact form"));
+        return Err(Rejection::bad("the shares are not in the compact form"));
     };
     let transcript = match <[_; 1]>::try_from(signatures) {
         Ok([own]) if own.signer == sender => own.signature,
         _ => {
-            return Err(Refusal::bad(
+            return Err(Rejection::bad(
                 "there is not one transcript signature, the sender's",
             ));
         }
@@ -149,7 +152,7 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
         .collect();
     let body = RequestBody::Shares { shares, transcript };
     let request = signed(&call.headers, task, round, sender, body)?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }
 
@@ -168,11 +171,11 @@ fn names_compact(headers: &HeaderMap, name: HeaderName) -> bool {
 }
 
 /// `POST /v1/coord/confirm`
-pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let fields = Fields::read(
         &call.headers,
         &mut call.body,
-        wire::MAX_SMALL_JSON,
+        headers::MAX_SMALL_JSON,
         &shared.memory,
     )
     .await?;
@@ -191,12 +194,12 @@ pub(super) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
         sender,
         RequestBody::Confirm { signature },
     )?;
-    shared.coordinator.submit(request).await?;
+    shared.ask(request).await?.done()?;
     Ok(success())
 }
 
 /// `GET /v1/coord/confirmations`
-pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Refusal> {
+pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.owned("address"))
@@ -208,7 +211,7 @@ pub(super) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Re
     let sender = member(&address, |a| format!("member {a} is not allowed"))?;
     let body = RequestBody::FetchConfirmations;
     let request = signed(&call.headers, task, round, sender, body)?;
-    let confirmations = shared.coordinator.confirmations(request).await?;
+    let confirmations = shared.ask(request).await?.confirmations()?;
     if wants_compact(&call.headers) {
         let body = compact::encode(&[], |s| &s.sender, &confirmations);
         return Ok(with_type(StatusCode::OK, compact::TYPE, body));
@@ -224,7 +227,7 @@ struct RawShare {
 }
 
 impl RawShare {
-    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Refusal> {
+    fn checked(self, sender: &Address, index: usize) -> Result<SealedShares, Rejection> {
         Ok(SealedShares {
             sender: sender.clone(),
             receiver: member(&self.receiver, |a| {

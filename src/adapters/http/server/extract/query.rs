@@ -2,11 +2,11 @@
 
 /// A parsed query string.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Parses `a=1&b=2`; also the body of an HTML form. Bad escapes stand for themselves, bad UTF-8 is replaced.
-    pub(super) fn parse(raw: &str) -> Self {
+    pub(crate) fn parse(raw: &str) -> Self {
         let pairs = raw.split('&').filter(|pair| !pair.is_empty());
         Self(
             pairs
@@ -19,7 +19,7 @@ impl Query {
     }
 
     /// The value of a parameter; the last one when it is repeated, as in the original.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .rev()
@@ -28,12 +28,12 @@ impl Query {
     }
 
     /// A copy of [`Query::get`].
-    pub(super) fn owned(&self, name: &str) -> Option<String> {
+    pub(crate) fn owned(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
     }
 
     /// All values of a repeated parameter.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .iter()
             .filter(move |(n, _)| n == name)

@@ -7,16 +7,14 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::reply::Refusal;
-
 /// The original's pattern for ids and hex strings. The text is kept; ours must match from end to end.
-pub(super) const HEX_PATTERN: &str = "0x[0-9a-fA-F]+";
+pub(crate) const HEX_PATTERN: &str = "0x[0-9a-fA-F]+";
 /// The original's pattern for the order of a list; `ascending` matched it there and does not here.
-pub(super) const ORDER_PATTERN: &str = "^asc|desc$";
+pub(crate) const ORDER_PATTERN: &str = "^asc|desc$";
 
 /// One error, in the original's shape.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct FieldError {
+pub(crate) struct FieldError {
     loc: Vec<Step>,
     msg: Cow<'static, str>,
     #[serde(rename = "type")]
@@ -28,7 +26,7 @@ pub(super) struct FieldError {
 /// One step of the way to the offending value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// A parameter, field, `query` or `body`.
     Name(&'static str),
     /// Position in a list or text.
@@ -67,7 +65,7 @@ enum Context {
 
 /// What an integer parameter must be.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct IntRule {
+pub(crate) struct IntRule {
     default: Option<i64>,
     at_least: Option<i64>,
     more_than: Option<i64>,
@@ -76,7 +74,7 @@ pub(super) struct IntRule {
 
 impl IntRule {
     /// It must be given.
-    pub(super) const REQUIRED: Self = Self {
+    pub(crate) const REQUIRED: Self = Self {
         default: None,
         at_least: None,
         more_than: None,
@@ -84,7 +82,7 @@ impl IntRule {
     };
 
     /// It may be left out.
-    pub(super) const fn or(default: i64) -> Self {
+    pub(crate) const fn or(default: i64) -> Self {
         Self {
             default: Some(default),
             ..Self::REQUIRED
@@ -92,7 +90,7 @@ impl IntRule {
     }
 
     /// Lower bound, inclusive.
-    pub(super) const fn at_least(self, limit: i64) -> Self {
+    pub(crate) const fn at_least(self, limit: i64) -> Self {
         Self {
             at_least: Some(limit),
             ..self
@@ -100,7 +98,7 @@ impl IntRule {
     }
 
     /// Lower bound, exclusive.
-    pub(super) const fn more_than(self, limit: i64) -> Self {
+    pub(crate) const fn more_than(self, limit: i64) -> Self {
         Self {
             more_than: Some(limit),
             ..self
@@ -108,7 +106,7 @@ impl IntRule {
     }
 
     /// Upper bound, inclusive. The original has none; a page must end somewhere.
-    pub(super) const fn at_most(self, limit: i64) -> Self {
+    pub(crate) const fn at_most(self, limit: i64) -> Self {
         Self {
             at_most: Some(limit),
             ..self
@@ -116,24 +114,27 @@ impl IntRule {
     }
 }
 
+/// Entries of a page. Deltaboard asks for 999 nodes at once; the original has no limit.
+pub(crate) const PAGE_SIZE: IntRule = IntRule::or(20).more_than(0).at_most(10_000);
+
 /// Collects what is wrong with a request.
 #[derive(Debug)]
-pub(super) struct FieldErrors {
+pub(crate) struct FieldErrors {
     place: &'static str,
     list: Vec<FieldError>,
 }
 
 impl FieldErrors {
-    /// FieldErrors of parameters in the query string.
-    pub(super) fn query() -> Self {
+    /// Errors of parameters in the query string.
+    pub(crate) fn query() -> Self {
         Self {
             place: "query",
             list: Vec::new(),
         }
     }
 
-    /// FieldErrors of fields in the body.
-    pub(super) fn body() -> Self {
+    /// Errors of fields in the body.
+    pub(crate) fn body() -> Self {
         Self {
             place: "body",
             list: Vec::new(),
@@ -141,21 +142,21 @@ impl FieldErrors {
     }
 
     /// Goes on only if nothing is wrong.
-    pub(super) fn settle(self) -> Result<(), Refusal> {
+    pub(crate) fn settle(self) -> Result<(), Self> {
         if self.list.is_empty() {
             Ok(())
         } else {
-            Err(self.into_refusal())
+            Err(self)
         }
     }
 
-    /// The refusal that lists what was found.
-    pub(super) fn into_refusal(self) -> Refusal {
-        Refusal::Unprocessable(self.list)
+    /// What was found.
+    pub(crate) fn into_list(self) -> Vec<FieldError> {
+        self.list
     }
 
     /// A parameter that must be given.
-    pub(super) fn required<T>(&mut self, name: &'static str, value: Option<T>) -> Option<T> {
+    pub(crate) fn required<T>(&mut self, name: &'static str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.report([name.into()], "field required", "value_error.missing");
         }
@@ -163,7 +164,7 @@ impl FieldErrors {
     }
 
     /// An integer in decimal.
-    pub(super) fn int(&mut self, name: &'static str, value: Option<&str>, rule: IntRule) -> i128 {
+    pub(crate) fn int(&mut self, name: &'static str, value: Option<&str>, rule: IntRule) -> i128 {
         let text = match (value, rule.default) {
             (Some(text), _) => text,
             (None, Some(default)) => return i128::from(default),
@@ -182,7 +183,7 @@ impl FieldErrors {
     }
 
     /// Integers in decimal, at least one.
-    pub(super) fn ints<'a>(
+    pub(crate) fn ints<'a>(
         &mut self,
         name: &'static str,
         values: impl Iterator<Item = &'a str>,
@@ -204,7 +205,7 @@ impl FieldErrors {
     }
 
     /// `0x` and hex digits. Missing values are reported too.
-    pub(super) fn hex(&mut self, name: &'static str, value: Option<String>) -> String {
+    pub(crate) fn hex(&mut self, name: &'static str, value: Option<String>) -> String {
         let text = self.required(name, value);
         match text {
             Some(text) if is_hex(&text) => text,
@@ -217,7 +218,7 @@ impl FieldErrors {
     }
 
     /// A value that does not match `pattern`.
-    pub(super) fn not_matching<const N: usize>(&mut self, way: [Step; N], pattern: &'static str) {
+    pub(crate) fn not_matching<const N: usize>(&mut self, way: [Step; N], pattern: &'static str) {
         self.report(
             way,
             format!("string does not match regex \"{pattern}\""),
@@ -227,12 +228,12 @@ impl FieldErrors {
     }
 
     /// A value that is no integer.
-    pub(super) fn not_an_integer<const N: usize>(&mut self, way: [Step; N]) {
+    pub(crate) fn not_an_integer<const N: usize>(&mut self, way: [Step; N]) {
         self.report(way, "value is not a valid integer", "type_error.integer");
     }
 
-    /// A error of any other sort.
-    pub(super) fn report<const N: usize>(
+    /// An error of any other sort.
+    pub(crate) fn report<const N: usize>(
         &mut self,
         way: [Step; N],
         msg: impl Into<Cow<'static, str>>,
@@ -248,7 +249,7 @@ impl FieldErrors {
     }
 
     /// A body that is not JSON, as Python's decoder puts it. `line` and `column` count from 1; `column` is that of the offending character.
-    pub(super) fn not_json(&mut self, msg: &'static str, text: &str, line: usize, column: usize) {
+    pub(crate) fn not_json(&mut self, msg: &'static str, text: &str, line: usize, column: usize) {
         let before: usize = text
             .split_inclusive('\n')
             .take(line.saturating_sub(1))
@@ -313,14 +314,19 @@ impl FieldErrors {
     }
 }
 
+/// A page number beyond the type is beyond the last page as well.
+pub(crate) fn clamp(number: i128) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 /// Whether `text` is `0x` and at least one hex digit, and nothing else.
-pub(super) fn is_hex(text: &str) -> bool {
+pub(crate) fn is_hex(text: &str) -> bool {
     text.strip_prefix("0x")
         .is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// An integer from a JSON value, with the original's readiness to take `"1"` for 1 (and without its readiness to take 1.9 for 1).
-pub(super) fn json_int(value: &Value) -> Option<i128> {
+pub(crate) fn json_int(value: &Value) -> Option<i128> {
     match value {
         Value::Number(n) => n
             .as_i64()

@@ -11,7 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use delta_ports::{PortError, PortErrorKind};
 
 /// The client side of https.
-pub(super) fn config() -> Result<ClientConfig, PortError> {
+pub(crate) fn config() -> Result<ClientConfig, PortError> {
     let provider = Arc::new(ring::default_provider());
     match builder(provider.clone())?.with_platform_verifier() {
         Ok(config) => Ok(config.with_no_client_auth()),

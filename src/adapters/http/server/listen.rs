@@ -21,52 +21,13 @@ use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
 use warp::hyper::server::conn::http1;
 
-use super::body::Memory;
+use super::call::{Doors, Shared};
+use super::extract::body::Memory;
+use super::options::HttpOptions;
 use super::reply::Response;
-use super::routes::{Shared, routes};
+use super::routes::routes;
 use super::stall::StallGuard;
-use delta_ports::node_api::NodeApi;
-use delta_ports::peer::CoordinatorApi;
 use delta_ports::{PortError, PortErrorKind};
-
-/// Limits of the server.
-#[derive(Debug, Clone)]
-pub struct HttpOptions {
-    /// Longest bundle that `POST /v1/task` takes, in bytes.
-    pub max_bundle_bytes: u64,
-    /// Connections at a time. One more is answered with 503.
-    pub max_connections: usize,
-    /// Bytes of JSON bodies held at a time, all requests together. Beyond them: 503.
-    pub json_memory: usize,
-    /// Longest wait for a request head; also how long a connection may idle between requests.
-    pub head_within: Duration,
-    /// Longest pause within a body.
-    pub body_idle: Duration,
-    /// Pauses that a body may make in all before it must have come at 1 KiB/s.
-    pub body_grace: Duration,
-    /// Longest time to find the answer to a GET.
-    pub answer_within: Duration,
-    /// Longest pause of a client that should be reading its answer.
-    pub write_stall: Duration,
-    /// How long requests under way may take to end after the shutdown signal.
-    pub shutdown_grace: Duration,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            max_bundle_bytes: 256 << 20,
-            max_connections: 512,
-            json_memory: 128 << 20,
-            head_within: Duration::from_secs(30),
-            body_idle: Duration::from_secs(30),
-            body_grace: Duration::from_secs(30),
-            answer_within: Duration::from_secs(60),
-            write_stall: Duration::from_secs(60),
-            shutdown_grace: Duration::from_secs(5),
-        }
-    }
-}
 
 /// A server that is running.
 #[derive(Debug)]
@@ -94,14 +55,13 @@ impl HttpServer {
     }
 }
 
-/// Starts the server on `address`. It runs until `shutdown` is ready, then ends requests under way and closes.
+/// Starts the server of `doors` on `address`. It runs until `shutdown` is ready, then ends requests under way and closes.
 ///
 /// # Errors
 /// `Unavailable` when the address cannot be listened on.
 pub async fn serve(
     address: SocketAddr,
-    node: Arc<dyn NodeApi>,
-    coordinator: Arc<dyn CoordinatorApi>,
+    doors: Doors,
     options: HttpOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<HttpServer, PortError> {
@@ -116,8 +76,7 @@ pub async fn serve(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let shared = Arc::new(Shared {
-        node,
-        coordinator,
+        doors,
         memory: Memory::new(options.json_memory),
         options,
     });

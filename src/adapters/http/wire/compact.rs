@@ -15,24 +15,24 @@ use delta_domain::ids::Address;
 use delta_domain::round::message::{SealedShares, TranscriptSignature};
 
 /// Media type of this form, in `Content-Type` and `Accept`.
-pub(super) const TYPE: &str = "application/vnd.delta.shares";
+pub(crate) const TYPE: &str = "application/vnd.delta.shares";
 
 const ADDRESS_BYTES: usize = 42;
 const LENGTH_BYTES: usize = 2;
 
 /// What one body holds.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Compact {
+pub(crate) struct Compact {
     /// The other member, its seed share and its key share.
-    pub(super) shares: Vec<(Address, [Vec<u8>; 2])>,
+    pub(crate) shares: Vec<(Address, [Vec<u8>; 2])>,
     /// Who signed, and the signature.
-    pub(super) signatures: Vec<TranscriptSignature>,
+    pub(crate) signatures: Vec<TranscriptSignature>,
 }
 
 /// Writes shares, each beside the member that `other` names, and signatures.
 ///
 /// Nothing that is sent is longer than 64 KiB; what were is cut off, and so refused.
-pub(super) fn encode<'a>(
+pub(crate) fn encode<'a>(
     shares: &'a [SealedShares],
     other: fn(&'a SealedShares) -> &'a Address,
     signatures: &[TranscriptSignature],
@@ -63,7 +63,7 @@ fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Reads the form, all of it and nothing more. Never allocates more than a few times its length.
-pub(super) fn decode(body: &[u8]) -> Option<Compact> {
+pub(crate) fn decode(body: &[u8]) -> Option<Compact> {
     let mut rest = Rest(body);
     let shares = rest.list(ADDRESS_BYTES + 2 * LENGTH_BYTES, |rest| {
         Some((rest.address()?, [rest.bytes()?, rest.bytes()?]))

@@ -15,11 +15,11 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use delta_ports::{PortError, PortErrorKind};
 
 /// A request body, piece by piece.
-pub(super) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyFault>> + Send + Sync>>;
+pub(crate) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyFault>> + Send + Sync>>;
 
 /// What is wrong with a body. The text is for the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BodyFault {
+pub(crate) enum BodyFault {
     /// Longer than allowed or announced.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
@@ -64,18 +64,18 @@ impl From<&BodyFault> for PortError {
 
 /// How fast a body must come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Longest wait for the next piece.
-    pub(super) idle: Duration,
+    pub(crate) idle: Duration,
     /// Waiting that is free of charge, all pauses together. Beyond it the sender must have kept [`MIN_RATE`].
-    pub(super) grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// Bytes per second below which a sender is taken for an attacker.
 const MIN_RATE: u128 = 1024;
 
 /// Puts a body under a pace.
-pub(super) fn paced<S, B, E>(body: S, pace: Pace) -> BodyStream
+pub(crate) fn paced<S, B, E>(body: S, pace: Pace) -> BodyStream
 where
     S: Stream<Item = Result<B, E>> + Send + Sync + 'static,
     B: Buf,
@@ -148,14 +148,14 @@ impl Stream for Paced {
 
 /// Memory for whole bodies, shared by all requests.
 #[derive(Debug, Clone)]
-pub(super) struct Memory(Arc<Semaphore>);
+pub(crate) struct Memory(Arc<Semaphore>);
 
 /// Bytes in one permit of [`Memory`].
 const UNIT: usize = 1024;
 
 impl Memory {
     /// Room for `bytes` bytes.
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(crate) fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(
             (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS),
         )))
@@ -170,7 +170,7 @@ impl Memory {
 }
 
 /// Reads a whole body of at most `limit` bytes and passes it to `parse`. The memory is given back afterwards.
-pub(super) async fn read_whole<T>(
+pub(crate) async fn read_whole<T>(
     body: &mut BodyStream,
     limit: usize,
     memory: &Memory,
@@ -194,7 +194,7 @@ pub(super) async fn read_whole<T>(
 }
 
 /// Reads on for a little while, so that a client that is still sending gets to see its answer.
-pub(super) async fn drain(body: &mut BodyStream) {
+pub(crate) async fn drain(body: &mut BodyStream) {
     const AT_MOST: usize = 4 << 20;
     const WITHIN: Duration = Duration::from_secs(5);
     let reading = async {

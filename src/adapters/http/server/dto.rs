@@ -1,4 +1,4 @@
-//! JSON answers, field for field and in the order of the original.
+//! JSON answers, field for field and in the order of the original. One that a single handler gives in a few fields stands there.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
+use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::connector::{NodePage, NodeRecord};
-use delta_ports::node_api::{ReadyCheck, RoundReport, TaskProgress};
+use delta_ports::owner_api::ReadyCheck;
 use delta_ports::storage::{LogRow, TaskPage, TaskRow};
 
 /// A task, as `metadata`, `list` and `tasks` show it.
 #[derive(Serialize)]
-pub(super) struct TaskDto<'a> {
+pub(crate) struct TaskDto<'a> {
     id: i64,
     created_at: u64,
     name: &'a str,
@@ -42,7 +43,7 @@ const REPORTS: usize = 1000;
 
 /// How a task is getting on.
 #[derive(Serialize)]
-pub(super) struct ProgressDto<'a> {
+pub(crate) struct ProgressDto<'a> {
     status: &'static str,
     /// Rounds that are done.
     round: u32,
@@ -69,7 +70,7 @@ struct ReportDto<'a> {
 
 impl<'a> ProgressDto<'a> {
     /// The answer, with reports from the `start`-th on.
-    pub(super) fn new(row: &'a TaskRow, progress: Option<&'a TaskProgress>, start: u32) -> Self {
+    pub(crate) fn new(row: &'a TaskRow, progress: Option<&'a TaskProgress>, start: u32) -> Self {
         let reports = progress.map_or(&[][..], |p| &p.rounds);
         let start = usize::try_from(start).unwrap_or(usize::MAX);
         Self {
@@ -124,14 +125,14 @@ fn waits_for(progress: &TaskProgress) -> Option<String> {
 
 /// A page of tasks.
 #[derive(Serialize)]
-pub(super) struct TaskPageDto<'a> {
+pub(crate) struct TaskPageDto<'a> {
     tasks: Vec<TaskDto<'a>>,
     total_pages: u64,
 }
 
 impl<'a> TaskPageDto<'a> {
     /// The page, with the number of pages of `page_size`.
-    pub(super) fn new(page: &'a TaskPage, page_size: u32) -> Self {
+    pub(crate) fn new(page: &'a TaskPage, page_size: u32) -> Self {
         Self {
             tasks: page.tasks.iter().map(TaskDto::from).collect(),
             total_pages: pages(page.total, page_size),
@@ -141,7 +142,7 @@ impl<'a> TaskPageDto<'a> {
 
 /// A log record.
 #[derive(Serialize)]
-pub(super) struct LogDto<'a> {
+pub(crate) struct LogDto<'a> {
     id: i64,
     created_at: u64,
     message: &'a str,
@@ -161,7 +162,7 @@ impl<'a> From<&'a LogRow> for LogDto<'a> {
 
 /// A page of nodes.
 #[derive(Serialize)]
-pub(super) struct NodePageDto<'a> {
+pub(crate) struct NodePageDto<'a> {
     nodes: Vec<NodeDto<'a>>,
     total_pages: u64,
 }
@@ -185,7 +186,7 @@ impl<'a> From<&'a NodeRecord> for NodeDto<'a> {
 
 impl<'a> NodePageDto<'a> {
     /// The page, with the number of pages of `page_size`.
-    pub(super) fn new(page: &'a NodePage, page_size: u32) -> Self {
+    pub(crate) fn new(page: &'a NodePage, page_size: u32) -> Self {
         Self {
             nodes: page.nodes.iter().map(NodeDto::from).collect(),
             total_pages: pages(page.total, page_size),
@@ -193,23 +194,9 @@ impl<'a> NodePageDto<'a> {
     }
 }
 
-/// Answer to `POST /v1/task`.
-#[derive(Serialize)]
-pub(super) struct SubmittedDto {
-    /// The id to ask with.
-    pub(super) task_id: i64,
-}
-
-/// Answer to `GET /v1/task/status`.
-#[derive(Serialize)]
-pub(super) struct StatusDto {
-    /// The status as a number.
-    pub(super) status: u8,
-}
-
 /// Answer to `GET /readyz`.
 #[derive(Serialize)]
-pub(super) struct ReadyDto<'a> {
+pub(crate) struct ReadyDto<'a> {
     status: &'static str,
     checks: Vec<CheckDto<'a>>,
 }
@@ -223,7 +210,7 @@ struct CheckDto<'a> {
 
 impl<'a> ReadyDto<'a> {
     /// The checks and what they amount to.
-    pub(super) fn new(checks: &'a [ReadyCheck]) -> Self {
+    pub(crate) fn new(checks: &'a [ReadyCheck]) -> Self {
         let status = if checks.iter().all(|c| c.ok) {
             "ready"
         } else {

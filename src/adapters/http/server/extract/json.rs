@@ -6,31 +6,44 @@ use serde_json::{Map, Value};
 use warp::http::HeaderMap;
 use warp::http::header::CONTENT_TYPE;
 
-use super::body::{BodyStream, Memory, read_whole};
-use super::reply::Refusal;
+use super::body::{BodyFault, BodyStream, Memory, read_whole};
 use super::validation::{FieldErrors, HEX_PATTERN, Step, is_hex, json_int};
 
 /// The fields of a JSON object.
-pub(super) struct Fields(Map<String, Value>);
+pub(crate) struct Fields(Map<String, Value>);
 
 /// Values in one body. The text is bounded already; this bounds what it unfolds into.
 const MAX_VALUES: usize = 200_000;
 
+/// Why a body is not taken for fields.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoFields {
+    /// It did not come as it should.
+    #[error(transparent)]
+    Body(#[from] BodyFault),
+    /// It would unfold into too much.
+    #[error("the body has more than {MAX_VALUES} values")]
+    TooMany,
+    /// It is no JSON object.
+    #[error("the body is no JSON object")]
+    Other(FieldErrors),
+}
+
 impl Fields {
     /// Reads a body of at most `limit` bytes.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         headers: &HeaderMap,
         body: &mut BodyStream,
         limit: usize,
         memory: &Memory,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, NoFields> {
         let is_json = headers
             .get(CONTENT_TYPE)
             .is_none_or(|value| value.to_str().is_ok_and(names_json));
         read_whole(body, limit, memory, |bytes| Self::parse(bytes, is_json)).await?
     }
 
-    fn parse(bytes: &[u8], is_json: bool) -> Result<Self, Refusal> {
+    fn parse(bytes: &[u8], is_json: bool) -> Result<Self, NoFields> {
         let mut errors = FieldErrors::body();
         if bytes.is_empty() {
             errors.report([], "field required", "value_error.missing");
@@ -42,9 +55,7 @@ impl Fields {
             .count()
             > MAX_VALUES
         {
-            return Err(Refusal::too_large(format!(
-                "the body has more than {MAX_VALUES} values"
-            )));
+            return Err(NoFields::TooMany);
         } else {
             match serde_json::from_slice(bytes) {
                 Ok(Value::Object(fields)) => return Ok(Self(fields)),
@@ -60,26 +71,26 @@ impl Fields {
                 }
             }
         }
-        Err(errors.into_refusal())
+        Err(NoFields::Other(errors))
     }
 
     /// A text.
-    pub(super) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         text_of(self.0.get(name), errors, [name.into()])
     }
 
     /// A text of `0x` and hex digits.
-    pub(super) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         hex_of(self.0.get(name), errors, [name.into()])
     }
 
     /// Whether a field is there.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
     /// An integer.
-    pub(super) fn int(&self, errors: &mut FieldErrors, name: &'static str) -> i128 {
+    pub(crate) fn int(&self, errors: &mut FieldErrors, name: &'static str) -> i128 {
         let Some(value) = errors.required(name, self.0.get(name)) else {
             return 0;
         };
@@ -90,7 +101,7 @@ impl Fields {
     }
 
     /// A list of objects, each read by `read`, which gets its fields and its place.
-    pub(super) fn objects<T>(
+    pub(crate) fn objects<T>(
         &self,
         errors: &mut FieldErrors,
         name: &'static str,
@@ -132,7 +143,7 @@ impl Fields {
 }
 
 /// One object in a list.
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     list: &'static str,
     index: usize,
     fields: &'a Map<String, Value>,
@@ -140,12 +151,12 @@ pub(super) struct Item<'a> {
 
 impl Item<'_> {
     /// A text.
-    pub(super) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn text(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         text_of(self.fields.get(name), errors, self.way(name))
     }
 
     /// A text of `0x` and hex digits.
-    pub(super) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
+    pub(crate) fn hex(&self, errors: &mut FieldErrors, name: &'static str) -> String {
         hex_of(self.fields.get(name), errors, self.way(name))
     }
 
@@ -231,8 +242,8 @@ mod tests {
     fn answer(body: &str) -> String {
         match Fields::parse(body.as_bytes(), true) {
             Ok(_) => "ok".to_owned(),
-            Err(Refusal::Unprocessable(list)) => serde_json::to_string(&list).unwrap(),
-            Err(other) => format!("{other:?}"),
+            Err(NoFields::Other(errors)) => serde_json::to_string(&errors.into_list()).unwrap(),
+            Err(other) => other.to_string(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The table of endpoints, and how a request finds its handler.
 //!
 //! Every endpoint is one line of [`ENDPOINTS`] and one warp filter made from it. The last filter answers what no endpoint takes:
-//! 307 for a trailing slash, 405 for a known path, 404 for everything else. Handlers never reject, so nothing needs to be recovered.
+//! 307 for a trailing slash, 405 for a known path, 404 for everything else. Handlers never pass a request on to the next
+//! filter, so nothing needs to be recovered.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,37 +16,16 @@ use warp::http::header::{ALLOW, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 use warp::path::FullPath;
 
-use super::body::{BodyStream, Memory, Pace, drain, paced};
-use super::query::Query;
-use super::reply::{Refusal, Response, json};
-use super::server::HttpOptions;
-use super::{coord, ops, shares, upload, user};
-use delta_ports::node_api::NodeApi;
-use delta_ports::peer::CoordinatorApi;
+use super::call::{Call, Shared};
+use super::extract::body::{Pace, drain, paced};
+use super::extract::query::Query;
+use super::handlers::{ops, rounds, shares, tasks, upload};
+use super::rejection::Rejection;
+use super::reply::{Response, json};
 
-/// What handlers work with.
-pub(super) struct Shared {
-    /// For users.
-    pub(super) node: Arc<dyn NodeApi>,
-    /// For members.
-    pub(super) coordinator: Arc<dyn CoordinatorApi>,
-    /// Limits.
-    pub(super) options: HttpOptions,
-    /// Memory for JSON bodies.
-    pub(super) memory: Memory,
-}
+use Access::{Author, Member, Owner, Public};
 
-/// A request on its way to a handler.
-pub(super) struct Call {
-    /// Its headers.
-    pub(super) headers: HeaderMap,
-    /// Its query string.
-    pub(super) query: Query,
-    /// Its body.
-    pub(super) body: BodyStream,
-}
-
-type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send + 'a>>;
+type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Rejection>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Shared, &'a mut Call) -> Answer<'a>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,71 +43,96 @@ impl Verb {
     }
 }
 
+/// Whom an endpoint is for. Nothing is asked of callers yet: the class says who will have to show what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Who submits tasks to this node.
+    Author,
+    /// Who answers for this node.
+    Owner,
+    /// Members of a round, who sign what they ask.
+    Member,
+}
+
+impl Access {
+    /// Its name, as `x-access` in the OpenAPI document.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Author => "author",
+            Self::Owner => "owner",
+            Self::Member => "member",
+        }
+    }
+}
+
 struct Endpoint {
     verb: Verb,
     path: &'static str,
+    access: Access,
     handler: Handler,
 }
 
-const fn get(path: &'static str, handler: Handler) -> Endpoint {
+const fn get(path: &'static str, access: Access, handler: Handler) -> Endpoint {
     Endpoint {
         verb: Verb::Get,
         path,
+        access,
         handler,
     }
 }
 
-const fn post(path: &'static str, handler: Handler) -> Endpoint {
+const fn post(path: &'static str, access: Access, handler: Handler) -> Endpoint {
     Endpoint {
         verb: Verb::Post,
         path,
+        access,
         handler,
     }
 }
 
+// A line an endpoint.
+#[rustfmt::skip]
 const ENDPOINTS: &[Endpoint] = &[
-    get("/", |s, c| Box::pin(ops::index(s, c))),
-    get("/healthz", |s, c| Box::pin(ops::healthz(s, c))),
-    get("/readyz", |s, c| Box::pin(ops::readyz(s, c))),
-    get("/openapi.json", |s, c| Box::pin(ops::openapi(s, c))),
-    post("/v1/task", |s, c| Box::pin(upload::submit(s, c))),
-    get("/v1/task/metadata", |s, c| Box::pin(user::metadata(s, c))),
-    get("/v1/task/status", |s, c| Box::pin(user::status(s, c))),
-    get("/v1/task/list", |s, c| Box::pin(user::list(s, c))),
-    get("/v1/task/logs", |s, c| Box::pin(user::logs(s, c))),
-    get("/v1/task/result", |s, c| Box::pin(user::result(s, c))),
-    get("/v1/task/progress", |s, c| Box::pin(user::progress(s, c))),
-    get("/v1/task/bundle", |s, c| Box::pin(user::bundle(s, c))),
-    get("/v1/tasks", |s, c| Box::pin(user::page(s, c))),
-    get("/v1/nodes", |s, c| Box::pin(user::nodes(s, c))),
-    get("/v1/coord/config", |s, c| Box::pin(coord::config(s, c))),
-    get("/v1/coord/context", |s, c| Box::pin(coord::context(s, c))),
-    get("/v1/coord/round", |s, c| Box::pin(coord::round(s, c))),
-    get("/v1/coord/secret_shares", |s, c| {
-        Box::pin(shares::fetch_shares(s, c))
-    }),
-    post("/v1/coord/secret_shares", |s, c| {
-        Box::pin(shares::shares(s, c))
-    }),
-    post("/v1/coord/result", |s, c| Box::pin(upload::result(s, c))),
-    post("/v1/coord/joined", |s, c| Box::pin(coord::joined(s, c))),
-    post("/v1/coord/confirm", |s, c| Box::pin(shares::confirm(s, c))),
-    get("/v1/coord/confirmations", |s, c| {
-        Box::pin(shares::confirmations(s, c))
-    }),
-    post("/v1/coord/revealed", |s, c| Box::pin(coord::revealed(s, c))),
-    post("/v1/coord/decline", |s, c| Box::pin(coord::decline(s, c))),
-    post("/v1/coord/metrics", |s, c| Box::pin(coord::metrics(s, c))),
-    get("/v1/coord/weight", |s, c| Box::pin(coord::weight(s, c))),
+    get("/", Public, |s, c| Box::pin(ops::index(s, c))),
+    get("/healthz", Public, |s, c| Box::pin(ops::healthz(s, c))),
+    get("/readyz", Public, |s, c| Box::pin(ops::readyz(s, c))),
+    get("/openapi.json", Public, |s, c| Box::pin(ops::openapi(s, c))),
+    post("/v1/task", Author, |s, c| Box::pin(upload::submit(s, c))),
+    get("/v1/task/metadata", Author, |s, c| Box::pin(tasks::metadata(s, c))),
+    get("/v1/task/status", Author, |s, c| Box::pin(tasks::status(s, c))),
+    get("/v1/task/list", Author, |s, c| Box::pin(tasks::list(s, c))),
+    get("/v1/task/logs", Author, |s, c| Box::pin(tasks::logs(s, c))),
+    get("/v1/task/result", Author, |s, c| Box::pin(tasks::result(s, c))),
+    get("/v1/task/progress", Author, |s, c| Box::pin(tasks::progress(s, c))),
+    get("/v1/task/bundle", Author, |s, c| Box::pin(tasks::bundle(s, c))),
+    get("/v1/tasks", Author, |s, c| Box::pin(tasks::page(s, c))),
+    get("/v1/nodes", Owner, |s, c| Box::pin(ops::nodes(s, c))),
+    get("/v1/coord/config", Public, |s, c| Box::pin(rounds::config(s, c))),
+    get("/v1/coord/context", Member, |s, c| Box::pin(rounds::context(s, c))),
+    get("/v1/coord/round", Public, |s, c| Box::pin(rounds::round(s, c))),
+    get("/v1/coord/secret_shares", Member, |s, c| Box::pin(shares::fetch_shares(s, c))),
+    post("/v1/coord/secret_shares", Member, |s, c| Box::pin(shares::shares(s, c))),
+    post("/v1/coord/result", Member, |s, c| Box::pin(upload::result(s, c))),
+    post("/v1/coord/joined", Member, |s, c| Box::pin(rounds::joined(s, c))),
+    post("/v1/coord/confirm", Member, |s, c| Box::pin(shares::confirm(s, c))),
+    get("/v1/coord/confirmations", Member, |s, c| Box::pin(shares::confirmations(s, c))),
+    post("/v1/coord/revealed", Member, |s, c| Box::pin(rounds::revealed(s, c))),
+    post("/v1/coord/decline", Member, |s, c| Box::pin(rounds::decline(s, c))),
+    post("/v1/coord/metrics", Member, |s, c| Box::pin(rounds::metrics(s, c))),
+    get("/v1/coord/weight", Member, |s, c| Box::pin(rounds::weight(s, c))),
 ];
 
-/// Every endpoint of the server, as `(method, path)`.
-pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ENDPOINTS.iter().map(|e| (e.verb.name(), e.path))
+/// Every endpoint of the server, as `(method, path, access)`.
+pub fn endpoints() -> impl Iterator<Item = (&'static str, &'static str, Access)> {
+    ENDPOINTS.iter().map(|e| (e.verb.name(), e.path, e.access))
 }
 
 /// All filters as one.
-pub(super) fn routes(shared: &Arc<Shared>) -> BoxedFilter<(Response,)> {
+pub(crate) fn routes(shared: &Arc<Shared>) -> BoxedFilter<(Response,)> {
     ENDPOINTS
         .iter()
         .map(|e| route(e, shared.clone()))
@@ -161,7 +166,7 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                 tokio::spawn(async move { answer(endpoint, &shared, call).await })
                     .await
                     .unwrap_or_else(|_| {
-                        Refusal::busy("the node could not finish the request").into_response()
+                        Rejection::busy("the node could not finish the request").into_response()
                     })
             }
         })
@@ -176,10 +181,10 @@ async fn answer(endpoint: &Endpoint, shared: &Shared, mut call: Call) -> Respons
     };
     let handled = tokio::time::timeout(patience, (endpoint.handler)(shared, &mut call)).await;
     let response = handled
-        .unwrap_or_else(|_| Err(Refusal::busy("the node did not find an answer in time")))
-        .unwrap_or_else(|refusal| {
-            tracing::debug!(path = endpoint.path, ?refusal, "a request is refused");
-            refusal.into_response()
+        .unwrap_or_else(|_| Err(Rejection::busy("the node did not find an answer in time")))
+        .unwrap_or_else(|rejection| {
+            tracing::debug!(path = endpoint.path, ?rejection, "a request is rejected");
+            rejection.into_response()
         });
     if response.status().is_client_error() && endpoint.verb == Verb::Post {
         drain(&mut call.body).await;
@@ -263,7 +268,7 @@ mod tests {
 
     #[test]
     fn no_endpoint_is_listed_twice() {
-        let mut all: Vec<_> = endpoints().collect();
+        let mut all: Vec<_> = endpoints().map(|(verb, path, _)| (verb, path)).collect();
         all.sort_unstable();
         let count = all.len();
         all.dedup();

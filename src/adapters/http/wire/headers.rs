@@ -9,22 +9,22 @@ use delta_domain::ids::{Address, RoundNumber, TaskId, encode_hex};
 use delta_domain::round::message::{SealedShares, SignedRequest, TranscriptSignature};
 
 /// Digest of the members and keys that the sender believes in: `0x` and 64 hex digits. Absent means all zeros.
-pub(super) const VIEW: &str = "x-delta-view";
+pub(crate) const VIEW: &str = "x-delta-view";
 /// Signature under the sender's `pk1`: `0x` and hex. Absent means none.
-pub(super) const SIGNATURE: &str = "x-delta-signature";
+pub(crate) const SIGNATURE: &str = "x-delta-signature";
 /// SHA-256 of an uploaded result: `0x` and 64 hex digits.
-pub(super) const DIGEST: &str = "x-delta-digest";
+pub(crate) const DIGEST: &str = "x-delta-digest";
 /// Length in bytes, decimal: of an uploaded result, or of a streamed answer.
-pub(super) const LENGTH: &str = "x-delta-length";
+pub(crate) const LENGTH: &str = "x-delta-length";
 
 /// Longest body with shares, in either form and direction.
-pub(super) const MAX_SHARES: usize = 16 << 20;
+pub(crate) const MAX_SHARES: usize = 16 << 20;
 /// Longest other JSON body.
-pub(super) const MAX_SMALL_JSON: usize = 64 << 10;
+pub(crate) const MAX_SMALL_JSON: usize = 64 << 10;
 
 /// Body of `POST joined`, `decline` and `revealed`.
 #[derive(Serialize)]
-pub(super) struct NoticeBody<'a> {
+pub(crate) struct NoticeBody<'a> {
     address: &'a Address,
     task_id: &'a TaskId,
     round: RoundNumber,
@@ -34,7 +34,7 @@ pub(super) struct NoticeBody<'a> {
 
 impl<'a> NoticeBody<'a> {
     /// The body of `request`; `reason` is for a decline.
-    pub(super) fn new(request: &'a SignedRequest, reason: Option<&'a str>) -> Self {
+    pub(crate) fn new(request: &'a SignedRequest, reason: Option<&'a str>) -> Self {
         Self {
             address: &request.sender,
             task_id: &request.task,
@@ -46,7 +46,7 @@ impl<'a> NoticeBody<'a> {
 
 /// Body of `POST confirm`.
 #[derive(Serialize)]
-pub(super) struct ConfirmBody<'a> {
+pub(crate) struct ConfirmBody<'a> {
     address: &'a Address,
     task_id: &'a TaskId,
     round: RoundNumber,
@@ -55,7 +55,7 @@ pub(super) struct ConfirmBody<'a> {
 
 impl<'a> ConfirmBody<'a> {
     /// The body of `request`.
-    pub(super) fn new(request: &'a SignedRequest, signature: &[u8]) -> Self {
+    pub(crate) fn new(request: &'a SignedRequest, signature: &[u8]) -> Self {
         Self {
             address: &request.sender,
             task_id: &request.task,
@@ -67,22 +67,22 @@ impl<'a> ConfirmBody<'a> {
 
 /// Answer to `GET confirmations` in JSON.
 #[derive(Serialize)]
-pub(super) struct ConfirmationsBody {
+pub(crate) struct ConfirmationsBody {
     /// What members of u3 signed about it.
-    pub(super) confirmations: Vec<TranscriptSignature>,
+    pub(crate) confirmations: Vec<TranscriptSignature>,
 }
 
 /// Answer to `GET secret_shares` in JSON.
 #[derive(Serialize)]
-pub(super) struct DeliveryBody {
+pub(crate) struct DeliveryBody {
     /// The receiver.
-    pub(super) address: Address,
+    pub(crate) address: Address,
     /// The task.
-    pub(super) task_id: TaskId,
+    pub(crate) task_id: TaskId,
     /// The round.
-    pub(super) round: RoundNumber,
+    pub(crate) round: RoundNumber,
     /// Shares sealed for the receiver.
-    pub(super) shares: Vec<SealedShares>,
+    pub(crate) shares: Vec<SealedShares>,
     /// Transcript signatures of everybody who shared.
-    pub(super) transcripts: Vec<TranscriptSignature>,
+    pub(crate) transcripts: Vec<TranscriptSignature>,
 }

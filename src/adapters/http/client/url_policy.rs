@@ -2,7 +2,7 @@
 //!
 //! Checked twice: the url before a request is made, and every address that a name resolves to, at the moment of connecting. The
 //! connection goes to an address that was checked and to no other, so a name that changes its mind (DNS rebinding) gains nothing.
-//! Redirects are not followed at all (`client.rs`).
+//! Redirects are not followed at all (`peers.rs`).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -40,7 +40,7 @@ impl UrlPolicy {
     }
 
     /// Checks the url of a node and makes it a base to which `v1/...` can be joined.
-    pub(super) fn base(&self, url: &str) -> Result<Url, PortError> {
+    pub(crate) fn base(&self, url: &str) -> Result<Url, PortError> {
         if url.len() > MAX_URL {
             return Err(denied("the url is too long"));
         }
@@ -108,14 +108,14 @@ impl Lookup for SystemLookup {
 }
 
 /// Resolves names for reqwest and passes on only what the policy allows.
-pub(super) struct CheckedResolver {
+pub(crate) struct CheckedResolver {
     policy: UrlPolicy,
     lookup: Arc<dyn Lookup>,
 }
 
 impl CheckedResolver {
     /// A resolver under `policy`.
-    pub(super) fn new(policy: UrlPolicy, lookup: Arc<dyn Lookup>) -> Self {
+    pub(crate) fn new(policy: UrlPolicy, lookup: Arc<dyn Lookup>) -> Self {
         Self { policy, lookup }
     }
 }

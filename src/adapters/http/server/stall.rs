@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// Wraps a connection.
-pub(super) struct StallGuard<S> {
+pub(crate) struct StallGuard<S> {
     inner: S,
     patience: Duration,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -19,7 +19,7 @@ pub(super) struct StallGuard<S> {
 
 impl<S> StallGuard<S> {
     /// Fails writes that wait longer than `patience`.
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
+    pub(crate) fn new(inner: S, patience: Duration) -> Self {
         Self {
             inner,
             patience,

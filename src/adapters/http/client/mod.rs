@@ -1,0 +1,8 @@
+//! The clients: of coordinators (`peers.rs`), and of a node's API for its users (`users.rs`).
+
+mod answer;
+pub(crate) mod peers;
+mod tls;
+mod upload;
+pub(crate) mod url_policy;
+pub(crate) mod users;

@@ -1,0 +1,72 @@
+//! What a handler gets: the request, what all requests share, and who is behind the doors.
+
+use std::sync::Arc;
+
+use warp::http::HeaderMap;
+
+use super::extract::body::{BodyStream, Memory};
+use super::extract::query::Query;
+use super::options::HttpOptions;
+use super::rejection::Rejection;
+use delta_domain::round::message::SignedRequest;
+use delta_ports::author_api::AuthorApi;
+use delta_ports::blob::ByteStream;
+use delta_ports::owner_api::OwnerApi;
+use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest};
+
+/// Who answers behind the server. Where nobody does, the endpoints behind that door are not found.
+#[derive(Clone)]
+pub struct Doors {
+    /// For authors of tasks.
+    pub authors: Option<Arc<dyn AuthorApi>>,
+    /// For the owner of the node.
+    pub owner: Option<Arc<dyn OwnerApi>>,
+    /// For members of rounds.
+    pub members: Arc<dyn CoordinatorApi>,
+}
+
+/// What handlers work with.
+pub(crate) struct Shared {
+    /// Who answers.
+    pub(crate) doors: Doors,
+    /// Limits.
+    pub(crate) options: HttpOptions,
+    /// Memory for JSON bodies.
+    pub(crate) memory: Memory,
+}
+
+impl Shared {
+    /// Who answers authors.
+    pub(crate) fn authors(&self) -> Result<&dyn AuthorApi, Rejection> {
+        self.doors.authors.as_deref().ok_or_else(Rejection::absent)
+    }
+
+    /// Who answers the owner.
+    pub(crate) fn owner(&self) -> Result<&dyn OwnerApi, Rejection> {
+        self.doors.owner.as_deref().ok_or_else(Rejection::absent)
+    }
+
+    /// Asks the coordinator, for anybody.
+    pub(crate) async fn call(
+        &self,
+        request: PeerRequest,
+        content: Option<ByteStream>,
+    ) -> Result<PeerAnswer, PeerRejection> {
+        self.doors.members.call(request, content).await
+    }
+
+    /// Asks the coordinator what a member signed.
+    pub(crate) async fn ask(&self, request: SignedRequest) -> Result<PeerAnswer, PeerRejection> {
+        self.call(PeerRequest::Signed(request), None).await
+    }
+}
+
+/// A request on its way to a handler.
+pub(crate) struct Call {
+    /// Its headers.
+    pub(crate) headers: HeaderMap,
+    /// Its query string.
+    pub(crate) query: Query,
+    /// Its body.
+    pub(crate) body: BodyStream,
+}

@@ -1,0 +1,7 @@
+//! What answers: one file for each kind of caller and content. Each gives an answer or a rejection.
+
+pub(crate) mod ops;
+pub(crate) mod rounds;
+pub(crate) mod shares;
+pub(crate) mod tasks;
+pub(crate) mod upload;

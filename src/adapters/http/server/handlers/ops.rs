@@ -1,0 +1,71 @@
+//! Handlers for operators and the owner: is it alive, can it work, what does it offer, which nodes are there.
+
+use std::time::Duration;
+
+use warp::http::StatusCode;
+use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+
+use crate::server::call::{Call, Shared};
+use crate::server::dto::{NodePageDto, ReadyDto};
+use crate::server::extract::validation::{FieldErrors, IntRule, PAGE_SIZE, clamp};
+use crate::server::rejection::Rejection;
+use crate::server::reply::{Response, json, ok, with_type};
+
+/// The document is written by hand; a test holds it against the table of endpoints.
+const OPENAPI: &str = include_str!("../openapi.json");
+const INDEX: &str = include_str!("../index.html");
+/// A check that hangs is a check that fails.
+const READY_WITHIN: Duration = Duration::from_secs(5);
+const PAGE: IntRule = IntRule::REQUIRED.at_least(1);
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+    #[derive(serde::Serialize)]
+    struct Health {
+        status: &'static str,
+    }
+    Ok(ok(&Health { status: "ok" }))
+}
+
+/// `GET /readyz`: what it needs is there.
+pub(crate) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+    let checks = tokio::time::timeout(READY_WITHIN, shared.owner()?.ready())
+        .await
+        .map_err(|_| Rejection::busy("the node's checks did not end in time"))?;
+    let status = if checks.iter().all(|c| c.ok) {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    Ok(json(status, &ReadyDto::new(&checks)))
+}
+
+/// `GET /openapi.json`
+pub(crate) async fn openapi(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+    Ok(with_type(StatusCode::OK, "application/json", OPENAPI))
+}
+
+/// `GET /`
+pub(crate) async fn index(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+    let mut response = with_type(StatusCode::OK, "text/html; charset=utf-8", INDEX);
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// `GET /v1/nodes`
+pub(crate) async fn nodes(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let mut errors = FieldErrors::query();
+    let page = errors.int("page", call.query.get("page"), PAGE);
+    let size = errors.int("page_size", call.query.get("page_size"), PAGE_SIZE);
+    errors.settle()?;
+    let size = clamp(size);
+    let page = shared.owner()?.nodes(clamp(page), size).await?;
+    Ok(ok(&NodePageDto::new(&page, size)))
+}
