@@ -44,7 +44,7 @@ struct Machine {
 }
 
 impl MemoryStorage {
-    /// An empty database.
+    /// A database without tasks, machines, log records and settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -67,7 +67,7 @@ impl MemoryStorage {
         self.faults.fail_next(op, when, kind);
     }
 
-    /// The planned failures.
+    /// The script of planned failures, to count or forget them.
     #[must_use]
     pub fn faults(&self) -> &FaultScript {
         &self.faults

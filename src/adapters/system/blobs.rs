@@ -28,7 +28,7 @@ const LOCK_FILE: &str = ".lock";
 /// How much is written or read in one go.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Blobs below a folder.
+/// Blobs as files below one folder, which this process has open.
 #[derive(Debug)]
 pub struct FileBlobs {
     root: PathBuf,

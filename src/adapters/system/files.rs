@@ -55,7 +55,7 @@ pub(super) struct TempFile {
 }
 
 impl TempFile {
-    /// Makes one in `folder`.
+    /// A new, empty one in `folder`, under a name that nothing had.
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         loop {
             let number = TEMP_NUMBER.fetch_add(1, Ordering::Relaxed);
