@@ -133,3 +133,11 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
         .unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
 }
+
+/// Nothing there: also when a part of the way is a file.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
