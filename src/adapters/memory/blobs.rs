@@ -38,7 +38,7 @@ struct Blob {
 }
 
 impl MemoryBlobs {
-    /// An empty store.
+    /// A store without blobs.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -61,7 +61,7 @@ impl MemoryBlobs {
         self.faults.fail_next(op, when, kind);
     }
 
-    /// The planned failures.
+    /// The script of planned failures, to count or forget them.
     #[must_use]
     pub fn faults(&self) -> &FaultScript {
         &self.faults

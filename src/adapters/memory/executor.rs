@@ -50,7 +50,7 @@ impl ScriptedExecutor {
         }
     }
 
-    /// With another reduce.
+    /// With another reduce in place of the average.
     #[must_use]
     pub fn with_reduce(
         mut self,
@@ -72,7 +72,7 @@ impl ScriptedExecutor {
         self.faults.fail_next(op, When::Before, kind);
     }
 
-    /// The planned failures.
+    /// The script of planned failures, to count or forget them.
     #[must_use]
     pub fn faults(&self) -> &FaultScript {
         &self.faults

@@ -41,7 +41,7 @@ impl FaultScript {
         lock(&self.0).len()
     }
 
-    /// Forgets what is planned.
+    /// Forgets the failures that have not struck yet.
     pub fn clear(&self) {
         lock(&self.0).clear();
     }

@@ -3,7 +3,8 @@
 //! Clones are the same database. [`MemoryStorage::restart`] is what a new process sees: everything committed, while the old
 //! process's handles, which may still sit in unfinished futures, can do nothing any more.
 
-use std::collections::BTreeMap;
+mod state;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -12,10 +13,12 @@ use super::faults::{FaultScript, When, lock};
 use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry,
-    Record, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Storage,
+    StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind};
+
+use state::{State, stored};
 
 /// The database of one node of a test.
 #[derive(Debug, Clone, Default)]
@@ -26,25 +29,8 @@ pub struct MemoryStorage {
     process: u64,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    process: u64,
-    machines: BTreeMap<MachineKey, Machine>,
-    tasks: Vec<TaskRow>,
-    logs: Vec<LogRow>,
-    settings: BTreeMap<String, Vec<u8>>,
-}
-
-#[derive(Debug, Clone)]
-struct Machine {
-    version: u64,
-    snapshot: Vec<u8>,
-    journal: Vec<(u64, Vec<u8>)>,
-    outbox: BTreeMap<u64, Vec<u8>>,
-}
-
 impl MemoryStorage {
-    /// An empty database.
+    /// A database without tasks, machines, log records and settings.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -67,7 +53,7 @@ impl MemoryStorage {
         self.faults.fail_next(op, when, kind);
     }
 
-    /// The planned failures.
+    /// The script of planned failures, to count or forget them.
     #[must_use]
     pub fn faults(&self) -> &FaultScript {
         &self.faults
@@ -134,118 +120,6 @@ impl MemoryStorage {
             }
             work(&mut state)
         })
-    }
-}
-
-impl State {
-    fn commit(
-        &mut self,
-        op: &'static str,
-        changes: Vec<MachineChange>,
-        logs: Vec<NewLog>,
-    ) -> Result<(), PortError> {
-        // Worked out beside the state, put in its place at the end: all or nothing.
-        let mut touched: BTreeMap<MachineKey, Option<Machine>> = BTreeMap::new();
-        for change in changes {
-            let current = match touched.remove(&change.key) {
-                Some(machine) => machine,
-                None => self.machines.get(&change.key).cloned(),
-            };
-            let key = change.key.clone();
-            touched.insert(key, apply(op, current, change)?);
-        }
-        for (key, machine) in touched {
-            match machine {
-                Some(machine) => drop(self.machines.insert(key, machine)),
-                None => drop(self.machines.remove(&key)),
-            }
-        }
-        for log in logs {
-            let id = self.logs.last().map_or(1, |last| last.id + 1);
-            self.logs.push(LogRow { id, log });
-        }
-        Ok(())
-    }
-
-    fn position(&self, id: LocalTaskId) -> Option<usize> {
-        self.tasks.iter().position(|t| t.id == id)
-    }
-}
-
-fn apply(
-    op: &'static str,
-    current: Option<Machine>,
-    change: MachineChange,
-) -> Result<Option<Machine>, PortError> {
-    let name = format!(
-        "{} {} round {}",
-        change.key.kind.name(),
-        change.key.task,
-        change.key.round
-    );
-    let internal = |why: String| PortError::new(PortErrorKind::Internal, op, why);
-    let version = current.as_ref().map_or(0, |m| m.version);
-    if version != change.expected {
-        let text = format!("{name} is at version {version}, not at {}", change.expected);
-        return Err(PortError::new(PortErrorKind::Conflict, op, text));
-    }
-    let absent = || {
-        internal(format!(
-            "{name} is not there, and does not begin with a snapshot"
-        ))
-    };
-    let (snapshot, journal, mut outbox) = match (change.record, current) {
-        (Record::Deleted, _) if !change.enqueue.is_empty() => {
-            return Err(internal(format!(
-                "{name} is deleted and decides effects at once"
-            )));
-        }
-        (Record::Deleted, _) => return Ok(None),
-        (Record::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
-        (Record::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
-        (Record::Entry(entry), Some(mut m)) => {
-            m.journal.push((version + 1, entry));
-            (m.snapshot, m.journal, m.outbox)
-        }
-        (Record::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
-        (Record::Entry(_) | Record::Same, None) => return Err(absent()),
-    };
-    for entry in change.enqueue {
-        if entry.id > i64::MAX.unsigned_abs() {
-            return Err(internal(format!("effect number {} is too large", entry.id)));
-        }
-        if outbox.insert(entry.id, entry.effect).is_some() {
-            return Err(internal(format!(
-                "{name} uses effect number {} twice",
-                entry.id
-            )));
-        }
-    }
-    for id in change.done {
-        outbox.remove(&id);
-    }
-    Ok(Some(Machine {
-        version: version + 1,
-        snapshot,
-        journal,
-        outbox,
-    }))
-}
-
-fn stored(key: &MachineKey, machine: &Machine) -> StoredMachine {
-    StoredMachine {
-        key: key.clone(),
-        version: machine.version,
-        snapshot: machine.snapshot.clone(),
-        journal: machine.journal.clone(),
-        outbox: machine
-            .outbox
-            .iter()
-            .map(|(&id, effect)| OutboxEntry {
-                id,
-                effect: effect.clone(),
-            })
-            .collect(),
     }
 }
 

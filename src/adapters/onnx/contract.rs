@@ -72,7 +72,7 @@ fn check_reduce(
     for (shown, name) in metrics.chain(stop) {
         let kind = scope.value(name)?;
         if !kind.is_single() {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "{shown} must be a single number, {name} is {}",
                 kind.text()
             )));

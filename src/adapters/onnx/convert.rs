@@ -9,7 +9,7 @@ use delta_domain::tensor::{DType, Tensor, TensorData};
 pub(crate) fn fit(value: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tensor, Failure> {
     let one = |s: &[usize]| s.iter().all(|d| *d == 1);
     if value.shape() != shape && !(one(value.shape()) && one(shape)) {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "its shape is {:?}, the task declares {shape:?}",
             value.shape()
         )));
@@ -21,7 +21,7 @@ pub(crate) fn fit(value: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tenso
         }
         (data, dtype) if data.dtype() == dtype => data.clone(),
         (data, dtype) => {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "it is {}, the task declares {}; cast it in the graph",
                 data.dtype().name(),
                 dtype.name()

@@ -82,7 +82,7 @@ impl<'a> Datasets<'a> {
         if !self.open.contains_key(&wanted) {
             let spec = self.specs.and_then(|s| s.get(name));
             let spec = spec.ok_or_else(|| {
-                Failure::refused(format!("the task does not declare the dataset {name}"))
+                Failure::rejected(format!("the task does not declare the dataset {name}"))
             })?;
             let path = self
                 .paths

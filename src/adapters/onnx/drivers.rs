@@ -24,7 +24,7 @@ use delta_ports::executor::{IteratorState, IteratorStates, MapOutcome, ReduceOut
 pub(crate) use graphs::{Graphs, graph_of};
 use scope::Scope;
 
-/// Runs a map.
+/// Runs a member's map: its steps over the local data, then what it contributes and assigns, in the types that the task declares.
 pub(crate) fn map(
     graphs: &mut Graphs<'_>,
     manifest: &Manifest,
@@ -68,7 +68,7 @@ pub(crate) fn map(
     })
 }
 
-/// Runs a reduce.
+/// Runs a coordinator's reduce: its steps over the sums, then what it assigns and shows.
 pub(crate) fn reduce(
     graphs: &mut Graphs<'_>,
     manifest: &Manifest,
@@ -105,7 +105,7 @@ pub(crate) fn reduce(
         scope
             .value(name)?
             .as_scalar()
-            .ok_or_else(|| Failure::refused(format!("{name} must be a single number")))
+            .ok_or_else(|| Failure::rejected(format!("{name} must be a single number")))
     };
     let metrics = spec
         .metrics
@@ -137,7 +137,7 @@ fn assign(
             let spec = manifest
                 .variables
                 .get(variable)
-                .ok_or_else(|| Failure::refused(format!("there is no variable {variable}")))?;
+                .ok_or_else(|| Failure::rejected(format!("there is no variable {variable}")))?;
             let tensor = fit(scope.value(value)?, spec.dtype, &spec.shape)
                 .map_err(|f| f.within(&format!("variable {variable}")))?;
             Ok((variable.clone(), tensor))
@@ -157,7 +157,7 @@ fn step(
         return solve::run(step, spec, scope).map(|()| (0, None));
     }
     let file = graph_of(step, &graphs.runtime()).map(str::to_owned);
-    let graph = graphs.get(&file.ok_or_else(|| Failure::refused("the step has no graph"))?)?;
+    let graph = graphs.get(&file.ok_or_else(|| Failure::rejected("the step has no graph"))?)?;
     match &step.driver {
         Driver::Once | Driver::Solve(_) => {
             once::run(graph, step, scope, data).map(|rows| (rows, None))

@@ -111,7 +111,7 @@ impl OnnxExecutor {
         for name in &order.graphs {
             let bytes = order.bundle.graph(name);
             blobs.push(Cow::Borrowed(bytes.ok_or_else(|| {
-                Failure::refused(format!("the bundle has no graph {name}")).into_port(op)
+                Failure::rejected(format!("the bundle has no graph {name}")).into_port(op)
             })?));
         }
         let tensors = order.variables.values().chain(order.sums.values());

@@ -1,4 +1,4 @@
-//! Why an execution failed, in the form that crosses the pipe between the worker and the node.
+//! Why a job ended without its result, in the form that crosses the pipe between the worker and the node.
 
 use std::fmt;
 use std::io;
@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use delta_ports::{PortError, PortErrorKind};
 
-/// Whose trouble it is; see the obligations on [`delta_ports::executor::Executor`].
+/// Who can mend it; the names of [`delta_ports::executor::Executor`]'s obligations, but for one: what the node rejects, its port
+/// calls `Refused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FailureKind {
     /// The task's: forbidden or malformed graph, wrong shapes, an operator that fails.
-    Refused,
+    Rejected,
     /// A limit of this node.
     Exhausted,
     /// The data are not here.
@@ -25,7 +26,7 @@ pub(crate) enum FailureKind {
     Internal,
 }
 
-/// A sentence that stands alone, and its kind.
+/// How a job failed: a sentence that stands alone, and whom it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
@@ -33,6 +34,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure of any kind.
     pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -40,22 +42,27 @@ impl Failure {
         }
     }
 
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
-        Self::new(FailureKind::Refused, message)
+    /// The task cannot be run as it is: its author can mend it.
+    pub(crate) fn rejected(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Rejected, message)
     }
 
+    /// The task needs more than this node gives: its author or the node's operator can mend it.
     pub(crate) fn exhausted(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Exhausted, message)
     }
 
+    /// There are no such data here: their owner can mend it.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(FailureKind::NotFound, message)
     }
 
+    /// The data cannot be read as the task says: their owner or the task's author can mend it.
     pub(crate) fn corrupt(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Corrupt, message)
     }
 
+    /// What cannot happen has happened.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(FailureKind::Internal, message)
     }
@@ -72,10 +79,10 @@ impl Failure {
         self
     }
 
-    /// As the port speaks.
+    /// As an error of the port, met while doing `op`.
     pub(crate) fn into_port(self, op: &'static str) -> PortError {
         let kind = match self.kind {
-            FailureKind::Refused => PortErrorKind::Refused,
+            FailureKind::Rejected => PortErrorKind::Refused,
             FailureKind::Exhausted => PortErrorKind::Exhausted,
             FailureKind::NotFound => PortErrorKind::NotFound,
             FailureKind::Corrupt => PortErrorKind::Corrupt,

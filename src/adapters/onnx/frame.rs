@@ -51,7 +51,7 @@ impl<'a> Message<'a> {
         Ok(out)
     }
 
-    /// Writes the whole message.
+    /// Writes the whole message, and flushes it.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         to.write_all(&self.prefix()?)?;
         to.write_all(&self.header)?;
@@ -282,7 +282,7 @@ mod tests {
         for n in 0..bytes.len() {
             assert!(Message::read(&mut &bytes[..n], 100).is_err(), "{n}");
         }
-        // A blob of 2^63 bytes is announced: refused by the bound, or at the end of the input, never allocated.
+        // A blob of 2^63 bytes is announced: it is an error by the bound, or at the end of the input, never allocated.
         let mut huge = b"DLT1\0\0\0\0\x01\0\0\0".to_vec();
         huge.extend((1u64 << 63).to_le_bytes());
         assert!(Message::read(&mut &huge[..], u64::MAX).is_err());

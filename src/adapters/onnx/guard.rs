@@ -26,14 +26,14 @@ use tensors::Constants;
 /// Checks a file. Messages name the node and the operator and say what to do; the caller adds the graph's name.
 pub(crate) fn check(file: &[u8], limits: &GraphLimits) -> Result<CheckedGraph, Failure> {
     if file.len() > limits.file_bytes {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "the file has {} bytes, this node takes {}; move constants into variables or ask the node's operator to raise executor limits",
             file.len(),
             limits.file_bytes
         )));
     }
     let model = pb::Model::decode(file).map_err(|e| {
-        Failure::refused(format!(
+        Failure::rejected(format!(
             "the file is not an ONNX model ({e}); export it again"
         ))
     })?;
@@ -41,7 +41,7 @@ pub(crate) fn check(file: &[u8], limits: &GraphLimits) -> Result<CheckedGraph, F
     let graph = model
         .graph
         .as_ref()
-        .ok_or_else(|| Failure::refused("the model holds no graph; export it again"))?;
+        .ok_or_else(|| Failure::rejected("the model holds no graph; export it again"))?;
     counts(graph, limits)?;
     let mut known = Names::default();
     let inputs = ports(&graph.input, limits)?;
@@ -53,7 +53,7 @@ pub(crate) fn check(file: &[u8], limits: &GraphLimits) -> Result<CheckedGraph, F
     let mut seen = Names::default();
     for output in &outputs {
         if !known.contains(&output.name) {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "output {:?} is made by no node; export the graph again",
                 output.name
             )));
@@ -70,19 +70,19 @@ pub(crate) fn check(file: &[u8], limits: &GraphLimits) -> Result<CheckedGraph, F
 /// Checks how many of everything there are.
 fn counts(graph: &pb::Graph, limits: &GraphLimits) -> Result<(), Failure> {
     if graph.node.len() > limits.nodes {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "{} nodes, this node takes {}; split the task into steps",
             graph.node.len(),
             limits.nodes
         )));
     }
     if !graph.sparse_initializer.is_empty() {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "sparse initializers are not allowed; store dense ones",
         ));
     }
     if graph.input.len().max(graph.output.len()) > node::ARITY {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "more than {} inputs or outputs",
             node::ARITY
         )));
@@ -122,17 +122,17 @@ fn nodes(
 fn header(model: &pb::Model) -> Result<(), Failure> {
     let ir = model.ir_version.unwrap_or(0);
     if !(7..=10).contains(&ir) {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "IR version {ir} is not read here; export with IR version 7 to 10"
         )));
     }
     if !model.functions.is_empty() {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "model-local functions are not allowed; inline them before exporting",
         ));
     }
     if !model.training_info.is_empty() {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "training information is not allowed; export the training step as a plain graph",
         ));
     }
@@ -155,7 +155,7 @@ fn header(model: &pb::Model) -> Result<(), Failure> {
                     )
                 })
                 .collect();
-            Err(Failure::refused(format!(
+            Err(Failure::rejected(format!(
                 "operator sets [{}] are not read here; export with the standard operator set alone, version 13 to 18",
                 found.join(", ")
             )))

@@ -16,20 +16,20 @@ use delta_ports::executor::{IteratorStates, RuntimeInfo};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) runtime: RuntimeChoice,
-    /// Threads of one job.
+    /// Threads that the runtime computes with.
     pub(crate) threads: usize,
     pub(crate) limits: WorkerLimits,
     /// Files and folders that may be read.
     pub(crate) readable: Vec<PathBuf>,
 }
 
-/// Which runtime to start.
+/// The runtime that a worker starts before it reads its job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RuntimeChoice {
     /// `libonnxruntime` at this path.
     Onnxruntime(PathBuf),
-    /// The embedded one.
+    /// The one that is part of this program.
     Tract,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Job {
     pub(crate) sums: Vec<Name>,
 }
 
-/// What to do.
+/// What a worker does with its graphs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Work {
@@ -60,28 +60,28 @@ pub(crate) enum Work {
     Probe,
     /// Check and load every graph.
     Check {
-        /// The task.
+        /// Of the task whose graphs these are.
         manifest: Box<Manifest>,
     },
-    /// Run a map.
+    /// Run a member's map of one step, over local data.
     Map {
-        /// The task.
+        /// Of the task that has this step.
         manifest: Box<Manifest>,
         step: u32,
         iterators: IteratorStates,
-        /// Where the datasets are.
+        /// Where the datasets are that the map reads.
         datasets: BTreeMap<DatasetName, PathBuf>,
     },
-    /// Run a reduce.
+    /// Run a coordinator's reduce of one step, over the sums.
     Reduce {
-        /// The task.
+        /// Of the task that has this step.
         manifest: Box<Manifest>,
         step: u32,
         clients: u32,
     },
 }
 
-/// The answer.
+/// A worker's answer; what does not fit its work is no answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {

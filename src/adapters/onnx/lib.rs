@@ -2,7 +2,7 @@
 //!
 //! The node starts a worker for every job ([`OnnxExecutor`] and `process.rs`); the worker walls itself in, checks the graphs again from
 //! the bytes, and drives them over the local data ([`worker_main`]). Nothing that a task wrote is parsed in the node's own process.
-//! Source: ONNX.md sections 0, 1 and 5; DESIGN.md sections 2 and 5. Not here: secure aggregation, storage, and what a bundle is.
+//! Protocol: docs/protocol/graphs.md. Not here: secure aggregation, storage, and what a bundle is.
 //!
 //! What must stay true: no runtime sees bytes that `guard` did not write; a worker reads only the datasets of its job.
 

@@ -1,7 +1,7 @@
 //! The part of `onnx.proto` (ONNX IR, field numbers as published) that tasks may use, declared by hand: no protoc, no build script.
 //!
 //! Every scalar is optional so that decoding and encoding again keeps what was set apart from what was not.
-//! Parts that are always refused stay undecoded bytes: it is enough to know that they are there, and nothing nests without bound.
+//! Parts that no graph may have stay undecoded bytes: it is enough to know that they are there, and nothing nests without bound.
 //! Fields that are not declared here (documentation, metadata, newer additions) are dropped by [`super::guard`] when it encodes again.
 
 use prost::Message;

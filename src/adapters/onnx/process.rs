@@ -17,7 +17,7 @@ use super::frame::{Blobs, Message};
 use super::job::{Job, Reply, Setup};
 use delta_ports::{PortError, PortErrorKind};
 
-/// How to start workers.
+/// Starts workers: what to start, how long it may take (wall time), how long its answer may be.
 #[derive(Debug, Clone)]
 pub(crate) struct Launcher {
     pub(crate) program: PathBuf,
@@ -32,7 +32,7 @@ impl Launcher {
     /// Runs one job in a worker of its own. `blobs` stand in the order that [`Job`] says.
     ///
     /// # Errors
-    /// What the worker answers; `Timeout`, `Exhausted` or `Refused` when it was stopped or crashed, and `Internal` for trouble of ours.
+    /// What the worker answers; `Timeout`, `Exhausted` or `Refused` when it was stopped or crashed, and `Internal` for our own errors.
     pub(crate) async fn run(
         &self,
         op: &'static str,
@@ -46,10 +46,10 @@ impl Launcher {
         let folder = tempfile::Builder::new()
             .prefix("delta-worker-")
             .tempdir()
-            .map_err(|e| trouble(op, "no folder for a worker", e))?;
+            .map_err(|e| io_error(op, "no folder for a worker", e))?;
         let mut child = self.spawn(folder.path()).map_err(|e| {
             let what = format!("the worker {} cannot be started", self.program.display());
-            trouble(op, &what, e)
+            io_error(op, &what, e)
         })?;
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -132,7 +132,7 @@ async fn converse<T>(
 /// Waits for a worker that has answered, a little.
 async fn end(op: &'static str, child: &mut Child) -> Result<ExitStatus, PortError> {
     match tokio::time::timeout(Duration::from_secs(5), child.wait()).await {
-        Ok(status) => status.map_err(|e| trouble(op, "a worker cannot be waited for", e)),
+        Ok(status) => status.map_err(|e| io_error(op, "a worker cannot be waited for", e)),
         Err(_) => {
             let _gone = child.kill().await;
             Err(internal(op, "a worker answered but did not end"))
@@ -144,7 +144,8 @@ fn internal(op: &'static str, message: &str) -> PortError {
     PortError::new(PortErrorKind::Internal, op, message)
 }
 
-fn trouble(op: &'static str, what: &str, error: io::Error) -> PortError {
+/// An I/O error of the node's own.
+fn io_error(op: &'static str, what: &str, error: io::Error) -> PortError {
     internal(op, &format!("{what}: {error}")).with_source(error)
 }
 
@@ -223,7 +224,7 @@ fn ended(status: ExitStatus, stderr: &str, setup: &Setup) -> Failure {
         )),
         // Not ours: the deadline is handled before. The kernel kills so when the machine is out of memory or the hard limit on time is hit.
         Some(SIGKILL) => memory(),
-        Some(number) => Failure::refused(format!(
+        Some(number) => Failure::rejected(format!(
             "the runtime crashed on the task's graph (signal {number}); nothing else was harmed{detail}"
         )),
         None => Failure::internal(format!(

@@ -79,7 +79,7 @@ impl Loaded {
                 None => self.session.kept_form(number)?.0,
             };
             if port.dtype != dtype {
-                return Err(Failure::refused(format!(
+                return Err(Failure::rejected(format!(
                     "output {:?} is {}, but the graph declares {}; export it again",
                     port.name,
                     dtype.name(),
@@ -99,14 +99,14 @@ impl Loaded {
 /// Whether a value may go into an input.
 fn fits(port: &Port, dtype: DType, shape: &[usize]) -> Result<(), Failure> {
     if port.dtype != dtype {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "the graph takes {}, the value is {}",
             port.dtype.name(),
             dtype.name()
         )));
     }
     match &port.dims {
-        Some(dims) if !shape::fits(dims, shape) => Err(Failure::refused(format!(
+        Some(dims) if !shape::fits(dims, shape) => Err(Failure::rejected(format!(
             "the graph takes shape {}, the value has {shape:?}",
             shape::text(dims),
         ))),

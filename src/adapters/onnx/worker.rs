@@ -169,7 +169,7 @@ fn run(
 
 fn round(manifest: &Manifest, step: u32) -> Result<&RoundSpec, Failure> {
     let round = manifest.round_spec(step);
-    round.ok_or_else(|| Failure::refused(format!("the task has no step {step}")))
+    round.ok_or_else(|| Failure::rejected(format!("the task has no step {step}")))
 }
 
 fn check(
@@ -209,7 +209,7 @@ fn load_all(
     for file in used {
         let graph = checked
             .get(file)
-            .ok_or_else(|| Failure::refused(format!("the bundle has no graph {file}")))?;
+            .ok_or_else(|| Failure::rejected(format!("the bundle has no graph {file}")))?;
         runtime.load(graph).map_err(|f| f.within(file))?;
     }
     Ok((Reply::Checked, Blobs::new()))

@@ -5,8 +5,9 @@
 //! A new content is written beside the old one, made durable, then renamed. Leftovers of a crash are removed at the next start,
 //! if no other process has the folder open.
 //!
-//! Memory: a writer holds the pieces that arrived, up to [`BATCH_BYTES`] and one piece; a reader holds one piece.
+//! Memory: a writer holds the pieces that arrived, up to a batch of 1 MiB and one piece; a reader holds one piece.
 
+mod layout;
 mod read;
 mod write;
 
@@ -18,17 +19,14 @@ use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::files::{TEMP_PREFIX, blocking, io_error, make_folder, sync_parent};
+use super::files::{TEMP_PREFIX, blocking, io_error, is_absent, make_folder, sync_parent};
 use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Held open, and locked, as long as the store is. Begins with a dot, so no blob has this name.
 const LOCK_FILE: &str = ".lock";
 
-/// How much is written or read in one go.
-const BATCH_BYTES: usize = 1 << 20;
-
-/// Blobs below a folder.
+/// Blobs as files below one folder, which this process has open.
 #[derive(Debug)]
 pub struct FileBlobs {
     root: PathBuf,
@@ -180,12 +178,4 @@ fn remove_blocking(path: &Path) -> io::Result<()> {
     } else {
         fs::remove_file(path)
     }
-}
-
-/// Nothing there: also when a part of the way is a file.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }

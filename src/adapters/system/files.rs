@@ -55,7 +55,7 @@ pub(super) struct TempFile {
 }
 
 impl TempFile {
-    /// Makes one in `folder`.
+    /// A new, empty one in `folder`, under a name that nothing had.
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         loop {
             let number = TEMP_NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -132,4 +132,12 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
+}
+
+/// Nothing there: also when a part of the way is a file.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }

@@ -1,6 +1,6 @@
 //! The system calls that computing on given files needs; every other one fails with "operation not permitted".
 //!
-//! Refusing with an error rather than a signal lets a runtime that probes for something unusual carry on without it.
+//! Failing with an error rather than a signal lets a runtime that probes for something unusual carry on without it.
 
 use std::collections::BTreeMap;
 

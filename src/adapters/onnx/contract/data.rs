@@ -36,7 +36,7 @@ pub(super) fn data(spec: &DatasetSpec, field: &DataField, batches: bool) -> Resu
                 dims: Some(dims),
             })
         }
-        _ => Err(Failure::refused(
+        _ => Err(Failure::rejected(
             "the dataset has no such field: tables have columns, samples x and y, arrays x",
         )),
     }
@@ -48,7 +48,7 @@ fn declared(columns: &[String], used: &[String]) -> Result<(), Failure> {
     if unknown.is_empty() {
         Ok(())
     } else {
-        Err(Failure::refused(format!(
+        Err(Failure::rejected(format!(
             "columns {unknown:?} are read but not declared by the dataset"
         )))
     }

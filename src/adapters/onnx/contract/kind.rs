@@ -14,7 +14,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// Of exactly this shape.
+    /// A value whose lengths are all known.
     pub(super) fn exact(dtype: DType, shape: &[usize]) -> Self {
         Self {
             dtype,
@@ -62,7 +62,7 @@ pub(super) fn feeds(kind: &Kind, port: &Port) -> Result<(), Failure> {
     if kind.dtype == port.dtype && agree(kind.dims.as_deref(), port.dims.as_deref()) {
         return Ok(());
     }
-    Err(Failure::refused(format!(
+    Err(Failure::rejected(format!(
         "the graph takes {}, the task gives {}",
         Kind::of(port).text(),
         kind.text()
@@ -78,7 +78,7 @@ pub(super) fn lands(kind: &Kind, wanted: &Kind) -> Result<(), Failure> {
     if types && shapes {
         return Ok(());
     }
-    Err(Failure::refused(format!(
+    Err(Failure::rejected(format!(
         "the task declares {}, the value is {}",
         wanted.text(),
         kind.text()

@@ -46,7 +46,7 @@ impl<'a> Scope<'a> {
     pub(super) fn value(&self, name: &Name) -> Result<&Kind, Failure> {
         self.values
             .get(name)
-            .ok_or_else(|| Failure::refused(format!("no step makes the value {name}")))
+            .ok_or_else(|| Failure::rejected(format!("no step makes the value {name}")))
     }
 
     /// Compares a step with its graphs; what it makes has a name from then on.
@@ -65,7 +65,7 @@ impl<'a> Scope<'a> {
         for file in step.graph_onnxruntime.iter().chain(&step.graph) {
             let graph = graphs
                 .get(file)
-                .ok_or_else(|| Failure::refused(format!("the bundle has no graph {file}")))?;
+                .ok_or_else(|| Failure::rejected(format!("the bundle has no graph {file}")))?;
             made = self.one(step, graph).map_err(|f| f.within(file))?;
         }
         self.values.extend(made);
@@ -74,7 +74,7 @@ impl<'a> Scope<'a> {
 
     /// A system of equations: the solution has the shape of the right sides. Lengths must be known here, as they bound the work.
     fn solve(&self, step: &Step) -> Result<(Name, Kind), Failure> {
-        let system = |what: &str| Failure::refused(format!("the driver solve needs {what}"));
+        let system = |what: &str| Failure::rejected(format!("the driver solve needs {what}"));
         let kind = |input: &str, dims: &[Option<usize>]| {
             let port = Port {
                 name: input.to_owned(),
@@ -115,20 +115,20 @@ impl<'a> Scope<'a> {
     /// One graph against its step; the kinds of what it makes.
     fn one(&self, step: &Step, graph: &CheckedGraph) -> Result<BTreeMap<Name, Kind>, Failure> {
         if let Some(extra) = unknown(step.inputs.keys(), &graph.inputs) {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "the task feeds an input {extra:?} that the graph does not have; it has {:?}",
                 names(&graph.inputs)
             )));
         }
         if let Some(extra) = unknown(step.outputs.keys(), &graph.outputs) {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "the task uses an output {extra:?} that the graph does not have; it has {:?}",
                 names(&graph.outputs)
             )));
         }
         for port in &graph.inputs {
             let source = step.inputs.get(&port.name).ok_or_else(|| {
-                Failure::refused(format!(
+                Failure::rejected(format!(
                     "graph input {:?} has no source in the task; add one to inputs",
                     port.name
                 ))
@@ -152,9 +152,9 @@ impl<'a> Scope<'a> {
                     .manifest
                     .variables
                     .get(name)
-                    .ok_or_else(|| Failure::refused(format!("there is no variable {name}")))?;
+                    .ok_or_else(|| Failure::rejected(format!("there is no variable {name}")))?;
                 if self.sums.is_some() && v.location == Location::Client {
-                    return Err(Failure::refused(format!(
+                    return Err(Failure::rejected(format!(
                         "variable {name} is the members' own; a reduce cannot read it"
                     )));
                 }
@@ -164,22 +164,22 @@ impl<'a> Scope<'a> {
             Source::Sum { name } => {
                 let sum = self.sums.and_then(|s| s.iter().find(|c| c.name == *name));
                 sum.map(|c| Kind::exact(c.dtype, &c.shape)).ok_or_else(|| {
-                    Failure::refused(format!("there is no contribution {name} to sum here"))
+                    Failure::rejected(format!("there is no contribution {name} to sum here"))
                 })
             }
             Source::Clients if self.sums.is_some() => Ok(single(port)),
-            Source::Clients => Err(Failure::refused(
+            Source::Clients => Err(Failure::rejected(
                 "the number of clients is known in a reduce only",
             )),
             Source::BatchSize => Ok(single(port)),
             Source::Noise { shape, .. } => Ok(Kind::rows(DType::F32, shape)),
             Source::Data { .. } if self.sums.is_some() => {
-                Err(Failure::refused("a reduce sees no data"))
+                Err(Failure::rejected("a reduce sees no data"))
             }
             Source::Data { dataset, field, .. } => {
                 let spec =
                     self.manifest.datasets.get(dataset).ok_or_else(|| {
-                        Failure::refused(format!("there is no dataset {dataset}"))
+                        Failure::rejected(format!("there is no dataset {dataset}"))
                     })?;
                 data(spec, field, matches!(step.driver, Driver::Batches(_)))
             }
@@ -199,7 +199,7 @@ impl<'a> Scope<'a> {
                 .get(variable)
                 .filter(|v| v.location == location);
             let spec = spec.ok_or_else(|| {
-                Failure::refused(format!(
+                Failure::rejected(format!(
                     "{variable} is no variable that can be assigned here"
                 ))
             })?;
@@ -222,7 +222,7 @@ fn made(graph: &CheckedGraph, port: &Port, target: &Target) -> Result<(Name, Kin
         Target::Carry { input, name } => {
             let into = graph.inputs.iter().find(|p| p.name == *input);
             let into = into.ok_or_else(|| {
-                Failure::refused(format!(
+                Failure::rejected(format!(
                     "output {:?} is carried into {input:?}, which is no input",
                     port.name
                 ))

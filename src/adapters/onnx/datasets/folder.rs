@@ -84,7 +84,7 @@ impl Rows for Folder {
                 )
             }
             DataField::Columns(_) | DataField::ColumnsF32(_) | DataField::ColumnI64(_) => {
-                return Err(Failure::refused("samples have no columns"));
+                return Err(Failure::rejected("samples have no columns"));
             }
         };
         Tensor::new(shape, data).map_err(|e| Failure::internal(e.to_string()))
@@ -273,7 +273,7 @@ mod tests {
         );
         assert!(
             read(&[1, 1, 1]).is_err(),
-            "larger than expected: refused before it is decoded"
+            "larger than expected: rejected before it is decoded"
         );
     }
 
@@ -303,7 +303,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_out_of_the_dataset_are_refused() {
+    fn links_out_of_the_dataset_are_rejected() {
         let dir = tempfile::tempdir().unwrap();
         let outside = tempfile::NamedTempFile::new().unwrap();
         png(&dir.path().join("set/a.png"), [[0; 3]; 2]);

@@ -22,15 +22,15 @@ use crate::failure::Failure;
 /// A kind of file that datasets are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// A table of commas.
+    /// A table whose cells are separated by commas.
     Commas,
-    /// A table of white space.
+    /// A table whose cells are separated by white space.
     Spaces,
     /// An image in any format that is decoded here.
     Picture,
-    /// One array of NumPy's.
+    /// One array, as NumPy saves it.
     Npy,
-    /// Named arrays of NumPy's in a zip archive.
+    /// Named arrays, as NumPy saves them in a zip archive.
     Npz,
 }
 

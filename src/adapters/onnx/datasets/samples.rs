@@ -74,7 +74,7 @@ impl Rows for Samples {
                 (vec![rows.len()], numbers(y.rows(rows)?, DType::I64)?)
             }
             DataField::Columns(_) | DataField::ColumnsF32(_) | DataField::ColumnI64(_) => {
-                return Err(Failure::refused("samples have no columns"));
+                return Err(Failure::rejected("samples have no columns"));
             }
         };
         Tensor::new(shape, data).map_err(|e| Failure::internal(e.to_string()))
@@ -113,7 +113,7 @@ impl Rows for Array {
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
         if *field != DataField::X {
-            return Err(Failure::refused("an array has the field x only"));
+            return Err(Failure::rejected("an array has the field x only"));
         }
         let mut shape = self.array.shape().to_vec();
         if let Some(first) = shape.first_mut() {

@@ -39,7 +39,7 @@ impl Table {
 
     fn column(&self, name: &str) -> Result<&[f64], Failure> {
         self.columns.get(name).map(Vec::as_slice).ok_or_else(|| {
-            Failure::refused(format!(
+            Failure::rejected(format!(
                 "the task reads column {name:?} without declaring it"
             ))
         })
@@ -93,7 +93,7 @@ impl Rows for Table {
                 )
             }
             DataField::X | DataField::Y => {
-                return Err(Failure::refused(
+                return Err(Failure::rejected(
                     "a table has columns; x and y are fields of samples",
                 ));
             }

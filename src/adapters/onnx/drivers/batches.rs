@@ -25,7 +25,7 @@ use delta_ports::executor::IteratorState;
 use outcome::Outcome;
 use walk::{Batch, Walk};
 
-/// What a step made.
+/// What a step made of its batches.
 pub(super) struct Done {
     pub(super) values: BTreeMap<Name, Tensor>,
     pub(super) state: IteratorState,
@@ -93,7 +93,7 @@ pub(super) fn run(
 fn carried(graph: &Loaded, step: &Step) -> Result<BTreeMap<String, usize>, Failure> {
     let number = |output: &String| {
         let found = graph.graph.outputs.iter().position(|p| p.name == *output);
-        found.ok_or_else(|| Failure::refused(format!("the graph has no output {output:?}")))
+        found.ok_or_else(|| Failure::rejected(format!("the graph has no output {output:?}")))
     };
     step.outputs
         .iter()
@@ -119,7 +119,7 @@ fn inputs(
                 data.read(field, &batch.rows)?
             }
             Source::Data { dataset, .. } => {
-                return Err(Failure::refused(format!(
+                return Err(Failure::rejected(format!(
                     "input {:?} reads {dataset}, but the driver iterates over {}",
                     port.name, spec.dataset
                 )));
@@ -138,7 +138,7 @@ fn inputs(
             #[expect(clippy::cast_precision_loss, reason = "documented as f64")]
             Source::BatchSize => count(port, batch.rows.len() as f64)?,
             Source::Clients => {
-                return Err(Failure::refused(format!(
+                return Err(Failure::rejected(format!(
                     "input {:?}: the number of clients is known in a reduce only",
                     port.name
                 )));

@@ -37,7 +37,7 @@ pub(super) fn run(
                 scope.values.insert(name.clone(), tensor);
             }
             Some(Target::Carry { .. } | Target::Sum { .. }) => {
-                return Err(Failure::refused(format!(
+                return Err(Failure::rejected(format!(
                     "output {:?}: carry and sum exist under the driver batches only",
                     port.name
                 )));
@@ -72,7 +72,7 @@ fn inputs<'p>(
                 tensor
             }
             Source::Noise { .. } | Source::BatchSize => {
-                return Err(Failure::refused(format!(
+                return Err(Failure::rejected(format!(
                     "input {:?}: noise and batch sizes exist under the driver batches only",
                     port.name
                 )));

@@ -66,7 +66,7 @@ pub(super) fn noise(
     full.extend_from_slice(shape);
     let len = element_count(&full)
         .filter(|n| *n <= 1 << 32)
-        .ok_or_else(|| Failure::refused("noise of more than 2^32 numbers"))?;
+        .ok_or_else(|| Failure::rejected("noise of more than 2^32 numbers"))?;
     let data = match kind {
         Noise::Uniform => uniform(&key(NOISE, seed, batch, input), len),
         Noise::Normal => normal(&mut stream(NOISE, seed, batch, input), len),

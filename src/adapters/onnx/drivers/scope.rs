@@ -22,7 +22,7 @@ impl Scope<'_> {
     pub(super) fn value(&self, name: &Name) -> Result<&Tensor, Failure> {
         self.values
             .get(name)
-            .ok_or_else(|| Failure::refused(format!("no step makes the value {name:?}")))
+            .ok_or_else(|| Failure::rejected(format!("no step makes the value {name:?}")))
     }
 
     /// A source that does not change while a step runs; `None` for data, noise and counts.
@@ -37,14 +37,14 @@ impl Scope<'_> {
         };
         found
             .map(Some)
-            .map_err(|(what, name)| Failure::refused(format!("there is no {what} {name}")))
+            .map_err(|(what, name)| Failure::rejected(format!("there is no {what} {name}")))
     }
 }
 
 /// Where a graph input comes from.
 pub(super) fn source<'s>(step: &'s Step, port: &Port) -> Result<&'s Source, Failure> {
     step.inputs.get(&port.name).ok_or_else(|| {
-        Failure::refused(format!(
+        Failure::rejected(format!(
             "graph input {:?} has no source in the task",
             port.name
         ))

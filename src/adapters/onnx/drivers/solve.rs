@@ -13,10 +13,12 @@ pub(super) fn run(step: &Step, spec: &Solve, scope: &mut Scope<'_>) -> Result<()
     let input = |name: &str| {
         let source = step.inputs.get(name);
         let fixed = source.map(|s| scope.fixed(s)).transpose()?.flatten();
-        fixed.ok_or_else(|| Failure::refused(format!("solve needs a fixed input {name:?}")))
+        fixed.ok_or_else(|| Failure::rejected(format!("solve needs a fixed input {name:?}")))
     };
     let Some(Target::Value { name }) = step.outputs.get("x") else {
-        return Err(Failure::refused("solve makes the value x and nothing else"));
+        return Err(Failure::rejected(
+            "solve makes the value x and nothing else",
+        ));
     };
     let x = solve(input("a")?, input("b")?, spec.ridge)?;
     scope.values.insert(name.clone(), x);
@@ -25,19 +27,19 @@ pub(super) fn run(step: &Step, spec: &Solve, scope: &mut Scope<'_>) -> Result<()
 
 /// Solves (`a` + `ridge` I) x = `b` for `a` `[n, n]` and `b` `[n]` or `[n, k]`, all `f64`; x has the shape of `b`.
 ///
-/// Refused: other shapes or types, numbers that are not finite, a matrix that is singular to working precision.
+/// Rejected are other shapes or types, numbers that are not finite, a matrix that is singular to working precision.
 fn solve(a: &Tensor, b: &Tensor, ridge: f64) -> Result<Tensor, Failure> {
     let (n, k) = match (a.shape(), b.shape()) {
         ([n, m], [rows]) if n == m && n == rows => (*n, 1),
         ([n, m], [rows, k]) if n == m && n == rows => (*n, *k),
         (a, b) => {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "a has shape {a:?} and b {b:?}; a must be [n, n] and b [n] or [n, k]"
             )));
         }
     };
     if !(1..=MAX_SYSTEM).contains(&n) || !(1..=MAX_SYSTEM).contains(&k) {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "a system of {n} unknowns and {k} right sides; 1 to {MAX_SYSTEM} of each are solved"
         )));
     }
@@ -52,7 +54,7 @@ fn solve(a: &Tensor, b: &Tensor, ridge: f64) -> Result<Tensor, Failure> {
         row.iter_mut().for_each(|x| *x /= by);
     }
     if sides.iter().any(|x| !x.is_finite()) {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "the solution is too large for f64; check the scale of the columns, or raise ridge",
         ));
     }
@@ -62,14 +64,14 @@ fn solve(a: &Tensor, b: &Tensor, ridge: f64) -> Result<Tensor, Failure> {
 
 fn finite(name: &str, tensor: &Tensor) -> Result<Vec<f64>, Failure> {
     let TensorData::F64(values) = tensor.data() else {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "{name} is {}, f64 is needed; cast it in the graph",
             tensor.dtype().name()
         )));
     };
     match values.iter().position(|v| !v.is_finite()) {
         None => Ok(values.clone()),
-        Some(i) => Err(Failure::refused(format!(
+        Some(i) => Err(Failure::rejected(format!(
             "{name} has the value {} at place {i}; a system of equations needs finite numbers",
             values[i]
         ))),
@@ -114,7 +116,7 @@ fn eliminate(matrix: &mut [f64], sides: &mut [f64], n: usize, k: usize) -> Resul
         let best = (p + 1..n).fold(p, |best, i| if size(i) > size(best) { i } else { best });
         let pivot = size(best);
         if pivot.is_nan() || pivot <= nothing {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "the matrix a is singular: its column {p} (counted from 0) depends on those before it; leave out columns that follow from others, or raise ridge"
             )));
         }
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(a: &Tensor, b: &Tensor, ridge: f64, expected: &str) {
+    fn rejected(a: &Tensor, b: &Tensor, ridge: f64, expected: &str) {
         let message = solve(a, b, ridge).unwrap_err().message;
         assert!(message.contains(expected), "{message:?}");
     }
@@ -239,7 +241,7 @@ mod tests {
     fn a_ridge_makes_dependent_columns_solvable() {
         let a = array(&[2, 2], vec![1.0, 2.0, 2.0, 4.0]);
         let b = array(&[2], vec![5.0, 10.0]);
-        refused(&a, &b, 0.0, "singular: its column 1");
+        rejected(&a, &b, 0.0, "singular: its column 1");
         // With a small ridge, the solution of least norm: (1, 2).
         let x = numbers(solve(&a, &b, 1e-10).unwrap());
         assert!(
@@ -250,7 +252,7 @@ mod tests {
 
     #[test]
     fn singular_to_working_precision_is_singular() {
-        refused(
+        rejected(
             &array(&[3, 3], vec![0.0; 9]),
             &array(&[3], vec![1.0; 3]),
             0.0,
@@ -259,31 +261,31 @@ mod tests {
         // Column 2 is column 0 plus column 1, but for rounding: 0.1 + 0.2 is not 0.3.
         let rows = [[0.1, 0.2, 0.3], [0.7, 0.1, 0.8], [0.3, 0.5, 0.8]];
         let a = array(&[3, 3], rows.concat());
-        refused(&a, &array(&[3], vec![1.0; 3]), 0.0, "column 2");
+        rejected(&a, &array(&[3], vec![1.0; 3]), 0.0, "column 2");
     }
 
     #[test]
     fn what_is_not_finite_is_named_and_never_returned() {
         let (one, ok) = (array(&[1, 1], vec![1.0]), array(&[1], vec![1.0]));
-        refused(
+        rejected(
             &array(&[1, 1], vec![f64::NAN]),
             &ok,
             0.0,
             "a has the value NaN",
         );
-        refused(
+        rejected(
             &one,
             &array(&[1], vec![f64::INFINITY]),
             0.0,
             "b has the value inf",
         );
-        refused(
+        rejected(
             &array(&[1, 1], vec![1e-300]),
             &array(&[1], vec![1e300]),
             0.0,
             "too large",
         );
-        refused(
+        rejected(
             &array(&[1, 1], vec![f64::MAX]),
             &ok,
             f64::MAX,
@@ -292,12 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn shapes_and_types_that_do_not_fit_are_refused() {
+    fn shapes_and_types_that_do_not_fit_are_rejected() {
         let b = array(&[2], vec![1.0; 2]);
-        refused(&array(&[2, 1], vec![1.0; 2]), &b, 0.0, "must be [n, n]");
-        refused(&array(&[1, 1], vec![1.0]), &b, 0.0, "must be [n, n]");
+        rejected(&array(&[2, 1], vec![1.0; 2]), &b, 0.0, "must be [n, n]");
+        rejected(&array(&[1, 1], vec![1.0]), &b, 0.0, "must be [n, n]");
         let floats = Tensor::new(vec![1, 1], TensorData::F32(vec![1.0])).unwrap();
-        refused(
+        rejected(
             &floats,
             &array(&[1], vec![1.0]),
             0.0,

@@ -7,34 +7,34 @@ use crate::guard::GraphLimits;
 use crate::job::{RuntimeChoice, Setup, WorkerLimits};
 use crate::process::Launcher;
 
-/// Which runtime to use.
+/// The runtimes that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RuntimePreference {
     /// onnxruntime when a library is found, the embedded tract otherwise.
     #[default]
     Auto,
-    /// onnxruntime or an error.
+    /// onnxruntime; an error where no library can be used.
     Onnxruntime,
-    /// The embedded tract.
+    /// The embedded tract, even where there is a library.
     Tract,
 }
 
-/// How graphs are executed.
+/// How graphs are executed: the operator's section `executor`, and where things are.
 #[derive(Debug, Clone)]
 pub struct ExecutorConfig {
-    /// Folder of datasets.
+    /// Folder whose files and folders are the datasets (`data_dir`).
     pub data_dir: PathBuf,
     /// `libonnxruntime` to use (`executor.library`); searched for when absent.
     pub library: Option<PathBuf>,
-    /// Which runtime.
+    /// The runtimes that are tried; a node tries all.
     pub runtime: RuntimePreference,
     /// The program to start as `PROGRAM __worker`: this program itself.
     pub worker: PathBuf,
-    /// Memory of one job on top of what the program and the runtime take.
+    /// Bytes of memory of one job on top of what the program and the runtime take.
     pub memory_bytes: u64,
     /// Wall time of one job.
     pub time_limit: Duration,
-    /// Threads of one job.
+    /// Threads that one job computes with; 0 counts as 1.
     pub threads: usize,
     /// Jobs at the same time.
     pub jobs: usize,

@@ -22,7 +22,7 @@ const OP: &str = "executor.probe";
 /// The runtime that was found, and how it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeReport {
-    /// The runtime in use.
+    /// Its name, version and library.
     pub info: RuntimeInfo,
     /// The walls around it, tried out.
     pub containment: Containment,
@@ -30,7 +30,7 @@ pub struct RuntimeReport {
     pub skipped: Vec<(PathBuf, String)>,
 }
 
-/// A runtime that works.
+/// A runtime that has worked in a probe, and how to start it again.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
     pub(super) choice: RuntimeChoice,

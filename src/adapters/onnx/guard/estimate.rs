@@ -16,7 +16,7 @@ const SHAPE_LEN: usize = 32;
 pub(super) struct Estimate {
     /// Small whole-number constants: shapes, repeats, pads, range ends.
     whole: BTreeMap<String, Vec<i64>>,
-    /// Known element counts.
+    /// Element counts of values whose shape follows from constants.
     sizes: BTreeMap<String, u64>,
     limit_bytes: u64,
 }
@@ -96,7 +96,7 @@ impl Estimate {
         self.sizes.insert(output.clone(), size);
         // Elements may be as small as one byte, but no task works on bytes of this number.
         if size.saturating_mul(4) > self.limit_bytes {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "the node makes a tensor of {size} elements whatever its inputs are, this node allows {} bytes; use smaller constants",
                 self.limit_bytes
             )));
@@ -164,7 +164,7 @@ impl Estimate {
     }
 }
 
-/// Product of lengths; a length that is no length counts as 1 (the runtime refuses it), overflow saturates.
+/// Product of lengths; a length that is no length counts as 1 (the runtime rejects it), overflow saturates.
 fn product(dims: &[i64]) -> u64 {
     if dims.contains(&0) {
         return 0;

@@ -2,16 +2,16 @@
 
 use delta_domain::tensor::DType;
 
-/// How large a graph may be.
+/// How large a graph may be; one that is larger is rejected before it is loaded.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct GraphLimits {
-    /// Bytes of the file.
+    /// Most bytes of the file.
     pub file_bytes: usize,
-    /// Nodes.
+    /// Most nodes, that is operators.
     pub nodes: usize,
-    /// Bytes of all constants once expanded.
+    /// Most bytes of all constants together, once expanded.
     pub constant_bytes: u64,
-    /// Bytes of one tensor whose size can be read off the file.
+    /// Most bytes of one tensor whose size can be read off the file.
     pub tensor_bytes: u64,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Port {
     pub(crate) dims: Option<Vec<Option<usize>>>,
 }
 
-/// A graph that passed.
+/// A graph that passed the check.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CheckedGraph {
     /// Our encoding of it, the only bytes that a runtime may see.

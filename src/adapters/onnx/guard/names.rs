@@ -20,12 +20,12 @@ impl Names {
     /// Gives a value its name, which no other may have.
     pub(super) fn define(&mut self, name: &str) -> Result<(), Failure> {
         if name.is_empty() || name.len() > NAME_BYTES {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "a value has no name or one of more than {NAME_BYTES} bytes"
             )));
         }
         if !self.0.insert(name.to_owned()) {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "two values have the name {:?}; names must be unique",
                 short(name)
             )));

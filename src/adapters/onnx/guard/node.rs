@@ -18,17 +18,17 @@ pub(super) fn check(
     if !is_standard(node.domain.as_deref())
         || node.overload.as_deref().is_some_and(|o| !o.is_empty())
     {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "operators outside the standard domain are not allowed; export without contrib or custom operators",
         ));
     }
     if !ops::is_allowed(node.op()) {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "the operator is not on this node's list; express the step with elementary tensor operators",
         ));
     }
     if node.input.len() > ARITY || node.output.len() > ARITY {
-        return Err(Failure::refused(format!(
+        return Err(Failure::rejected(format!(
             "more than {ARITY} inputs or outputs"
         )));
     }
@@ -38,14 +38,14 @@ pub(super) fn check(
     }
     for input in node.input.iter().filter(|i| !i.is_empty()) {
         if !known.contains(input) {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "input {:?} is not made by the graph's inputs or an earlier node; nodes must stand in the order of execution",
                 short(input)
             )));
         }
     }
     if node.output.iter().all(String::is_empty) {
-        return Err(Failure::refused("the node has no output"));
+        return Err(Failure::rejected("the node has no output"));
     }
     node.output
         .iter()

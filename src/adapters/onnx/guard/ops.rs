@@ -160,7 +160,7 @@ pub(super) fn attributes(node: &pb::Node) -> Result<(), Failure> {
                 .take(index)
                 .any(|a| a.name.as_deref() == Some(name))
         {
-            return Err(here(Failure::refused(
+            return Err(here(Failure::rejected(
                 "the attribute has no name or stands twice",
             )));
         }
@@ -176,22 +176,22 @@ pub(super) fn attributes(node: &pb::Node) -> Result<(), Failure> {
                 element::BOOL,
             ];
             if !whole.all(|v| allowed.iter().any(|a| i64::from(*a) == *v)) {
-                return Err(here(Failure::refused(
+                return Err(here(Failure::rejected(
                     "the element type is not allowed; use float32, float64, int32, int64, uint8 or bool",
                 )));
             }
         } else if WINDOWS.contains(&name) {
             if !whole.all(|v| (0..=WINDOW_MAX).contains(v)) {
-                return Err(here(Failure::refused(format!(
+                return Err(here(Failure::rejected(format!(
                     "values must lie between 0 and {WINDOW_MAX}"
                 ))));
             }
         } else if node.op() != "Constant" && !whole.all(|v| i32::try_from(*v).is_ok()) {
-            return Err(here(Failure::refused("the value does not fit 32 bits")));
+            return Err(here(Failure::rejected("the value does not fit 32 bits")));
         }
     }
     if node.op() == "Constant" && node.attribute.len() != 1 {
-        return Err(Failure::refused("a Constant has exactly one value"));
+        return Err(Failure::rejected("a Constant has exactly one value"));
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ pub(super) fn attributes(node: &pb::Node) -> Result<(), Failure> {
 fn one_value(a: &pb::Attribute) -> Result<(), Failure> {
     let graphs = a.g.is_some() || !a.graphs.is_empty();
     if graphs {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "subgraphs are not allowed; unroll the loop or branch before exporting",
         ));
     }
@@ -212,7 +212,7 @@ fn one_value(a: &pb::Attribute) -> Result<(), Failure> {
         || !a.strings.is_empty()
         || a.ref_attr_name.as_deref().is_some_and(|r| !r.is_empty());
     if foreign {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "only numbers, short texts and dense tensors are allowed in attributes",
         ));
     }
@@ -228,12 +228,12 @@ fn one_value(a: &pb::Attribute) -> Result<(), Failure> {
     let known = set.iter().any(|(k, _)| *k == declared);
     // A list may be empty, and writers leave a zero out; what is set must be what is announced.
     if !known || set.iter().any(|(k, is_set)| *is_set && *k != declared) {
-        return Err(Failure::refused(
+        return Err(Failure::rejected(
             "the value is not of the kind that the attribute announces; export the graph again",
         ));
     }
     if a.s.as_ref().is_some_and(|s| s.len() > 64) {
-        return Err(Failure::refused("a text of more than 64 bytes"));
+        return Err(Failure::rejected("a text of more than 64 bytes"));
     }
     Ok(())
 }

@@ -17,15 +17,15 @@ pub(super) struct Constants<'l> {
 }
 
 impl<'l> Constants<'l> {
-    /// None yet.
+    /// Before the first constant of a graph.
     pub(super) fn new(limits: &'l GraphLimits) -> Self {
         Self { limits, bytes: 0 }
     }
 
-    /// Bounds one more, and refuses everything about it that is not plain numbers in the file itself.
+    /// Bounds one more, and rejects everything about it that is not plain numbers in the file itself.
     pub(super) fn check(&mut self, tensor: &pb::Tensor) -> Result<(), Failure> {
         if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
-            return Err(Failure::refused(
+            return Err(Failure::rejected(
                 "the constant lies in another file, which is not allowed; embed it",
             ));
         }
@@ -33,19 +33,19 @@ impl<'l> Constants<'l> {
             || !tensor.string_data.is_empty()
             || !tensor.uint64_data.is_empty()
         {
-            return Err(Failure::refused(
+            return Err(Failure::rejected(
                 "the constant is segmented or of a type that is not allowed; store plain numbers",
             ));
         }
         let dtype = dtype(tensor.data_type.unwrap_or(0))?;
         let (elements, bytes) = size(&tensor.dims, dtype)
-            .ok_or_else(|| Failure::refused("the constant's shape is not a shape"))?;
+            .ok_or_else(|| Failure::rejected("the constant's shape is not a shape"))?;
         self.bytes = self
             .bytes
             .checked_add(bytes)
             .filter(|t| *t <= self.limits.constant_bytes)
             .ok_or_else(|| {
-                Failure::refused(format!(
+                Failure::rejected(format!(
                     "the constants need more than {} bytes; move them into variables",
                     self.limits.constant_bytes
                 ))
@@ -53,7 +53,7 @@ impl<'l> Constants<'l> {
         if holds(tensor, dtype, elements, bytes) {
             Ok(())
         } else {
-            Err(Failure::refused(
+            Err(Failure::rejected(
                 "the constant holds more or fewer numbers than its shape says",
             ))
         }
@@ -100,7 +100,7 @@ pub(super) fn port(value: &pb::ValueInfo, limits: &GraphLimits) -> Result<Port, 
     let place = |f: Failure| f.within(&format!("{:?}", short(&name)));
     let tensor = value.ty.as_ref().and_then(|t| t.tensor.as_ref());
     let tensor = tensor.ok_or_else(|| {
-        place(Failure::refused(
+        place(Failure::rejected(
             "inputs and outputs must be tensors with a declared type",
         ))
     })?;
@@ -108,7 +108,7 @@ pub(super) fn port(value: &pb::ValueInfo, limits: &GraphLimits) -> Result<Port, 
     let dims = match &tensor.shape {
         None => None,
         Some(shape) if shape.dim.len() > RANK => {
-            return Err(place(Failure::refused("more than 32 dimensions")));
+            return Err(place(Failure::rejected("more than 32 dimensions")));
         }
         Some(shape) => Some(
             shape
@@ -129,7 +129,7 @@ pub(super) fn port(value: &pb::ValueInfo, limits: &GraphLimits) -> Result<Port, 
         .and_then(|n| n.checked_mul(dtype.size()))
         .and_then(|b| u64::try_from(b).ok());
     if bytes.is_none_or(|b| b > limits.tensor_bytes) {
-        return Err(place(Failure::refused(format!(
+        return Err(place(Failure::rejected(format!(
             "the declared shape needs more than {} bytes",
             limits.tensor_bytes
         ))));
@@ -139,7 +139,7 @@ pub(super) fn port(value: &pb::ValueInfo, limits: &GraphLimits) -> Result<Port, 
 
 fn dimension(dim: &pb::Dim) -> Result<Option<usize>, Failure> {
     if dim.param.as_ref().is_some_and(|p| p.len() > NAME_BYTES) {
-        return Err(Failure::refused("a dimension's name is too long"));
+        return Err(Failure::rejected("a dimension's name is too long"));
     }
     match dim.value {
         None => Ok(None),
@@ -147,7 +147,7 @@ fn dimension(dim: &pb::Dim) -> Result<Option<usize>, Failure> {
         Some(-1) => Ok(None),
         Some(n) => usize::try_from(n)
             .map(Some)
-            .map_err(|_| Failure::refused(format!("a dimension of length {n}"))),
+            .map_err(|_| Failure::rejected(format!("a dimension of length {n}"))),
     }
 }
 
@@ -160,7 +160,7 @@ fn dtype(code: i32) -> Result<DType, Failure> {
         element::INT64 => Ok(DType::I64),
         element::UINT8 => Ok(DType::U8),
         element::BOOL => Ok(DType::Bool),
-        other => Err(Failure::refused(format!(
+        other => Err(Failure::rejected(format!(
             "element type {other} is not allowed; use float32, float64, int32, int64, uint8 or bool"
         ))),
     }

@@ -27,7 +27,7 @@ fn a_plain_graph_passes_with_its_types() {
 }
 
 #[test]
-fn truncated_and_mutated_files_are_refused_or_pass_but_never_panic() {
+fn truncated_and_mutated_files_are_rejected_or_pass_but_never_panic() {
     let bytes = model(
         vec![
             node("Concat", &["x", "x"], &["h"]),
@@ -46,7 +46,7 @@ fn truncated_and_mutated_files_are_refused_or_pass_but_never_panic() {
             .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap()
     };
-    let (mut passed, mut refused) = (0, 0);
+    let (mut passed, mut rejected) = (0, 0);
     for _ in 0..20_000 {
         let mut mutant = bytes.clone();
         for _ in 0..=random() % 3 {
@@ -55,11 +55,11 @@ fn truncated_and_mutated_files_are_refused_or_pass_but_never_panic() {
         }
         match check(&mutant, &GraphLimits::default()) {
             Ok(_) => passed += 1,
-            Err(_) => refused += 1,
+            Err(_) => rejected += 1,
         }
     }
     assert!(
-        passed > 100 && refused > 1000,
-        "{passed} {refused}: the mutations must reach both sides"
+        passed > 100 && rejected > 1000,
+        "{passed} {rejected}: the mutations must reach both sides"
     );
 }

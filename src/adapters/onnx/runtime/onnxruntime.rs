@@ -11,7 +11,7 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
-use super::session::{Input, Runtime, Session, not_kept, trouble};
+use super::session::{Input, Runtime, Session, not_kept, runtime_error};
 use crate::failure::{Failure, FailureKind};
 use crate::guard::CheckedGraph;
 use crate::library;
@@ -76,7 +76,7 @@ impl Runtime for Onnxruntime {
     fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure> {
         let session = self
             .session(&graph.bytes)
-            .map_err(|e| trouble("onnxruntime refuses the graph", &e))?;
+            .map_err(|e| runtime_error("onnxruntime refuses the graph", &e))?;
         Ok(Box::new(Loaded {
             session,
             inputs: graph.inputs.iter().map(|p| p.name.clone()).collect(),
@@ -90,7 +90,7 @@ struct Loaded {
     session: OrtSession,
     inputs: Vec<String>,
     outputs: Vec<String>,
-    /// By the output's number.
+    /// Outputs that stay, by their number.
     kept: BTreeMap<usize, Kept>,
 }
 
@@ -103,7 +103,7 @@ enum Kept {
 }
 
 fn failed(e: &impl std::fmt::Display) -> Failure {
-    trouble("onnxruntime stopped", &e.to_string())
+    runtime_error("onnxruntime stopped", &e.to_string())
 }
 
 impl Session for Loaded {

@@ -5,26 +5,26 @@ use crate::guard::CheckedGraph;
 use delta_domain::tensor::{DType, Tensor};
 use delta_ports::executor::RuntimeInfo;
 
-/// Makes sessions.
+/// A library that executes graphs, started in this process.
 pub(crate) trait Runtime {
-    /// Name, version, library.
+    /// What users and logs are told of it; its name decides between the forms of a step's graph.
     fn info(&self) -> RuntimeInfo;
 
-    /// Loads a checked graph.
+    /// Loads a checked graph, compiling what can be compiled without its inputs.
     fn load(&self, graph: &CheckedGraph) -> Result<Box<dyn Session>, Failure>;
 }
 
-/// What an execution reads.
+/// One input of an execution.
 #[derive(Clone, Copy)]
 pub(crate) enum Input<'a> {
-    /// A tensor of ours.
+    /// A tensor of the drivers', lent for the execution.
     Given(&'a Tensor),
     /// The output of this number of the execution before, which the runtime was told to keep: a training step's parameters go round
     /// without being copied.
     Kept(usize),
 }
 
-/// A loaded graph.
+/// A graph that its runtime has loaded.
 pub(crate) trait Session {
     /// One execution. Inputs and outputs stand in the order of the [`CheckedGraph`]; inputs have been compared with it. Outputs whose
     /// numbers are in `keep` stay with the runtime until the next execution that keeps them: in the answer they are `None`.
@@ -43,9 +43,9 @@ pub(super) fn not_kept(output: usize) -> Failure {
     Failure::internal(format!("output {output} was not kept"))
 }
 
-/// What a runtime complains about, as the task's fault or as the memory limit that it ran into: an allocation that is refused comes back
-/// as a text, not as a crash.
-pub(super) fn trouble(what: &str, message: &str) -> Failure {
+/// A runtime's own error, laid to the task or to the memory limit that it ran into: an allocation that does not succeed comes back as a
+/// text, not as a crash.
+pub(super) fn runtime_error(what: &str, message: &str) -> Failure {
     let lower = message.to_lowercase();
     let text: String = message.chars().take(2000).collect();
     if [
@@ -61,6 +61,6 @@ pub(super) fn trouble(what: &str, message: &str) -> Failure {
             "the graph needs more memory than this node allows (limit executor.memory): {text}"
         ))
     } else {
-        Failure::refused(format!("{what}: {text}"))
+        Failure::rejected(format!("{what}: {text}"))
     }
 }

@@ -12,13 +12,13 @@ use tract_onnx::prelude::{
     IntoRunnable as _, TValue, TVec, Tensor as TractTensor, TractResult, TypedRunnableModel,
 };
 
-use super::session::{Input, Runtime, Session, not_kept, trouble};
+use super::session::{Input, Runtime, Session, not_kept, runtime_error};
 use crate::failure::Failure;
 use crate::guard::CheckedGraph;
 use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::RuntimeInfo;
 
-/// The version in Cargo.toml.
+/// tract does not tell its version: the one that Cargo.toml pins.
 const VERSION: &str = "0.23.9";
 /// Compiled plans kept by a session: the full batch, the last batch, and some room.
 const PLANS: usize = 8;
@@ -46,7 +46,7 @@ impl Runtime for Tract {
             .take(5)
             .collect();
         if !unknown.is_empty() {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "tract does not know the operators of the nodes {unknown:?}; install onnxruntime on this node, or express the step otherwise"
             )));
         }
@@ -148,14 +148,17 @@ impl Session for Loaded {
 fn calm<T>(what: &str, work: impl FnOnce() -> TractResult<T>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(trouble(&format!("tract {what}"), &format!("{error:#}"))),
+        Ok(Err(error)) => Err(runtime_error(
+            &format!("tract {what}"),
+            &format!("{error:#}"),
+        )),
         Err(panic) => {
             let text = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied());
             let what = format!("tract {what} (it panicked; onnxruntime may run it)");
-            Err(trouble(&what, text.unwrap_or("no message")))
+            Err(runtime_error(&what, text.unwrap_or("no message")))
         }
     }
 }

@@ -11,40 +11,9 @@ use futures_core::Stream;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
-use super::{BATCH_BYTES, is_absent};
-use crate::files::io_error;
-use delta_domain::ids::Digest;
+use super::layout::{BATCH_BYTES, SEAL_BYTES, Seal};
+use crate::files::{io_error, is_absent};
 use delta_ports::{PortError, PortErrorKind};
-
-const MARK: &[u8; 8] = b"dnblob1\n";
-const SEAL_BYTES: u64 = 48;
-
-/// What stands behind the content of a file: digest (32), length (8, little-endian), mark (8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seal {
-    pub(super) digest: Digest,
-    pub(super) len: u64,
-}
-
-impl Seal {
-    pub(super) fn encode(self) -> [u8; 48] {
-        let mut bytes = [0; 48];
-        bytes[..32].copy_from_slice(&self.digest.0);
-        bytes[32..40].copy_from_slice(&self.len.to_le_bytes());
-        bytes[40..].copy_from_slice(MARK);
-        bytes
-    }
-
-    /// `None` when these bytes are no seal.
-    fn decode(bytes: &[u8; 48]) -> Option<Self> {
-        let (digest, rest) = bytes.split_first_chunk::<32>()?;
-        let (len, mark) = rest.split_first_chunk::<8>()?;
-        (mark == MARK).then_some(Self {
-            digest: Digest(*digest),
-            len: u64::from_le_bytes(*len),
-        })
-    }
-}
 
 /// A blob that is being read, from its beginning.
 #[derive(Debug)]

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::BATCH_BYTES;
-use super::read::Seal;
+use super::layout::{BATCH_BYTES, Seal};
 use crate::files::{TempFile, blocking, io_error, make_folder};
 use delta_domain::ids::Digest;
 use delta_ports::blob::{BlobInfo, ByteStream};

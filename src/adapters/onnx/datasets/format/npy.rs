@@ -40,7 +40,7 @@ pub(super) fn append(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result
     Ok(())
 }
 
-/// The array's shape.
+/// The array's shape, in words.
 pub(super) fn describe(path: &Path) -> Result<String, Failure> {
     Ok(format!("array, shape {:?}", open(path)?.shape()))
 }
@@ -57,14 +57,14 @@ pub(super) struct Npy {
     scratch: Vec<u8>,
 }
 
-/// Where the array lies.
+/// Where the header and the elements lie.
 enum Source {
     File(BufReader<File>),
     /// Expanded from an archive.
     Memory(Vec<u8>),
 }
 
-/// What the header says.
+/// What the header says of the elements.
 struct Layout {
     shape: Vec<usize>,
     /// `f` for floating point, `i`, `u` and `b` for whole numbers and truth values.

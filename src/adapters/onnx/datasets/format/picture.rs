@@ -17,7 +17,7 @@ pub(super) fn append(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result
         [height, width] => (1, *height, *width),
         [channels @ (1 | 3 | 4), height, width] => (*channels, *height, *width),
         _ => {
-            return Err(Failure::refused(format!(
+            return Err(Failure::rejected(format!(
                 "images have the shape [channels, height, width], not {shape:?}"
             )));
         }

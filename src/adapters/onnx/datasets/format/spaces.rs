@@ -1,4 +1,4 @@
-//! Tables of white space: `.tsv` and `.txt`. Any run of blanks and tabs separates two cells, as in the original node.
+//! Tables of white space: `.tsv` and `.txt`. Any run of blanks and tabs separates two cells.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -15,7 +15,7 @@ use delta_domain::tensor::{Tensor, TensorData};
 pub(super) struct Outcome {
     /// Whether a batch has run, so that carried outputs exist.
     pub(super) begun: bool,
-    /// By graph output.
+    /// Running totals, by the graph's output; `None` before the first batch.
     sums: BTreeMap<String, Option<Total>>,
     last: BTreeMap<String, Tensor>,
 }
@@ -71,7 +71,7 @@ impl Outcome {
                 }
             };
             let value = value.ok_or_else(|| {
-                Failure::refused(format!("the round has no batch, so {name} has no value"))
+                Failure::rejected(format!("the round has no batch, so {name} has no value"))
             })?;
             values.insert(name.clone(), value);
         }
@@ -99,7 +99,7 @@ impl Total {
                 t.sum.iter_mut().zip(more).for_each(|(s, m)| *s += m)
             }
             Some(t) => {
-                return Err(Failure::refused(format!(
+                return Err(Failure::rejected(format!(
                     "a summed output changed its shape from {:?} to {:?}; reduce it to a fixed shape in the graph",
                     t.shape,
                     value.shape()

@@ -33,7 +33,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Self, Failure> {
         let name = &spec.dataset;
         if spec.batch_size == 0 {
-            return Err(Failure::refused("a batch size of 0"));
+            return Err(Failure::rejected("a batch size of 0"));
         }
         if rows.is_empty() {
             return Err(Failure::corrupt(format!(

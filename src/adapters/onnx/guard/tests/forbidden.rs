@@ -3,10 +3,10 @@
 use super::world::*;
 
 #[test]
-fn loops_branches_and_other_subgraphs_are_refused() {
+fn loops_branches_and_other_subgraphs_are_rejected() {
     for op in ["Loop", "If", "Scan", "SequenceMap"] {
         assert!(
-            refused_nodes(vec![node(op, &["x"], &["o"])], vec![])
+            rejected_nodes(vec![node(op, &["x"], &["o"])], vec![])
                 .contains("not on this node's list")
         );
     }
@@ -22,13 +22,13 @@ fn loops_branches_and_other_subgraphs_are_refused() {
         ..Attribute::default()
     };
     assert!(
-        refused_nodes(vec![with(node("Relu", &["x"], &["o"]), hidden)], vec![])
+        rejected_nodes(vec![with(node("Relu", &["x"], &["o"]), hidden)], vec![])
             .contains("subgraphs")
     );
 }
 
 #[test]
-fn external_data_is_refused_wherever_it_stands_and_points() {
+fn external_data_is_rejected_wherever_it_stands_and_points() {
     for location in [
         "/etc/passwd",
         "../../../etc/passwd",
@@ -51,7 +51,7 @@ fn external_data_is_refused_wherever_it_stands_and_points() {
         };
         for tensor in [outside, only_entry] {
             assert!(
-                refused_nodes(vec![node("Relu", &["x"], &["o"])], vec![tensor.clone()])
+                rejected_nodes(vec![node("Relu", &["x"], &["o"])], vec![tensor.clone()])
                     .contains("another file")
             );
             let attribute = Attribute {
@@ -64,80 +64,80 @@ fn external_data_is_refused_wherever_it_stands_and_points() {
                 with(node("Constant", &[], &["c"]), attribute),
                 node("Relu", &["x"], &["o"]),
             ];
-            assert!(refused_nodes(nodes, vec![]).contains("node 0 (Constant)"));
+            assert!(rejected_nodes(nodes, vec![]).contains("node 0 (Constant)"));
         }
     }
 }
 
 #[test]
-fn custom_and_contrib_domains_are_refused_in_imports_and_nodes() {
+fn custom_and_contrib_domains_are_rejected_in_imports_and_nodes() {
     for domain in ["evil.example", "com.microsoft", "ai.onnx.ml", "ai.onnx"] {
         let mut imported = good();
         imported.opset_import.push(Opset {
             domain: text(domain),
             version: Some(1),
         });
-        assert!(refusal(&imported).contains(domain));
+        assert!(rejection(&imported).contains(domain));
         let foreign = Node {
             domain: text(domain),
             ..node("Relu", &["x"], &["o"])
         };
-        assert!(refused_nodes(vec![foreign], vec![]).contains("standard domain"));
+        assert!(rejected_nodes(vec![foreign], vec![]).contains("standard domain"));
     }
 }
 
 #[test]
-fn functions_recursive_or_nested_a_billion_times_are_refused() {
+fn functions_recursive_or_nested_a_billion_times_are_rejected() {
     let mut m = good();
     m.functions = vec![b"anything".to_vec()];
-    assert!(refusal(&m).contains("functions"));
+    assert!(rejection(&m).contains("functions"));
     let overload = Node {
         overload: text("f"),
         ..node("Relu", &["x"], &["o"])
     };
-    refused_nodes(vec![overload], vec![]);
+    rejected_nodes(vec![overload], vec![]);
     let reference = Attribute {
         ref_attr_name: text("alpha"),
         ..int("axis", 0)
     };
-    refused_nodes(
+    rejected_nodes(
         vec![with(node("Softmax", &["x"], &["o"]), reference)],
         vec![],
     );
 }
 
 #[test]
-fn training_info_sparse_and_string_tensors_are_refused() {
+fn training_info_sparse_and_string_tensors_are_rejected() {
     let mut m = good();
     m.training_info = vec![vec![]];
-    assert!(refusal(&m).contains("training"));
+    assert!(rejection(&m).contains("training"));
     let mut m = good();
     m.graph.as_mut().unwrap().sparse_initializer = vec![vec![]];
-    assert!(refusal(&m).contains("sparse"));
+    assert!(rejection(&m).contains("sparse"));
     let sparse = Attribute {
         name: text("sparse_value"),
         kind: Some(11),
         sparse_tensor: Some(vec![]),
         ..Attribute::default()
     };
-    refused_nodes(vec![with(node("Constant", &[], &["o"]), sparse)], vec![]);
+    rejected_nodes(vec![with(node("Constant", &[], &["o"]), sparse)], vec![]);
     let strings = Tensor {
         string_data: vec![b"a".to_vec()],
         ..whole("w", &[])
     };
-    refused_nodes(vec![node("Relu", &["x"], &["o"])], vec![strings]);
+    rejected_nodes(vec![node("Relu", &["x"], &["o"])], vec![strings]);
     let text_type = Tensor {
         data_type: Some(8),
         ..whole("w", &[1])
     };
     assert!(
-        refused_nodes(vec![node("Relu", &["x"], &["o"])], vec![text_type])
+        rejected_nodes(vec![node("Relu", &["x"], &["o"])], vec![text_type])
             .contains("element type 8")
     );
 }
 
 #[test]
-fn randomness_in_the_graph_is_refused() {
+fn randomness_in_the_graph_is_rejected() {
     for op in [
         "RandomNormal",
         "RandomUniformLike",
@@ -145,25 +145,25 @@ fn randomness_in_the_graph_is_refused() {
         "Bernoulli",
         "Dropout",
     ] {
-        refused_nodes(vec![node(op, &["x"], &["o"])], vec![]);
+        rejected_nodes(vec![node(op, &["x"], &["o"])], vec![]);
     }
 }
 
 #[test]
-fn foreign_versions_are_refused() {
+fn foreign_versions_are_rejected() {
     for version in [None, Some(6), Some(12), Some(19), Some(-1)] {
         let mut m = good();
         m.opset_import[0].version = version;
-        assert!(refusal(&m).contains("13 to 18"));
+        assert!(rejection(&m).contains("13 to 18"));
     }
     for ir in [None, Some(3), Some(11)] {
         let mut m = good();
         m.ir_version = ir;
-        refusal(&m);
+        rejection(&m);
     }
     let mut none = good();
     none.graph = None;
-    refusal(&none);
+    rejection(&none);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::world::*;
 
 #[test]
-fn terabyte_tensors_from_constants_are_refused_before_anything_is_allocated() {
+fn terabyte_tensors_from_constants_are_rejected_before_anything_is_allocated() {
     let tera = 1i64 << 40;
     let cases = [
         (
@@ -43,7 +43,7 @@ fn terabyte_tensors_from_constants_are_refused_before_anything_is_allocated() {
         ),
     ];
     for (op, bomb, constants) in cases {
-        let message = refused_nodes(vec![bomb, node("Relu", &["x"], &["o"])], constants);
+        let message = rejected_nodes(vec![bomb, node("Relu", &["x"], &["o"])], constants);
         assert!(
             message.contains(&format!("node 0 ({op})")) && message.contains("smaller constants"),
             "{message}"
@@ -52,7 +52,7 @@ fn terabyte_tensors_from_constants_are_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn a_huge_shape_glued_together_from_small_constants_is_refused() {
+fn a_huge_shape_glued_together_from_small_constants_is_rejected() {
     let nodes = vec![
         node("Concat", &["c", "c", "c", "c"], &["s"]),
         node("ConstantOfShape", &["s"], &["h"]),
@@ -68,18 +68,18 @@ fn a_huge_shape_glued_together_from_small_constants_is_refused() {
             }
         })
         .collect();
-    refused_nodes(nodes, vec![whole("c", &[1 << 16])]);
+    rejected_nodes(nodes, vec![whole("c", &[1 << 16])]);
 }
 
 #[test]
 fn size_limits_hold() {
     let bytes = good().encode_to_vec();
-    let refused = |limits: GraphLimits| check(&bytes, &limits).is_err();
-    assert!(refused(GraphLimits {
+    let rejected = |limits: GraphLimits| check(&bytes, &limits).is_err();
+    assert!(rejected(GraphLimits {
         file_bytes: bytes.len() - 1,
         ..GraphLimits::default()
     }));
-    assert!(refused(GraphLimits {
+    assert!(rejected(GraphLimits {
         nodes: 1,
         ..GraphLimits::default()
     }));
@@ -110,5 +110,5 @@ fn size_limits_hold() {
     );
     let mut wide = good();
     wide.graph.as_mut().unwrap().output = vec![value("o", element::FLOAT, &[1 << 20, 1 << 20])];
-    assert!(refusal(&wide).contains("\"o\""));
+    assert!(rejection(&wide).contains("\"o\""));
 }

@@ -111,13 +111,13 @@ pub(super) fn checked(model: &Model) -> Result<CheckedGraph, Failure> {
     check(&model.encode_to_vec(), &GraphLimits::default())
 }
 
-/// The message of a refusal, which must be a refusal and nothing else.
-pub(super) fn refusal(model: &Model) -> String {
-    let failure = checked(model).expect_err("must be refused");
-    assert_eq!(failure.kind, FailureKind::Refused);
+/// The message of a rejection, which must be one and nothing else.
+pub(super) fn rejection(model: &Model) -> String {
+    let failure = checked(model).expect_err("must be rejected");
+    assert_eq!(failure.kind, FailureKind::Rejected);
     failure.message
 }
 
-pub(super) fn refused_nodes(nodes: Vec<Node>, constants: Vec<Tensor>) -> String {
-    refusal(&model(nodes, constants))
+pub(super) fn rejected_nodes(nodes: Vec<Node>, constants: Vec<Tensor>) -> String {
+    rejection(&model(nodes, constants))
 }
