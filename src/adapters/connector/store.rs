@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr, SqliteConnection};
 
 use super::{Durability, Location};
 use delta_domain::connector_record::{
@@ -21,6 +22,17 @@ const OP: &str = "connector.store";
 #[derive(Debug)]
 pub(super) struct Store {
     connection: SqliteConnection,
+}
+
+/// Every change of the tables so far, oldest first. A published one is never edited: databases remember its checksum.
+fn migrations() -> Vec<Migration> {
+    vec![Migration::new(
+        1,
+        "init".into(),
+        MigrationType::Simple,
+        SqlStr::from_static(include_str!("../../../migrations/connector/0001_init.sql")),
+        false,
+    )]
 }
 
 impl Store {
@@ -46,7 +58,7 @@ impl Store {
         let mut connection = SqliteConnection::connect_with(&options)
             .await
             .map_err(failed("the connector's record cannot be opened"))?;
-        sqlx::migrate!("../../../migrations/connector")
+        Migrator::with_migrations(migrations())
             .run(&mut connection)
             .await
             .map_err(|e| {
@@ -452,5 +464,21 @@ fn failed(what: &'static str) -> impl FnOnce(sqlx::Error) -> PortError {
             PortErrorKind::Unavailable
         };
         PortError::new(kind, OP, what).with_source(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::migrations;
+
+    /// What databases in the field have recorded: an edited migration would lock their owners out.
+    #[test]
+    fn published_migrations_have_the_checksums_that_databases_remember() {
+        let published = [
+            "a11af01906b192fd20d7899f47873e6f0985e964e7641c9ae700bf67fdb85c14310e7fa4579df7def2629861f7a962dd",
+        ];
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let ours: Vec<String> = migrations().iter().map(|m| hex(&m.checksum)).collect();
+        assert_eq!(ours, published);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! What comes back is checked like remote input: an operator may have edited the file.
 
-use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _};
 
 use super::error::corrupt;
 use delta_domain::ids::{Address, TaskId, TxHash};
@@ -13,13 +14,27 @@ use delta_ports::storage::{
     LogLevel, LogRow, MachineKey, MachineKind, NewLog, OutboxEntry, StoredMachine, TaskRow,
 };
 
-#[derive(FromRow)]
-pub(super) struct MachineRow {
+/// Declares a row, and reads it by the names of its columns.
+macro_rules! row {
+    ($name:ident { $($column:ident: $kind:ty,)+ }) => {
+        pub(super) struct $name {
+            $($column: $kind,)+
+        }
+
+        impl FromRow<'_, SqliteRow> for $name {
+            fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+                Ok(Self { $($column: row.try_get(stringify!($column))?,)+ })
+            }
+        }
+    };
+}
+
+row! { MachineRow {
     task: String,
     round: i64,
     version: i64,
     snapshot: Vec<u8>,
-}
+} }
 
 impl MachineRow {
     /// The machine with a journal and an outbox that are still empty.
@@ -38,13 +53,12 @@ impl MachineRow {
     }
 }
 
-#[derive(FromRow)]
-pub(super) struct JournalRow {
+row! { JournalRow {
     task: String,
     round: i64,
     version: i64,
     entry: Vec<u8>,
-}
+} }
 
 impl JournalRow {
     pub(super) fn into_entry(
@@ -58,13 +72,12 @@ impl JournalRow {
     }
 }
 
-#[derive(FromRow)]
-pub(super) struct OutboxRow {
+row! { OutboxRow {
     task: String,
     round: i64,
     id: i64,
     effect: Vec<u8>,
-}
+} }
 
 impl OutboxRow {
     pub(super) fn into_entry(
@@ -97,8 +110,7 @@ fn key(
     })
 }
 
-#[derive(FromRow)]
-pub(super) struct TaskRecord {
+row! { TaskRecord {
     id: i64,
     created_at: i64,
     name: String,
@@ -108,7 +120,7 @@ pub(super) struct TaskRecord {
     task: Option<String>,
     status: i64,
     error: Option<String>,
-}
+} }
 
 impl TaskRecord {
     pub(super) fn into_row(self, op: &'static str) -> Result<TaskRow, PortError> {
@@ -140,15 +152,14 @@ impl TaskRecord {
     }
 }
 
-#[derive(FromRow)]
-pub(super) struct LogRecord {
+row! { LogRecord {
     id: i64,
     created_at: i64,
     task: String,
     level: i64,
     message: String,
     tx_hash: Option<String>,
-}
+} }
 
 impl LogRecord {
     pub(super) fn into_row(self, op: &'static str) -> Result<LogRow, PortError> {

@@ -1,8 +1,8 @@
 //! Everything that writes. Each function works inside the caller's transaction, or is one statement.
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{SqlStr, Sqlite, SqliteConnection, Transaction};
 
 use super::error::{migration_error, port_error};
 use super::{queries, rows};
@@ -20,13 +20,39 @@ pub(super) async fn begin(
         .map_err(|e| port_error(op, e))
 }
 
+/// Every change of the tables so far, oldest first. A published one is never edited: databases remember its checksum.
+fn migrations() -> Vec<Migration> {
+    [
+        (
+            1,
+            "init",
+            include_str!("../../../migrations/node/0001_init.sql"),
+        ),
+        (
+            2,
+            "journal",
+            include_str!("../../../migrations/node/0002_journal.sql"),
+        ),
+    ]
+    .map(|(version, name, sql)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            SqlStr::from_static(sql),
+            false,
+        )
+    })
+    .into()
+}
+
 /// Brings the tables up to date, all or nothing. `name` is for the error text.
 pub(super) async fn migrate(
     op: &'static str,
     writer: &SqlitePool,
     name: &str,
 ) -> Result<(), PortError> {
-    let mut migrator: Migrator = sqlx::migrate!("../../../migrations/node");
+    let mut migrator = Migrator::with_migrations(migrations());
     // Its own table: the original's program or an embedded connector may keep theirs in the same file.
     migrator.dangerous_set_table_name("dn_migrations");
     let newest = migrator.iter().map(|m| m.version).max().unwrap_or(0);
@@ -205,4 +231,21 @@ pub(super) async fn setting(
         .await
         .map_err(|e| port_error(op, e))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::migrations;
+
+    /// What databases in the field have recorded: an edited migration would lock their owners out.
+    #[test]
+    fn published_migrations_have_the_checksums_that_databases_remember() {
+        let published = [
+            "9754b9226634c9deb03265877cbcaafbadf04ff90eaebf04b254153a6001423202b893eb34752100c0d20ba6ad9b07de",
+            "941e83433f4e77c9749808af07ea4414dbb54b9ff6d385743a835a4ffa666aa5d4bcd2a3e0ea25ca4013a682661bade6",
+        ];
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let ours: Vec<String> = migrations().iter().map(|m| hex(&m.checksum)).collect();
+        assert_eq!(ours, published);
+    }
 }
