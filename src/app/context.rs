@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::backoff::Backoff;
 use super::driver::DriverPorts;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
@@ -200,14 +201,13 @@ impl Context {
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
-        let mut wait = Duration::from_millis(50);
+        let mut backoff = Backoff::PATIENT;
         let until = self.ports.clock.now() + PATIENCE;
         loop {
             match call().await {
                 Err(e) if e.is_transient() && self.ports.clock.now() < until => {
                     tracing::warn!("will try again: {}", report(&e));
-                    self.ports.clock.sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(10));
+                    self.ports.clock.sleep(backoff.pause()).await;
                 }
                 other => return other,
             }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::Backoff;
 use super::context::Context;
 use super::driver::{Handle, commit};
 use delta_domain::bundle::Bundle;
@@ -157,7 +158,7 @@ impl Coordinator {
             tolerance: manifest.tolerance,
         };
         let clock = &self.context.ports.clock;
-        let mut wait = std::time::Duration::from_millis(200);
+        let mut backoff = Backoff::STEPS;
         let created = loop {
             // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
             match self.context.ports.connector.create_task(&new).await {
@@ -172,8 +173,7 @@ impl Coordinator {
                         "the task cannot be created on the connector yet: {}",
                         report(&e)
                     );
-                    clock.sleep(wait).await;
-                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    clock.sleep(backoff.pause()).await;
                 }
                 Err(e) => return Err(e),
             }

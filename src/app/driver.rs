@@ -9,7 +9,6 @@ mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -19,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use super::backoff::Backoff;
 use stored::{cannot_seal, context, entry, entry_context, open, restore, seal, seal_bytes};
 
 use delta_domain::ids::TaskId;
@@ -34,9 +34,6 @@ use delta_ports::{PortError, PortErrorKind, report};
 
 /// Inputs that may wait for a round's attention.
 const INBOX: usize = 256;
-/// First and last wait between tries of an effect that the world refuses to carry out now.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_LAST: Duration = Duration::from_secs(2);
 /// How often a change is tried again.
 const COMMIT_TRIES: usize = 5;
 /// A journal is replaced by a snapshot when it is longer than this and than so many snapshots.
@@ -344,7 +341,7 @@ impl<M: Machine> Host<M> {
                 () = tick => {
                     if let Err(e) = self.apply(Some(M::tick()), None).await {
                         self.complain("a deadline could not be recorded", &e);
-                        self.ports.clock.sleep(RETRY_LAST).await;
+                        self.ports.clock.sleep(Backoff::QUICK.maximum()).await;
                     }
                 }
             }
@@ -463,7 +460,7 @@ impl<M: Machine> Host<M> {
         let mut over = self.publish.subscribe();
         let key = self.key.clone();
         self.running.spawn(async move {
-            let mut wait = RETRY_FIRST;
+            let mut backoff = Backoff::QUICK;
             loop {
                 let error = match effects.carry_out(&effect, again).await {
                     Ok(input) => return (id, input),
@@ -477,11 +474,10 @@ impl<M: Machine> Host<M> {
                 again = true;
                 tokio::select! {
                     biased;
-                    () = clock.sleep(wait) => {}
+                    () = clock.sleep(backoff.pause()) => {}
                     // Nobody needs it any more: one last try was enough.
                     _ = over.wait_for(|m| m.is_over()) => return (id, None),
                 }
-                wait = (wait * 2).min(RETRY_LAST);
             }
         });
     }
@@ -499,7 +495,7 @@ pub(super) async fn commit(
     ports: &DriverPorts,
     changes: Vec<MachineChange>,
 ) -> Result<(), PortError> {
-    let mut wait = RETRY_FIRST;
+    let mut backoff = Backoff::QUICK;
     let mut tried = false;
     for _ in 0..COMMIT_TRIES {
         let error = match ports.storage.commit(changes.clone(), Vec::new()).await {
@@ -508,8 +504,7 @@ pub(super) async fn commit(
         };
         tried = true;
         tracing::warn!("a change is not recorded yet: {}", report(&error));
-        ports.clock.sleep(wait).await;
-        wait *= 2;
+        ports.clock.sleep(backoff.pause()).await;
         // The answer may have been lost after the change was made; the next try would run into it.
         let Some(first) = changes.first() else {
             continue;
@@ -528,14 +523,13 @@ pub(super) async fn commit(
 /// # Errors
 /// [`PortError`]; it may still be there.
 pub(super) async fn erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortError> {
-    let mut wait = RETRY_FIRST;
+    let mut backoff = Backoff::QUICK;
     for _ in 0..COMMIT_TRIES {
         match try_to_erase(ports, key).await {
             // Somebody else's last change came between.
             Err(e) if e.is_transient() || e.kind() == PortErrorKind::Conflict => {
                 tracing::warn!(task = %key.task, round = key.round, "not erased yet: {}", report(&e));
-                ports.clock.sleep(wait).await;
-                wait *= 2;
+                ports.clock.sleep(backoff.pause()).await;
             }
             other => return other,
         }

@@ -10,6 +10,7 @@
     )
 )]
 
+mod backoff;
 pub mod context;
 mod coordinator;
 mod driver;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::effects::{RoundEffects, RoundMachine};
 use super::state::RunState;
 use super::{Active, Coordinator};
+use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::driver::{Handle, birth, commit, peek, spawn};
 use delta_domain::bundle::Bundle;
@@ -107,13 +108,12 @@ impl TaskRun {
 
     /// What a restart would mend is mended without one: from what is on disk, a few times.
     async fn steps_patiently(&mut self) -> Result<(), PortError> {
-        let mut wait = std::time::Duration::from_millis(200);
+        let mut backoff = Backoff::STEPS;
         for _ in 0..TRIES {
             match self.steps().await {
                 Err(e) if e.is_transient() => {
                     tracing::warn!(task = %self.state.task, "taking the task up again: {}", report(&e));
-                    self.context.ports.clock.sleep(wait).await;
-                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    self.context.ports.clock.sleep(backoff.pause()).await;
                     let key = self.state.change()?.key;
                     if let Ok(Some(stored)) = self.context.ports.storage.machine(&key).await {
                         self.state = RunState::restore(&stored)?;
@@ -501,13 +501,12 @@ impl TaskRun {
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
-        let mut wait = std::time::Duration::from_millis(200);
+        let mut backoff = Backoff::STEPS;
         loop {
             match call().await {
                 Err(e) if e.is_transient() => {
                     tracing::warn!(task = %self.state.task, "waiting for the connector: {}", report(&e));
-                    self.context.ports.clock.sleep(wait).await;
-                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    self.context.ports.clock.sleep(backoff.pause()).await;
                 }
                 other => return other,
             }

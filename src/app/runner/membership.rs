@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::Notice;
+use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::driver::{Handle, HandleError, commit, erase};
 use delta_domain::bundle::Bundle;
@@ -313,13 +314,14 @@ impl Membership {
     ) -> Result<T, PortError> {
         let clock = &self.context.ports.clock;
         let until = clock.now() + PATIENCE;
-        let mut wait = Duration::from_millis(50);
+        let mut backoff = Backoff::QUICK;
         loop {
             match call().await {
-                Err(e) if e.is_transient() && clock.now() < until => clock.sleep(wait).await,
+                Err(e) if e.is_transient() && clock.now() < until => {
+                    clock.sleep(backoff.pause()).await;
+                }
                 other => return other,
             }
-            wait = (wait * 2).min(Duration::from_secs(2));
         }
     }
 
