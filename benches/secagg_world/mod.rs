@@ -581,7 +581,8 @@ impl Coordinator {
     }
 
     fn receive(&mut self, request: &SignedRequest) {
-        self.effects = self.timed(|c| c.receive(NOW, request).unwrap());
+        let input = CoordinatorInput::Request(request.clone());
+        self.effects = self.timed(|c| c.handle(NOW, input).unwrap());
     }
 
     /// The deadline of those that vanished.

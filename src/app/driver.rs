@@ -78,8 +78,8 @@ pub(crate) trait Machine:
     fn replayed(_entry: &[u8]) -> Result<Self::Input, serde_json::Error> {
         Err(serde::de::Error::custom("this machine keeps no journal"))
     }
-    /// The input for "this effect cannot be carried out", or `None` when the machine need not know.
-    fn broken(effect: &Self::Effect, error: &PortError) -> Option<Self::Input>;
+    /// The input for "this effect could not be carried out", or `None` when the machine need not know.
+    fn effect_failed(effect: &Self::Effect, error: &PortError) -> Option<Self::Input>;
 }
 
 /// Carries out a machine's effects.
@@ -90,7 +90,7 @@ pub(crate) trait Effects<M: Machine>: Send + Sync + 'static {
     /// `again` is true when an earlier try may have taken effect: after a lost answer or a restart.
     ///
     /// # Errors
-    /// A transient error is tried again until the machine is over; any other becomes [`Machine::broken`].
+    /// A transient error is tried again until the machine is over; any other becomes [`Machine::effect_failed`].
     async fn carry_out(
         &self,
         effect: &M::Effect,
@@ -468,7 +468,7 @@ impl<M: Machine> Host<M> {
                 };
                 if !error.is_transient() {
                     tracing::warn!(task = %key.task, round = key.round, "{}", report(&error));
-                    return (id, M::broken(&effect, &error));
+                    return (id, M::effect_failed(&effect, &error));
                 }
                 tracing::debug!(task = %key.task, round = key.round, "will try again: {}", report(&error));
                 again = true;

@@ -14,7 +14,7 @@ use delta_node::domain::secagg::masked_input::{
 };
 use delta_node::domain::secagg::word::{Ring, Word};
 
-use super::{CoordinatorEvent, List, Status, World};
+use super::{List, Status, World};
 
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -53,11 +53,11 @@ impl World {
             return;
         }
         self.coordinator.outbox[i].answered = true;
-        let event = CoordinatorEvent::Input(input);
+        let told = input;
         if self.happens(self.faults.duplicate) {
-            self.coordinator.inbox.push((event.clone(), None));
+            self.coordinator.inbox.push((told.clone(), None));
         }
-        self.coordinator.inbox.push((event, Some(task.id)));
+        self.coordinator.inbox.push((told, Some(task.id)));
     }
 
     fn coordinator_effect(&mut self, effect: &CoordinatorEffect) -> Option<CoordinatorInput> {
@@ -385,7 +385,7 @@ impl World {
             digest,
         };
         let now = self.now;
-        match self.coordinator.feed(now, CoordinatorEvent::Input(input)) {
+        match self.coordinator.feed(now, input) {
             Ok(_) => Done::Silently,
             Err(e) => after(Refused::Because(e)),
         }
@@ -444,7 +444,7 @@ fn apply<W: Word>(words: &mut [W], world: &World, masks: &[MaskStream]) {
 }
 
 fn broken(reason: String) -> RunnerInput {
-    RunnerInput::Broken {
+    RunnerInput::EffectFailed {
         code: FailureCode::Infrastructure,
         reason,
     }
@@ -461,7 +461,7 @@ fn after(refused: Refused) -> Done {
                 Done::Later
             }
         }
-        Refused::Because(e) => Done::Tell(RunnerInput::Broken {
+        Refused::Because(e) => Done::Tell(RunnerInput::EffectFailed {
             code: FailureCode::ProtocolViolation,
             reason: format!("the coordinator refuses: {e}"),
         }),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Coordinator;
-use super::effects::{RoundInput, RoundMachine};
+use super::effects::RoundMachine;
 use super::state::RunState;
 use super::sum::Sum;
 use crate::driver::{Handle, HandleError};
@@ -151,7 +151,7 @@ impl CoordinatorApi for Coordinator {
             _ => None,
         };
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
-        give(&round, RoundInput::Member(request)).await?;
+        give(&round, CoordinatorInput::Request(request)).await?;
         if let Some(reason) = declined {
             let message = format!("task {task} round {number} {sender} declines: {reason}");
             self.context.log(LogLevel::Warn, &task, message, None).await;
@@ -225,7 +225,7 @@ impl CoordinatorApi for Coordinator {
             member: member.clone(),
             digest,
         };
-        give(&round, RoundInput::Own(input)).await?;
+        give(&round, input).await?;
         let message = format!(
             "task {} round {} {member} upload result",
             request.task, request.round
@@ -317,7 +317,7 @@ impl Coordinator {
     }
 }
 
-async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), PeerRefusal> {
+async fn give(round: &Handle<RoundMachine>, input: CoordinatorInput) -> Result<(), PeerRefusal> {
     match round.give(input).await {
         Ok(()) => Ok(()),
         Err(HandleError::Rejected(rejection)) => Err(refusal(rejection)),

@@ -18,10 +18,13 @@ pub(super) fn entry(at: Timestamp, input: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new([at.0.to_le_bytes().as_slice(), input].concat())
 }
 
-/// An entry opens in its own place only, and by the release that wrote it: another one may do something else on the same input.
-/// A node that is stopped, not killed, leaves a snapshot, which any release reads.
+/// The form of journalled inputs. It grows with every change of their form or meaning within one release.
+const JOURNAL_FORM: u32 = 2;
+
+/// An entry opens in its own place only, and by a program that writes the same form: another one may do something else on the same
+/// input. A node that is stopped, not killed, leaves a snapshot, which any release reads.
 pub(super) fn entry_context(key: &MachineKey, version: u64) -> Vec<u8> {
-    let place = format!("/{version}/{}", env!("CARGO_PKG_VERSION"));
+    let place = format!("/{version}/{}/{JOURNAL_FORM}", env!("CARGO_PKG_VERSION"));
     [context(key), place.into_bytes()].concat()
 }
 

@@ -53,14 +53,14 @@ impl Machine for RunnerRound {
         RunnerInput::Tick
     }
 
-    fn broken(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
+    fn effect_failed(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
         let code = match effect {
             // The coordinator may live without this notice; its own deadline is the fallback.
             RunnerEffect::Decline { .. } => return None,
             RunnerEffect::Compute { .. } => FailureCode::Computation,
             _ => FailureCode::Infrastructure,
         };
-        Some(RunnerInput::Broken {
+        Some(RunnerInput::EffectFailed {
             code,
             reason: format!("{}: {}", effect.name(), error.message()),
         })

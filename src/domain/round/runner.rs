@@ -111,9 +111,9 @@ pub enum RunnerInput {
     Revealed,
     /// The coordinator, or the connector, says that the round is over.
     Ended(RoundEnd),
-    /// An effect cannot be carried out.
-    Broken {
-        /// Whose fault: the computation's or a port's.
+    /// An effect could not be carried out.
+    EffectFailed {
+        /// What kind of failure this makes of this member's part: the computation's or a port's.
         code: FailureCode,
         /// One sentence without private data.
         reason: String,
@@ -197,7 +197,7 @@ impl RunnerRound {
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::Ended(end) => Ok(self.ended(end)),
-            RunnerInput::Broken { code, reason } => Ok(self.fail(code, reason)),
+            RunnerInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             RunnerInput::Tick if now >= self.deadline => {
                 let reason = match &self.phase {
                     Phase::Confirming { input, .. } => format!(

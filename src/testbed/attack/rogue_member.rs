@@ -330,7 +330,7 @@ impl<'a> RogueMember<'a> {
 
     /// Leaves round and network, and waits for the others to finish the task: with the right numbers.
     pub(super) async fn leave(mut self, rounds: u32) -> anyhow::Result<()> {
-        self.give(RunnerInput::Broken {
+        self.give(RunnerInput::EffectFailed {
             code: FailureCode::Computation,
             reason: "enough".into(),
         });
