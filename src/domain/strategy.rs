@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::secagg::encoding::Encoding;
 use super::secagg::keys::Curve;
 use super::secagg::mask::{MaskGenerator, Ring};
 
@@ -169,6 +170,12 @@ impl Strategy {
             .threshold
             .map_or(floor, |t| usize::try_from(t).unwrap_or(usize::MAX));
         wanted.max(majority)
+    }
+
+    /// How the numbers of a cohort are written; `cohort`: how many members' numbers are summed at most.
+    #[must_use]
+    pub fn encoding(&self, cohort: usize) -> Encoding {
+        Encoding::new(self.ring, self.precision, cohort)
     }
 
     /// Deadline of the joining phase.

@@ -7,7 +7,7 @@ use delta_node::domain::round::coordinator::{CoordinatorEffect, CoordinatorInput
 use delta_node::domain::round::message::SignedRequest;
 use delta_node::domain::round::runner::{MaskStream, RunnerEffect, RunnerInput};
 use delta_node::domain::round::{FailureCode, Rejection};
-use delta_node::domain::secagg::fixed_point::quantise_f64;
+use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::mask::{MaskSeed, Masker, Sign};
 use delta_node::domain::secagg::masked_input::{
     HEADER_BYTES, MaskedInputHeader, StreamAdder, le_bytes,
@@ -428,7 +428,9 @@ impl World {
         let mut words: Vec<W> = Vec::new();
         #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
         let values: Vec<f64> = self.inputs[who].iter().map(|v| *v as f64).collect();
-        quantise_f64(&values, 0, W::RING, cohort, &mut words).unwrap();
+        Encoding::new(W::RING, 0, cohort)
+            .encode(&values, &mut words)
+            .unwrap();
         apply(&mut words, self, masks);
         let mut bytes = self.header::<W>(who).encode().to_vec();
         let mut body = Vec::new();

@@ -206,9 +206,7 @@ impl Computation<'_> {
             tensors,
             masks,
             strategy.mask_generator,
-            strategy.ring,
-            strategy.precision,
-            cohort,
+            strategy.encoding(cohort),
         );
         if vector.length() != length {
             return Err(corrupt(

@@ -121,36 +121,6 @@ impl std::fmt::Debug for Masker {
     }
 }
 
-/// Adds masks to a whole vector modulo 2^64.
-pub fn apply_masks_u64(values: &mut [u64], generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) {
-    apply_masks_u64_at(0, values, generator, masks);
-}
-
-/// Adds masks to the part of a vector that begins at value `offset`, modulo 2^64. For many parts, keep a [`Masker`].
-pub fn apply_masks_u64_at(
-    offset: usize,
-    values: &mut [u64],
-    generator: MaskGenerator,
-    masks: &[(&MaskSeed, Sign)],
-) {
-    Masker::new(generator, masks).apply(offset, values);
-}
-
-/// Adds masks to a whole vector modulo 2^32.
-pub fn apply_masks_u32(values: &mut [u32], generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) {
-    apply_masks_u32_at(0, values, generator, masks);
-}
-
-/// Adds masks to the part of a vector that begins at value `offset`, modulo 2^32. For many parts, keep a [`Masker`].
-pub fn apply_masks_u32_at(
-    offset: usize,
-    values: &mut [u32],
-    generator: MaskGenerator,
-    masks: &[(&MaskSeed, Sign)],
-) {
-    Masker::new(generator, masks).apply(offset, values);
-}
-
 fn keystream(generator: MaskGenerator, seed: &MaskSeed) -> Keystream {
     let material = expand(&extract(LABEL, seed.expose()), generator.name().as_bytes());
     match generator {
