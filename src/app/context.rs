@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backoff::Backoff;
-use super::driver::DriverPorts;
+use super::machine::MachinePorts;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
 use delta_domain::secret::Secret;
@@ -121,8 +121,8 @@ impl Context {
         }
     }
 
-    pub(crate) fn driver_ports(&self) -> DriverPorts {
-        DriverPorts {
+    pub(crate) fn machine_ports(&self) -> MachinePorts {
+        MachinePorts {
             storage: self.ports.storage.clone(),
             clock: self.ports.clock.clone(),
             entropy: self.ports.entropy.clone(),

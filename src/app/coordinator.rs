@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::context::Context;
-use super::driver::{Handle, commit};
+use super::machine::{Handle, commit};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
@@ -190,7 +190,7 @@ impl Coordinator {
             .await?;
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle);
         state.keep_initial(&self.context, &bundle).await?;
-        commit(&self.context.driver_ports(), vec![state.change()?]).await?;
+        commit(&self.context.machine_ports(), vec![state.change()?]).await?;
         state.version += 1;
         self.forget_submitted(row.id).await;
         let update = TaskUpdate {

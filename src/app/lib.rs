@@ -13,7 +13,7 @@
 mod backoff;
 pub mod context;
 mod coordinator;
-mod driver;
+mod machine;
 mod monitor;
 pub mod node;
 pub mod parallel;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sum::Sum;
 use crate::context::Context;
-use crate::driver::{Effects, Machine};
+use crate::machine::{Effects, Machine};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
 use delta_domain::npy::encode_npz;
@@ -24,7 +24,7 @@ use delta_ports::connector::{RoundKey, RoundStatus};
 use delta_ports::storage::{LogLevel, MachineKind};
 use delta_ports::{PortError, PortErrorKind};
 
-/// A coordinator's round in the driver.
+/// A coordinator's round as a machine that outlives restarts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RoundMachine(pub(crate) CoordinatorRound);

@@ -6,7 +6,7 @@ use super::Coordinator;
 use super::effects::RoundMachine;
 use super::state::RunState;
 use super::sum::Sum;
-use crate::driver::{Handle, HandleError};
+use crate::machine::{Handle, HandleError};
 use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::Rejection;
 use delta_domain::round::coordinator::CoordinatorInput;

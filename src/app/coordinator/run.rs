@@ -11,7 +11,7 @@ use super::state::RunState;
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::driver::{Handle, birth, commit, peek, spawn};
+use crate::machine::{Handle, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
@@ -40,8 +40,8 @@ pub(super) struct TaskRun {
     state: RunState,
     bundle: Arc<Bundle>,
     progress: watch::Sender<TaskProgress>,
-    /// Stops the driver of the round that was hosted last.
-    driver: CancellationToken,
+    /// Stops the loop of the round that was hosted last.
+    hosted: CancellationToken,
 }
 
 impl TaskRun {
@@ -68,7 +68,7 @@ impl TaskRun {
             state,
             bundle,
             progress,
-            driver: CancellationToken::new(),
+            hosted: CancellationToken::new(),
         }
     }
 
@@ -174,8 +174,8 @@ impl TaskRun {
             silent: state.silent.iter().cloned().collect(),
         };
         let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
-        let ports = self.context.driver_ports();
-        let (change, stored) = birth(
+        let ports = self.context.machine_ports();
+        let (change, stored) = create(
             &ports,
             &state.task,
             state.round,
@@ -193,9 +193,9 @@ impl TaskRun {
         stored: StoredMachine,
         fresh: bool,
     ) -> Result<Handle<RoundMachine>, PortError> {
-        let ports = self.context.driver_ports();
+        let ports = self.context.machine_ports();
         let number = stored.key.round;
-        let machine: RoundMachine = peek(&ports, &stored)?;
+        let machine: RoundMachine = load(&ports, &stored)?;
         let effects = RoundEffects {
             context: self.context.clone(),
             bundle: self.bundle.clone(),
@@ -215,7 +215,7 @@ impl TaskRun {
             fresh,
             cancel.clone(),
         )?;
-        self.driver = cancel;
+        self.hosted = cancel;
         self.context.spawn_to_its_end(running);
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = Some((number, handle.clone()));
@@ -239,7 +239,7 @@ impl TaskRun {
             }
         };
         // A read that is still under way is nobody's business any more, and the stored round is about to be erased.
-        self.driver.cancel();
+        self.hosted.cancel();
         handle.stopped().await;
         match machine.0.outcome() {
             Some(CoordinatorOutcome::Aggregated { u3, dropped }) => {
@@ -433,7 +433,7 @@ impl TaskRun {
                 done: Vec::new(),
             });
         }
-        commit(&self.context.driver_ports(), changes).await?;
+        commit(&self.context.machine_ports(), changes).await?;
         self.state.version += 1;
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = None;

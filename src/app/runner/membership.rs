@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::Notice;
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::driver::{Handle, HandleError, commit, erase};
+use crate::machine::{Handle, HandleError, commit, erase};
 use delta_domain::bundle::Bundle;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
@@ -221,7 +221,7 @@ impl Membership {
         let over: Vec<(u32, Arc<RunnerRound>)> = self
             .rounds
             .iter()
-            // Its driver may still owe a last effect, a decline say; until it has stopped, the stored state is not ours to erase.
+            // It may still owe a last effect, a decline say; until it has stopped, the stored state is not ours to erase.
             .filter(|(_, h)| h.has_stopped())
             .map(|(r, h)| (*r, h.state()))
             .filter(|(_, s)| s.is_over())
@@ -272,7 +272,7 @@ impl Membership {
             task: self.state.task.clone(),
             round,
         };
-        if let Err(e) = erase(&self.context.driver_ports(), &key).await {
+        if let Err(e) = erase(&self.context.machine_ports(), &key).await {
             tracing::warn!(task = %self.state.task, round, "the round's state stays until the next start: {}", report(&e));
         }
         self.remove(
@@ -327,7 +327,7 @@ impl Membership {
 
     async fn save(&mut self) {
         let saved = match self.state.change() {
-            Ok(change) => commit(&self.context.driver_ports(), vec![change]).await,
+            Ok(change) => commit(&self.context.machine_ports(), vec![change]).await,
             Err(e) => Err(e),
         };
         match saved {

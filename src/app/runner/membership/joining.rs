@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Membership;
-use crate::driver::{birth, commit, peek, spawn};
+use crate::machine::{commit, create, load, spawn};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
@@ -75,8 +75,8 @@ impl Membership {
             self.context.seed()?,
         );
         // That the round was joined, the keys, and the intent to join are one transaction.
-        let ports = self.context.driver_ports();
-        let (change, stored) = birth(&ports, &task, round.0, &machine, &effects)?;
+        let ports = self.context.machine_ports();
+        let (change, stored) = create(&ports, &task, round.0, &machine, &effects)?;
         let mut state = self.state.clone();
         state.last_round = round.0;
         commit(&ports, vec![state.change()?, change]).await?;
@@ -91,13 +91,13 @@ impl Membership {
         bundle: Arc<Bundle>,
         fresh: bool,
     ) -> Result<(), PortError> {
-        let ports = self.context.driver_ports();
+        let ports = self.context.machine_ports();
         let Some(record) = &self.state.record else {
             return Ok(());
         };
         let round = stored.key.round;
         // The effects need the round's context, which is in the snapshot: open it once here.
-        let machine: RunnerRound = peek(&ports, &stored)?;
+        let machine: RunnerRound = load(&ports, &stored)?;
         let effects = RunnerEffects {
             context: self.context.clone(),
             bundle,

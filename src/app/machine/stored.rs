@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::{DriverPorts, Machine};
+use super::{Machine, MachinePorts};
 use delta_domain::time::Timestamp;
 use delta_ports::storage::{MachineKey, StoredMachine};
 use delta_ports::{PortError, PortErrorKind};
@@ -29,11 +29,11 @@ pub(super) fn entry_context(key: &MachineKey, version: u64) -> Vec<u8> {
 }
 
 pub(super) fn cannot_seal(e: impl std::fmt::Display) -> PortError {
-    PortError::new(PortErrorKind::Internal, "driver.seal", e.to_string())
+    PortError::new(PortErrorKind::Internal, "machine.seal", e.to_string())
 }
 
 pub(super) fn seal<T: Serialize>(
-    ports: &DriverPorts,
+    ports: &MachinePorts,
     key: &MachineKey,
     value: &T,
 ) -> Result<Vec<u8>, PortError> {
@@ -42,7 +42,7 @@ pub(super) fn seal<T: Serialize>(
 }
 
 pub(super) fn seal_bytes(
-    ports: &DriverPorts,
+    ports: &MachinePorts,
     context: &[u8],
     plain: &[u8],
 ) -> Result<Vec<u8>, PortError> {
@@ -55,7 +55,7 @@ pub(super) fn seal_bytes(
 
 /// The machine as it was last committed: its snapshot, and every input since, handled again.
 pub(super) fn restore<M: Machine>(
-    ports: &DriverPorts,
+    ports: &MachinePorts,
     stored: &StoredMachine,
 ) -> Result<M, PortError> {
     let key = &stored.key;
@@ -84,11 +84,11 @@ fn corrupt(key: &MachineKey, why: impl Into<String>) -> PortError {
         key.kind.name(),
         key.task
     );
-    PortError::new(PortErrorKind::Corrupt, "driver.open", text).with_source(why.into())
+    PortError::new(PortErrorKind::Corrupt, "machine.open", text).with_source(why.into())
 }
 
 pub(super) fn open<T: DeserializeOwned>(
-    ports: &DriverPorts,
+    ports: &MachinePorts,
     key: &MachineKey,
     context: &[u8],
     sealed: &[u8],
