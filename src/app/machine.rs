@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use commit::{commit, erase};
 use host::{Host, Message};
-use stored::{context, open, restore, seal};
+pub(crate) use stored::Loaded;
+use stored::{context, open, restore, seal, seal_snapshot};
 
 use delta_domain::ids::TaskId;
 use delta_domain::round::Rejection;
@@ -37,7 +38,7 @@ use delta_ports::storage::{
 /// Inputs that may wait for a round's attention.
 const INBOX: usize = 256;
 
-/// A state machine that outlives restarts.
+/// A state machine that outlives restarts. Serialises as a struct: a snapshot has one field beside its own.
 pub(crate) trait Machine:
     Serialize + DeserializeOwned + Clone + Send + Sync + 'static
 {
@@ -192,7 +193,8 @@ pub(crate) fn create<M: Machine>(
         task: task.clone(),
         round,
     };
-    let snapshot = seal(ports, &key, machine)?;
+    let next_id = 1 + effects.len() as u64;
+    let snapshot = seal_snapshot(ports, &key, machine, next_id)?;
     let mut outbox = Vec::with_capacity(effects.len());
     for (id, effect) in (1..).zip(effects) {
         outbox.push(OutboxEntry {
@@ -222,11 +224,11 @@ pub(crate) fn create<M: Machine>(
 /// Reads a stored machine without running it.
 ///
 /// # Errors
-/// `Corrupt` when the snapshot cannot be opened.
+/// `Corrupt` when the snapshot or the journal cannot be opened, or is of another form.
 pub(crate) fn load<M: Machine>(
     ports: &MachinePorts,
     stored: &StoredMachine,
-) -> Result<M, PortError> {
+) -> Result<Loaded<M>, PortError> {
     restore(ports, stored)
 }
 
@@ -238,11 +240,11 @@ pub(crate) fn spawn<M: Machine>(
     ports: MachinePorts,
     effects: Arc<dyn Effects<M>>,
     stored: StoredMachine,
-    machine: M,
+    loaded: Loaded<M>,
     fresh: bool,
     cancel: CancellationToken,
 ) -> Result<(Handle<M>, impl Future<Output = ()> + Send + 'static), PortError> {
-    let machine = Arc::new(machine);
+    let machine = Arc::new(loaded.machine);
     let mut outbox = BTreeMap::new();
     for entry in &stored.outbox {
         outbox.insert(
@@ -252,11 +254,6 @@ pub(crate) fn spawn<M: Machine>(
     }
     let (inbox, messages) = mpsc::channel(INBOX);
     let (publish, state) = watch::channel(Arc::clone(&machine));
-    let next_id = outbox
-        .keys()
-        .next_back()
-        .map_or(1, |last| last + 1)
-        .max(next_id_floor(&stored));
     let host = Host {
         ports,
         effects,
@@ -265,7 +262,7 @@ pub(crate) fn spawn<M: Machine>(
         machine,
         snapshot_bytes: stored.snapshot.len(),
         journal_bytes: stored.journal.iter().map(|(_, entry)| entry.len()).sum(),
-        next_id,
+        next_id: loaded.next_id,
         running: JoinSet::new(),
         messages,
         publish,
@@ -274,7 +271,5 @@ pub(crate) fn spawn<M: Machine>(
     Ok((Handle { inbox, state }, host.run(outbox, fresh)))
 }
 
-/// Ids of done effects are gone from the outbox; versions only grow, so they bound the ids used so far from below.
-fn next_id_floor(stored: &StoredMachine) -> u64 {
-    stored.version.saturating_mul(1 << 20)
-}
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::state::RunState;
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::machine::{Handle, commit, create, load, spawn};
+use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
@@ -195,11 +195,11 @@ impl TaskRun {
     ) -> Result<Handle<RoundMachine>, PortError> {
         let ports = self.context.machine_ports();
         let number = stored.key.round;
-        let machine: RoundMachine = load(&ports, &stored)?;
+        let loaded: Loaded<RoundMachine> = load(&ports, &stored)?;
         let effects = RoundEffects {
             context: self.context.clone(),
             bundle: self.bundle.clone(),
-            round: machine.0.context().clone(),
+            round: loaded.machine.0.context().clone(),
             key: RoundKey {
                 kind: self.state.kind,
                 task: self.state.task.clone(),
@@ -211,7 +211,7 @@ impl TaskRun {
             ports,
             Arc::new(effects),
             stored,
-            machine,
+            loaded,
             fresh,
             cancel.clone(),
         )?;

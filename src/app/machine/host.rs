@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::commit::commit;
-use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes};
+use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes, seal_snapshot};
 use super::{Effects, HandleError, Machine, MachinePorts};
 use crate::backoff::Backoff;
 use delta_ports::report;
@@ -90,7 +90,7 @@ impl<M: Machine> Host<M> {
         if self.journal_bytes == 0 || self.machine.is_over() {
             return;
         }
-        let settled = match seal(&self.ports, &self.key, &*self.machine) {
+        let settled = match seal_snapshot(&self.ports, &self.key, &*self.machine, self.next_id) {
             Ok(snapshot) => {
                 let change = MachineChange {
                     key: self.key.clone(),
@@ -138,11 +138,10 @@ impl<M: Machine> Host<M> {
             Some(input) => self.advance(input)?,
             None => (Arc::clone(&self.machine), Record::Same, Vec::new()),
         };
+        let next_id = self.next_id + effects.len() as u64;
         let mut enqueue = Vec::with_capacity(effects.len());
         let mut started = Vec::with_capacity(effects.len());
-        for effect in effects {
-            let id = self.next_id;
-            self.next_id += 1;
+        for (id, effect) in (self.next_id..).zip(effects) {
             enqueue.push(OutboxEntry {
                 id,
                 effect: seal(&self.ports, &self.key, &effect)?,
@@ -162,6 +161,8 @@ impl<M: Machine> Host<M> {
             Record::Same | Record::Deleted => (self.snapshot_bytes, self.journal_bytes),
         };
         commit(&self.ports, vec![change]).await?;
+        // Only now: a journal is counted again after a restart, and what was not recorded has used no id.
+        self.next_id = next_id;
         (self.snapshot_bytes, self.journal_bytes) = (snapshot_bytes, journal_bytes);
         self.version += 1;
         self.machine = next;
@@ -186,7 +187,10 @@ impl<M: Machine> Host<M> {
                 let context = entry_context(&self.key, self.version + 1);
                 Record::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
             }
-            _ => Record::Snapshot(seal(&self.ports, &self.key, &next)?),
+            _ => {
+                let next_id = self.next_id + effects.len() as u64;
+                Record::Snapshot(seal_snapshot(&self.ports, &self.key, &next, next_id)?)
+            }
         };
         Ok((Arc::new(next), record, effects))
     }

@@ -1,7 +1,7 @@
 //! How a machine rests on disk: a sealed snapshot, and for some a journal of sealed inputs after it.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Machine, MachinePorts};
@@ -53,29 +53,70 @@ pub(super) fn seal_bytes(
         .map_err(cannot_seal)
 }
 
+/// A snapshot in plain: the machine's own fields, and the id of its next effect before them.
+#[derive(Serialize)]
+struct Snapshot<'a, M> {
+    next_effect: u64,
+    #[serde(flatten)]
+    machine: &'a M,
+}
+
+/// The one field of a snapshot that is not the machine's. Read apart from the others, so that no secret of theirs is buffered.
+#[derive(Deserialize)]
+struct NextEffect {
+    next_effect: Option<u64>,
+}
+
+pub(super) fn seal_snapshot<M: Machine>(
+    ports: &MachinePorts,
+    key: &MachineKey,
+    machine: &M,
+    next_effect: u64,
+) -> Result<Vec<u8>, PortError> {
+    let snapshot = Snapshot {
+        next_effect,
+        machine,
+    };
+    seal(ports, key, &snapshot)
+}
+
+/// A machine as it was last committed.
+pub(crate) struct Loaded<M> {
+    pub(crate) machine: M,
+    /// Where the ids of its effects go on.
+    pub(super) next_id: u64,
+}
+
 /// The machine as it was last committed: its snapshot, and every input since, handled again.
 pub(super) fn restore<M: Machine>(
     ports: &MachinePorts,
     stored: &StoredMachine,
-) -> Result<M, PortError> {
+) -> Result<Loaded<M>, PortError> {
     let key = &stored.key;
-    let mut machine: M = open(ports, key, &context(key), &stored.snapshot)?;
+    let plain = unseal(ports, key, &context(key), &stored.snapshot)?;
+    let mut machine: M = parse(key, &plain)?;
+    let NextEffect { next_effect } = parse(key, &plain)?;
+    let mut next_id = next_effect.unwrap_or_else(|| after_uncounted(stored.version));
     for (version, sealed) in &stored.journal {
-        let plain = ports
-            .vault
-            .open(&entry_context(key, *version), sealed)
-            .map_err(|e| corrupt(key, e.to_string()))?;
+        let plain = unseal(ports, key, &entry_context(key, *version), sealed)?;
         let (at, input) = plain
             .split_first_chunk::<8>()
             .ok_or_else(|| corrupt(key, "a short entry"))?;
         let at = Timestamp(u64::from_le_bytes(*at));
         let input = M::replayed(input).map_err(|e| corrupt(key, e.to_string()))?;
-        // Its effects are in the outbox, or done.
-        machine
+        // Its effects are in the outbox, or done; they have had their ids.
+        let effects = machine
             .handle(at, input)
             .map_err(|e| corrupt(key, format!("version {version} cannot be repeated: {e}")))?;
+        next_id += effects.len() as u64;
     }
-    Ok(machine)
+    Ok(Loaded { machine, next_id })
+}
+
+/// A next id that nothing has had, for a snapshot that was written before ids were kept in it: each run of such a machine began at
+/// its version times 2^20, and counted on from there.
+fn after_uncounted(version: u64) -> u64 {
+    version.saturating_mul(1 << 20)
 }
 
 fn corrupt(key: &MachineKey, why: impl Into<String>) -> PortError {
@@ -93,9 +134,19 @@ pub(super) fn open<T: DeserializeOwned>(
     context: &[u8],
     sealed: &[u8],
 ) -> Result<T, PortError> {
-    let plain = ports
-        .vault
-        .open(context, sealed)
-        .map_err(|e| corrupt(key, e.to_string()))?;
-    serde_json::from_slice(&plain).map_err(|e| corrupt(key, e.to_string()))
+    parse(key, &unseal(ports, key, context, sealed)?)
+}
+
+fn unseal(
+    ports: &MachinePorts,
+    key: &MachineKey,
+    context: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, PortError> {
+    let plain = ports.vault.open(context, sealed);
+    plain.map_err(|e| corrupt(key, e.to_string()))
+}
+
+fn parse<T: DeserializeOwned>(key: &MachineKey, plain: &[u8]) -> Result<T, PortError> {
+    serde_json::from_slice(plain).map_err(|e| corrupt(key, e.to_string()))
 }

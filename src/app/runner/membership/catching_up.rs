@@ -1,7 +1,7 @@
 //! What was missed: rounds that stand still are asked about, and after a restart or a gap in the events all of them.
 
 use super::Membership;
-use crate::machine::{HandleError, load};
+use crate::machine::{HandleError, Loaded, load};
 use delta_domain::ids::RoundNumber;
 use delta_domain::round::message::RoundView;
 use delta_domain::round::runner::{RunnerInput, RunnerRound};
@@ -80,7 +80,8 @@ impl Membership {
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
         for stored in self.stored_rounds().await? {
             let round = stored.key.round;
-            let machine: RunnerRound = load(&self.context.machine_ports(), &stored)?;
+            let Loaded::<RunnerRound> { machine, .. } =
+                load(&self.context.machine_ports(), &stored)?;
             if machine.is_over() && stored.outbox.is_empty() {
                 self.put_away(stored.key.round, &machine).await;
             } else {

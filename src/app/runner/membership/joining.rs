@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Membership;
-use crate::machine::{commit, create, load, spawn};
+use crate::machine::{Loaded, commit, create, load, spawn};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
@@ -97,23 +97,21 @@ impl Membership {
         };
         let round = stored.key.round;
         // The effects need the round's context, which is in the snapshot: open it once here.
-        let machine: RunnerRound = load(&ports, &stored)?;
+        let loaded: Loaded<RunnerRound> = load(&ports, &stored)?;
+        let round_context = loaded.machine.context();
         let effects = RunnerEffects {
             context: self.context.clone(),
             bundle,
-            round: machine.context().clone(),
-            key: round_key(self.state.kind, machine.context()),
+            round: round_context.clone(),
+            key: round_key(self.state.kind, round_context),
             url: record.url.clone(),
-            state_step: self
-                .state
-                .state_step
-                .min(machine.context().announcement.step),
+            state_step: self.state.state_step.min(round_context.announcement.step),
         };
         let (handle, running) = spawn(
             ports,
             Arc::new(effects),
             stored,
-            machine,
+            loaded,
             fresh,
             CancellationToken::new(),
         )?;
