@@ -389,11 +389,11 @@ proptest! {
             3 => SealContext { receiver: &alice, ..right },
             _ => SealContext { kind: ShareKind::SelfMaskSeed, ..right },
         };
-        prop_assert_eq!(key.open(wrong, &sealed).unwrap_err(), SealError::Rejected);
+        prop_assert_eq!(key.open(wrong, &sealed).unwrap_err(), SealError::DoesNotOpen);
         let mut bad = sealed.clone();
         let at = at.index(bad.len());
         bad[at] ^= flip;
-        prop_assert_eq!(key.open(right, &bad).unwrap_err(), SealError::Rejected);
+        prop_assert_eq!(key.open(right, &bad).unwrap_err(), SealError::DoesNotOpen);
     }
 
     #[test]

@@ -183,21 +183,21 @@ impl Context {
             LogLevel::Warn => tracing::warn!(%task, tx, "{message}"),
             LogLevel::Error => tracing::error!(%task, tx, "{message}"),
         }
-        let record = NewLog {
+        let entry = NewLog {
             created_at: self.ports.clock.now(),
             task: task.clone(),
             level,
             message,
             tx_hash,
         };
-        if let Err(e) = self.ports.storage.commit(Vec::new(), vec![record]).await {
-            tracing::warn!(%task, "a log record is lost: {}", report(&e));
+        if let Err(e) = self.ports.storage.commit(Vec::new(), vec![entry]).await {
+            tracing::warn!(%task, "a log entry is lost: {}", report(&e));
         }
     }
 
     /// Tries again while `call` fails in a way that may mend itself: a database that is busy, a disk that is full. Gives up after some
     /// minutes. Only for calls that may be repeated after a lost answer.
-    pub(crate) async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+    pub(crate) async fn retry_transient<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
@@ -236,19 +236,19 @@ impl Context {
     ) -> Result<Arc<Bundle>, PortError> {
         let limits = self.settings.bundle.clone();
         let commitment = commitment.copied();
-        let refused = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
+        let rejected = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
         blocking("bundle.open", move || {
             if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {
                 let text = "the bundle is not the one that was committed to: its SHA-256 differs";
-                return Err(refused(text.to_owned()));
+                return Err(rejected(text.to_owned()));
             }
-            let bundle = Bundle::open(&bytes, &limits).map_err(|e| refused(report(&e)))?;
-            let problems = bundle.manifest().problems();
-            if problems.is_empty() {
+            let bundle = Bundle::open(&bytes, &limits).map_err(|e| rejected(report(&e)))?;
+            let errors = bundle.manifest().errors();
+            if errors.is_empty() {
                 return Ok(Arc::new(bundle));
             }
-            let list: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
-            Err(refused(format!("task.json: {}", list.join("; "))))
+            let list: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
+            Err(rejected(format!("task.json: {}", list.join("; "))))
         })
         .await
     }

@@ -108,7 +108,9 @@ impl Coordinator {
         context.spawn(async move {
             let name = BlobName::coordinator_bundle(&state.task);
             let context = &self.context;
-            let opened = context.patiently(|| context.open_bundle(&name, None)).await;
+            let opened = context
+                .retry_transient(|| context.open_bundle(&name, None))
+                .await;
             match opened {
                 Ok(bundle) => {
                     let update = TaskUpdate {
@@ -144,7 +146,7 @@ impl Coordinator {
         let submitted = BlobName::submitted(row.id);
         let context = &self.context;
         let bundle = context
-            .patiently(|| context.open_bundle(&submitted, None))
+            .retry_transient(|| context.open_bundle(&submitted, None))
             .await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
@@ -183,7 +185,7 @@ impl Coordinator {
         let blobs = &self.context.ports.blobs;
         let kept = BlobName::coordinator_bundle(&task);
         self.context
-            .patiently(|| async {
+            .retry_transient(|| async {
                 let (len, content) = blobs.open(&submitted).await?;
                 blobs.put(&kept, content, len).await
             })
@@ -201,7 +203,7 @@ impl Coordinator {
         };
         let storage = &self.context.ports.storage;
         self.context
-            .patiently(|| storage.update_task(row.id, &update))
+            .retry_transient(|| storage.update_task(row.id, &update))
             .await?;
         self.context
             .log(
@@ -226,7 +228,9 @@ impl Coordinator {
             ..TaskUpdate::default()
         };
         let storage = &self.context.ports.storage;
-        let recorded = self.context.patiently(|| storage.update_task(id, &update));
+        let recorded = self
+            .context
+            .retry_transient(|| storage.update_task(id, &update));
         if let Err(e) = recorded.await {
             tracing::error!(task_id = id, "{}", report(&e));
         }

@@ -32,7 +32,7 @@ use delta_ports::PortError;
 use delta_ports::clock::Clock;
 use delta_ports::entropy::Entropy;
 use delta_ports::storage::{
-    MachineChange, MachineKey, MachineKind, OutboxEntry, Record, Storage, StoredMachine,
+    MachineChange, MachineKey, MachineKind, NewState, OutboxEntry, Storage, StoredMachine,
 };
 
 /// Inputs that may wait for a round's attention.
@@ -205,7 +205,7 @@ pub(crate) fn create<M: Machine>(
     let change = MachineChange {
         key: key.clone(),
         expected: 0,
-        record: Record::Snapshot(snapshot.clone()),
+        state: NewState::Snapshot(snapshot.clone()),
         enqueue: outbox.clone(),
         done: Vec::new(),
     };

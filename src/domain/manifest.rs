@@ -2,7 +2,7 @@
 //!
 //! A task is a list of rounds. In a round each member runs a *map*: steps that execute graphs on local data and on variables.
 //! Named results of the map are contributed and summed under secure aggregation; the *reduce* runs on the sums at the coordinator.
-//! What may go wrong inside a well-formed manifest is checked by [`Manifest::problems`] (`manifest/check.rs`).
+//! What may go wrong inside a well-formed manifest is checked by [`Manifest::errors`] (`manifest/check.rs`).
 
 mod check;
 mod disclosure;
@@ -18,9 +18,7 @@ use super::strategy::Strategy;
 use super::task::TaskKind;
 use super::tensor::DType;
 
-pub use check::{
-    MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestProblem,
-};
+pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
 

@@ -84,8 +84,8 @@ impl Default for Strategy {
 /// A strategy that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("strategy.{field}: {rule}")]
-pub struct InvalidStrategy {
-    /// The field.
+pub struct StrategyError {
+    /// The field's name in `task.json`.
     pub field: &'static str,
     /// What it must be.
     pub rule: &'static str,
@@ -94,11 +94,11 @@ pub struct InvalidStrategy {
 impl Strategy {
     /// Checks every field; all problems at once.
     #[must_use]
-    pub fn problems(&self) -> Vec<InvalidStrategy> {
+    pub fn errors(&self) -> Vec<StrategyError> {
         let mut found = Vec::new();
         let mut need = |ok: bool, field, rule| {
             if !ok {
-                found.push(InvalidStrategy { field, rule });
+                found.push(StrategyError { field, rule });
             }
         };
         need(self.min_clients >= 1, "min_clients", "must be at least 1");
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     fn fields(strategy: &Strategy) -> Vec<&'static str> {
-        strategy.problems().into_iter().map(|p| p.field).collect()
+        strategy.errors().into_iter().map(|p| p.field).collect()
     }
 
     #[test]

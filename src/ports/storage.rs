@@ -1,4 +1,4 @@
-//! The node's database: machines with their outboxes, tasks for users, log records.
+//! The node's database: machines with their outboxes, tasks for users, their logs.
 //!
 //! A *machine* is a state that survives restarts: a round as coordinator or member, a task run. Its snapshot and effects are opaque
 //! bytes here (sealed by the app when they hold secrets); what this port guarantees is that they change together.
@@ -154,7 +154,7 @@ pub struct OutboxEntry {
 
 /// What a change leaves of a machine's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
+pub enum NewState {
     /// The whole state; the journal before it goes.
     Snapshot(Vec<u8>),
     /// What happened to it: appended to the journal that follows the snapshot.
@@ -173,8 +173,8 @@ pub struct MachineChange {
     /// The version it was loaded at; 0 for a new one.
     pub expected: u64,
     /// What it leaves of the state. A new machine begins with a snapshot.
-    pub record: Record,
-    /// Effects decided.
+    pub state: NewState,
+    /// Effects decided: they join the outbox.
     pub enqueue: Vec<OutboxEntry>,
     /// Effects done.
     pub done: Vec<u64>,

@@ -12,8 +12,8 @@ use super::faults::{FaultScript, When, lock};
 use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry,
-    Record, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewState, NewTaskRow,
+    OutboxEntry, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -194,21 +194,21 @@ fn apply(
             "{name} is not there, and does not begin with a snapshot"
         ))
     };
-    let (snapshot, journal, mut outbox) = match (change.record, current) {
-        (Record::Deleted, _) if !change.enqueue.is_empty() => {
+    let (snapshot, journal, mut outbox) = match (change.state, current) {
+        (NewState::Deleted, _) if !change.enqueue.is_empty() => {
             return Err(internal(format!(
                 "{name} is deleted and decides effects at once"
             )));
         }
-        (Record::Deleted, _) => return Ok(None),
-        (Record::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
-        (Record::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
-        (Record::Entry(entry), Some(mut m)) => {
+        (NewState::Deleted, _) => return Ok(None),
+        (NewState::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
+        (NewState::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
+        (NewState::Entry(entry), Some(mut m)) => {
             m.journal.push((version + 1, entry));
             (m.snapshot, m.journal, m.outbox)
         }
-        (Record::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
-        (Record::Entry(_) | Record::Same, None) => return Err(absent()),
+        (NewState::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
+        (NewState::Entry(_) | NewState::Same, None) => return Err(absent()),
     };
     for entry in change.enqueue {
         if entry.id > i64::MAX.unsigned_abs() {

@@ -26,7 +26,7 @@ use delta_ports::connector::RoundKey;
 use delta_ports::executor::ReduceJob;
 use delta_ports::node_api::{RoundReport, TaskProgress};
 use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
+    LogLevel, MachineChange, MachineKey, MachineKind, NewState, StoredMachine, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -74,7 +74,7 @@ impl TaskRun {
 
     pub(super) async fn run(mut self) {
         let task = self.state.task.clone();
-        let end = self.steps_patiently().await;
+        let end = self.retry_steps().await;
         let update = match &end {
             Ok(()) => TaskUpdate {
                 status: Some(TaskStatus::Finished),
@@ -99,7 +99,9 @@ impl TaskRun {
             }
         };
         let (storage, id) = (&self.context.ports.storage, self.state.local_id);
-        let recorded = self.context.patiently(|| storage.update_task(id, &update));
+        let recorded = self
+            .context
+            .retry_transient(|| storage.update_task(id, &update));
         if let Err(e) = recorded.await {
             tracing::error!(%task, "the task's end could not be recorded: {}", report(&e));
         }
@@ -107,7 +109,7 @@ impl TaskRun {
     }
 
     /// What a restart would mend is mended without one: from what is on disk, a few times.
-    async fn steps_patiently(&mut self) -> Result<(), PortError> {
+    async fn retry_steps(&mut self) -> Result<(), PortError> {
         let mut backoff = Backoff::STEPS;
         for _ in 0..TRIES {
             match self.steps().await {
@@ -428,7 +430,7 @@ impl TaskRun {
             changes.push(MachineChange {
                 key,
                 expected: stored.version,
-                record: Record::Deleted,
+                state: NewState::Deleted,
                 enqueue: Vec::new(),
                 done: Vec::new(),
             });

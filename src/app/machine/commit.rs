@@ -2,7 +2,7 @@
 
 use super::MachinePorts;
 use crate::backoff::Backoff;
-use delta_ports::storage::{MachineChange, MachineKey, Record, StoredMachine};
+use delta_ports::storage::{MachineChange, MachineKey, NewState, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often a change is tried again.
@@ -65,7 +65,7 @@ async fn try_to_erase(ports: &MachinePorts, key: &MachineKey) -> Result<(), Port
     let change = MachineChange {
         key: key.clone(),
         expected: stored.version,
-        record: Record::Deleted,
+        state: NewState::Deleted,
         enqueue: Vec::new(),
         done: Vec::new(),
     };
@@ -75,14 +75,14 @@ async fn try_to_erase(ports: &MachinePorts, key: &MachineKey) -> Result<(), Port
 /// Whether the database shows this change: one of a transaction stands for all.
 fn is_made(change: &MachineChange, now: Option<&StoredMachine>) -> bool {
     let Some(now) = now else {
-        return change.record == Record::Deleted && change.expected > 0;
+        return change.state == NewState::Deleted && change.expected > 0;
     };
     now.version == change.expected + 1
-        && match &change.record {
-            Record::Snapshot(wanted) => now.snapshot == *wanted,
-            Record::Entry(wanted) => now.journal.last().is_some_and(|(_, entry)| entry == wanted),
+        && match &change.state {
+            NewState::Snapshot(wanted) => now.snapshot == *wanted,
+            NewState::Entry(wanted) => now.journal.last().is_some_and(|(_, entry)| entry == wanted),
             // Only the caller moves the machine on.
-            Record::Same => true,
-            Record::Deleted => false,
+            NewState::Same => true,
+            NewState::Deleted => false,
         }
 }

@@ -13,7 +13,7 @@ use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes, seal_sn
 use super::{Effects, HandleError, Machine, MachinePorts};
 use crate::backoff::Backoff;
 use delta_ports::report;
-use delta_ports::storage::{MachineChange, MachineKey, OutboxEntry, Record};
+use delta_ports::storage::{MachineChange, MachineKey, NewState, OutboxEntry};
 
 /// A journal is replaced by a snapshot when it is longer than this and than so many snapshots.
 const JOURNAL_BYTES: usize = 1 << 20;
@@ -95,7 +95,7 @@ impl<M: Machine> Host<M> {
                 let change = MachineChange {
                     key: self.key.clone(),
                     expected: self.version,
-                    record: Record::Snapshot(snapshot),
+                    state: NewState::Snapshot(snapshot),
                     enqueue: Vec::new(),
                     done: Vec::new(),
                 };
@@ -114,10 +114,10 @@ impl<M: Machine> Host<M> {
         match self.apply(input, Some(id)).await {
             Ok(()) => {}
             Err(HandleError::Rejected(rejection)) => {
-                // The input is refused, but the effect is done.
+                // The input is rejected, but the effect is done.
                 tracing::info!(
                     task = %self.key.task, round = self.key.round, code = rejection.code(),
-                    "the outcome of an effect is refused: {rejection}"
+                    "the outcome of an effect is rejected: {rejection}"
                 );
                 if let Err(e) = self.apply(None, Some(id)).await {
                     self.log_error("an effect could not be marked as done", &e);
@@ -134,9 +134,9 @@ impl<M: Machine> Host<M> {
         input: Option<M::Input>,
         done: Option<u64>,
     ) -> Result<(), HandleError> {
-        let (next, record, effects) = match input {
+        let (next, state, effects) = match input {
             Some(input) => self.advance(input)?,
-            None => (Arc::clone(&self.machine), Record::Same, Vec::new()),
+            None => (Arc::clone(&self.machine), NewState::Same, Vec::new()),
         };
         let next_id = self.next_id + effects.len() as u64;
         let mut enqueue = Vec::with_capacity(effects.len());
@@ -151,14 +151,14 @@ impl<M: Machine> Host<M> {
         let change = MachineChange {
             key: self.key.clone(),
             expected: self.version,
-            record,
+            state,
             enqueue,
             done: done.into_iter().collect(),
         };
-        let (snapshot_bytes, journal_bytes) = match &change.record {
-            Record::Snapshot(snapshot) => (snapshot.len(), 0),
-            Record::Entry(entry) => (self.snapshot_bytes, self.journal_bytes + entry.len()),
-            Record::Same | Record::Deleted => (self.snapshot_bytes, self.journal_bytes),
+        let (snapshot_bytes, journal_bytes) = match &change.state {
+            NewState::Snapshot(snapshot) => (snapshot.len(), 0),
+            NewState::Entry(entry) => (self.snapshot_bytes, self.journal_bytes + entry.len()),
+            NewState::Same | NewState::Deleted => (self.snapshot_bytes, self.journal_bytes),
         };
         commit(&self.ports, vec![change]).await?;
         // Only now: a journal is counted again after a restart, and what was not recorded has used no id.
@@ -175,24 +175,24 @@ impl<M: Machine> Host<M> {
 
     /// The machine after an input, and what to write down about it. The machine at hand stays as it is until that is committed.
     #[expect(clippy::type_complexity, reason = "three parts of one answer")]
-    fn advance(&self, input: M::Input) -> Result<(Arc<M>, Record, Vec<M::Effect>), HandleError> {
+    fn advance(&self, input: M::Input) -> Result<(Arc<M>, NewState, Vec<M::Effect>), HandleError> {
         let mut next = M::clone(&self.machine);
         let now = self.ports.clock.now();
         let journalled = M::journalled(&input).transpose().map_err(cannot_seal)?;
         let effects = next.handle(now, input)?;
         // A machine that is over keeps no secrets: its journal must go. A long journal would make a restart slow.
         let longest = JOURNAL_BYTES.max(self.snapshot_bytes.saturating_mul(JOURNAL_SNAPSHOTS));
-        let record = match journalled.map(Zeroizing::new) {
+        let state = match journalled.map(Zeroizing::new) {
             Some(input) if !next.is_over() && self.journal_bytes + input.len() <= longest => {
                 let context = entry_context(&self.key, self.version + 1);
-                Record::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
+                NewState::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
             }
             _ => {
                 let next_id = self.next_id + effects.len() as u64;
-                Record::Snapshot(seal_snapshot(&self.ports, &self.key, &next, next_id)?)
+                NewState::Snapshot(seal_snapshot(&self.ports, &self.key, &next, next_id)?)
             }
         };
-        Ok((Arc::new(next), record, effects))
+        Ok((Arc::new(next), state, effects))
     }
 
     fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {

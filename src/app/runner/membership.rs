@@ -23,7 +23,7 @@ use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+    LogLevel, MachineChange, MachineKey, MachineKind, NewState, StoredMachine,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -100,7 +100,7 @@ impl MembershipState {
                 round: 0,
             },
             expected: self.version,
-            record: Record::Snapshot(snapshot),
+            state: NewState::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })
@@ -208,7 +208,7 @@ impl Membership {
             Err(HandleError::Rejected(rejection)) => {
                 let task = &self.state.task;
                 let message = format!(
-                    "task {task} round {round}: refused what the network said: {rejection}"
+                    "task {task} round {round}: rejected what the network said: {rejection}"
                 );
                 self.context.log(LogLevel::Warn, task, message, None).await;
             }
@@ -308,7 +308,7 @@ impl Membership {
     }
 
     /// Tries again while the other side cannot be reached, for a while.
-    async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+    async fn retry_transient<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {

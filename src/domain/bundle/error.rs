@@ -1,7 +1,7 @@
-//! Why a bundle was refused: what, where, and what to do about it.
+//! Why a bundle cannot be opened or written: what, where, and what to do about it.
 
 use crate::ids::Name;
-use crate::manifest::ManifestProblem;
+use crate::manifest::ManifestError;
 use crate::npy::NpyError;
 use crate::tensor::DType;
 
@@ -33,7 +33,9 @@ pub enum BundleError {
         rule: String,
     },
     /// A file, or everything together, would expand beyond the limit.
-    #[error("{file} would expand beyond {limit} bytes: a bundle that grows like this is refused")]
+    #[error(
+        "{file} would expand beyond {limit} bytes: a bundle that grows like this is not opened"
+    )]
     Expands {
         /// Where the limit was passed.
         file: String,
@@ -52,7 +54,7 @@ pub enum BundleError {
     },
     /// The manifest contradicts itself.
     #[error("task.json: {}", joined(.0))]
-    Manifest(Vec<ManifestProblem>),
+    Manifest(Vec<ManifestError>),
     /// A file is named but not there.
     #[error("{file} is missing: {named_by} needs it")]
     Missing {
@@ -113,8 +115,8 @@ impl BundleError {
     }
 }
 
-fn joined(problems: &[ManifestProblem]) -> String {
-    problems
+fn joined(errors: &[ManifestError]) -> String {
+    errors
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -1,7 +1,8 @@
 //! One round as a member sees it.
 //!
-//! The machine trusts nobody: lists come from the coordinator or the connector, keys and shares from peers. It refuses small cohorts,
-//! lists that grow, shares that do not match their commitments, members who saw another round; and it reveals once, for ever.
+//! The machine trusts nobody: lists come from the coordinator or the connector, keys and shares from peers. It takes no part in
+//! small cohorts, and takes no list that grows, no share that does not match its commitment, no member who saw another round; and it
+//! reveals once, for ever.
 //! Everything random is drawn from one seed given at the start, so that a log of inputs replays to the same effects.
 
 mod effect;

@@ -1,7 +1,7 @@
 //! Real numbers as elements of the ring, and back (SECAGG.md section 2).
 //!
-//! `round-half-even(x * 10^precision)` as a signed integer modulo 2^w. What could make the sum of a cohort wrap is refused
-//! here, before anything is masked; the original wraps or saturates silently.
+//! `round-half-even(x * 10^precision)` as a signed integer modulo 2^w. What could make the sum of a cohort wrap is an
+//! error here, before anything is masked; the original wraps or saturates silently.
 //! The product is one IEEE double multiplication, and 10^precision is exact up to [`MAX_PRECISION`].
 
 use super::word::{Ring, Word};

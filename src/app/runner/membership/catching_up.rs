@@ -70,7 +70,7 @@ impl Membership {
             let Some(handle) = self.rounds.get(&round.0) else {
                 return;
             };
-            // Refusals here are repetitions or lists that come too early for this node; the next look brings them again.
+            // Rejections here are repetitions or lists that come too early for this node; the next look brings them again.
             if let Err(HandleError::Port(e)) = handle.give(input).await {
                 tracing::warn!(task = %self.state.task, "{}", report(&e));
             }
@@ -102,7 +102,7 @@ impl Membership {
         let storage = &self.context.ports.storage;
         let mut rounds = self
             .context
-            .patiently(|| storage.machines(MachineKind::RunnerRound))
+            .retry_transient(|| storage.machines(MachineKind::RunnerRound))
             .await?;
         rounds.retain(|stored| stored.key.task == self.state.task);
         Ok(rounds)

@@ -44,14 +44,14 @@ impl Membership {
 
     /// Asks what the round computes, checks that it may be joined, and joins.
     pub(super) async fn join(&mut self, round: RoundNumber) -> Result<(), PortError> {
-        let refused = |text: String| PortError::new(PortErrorKind::Refused, "runner.join", text);
+        let rejected = |text: String| PortError::new(PortErrorKind::Refused, "runner.join", text);
         let Some(record) = self.state.record.clone() else {
-            return Err(refused("the task has no record".into()));
+            return Err(rejected("the task has no record".into()));
         };
         let bundle = self.bundle().await?;
         let task = self.state.task.clone();
         let view = self
-            .patiently(|| {
+            .retry_transient(|| {
                 self.context
                     .ports
                     .peers
@@ -59,9 +59,9 @@ impl Membership {
             })
             .await?;
         if let Some(RoundEnd::Failed(why)) = view.ended {
-            return Err(refused(format!("the round is over: {why}")));
+            return Err(rejected(format!("the round is over: {why}")));
         }
-        check_announcement(&view.announcement, &task, round, &bundle).map_err(refused)?;
+        check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
         let context = RunnerContext {
             me: self.context.own_address().await?,
             announcement: view.announcement,
@@ -135,7 +135,7 @@ impl Membership {
             signature: Vec::new(),
         };
         let sent = self
-            .patiently(|| self.context.ports.peers.submit(&record.url, &request))
+            .retry_transient(|| self.context.ports.peers.submit(&record.url, &request))
             .await;
         if let Err(e) = sent {
             tracing::debug!(task = %self.state.task, "the decline did not arrive: {}", report(&e));

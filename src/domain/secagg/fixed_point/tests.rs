@@ -24,7 +24,7 @@ fn integer(value: &serde_json::Value) -> i64 {
 }
 
 #[test]
-fn departs_from_the_original_in_rounding_and_refusal_only() {
+fn departs_from_the_original_in_rounding_and_errors_only() {
     let file = vectors::load(FILE);
     let values: Vec<f64> = file["values_bits"]
         .as_array()
@@ -32,7 +32,7 @@ fn departs_from_the_original_in_rounding_and_refusal_only() {
         .iter()
         .map(|v| f64::from_bits(bits(v)))
         .collect();
-    let (mut same, mut refused) = (0, 0);
+    let (mut same, mut errors) = (0, 0);
     for section in file["fix"].as_array().unwrap() {
         let precision = u8::try_from(section["precision"].as_u64().unwrap()).unwrap();
         for (x, fixed) in values.iter().zip(section["fixed"].as_array().unwrap()) {
@@ -57,12 +57,12 @@ fn departs_from_the_original_in_rounding_and_refusal_only() {
                         !product.is_finite() || product.abs() >= 9.2e18,
                         "{x} at {precision}: {kind:?}"
                     );
-                    refused += 1;
+                    errors += 1;
                 }
             }
         }
     }
-    assert!(same > 300 && refused > 20, "{same} {refused}");
+    assert!(same > 300 && errors > 20, "{same} {errors}");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn names_the_first_value_that_cannot_be_sent() {
 }
 
 #[test]
-fn refuses_exactly_what_could_wrap() {
+fn exactly_what_could_wrap_is_an_error() {
     // 32 bits, 10 members: 214748364 * 10 < 2^31 <= 214748365 * 10.
     let mut out: Vec<u32> = Vec::new();
     quantise(&[214_748_364.0, -214_748_364.0], 0, Ring::Z32, 10, &mut out).unwrap();
@@ -208,7 +208,7 @@ fn refuses_exactly_what_could_wrap() {
 }
 
 #[test]
-fn refuses_a_precision_or_ring_that_makes_no_sense() {
+fn a_precision_or_ring_that_makes_no_sense_is_an_error() {
     let mut out: Vec<u64> = Vec::new();
     let error = quantise(&[1.0], 23, Ring::Z64, 2, &mut out).unwrap_err();
     assert_eq!(error.kind, QuantiseErrorKind::Precision { precision: 23 });
