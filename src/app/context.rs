@@ -31,17 +31,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Ports {
     /// The network's record.
     pub connector: Arc<dyn Connector>,
-    /// The database.
+    /// The database: tasks, machines, logs.
     pub storage: Arc<dyn Storage>,
-    /// Large values.
+    /// Bundles, variables, masked inputs and results, as files.
     pub blobs: Arc<dyn BlobStore>,
-    /// Graph execution.
+    /// Runs maps and reduces on local data.
     pub executor: Arc<dyn Executor>,
     /// The way to coordinators.
     pub peers: Arc<dyn PeerTransport>,
-    /// Time.
+    /// What deadlines and pauses are measured with.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// Seeds of rounds, and nonces.
     pub entropy: Arc<dyn Entropy>,
     /// The node key at work.
     pub vault: Arc<Vault>,
@@ -169,7 +169,7 @@ impl Context {
         Ok(Secret::draw(&mut self.ports.entropy.rng()?))
     }
 
-    /// Writes a record to a task's log and to the program's own. Never fails: a lost log line must not cost a round.
+    /// Writes an entry to a task's log and to the program's own. Never fails: a lost log line must not cost a round.
     pub(crate) async fn log(
         &self,
         level: LogLevel,

@@ -49,7 +49,7 @@ pub(crate) trait Machine:
     /// Its kind in the database.
     const KIND: MachineKind;
 
-    /// Changes it.
+    /// Takes an input in at `now`; answers what is to be done for it.
     ///
     /// # Errors
     /// [`Rejection`]; the state is as before.
@@ -99,7 +99,7 @@ pub(crate) trait Effects<M: Machine>: Send + Sync + 'static {
 /// Why an input was not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HandleError {
-    /// The machine refused it.
+    /// The machine does not take it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// It could not be put on disk, so it has not happened.
@@ -115,7 +115,7 @@ pub(crate) enum HandleError {
 pub(crate) struct MachinePorts {
     /// Snapshots and outboxes.
     pub(crate) storage: Arc<dyn Storage>,
-    /// Deadlines.
+    /// When deadlines are due.
     pub(crate) clock: Arc<dyn Clock>,
     /// Nonces for sealing.
     pub(crate) entropy: Arc<dyn Entropy>,

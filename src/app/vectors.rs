@@ -57,7 +57,7 @@ pub enum MaskError {
     /// A number that is not finite or too large.
     #[error("contribution {name}: {error}")]
     Quantise {
-        /// Its tensor.
+        /// The contribution that it is in.
         name: Name,
         /// Where and why.
         error: QuantiseError,
@@ -65,7 +65,7 @@ pub enum MaskError {
     /// A tensor of whole numbers.
     #[error("contribution {name} is neither f32 nor f64")]
     Type {
-        /// The tensor.
+        /// The contribution.
         name: Name,
     },
 }

@@ -60,7 +60,7 @@ impl Bundle {
     /// Opens a bundle.
     ///
     /// # Errors
-    /// [`BundleError`] says what is wrong, in which file, and what to do about it. Problems of the manifest come all at once.
+    /// [`BundleError`] says what is wrong, in which file, and what to do about it. Those of the manifest come all at once.
     pub fn open(bytes: &[u8], limits: &BundleLimits) -> Result<Self, BundleError> {
         let mut files = archive::read(bytes, limits)?;
         let json = files

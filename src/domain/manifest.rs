@@ -117,7 +117,7 @@ pub struct VariableSpec {
     pub location: Location,
     /// Element type.
     pub dtype: DType,
-    /// Shape.
+    /// Length of each dimension; empty for a single number.
     pub shape: Vec<usize>,
     /// File of the initial value, `arrays/NAME.npy`; zeros when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -303,9 +303,9 @@ impl Default for Subset {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// `train/`.
+    /// Samples under `train/`, to learn from.
     Train,
-    /// `val/`.
+    /// Samples under `val/`, to validate with.
     Val,
 }
 
@@ -316,17 +316,17 @@ pub enum Part {
 pub enum Source {
     /// A variable: in a map the server's or this member's, in a reduce the server's.
     Variable {
-        /// Which.
+        /// Its name in the manifest's `variables`.
         name: Name,
     },
     /// A value made by an earlier step of the same map or reduce.
     Value {
-        /// Which.
+        /// The name that the step's `outputs` gave it.
         name: Name,
     },
     /// Local data (maps only): the whole dataset under `once`, one batch under `batches`.
     Data {
-        /// Which dataset.
+        /// Its name in the manifest's `datasets`.
         dataset: DatasetName,
         /// Which part of each row.
         field: DataField,
@@ -345,7 +345,7 @@ pub enum Source {
     BatchSize,
     /// A contribution's sum over the members (reduces only).
     Sum {
-        /// Which.
+        /// The contribution's name in the round's map.
         name: Name,
     },
     /// How many members contributed, as one `f64` (reduces only).

@@ -49,7 +49,7 @@ pub struct Strategy {
     /// Ring in which masked numbers are summed.
     pub ring: Ring,
     /// Neighbours of each member in the mask graph. Default: everybody up to 30 members, above that as many as the protocol's
-    /// security argument asks for; members refuse fewer.
+    /// security argument asks for; members decline fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<u32>,
     /// Largest fraction of the members that a round above 30 members may lose after they shared. Default: a third. Fewer losses
@@ -81,7 +81,7 @@ impl Default for Strategy {
     }
 }
 
-/// A strategy that cannot work.
+/// A rule that a field of a strategy breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("strategy.{field}: {rule}")]
 pub struct StrategyError {
@@ -92,7 +92,7 @@ pub struct StrategyError {
 }
 
 impl Strategy {
-    /// Checks every field; all problems at once.
+    /// Checks every field; all errors at once.
     #[must_use]
     pub fn errors(&self) -> Vec<StrategyError> {
         let mut found = Vec::new();

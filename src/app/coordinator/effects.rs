@@ -287,7 +287,7 @@ impl RoundEffects {
         Ok(again && self.context.ports.connector.round(&self.key).await?.status >= status)
     }
 
-    /// Reads every receiver's records; where that is refused or malformed, finds the senders to blame one by one.
+    /// Reads every receiver's records; where that is rejected or malformed, finds the senders to blame one by one.
     async fn check_commitments(
         &self,
         pairs: &[(Address, Vec<Address>)],

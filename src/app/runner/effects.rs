@@ -225,7 +225,7 @@ impl RunnerEffects {
         Ok(())
     }
 
-    /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as refused,
+    /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as rejected,
     /// with a text that names the kind that is missing (CONNECTOR.md section 9).
     async fn published(
         &self,

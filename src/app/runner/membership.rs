@@ -191,7 +191,7 @@ impl Membership {
         }
     }
 
-    /// Gives a round an input from the outside. What is refused is logged with its code, and changes nothing.
+    /// Gives a round an input from the outside. A rejection is logged, and changes nothing.
     async fn give(&mut self, round: RoundNumber, input: RunnerInput) {
         if !self.rounds.contains_key(&round.0) {
             // An event may overtake the one before it when that one was lost.

@@ -25,7 +25,7 @@ pub const MAX_VARIABLE_BYTES: usize = 1 << 30;
 /// Most unknowns, and most right sides, of a system of equations.
 pub const MAX_SYSTEM: usize = 4096;
 
-/// Problems listed before the rest is only counted.
+/// Errors listed before the rest is only counted.
 const MAX_LISTED: usize = 100;
 /// Most dimensions of anything.
 const MAX_DIMENSIONS: usize = 16;
@@ -56,7 +56,7 @@ impl Manifest {
     }
 }
 
-/// The problems so far. What is past the hundredth is only counted: a hostile file must not make a megabyte of text.
+/// The errors so far. What is past the hundredth is only counted: a hostile file must not make a megabyte of text.
 #[derive(Default)]
 struct Found {
     listed: Vec<ManifestError>,

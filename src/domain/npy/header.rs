@@ -157,7 +157,7 @@ impl Header {
     /// The elements in any part of the file's data, in the file's order. Bytes of an incomplete last element are left out.
     ///
     /// # Errors
-    /// [`NpyError::TooLarge`].
+    /// [`NpyError::TooLarge`] when an unsigned number does not fit the signed type it is read as.
     pub fn elements(&self, data: &[u8]) -> Result<TensorData, NpyError> {
         macro_rules! read {
             ($type:ty) => {

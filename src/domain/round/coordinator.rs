@@ -37,13 +37,13 @@ use crate::time::Timestamp;
 
 /// The shortest time between two looks at the connector when nobody has given notice.
 const FIRST_POLL: Duration = Duration::from_millis(200);
-/// The longest.
+/// The longest time between two such looks.
 const LAST_POLL: Duration = Duration::from_secs(3);
 
 /// What a coordinator knows before a round begins. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CoordinatorContext {
-    /// This node.
+    /// This node's address.
     pub me: Address,
     /// Which of the connector's services keeps the task.
     pub kind: TaskKind,

@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What a member knows before a round begins. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunnerContext {
-    /// This node.
+    /// This node's address.
     pub me: Address,
     /// What the round computes, as the coordinator announced it.
     pub announcement: Announcement,
@@ -51,13 +51,13 @@ pub struct RunnerContext {
 }
 
 impl RunnerContext {
-    /// The task.
+    /// The task that the round belongs to.
     #[must_use]
     pub fn task(&self) -> &TaskId {
         &self.announcement.task
     }
 
-    /// The round.
+    /// The round's number on the connector.
     #[must_use]
     pub fn round(&self) -> RoundNumber {
         self.announcement.round
@@ -75,7 +75,7 @@ impl RunnerContext {
 pub enum RunnerInput {
     /// u1 is published.
     Selected {
-        /// u1.
+        /// Who is selected, in the published order.
         u1: Vec<Address>,
     },
     /// The keys that were asked for, in the order asked.
@@ -84,7 +84,7 @@ pub enum RunnerInput {
     CommitmentsPublished,
     /// u2 is published.
     CalculationStarted {
-        /// u2.
+        /// Whose shares arrived, in the published order.
         u2: Vec<Address>,
     },
     /// The sealed shares for this node, and what is on record about them (senders in the order asked).
@@ -103,7 +103,7 @@ pub enum RunnerInput {
     },
     /// u3 is published.
     AggregationStarted {
-        /// u3.
+        /// Whose masked input arrived, in the published order.
         u3: Vec<Address>,
     },
     /// What this node's neighbours signed about u3.

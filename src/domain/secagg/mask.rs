@@ -54,9 +54,9 @@ pub type MaskSeed = Secret<32>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sign {
-    /// Added.
+    /// The mask is added to the values.
     Plus,
-    /// Subtracted.
+    /// The mask is taken from the values.
     Minus,
 }
 

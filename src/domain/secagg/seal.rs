@@ -47,7 +47,7 @@ impl ShareKind {
 /// The one place and direction a seal is good for.
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext<'a> {
-    /// The task.
+    /// The task on the record.
     pub task: &'a TaskId,
     /// The round of the task.
     pub round: RoundNumber,
@@ -136,7 +136,7 @@ impl SealKey {
     /// Opens what [`SealKey::seal`] made under the same context.
     ///
     /// # Errors
-    /// [`SealError::Length`] before anything is computed; [`SealError::Rejected`] when one bit, the context or the key is wrong.
+    /// [`SealError::Length`] before anything is computed; [`SealError::DoesNotOpen`] when one bit, the context or the key is wrong.
     pub fn open(
         &self,
         context: SealContext<'_>,

@@ -18,7 +18,7 @@ fn errors(manifest: &Value) -> Vec<String> {
     manifest.errors().iter().map(ToString::to_string).collect()
 }
 
-/// Sets the value at a JSON pointer, and expects exactly one problem, whose text contains `expected`.
+/// Sets the value at a JSON pointer, and expects exactly one error, whose text contains `expected`.
 #[track_caller]
 fn breaks(bundle: &[u8], pointer: &str, value: Value, expected: &str) {
     let mut changed = manifest(bundle);

@@ -12,13 +12,13 @@ use crate::round::{FailureCode, Members, RoundFailure};
 /// Which publication succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Publication {
-    /// u1.
+    /// Of u1.
     Selection,
-    /// u2.
+    /// Of u2.
     Calculation,
-    /// u3.
+    /// Of u3.
     Aggregation,
-    /// The end.
+    /// Of the round's end.
     End,
 }
 
@@ -38,7 +38,7 @@ pub enum CoordinatorInput {
     Joins {
         /// As listed by the connector.
         joined: Vec<Address>,
-        /// Living nodes.
+        /// The nodes that are registered now.
         known: Vec<Address>,
     },
     /// A list, or the end, is on record.
@@ -47,26 +47,26 @@ pub enum CoordinatorInput {
     PublicKeys(Vec<RawPublicKeys>),
     /// Senders whose commitments are missing or malformed for at least one receiver.
     CommitmentsChecked {
-        /// Those senders.
+        /// Those senders; empty when every commitment is there.
         missing: Vec<Address>,
     },
     /// A result is completely uploaded and kept; the request was authenticated by [`CoordinatorRound::authorise_result`].
     ResultUploaded {
-        /// Whose.
+        /// Who has uploaded it.
         member: Address,
         /// SHA-256 of what arrived.
         digest: Digest,
     },
     /// The commitment of a member's result as on record; `None` when there is none yet.
     ResultCommitment {
-        /// Whose.
+        /// Who has uploaded.
         member: Address,
-        /// Unparsed.
+        /// As that member wrote it, unparsed.
         commitment: Option<String>,
     },
     /// What a member has revealed, in the order of the senders asked for.
     Reveals {
-        /// Who reveals.
+        /// The member that reveals: it holds the shares.
         receiver: Address,
         /// One entry a sender.
         records: Vec<RawShareRecord>,

@@ -271,7 +271,7 @@ mod tests {
         assert!(equations.iter().all(|e| !e.holds(&z)));
     }
 
-    /// The low form only: the other s that plain ECDSA accepts is refused here as in `verify`.
+    /// The low form only: the other s that plain ECDSA accepts fails here as in `verify`.
     #[test]
     fn the_high_s_does_not_verify() {
         let signed = signers(Curve::Secp256k1, 1);
