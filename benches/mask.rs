@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use ctr::cipher::{KeyIvInit as _, StreamCipher as _};
-use delta_node::domain::secagg::fixed_point::{dequantise_u64, quantise_f32, quantise_f64};
+use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::shamir::{self, Share};
 use delta_node::domain::secagg::stream_adder::add_le_bytes_into;
 use delta_node::domain::secagg::{
@@ -163,35 +163,19 @@ fn sharing() {
 fn quantising() {
     let wide: Vec<f64> = (0..VALUES).map(|i| (i as f64).sin() * 10.0).collect();
     let narrow: Vec<f32> = wide.iter().map(|x| *x as f32).collect();
+    let long = Encoding::new(Ring::Z64, 8, 100);
     let (mut words, mut short, mut back) = (Vec::<u64>::new(), Vec::<u32>::new(), Vec::new());
     let per = 1e3 / VALUES as f64;
     println!(
         "quantise, ns a value (goal 1): f64 to u64 {:.2}, f32 to u64 {:.2}, f32 to u32 {:.2}; dequantise u64 {:.2}",
-        per * micros(5, || quantise_f64(
-            black_box(&wide),
-            8,
-            Ring::Z64,
-            100,
-            &mut words
-        )
-        .unwrap()),
-        per * micros(5, || quantise_f32(
-            black_box(&narrow),
-            8,
-            Ring::Z64,
-            100,
-            &mut words
-        )
-        .unwrap()),
-        per * micros(5, || quantise_f32(
-            black_box(&narrow),
-            5,
-            Ring::Z32,
-            100,
-            &mut short
-        )
-        .unwrap()),
-        per * micros(5, || dequantise_u64(black_box(&words), 8, &mut back)),
+        per * micros(5, || long.encode(black_box(&wide), &mut words).unwrap()),
+        per * micros(5, || long.encode(black_box(&narrow), &mut words).unwrap()),
+        per * micros(5, || {
+            Encoding::new(Ring::Z32, 5, 100)
+                .encode(black_box(&narrow), &mut short)
+                .unwrap()
+        }),
+        per * micros(5, || long.decode(black_box(&words), &mut back)),
     );
 }
 

@@ -21,7 +21,7 @@ use ctr::cipher::{KeyIvInit as _, StreamCipher as _};
 use delta_node::app::parallel;
 use delta_node::app::vectors::MaskedVector;
 use delta_node::domain::round::runner::MaskStream;
-use delta_node::domain::secagg::fixed_point::{quantise_f32, quantise_f64};
+use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::keys::all_signed;
 use delta_node::domain::secagg::shamir::{self, Share};
 use delta_node::domain::secagg::stream_adder::{StreamAdder, add_le_bytes_into};
@@ -270,25 +270,24 @@ fn sharing() {
 fn quantising() {
     let wide: Vec<f64> = (0..VALUES).map(|i| (i as f64).sin() * 10.0).collect();
     let narrow: Vec<f32> = wide.iter().map(|x| *x as f32).collect();
+    let long = Encoding::new(Ring::Z64, 8, 100);
     let (mut words, mut short) = (Vec::<u64>::new(), Vec::<u32>::new());
     let per = 1e3 / VALUES as f64;
     let times = [
         (
             "f64 to u64",
-            micros(5, || {
-                quantise_f64(black_box(&wide), 8, Ring::Z64, 100, &mut words).unwrap()
-            }),
+            micros(5, || long.encode(black_box(&wide), &mut words).unwrap()),
         ),
         (
             "f32 to u64",
-            micros(5, || {
-                quantise_f32(black_box(&narrow), 8, Ring::Z64, 100, &mut words).unwrap()
-            }),
+            micros(5, || long.encode(black_box(&narrow), &mut words).unwrap()),
         ),
         (
             "f32 to u32",
             micros(5, || {
-                quantise_f32(black_box(&narrow), 5, Ring::Z32, 100, &mut short).unwrap()
+                Encoding::new(Ring::Z32, 5, 100)
+                    .encode(black_box(&narrow), &mut short)
+                    .unwrap()
             }),
         ),
     ];
@@ -391,7 +390,12 @@ fn member_memory() {
     let masks: Vec<_> = seeds(10).into_iter().map(MaskStream::own).collect();
     let before = resident();
     let tensors = vec![("x".parse().unwrap(), tensor)];
-    let vector = MaskedVector::new(tensors, &masks, MaskGenerator::Aes128Ctr, Ring::Z64, 8, 100);
+    let vector = MaskedVector::new(
+        tensors,
+        &masks,
+        MaskGenerator::Aes128Ctr,
+        Encoding::new(Ring::Z64, 8, 100),
+    );
     let (mut at, mut most) = (0, before);
     while at < vector.length() {
         let (blocks, next) = vector.blocks(at).unwrap();

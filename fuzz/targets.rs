@@ -56,7 +56,7 @@ pub(crate) fn bundle(data: &[u8]) {
             bundle.commitment(),
             delta_node::domain::ids::Digest::of(data)
         );
-        assert!(bundle.manifest().problems().is_empty());
+        assert!(bundle.manifest().errors().is_empty());
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn manifest(data: &[u8]) {
     let Ok(manifest) = serde_json::from_slice::<Manifest>(data) else {
         return;
     };
-    if manifest.problems().is_empty() {
+    if manifest.errors().is_empty() {
         assert!(!manifest.disclosure().is_empty());
         let again = serde_json::to_vec(&manifest).unwrap();
         assert_eq!(

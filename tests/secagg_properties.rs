@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use delta_node::domain::ids::{Address, Digest, RoundNumber, TaskId};
-use delta_node::domain::secagg::fixed_point::{dequantise, quantise_f64};
+use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::masked_input::{HEADER_BYTES, write_le_words};
 use delta_node::domain::secagg::{
     CombineError, Curve, Interpolator, KeyPair, MaskGenerator, MaskSeed, MaskedInputHeader, Masker,
@@ -115,6 +115,10 @@ fn share_keys(n: usize, threshold: usize, curve: Curve, rng: &mut ChaCha20Rng) -
     }
 }
 
+fn encoding<W: Word>(setup: &Setup) -> Encoding {
+    Encoding::new(W::RING, PRECISION, setup.members.len())
+}
+
 /// MaskedInput: the upload of one member, header and words.
 fn upload<W: Word>(
     setup: &Setup,
@@ -125,7 +129,7 @@ fn upload<W: Word>(
 ) -> Vec<u8> {
     let own = &setup.members[i];
     let mut words: Vec<W> = Vec::new();
-    quantise_f64(values, PRECISION, W::RING, setup.members.len(), &mut words).unwrap();
+    encoding::<W>(setup).encode(values, &mut words).unwrap();
     let pairwise: Vec<(MaskSeed, Sign)> = u2
         .iter()
         .filter(|j| **j != i)
@@ -229,7 +233,7 @@ fn unmask<W: Word>(
     let masks: Vec<(&MaskSeed, Sign)> = seeds.iter().map(|(seed, sign)| (seed, *sign)).collect();
     Masker::new(generator, &masks).apply(0, &mut sum);
     let mut out = Vec::new();
-    dequantise(&sum, PRECISION, &mut out);
+    encoding::<W>(setup).decode(&sum, &mut out);
     Ok(out)
 }
 
@@ -385,11 +389,11 @@ proptest! {
             3 => SealContext { receiver: &alice, ..right },
             _ => SealContext { kind: ShareKind::SelfMaskSeed, ..right },
         };
-        prop_assert_eq!(key.open(wrong, &sealed).unwrap_err(), SealError::Rejected);
+        prop_assert_eq!(key.open(wrong, &sealed).unwrap_err(), SealError::DoesNotOpen);
         let mut bad = sealed.clone();
         let at = at.index(bad.len());
         bad[at] ^= flip;
-        prop_assert_eq!(key.open(right, &bad).unwrap_err(), SealError::Rejected);
+        prop_assert_eq!(key.open(right, &bad).unwrap_err(), SealError::DoesNotOpen);
     }
 
     #[test]

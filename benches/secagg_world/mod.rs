@@ -22,6 +22,7 @@ use delta_node::domain::round::coordinator::{
 use delta_node::domain::round::message::{Announcement, SignedRequest};
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{RunnerContext, RunnerEffect, RunnerInput, RunnerRound};
+use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::mask::{MaskGenerator, Masker, Sign};
 use delta_node::domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader, StreamAdder};
 use delta_node::domain::secagg::word::{Ring, Word};
@@ -175,9 +176,7 @@ impl Client {
                 tensors,
                 &masks,
                 generator,
-                W::RING,
-                strategy.precision,
-                cohort,
+                Encoding::new(W::RING, strategy.precision, cohort),
             );
             let mut hash = Sha256::new();
             upload.extend_from_slice(&header.encode());
@@ -581,7 +580,8 @@ impl Coordinator {
     }
 
     fn receive(&mut self, request: &SignedRequest) {
-        self.effects = self.timed(|c| c.receive(NOW, request).unwrap());
+        let input = CoordinatorInput::Request(request.clone());
+        self.effects = self.timed(|c| c.handle(NOW, input).unwrap());
     }
 
     /// The deadline of those that vanished.

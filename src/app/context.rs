@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::driver::DriverPorts;
+use super::backoff::Backoff;
+use super::machine::MachinePorts;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
 use delta_domain::secret::Secret;
@@ -30,17 +31,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 pub struct Ports {
     /// The network's record.
     pub connector: Arc<dyn Connector>,
-    /// The database.
+    /// The database: tasks, machines, logs.
     pub storage: Arc<dyn Storage>,
-    /// Large values.
+    /// Bundles, variables, masked inputs and results, as files.
     pub blobs: Arc<dyn BlobStore>,
-    /// Graph execution.
+    /// Runs maps and reduces on local data.
     pub executor: Arc<dyn Executor>,
     /// The way to coordinators.
     pub peers: Arc<dyn PeerTransport>,
-    /// Time.
+    /// What deadlines and pauses are measured with.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// Seeds of rounds, and nonces.
     pub entropy: Arc<dyn Entropy>,
     /// The node key at work.
     pub vault: Arc<Vault>,
@@ -120,8 +121,8 @@ impl Context {
         }
     }
 
-    pub(crate) fn driver_ports(&self) -> DriverPorts {
-        DriverPorts {
+    pub(crate) fn machine_ports(&self) -> MachinePorts {
+        MachinePorts {
             storage: self.ports.storage.clone(),
             clock: self.ports.clock.clone(),
             entropy: self.ports.entropy.clone(),
@@ -168,7 +169,7 @@ impl Context {
         Ok(Secret::draw(&mut self.ports.entropy.rng()?))
     }
 
-    /// Writes a record to a task's log and to the program's own. Never fails: a lost log line must not cost a round.
+    /// Writes an entry to a task's log and to the program's own. Never fails: a lost log line must not cost a round.
     pub(crate) async fn log(
         &self,
         level: LogLevel,
@@ -182,32 +183,31 @@ impl Context {
             LogLevel::Warn => tracing::warn!(%task, tx, "{message}"),
             LogLevel::Error => tracing::error!(%task, tx, "{message}"),
         }
-        let record = NewLog {
+        let entry = NewLog {
             created_at: self.ports.clock.now(),
             task: task.clone(),
             level,
             message,
             tx_hash,
         };
-        if let Err(e) = self.ports.storage.commit(Vec::new(), vec![record]).await {
-            tracing::warn!(%task, "a log record is lost: {}", report(&e));
+        if let Err(e) = self.ports.storage.commit(Vec::new(), vec![entry]).await {
+            tracing::warn!(%task, "a log entry is lost: {}", report(&e));
         }
     }
 
     /// Tries again while `call` fails in a way that may mend itself: a database that is busy, a disk that is full. Gives up after some
     /// minutes. Only for calls that may be repeated after a lost answer.
-    pub(crate) async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+    pub(crate) async fn retry_transient<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
-        let mut wait = Duration::from_millis(50);
+        let mut backoff = Backoff::PATIENT;
         let until = self.ports.clock.now() + PATIENCE;
         loop {
             match call().await {
                 Err(e) if e.is_transient() && self.ports.clock.now() < until => {
                     tracing::warn!("will try again: {}", report(&e));
-                    self.ports.clock.sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(10));
+                    self.ports.clock.sleep(backoff.pause()).await;
                 }
                 other => return other,
             }
@@ -236,19 +236,19 @@ impl Context {
     ) -> Result<Arc<Bundle>, PortError> {
         let limits = self.settings.bundle.clone();
         let commitment = commitment.copied();
-        let refused = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
+        let rejected = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
         blocking("bundle.open", move || {
             if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {
                 let text = "the bundle is not the one that was committed to: its SHA-256 differs";
-                return Err(refused(text.to_owned()));
+                return Err(rejected(text.to_owned()));
             }
-            let bundle = Bundle::open(&bytes, &limits).map_err(|e| refused(report(&e)))?;
-            let problems = bundle.manifest().problems();
-            if problems.is_empty() {
+            let bundle = Bundle::open(&bytes, &limits).map_err(|e| rejected(report(&e)))?;
+            let errors = bundle.manifest().errors();
+            if errors.is_empty() {
                 return Ok(Arc::new(bundle));
             }
-            let list: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
-            Err(refused(format!("task.json: {}", list.join("; "))))
+            let list: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
+            Err(rejected(format!("task.json: {}", list.join("; "))))
         })
         .await
     }

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::backoff::Backoff;
 use super::context::Context;
-use super::driver::{Handle, commit};
+use super::machine::{Handle, commit};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
@@ -107,7 +108,9 @@ impl Coordinator {
         context.spawn(async move {
             let name = BlobName::coordinator_bundle(&state.task);
             let context = &self.context;
-            let opened = context.patiently(|| context.open_bundle(&name, None)).await;
+            let opened = context
+                .retry_transient(|| context.open_bundle(&name, None))
+                .await;
             match opened {
                 Ok(bundle) => {
                     let update = TaskUpdate {
@@ -143,7 +146,7 @@ impl Coordinator {
         let submitted = BlobName::submitted(row.id);
         let context = &self.context;
         let bundle = context
-            .patiently(|| context.open_bundle(&submitted, None))
+            .retry_transient(|| context.open_bundle(&submitted, None))
             .await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
@@ -157,7 +160,7 @@ impl Coordinator {
             tolerance: manifest.tolerance,
         };
         let clock = &self.context.ports.clock;
-        let mut wait = std::time::Duration::from_millis(200);
+        let mut backoff = Backoff::STEPS;
         let created = loop {
             // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
             match self.context.ports.connector.create_task(&new).await {
@@ -172,8 +175,7 @@ impl Coordinator {
                         "the task cannot be created on the connector yet: {}",
                         report(&e)
                     );
-                    clock.sleep(wait).await;
-                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    clock.sleep(backoff.pause()).await;
                 }
                 Err(e) => return Err(e),
             }
@@ -183,14 +185,14 @@ impl Coordinator {
         let blobs = &self.context.ports.blobs;
         let kept = BlobName::coordinator_bundle(&task);
         self.context
-            .patiently(|| async {
+            .retry_transient(|| async {
                 let (len, content) = blobs.open(&submitted).await?;
                 blobs.put(&kept, content, len).await
             })
             .await?;
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle);
         state.keep_initial(&self.context, &bundle).await?;
-        commit(&self.context.driver_ports(), vec![state.change()?]).await?;
+        commit(&self.context.machine_ports(), vec![state.change()?]).await?;
         state.version += 1;
         self.forget_submitted(row.id).await;
         let update = TaskUpdate {
@@ -201,7 +203,7 @@ impl Coordinator {
         };
         let storage = &self.context.ports.storage;
         self.context
-            .patiently(|| storage.update_task(row.id, &update))
+            .retry_transient(|| storage.update_task(row.id, &update))
             .await?;
         self.context
             .log(
@@ -226,7 +228,9 @@ impl Coordinator {
             ..TaskUpdate::default()
         };
         let storage = &self.context.ports.storage;
-        let recorded = self.context.patiently(|| storage.update_task(id, &update));
+        let recorded = self
+            .context
+            .retry_transient(|| storage.update_task(id, &update));
         if let Err(e) = recorded.await {
             tracing::error!(task_id = id, "{}", report(&e));
         }

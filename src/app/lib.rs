@@ -10,9 +10,10 @@
     )
 )]
 
+mod backoff;
 pub mod context;
 mod coordinator;
-mod driver;
+mod machine;
 mod monitor;
 pub mod node;
 pub mod parallel;

@@ -4,24 +4,21 @@
 //! between as lost: whoever follows a task reads its state again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
+use super::backoff::Backoff;
 use super::context::Context;
 use super::runner::Runner;
 use delta_domain::ids::Address;
 use delta_ports::report;
 
-/// First and last pause between tries.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Name of the setting that keeps this node's address over restarts.
 pub(crate) const ADDRESS_SETTING: &str = "address";
 
 /// Registers this node and renews the registration for ever.
 pub(crate) async fn stay_registered(context: Arc<Context>) {
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::CONTACT;
     loop {
         let joined = context
             .ports
@@ -30,17 +27,17 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
             .await;
         match joined {
             Ok(joined) => {
-                pause = FIRST_PAUSE;
+                backoff.reset();
                 announce(&context, joined.address).await;
                 context.ports.clock.sleep(context.settings.rejoin).await;
             }
             Err(e) => {
+                let pause = backoff.pause();
                 tracing::warn!(
                     "this node cannot register with the connector, next try in {pause:?}: {}",
                     report(&e)
                 );
                 context.ports.clock.sleep(pause).await;
-                pause = (pause * 2).min(LAST_PAUSE);
             }
         }
     }
@@ -73,12 +70,13 @@ pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
     let Ok(address) = context.own_address().await else {
         return;
     };
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::CONTACT;
     let mut first = true;
     loop {
         match context.ports.connector.subscribe(&address).await {
             Err(e) => tracing::warn!(
-                "no subscription to the connector, next try in {pause:?}: {}",
+                "no subscription to the connector, next try in {:?}: {}",
+                backoff.upcoming(),
                 report(&e)
             ),
             Ok(mut events) => {
@@ -93,7 +91,7 @@ pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
                 loop {
                     match events.next().await {
                         Some(Ok(event)) => {
-                            pause = FIRST_PAUSE;
+                            backoff.reset();
                             runner.hear(event);
                         }
                         Some(Err(e)) => {
@@ -112,7 +110,6 @@ pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
                 context.subscribed.send_replace(false);
             }
         }
-        context.ports.clock.sleep(pause).await;
-        pause = (pause * 2).min(LAST_PAUSE);
+        context.ports.clock.sleep(backoff.pause()).await;
     }
 }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 use super::context::Context;
-use super::driver::erase;
+use super::machine::erase;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::TaskId;
 use delta_domain::task::TaskKind;
@@ -66,7 +66,7 @@ impl Runner {
         // No secret outlives its task because erasing it failed once.
         for stored in storage.machines(MachineKind::RunnerRound).await? {
             if !going_on.contains(&stored.key.task) {
-                erase(&self.context.driver_ports(), &stored.key).await?;
+                erase(&self.context.machine_ports(), &stored.key).await?;
             }
         }
         Ok(())

@@ -7,12 +7,12 @@ use super::parallel;
 use delta_domain::ids::{Name, RoundNumber, TaskId};
 use delta_domain::round::coordinator::DroppedMember;
 use delta_domain::round::runner::MaskStream;
-use delta_domain::secagg::fixed_point::{QuantiseError, quantise_f32, quantise_f64};
+use delta_domain::secagg::encoding::{EncodeError, Encoding, QuantiseError};
 use delta_domain::secagg::keys::KeyError;
 use delta_domain::secagg::mask::{MaskGenerator, Masker};
 use delta_domain::secagg::masked_input::le_bytes;
 use delta_domain::secagg::word::{Ring, Word};
-use delta_domain::tensor::{Tensor, TensorData};
+use delta_domain::tensor::Tensor;
 
 /// Values of a block: what one core quantises, masks and writes at a time, 512 KiB to 1 MiB of words.
 const BLOCK: usize = 128 * 1024;
@@ -47,9 +47,7 @@ pub fn unmask<W: Word>(total: &mut [W], masks: &[MaskStream], generator: MaskGen
 pub struct MaskedVector {
     tensors: Vec<(Name, Tensor)>,
     masker: Masker,
-    ring: Ring,
-    precision: u8,
-    cohort: usize,
+    encoding: Encoding,
     length: usize,
 }
 
@@ -59,7 +57,7 @@ pub enum MaskError {
     /// A number that is not finite or too large.
     #[error("contribution {name}: {error}")]
     Quantise {
-        /// Its tensor.
+        /// The contribution that it is in.
         name: Name,
         /// Where and why.
         error: QuantiseError,
@@ -67,29 +65,35 @@ pub enum MaskError {
     /// A tensor of whole numbers.
     #[error("contribution {name} is neither f32 nor f64")]
     Type {
-        /// The tensor.
+        /// The contribution.
         name: Name,
     },
 }
 
+impl MaskError {
+    fn of(name: &Name, error: EncodeError) -> Self {
+        let name = name.clone();
+        match error {
+            EncodeError::Value(error) => Self::Quantise { name, error },
+            EncodeError::Type => Self::Type { name },
+        }
+    }
+}
+
 impl MaskedVector {
-    /// `tensors`: in the order in which they stand in the vector. `cohort`: how many members are summed.
+    /// `tensors`: in the order in which they stand in the vector.
     #[must_use]
     pub fn new(
         tensors: Vec<(Name, Tensor)>,
         masks: &[MaskStream],
         generator: MaskGenerator,
-        ring: Ring,
-        precision: u8,
-        cohort: usize,
+        encoding: Encoding,
     ) -> Self {
         Self {
             masker: masker(masks, generator),
             length: tensors.iter().map(|(_, t)| t.len()).sum(),
             tensors,
-            ring,
-            precision,
-            cohort,
+            encoding,
         }
     }
 
@@ -106,7 +110,7 @@ impl MaskedVector {
     pub fn block(&self, at: usize) -> Result<(Vec<u8>, usize), MaskError> {
         let end = at.saturating_add(BLOCK).min(self.length);
         let range = at.min(end)..end;
-        let bytes = match self.ring {
+        let bytes = match self.encoding.ring() {
             Ring::Z32 => self.words::<u32>(range),
             Ring::Z64 => self.words::<u64>(range),
         };
@@ -131,14 +135,17 @@ impl MaskedVector {
     /// Quantised, masked and written piece by piece, so that nothing leaves the cache half done.
     fn words<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
         let mut bytes = Vec::with_capacity(range.len() * W::BYTES);
-        let (mut words, mut quantised, mut written) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut words, mut encoded): (Vec<W>, Vec<W>) = (Vec::new(), Vec::new());
+        let mut written = Vec::new();
         let mut at = range.start;
         while at < range.end {
             let end = range.end.min(at + PIECE_BYTES / W::BYTES);
             words.clear();
             self.each_tensor(at..end, |name, tensor, part| {
-                self.quantise::<W>(name, tensor, part, &mut quantised)?;
-                words.extend_from_slice(&quantised);
+                self.encoding
+                    .encode_part(tensor, part, &mut encoded)
+                    .map_err(|error| MaskError::of(name, error))?;
+                words.extend_from_slice(&encoded);
                 Ok(())
             })?;
             self.masker.apply(at, &mut words);
@@ -165,29 +172,6 @@ impl MaskedVector {
             before = after;
         }
         Ok(())
-    }
-
-    fn quantise<W: Word>(
-        &self,
-        name: &Name,
-        tensor: &Tensor,
-        range: std::ops::Range<usize>,
-        out: &mut Vec<W>,
-    ) -> Result<(), MaskError> {
-        let (precision, ring, cohort, first) =
-            (self.precision, self.ring, self.cohort, range.start);
-        let result = match tensor.data() {
-            TensorData::F32(values) => quantise_f32(&values[range], precision, ring, cohort, out),
-            TensorData::F64(values) => quantise_f64(&values[range], precision, ring, cohort, out),
-            _ => return Err(MaskError::Type { name: name.clone() }),
-        };
-        result.map_err(|error| MaskError::Quantise {
-            name: name.clone(),
-            error: QuantiseError {
-                index: error.index + first,
-                ..error
-            },
-        })
     }
 }
 

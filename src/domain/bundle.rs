@@ -4,7 +4,7 @@
 //! the SHA-256 of these very bytes; whoever opens a bundle compares it first.
 //! Not here: whether the graphs themselves are acceptable. The executor judges them (ONNX.md section 5).
 //!
-//! What must stay true: a [`Bundle`] exists only if its manifest has no problem, every file it names is there and every file there is named.
+//! What must stay true: a [`Bundle`] exists only if its manifest has no error, every file it names is there and every file there is named.
 
 mod archive;
 mod error;
@@ -60,7 +60,7 @@ impl Bundle {
     /// Opens a bundle.
     ///
     /// # Errors
-    /// [`BundleError`] says what is wrong, in which file, and what to do about it. Problems of the manifest come all at once.
+    /// [`BundleError`] says what is wrong, in which file, and what to do about it. Those of the manifest come all at once.
     pub fn open(bytes: &[u8], limits: &BundleLimits) -> Result<Self, BundleError> {
         let mut files = archive::read(bytes, limits)?;
         let json = files
@@ -75,9 +75,9 @@ impl Bundle {
                 column: e.column(),
                 message: error::without_position(&e),
             })?;
-        let problems = manifest.problems();
-        if !problems.is_empty() {
-            return Err(BundleError::Manifest(problems));
+        let errors = manifest.errors();
+        if !errors.is_empty() {
+            return Err(BundleError::Manifest(errors));
         }
         let initial = take_arrays(&manifest, &mut files, limits)?;
         let graphs = take_graphs(&manifest, &mut files)?;

@@ -10,9 +10,9 @@ use super::task::TaskKind;
 pub enum NetworkEvent {
     /// A coordinator created a task.
     TaskCreated {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// Its coordinator.
+        /// The address of its coordinator.
         owner: Address,
         /// The coordinator's url, unchecked.
         url: String,
@@ -22,80 +22,80 @@ pub enum NetworkEvent {
         commitment: String,
         /// Which service keeps it.
         kind: TaskKind,
-        /// `hlr` only.
+        /// `hlr`: whether members prove what they computed.
         enable_verify: bool,
-        /// `hlr` only.
+        /// `hlr`: the least precision that a proof must have.
         tolerance: i32,
     },
     /// Joins are taken.
     RoundStarted {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// The round.
+        /// Its number within the task.
         round: RoundNumber,
     },
     /// u1 is published.
     PartnerSelected {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// The round.
+        /// Its number within the task.
         round: RoundNumber,
-        /// u1.
+        /// Who was selected, u1.
         members: Vec<Address>,
     },
     /// u2 is published.
     CalculationStarted {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// The round.
+        /// Its number within the task.
         round: RoundNumber,
-        /// u2.
+        /// Whose shares arrived, u2.
         members: Vec<Address>,
     },
     /// u3 is published.
     AggregationStarted {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// The round.
+        /// Its number within the task.
         round: RoundNumber,
-        /// u3.
+        /// Whose masked input arrived, u3.
         members: Vec<Address>,
     },
     /// The coordinator has its sum.
     RoundEnded {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// The round.
+        /// Its number within the task.
         round: RoundNumber,
     },
     /// No further round will come.
     TaskFinished {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
     },
     /// `hlr`: a member's proof was judged.
     MemberVerified {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
-        /// The member.
+        /// Whose proof.
         member: Address,
         /// Whether the proof holds.
         verified: bool,
     },
     /// `hlr`: the coordinator confirmed the task.
     VerificationConfirmed {
-        /// The task.
+        /// Its id on the record.
         task: TaskId,
     },
     /// A data block was put on record.
     DataRegistered {
-        /// Whose.
+        /// The address that registered it.
         owner: Address,
         /// Dataset name, unchecked.
         name: String,
-        /// Block index.
+        /// Which block of the dataset, from 0.
         index: i32,
-        /// Commitment, unparsed.
+        /// The commitment to the block's content, unparsed.
         commitment: String,
     },
 }

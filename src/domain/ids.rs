@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_keeps_case_and_refuses_paths() {
+    fn address_keeps_case_and_is_no_path() {
         let mixed = "0x277adEF31ac745db719e1ac9d5fc7c0c1bb3c07f";
         assert_eq!(mixed.parse::<Address>().unwrap().as_str(), mixed);
         for bad in [

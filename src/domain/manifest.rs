@@ -2,7 +2,7 @@
 //!
 //! A task is a list of rounds. In a round each member runs a *map*: steps that execute graphs on local data and on variables.
 //! Named results of the map are contributed and summed under secure aggregation; the *reduce* runs on the sums at the coordinator.
-//! What may go wrong inside a well-formed manifest is checked by [`Manifest::problems`] (`manifest/check.rs`).
+//! What may go wrong inside a well-formed manifest is checked by [`Manifest::errors`] (`manifest/check.rs`).
 
 mod check;
 mod disclosure;
@@ -18,9 +18,7 @@ use super::strategy::Strategy;
 use super::task::TaskKind;
 use super::tensor::DType;
 
-pub use check::{
-    MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestProblem,
-};
+pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
 
@@ -119,7 +117,7 @@ pub struct VariableSpec {
     pub location: Location,
     /// Element type.
     pub dtype: DType,
-    /// Shape.
+    /// Length of each dimension; empty for a single number.
     pub shape: Vec<usize>,
     /// File of the initial value, `arrays/NAME.npy`; zeros when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -305,9 +303,9 @@ impl Default for Subset {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// `train/`.
+    /// Samples under `train/`, to learn from.
     Train,
-    /// `val/`.
+    /// Samples under `val/`, to validate with.
     Val,
 }
 
@@ -318,17 +316,17 @@ pub enum Part {
 pub enum Source {
     /// A variable: in a map the server's or this member's, in a reduce the server's.
     Variable {
-        /// Which.
+        /// Its name in the manifest's `variables`.
         name: Name,
     },
     /// A value made by an earlier step of the same map or reduce.
     Value {
-        /// Which.
+        /// The name that the step's `outputs` gave it.
         name: Name,
     },
     /// Local data (maps only): the whole dataset under `once`, one batch under `batches`.
     Data {
-        /// Which dataset.
+        /// Its name in the manifest's `datasets`.
         dataset: DatasetName,
         /// Which part of each row.
         field: DataField,
@@ -347,7 +345,7 @@ pub enum Source {
     BatchSize,
     /// A contribution's sum over the members (reduces only).
     Sum {
-        /// Which.
+        /// The contribution's name in the round's map.
         name: Name,
     },
     /// How many members contributed, as one `f64` (reduces only).

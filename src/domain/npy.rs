@@ -44,7 +44,7 @@ pub enum NpyError {
     /// One array of an `.npz`.
     #[error("array {name:?}")]
     Inside {
-        /// The array.
+        /// The array's name in the archive.
         name: String,
         /// What is wrong with it.
         source: Box<NpyError>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::secagg::encoding::Encoding;
 use super::secagg::keys::Curve;
 use super::secagg::mask::{MaskGenerator, Ring};
 
@@ -48,7 +49,7 @@ pub struct Strategy {
     /// Ring in which masked numbers are summed.
     pub ring: Ring,
     /// Neighbours of each member in the mask graph. Default: everybody up to 30 members, above that as many as the protocol's
-    /// security argument asks for; members refuse fewer.
+    /// security argument asks for; members decline fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<u32>,
     /// Largest fraction of the members that a round above 30 members may lose after they shared. Default: a third. Fewer losses
@@ -80,24 +81,24 @@ impl Default for Strategy {
     }
 }
 
-/// A strategy that cannot work.
+/// A rule that a field of a strategy breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("strategy.{field}: {rule}")]
-pub struct InvalidStrategy {
-    /// The field.
+pub struct StrategyError {
+    /// The field's name in `task.json`.
     pub field: &'static str,
     /// What it must be.
     pub rule: &'static str,
 }
 
 impl Strategy {
-    /// Checks every field; all problems at once.
+    /// Checks every field; all errors at once.
     #[must_use]
-    pub fn problems(&self) -> Vec<InvalidStrategy> {
+    pub fn errors(&self) -> Vec<StrategyError> {
         let mut found = Vec::new();
         let mut need = |ok: bool, field, rule| {
             if !ok {
-                found.push(InvalidStrategy { field, rule });
+                found.push(StrategyError { field, rule });
             }
         };
         need(self.min_clients >= 1, "min_clients", "must be at least 1");
@@ -171,6 +172,12 @@ impl Strategy {
         wanted.max(majority)
     }
 
+    /// How the numbers of a cohort are written; `cohort`: how many members' numbers are summed at most.
+    #[must_use]
+    pub fn encoding(&self, cohort: usize) -> Encoding {
+        Encoding::new(self.ring, self.precision, cohort)
+    }
+
     /// Deadline of the joining phase.
     #[must_use]
     pub fn connection_timeout(&self) -> Duration {
@@ -189,7 +196,7 @@ mod tests {
     use super::*;
 
     fn fields(strategy: &Strategy) -> Vec<&'static str> {
-        strategy.problems().into_iter().map(|p| p.field).collect()
+        strategy.errors().into_iter().map(|p| p.field).collect()
     }
 
     #[test]

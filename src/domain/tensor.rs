@@ -160,7 +160,7 @@ impl Tensor {
         &self.shape
     }
 
-    /// The elements.
+    /// The elements, row-major.
     #[must_use]
     pub fn data(&self) -> &TensorData {
         &self.data

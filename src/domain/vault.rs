@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_values_are_refused() {
+    fn cut_values_do_not_open() {
         let sealed = vault(1).seal(&mut rng(), b"", b"").unwrap();
         for len in 0..sealed.len() {
             assert!(vault(1).open(b"", &sealed[..len]).is_err(), "{len} bytes");

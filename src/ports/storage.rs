@@ -1,4 +1,4 @@
-//! The node's database: machines with their outboxes, tasks for users, log records.
+//! The node's database: machines with their outboxes, tasks for users, their logs.
 //!
 //! A *machine* is a state that survives restarts: a round as coordinator or member, a task run. Its snapshot and effects are opaque
 //! bytes here (sealed by the app when they hold secrets); what this port guarantees is that they change together.
@@ -16,11 +16,11 @@ pub type LocalTaskId = i64;
 /// A task as submitted to this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTaskRow {
-    /// When.
+    /// When it was submitted.
     pub created_at: Timestamp,
-    /// Display name.
+    /// Display name, as the manifest has it.
     pub name: String,
-    /// Kind.
+    /// Which of the connector's services keeps it.
     pub kind: TaskKind,
     /// Whether results are proved.
     pub enable_verify: bool,
@@ -29,13 +29,13 @@ pub struct NewTaskRow {
 /// A task of this node's users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRow {
-    /// Local id.
+    /// Its id at this node, not on the network.
     pub id: LocalTaskId,
     /// When it was submitted.
     pub created_at: Timestamp,
-    /// Display name.
+    /// Display name, as the manifest has it.
     pub name: String,
-    /// Kind.
+    /// Which of the connector's services keeps it.
     pub kind: TaskKind,
     /// Whether results are proved.
     pub enable_verify: bool,
@@ -65,31 +65,31 @@ pub struct TaskUpdate {
 /// One page of tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskPage {
-    /// The tasks.
+    /// Those of this page, in the order asked for.
     pub tasks: Vec<TaskRow>,
     /// How many there are on all pages.
     pub total: u64,
 }
 
-/// How serious a log record is.
+/// How serious an entry of a log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// As planned.
+    /// A step went as planned.
     Info,
-    /// Something was lost or refused, the task goes on.
+    /// Something was lost or rejected, the task goes on.
     Warn,
     /// The task, or this node's part in it, failed.
     Error,
 }
 
-/// A record of a task's log.
+/// An entry of a task's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLog {
-    /// When.
+    /// When it happened, by this node's clock.
     pub created_at: Timestamp,
     /// The task on the network.
     pub task: TaskId,
-    /// How serious.
+    /// How serious it is for the task.
     pub level: LogLevel,
     /// One plain sentence without secrets.
     pub message: String,
@@ -97,12 +97,12 @@ pub struct NewLog {
     pub tx_hash: Option<TxHash>,
 }
 
-/// A stored log record.
+/// A stored entry of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRow {
     /// Position in this node's log of all tasks, ascending.
     pub id: i64,
-    /// The record.
+    /// What was written.
     pub log: NewLog,
 }
 
@@ -135,9 +135,9 @@ impl MachineKind {
 /// A machine's key: its kind, task, and round (0 for a task run).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MachineKey {
-    /// Kind.
+    /// What kind of machine.
     pub kind: MachineKind,
-    /// Task.
+    /// The task that it belongs to.
     pub task: TaskId,
     /// Round on the connector, or 0.
     pub round: u32,
@@ -154,7 +154,7 @@ pub struct OutboxEntry {
 
 /// What a change leaves of a machine's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
+pub enum StateChange {
     /// The whole state; the journal before it goes.
     Snapshot(Vec<u8>),
     /// What happened to it: appended to the journal that follows the snapshot.
@@ -168,22 +168,22 @@ pub enum Record {
 /// A change of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineChange {
-    /// Which.
+    /// The machine that changes.
     pub key: MachineKey,
     /// The version it was loaded at; 0 for a new one.
     pub expected: u64,
     /// What it leaves of the state. A new machine begins with a snapshot.
-    pub record: Record,
-    /// Effects decided.
+    pub state: StateChange,
+    /// Effects decided: they join the outbox.
     pub enqueue: Vec<OutboxEntry>,
-    /// Effects done.
+    /// Ids of effects done: they leave the outbox.
     pub done: Vec<u64>,
 }
 
 /// A machine as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMachine {
-    /// Which.
+    /// The key that it is stored under.
     pub key: MachineKey,
     /// Its version, from 1.
     pub version: u64,
@@ -198,17 +198,17 @@ pub struct StoredMachine {
 /// The database.
 ///
 /// Obligations on implementers:
-/// - `commit` is one transaction over all changes and log records: all or nothing, durable against kill -9 after `Ok`.
+/// - `commit` is one transaction over all changes and log entries: all or nothing, durable against kill -9 after `Ok`.
 /// - It fails with `Conflict`, and changes nothing, when any `expected` is not the stored version (0 = absent).
 /// - On success each kept machine's version is `expected + 1`.
 /// - An entry or nothing for a machine that is not there is `Internal`, and so are effects of one that is deleted.
 /// - Deleted secrets do not stay behind in the file (SQLite: `secure_delete`).
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
-    /// Changes machines and appends log records, together.
+    /// Changes machines and appends log entries, together.
     async fn commit(&self, changes: Vec<MachineChange>, logs: Vec<NewLog>)
     -> Result<(), PortError>;
-    /// One machine.
+    /// One machine, with its journal and outbox; `None` when there is none under this key.
     async fn machine(&self, key: &MachineKey) -> Result<Option<StoredMachine>, PortError>;
     /// All machines of a kind, ordered by key.
     async fn machines(&self, kind: MachineKind) -> Result<Vec<StoredMachine>, PortError>;
@@ -217,7 +217,7 @@ pub trait Storage: Send + Sync + 'static {
     async fn insert_task(&self, task: &NewTaskRow) -> Result<LocalTaskId, PortError>;
     /// Changes a task. `NotFound` when there is none.
     async fn update_task(&self, id: LocalTaskId, update: &TaskUpdate) -> Result<(), PortError>;
-    /// One task.
+    /// One task by its local id.
     async fn task(&self, id: LocalTaskId) -> Result<Option<TaskRow>, PortError>;
     /// The task with this network id.
     async fn task_by_network_id(&self, task: &TaskId) -> Result<Option<TaskRow>, PortError>;
@@ -231,7 +231,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Every task that is PENDING or RUNNING, ascending.
     async fn unfinished_tasks(&self) -> Result<Vec<TaskRow>, PortError>;
 
-    /// Log records of a task with id >= `start`, ascending, at most `limit`.
+    /// Log entries of a task with id >= `start`, ascending, at most `limit`.
     async fn logs(&self, task: &TaskId, start: i64, limit: u32) -> Result<Vec<LogRow>, PortError>;
 
     /// A small value kept by name (the node's address, its key check).

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::Name;
-use delta_domain::secagg::fixed_point::{dequantise, quantise_f32, quantise_f64};
+use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::word::Ring;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::PortError;
@@ -39,7 +39,8 @@ impl Witness {
         else {
             return false;
         };
-        let strategy = &bundle.manifest().strategy;
+        let precision = bundle.manifest().strategy.precision;
+        let encoding = Encoding::new(Ring::Z64, precision, nodes.len());
         spec.map
             .contribute
             .iter()
@@ -52,29 +53,25 @@ impl Witness {
                 let (Some(parts), Some(sum)) = (parts, sums.get(&contribution.name)) else {
                     return false;
                 };
-                plain_sum(&parts, strategy.precision, nodes.len())
-                    .is_some_and(|plain| same_bits(&plain, sum))
+                plain_sum(&parts, encoding).is_some_and(|plain| same_bits(&plain, sum))
             })
     }
 }
 
-/// The sum of quantised values without any mask, as `f64`.
-fn plain_sum(parts: &[&Tensor], precision: u8, cohort: usize) -> Option<Vec<f64>> {
+/// The sum of encoded values without any mask, as `f64`.
+fn plain_sum(parts: &[&Tensor], encoding: Encoding) -> Option<Vec<f64>> {
     let mut total: Vec<u64> = Vec::new();
     for part in parts {
         let mut words: Vec<u64> = Vec::new();
-        match part.data() {
-            TensorData::F32(v) => quantise_f32(v, precision, Ring::Z64, cohort, &mut words).ok()?,
-            TensorData::F64(v) => quantise_f64(v, precision, Ring::Z64, cohort, &mut words).ok()?,
-            _ => return None,
-        }
+        let all = 0..part.len();
+        encoding.encode_part(part, all, &mut words).ok()?;
         total.resize(words.len(), 0);
         for (t, w) in total.iter_mut().zip(&words) {
             *t = t.wrapping_add(*w);
         }
     }
     let mut plain = Vec::new();
-    dequantise(&total, precision, &mut plain);
+    encoding.decode(&total, &mut plain);
     Some(plain)
 }
 
@@ -165,7 +162,7 @@ mod tests {
     #[test]
     fn a_sum_that_is_off_by_one_unit_is_noticed() {
         let (a, b) = (f64s(&[1.25, -3.0]), f64s(&[2.0, 0.5]));
-        let plain = plain_sum(&[&a, &b], 8, 2).unwrap();
+        let plain = plain_sum(&[&a, &b], Encoding::new(Ring::Z64, 8, 2)).unwrap();
         assert!(same_bits(&plain, &f64s(&[3.25, -2.5])));
         assert!(!same_bits(&plain, &f64s(&[3.25, -2.500_000_01])));
         assert!(!same_bits(&plain, &f64s(&[3.25])));

@@ -33,7 +33,7 @@ use delta_node::domain::round::{FailureCode, Members, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::keys::{Curve, KeyPair};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use round_world::{CoordinatorEvent, List, Setup, Status, World, address};
+use round_world::{List, Setup, Status, World, address};
 
 fn stranger() -> Address {
     address(77)

@@ -121,7 +121,7 @@ fn a_member_that_is_not_in_u2_gets_nothing() {
     // It declines and then changes its mind.
     let mut twin = w.runner(3).machine.clone();
     let now = w.now;
-    let broken = RunnerInput::Broken {
+    let broken = RunnerInput::EffectFailed {
         code: FailureCode::Computation,
         reason: "no".into(),
     };
@@ -265,7 +265,7 @@ fn a_decline_after_the_result_was_accepted_changes_nothing() {
     let mut w = World::new(Setup::new(4, 3));
     at_effect(&mut w, 0, "upload");
     let mut twin = w.runner(0).machine.clone();
-    let broken = RunnerInput::Broken {
+    let broken = RunnerInput::EffectFailed {
         code: FailureCode::Computation,
         reason: "changed my mind".into(),
     };
@@ -292,7 +292,7 @@ fn a_decline_before_the_result_is_accepted_ends_the_wait() {
     let mut w = World::new(Setup::new(4, 3));
     at_effect(&mut w, 0, "compute");
     let began = w.now;
-    let broken = RunnerInput::Broken {
+    let broken = RunnerInput::EffectFailed {
         code: FailureCode::Computation,
         reason: "no such column".into(),
     };

@@ -24,7 +24,7 @@ fn a_result_under_anothers_address_is_refused() {
         digest: Digest([1; 32]),
     };
     let now = w.now;
-    let answer = w.coordinator.feed(now, CoordinatorEvent::Input(input));
+    let answer = w.coordinator.feed(now, input);
     assert!(
         matches!(answer, Err(Rejection::NotAMember { .. })),
         "{answer:?}"
@@ -53,7 +53,7 @@ fn a_second_result_of_a_member_is_refused() {
         member: address(0),
         digest: Digest([1; 32]),
     };
-    let answer = w.coordinator.feed(now, CoordinatorEvent::Input(input));
+    let answer = w.coordinator.feed(now, input);
     assert!(
         matches!(answer, Err(Rejection::Conflict { .. })),
         "{answer:?}"

@@ -7,14 +7,14 @@ use delta_node::domain::round::coordinator::{CoordinatorEffect, CoordinatorInput
 use delta_node::domain::round::message::SignedRequest;
 use delta_node::domain::round::runner::{MaskStream, RunnerEffect, RunnerInput};
 use delta_node::domain::round::{FailureCode, Rejection};
-use delta_node::domain::secagg::fixed_point::quantise_f64;
+use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::mask::{MaskSeed, Masker, Sign};
 use delta_node::domain::secagg::masked_input::{
     HEADER_BYTES, MaskedInputHeader, StreamAdder, le_bytes,
 };
 use delta_node::domain::secagg::word::{Ring, Word};
 
-use super::{CoordinatorEvent, List, Status, World};
+use super::{List, Status, World};
 
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -53,11 +53,11 @@ impl World {
             return;
         }
         self.coordinator.outbox[i].answered = true;
-        let event = CoordinatorEvent::Input(input);
+        let told = input;
         if self.happens(self.faults.duplicate) {
-            self.coordinator.inbox.push((event.clone(), None));
+            self.coordinator.inbox.push((told.clone(), None));
         }
-        self.coordinator.inbox.push((event, Some(task.id)));
+        self.coordinator.inbox.push((told, Some(task.id)));
     }
 
     fn coordinator_effect(&mut self, effect: &CoordinatorEffect) -> Option<CoordinatorInput> {
@@ -385,7 +385,7 @@ impl World {
             digest,
         };
         let now = self.now;
-        match self.coordinator.feed(now, CoordinatorEvent::Input(input)) {
+        match self.coordinator.feed(now, input) {
             Ok(_) => Done::Silently,
             Err(e) => after(Refused::Because(e)),
         }
@@ -428,7 +428,9 @@ impl World {
         let mut words: Vec<W> = Vec::new();
         #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
         let values: Vec<f64> = self.inputs[who].iter().map(|v| *v as f64).collect();
-        quantise_f64(&values, 0, W::RING, cohort, &mut words).unwrap();
+        Encoding::new(W::RING, 0, cohort)
+            .encode(&values, &mut words)
+            .unwrap();
         apply(&mut words, self, masks);
         let mut bytes = self.header::<W>(who).encode().to_vec();
         let mut body = Vec::new();
@@ -444,7 +446,7 @@ fn apply<W: Word>(words: &mut [W], world: &World, masks: &[MaskStream]) {
 }
 
 fn broken(reason: String) -> RunnerInput {
-    RunnerInput::Broken {
+    RunnerInput::EffectFailed {
         code: FailureCode::Infrastructure,
         reason,
     }
@@ -461,7 +463,7 @@ fn after(refused: Refused) -> Done {
                 Done::Later
             }
         }
-        Refused::Because(e) => Done::Tell(RunnerInput::Broken {
+        Refused::Because(e) => Done::Tell(RunnerInput::EffectFailed {
             code: FailureCode::ProtocolViolation,
             reason: format!("the coordinator refuses: {e}"),
         }),

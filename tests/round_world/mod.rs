@@ -37,7 +37,7 @@ use delta_node::domain::time::Timestamp;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-pub use node::{CoordinatorEvent, Machine, Node};
+pub use node::{Machine, Node};
 pub use record::{Record, Status};
 
 /// How often a runner asks the coordinator where the round stands.
@@ -432,7 +432,7 @@ impl World {
                 .deadline()
                 .is_some_and(|d| d <= now)
         {
-            let tick = CoordinatorEvent::Input(CoordinatorInput::Tick);
+            let tick = CoordinatorInput::Tick;
             self.coordinator.feed(now, tick).unwrap();
         }
         for node in self.runners.values_mut().filter(|n| n.alive) {
@@ -568,7 +568,7 @@ impl World {
     pub fn request(&mut self, request: SignedRequest) -> Result<usize, Rejection> {
         let now = self.now;
         self.coordinator
-            .feed(now, CoordinatorEvent::Request(request))
+            .feed(now, CoordinatorInput::Request(request))
             .map(|e| e.len())
     }
 

@@ -8,7 +8,6 @@ use delta_node::domain::round::Rejection;
 use delta_node::domain::round::coordinator::{
     CoordinatorEffect, CoordinatorInput, CoordinatorRound,
 };
-use delta_node::domain::round::message::SignedRequest;
 use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerRound};
 use delta_node::domain::time::Timestamp;
 use serde::Serialize;
@@ -28,25 +27,15 @@ pub trait Machine: Clone + Serialize + DeserializeOwned {
     fn is_tick(input: &Self::Input) -> bool;
 }
 
-/// Everything that changes a coordinator's round.
-#[derive(Debug, Clone)]
-pub enum CoordinatorEvent {
-    Input(CoordinatorInput),
-    Request(SignedRequest),
-}
-
 impl Machine for CoordinatorRound {
-    type Input = CoordinatorEvent;
+    type Input = CoordinatorInput;
     type Effect = CoordinatorEffect;
     fn handle(
         &mut self,
         now: Timestamp,
-        input: CoordinatorEvent,
+        input: CoordinatorInput,
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        match input {
-            CoordinatorEvent::Input(input) => Self::handle(self, now, input),
-            CoordinatorEvent::Request(request) => self.receive(now, &request),
-        }
+        Self::handle(self, now, input)
     }
     fn deadline(&self) -> Option<Timestamp> {
         Self::deadline(self)
@@ -54,8 +43,8 @@ impl Machine for CoordinatorRound {
     fn is_over(&self) -> bool {
         Self::is_over(self)
     }
-    fn is_tick(input: &CoordinatorEvent) -> bool {
-        matches!(input, CoordinatorEvent::Input(CoordinatorInput::Tick))
+    fn is_tick(input: &CoordinatorInput) -> bool {
+        matches!(input, CoordinatorInput::Tick)
     }
 }
 

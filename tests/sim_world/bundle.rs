@@ -87,8 +87,8 @@ impl Recipe {
 
     pub fn bundle(&self) -> Vec<u8> {
         let manifest = self.manifest();
-        let problems = manifest.problems();
-        assert!(problems.is_empty(), "{problems:?}");
+        let errors = manifest.errors();
+        assert!(errors.is_empty(), "{errors:?}");
         let graphs = BTreeMap::from([("graphs/any.onnx".to_owned(), b"never run".to_vec())]);
         write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap()
     }

@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::sum::Sum;
 use crate::context::Context;
-use crate::driver::{Effects, Machine};
+use crate::machine::{Effects, Machine};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
 use delta_domain::npy::encode_npz;
 use delta_domain::round::coordinator::{
     CoordinatorContext, CoordinatorEffect, CoordinatorInput, CoordinatorRound, Publication,
 };
-use delta_domain::round::message::SignedRequest;
 use delta_domain::round::{FailureCode, Rejection};
 use delta_domain::tensor::Tensor;
 use delta_domain::time::Timestamp;
@@ -25,34 +24,22 @@ use delta_ports::connector::{RoundKey, RoundStatus};
 use delta_ports::storage::{LogLevel, MachineKind};
 use delta_ports::{PortError, PortErrorKind};
 
-/// A coordinator's round in the driver.
+/// A coordinator's round as a machine that outlives restarts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RoundMachine(pub(crate) CoordinatorRound);
 
-/// What reaches a coordinator's round.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum RoundInput {
-    /// From its own effects.
-    Own(CoordinatorInput),
-    /// From a member.
-    Member(SignedRequest),
-}
-
 impl Machine for RoundMachine {
-    type Input = RoundInput;
+    type Input = CoordinatorInput;
     type Effect = CoordinatorEffect;
     const KIND: MachineKind = MachineKind::CoordinatorRound;
 
     fn handle(
         &mut self,
         now: Timestamp,
-        input: RoundInput,
+        input: CoordinatorInput,
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        match input {
-            RoundInput::Own(input) => self.0.handle(now, input),
-            RoundInput::Member(request) => self.0.receive(now, &request),
-        }
+        self.0.handle(now, input)
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -63,20 +50,20 @@ impl Machine for RoundMachine {
         self.0.is_over()
     }
 
-    fn tick() -> RoundInput {
-        RoundInput::Own(CoordinatorInput::Tick)
+    fn tick() -> CoordinatorInput {
+        CoordinatorInput::Tick
     }
 
     // The state grows with every member's shares, and there is a request of each in every phase.
-    fn journalled(input: &RoundInput) -> Option<Result<Vec<u8>, serde_json::Error>> {
+    fn journalled(input: &CoordinatorInput) -> Option<Result<Vec<u8>, serde_json::Error>> {
         Some(serde_json::to_vec(input))
     }
 
-    fn replayed(entry: &[u8]) -> Result<RoundInput, serde_json::Error> {
+    fn replayed(entry: &[u8]) -> Result<CoordinatorInput, serde_json::Error> {
         serde_json::from_slice(entry)
     }
 
-    fn broken(effect: &CoordinatorEffect, error: &PortError) -> Option<RoundInput> {
+    fn effect_failed(effect: &CoordinatorEffect, error: &PortError) -> Option<CoordinatorInput> {
         let code = match effect {
             // The next poll looks again.
             CoordinatorEffect::ReadJoins
@@ -86,7 +73,7 @@ impl Machine for RoundMachine {
             _ => FailureCode::Infrastructure,
         };
         let reason = format!("{}: {}", effect.name(), error.message());
-        Some(RoundInput::Own(CoordinatorInput::Broken { code, reason }))
+        Some(CoordinatorInput::EffectFailed { code, reason })
     }
 }
 
@@ -104,7 +91,7 @@ impl Effects<RoundMachine> for RoundEffects {
         &self,
         effect: &CoordinatorEffect,
         again: bool,
-    ) -> Result<Option<RoundInput>, PortError> {
+    ) -> Result<Option<CoordinatorInput>, PortError> {
         let input = match effect {
             CoordinatorEffect::StartRound => self.start(again).await?,
             CoordinatorEffect::ReadJoins => self.read_joins().await?,
@@ -258,7 +245,7 @@ impl Effects<RoundMachine> for RoundEffects {
                 CoordinatorInput::Published(Publication::End)
             }
         };
-        Ok(Some(RoundInput::Own(input)))
+        Ok(Some(input))
     }
 }
 
@@ -300,7 +287,7 @@ impl RoundEffects {
         Ok(again && self.context.ports.connector.round(&self.key).await?.status >= status)
     }
 
-    /// Reads every receiver's records; where that is refused or malformed, finds the senders to blame one by one.
+    /// Reads every receiver's records; where that is rejected or malformed, finds the senders to blame one by one.
     async fn check_commitments(
         &self,
         pairs: &[(Address, Vec<Address>)],

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 
 use super::Coordinator;
-use super::effects::{RoundInput, RoundMachine};
+use super::effects::RoundMachine;
 use super::state::RunState;
 use super::sum::Sum;
-use crate::driver::{Handle, HandleError};
+use crate::machine::{Handle, HandleError};
 use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
 use delta_domain::round::Rejection;
 use delta_domain::round::coordinator::CoordinatorInput;
@@ -204,7 +204,7 @@ impl Coordinator {
             _ => None,
         };
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
-        give(&round, RoundInput::Member(request)).await?;
+        give(&round, CoordinatorInput::Request(request)).await?;
         if let Some(reason) = declined {
             let message = format!("task {task} round {number} {sender} declines: {reason}");
             self.context.log(LogLevel::Warn, &task, message, None).await;
@@ -282,7 +282,7 @@ impl Coordinator {
             member: member.clone(),
             digest,
         };
-        give(&round, RoundInput::Own(input)).await?;
+        give(&round, input).await?;
         let message = format!(
             "task {} round {} {member} upload result",
             request.task, request.round
@@ -360,7 +360,7 @@ impl Coordinator {
     }
 }
 
-async fn give(round: &Handle<RoundMachine>, input: RoundInput) -> Result<(), PeerRejection> {
+async fn give(round: &Handle<RoundMachine>, input: CoordinatorInput) -> Result<(), PeerRejection> {
     match round.give(input).await {
         Ok(()) => Ok(()),
         Err(HandleError::Rejected(rejection)) => Err(rejected(rejection)),

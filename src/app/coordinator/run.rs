@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::effects::{RoundEffects, RoundMachine};
 use super::state::RunState;
 use super::{Active, Coordinator};
+use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::driver::{Handle, birth, commit, peek, spawn};
+use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
@@ -25,7 +26,7 @@ use delta_ports::blob::pieces;
 use delta_ports::connector::RoundKey;
 use delta_ports::executor::ReduceJob;
 use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
+    LogLevel, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -39,8 +40,8 @@ pub(super) struct TaskRun {
     state: RunState,
     bundle: Arc<Bundle>,
     progress: watch::Sender<TaskProgress>,
-    /// Stops the driver of the round that was hosted last.
-    driver: CancellationToken,
+    /// Stops the loop of the round that was hosted last.
+    hosted: CancellationToken,
 }
 
 impl TaskRun {
@@ -67,13 +68,13 @@ impl TaskRun {
             state,
             bundle,
             progress,
-            driver: CancellationToken::new(),
+            hosted: CancellationToken::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
         let task = self.state.task.clone();
-        let end = self.steps_patiently().await;
+        let end = self.retry_steps().await;
         let update = match &end {
             Ok(()) => TaskUpdate {
                 status: Some(TaskStatus::Finished),
@@ -98,7 +99,9 @@ impl TaskRun {
             }
         };
         let (storage, id) = (&self.context.ports.storage, self.state.local_id);
-        let recorded = self.context.patiently(|| storage.update_task(id, &update));
+        let recorded = self
+            .context
+            .retry_transient(|| storage.update_task(id, &update));
         if let Err(e) = recorded.await {
             tracing::error!(%task, "the task's end could not be recorded: {}", report(&e));
         }
@@ -106,14 +109,13 @@ impl TaskRun {
     }
 
     /// What a restart would mend is mended without one: from what is on disk, a few times.
-    async fn steps_patiently(&mut self) -> Result<(), PortError> {
-        let mut wait = std::time::Duration::from_millis(200);
+    async fn retry_steps(&mut self) -> Result<(), PortError> {
+        let mut backoff = Backoff::STEPS;
         for _ in 0..TRIES {
             match self.steps().await {
                 Err(e) if e.is_transient() => {
                     tracing::warn!(task = %self.state.task, "taking the task up again: {}", report(&e));
-                    self.context.ports.clock.sleep(wait).await;
-                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    self.context.ports.clock.sleep(backoff.pause()).await;
                     let key = self.state.change()?.key;
                     if let Ok(Some(stored)) = self.context.ports.storage.machine(&key).await {
                         self.state = RunState::restore(&stored)?;
@@ -174,8 +176,8 @@ impl TaskRun {
             silent: state.silent.iter().cloned().collect(),
         };
         let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
-        let ports = self.context.driver_ports();
-        let (change, stored) = birth(
+        let ports = self.context.machine_ports();
+        let (change, stored) = create(
             &ports,
             &state.task,
             state.round,
@@ -193,13 +195,13 @@ impl TaskRun {
         stored: StoredMachine,
         fresh: bool,
     ) -> Result<Handle<RoundMachine>, PortError> {
-        let ports = self.context.driver_ports();
+        let ports = self.context.machine_ports();
         let number = stored.key.round;
-        let machine: RoundMachine = peek(&ports, &stored)?;
+        let loaded: Loaded<RoundMachine> = load(&ports, &stored)?;
         let effects = RoundEffects {
             context: self.context.clone(),
             bundle: self.bundle.clone(),
-            round: machine.0.context().clone(),
+            round: loaded.machine.0.context().clone(),
             key: RoundKey {
                 kind: self.state.kind,
                 task: self.state.task.clone(),
@@ -211,11 +213,11 @@ impl TaskRun {
             ports,
             Arc::new(effects),
             stored,
-            machine,
+            loaded,
             fresh,
             cancel.clone(),
         )?;
-        self.driver = cancel;
+        self.hosted = cancel;
         self.context.spawn_to_its_end(running);
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = Some((number, handle.clone()));
@@ -239,7 +241,7 @@ impl TaskRun {
             }
         };
         // A read that is still under way is nobody's business any more, and the stored round is about to be erased.
-        self.driver.cancel();
+        self.hosted.cancel();
         handle.stopped().await;
         match machine.0.outcome() {
             Some(CoordinatorOutcome::Aggregated { u3, dropped }) => {
@@ -428,12 +430,12 @@ impl TaskRun {
             changes.push(MachineChange {
                 key,
                 expected: stored.version,
-                record: Record::Deleted,
+                state: StateChange::Deleted,
                 enqueue: Vec::new(),
                 done: Vec::new(),
             });
         }
-        commit(&self.context.driver_ports(), changes).await?;
+        commit(&self.context.machine_ports(), changes).await?;
         self.state.version += 1;
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = None;
@@ -501,13 +503,12 @@ impl TaskRun {
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
-        let mut wait = std::time::Duration::from_millis(200);
+        let mut backoff = Backoff::STEPS;
         loop {
             match call().await {
                 Err(e) if e.is_transient() => {
                     tracing::warn!(task = %self.state.task, "waiting for the connector: {}", report(&e));
-                    self.context.ports.clock.sleep(wait).await;
-                    wait = (wait * 2).min(std::time::Duration::from_secs(10));
+                    self.context.ports.clock.sleep(backoff.pause()).await;
                 }
                 other => return other,
             }

@@ -18,7 +18,7 @@ use delta_ports::blob::BlobName;
 use delta_ports::blob::collect;
 use delta_ports::blob::pieces;
 use delta_ports::storage::{
-    LocalTaskId, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+    LocalTaskId, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -113,7 +113,7 @@ impl RunState {
                 round: 0,
             },
             expected: self.version,
-            record: Record::Snapshot(snapshot),
+            state: StateChange::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })
@@ -192,7 +192,7 @@ impl RunState {
         let blob = BlobName::server_variable(&self.task, step, name);
         let blobs = &context.ports.blobs;
         let info = context
-            .patiently(|| blobs.put(&blob, pieces(bytes.clone()), len))
+            .retry_transient(|| blobs.put(&blob, pieces(bytes.clone()), len))
             .await?;
         self.variables.insert(
             name.clone(),

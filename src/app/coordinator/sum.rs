@@ -10,13 +10,13 @@ use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Contribution;
 use delta_domain::round::coordinator::DroppedMember;
 use delta_domain::round::runner::MaskStream;
-use delta_domain::secagg::fixed_point::dequantise;
+use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::mask::Sign;
 use delta_domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
 use delta_domain::secagg::stream_adder::StreamAdder;
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::strategy::Strategy;
-use delta_domain::tensor::{DType, Tensor, TensorData, element_count};
+use delta_domain::tensor::{Tensor, element_count};
 use delta_ports::blob::BlobName;
 use delta_ports::{PortError, PortErrorKind};
 
@@ -55,15 +55,17 @@ impl Sum<'_> {
             self.add(member, &mut total).await?;
         }
         let (mut masks, dropped) = (masks.to_vec(), dropped.to_vec());
-        let (strategy, contributions) = (self.strategy.clone(), self.contributions.to_vec());
+        let contributions = self.contributions.to_vec();
+        let generator = self.strategy.mask_generator;
+        let encoding = self.strategy.encoding(members.len());
         let (task, round) = (self.task.clone(), self.round);
         blocking("coordinator.unmask", move || {
             let pairwise = streams_of(&dropped, &task, round);
             masks.extend(
                 pairwise.map_err(|e| super::internal("coordinator.unmask", e.to_string()))?,
             );
-            unmask(&mut total, &masks, strategy.mask_generator);
-            split(&total, strategy.precision, &contributions)
+            unmask(&mut total, &masks, generator);
+            split(&total, encoding, &contributions)
         })
         .await
     }
@@ -115,7 +117,7 @@ impl Sum<'_> {
 /// Cuts the vector of sums into its contributions, each turned into numbers of its declared type: one output beside the vector.
 fn split<W: Word>(
     values: &[W],
-    precision: u8,
+    encoding: Encoding,
     contributions: &[Contribution],
 ) -> Result<BTreeMap<Name, Tensor>, PortError> {
     let wrong = || super::internal("coordinator.sum", "the contributions do not fit the vector");
@@ -127,33 +129,11 @@ fn split<W: Word>(
             .ok_or_else(wrong)?;
         let (part, after) = rest.split_at(n);
         rest = after;
-        let data = match c.dtype {
-            DType::F32 => TensorData::F32(narrow(part, precision)),
-            _ => {
-                let mut wide = Vec::new();
-                dequantise(part, precision, &mut wide);
-                TensorData::F64(wide)
-            }
-        };
+        let data = encoding.decode_as(part, c.dtype);
         sums.insert(
             c.name.clone(),
             Tensor::new(c.shape.clone(), data).map_err(|_| wrong())?,
         );
     }
     Ok(sums)
-}
-
-/// [`dequantise`] to single precision, through one small buffer.
-fn narrow<W: Word>(words: &[W], precision: u8) -> Vec<f32> {
-    let mut out = Vec::with_capacity(words.len());
-    let mut wide = Vec::new();
-    for block in words.chunks(8 * 1024) {
-        dequantise(block, precision, &mut wide);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the declared type of the contribution"
-        )]
-        out.extend(wide.iter().map(|v| *v as f32));
-    }
-    out
 }

@@ -149,14 +149,14 @@ impl Computation<'_> {
     /// Downloads a server variable; it must be the one that all members were promised.
     async fn download(&self, wanted: &VariableRequest) -> Result<Tensor, PortError> {
         let name = &wanted.name;
-        let refused =
+        let rejected =
             |text: String| PortError::new(PortErrorKind::Refused, "runner.variable", text);
         let spec = self
             .bundle
             .manifest()
             .variables
             .get(name)
-            .ok_or_else(|| refused(format!("the task has no variable {name}")))?;
+            .ok_or_else(|| rejected(format!("the task has no variable {name}")))?;
         let bytes = element_count(&spec.shape)
             .and_then(|n| n.checked_mul(spec.dtype.size()))
             .unwrap_or(usize::MAX);
@@ -169,15 +169,15 @@ impl Computation<'_> {
             .await?;
         let bytes = collect(stream, limit, "runner.variable").await?;
         if Digest::of(&bytes) != wanted.digest {
-            return Err(refused(format!(
+            return Err(rejected(format!(
                 "variable {name} is not the one announced to the other members: its SHA-256 differs"
             )));
         }
-        let tensor = npy::decode(&bytes).map_err(|e| refused(format!("variable {name}: {e}")))?;
+        let tensor = npy::decode(&bytes).map_err(|e| rejected(format!("variable {name}: {e}")))?;
         if tensor.shape() == spec.shape && tensor.dtype() == spec.dtype {
             Ok(tensor)
         } else {
-            Err(refused(format!(
+            Err(rejected(format!(
                 "variable {name} has another shape or type than the task declares"
             )))
         }
@@ -207,9 +207,7 @@ impl Computation<'_> {
             tensors,
             masks,
             strategy.mask_generator,
-            strategy.ring,
-            strategy.precision,
-            cohort,
+            strategy.encoding(cohort),
         );
         if vector.length() != length {
             return Err(corrupt(

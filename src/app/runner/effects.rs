@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::compute::Computation;
 use crate::context::Context;
-use crate::driver::{Effects, Machine};
+use crate::machine::{Effects, Machine};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, encode_hex};
 use delta_domain::round::message::SignedRequest;
@@ -20,7 +20,7 @@ use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, MachineKind};
 use delta_ports::{PortError, PortErrorKind, report};
 
-/// How often neighbours' signatures are asked for in quick succession; then the driver tries again at its own pace.
+/// How often neighbours' signatures are asked for in quick succession; then it is tried again at the pace of every effect.
 const LOOKS: u32 = 6;
 /// The first pause between two of these; each is twice the one before.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
@@ -54,14 +54,14 @@ impl Machine for RunnerRound {
         RunnerInput::Tick
     }
 
-    fn broken(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
+    fn effect_failed(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
         let code = match effect {
             // The coordinator may live without this notice; its own deadline is the fallback.
             RunnerEffect::Decline { .. } => return None,
             RunnerEffect::Compute { .. } => FailureCode::Computation,
             _ => FailureCode::Infrastructure,
         };
-        Some(RunnerInput::Broken {
+        Some(RunnerInput::EffectFailed {
             code,
             reason: format!("{}: {}", effect.name(), error.message()),
         })
@@ -162,7 +162,7 @@ impl Effects<RunnerRound> for RunnerEffects {
                 Ok(Some(RunnerInput::Revealed))
             }
             RunnerEffect::Decline { request } => {
-                // The machine is over, so the driver would not try again; a farewell that comes early would be waited for.
+                // The machine is over, so this would not be tried again; a farewell that comes early would be waited for.
                 for _ in 0..FAREWELLS {
                     match self.context.ports.peers.submit(&self.url, request).await {
                         Err(e) if e.is_transient() => self.context.ports.clock.sleep(PAUSE).await,
@@ -226,7 +226,7 @@ impl RunnerEffects {
         Ok(())
     }
 
-    /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as refused,
+    /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as rejected,
     /// with a text that names the kind that is missing (CONNECTOR.md section 9).
     async fn published(
         &self,

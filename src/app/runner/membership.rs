@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::Notice;
+use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::driver::{Handle, HandleError, commit, erase};
+use crate::machine::{Handle, HandleError, commit, erase};
 use delta_domain::bundle::Bundle;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
@@ -22,7 +23,7 @@ use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+    LogLevel, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -99,7 +100,7 @@ impl MembershipState {
                 round: 0,
             },
             expected: self.version,
-            record: Record::Snapshot(snapshot),
+            state: StateChange::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })
@@ -190,7 +191,7 @@ impl Membership {
         }
     }
 
-    /// Gives a round an input from the outside. What is refused is logged with its code, and changes nothing.
+    /// Gives a round an input from the outside. A rejection is logged, and changes nothing.
     async fn give(&mut self, round: RoundNumber, input: RunnerInput) {
         if !self.rounds.contains_key(&round.0) {
             // An event may overtake the one before it when that one was lost.
@@ -207,7 +208,7 @@ impl Membership {
             Err(HandleError::Rejected(rejection)) => {
                 let task = &self.state.task;
                 let message = format!(
-                    "task {task} round {round}: refused what the network said: {rejection}"
+                    "task {task} round {round}: rejected what the network said: {rejection}"
                 );
                 self.context.log(LogLevel::Warn, task, message, None).await;
             }
@@ -220,7 +221,7 @@ impl Membership {
         let over: Vec<(u32, Arc<RunnerRound>)> = self
             .rounds
             .iter()
-            // Its driver may still owe a last effect, a decline say; until it has stopped, the stored state is not ours to erase.
+            // It may still owe a last effect, a decline say; until it has stopped, the stored state is not ours to erase.
             .filter(|(_, h)| h.has_stopped())
             .map(|(r, h)| (*r, h.state()))
             .filter(|(_, s)| s.is_over())
@@ -271,7 +272,7 @@ impl Membership {
             task: self.state.task.clone(),
             round,
         };
-        if let Err(e) = erase(&self.context.driver_ports(), &key).await {
+        if let Err(e) = erase(&self.context.machine_ports(), &key).await {
             tracing::warn!(task = %self.state.task, round, "the round's state stays until the next start: {}", report(&e));
         }
         self.remove(
@@ -307,25 +308,26 @@ impl Membership {
     }
 
     /// Tries again while the other side cannot be reached, for a while.
-    async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+    async fn retry_transient<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
         let clock = &self.context.ports.clock;
         let until = clock.now() + PATIENCE;
-        let mut wait = Duration::from_millis(50);
+        let mut backoff = Backoff::QUICK;
         loop {
             match call().await {
-                Err(e) if e.is_transient() && clock.now() < until => clock.sleep(wait).await,
+                Err(e) if e.is_transient() && clock.now() < until => {
+                    clock.sleep(backoff.pause()).await;
+                }
                 other => return other,
             }
-            wait = (wait * 2).min(Duration::from_secs(2));
         }
     }
 
     async fn save(&mut self) {
         let saved = match self.state.change() {
-            Ok(change) => commit(&self.context.driver_ports(), vec![change]).await,
+            Ok(change) => commit(&self.context.machine_ports(), vec![change]).await,
             Err(e) => Err(e),
         };
         match saved {

@@ -115,7 +115,7 @@ pub(crate) fn inspect(bundle: &Path) -> anyhow::Result<()> {
     say(&format!("commitment: {}", opened.commitment()))?;
     let mut problems: Vec<String> = opened
         .manifest()
-        .problems()
+        .errors()
         .iter()
         .map(ToString::to_string)
         .collect();

@@ -48,7 +48,7 @@ pub(super) fn read(
     }
     let mut files = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        let damaged = |why: String| refused(entry.name, format!("cannot be expanded: {why}"));
+        let damaged = |why: String| bad_entry(entry.name, format!("cannot be expanded: {why}"));
         let file = archive
             .by_index(index)
             .map_err(|e| damaged(e.to_string()))?;
@@ -145,13 +145,13 @@ fn directory<'a>(bytes: &'a [u8], limits: &BundleLimits) -> Result<Vec<Entry<'a>
         let entry;
         (entry, rest) = central_header(rest)?;
         if !seen.insert(entry.name.to_ascii_lowercase()) {
-            return Err(refused(
+            return Err(bad_entry(
                 entry.name,
                 "stands twice in the bundle: keep one of the two",
             ));
         }
         if entry.header_at != expected_at {
-            return Err(refused(
+            return Err(bad_entry(
                 entry.name,
                 "does not follow the file before it: pack the bundle anew",
             ));
@@ -170,24 +170,24 @@ fn directory<'a>(bytes: &'a [u8], limits: &BundleLimits) -> Result<Vec<Entry<'a>
 /// The first entry of what is left of the central directory, and the rest.
 fn central_header(bytes: &[u8]) -> Result<(Entry<'_>, &[u8]), BundleError> {
     const FIXED: usize = 46;
-    let broken = || not_a_bundle("its directory is damaged");
-    let (head, rest) = bytes.split_at_checked(FIXED).ok_or_else(broken)?;
+    let damaged = || not_a_bundle("its directory is damaged");
+    let (head, rest) = bytes.split_at_checked(FIXED).ok_or_else(damaged)?;
     let head = Fields(head);
     if head.u32(0) != 0x0201_4b50 {
-        return Err(broken());
+        return Err(damaged());
     }
     let (name, rest) = rest
         .split_at_checked(usize::from(head.u16(28)))
-        .ok_or_else(broken)?;
+        .ok_or_else(damaged)?;
     let name = std::str::from_utf8(name).map_err(|_| {
-        refused(
+        bad_entry(
             &String::from_utf8_lossy(name),
             "has a name that is not UTF-8",
         )
     })?;
     check_name(name)?;
     if head.u16(30) != 0 || head.u16(32) != 0 || head.u16(34) != 0 {
-        return Err(refused(
+        return Err(bad_entry(
             name,
             "carries extra fields or a comment: pack without them (`zip -X -D`)",
         ));
@@ -210,31 +210,31 @@ fn check_form(name: &str, head: &Fields<'_>) -> Result<(), BundleError> {
     const HARMLESS: u16 = 0x0806;
     let flags = head.u16(8);
     if flags & ENCRYPTED != 0 {
-        return Err(refused(
+        return Err(bad_entry(
             name,
             "is encrypted: a task must be readable by those who run it",
         ));
     }
     if flags & !HARMLESS != 0 {
-        return Err(refused(
+        return Err(bad_entry(
             name,
             "was packed as a stream or in an unusual way: pack it from a file",
         ));
     }
     match head.u16(10) {
         0 if head.u32(20) != head.u32(24) => {
-            return Err(refused(name, "is stored, yet declares two sizes"));
+            return Err(bad_entry(name, "is stored, yet declares two sizes"));
         }
         0 | 8 => {}
         _ => {
-            return Err(refused(
+            return Err(bad_entry(
                 name,
                 "is compressed in another way than deflate: store or deflate it",
             ));
         }
     }
     if head.u32(20) == LARGE || head.u32(24) == LARGE || head.u32(42) == LARGE {
-        return Err(refused(
+        return Err(bad_entry(
             name,
             "is in the large form of zip (zip64), which no bundle needs",
         ));
@@ -244,7 +244,7 @@ fn check_form(name: &str, head: &Fields<'_>) -> Result<(), BundleError> {
     let mode = if unix { attributes >> 16 } else { 0 };
     let is_directory = attributes & 0x10 != 0;
     if is_directory || !matches!(mode & 0o170_000, 0 | 0o100_000) || mode & 0o7000 != 0 {
-        return Err(refused(
+        return Err(bad_entry(
             name,
             "is not a plain file: links, folders and devices have no place in a bundle",
         ));
@@ -256,7 +256,7 @@ fn check_form(name: &str, head: &Fields<'_>) -> Result<(), BundleError> {
 fn local_header(bytes: &[u8], entry: &Entry<'_>) -> Result<usize, BundleError> {
     const FIXED: usize = 30;
     let differs = || {
-        refused(
+        bad_entry(
             entry.name,
             "has two headers that contradict each other: pack the bundle anew",
         )
@@ -291,7 +291,7 @@ fn check_name(name: &str) -> Result<(), BundleError> {
     } else {
         "has no place in a bundle, which holds task.json, graphs/NAME.onnx and arrays/NAME.npy only"
     };
-    Err(refused(name, rule))
+    Err(bad_entry(name, rule))
 }
 
 /// Whether a bundle may hold a file of this name.
@@ -327,7 +327,7 @@ fn not_a_bundle(why: impl Into<String>) -> BundleError {
     BundleError::NotABundle { why: why.into() }
 }
 
-fn refused(name: &str, rule: impl Into<String>) -> BundleError {
+fn bad_entry(name: &str, rule: impl Into<String>) -> BundleError {
     BundleError::Entry {
         file: name.chars().take(160).collect(),
         rule: rule.into(),

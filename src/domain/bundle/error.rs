@@ -1,7 +1,7 @@
-//! Why a bundle was refused: what, where, and what to do about it.
+//! Why a bundle cannot be opened or written: what, where, and what to do about it.
 
 use crate::ids::Name;
-use crate::manifest::ManifestProblem;
+use crate::manifest::ManifestError;
 use crate::npy::NpyError;
 use crate::tensor::DType;
 
@@ -13,9 +13,9 @@ pub enum BundleError {
         "the bundle has {bytes} bytes, more than the {limit} allowed: make initial values smaller or raise the node's bundle limit"
     )]
     TooLarge {
-        /// Its size.
+        /// Its size in bytes.
         bytes: usize,
-        /// The limit.
+        /// The largest size allowed, in bytes.
         limit: usize,
     },
     /// The bytes are not a zip, or a zip with something before, between or after its files.
@@ -33,7 +33,9 @@ pub enum BundleError {
         rule: String,
     },
     /// A file, or everything together, would expand beyond the limit.
-    #[error("{file} would expand beyond {limit} bytes: a bundle that grows like this is refused")]
+    #[error(
+        "{file} would expand beyond {limit} bytes: a bundle that grows like this is not opened"
+    )]
     Expands {
         /// Where the limit was passed.
         file: String,
@@ -52,33 +54,33 @@ pub enum BundleError {
     },
     /// The manifest contradicts itself.
     #[error("task.json: {}", joined(.0))]
-    Manifest(Vec<ManifestProblem>),
+    Manifest(Vec<ManifestError>),
     /// A file is named but not there.
     #[error("{file} is missing: {named_by} needs it")]
     Missing {
-        /// The file.
+        /// Where it would have to lie in the zip.
         file: String,
-        /// Who names it.
+        /// The place in `task.json` that names it.
         named_by: String,
     },
     /// A file is there but nothing names it.
     #[error("{file} is in the bundle but task.json never uses it: remove it")]
     Unused {
-        /// The file.
+        /// The file, as the zip names it.
         file: String,
     },
     /// An array is not a readable `.npy`.
     #[error("{file} cannot be read")]
     Array {
-        /// The file.
+        /// The file, as the zip names it.
         file: String,
-        /// Why.
+        /// What is wrong in its header or size.
         source: NpyError,
     },
     /// An initial value is not what its variable declares.
     #[error("the initial value of variable {variable} must be {} of shape {shape:?}", .dtype.name())]
     WrongArray {
-        /// The variable.
+        /// The variable whose initial value it is.
         variable: Name,
         /// Declared element type.
         dtype: DType,
@@ -88,7 +90,7 @@ pub enum BundleError {
     /// A bundle could not be written.
     #[error("the bundle cannot be written: {why}")]
     Pack {
-        /// Why.
+        /// What the writer of zips or JSON said.
         why: String,
     },
 }
@@ -113,8 +115,8 @@ impl BundleError {
     }
 }
 
-fn joined(problems: &[ManifestProblem]) -> String {
-    problems
+fn joined(errors: &[ManifestError]) -> String {
+    errors
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! Whether a well-formed manifest makes sense: every reference resolves, every number is in bounds. All problems at once.
+//! Whether a well-formed manifest makes sense: every reference resolves, every number is in bounds. All errors at once.
 //!
 //! Here are the declarations; `round.rs` has maps and reduces, `step.rs` the drivers, sources and targets of one step.
 //! Not here: what the graphs themselves take and give, which only the executor can tell.
@@ -9,7 +9,6 @@ mod step;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::{DatasetSpec, FORMAT, Location, Manifest, VariableSpec};
 use crate::bundle;
@@ -26,30 +25,25 @@ pub const MAX_VARIABLE_BYTES: usize = 1 << 30;
 /// Most unknowns, and most right sides, of a system of equations.
 pub const MAX_SYSTEM: usize = 4096;
 
-/// Problems listed before the rest is only counted.
+/// Errors listed before the rest is only counted.
 const MAX_LISTED: usize = 100;
 /// Most dimensions of anything.
 const MAX_DIMENSIONS: usize = 16;
 
 /// One thing wrong with a manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestProblem {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {fix}")]
+pub struct ManifestError {
     /// Where: `rounds[0].map.steps[1].inputs.x`.
     pub path: String,
     /// What is wrong and what to do about it, in one sentence.
     pub fix: String,
 }
 
-impl fmt::Display for ManifestProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.fix)
-    }
-}
-
 impl Manifest {
     /// Everything that is wrong with it; empty when it can be run.
     #[must_use]
-    pub fn problems(&self) -> Vec<ManifestProblem> {
+    pub fn errors(&self) -> Vec<ManifestError> {
         let mut found = Found::default();
         check_head(self, &mut found);
         for (name, spec) in &self.datasets {
@@ -58,14 +52,14 @@ impl Manifest {
         check_variables(self, &mut found);
         check_outputs(self, &mut found);
         round::check_rounds(self, &mut found);
-        found.into_problems()
+        found.into_errors()
     }
 }
 
-/// The problems so far. What is past the hundredth is only counted: a hostile file must not make a megabyte of text.
+/// The errors so far. What is past the hundredth is only counted: a hostile file must not make a megabyte of text.
 #[derive(Default)]
 struct Found {
-    listed: Vec<ManifestProblem>,
+    listed: Vec<ManifestError>,
     more: usize,
 }
 
@@ -73,7 +67,7 @@ impl Found {
     fn add(&mut self, path: impl Into<String>, fix: impl Into<String>) {
         if self.listed.len() < MAX_LISTED {
             let (path, fix) = (path.into(), fix.into());
-            self.listed.push(ManifestProblem { path, fix });
+            self.listed.push(ManifestError { path, fix });
         } else {
             self.more += 1;
         }
@@ -85,10 +79,10 @@ impl Found {
         }
     }
 
-    fn into_problems(mut self) -> Vec<ManifestProblem> {
+    fn into_errors(mut self) -> Vec<ManifestError> {
         if self.more > 0 {
             let fix = format!("{} more problems are not listed", self.more);
-            self.listed.push(ManifestProblem {
+            self.listed.push(ManifestError {
                 path: "...".to_owned(),
                 fix,
             });
@@ -129,8 +123,8 @@ fn check_head(manifest: &Manifest, found: &mut Found) {
         "tolerance",
         "must lie between 0 and 15 digits",
     );
-    for problem in manifest.strategy.problems() {
-        found.add(format!("strategy.{}", problem.field), problem.rule);
+    for error in manifest.strategy.errors() {
+        found.add(format!("strategy.{}", error.field), error.rule);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::tensor::element_count;
 impl Manifest {
     /// The description, one line an entry; lines that belong to the one above are indented by two spaces.
     ///
-    /// Meant for a manifest without [`problems`](Self::problems).
+    /// Meant for a manifest without [`errors`](Self::errors).
     #[must_use]
     pub fn disclosure(&self) -> Vec<String> {
         let total = self.total_rounds();

@@ -157,7 +157,7 @@ impl Header {
     /// The elements in any part of the file's data, in the file's order. Bytes of an incomplete last element are left out.
     ///
     /// # Errors
-    /// [`NpyError::TooLarge`].
+    /// [`NpyError::TooLarge`] when an unsigned number does not fit the signed type it is read as.
     pub fn elements(&self, data: &[u8]) -> Result<TensorData, NpyError> {
         macro_rules! read {
             ($type:ty) => {
@@ -229,11 +229,11 @@ pub(super) fn write(dtype: DType, shape: &[usize]) -> Vec<u8> {
 
 /// The type behind a `descr`, and whether it is big-endian.
 fn stored_type(descr: &str) -> Result<(Stored, bool), NpyError> {
-    let refuse = |fix| NpyError::Type(descr.chars().take(40).collect(), fix);
+    let not_this = |fix| NpyError::Type(descr.chars().take(40).collect(), fix);
     let (order, name) = match descr.split_at_checked(1) {
         Some((order @ ("<" | ">" | "|"), name)) => (order, name),
         _ => {
-            return Err(refuse(
+            return Err(not_this(
                 "expected a byte order and a number type, such as '<f4'",
             ));
         }
@@ -251,22 +251,26 @@ fn stored_type(descr: &str) -> Result<(Stored, bool), NpyError> {
         "f4" => Stored::F4,
         "f8" => Stored::F8,
         n if n.starts_with('O') => {
-            return Err(refuse(
+            return Err(not_this(
                 "object arrays hold pickled Python and are never read; save numbers",
             ));
         }
         n if n.starts_with(['U', 'S', 'a']) => {
-            return Err(refuse("text cannot be used; save numbers"));
+            return Err(not_this("text cannot be used; save numbers"));
         }
-        "f2" => return Err(refuse("half precision cannot be used; save it as float32")),
+        "f2" => {
+            return Err(not_this(
+                "half precision cannot be used; save it as float32",
+            ));
+        }
         _ => {
-            return Err(refuse(
+            return Err(not_this(
                 "save it as float32, float64, int32, int64, uint8 or bool",
             ));
         }
     };
     if order == "|" && !matches!(stored, Stored::U1 | Stored::B1 | Stored::I1) {
-        return Err(refuse("the byte order is missing"));
+        return Err(not_this("the byte order is missing"));
     }
     Ok((stored, order == ">"))
 }

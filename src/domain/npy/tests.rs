@@ -73,7 +73,7 @@ fn big_endian_and_small_integers_are_converted() {
 }
 
 #[test]
-fn unsigned_numbers_that_do_not_fit_are_refused() {
+fn unsigned_numbers_that_do_not_fit_are_errors() {
     assert_eq!(
         values(&described("<u8", "False", "()", &5_u64.to_le_bytes())),
         TensorData::I64(vec![5])
@@ -139,7 +139,7 @@ fn pickles_inside_arrays_are_refused() {
 }
 
 #[test]
-fn a_shape_larger_than_the_file_is_refused_before_anything_is_allocated() {
+fn a_shape_larger_than_the_file_is_an_error_before_anything_is_allocated() {
     let huge = described("<f8", "False", "(1000000000, 1000000)", &[0; 8]);
     assert!(matches!(
         decode(&huge),
@@ -157,7 +157,7 @@ fn a_shape_larger_than_the_file_is_refused_before_anything_is_allocated() {
 }
 
 #[test]
-fn missing_and_spare_bytes_are_refused() {
+fn missing_and_spare_bytes_are_errors() {
     let good = described("<f4", "False", "(2,)", &[0; 8]);
     assert!(decode(&good).is_ok());
     assert!(matches!(
@@ -171,7 +171,7 @@ fn missing_and_spare_bytes_are_refused() {
 }
 
 #[test]
-fn headers_that_only_python_would_accept_are_refused() {
+fn headers_that_only_python_would_accept_are_errors() {
     for text in [
         "",
         "{",
@@ -198,7 +198,7 @@ fn headers_that_only_python_would_accept_are_refused() {
 }
 
 #[test]
-fn a_header_of_a_hundred_megabytes_is_refused_by_its_length() {
+fn a_header_of_a_hundred_megabytes_is_an_error_by_its_length() {
     let bytes = [
         b"\x93NUMPY\x02\x00".as_slice(),
         &100_000_000_u32.to_le_bytes(),
@@ -222,7 +222,7 @@ fn a_part_of_a_large_file_can_be_read() {
 }
 
 #[test]
-fn npz_refuses_paths_and_bombs_and_other_things() {
+fn paths_and_bombs_and_other_things_are_no_npz() {
     let zeros = Tensor::zeros(DType::F64, vec![1000]).unwrap();
     for name in ["", "a/b", "..", "a\\b", "a\nb"] {
         assert!(encode_npz(&[(name, &zeros)]).is_err(), "{name:?}");

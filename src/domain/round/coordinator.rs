@@ -3,11 +3,13 @@
 //! A phase ends when everyone it waits for has answered; the deadline is only the last moment. What the coordinator learns is the sum of
 //! u3 and which members took part, nothing else. Source: Bonawitz et al., CCS 2017, server side; phases as on the connector.
 
+mod answers;
 mod collecting;
 mod effect;
+mod input;
 mod joining;
-mod peer;
 mod phase;
+mod requests;
 mod revealing;
 mod unmask;
 
@@ -21,13 +23,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use effect::{CoordinatorEffect, DroppedMember};
+pub use input::{CoordinatorInput, CoordinatorOutcome, Publication};
 use phase::{MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
 use super::message::{Announcement, RoundEnd, RoundView};
-use super::record::{RawPublicKeys, RawShareRecord};
 use super::{FailureCode, Members, Rejection, RoundFailure};
-use crate::ids::{Address, Digest};
+use crate::ids::Address;
 use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::task::TaskKind;
@@ -35,13 +37,13 @@ use crate::time::Timestamp;
 
 /// The shortest time between two looks at the connector when nobody has given notice.
 const FIRST_POLL: Duration = Duration::from_millis(200);
-/// The longest.
+/// The longest time between two such looks.
 const LAST_POLL: Duration = Duration::from_secs(3);
 
 /// What a coordinator knows before a round begins. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CoordinatorContext {
-    /// This node.
+    /// This node's address.
     pub me: Address,
     /// Which of the connector's services keeps the task.
     pub kind: TaskKind,
@@ -56,91 +58,6 @@ pub struct CoordinatorContext {
     /// Members that fell silent in earlier rounds and have not contributed since: waited for only briefly while members join.
     #[serde(default)]
     pub silent: Vec<Address>,
-}
-
-/// Which publication succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Publication {
-    /// u1.
-    Selection,
-    /// u2.
-    Calculation,
-    /// u3.
-    Aggregation,
-    /// The end.
-    End,
-}
-
-/// What a coordinator is told by its own effects; members' requests come through [`CoordinatorRound::receive`].
-///
-/// A round is a function of what it is told and when: told the same again from the same state, it is the same.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum CoordinatorInput {
-    /// The round is on record.
-    Started,
-    /// Who has joined (as listed, duplicates included) and which nodes there are.
-    Joins {
-        /// As listed by the connector.
-        joined: Vec<Address>,
-        /// Living nodes.
-        known: Vec<Address>,
-    },
-    /// A list, or the end, is on record.
-    Published(Publication),
-    /// The keys of u1, in the order asked.
-    PublicKeys(Vec<RawPublicKeys>),
-    /// Senders whose commitments are missing or malformed for at least one receiver.
-    CommitmentsChecked {
-        /// Those senders.
-        missing: Vec<Address>,
-    },
-    /// A result is completely uploaded and kept; the request was authenticated by [`CoordinatorRound::authorise_result`].
-    ResultUploaded {
-        /// Whose.
-        member: Address,
-        /// SHA-256 of what arrived.
-        digest: Digest,
-    },
-    /// The commitment of a member's result as on record; `None` when there is none yet.
-    ResultCommitment {
-        /// Whose.
-        member: Address,
-        /// Unparsed.
-        commitment: Option<String>,
-    },
-    /// What a member has revealed, in the order of the senders asked for.
-    Reveals {
-        /// Who reveals.
-        receiver: Address,
-        /// One entry a sender.
-        records: Vec<RawShareRecord>,
-    },
-    /// The sum is kept.
-    Unmasked,
-    /// An effect cannot be carried out.
-    Broken {
-        /// Whose fault.
-        code: FailureCode,
-        /// One sentence.
-        reason: String,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// How a round ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CoordinatorOutcome {
-    /// The sum is kept.
-    Aggregated {
-        /// Members whose contributions are in it.
-        u3: Members,
-        /// Members of u1 that are not.
-        dropped: Members,
-    },
-    /// There is no sum.
-    Failed(RoundFailure),
 }
 
 /// One round as its coordinator sees it. A value: serialise it (sealed) and it goes on after a restart.
@@ -176,19 +93,20 @@ impl CoordinatorRound {
         (round, vec![CoordinatorEffect::StartRound])
     }
 
-    /// The one way to change a round, beside members' requests ([`Self::receive`]).
+    /// The one way to change a round.
     ///
     /// # Errors
-    /// [`Rejection`] when the input does not fit; the state is as before.
+    /// [`Rejection`] when the input does not fit; the state is as before. A member's request that repeats what was taken before is taken
+    /// again, without effect.
     pub fn handle(
         &mut self,
         now: Timestamp,
         input: CoordinatorInput,
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        if self.is_over() {
-            return Ok(Vec::new());
-        }
         match input {
+            // Judged also when the round is over: a member is told that it is too late.
+            CoordinatorInput::Request(request) => self.requested(now, &request),
+            _ if self.is_over() => Ok(Vec::new()),
             CoordinatorInput::Started => Ok(self.started(now)),
             CoordinatorInput::Joins { joined, known } => Ok(self.joins(now, &joined, known)),
             CoordinatorInput::Published(what) => Ok(self.published(now, what)),
@@ -206,7 +124,7 @@ impl CoordinatorRound {
                 Ok(self.reveals(now, &receiver, &records))
             }
             CoordinatorInput::Unmasked => Ok(self.unmasked()),
-            CoordinatorInput::Broken { code, reason } => Ok(self.fail(code, reason)),
+            CoordinatorInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             CoordinatorInput::Tick => Ok(self.tick(now)),
         }
     }

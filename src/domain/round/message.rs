@@ -14,7 +14,7 @@ use crate::task::TaskKind;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Announcement {
-    /// The task.
+    /// The task on the record.
     pub task: TaskId,
     /// The round on the connector.
     pub round: RoundNumber,
@@ -93,7 +93,7 @@ pub struct SealedShares {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TranscriptSignature {
-    /// Who signed.
+    /// The member that signed.
     pub signer: Address,
     /// The signature under the signer's `pk1`.
     #[serde(with = "hex_bytes")]
@@ -123,7 +123,7 @@ pub enum RequestBody {
     },
     /// A server variable, please.
     Variable {
-        /// Which.
+        /// The variable's name in the manifest.
         name: Name,
     },
     /// My shares for everybody, sealed; their commitments are on the connector.
@@ -201,15 +201,15 @@ impl RequestBody {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedRequest {
-    /// The task.
+    /// The task that it is for.
     pub task: TaskId,
-    /// The round.
+    /// The round that it is for: a request fits no other.
     pub round: RoundNumber,
-    /// Who asks.
+    /// The member that asks or tells.
     pub sender: Address,
     /// Digest of the members and keys that the sender believes in; all zeros before u1 is known.
     pub view: Digest,
-    /// What.
+    /// What is asked or told.
     pub body: RequestBody,
     /// Signature under the sender's `pk1`; empty when the sender has no keys in the round (a decline before joining).
     #[serde(with = "hex_bytes")]

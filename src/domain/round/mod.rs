@@ -42,7 +42,7 @@ pub enum Rejection {
     /// The sender is not a member, or not one who may say this.
     #[error("{sender} is not a member who may send {what}")]
     NotAMember {
-        /// The sender.
+        /// Who sent it.
         sender: Address,
         /// What was attempted.
         what: &'static str,
@@ -58,7 +58,7 @@ pub enum Rejection {
     /// The sender believes in other members or keys than this node.
     #[error("{sender} sees other members or keys in this round than this node")]
     InconsistentView {
-        /// The sender.
+        /// The member that sees it differently.
         sender: Address,
     },
     /// The same thing was said before, differently.
@@ -66,7 +66,7 @@ pub enum Rejection {
     Conflict {
         /// Who, when it was a member.
         sender: Option<Address>,
-        /// What.
+        /// What was given twice.
         what: &'static str,
     },
     /// It is not there yet: the sender should ask again.
@@ -80,9 +80,9 @@ pub enum Rejection {
     /// The content breaks a rule.
     #[error("{what} is refused: {why}")]
     Malformed {
-        /// What.
+        /// What was sent.
         what: &'static str,
-        /// Which rule.
+        /// The rule that it breaks.
         why: String,
     },
 }
@@ -142,7 +142,7 @@ pub enum FailureCode {
     Abandoned,
 }
 
-/// `list` as a set; refuses duplicates, which no honest list has.
+/// `list` as a set; a member named twice, which no honest list has, is a rejection.
 pub(crate) fn unique(list: &[Address], what: &'static str) -> Result<Members, Rejection> {
     let set: Members = list.iter().cloned().collect();
     if set.len() == list.len() {

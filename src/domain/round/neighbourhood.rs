@@ -311,7 +311,7 @@ fn float(n: usize) -> f64 {
     n as f64
 }
 
-/// 2^-bits, exactly.
+/// 2^-bits; a power of two is exact as a double.
 fn power(bits: u32) -> f64 {
     let mut p = 1.0;
     for _ in 0..bits.min(1000) {

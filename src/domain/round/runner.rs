@@ -1,7 +1,8 @@
 //! One round as a member sees it.
 //!
-//! The machine trusts nobody: lists come from the coordinator or the connector, keys and shares from peers. It refuses small cohorts,
-//! lists that grow, shares that do not match their commitments, members who saw another round; and it reveals once, for ever.
+//! The machine trusts nobody: lists come from the coordinator or the connector, keys and shares from peers. It takes no part in
+//! small cohorts, and takes no list that grows, no share that does not match its commitment, no member who saw another round; and it
+//! reveals once, for ever.
 //! Everything random is drawn from one seed given at the start, so that a log of inputs replays to the same effects.
 
 mod effect;
@@ -36,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What a member knows before a round begins. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunnerContext {
-    /// This node.
+    /// This node's address.
     pub me: Address,
     /// What the round computes, as the coordinator announced it.
     pub announcement: Announcement,
@@ -50,13 +51,13 @@ pub struct RunnerContext {
 }
 
 impl RunnerContext {
-    /// The task.
+    /// The task that the round belongs to.
     #[must_use]
     pub fn task(&self) -> &TaskId {
         &self.announcement.task
     }
 
-    /// The round.
+    /// The round's number on the connector.
     #[must_use]
     pub fn round(&self) -> RoundNumber {
         self.announcement.round
@@ -74,7 +75,7 @@ impl RunnerContext {
 pub enum RunnerInput {
     /// u1 is published.
     Selected {
-        /// u1.
+        /// Who is selected, in the published order.
         u1: Vec<Address>,
     },
     /// The keys that were asked for, in the order asked.
@@ -83,7 +84,7 @@ pub enum RunnerInput {
     CommitmentsPublished,
     /// u2 is published.
     CalculationStarted {
-        /// u2.
+        /// Whose shares arrived, in the published order.
         u2: Vec<Address>,
     },
     /// The sealed shares for this node, and what is on record about them (senders in the order asked).
@@ -102,7 +103,7 @@ pub enum RunnerInput {
     },
     /// u3 is published.
     AggregationStarted {
-        /// u3.
+        /// Whose masked input arrived, in the published order.
         u3: Vec<Address>,
     },
     /// What this node's neighbours signed about u3.
@@ -111,9 +112,9 @@ pub enum RunnerInput {
     Revealed,
     /// The coordinator, or the connector, says that the round is over.
     Ended(RoundEnd),
-    /// An effect cannot be carried out.
-    Broken {
-        /// Whose fault: the computation's or a port's.
+    /// An effect could not be carried out.
+    EffectFailed {
+        /// What kind of failure this makes of this member's part: the computation's or a port's.
         code: FailureCode,
         /// One sentence without private data.
         reason: String,
@@ -197,7 +198,7 @@ impl RunnerRound {
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::Ended(end) => Ok(self.ended(end)),
-            RunnerInput::Broken { code, reason } => Ok(self.fail(code, reason)),
+            RunnerInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             RunnerInput::Tick if now >= self.deadline => {
                 let reason = match &self.phase {
                     Phase::Confirming { input, .. } => format!(

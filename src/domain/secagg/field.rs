@@ -82,7 +82,7 @@ impl Element {
         }
     }
 
-    /// Sum.
+    /// Sum in the field.
     #[must_use]
     pub fn add(&self, other: &Self) -> Self {
         let mut out = [0; LIMBS];
@@ -112,19 +112,19 @@ impl Element {
         Self::reduced(out)
     }
 
-    /// Product.
+    /// Product in the field.
     #[must_use]
     pub fn mul(&self, other: &Self) -> Self {
         product(&self.0, &other.0).reduce()
     }
 
-    /// Square.
+    /// Product with itself.
     #[must_use]
     pub fn square(&self) -> Self {
         self.mul(self)
     }
 
-    /// Additive inverse.
+    /// What gives zero when added.
     #[must_use]
     pub fn negate(&self) -> Self {
         // p - a inverts every bit below 521.

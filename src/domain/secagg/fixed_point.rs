@@ -1,7 +1,7 @@
 //! Real numbers as elements of the ring, and back (SECAGG.md section 2).
 //!
-//! `round-half-even(x * 10^precision)` as a signed integer modulo 2^w. What could make the sum of a cohort wrap is refused
-//! here, before anything is masked; the original wraps or saturates silently.
+//! `round-half-even(x * 10^precision)` as a signed integer modulo 2^w. What could make the sum of a cohort wrap is an
+//! error here, before anything is masked; the original wraps or saturates silently.
 //! The product is one IEEE double multiplication, and 10^precision is exact up to [`MAX_PRECISION`].
 
 use super::word::{Ring, Word};
@@ -16,55 +16,39 @@ const MAGIC_LIMIT: u64 = 1 << 51;
 /// Values looked at together: large enough to vectorise, small enough to stay in the first-level cache.
 const BLOCK: usize = 512;
 
-/// Replaces `out` with the ring elements of `values`.
-///
-/// `cohort`: the number of members whose values are summed, |u1|. `ring` must be that of `W`.
-///
-/// # Errors
-/// [`QuantiseError`] names the first value that is not finite or so large that the sum could wrap
-/// (`|x| * 10^precision * cohort >= 2^(w-1)`); `out` is then empty.
-pub fn quantise_f64<W: Word>(
-    values: &[f64],
-    precision: u8,
-    ring: Ring,
-    cohort: usize,
-    out: &mut Vec<W>,
-) -> Result<(), QuantiseError> {
-    quantise(values, |x| x, precision, ring, cohort, out)
+/// A floating-point type whose values are quantised. Sealed: `f32` and `f64`.
+pub trait Real: Copy + private::Real {
+    /// The same value in double precision.
+    #[must_use]
+    fn widen(self) -> f64;
 }
 
-/// [`quantise_f64`] of single-precision values, each widened first, exactly.
-///
-/// # Errors
-/// As [`quantise_f64`].
-pub fn quantise_f32<W: Word>(
-    values: &[f32],
-    precision: u8,
-    ring: Ring,
-    cohort: usize,
-    out: &mut Vec<W>,
-) -> Result<(), QuantiseError> {
-    quantise(values, f64::from, precision, ring, cohort, out)
+impl Real for f32 {
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+}
+
+mod private {
+    pub trait Real {}
+    impl Real for f32 {}
+    impl Real for f64 {}
 }
 
 /// Replaces `out` with the real numbers that `words` stand for: signed, divided by 10^precision.
-///
-/// A precision above [`MAX_PRECISION`], which no quantised vector has, gives the nearest double anyway.
-pub fn dequantise_u64(words: &[u64], precision: u8, out: &mut Vec<f64>) {
-    dequantise(words, precision, out);
-}
-
-/// [`dequantise_u64`] for the narrow ring.
-pub fn dequantise_u32(words: &[u32], precision: u8, out: &mut Vec<f64>) {
-    dequantise(words, precision, out);
-}
-
-/// [`dequantise_u64`] for either ring.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a sum above 2^53 has no exact double; the nearest is the answer"
 )]
-pub fn dequantise<W: Word>(words: &[W], precision: u8, out: &mut Vec<f64>) {
+pub(super) fn dequantise<W: Word>(words: &[W], precision: u8, out: &mut Vec<f64>) {
     let scale = scale(precision);
     out.clear();
     out.extend(words.iter().map(|w| w.to_signed() as f64 / scale));
@@ -103,13 +87,13 @@ pub enum QuantiseErrorKind {
     WrongRing,
 }
 
+/// Replaces `out` with the ring elements of `values`; empty after an error. What can go wrong: [`super::encoding::Encoding::encode`].
 #[expect(
     clippy::cast_precision_loss,
     reason = "bounds at or below 2^51 are exact, above they are only shown"
 )]
-fn quantise<T: Copy, W: Word>(
+pub(super) fn quantise<T: Real, W: Word>(
     values: &[T],
-    widen: impl Fn(T) -> f64 + Copy,
     precision: u8,
     ring: Ring,
     cohort: usize,
@@ -138,7 +122,7 @@ fn quantise<T: Copy, W: Word>(
         // One pass for all: convert as if small, and see whether all were. NaN compares false and is caught too.
         let mut small = true;
         for (x, word) in block.iter().zip(&mut buffer) {
-            let t = widen(*x) * scale;
+            let t = x.widen() * scale;
             small &= t.abs() <= bound;
             *word = W::from_signed(
                 (t + MAGIC)
@@ -149,7 +133,7 @@ fn quantise<T: Copy, W: Word>(
         }
         if !small {
             for (i, (x, word)) in block.iter().zip(&mut buffer).enumerate() {
-                match exact(widen(*x), scale, limit) {
+                match exact(x.widen(), scale, limit) {
                     Ok(value) => *word = W::from_signed(value),
                     Err(kind) => {
                         let index = out.len() + i;

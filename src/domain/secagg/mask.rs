@@ -54,9 +54,9 @@ pub type MaskSeed = Secret<32>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sign {
-    /// Added.
+    /// The mask is added to the values.
     Plus,
-    /// Subtracted.
+    /// The mask is taken from the values.
     Minus,
 }
 
@@ -119,36 +119,6 @@ impl std::fmt::Debug for Masker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Masker({} streams)", self.streams.len())
     }
-}
-
-/// Adds masks to a whole vector modulo 2^64.
-pub fn apply_masks_u64(values: &mut [u64], generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) {
-    apply_masks_u64_at(0, values, generator, masks);
-}
-
-/// Adds masks to the part of a vector that begins at value `offset`, modulo 2^64. For many parts, keep a [`Masker`].
-pub fn apply_masks_u64_at(
-    offset: usize,
-    values: &mut [u64],
-    generator: MaskGenerator,
-    masks: &[(&MaskSeed, Sign)],
-) {
-    Masker::new(generator, masks).apply(offset, values);
-}
-
-/// Adds masks to a whole vector modulo 2^32.
-pub fn apply_masks_u32(values: &mut [u32], generator: MaskGenerator, masks: &[(&MaskSeed, Sign)]) {
-    apply_masks_u32_at(0, values, generator, masks);
-}
-
-/// Adds masks to the part of a vector that begins at value `offset`, modulo 2^32. For many parts, keep a [`Masker`].
-pub fn apply_masks_u32_at(
-    offset: usize,
-    values: &mut [u32],
-    generator: MaskGenerator,
-    masks: &[(&MaskSeed, Sign)],
-) {
-    Masker::new(generator, masks).apply(offset, values);
 }
 
 fn keystream(generator: MaskGenerator, seed: &MaskSeed) -> Keystream {

@@ -35,11 +35,11 @@ const BLOCK_WORDS: usize = 8 * 1024;
 /// What stands before the words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskedInputHeader {
-    /// The task.
+    /// The task on the record.
     pub task: TaskId,
     /// The round of the task.
     pub round: RoundNumber,
-    /// Whose contribution.
+    /// The member whose contribution follows.
     pub sender: Address,
     /// The ring of the words.
     pub ring: Ring,
@@ -163,7 +163,7 @@ pub fn le_bytes<W: Word>(words: &[W], out: &mut Vec<u8>) {
     }
 }
 
-/// Why a header is refused.
+/// What is wrong with a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// Fewer bytes than a header.
@@ -181,13 +181,13 @@ pub enum HeaderError {
     /// A field has a value that no header has.
     #[error("the {field} of a masked result is malformed")]
     Malformed {
-        /// The field.
+        /// The field's name, as in the table above.
         field: &'static str,
     },
     /// A field has another value than this round wants from this sender.
     #[error("the {field} of a masked result is not the expected one")]
     Unexpected {
-        /// The field.
+        /// The field's name, as in the table above.
         field: &'static str,
     },
 }

@@ -2,7 +2,7 @@
 //!
 //! Step by step, in the paper's order:
 //! AdvertiseKeys uses [`keys`]; ShareKeys splits with [`shamir`] over [`field`], commits with [`commitment`] and encrypts
-//! with [`seal`]; MaskedInput quantises with [`fixed_point`], derives pairwise seeds with [`pairwise`], adds keystreams with
+//! with [`seal`]; MaskedInput quantises with [`encoding`], derives pairwise seeds with [`pairwise`], adds keystreams with
 //! [`mask`] and frames the result with [`masked_input`]; Unmasking combines shares and subtracts the same keystreams.
 //!
 //! Deliberately not here: who may ask whom for what, and when. That is the round, which decides before it calls anything below.
@@ -10,8 +10,9 @@
 //! without a bound.
 
 pub mod commitment;
+pub mod encoding;
 pub mod field;
-pub mod fixed_point;
+mod fixed_point;
 mod kdf;
 pub mod keys;
 mod keystream;
@@ -27,7 +28,7 @@ pub mod word;
 pub(crate) mod vectors;
 
 pub use commitment::{commit_share, verify as verify_share};
-pub use fixed_point::{QuantiseError, QuantiseErrorKind};
+pub use encoding::{EncodeError, Encoding, QuantiseError, QuantiseErrorKind};
 pub use keys::{Curve, KeyError, KeyPair, PublicKey};
 pub use mask::{MaskGenerator, MaskSeed, Masker, Sign};
 pub use masked_input::{HeaderError, MaskedInputHeader};

@@ -47,7 +47,7 @@ impl ShareKind {
 /// The one place and direction a seal is good for.
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext<'a> {
-    /// The task.
+    /// The task on the record.
     pub task: &'a TaskId,
     /// The round of the task.
     pub round: RoundNumber,
@@ -136,7 +136,7 @@ impl SealKey {
     /// Opens what [`SealKey::seal`] made under the same context.
     ///
     /// # Errors
-    /// [`SealError::Length`] before anything is computed; [`SealError::Rejected`] when one bit, the context or the key is wrong.
+    /// [`SealError::Length`] before anything is computed; [`SealError::DoesNotOpen`] when one bit, the context or the key is wrong.
     pub fn open(
         &self,
         context: SealContext<'_>,
@@ -162,7 +162,7 @@ impl SealKey {
                 },
             )
             .map(Zeroizing::new)
-            .map_err(|_| SealError::Rejected)
+            .map_err(|_| SealError::DoesNotOpen)
     }
 
     /// The key of one context. Each direction and kind has its own, so a nonce never meets a key twice by design.
@@ -224,7 +224,7 @@ pub enum SealError {
     },
     /// Forged, damaged, or sealed for another place.
     #[error("a sealed message does not open here")]
-    Rejected,
+    DoesNotOpen,
 }
 
 #[cfg(test)]
@@ -286,23 +286,23 @@ mod tests {
         for context in wrong {
             assert_eq!(
                 open(&b, a.public_ref(), context, &sealed).unwrap_err(),
-                SealError::Rejected,
+                SealError::DoesNotOpen,
                 "{context:?}"
             );
         }
         let stranger = KeyPair::generate(Curve::Secp256k1, &mut rng);
         assert_eq!(
             open(&b, stranger.public_ref(), right, &sealed).unwrap_err(),
-            SealError::Rejected
+            SealError::DoesNotOpen
         );
         assert_eq!(
             open(&stranger, a.public_ref(), right, &sealed).unwrap_err(),
-            SealError::Rejected
+            SealError::DoesNotOpen
         );
     }
 
     #[test]
-    fn any_changed_bit_and_any_cut_is_refused() {
+    fn any_changed_bit_and_any_cut_keeps_it_shut() {
         let mut rng = vectors::rng(3);
         let (a, b) = (
             KeyPair::generate(Curve::Secp256r1, &mut rng),
@@ -321,7 +321,7 @@ mod tests {
         for bit in 0..sealed.len() * 8 {
             let mut bad = sealed.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(key.open(context, &bad).unwrap_err(), SealError::Rejected);
+            assert_eq!(key.open(context, &bad).unwrap_err(), SealError::DoesNotOpen);
         }
         for cut in 0..sealed.len() {
             assert!(key.open(context, &sealed[..cut]).is_err());

@@ -2,7 +2,7 @@
 //!
 //! Not here: who holds which share, and whether a share is the one committed to (`commitment`). Departures from the original:
 //! coefficients come from a cryptographic generator, a rebuilt secret has its leading zero bytes, x = 0 and encodings that
-//! are not minimal are refused.
+//! are not minimal are errors.
 //!
 //! Source: Shamir 1979; wire form as the original's `crypto/shamir/shamir.py`.
 

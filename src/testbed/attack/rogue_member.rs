@@ -16,7 +16,7 @@ use delta_domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
 };
 use delta_domain::round::{FailureCode, PrivacyFloor};
-use delta_domain::secagg::fixed_point::quantise_f32;
+use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::keys::KeyPair;
 use delta_domain::secagg::mask::{Masker, Ring};
 use delta_domain::secagg::masked_input::{MaskedInputHeader, write_le_words};
@@ -266,8 +266,7 @@ impl<'a> RogueMember<'a> {
     fn contribution(&self, masks: &[MaskStream], cohort: usize) -> anyhow::Result<Vec<u8>> {
         let values = [bundles::expected(1); bundles::VALUES];
         let mut words: Vec<u64> = Vec::new();
-        let precision = self.strategy.precision;
-        quantise_f32(&values, precision, Ring::Z64, cohort, &mut words)?;
+        Encoding::new(Ring::Z64, self.strategy.precision, cohort).encode(&values, &mut words)?;
         let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
         Masker::new(self.strategy.mask_generator, &streams).apply(0, &mut words);
         let header = MaskedInputHeader {
@@ -329,7 +328,7 @@ impl<'a> RogueMember<'a> {
 
     /// Leaves round and network, and waits for the others to finish the task: with the right numbers.
     pub(super) async fn leave(mut self, rounds: u32) -> anyhow::Result<()> {
-        self.give(RunnerInput::Broken {
+        self.give(RunnerInput::EffectFailed {
             code: FailureCode::Computation,
             reason: "enough".into(),
         });

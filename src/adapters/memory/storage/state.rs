@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, NewLog, OutboxEntry, Record, StoredMachine,
-    TaskRow,
+    LocalTaskId, LogRow, MachineChange, MachineKey, NewLog, OutboxEntry, StateChange,
+    StoredMachine, TaskRow,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -88,21 +88,21 @@ fn apply(
             "{name} is not there, and does not begin with a snapshot"
         ))
     };
-    let (snapshot, journal, mut outbox) = match (change.record, current) {
-        (Record::Deleted, _) if !change.enqueue.is_empty() => {
+    let (snapshot, journal, mut outbox) = match (change.state, current) {
+        (StateChange::Deleted, _) if !change.enqueue.is_empty() => {
             return Err(internal(format!(
                 "{name} is deleted and decides effects at once"
             )));
         }
-        (Record::Deleted, _) => return Ok(None),
-        (Record::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
-        (Record::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
-        (Record::Entry(entry), Some(mut m)) => {
+        (StateChange::Deleted, _) => return Ok(None),
+        (StateChange::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
+        (StateChange::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
+        (StateChange::Entry(entry), Some(mut m)) => {
             m.journal.push((version + 1, entry));
             (m.snapshot, m.journal, m.outbox)
         }
-        (Record::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
-        (Record::Entry(_) | Record::Same, None) => return Err(absent()),
+        (StateChange::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
+        (StateChange::Entry(_) | StateChange::Same, None) => return Err(absent()),
     };
     for entry in change.enqueue {
         if entry.id > i64::MAX.unsigned_abs() {

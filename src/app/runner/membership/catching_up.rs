@@ -1,7 +1,7 @@
 //! What was missed: rounds that stand still are asked about, and after a restart or a gap in the events all of them.
 
 use super::Membership;
-use crate::driver::{HandleError, peek};
+use crate::machine::{HandleError, Loaded, load};
 use delta_domain::ids::RoundNumber;
 use delta_domain::round::message::RoundView;
 use delta_domain::round::runner::{RunnerInput, RunnerRound};
@@ -71,7 +71,7 @@ impl Membership {
             let Some(handle) = self.rounds.get(&round.0) else {
                 return;
             };
-            // Refusals here are repetitions or lists that come too early for this node; the next look brings them again.
+            // Rejections here are repetitions or lists that come too early for this node; the next look brings them again.
             if let Err(HandleError::Port(e)) = handle.give(input).await {
                 tracing::warn!(task = %self.state.task, "{}", report(&e));
             }
@@ -81,7 +81,8 @@ impl Membership {
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
         for stored in self.stored_rounds().await? {
             let round = stored.key.round;
-            let machine: RunnerRound = peek(&self.context.driver_ports(), &stored)?;
+            let Loaded::<RunnerRound> { machine, .. } =
+                load(&self.context.machine_ports(), &stored)?;
             if machine.is_over() && stored.outbox.is_empty() {
                 self.put_away(stored.key.round, &machine).await;
             } else {
@@ -102,7 +103,7 @@ impl Membership {
         let storage = &self.context.ports.storage;
         let mut rounds = self
             .context
-            .patiently(|| storage.machines(MachineKind::RunnerRound))
+            .retry_transient(|| storage.machines(MachineKind::RunnerRound))
             .await?;
         rounds.retain(|stored| stored.key.task == self.state.task);
         Ok(rounds)

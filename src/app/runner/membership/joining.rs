@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Membership;
-use crate::driver::{birth, commit, peek, spawn};
+use crate::machine::{Loaded, commit, create, load, spawn};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
@@ -45,14 +45,14 @@ impl Membership {
 
     /// Asks what the round computes, checks that it may be joined, and joins.
     pub(super) async fn join(&mut self, round: RoundNumber) -> Result<(), PortError> {
-        let refused = |text: String| PortError::new(PortErrorKind::Refused, "runner.join", text);
+        let rejected = |text: String| PortError::new(PortErrorKind::Refused, "runner.join", text);
         let Some(record) = self.state.record.clone() else {
-            return Err(refused("the task has no record".into()));
+            return Err(rejected("the task has no record".into()));
         };
         let bundle = self.bundle().await?;
         let task = self.state.task.clone();
         let view = self
-            .patiently(|| {
+            .retry_transient(|| {
                 self.context
                     .ports
                     .peers
@@ -60,9 +60,9 @@ impl Membership {
             })
             .await?;
         if let Some(RoundEnd::Failed(why)) = view.ended {
-            return Err(refused(format!("the round is over: {why}")));
+            return Err(rejected(format!("the round is over: {why}")));
         }
-        check_announcement(&view.announcement, &task, round, &bundle).map_err(refused)?;
+        check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
         let context = RunnerContext {
             me: self.context.own_address().await?,
             announcement: view.announcement,
@@ -76,8 +76,8 @@ impl Membership {
             self.context.seed()?,
         );
         // That the round was joined, the keys, and the intent to join are one transaction.
-        let ports = self.context.driver_ports();
-        let (change, stored) = birth(&ports, &task, round.0, &machine, &effects)?;
+        let ports = self.context.machine_ports();
+        let (change, stored) = create(&ports, &task, round.0, &machine, &effects)?;
         let mut state = self.state.clone();
         state.last_round = round.0;
         commit(&ports, vec![state.change()?, change]).await?;
@@ -92,29 +92,27 @@ impl Membership {
         bundle: Arc<Bundle>,
         fresh: bool,
     ) -> Result<(), PortError> {
-        let ports = self.context.driver_ports();
+        let ports = self.context.machine_ports();
         let Some(record) = &self.state.record else {
             return Ok(());
         };
         let round = stored.key.round;
         // The effects need the round's context, which is in the snapshot: open it once here.
-        let machine: RunnerRound = peek(&ports, &stored)?;
+        let loaded: Loaded<RunnerRound> = load(&ports, &stored)?;
+        let round_context = loaded.machine.context();
         let effects = RunnerEffects {
             context: self.context.clone(),
             bundle,
-            round: machine.context().clone(),
-            key: round_key(self.state.kind, machine.context()),
+            round: round_context.clone(),
+            key: round_key(self.state.kind, round_context),
             url: record.url.clone(),
-            state_step: self
-                .state
-                .state_step
-                .min(machine.context().announcement.step),
+            state_step: self.state.state_step.min(round_context.announcement.step),
         };
         let (handle, running) = spawn(
             ports,
             Arc::new(effects),
             stored,
-            machine,
+            loaded,
             fresh,
             CancellationToken::new(),
         )?;
@@ -138,7 +136,7 @@ impl Membership {
             signature: Vec::new(),
         };
         let sent = self
-            .patiently(|| self.context.ports.peers.submit(&record.url, &request))
+            .retry_transient(|| self.context.ports.peers.submit(&record.url, &request))
             .await;
         if let Err(e) = sent {
             tracing::debug!(task = %self.state.task, "the decline did not arrive: {}", report(&e));

@@ -89,14 +89,14 @@ impl Membership {
     }
 
     pub(super) async fn fetch_and_check(&self) -> Result<Arc<Bundle>, PortError> {
-        let refused = |text: &str| PortError::new(PortErrorKind::Denied, "runner.judge", text);
+        let declined = |text: &str| PortError::new(PortErrorKind::Denied, "runner.judge", text);
         if !self.context.settings.accept {
-            return Err(refused(
+            return Err(declined(
                 "this node takes part in no task (policy.accept is false)",
             ));
         }
         let Some(record) = &self.state.record else {
-            return Err(refused("the task has no record"));
+            return Err(declined("the task has no record"));
         };
         let task = &self.state.task;
         let limit = self.context.settings.bundle.bytes as u64;
@@ -109,7 +109,7 @@ impl Membership {
                 None,
             )
             .await;
-        self.patiently(|| async {
+        self.retry_transient(|| async {
             let content = self
                 .context
                 .ports
@@ -125,10 +125,10 @@ impl Membership {
             .await?;
         let manifest = bundle.manifest();
         if manifest.kind != self.state.kind {
-            return Err(refused("the bundle's type is not the one on record"));
+            return Err(declined("the bundle's type is not the one on record"));
         }
         if manifest.enable_verify {
-            return Err(refused(
+            return Err(declined(
                 "the task asks for proofs, which this version cannot make",
             ));
         }
@@ -145,7 +145,7 @@ impl Membership {
         let name = BlobName::runner_bundle(&self.state.task);
         let context = &self.context;
         let bundle = context
-            .patiently(|| context.open_bundle(&name, commitment.as_ref()))
+            .retry_transient(|| context.open_bundle(&name, commitment.as_ref()))
             .await?;
         self.bundle = Some(bundle.clone());
         Ok(bundle)

@@ -13,16 +13,12 @@ fn manifest(bundle: &[u8]) -> Value {
     serde_json::to_value(bundle.manifest()).unwrap()
 }
 
-fn problems(manifest: &Value) -> Vec<String> {
+fn errors(manifest: &Value) -> Vec<String> {
     let manifest: Manifest = serde_json::from_value(manifest.clone()).unwrap();
-    manifest
-        .problems()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    manifest.errors().iter().map(ToString::to_string).collect()
 }
 
-/// Sets the value at a JSON pointer, and expects exactly one problem, whose text contains `expected`.
+/// Sets the value at a JSON pointer, and expects exactly one error, whose text contains `expected`.
 #[track_caller]
 fn breaks(bundle: &[u8], pointer: &str, value: Value, expected: &str) {
     let mut changed = manifest(bundle);
@@ -32,7 +28,7 @@ fn breaks(bundle: &[u8], pointer: &str, value: Value, expected: &str) {
         Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
         other => panic!("{other} has no parts"),
     }
-    let found = problems(&changed);
+    let found = errors(&changed);
     assert_eq!(found.len(), 1, "{pointer}: {found:#?}");
     assert!(
         found[0].contains(expected),
@@ -101,7 +97,7 @@ fn datasets_and_variables_are_checked() {
     }
     let mut huge = manifest(DIGITS);
     huge["variables"]["fc.bias"]["shape"] = json!([u64::MAX, 2]);
-    let found = problems(&huge);
+    let found = errors(&huge);
     assert!(
         found
             .iter()
@@ -121,13 +117,13 @@ fn datasets_and_variables_are_checked() {
         let mut changed = manifest(IRIS);
         changed["datasets"]["iris.csv"]["columns"] = value;
         assert!(
-            problems(&changed).iter().any(|p| p.contains(expected)),
+            errors(&changed).iter().any(|p| p.contains(expected)),
             "{expected}"
         );
     }
     let mut headless = manifest(IRIS);
     headless["datasets"]["iris.csv"]["header"] = json!(false);
-    assert!(problems(&headless)[0].contains("without header line"));
+    assert!(errors(&headless)[0].contains("without header line"));
 }
 
 #[test]
@@ -145,7 +141,7 @@ fn drivers_are_checked() {
     }
     let mut absent = manifest(DIGITS);
     absent["rounds"][0]["map"]["steps"][1]["driver"]["dataset"] = json!("digits2");
-    let found = problems(&absent);
+    let found = errors(&absent);
     assert!(
         found
             .iter()
@@ -166,7 +162,7 @@ fn batches_belong_to_maps_only() {
     changed["rounds"][0]["reduce"]["steps"][0]["driver"] =
         changed["rounds"][0]["map"]["steps"][0]["driver"].clone();
     assert_eq!(
-        problems(&changed),
+        errors(&changed),
         [
             "rounds[0].reduce.steps[0].driver: the coordinator has no data to cut into batches; use once"
         ]
@@ -174,10 +170,10 @@ fn batches_belong_to_maps_only() {
 }
 
 #[test]
-fn what_needs_batches_is_refused_under_once() {
+fn what_needs_batches_is_an_error_under_once() {
     let mut changed = manifest(DIGITS);
     changed["rounds"][0]["map"]["steps"][1]["driver"] = json!({"kind": "once"});
-    let found = problems(&changed);
+    let found = errors(&changed);
     for expected in [
         "steps[1].inputs.n: there is no batch",
         "steps[1].outputs.rows: nothing is summed",
@@ -249,7 +245,7 @@ fn sources_are_checked() {
     }
     let mut unlabelled = manifest(DIGITS);
     unlabelled["datasets"]["digits"]["classes"] = json!([]);
-    assert!(problems(&unlabelled)[0].contains("have no classes"));
+    assert!(errors(&unlabelled)[0].contains("have no classes"));
 }
 
 #[test]
@@ -326,14 +322,14 @@ fn contributions_are_checked() {
     let mut twice = manifest(IRIS);
     twice["rounds"][0]["map"]["contribute"][0]["name"] = json!("loss");
     assert!(
-        problems(&twice)
+        errors(&twice)
             .iter()
             .any(|p| p.contains("contribute[2].name: loss is contributed twice"))
     );
     let mut nothing = manifest(IRIS);
     nothing["rounds"][0]["map"]["contribute"] = json!([]);
     assert!(
-        problems(&nothing)
+        errors(&nothing)
             .iter()
             .any(|p| p.contains("nothing is contributed"))
     );
@@ -412,22 +408,22 @@ fn an_iterator_that_goes_on_must_be_the_same_iterator() {
     let first = changed["rounds"][0].clone();
     changed["rounds"].as_array_mut().unwrap().push(first);
     changed["rounds"][2]["map"]["steps"][1]["driver"]["length"] = json!({"iterations": 3});
-    assert_eq!(problems(&changed), [""; 0]);
+    assert_eq!(errors(&changed), [""; 0]);
     changed["rounds"][2]["map"]["steps"][1]["driver"]["seed"] = json!(2);
     assert!(
-        problems(&changed)[0]
+        errors(&changed)[0]
             .contains("rounds[2].map.steps[1].driver.resume: an earlier round resumes here")
     );
 }
 
 #[test]
-fn all_problems_come_at_once_but_not_without_end() {
+fn all_errors_come_at_once_but_not_without_end() {
     let mut changed = manifest(IRIS);
     changed["format"] = json!("x");
     changed["rounds"][0]["reduce"]["stop"] = json!("lost");
-    assert_eq!(problems(&changed).len(), 2);
+    assert_eq!(errors(&changed).len(), 2);
     changed["outputs"] = (0..1000).map(|i| json!(format!("v{i}"))).collect();
-    let found = problems(&changed);
+    let found = errors(&changed);
     assert_eq!(found.len(), 101);
     assert_eq!(found[100], "...: 902 more problems are not listed");
 }
@@ -451,9 +447,9 @@ fn solving() -> Value {
 #[test]
 fn equations_need_no_graph_and_make_a_value() {
     let mut task = solving();
-    assert_eq!(problems(&task), [""; 0]);
+    assert_eq!(errors(&task), [""; 0]);
     task["rounds"][0]["reduce"]["metrics"] = json!({ "x": "solution" });
-    assert_eq!(problems(&task), [""; 0]);
+    assert_eq!(errors(&task), [""; 0]);
     let parsed: Manifest = serde_json::from_value(task.clone()).unwrap();
     assert_eq!(
         parsed.graph_files().count(),
@@ -519,9 +515,9 @@ fn equations_are_checked() {
             "steps[1].outputs.x: nothing is summed",
         ),
     ] {
-        let found = problems(&last(field, value));
+        let found = errors(&last(field, value));
         assert!(
-            found.iter().any(|problem| problem.contains(expected)),
+            found.iter().any(|error| error.contains(expected)),
             "{expected:?} is not in {found:#?}"
         );
     }
@@ -537,7 +533,7 @@ fn members_solve_no_equations() {
         .as_array_mut()
         .unwrap()
         .push(step);
-    let found = problems(&task);
+    let found = errors(&task);
     assert!(
         found
             .iter()

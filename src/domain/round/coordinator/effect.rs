@@ -47,44 +47,44 @@ pub enum CoordinatorEffect {
     ReadJoins,
     /// Publish u1 → `Published(Selection)`.
     SelectCandidates {
-        /// u1.
+        /// The selected members, in address order.
         u1: Vec<Address>,
     },
     /// Read the keys of u1 → `PublicKeys`.
     ReadKeys {
-        /// u1.
+        /// u1; the keys come in this order.
         members: Vec<Address>,
     },
     /// Check that share commitments are on record: for each receiver, those of the senders → `CommitmentsChecked`.
     CheckCommitments {
-        /// `(receiver, senders)`.
+        /// `(receiver, senders)`: each receiver with the members that have a share for it.
         pairs: Vec<(Address, Vec<Address>)>,
     },
     /// Publish u2 → `Published(Calculation)`.
     StartCalculation {
-        /// u2.
+        /// The members whose shares arrived and are committed to.
         u2: Vec<Address>,
     },
     /// Read the commitment of a member's result → `ResultCommitment`.
     ReadResultCommitment {
-        /// Whose.
+        /// Who has uploaded.
         member: Address,
     },
     /// Publish u3 → `Published(Aggregation)`.
     StartAggregation {
-        /// u3.
+        /// The members whose masked input arrived as committed to.
         u3: Vec<Address>,
     },
     /// Read what a member has revealed → `Reveals`.
     ReadReveals {
-        /// Who reveals.
+        /// The member that reveals: it holds the shares.
         receiver: Address,
         /// Whose shares, in this order.
         senders: Vec<Address>,
     },
     /// Add up the masked results of `members`, take the masks away, keep the sum → `Unmasked`.
     Unmask {
-        /// u3.
+        /// u3: whose results are added.
         members: Vec<Address>,
         /// The self masks that are in the sum, each with the sign under which it must be added to vanish.
         masks: Vec<MaskStream>,

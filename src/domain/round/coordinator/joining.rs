@@ -191,7 +191,7 @@ impl CoordinatorRound {
     }
 }
 
-/// Fisher-Yates.
+/// Every order is as likely as any other (Fisher and Yates).
 fn shuffle<T>(items: &mut [T], rng: &mut ChaCha20Rng) {
     for i in (1..items.len()).rev() {
         // A 64-bit draw over at most a few thousand places: the bias is below 2^-50.

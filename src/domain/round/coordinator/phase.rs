@@ -19,7 +19,7 @@ use crate::round::{Directory, Members, NeighbourGraph, Neighbourhood};
 pub(super) enum Phase {
     /// The round is being put on record.
     Starting,
-    /// Members join.
+    /// Members join; the deadline for it runs.
     AdvertiseKeys(Joining),
     /// u1 is being published and its keys read.
     Selecting { u1: Members, published: bool },
@@ -29,7 +29,7 @@ pub(super) enum Phase {
     CheckingCommitments(Sharing),
     /// u2 is being published.
     StartingCalculation { sharing: Sharing, u2: Members },
-    /// Members compute.
+    /// Members compute, mask and upload.
     MaskedInput(MaskedInput),
     /// u3 is being published.
     StartingAggregation { input: MaskedInput, u3: Members },
@@ -39,7 +39,7 @@ pub(super) enum Phase {
     Summing(Closing),
     /// The sum is there; the end is being put on record.
     Ending(Closing),
-    /// Over.
+    /// Nothing more will happen.
     Done(CoordinatorOutcome),
 }
 
@@ -118,7 +118,7 @@ pub(super) struct Unmasking {
     pub(super) confirmations: BTreeMap<Address, TranscriptSignature>,
     /// Gave notice that they revealed: each is worth one look.
     pub(super) noticed: Members,
-    /// Members whose reveal is complete, or broken beyond use.
+    /// Members whose reveal is complete, or of no use.
     pub(super) answered: BTreeSet<Address>,
 }
 

@@ -34,7 +34,7 @@ impl MaskStream {
 /// A server variable to download.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VariableRequest {
-    /// Which.
+    /// Its name in the manifest.
     pub name: Name,
     /// SHA-256 that its `.npy` form must have.
     pub digest: Digest,
@@ -50,12 +50,12 @@ pub enum RunnerEffect {
     Join {
         /// Both public keys.
         keys: RawPublicKeys,
-        /// The notice.
+        /// The signed notice for the coordinator.
         notify: SignedRequest,
     },
     /// Read these members' keys → `PublicKeys`.
     ReadKeys {
-        /// Whose.
+        /// u1; the keys come in this order.
         members: Vec<Address>,
     },
     /// Put the share commitments on record → `CommitmentsPublished`.
@@ -108,7 +108,7 @@ pub enum RunnerEffect {
         seeds: Vec<(Address, SecretBytes)>,
         /// Key shares, for u2 minus u3.
         keys: Vec<(Address, SecretBytes)>,
-        /// The notice.
+        /// The signed notice for the coordinator.
         notify: SignedRequest,
     },
     /// Tell the coordinator not to wait for this node. No input follows; a lost notice costs the coordinator its deadline, no more.

@@ -49,7 +49,7 @@ pub(super) enum Phase {
         u2: Members,
         u3: Members,
     },
-    /// Over.
+    /// Nothing more will happen.
     Done(RunnerOutcome),
 }
 
@@ -182,7 +182,7 @@ impl Phase {
         }
     }
 
-    /// A list that comes again: nothing happens when it is the same, and it is refused when it is not.
+    /// A list that comes again: nothing happens when it is the same, and it is a rejection when it is not.
     pub(super) fn repeat_of(
         &self,
         what: &'static str,

@@ -9,7 +9,7 @@ const FILE: &str = include_str!("../../../../tests/vectors/precision/precision.j
 
 fn one(x: f64, precision: u8, cohort: usize) -> Result<i64, QuantiseErrorKind> {
     let mut out: Vec<u64> = Vec::new();
-    quantise_f64(&[x], precision, Ring::Z64, cohort, &mut out).map_err(|e| e.kind)?;
+    quantise(&[x], precision, Ring::Z64, cohort, &mut out).map_err(|e| e.kind)?;
     Ok(out[0].cast_signed())
 }
 
@@ -24,7 +24,7 @@ fn integer(value: &serde_json::Value) -> i64 {
 }
 
 #[test]
-fn departs_from_the_original_in_rounding_and_refusal_only() {
+fn departs_from_the_original_in_rounding_and_errors_only() {
     let file = vectors::load(FILE);
     let values: Vec<f64> = file["values_bits"]
         .as_array()
@@ -32,7 +32,7 @@ fn departs_from_the_original_in_rounding_and_refusal_only() {
         .iter()
         .map(|v| f64::from_bits(bits(v)))
         .collect();
-    let (mut same, mut refused) = (0, 0);
+    let (mut same, mut errors) = (0, 0);
     for section in file["fix"].as_array().unwrap() {
         let precision = u8::try_from(section["precision"].as_u64().unwrap()).unwrap();
         for (x, fixed) in values.iter().zip(section["fixed"].as_array().unwrap()) {
@@ -57,12 +57,12 @@ fn departs_from_the_original_in_rounding_and_refusal_only() {
                         !product.is_finite() || product.abs() >= 9.2e18,
                         "{x} at {precision}: {kind:?}"
                     );
-                    refused += 1;
+                    errors += 1;
                 }
             }
         }
     }
-    assert!(same > 300 && refused > 20, "{same} {refused}");
+    assert!(same > 300 && errors > 20, "{same} {errors}");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn single_precision_values_are_widened_as_in_the_original() {
         let narrow = wide as f32;
         let theirs = integer(&case["fixed"]);
         let mut out: Vec<u64> = Vec::new();
-        match quantise_f32(&[narrow], 8, Ring::Z64, 1, &mut out) {
+        match quantise(&[narrow], 8, Ring::Z64, 1, &mut out) {
             Ok(()) => assert!(
                 (i128::from(out[0].cast_signed()) - i128::from(theirs)).abs() <= 1,
                 "{case}"
@@ -105,7 +105,7 @@ fn dequantises_as_the_original_bit_for_bit() {
             .map(bits)
             .collect();
         let mut out = vec![7.0];
-        dequantise_u64(&words, precision, &mut out);
+        dequantise(&words, precision, &mut out);
         assert_eq!(out.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), want);
     }
 }
@@ -144,7 +144,7 @@ fn names_the_first_value_that_cannot_be_sent() {
         values[1234] = bad;
         values[1500] = 1e300;
         let mut out = vec![1_u64];
-        let error = quantise_f64(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
+        let error = quantise(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
         assert_eq!(
             error,
             QuantiseError {
@@ -154,7 +154,7 @@ fn names_the_first_value_that_cannot_be_sent() {
         );
         assert!(out.is_empty());
         values[7] = -1e300;
-        let error = quantise_f64(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
+        let error = quantise(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
         assert!(matches!(
             error,
             QuantiseError {
@@ -170,13 +170,13 @@ fn names_the_first_value_that_cannot_be_sent() {
 }
 
 #[test]
-fn refuses_exactly_what_could_wrap() {
+fn exactly_what_could_wrap_is_an_error() {
     // 32 bits, 10 members: 214748364 * 10 < 2^31 <= 214748365 * 10.
     let mut out: Vec<u32> = Vec::new();
-    quantise_f64(&[214_748_364.0, -214_748_364.0], 0, Ring::Z32, 10, &mut out).unwrap();
+    quantise(&[214_748_364.0, -214_748_364.0], 0, Ring::Z32, 10, &mut out).unwrap();
     assert_eq!(out, [214_748_364, 214_748_364_u32.wrapping_neg()]);
     for x in [214_748_365.0, -214_748_365.0, 214_748_364.6] {
-        let error = quantise_f64(&[x], 0, Ring::Z32, 10, &mut out).unwrap_err();
+        let error = quantise(&[x], 0, Ring::Z32, 10, &mut out).unwrap_err();
         assert_eq!(
             error.kind,
             QuantiseErrorKind::TooLarge {
@@ -208,11 +208,11 @@ fn refuses_exactly_what_could_wrap() {
 }
 
 #[test]
-fn refuses_a_precision_or_ring_that_makes_no_sense() {
+fn a_precision_or_ring_that_makes_no_sense_is_an_error() {
     let mut out: Vec<u64> = Vec::new();
-    let error = quantise_f64(&[1.0], 23, Ring::Z64, 2, &mut out).unwrap_err();
+    let error = quantise(&[1.0], 23, Ring::Z64, 2, &mut out).unwrap_err();
     assert_eq!(error.kind, QuantiseErrorKind::Precision { precision: 23 });
-    let error = quantise_f64(&[1.0], 8, Ring::Z32, 2, &mut out).unwrap_err();
+    let error = quantise(&[1.0], 8, Ring::Z32, 2, &mut out).unwrap_err();
     assert_eq!(error.kind, QuantiseErrorKind::WrongRing);
 }
 
@@ -229,19 +229,19 @@ proptest! {
         let mut narrow = 0_u32;
         for x in &values {
             let mut out: Vec<u64> = Vec::new();
-            quantise_f64(&[*x], 8, Ring::Z64, values.len(), &mut out).unwrap();
+            quantise(&[*x], 8, Ring::Z64, values.len(), &mut out).unwrap();
             sum = sum.wrapping_add(out[0]);
             let mut out: Vec<u32> = Vec::new();
-            quantise_f64(&[*x], 1, Ring::Z32, values.len(), &mut out).unwrap();
+            quantise(&[*x], 1, Ring::Z32, values.len(), &mut out).unwrap();
             narrow = narrow.wrapping_add(out[0]);
         }
         let exact: f64 = values.iter().sum();
         let mut out = Vec::new();
-        dequantise_u64(&[sum], 8, &mut out);
+        dequantise(&[sum], 8, &mut out);
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let members = values.len() as f64;
         prop_assert!((out[0] - exact).abs() <= members * 0.5e-8 + 1e-7, "{} {exact}", out[0]);
-        dequantise_u32(&[narrow], 1, &mut out);
+        dequantise(&[narrow], 1, &mut out);
         prop_assert!((out[0] - exact).abs() <= members * 0.05 + 1e-7, "{} {exact}", out[0]);
     }
 }

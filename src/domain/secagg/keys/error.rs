@@ -8,7 +8,7 @@ pub enum KeyError {
     /// The secret has another length than the curve's.
     #[error("a secret key of {bytes} bytes is not one of {curve}")]
     SecretLength {
-        /// The curve.
+        /// The curve of the task.
         curve: Curve,
         /// The length found.
         bytes: usize,
@@ -16,13 +16,13 @@ pub enum KeyError {
     /// The secret is zero or not below the order.
     #[error("a secret key is out of range for {curve}")]
     SecretRange {
-        /// The curve.
+        /// The curve of the task.
         curve: Curve,
     },
     /// The public key has another length than the curve's compressed form.
     #[error("a public key of {digits} hex digits is not a compressed point of {curve}")]
     PublicLength {
-        /// The curve.
+        /// The curve of the task.
         curve: Curve,
         /// Hex digits found.
         digits: usize,
@@ -30,19 +30,19 @@ pub enum KeyError {
     /// The public key is not hex.
     #[error("a public key of {curve} is not hex")]
     NotHex {
-        /// The curve.
+        /// The curve of the task.
         curve: Curve,
     },
     /// The public key does not start with 02 or 03.
     #[error("a public key of {curve} is not in compressed form")]
     NotCompressed {
-        /// The curve.
+        /// The curve of the task.
         curve: Curve,
     },
     /// The x coordinate belongs to no point of the curve.
     #[error("a public key is not a point of {curve}")]
     NotOnCurve {
-        /// The curve.
+        /// The curve of the task.
         curve: Curve,
     },
     /// Keys of two curves.

@@ -73,10 +73,10 @@ pub fn all_signed(
         return Ok(());
     }
     // Another curve, or somebody lies: that is rare and may take its time.
-    let refused = |(key, signature): &(&PublicKey, &[u8])| {
+    let fails = |(key, signature): &(&PublicKey, &[u8])| {
         key.verify_statement(statement, signature).is_err()
     };
-    signed.iter().position(refused).map_or(Ok(()), Err)
+    signed.iter().position(fails).map_or(Ok(()), Err)
 }
 
 /// The number z that ECDSA signs for a statement.
@@ -271,9 +271,9 @@ mod tests {
         assert!(equations.iter().all(|e| !e.holds(&z)));
     }
 
-    /// The low form only: the other s that plain ECDSA accepts is refused here as in `verify`.
+    /// The low form only: the other s that plain ECDSA accepts fails here as in `verify`.
     #[test]
-    fn the_high_s_is_refused() {
+    fn the_high_s_does_not_verify() {
         let signed = signers(Curve::Secp256k1, 1);
         let low = k256::ecdsa::Signature::from_slice(&signed[0].1[..RS_BYTES]).unwrap();
         let high = k256::ecdsa::Signature::from_scalars(low.r(), -*low.s()).unwrap();

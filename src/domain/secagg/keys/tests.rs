@@ -54,7 +54,7 @@ fn key_agreement_is_the_original_s() {
 }
 
 #[test]
-fn bad_public_keys_are_refused() {
+fn bad_public_keys_are_errors() {
     let file = vectors::load(include_str!(
         "../../../../tests/vectors/ecdhe/bad_public_keys.json"
     ));
@@ -90,7 +90,7 @@ fn a_key_reads_in_either_case_and_writes_one_form() {
 }
 
 #[test]
-fn secrets_out_of_range_are_refused() {
+fn secrets_out_of_range_are_errors() {
     for curve in CURVES {
         let n = curve.secret_bytes();
         assert_eq!(
@@ -211,7 +211,7 @@ fn high_s(curve: Curve, signature: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_refused_high_s_is_valid_plain_ecdsa() {
+fn the_high_s_is_valid_plain_ecdsa() {
     use p256::ecdsa::signature::Verifier as _;
     let own = KeyPair::generate(Curve::Secp256r1, &mut vectors::rng(3));
     let high = high_s(Curve::Secp256r1, &own.sign(b"m"));

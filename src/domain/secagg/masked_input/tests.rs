@@ -38,7 +38,7 @@ fn a_good_header_is_pinned() {
 }
 
 #[test]
-fn bad_headers_are_refused_by_name() {
+fn bad_headers_are_errors_by_name() {
     let file = vectors::load(FILE);
     let expected = good(&file);
     for case in file["cases"].as_array().unwrap() {

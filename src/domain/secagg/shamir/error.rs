@@ -59,7 +59,7 @@ pub enum CombineError {
     TooFew {
         /// Shares at hand.
         have: usize,
-        /// The threshold.
+        /// Shares that rebuild the secret.
         need: usize,
     },
     /// Two shares of one holder.

@@ -108,7 +108,7 @@ fn encodings_are_the_original_s() {
 }
 
 #[test]
-fn bad_encodings_are_refused_by_name() {
+fn bad_encodings_are_errors_by_name() {
     let file = vectors::load(include_str!(
         "../../../../tests/vectors/shamir/bad_shares.json"
     ));
@@ -124,7 +124,7 @@ fn bad_encodings_are_refused_by_name() {
 }
 
 #[test]
-fn numbers_that_make_no_sense_are_refused() {
+fn numbers_that_make_no_sense_are_errors() {
     let mut rng = vectors::rng(1);
     assert_eq!(
         split(&[1], 0, 3, &mut rng).unwrap_err(),
@@ -175,7 +175,7 @@ fn a_share_of_another_secret_is_noticed() {
 }
 
 #[test]
-fn an_interpolator_refuses_other_holders() {
+fn an_interpolator_is_for_its_own_holders() {
     let shares = split(&[1; 32], 2, 4, &mut vectors::rng(3)).unwrap();
     let interpolator = Interpolator::new(&[1, 3], 2).unwrap();
     assert_eq!(

@@ -1,16 +1,13 @@
 //! Members' own requests to a coordinator's round: authenticated, then judged.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::phase::{MaskedInput, Phase, Sharing, Unmasking};
+use super::phase::{MaskedInput, Phase, Unmasking};
 use super::{CoordinatorEffect, CoordinatorRound};
-use crate::ids::{Address, Digest};
-use crate::round::message::{
-    RequestBody, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
-};
+use crate::ids::Address;
+use crate::round::Rejection;
+use crate::round::message::{RequestBody, SealedShares, SignedRequest, TranscriptSignature};
 use crate::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
-use crate::round::{Members, Rejection, names};
 use crate::secagg::seal::OVERHEAD_BYTES;
 use crate::secagg::shamir::MAX_ENCODED_BYTES;
 use crate::time::Timestamp;
@@ -23,14 +20,11 @@ const MAX_NOTICES: usize = 10_000;
 const MAX_REASON_CHARS: usize = 500;
 
 impl CoordinatorRound {
-    /// A member's `Joined`, `Decline`, `Shares` or `Revealed`.
+    /// What a member says: `Joined`, `Decline`, `Shares`, `Confirm` or `Revealed`. All else is asked, and answered without a change.
     ///
     /// Before u1 is known nobody's keys are on record, so `Joined` is only a hint to read the connector, and `Decline` is believed
     /// from nodes that have not joined: at worst a forged one makes the coordinator stop waiting for a node, never for a member.
-    ///
-    /// # Errors
-    /// [`Rejection`]; the state is as before. A request repeated with the same content is accepted without effect.
-    pub fn receive(
+    pub(super) fn requested(
         &mut self,
         now: Timestamp,
         request: &SignedRequest,
@@ -73,28 +67,6 @@ impl CoordinatorRound {
         } else {
             Vec::new()
         }
-    }
-
-    /// The shares sealed for the sender of a `FetchShares`.
-    ///
-    /// # Errors
-    /// [`Rejection`] before u2 is published, from strangers, or without a valid signature.
-    pub fn deliver(&self, request: &SignedRequest) -> Result<ShareDelivery, Rejection> {
-        let (sharing, u2) = self.member_of_u2(request)?;
-        let me = &request.sender;
-        let (mut shares, mut transcripts) = (Vec::new(), Vec::new());
-        for sender in sharing.senders_to(me, u2) {
-            if let Some(theirs) = sharing.shares.get(sender) {
-                // In the receivers' order since they were taken.
-                let at = theirs.binary_search_by(|s| s.receiver.cmp(me));
-                shares.extend(at.ok().and_then(|i| theirs.get(i)).cloned());
-            }
-            transcripts.extend(sharing.transcripts.get(sender).cloned());
-        }
-        Ok(ShareDelivery {
-            shares,
-            transcripts,
-        })
     }
 
     /// What a member of u3 signed about it: kept only when it is about this very list.
@@ -144,137 +116,6 @@ impl CoordinatorRound {
                 });
         }
         Ok(Vec::new())
-    }
-
-    /// What the holders of the sender's shares signed about u3, once there is a threshold of them.
-    ///
-    /// # Errors
-    /// [`Rejection`] before that, from strangers, or without a valid signature.
-    pub fn confirmations(
-        &self,
-        request: &SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, Rejection> {
-        let early = Rejection::WrongPhase {
-            phase: self.phase.name(),
-            what: request.body.name(),
-            late: false,
-        };
-        if let Phase::Summing(_) | Phase::Ending(_) = self.phase {
-            // Enough was revealed without the sender, which will hear of the end.
-            return Err(early);
-        }
-        let (sharing, _) = self.member_of_u2(request)?;
-        let Phase::Unmasking(state) = &self.phase else {
-            return Err(early);
-        };
-        let (mut said, mut silent) = (Vec::new(), Vec::new());
-        for holder in sharing.graph().holders_in_order(&request.sender) {
-            match state.confirmations.get(holder) {
-                Some(signature) => said.push(signature.clone()),
-                None if state.u3.contains(holder) => silent.push(holder),
-                None => {}
-            }
-        }
-        if said.len() < sharing.threshold() {
-            let waits_for = format!(
-                "{} signatures of u3, {} are here; silent: {}",
-                sharing.threshold(),
-                said.len(),
-                names(silent)
-            );
-            return Err(Rejection::NotYet {
-                what: request.body.name(),
-                waits_for,
-            });
-        }
-        Ok(said)
-    }
-
-    /// Whether the sender of a `Variable` may have it.
-    ///
-    /// # Errors
-    /// [`Rejection`] before u2 is published, from strangers, or without a valid signature.
-    pub fn authorise_variable(&self, request: &SignedRequest) -> Result<(), Rejection> {
-        self.member_of_u2(request).map(|_| ())
-    }
-
-    /// Whether the sender of a `Result` may upload it now; answers the digest and length announced, and whether it is already here.
-    ///
-    /// # Errors
-    /// [`Rejection`] outside the phase, from strangers, without a valid signature, or when another result was uploaded before.
-    pub fn authorise_result(
-        &self,
-        request: &SignedRequest,
-    ) -> Result<(Digest, u64, bool), Rejection> {
-        let RequestBody::Result { digest, len } = &request.body else {
-            return Err(Rejection::Malformed {
-                what: request.body.name(),
-                why: "it is not a result".into(),
-            });
-        };
-        self.member_of_u2(request)?;
-        let nothing = BTreeMap::new();
-        let (uploads, open, late) = match &self.phase {
-            Phase::MaskedInput(m) => (&m.uploads, true, false),
-            Phase::StartingAggregation { input, .. } => (&input.uploads, false, true),
-            Phase::Unmasking(u) => (&u.uploads, false, true),
-            _ => (&nothing, false, false),
-        };
-        match uploads.get(&request.sender) {
-            Some(before) if before != digest => Err(Rejection::Conflict {
-                sender: Some(request.sender.clone()),
-                what: "result",
-            }),
-            // Also after the phase: the answer to the upload may have been lost.
-            Some(_) => Ok((*digest, *len, true)),
-            None if open => Ok((*digest, *len, false)),
-            None => Err(Rejection::WrongPhase {
-                phase: self.phase.name(),
-                what: "result",
-                late,
-            }),
-        }
-    }
-
-    fn for_this_round(&self, request: &SignedRequest) -> Result<(), Rejection> {
-        let announcement = &self.context.announcement;
-        if request.task == announcement.task && request.round == announcement.round {
-            Ok(())
-        } else {
-            Err(Rejection::Malformed {
-                what: request.body.name(),
-                why: "it is for another task or round".into(),
-            })
-        }
-    }
-
-    fn member_of_u2(&self, request: &SignedRequest) -> Result<(&Sharing, &Members), Rejection> {
-        self.for_this_round(request)?;
-        let what = request.body.name();
-        let (sharing, u2) = match &self.phase {
-            Phase::MaskedInput(m) | Phase::StartingAggregation { input: m, .. } => {
-                (&m.sharing, &m.u2)
-            }
-            Phase::Unmasking(u) => (&u.sharing, &u.u2),
-            // u2 may be on record, and known to its members, a moment before our own call has returned.
-            Phase::StartingCalculation { sharing, u2 } => (sharing, u2),
-            phase => {
-                return Err(Rejection::WrongPhase {
-                    phase: phase.name(),
-                    what,
-                    late: matches!(phase, Phase::Summing(_) | Phase::Ending(_) | Phase::Done(_)),
-                });
-            }
-        };
-        authenticate(request, &sharing.directory, sharing.view_with(u2))?;
-        if u2.contains(&request.sender) {
-            Ok((sharing, u2))
-        } else {
-            Err(Rejection::NotAMember {
-                sender: request.sender.clone(),
-                what,
-            })
-        }
     }
 
     fn declined(
@@ -487,8 +328,10 @@ fn by_receiver(shares: &[SealedShares]) -> Vec<SealedShares> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::ids::RoundNumber;
+    use crate::ids::{Digest, RoundNumber};
     use crate::round::coordinator::{CoordinatorContext, CoordinatorInput};
     use crate::round::message::Announcement;
     use crate::secret::Secret;
@@ -531,12 +374,13 @@ mod tests {
             },
             signature: Vec::new(),
         };
+        let decline = CoordinatorInput::Request(decline);
         assert!(matches!(
-            round.receive(now, &decline),
+            round.handle(now, decline.clone()),
             Err(Rejection::WrongPhase { late: false, .. })
         ));
         round.handle(now, CoordinatorInput::Started).unwrap();
-        round.receive(now, &decline).unwrap();
+        round.handle(now, decline).unwrap();
         let joined = vec![address("01"), address("02")];
         let known = vec![address("01"), address("02"), address("03")];
         let effects = round

@@ -1,0 +1,232 @@
+//! The loop itself: handle, commit, then speak.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::commit::commit;
+use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes, seal_snapshot};
+use super::{Effects, HandleError, Machine, MachinePorts};
+use crate::backoff::Backoff;
+use delta_ports::report;
+use delta_ports::storage::{MachineChange, MachineKey, OutboxEntry, StateChange};
+
+/// A journal is replaced by a snapshot when it is longer than this and than so many snapshots.
+const JOURNAL_BYTES: usize = 1 << 20;
+const JOURNAL_SNAPSHOTS: usize = 4;
+
+/// An input on its way to a machine, and where the answer goes.
+pub(super) struct Message<M: Machine> {
+    pub(super) input: M::Input,
+    pub(super) reply: oneshot::Sender<Result<(), HandleError>>,
+}
+
+/// A machine, what surrounds it, and what is under way for it.
+pub(super) struct Host<M: Machine> {
+    pub(super) ports: MachinePorts,
+    pub(super) effects: Arc<dyn Effects<M>>,
+    pub(super) key: MachineKey,
+    pub(super) version: u64,
+    pub(super) machine: Arc<M>,
+    pub(super) snapshot_bytes: usize,
+    pub(super) journal_bytes: usize,
+    pub(super) next_id: u64,
+    pub(super) running: JoinSet<(u64, Option<M::Input>)>,
+    pub(super) messages: mpsc::Receiver<Message<M>>,
+    pub(super) publish: watch::Sender<Arc<M>>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl<M: Machine> Host<M> {
+    pub(super) async fn run(mut self, outbox: BTreeMap<u64, M::Effect>, fresh: bool) {
+        for (id, effect) in outbox {
+            self.start(id, effect, !fresh);
+        }
+        // A round that is over still owes its last effects (a decline, say).
+        while !(self.machine.is_over() && self.running.is_empty()) {
+            let clock = self.ports.clock.clone();
+            let deadline = self.machine.deadline();
+            let tick = async move {
+                match deadline {
+                    Some(at) => clock.sleep(at.remaining(clock.now())).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let cancel = self.cancel.clone();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    self.settle().await;
+                    break;
+                }
+                Some(done) = self.running.join_next() => match done {
+                    Ok((id, input)) => self.effect_done(id, input).await,
+                    Err(panic) => {
+                        tracing::error!(task = %self.key.task, round = self.key.round, "an effect panicked: {panic}");
+                        self.cancel.cancel();
+                    }
+                },
+                Some(Message { input, reply }) = self.messages.recv() => {
+                    let answer = self.apply(Some(input), None).await;
+                    // The caller may have gone away; the input has happened all the same.
+                    drop(reply.send(answer));
+                }
+                () = tick => {
+                    if let Err(e) = self.apply(Some(M::tick()), None).await {
+                        self.log_error("a deadline could not be recorded", &e);
+                        self.ports.clock.sleep(Backoff::QUICK.maximum()).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a snapshot in the place of the journal, for whoever takes the machine up again.
+    async fn settle(&mut self) {
+        if self.journal_bytes == 0 || self.machine.is_over() {
+            return;
+        }
+        let settled = match seal_snapshot(&self.ports, &self.key, &*self.machine, self.next_id) {
+            Ok(snapshot) => {
+                let change = MachineChange {
+                    key: self.key.clone(),
+                    expected: self.version,
+                    state: StateChange::Snapshot(snapshot),
+                    enqueue: Vec::new(),
+                    done: Vec::new(),
+                };
+                // Once: the node is stopping, and the journal serves as well.
+                self.ports.storage.commit(vec![change], Vec::new()).await
+            }
+            Err(e) => Err(e),
+        };
+        match settled {
+            Ok(()) => (self.version, self.journal_bytes) = (self.version + 1, 0),
+            Err(e) => tracing::warn!(task = %self.key.task, "the journal stays: {}", report(&e)),
+        }
+    }
+
+    async fn effect_done(&mut self, id: u64, input: Option<M::Input>) {
+        match self.apply(input, Some(id)).await {
+            Ok(()) => {}
+            Err(HandleError::Rejected(rejection)) => {
+                // The input is rejected, but the effect is done.
+                tracing::info!(
+                    task = %self.key.task, round = self.key.round, code = rejection.code(),
+                    "the outcome of an effect is rejected: {rejection}"
+                );
+                if let Err(e) = self.apply(None, Some(id)).await {
+                    self.log_error("an effect could not be marked as done", &e);
+                }
+            }
+            // It stays in the outbox and is carried out again after a restart.
+            Err(e) => self.log_error("an effect could not be marked as done", &e),
+        }
+    }
+
+    /// Handles, commits, then speaks. Without an input only marks an effect as done.
+    async fn apply(
+        &mut self,
+        input: Option<M::Input>,
+        done: Option<u64>,
+    ) -> Result<(), HandleError> {
+        let (next, state, effects) = match input {
+            Some(input) => self.advance(input)?,
+            None => (Arc::clone(&self.machine), StateChange::Same, Vec::new()),
+        };
+        let next_id = self.next_id + effects.len() as u64;
+        let mut enqueue = Vec::with_capacity(effects.len());
+        let mut started = Vec::with_capacity(effects.len());
+        for (id, effect) in (self.next_id..).zip(effects) {
+            enqueue.push(OutboxEntry {
+                id,
+                effect: seal(&self.ports, &self.key, &effect)?,
+            });
+            started.push((id, effect));
+        }
+        let change = MachineChange {
+            key: self.key.clone(),
+            expected: self.version,
+            state,
+            enqueue,
+            done: done.into_iter().collect(),
+        };
+        let (snapshot_bytes, journal_bytes) = match &change.state {
+            StateChange::Snapshot(snapshot) => (snapshot.len(), 0),
+            StateChange::Entry(entry) => (self.snapshot_bytes, self.journal_bytes + entry.len()),
+            StateChange::Same | StateChange::Deleted => (self.snapshot_bytes, self.journal_bytes),
+        };
+        commit(&self.ports, vec![change]).await?;
+        // Only now: a journal is counted again after a restart, and what was not recorded has used no id.
+        self.next_id = next_id;
+        (self.snapshot_bytes, self.journal_bytes) = (snapshot_bytes, journal_bytes);
+        self.version += 1;
+        self.machine = next;
+        self.publish.send_replace(Arc::clone(&self.machine));
+        for (id, effect) in started {
+            self.start(id, effect, false);
+        }
+        Ok(())
+    }
+
+    /// The machine after an input, and what to write down about it. The machine at hand stays as it is until that is committed.
+    #[expect(clippy::type_complexity, reason = "three parts of one answer")]
+    fn advance(
+        &self,
+        input: M::Input,
+    ) -> Result<(Arc<M>, StateChange, Vec<M::Effect>), HandleError> {
+        let mut next = M::clone(&self.machine);
+        let now = self.ports.clock.now();
+        let journalled = M::journalled(&input).transpose().map_err(cannot_seal)?;
+        let effects = next.handle(now, input)?;
+        // A machine that is over keeps no secrets: its journal must go. A long journal would make a restart slow.
+        let longest = JOURNAL_BYTES.max(self.snapshot_bytes.saturating_mul(JOURNAL_SNAPSHOTS));
+        let state = match journalled.map(Zeroizing::new) {
+            Some(input) if !next.is_over() && self.journal_bytes + input.len() <= longest => {
+                let context = entry_context(&self.key, self.version + 1);
+                StateChange::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
+            }
+            _ => {
+                let next_id = self.next_id + effects.len() as u64;
+                StateChange::Snapshot(seal_snapshot(&self.ports, &self.key, &next, next_id)?)
+            }
+        };
+        Ok((Arc::new(next), state, effects))
+    }
+
+    fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {
+        let effects = self.effects.clone();
+        let clock = self.ports.clock.clone();
+        let mut over = self.publish.subscribe();
+        let key = self.key.clone();
+        self.running.spawn(async move {
+            let mut backoff = Backoff::QUICK;
+            loop {
+                let error = match effects.carry_out(&effect, again).await {
+                    Ok(input) => return (id, input),
+                    Err(error) => error,
+                };
+                if !error.is_transient() {
+                    tracing::warn!(task = %key.task, round = key.round, "{}", report(&error));
+                    return (id, M::effect_failed(&effect, &error));
+                }
+                tracing::debug!(task = %key.task, round = key.round, "will try again: {}", report(&error));
+                again = true;
+                tokio::select! {
+                    biased;
+                    () = clock.sleep(backoff.pause()) => {}
+                    // Nobody needs it any more: one last try was enough.
+                    _ = over.wait_for(|m| m.is_over()) => return (id, None),
+                }
+            }
+        });
+    }
+
+    fn log_error(&self, what: &str, error: &HandleError) {
+        tracing::error!(task = %self.key.task, round = self.key.round, "{what}: {error}");
+    }
+}

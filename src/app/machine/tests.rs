@@ -1,0 +1,221 @@
+//! What rests on disk: ids of effects over restarts, and forms of before.
+
+use serde::Deserialize;
+
+use delta_domain::secret::Secret;
+use delta_memory::{MemoryStorage, PausedClock, SeededEntropy};
+
+use super::stored::{cannot_seal, entry};
+use super::*;
+
+/// Adds what it is told, and asks for as many effects; a hundred ends it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Adder {
+    sum: u32,
+}
+
+impl Machine for Adder {
+    type Input = u32;
+    type Effect = u32;
+    const KIND: MachineKind = MachineKind::CoordinatorRound;
+
+    fn handle(&mut self, _now: Timestamp, input: u32) -> Result<Vec<u32>, Rejection> {
+        self.sum += input;
+        Ok((0..input).collect())
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn is_over(&self) -> bool {
+        self.sum >= 100
+    }
+
+    fn tick() -> u32 {
+        0
+    }
+
+    fn journalled(input: &u32) -> Option<Result<Vec<u8>, serde_json::Error>> {
+        Some(serde_json::to_vec(input))
+    }
+
+    fn replayed(entry: &[u8]) -> Result<u32, serde_json::Error> {
+        serde_json::from_slice(entry)
+    }
+
+    fn effect_failed(_effect: &u32, _error: &PortError) -> Option<u32> {
+        None
+    }
+}
+
+/// Every effect is done at once, or none ever.
+enum World {
+    Done,
+    Silent,
+}
+
+#[async_trait]
+impl Effects<Adder> for World {
+    async fn carry_out(&self, _effect: &u32, _again: bool) -> Result<Option<u32>, PortError> {
+        match self {
+            Self::Done => Ok(None),
+            Self::Silent => std::future::pending().await,
+        }
+    }
+}
+
+fn ports(storage: &MemoryStorage) -> MachinePorts {
+    MachinePorts {
+        storage: Arc::new(storage.clone()),
+        clock: Arc::new(PausedClock::new(Timestamp(1_000))),
+        entropy: Arc::new(SeededEntropy::new(7)),
+        vault: Arc::new(Vault::new(Secret::new([3; 32]))),
+    }
+}
+
+fn task() -> TaskId {
+    format!("0x{}", "ab".repeat(32)).parse().unwrap()
+}
+
+fn key() -> MachineKey {
+    MachineKey {
+        kind: Adder::KIND,
+        task: task(),
+        round: 1,
+    }
+}
+
+/// A machine that has asked for one effect.
+async fn created(ports: &MachinePorts) -> StoredMachine {
+    let (change, stored) = create(ports, &task(), 1, &Adder { sum: 1 }, &[0]).unwrap();
+    commit(ports, vec![change]).await.unwrap();
+    stored
+}
+
+async fn stored(ports: &MachinePorts) -> StoredMachine {
+    ports.storage.machine(&key()).await.unwrap().unwrap()
+}
+
+async fn all_done(ports: &MachinePorts) {
+    while !stored(ports).await.outbox.is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Tells the stored machine `inputs`, until all of their effects are done; and stops it, or kills it.
+async fn run(ports: &MachinePorts, inputs: &[u32], stop: bool) {
+    let before = stored(ports).await;
+    let loaded = load(ports, &before).unwrap();
+    let cancel = CancellationToken::new();
+    let (handle, running) = spawn(
+        ports.clone(),
+        Arc::new(World::Done),
+        before,
+        loaded,
+        false,
+        cancel.clone(),
+    )
+    .unwrap();
+    let running = tokio::spawn(running);
+    for input in inputs {
+        handle.give(*input).await.unwrap();
+    }
+    all_done(ports).await;
+    if stop {
+        cancel.cancel();
+    } else {
+        running.abort();
+    }
+    drop(running.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_go_on_after_a_restart_though_every_effect_is_done() {
+    let ports = ports(&MemoryStorage::new());
+    created(&ports).await;
+    // Killed: three entries of a journal.
+    run(&ports, &[2, 0, 3], false).await;
+    let killed = stored(&ports).await;
+    assert_eq!(killed.journal.len(), 3);
+    let loaded: Loaded<Adder> = load(&ports, &killed).unwrap();
+    assert_eq!((loaded.machine.sum, loaded.next_id), (6, 7));
+    // Stopped: a snapshot.
+    run(&ports, &[4], true).await;
+    let stopped = stored(&ports).await;
+    assert_eq!(stopped.journal.len(), 0);
+    let loaded: Loaded<Adder> = load(&ports, &stopped).unwrap();
+    assert_eq!((loaded.machine.sum, loaded.next_id), (10, 11));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_recorded_has_used_no_id() {
+    let storage = MemoryStorage::new();
+    let ports = ports(&storage);
+    let before = created(&ports).await;
+    let loaded = load(&ports, &before).unwrap();
+    let (handle, running) = spawn(
+        ports.clone(),
+        Arc::new(World::Silent),
+        before,
+        loaded,
+        true,
+        CancellationToken::new(),
+    )
+    .unwrap();
+    let running = tokio::spawn(running);
+    handle.give(1).await.unwrap();
+    storage.fail_next(
+        "storage.commit",
+        delta_memory::When::Before,
+        delta_ports::PortErrorKind::Corrupt,
+    );
+    assert!(matches!(handle.give(5).await, Err(HandleError::Port(_))));
+    handle.give(3).await.unwrap();
+    running.abort();
+    drop(running.await);
+    let killed = stored(&ports).await;
+    let ids: Vec<u64> = killed.outbox.iter().map(|e| e.id).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5]);
+    let loaded: Loaded<Adder> = load(&ports, &killed).unwrap();
+    assert_eq!((loaded.machine.sum, loaded.next_id), (5, 6));
+}
+
+/// As programs wrote it that did not keep the next id: the machine and nothing else. They read ours in the same way.
+#[tokio::test]
+async fn a_snapshot_without_ids_is_read_and_its_ids_are_passed_over() {
+    let ports = ports(&MemoryStorage::new());
+    let ours = created(&ports).await;
+    let theirs = StoredMachine {
+        version: 5,
+        snapshot: seal(&ports, &key(), &Adder { sum: 9 }).unwrap(),
+        ..ours.clone()
+    };
+    let loaded: Loaded<Adder> = load(&ports, &theirs).unwrap();
+    assert_eq!((loaded.machine.sum, loaded.next_id), (9, 5 << 20));
+    let as_they_read: Adder = open(&ports, &key(), &context(&key()), &ours.snapshot).unwrap();
+    assert_eq!(as_they_read.sum, 1);
+}
+
+#[tokio::test]
+async fn a_journal_of_another_form_is_foreign_even_where_it_could_be_read() {
+    let ports = ports(&MemoryStorage::new());
+    let ours = created(&ports).await;
+    let input = serde_json::to_vec(&2_u32).map_err(cannot_seal).unwrap();
+    let journal = |place: String| {
+        let place = [context(&key()), place.into_bytes()].concat();
+        let entry = stored::seal_bytes(&ports, &place, &entry(Timestamp(1), &input)).unwrap();
+        StoredMachine {
+            version: 2,
+            journal: vec![(2, entry)],
+            ..ours.clone()
+        }
+    };
+    let release = env!("CARGO_PKG_VERSION");
+    let loaded = load::<Adder>(&ports, &journal(format!("/2/{release}/2"))).unwrap();
+    assert_eq!(loaded.machine.sum, 3);
+    for place in [format!("/2/{release}"), format!("/2/{release}/1")] {
+        let error = load::<Adder>(&ports, &journal(place)).err().unwrap();
+        assert_eq!(error.kind(), delta_ports::PortErrorKind::Corrupt);
+    }
+}

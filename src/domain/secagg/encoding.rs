@@ -1,0 +1,178 @@
+//! How a cohort's numbers become ring elements, and their sum numbers again: the only way in to `fixed_point`.
+//!
+//! Whoever contributes, sums or checks a sum holds the same [`Encoding`]; it follows from the strategy and the size of the cohort.
+
+use std::ops::Range;
+
+use super::fixed_point::{dequantise, quantise};
+use super::word::{Ring, Word};
+use crate::tensor::{DType, Tensor, TensorData};
+
+pub use super::fixed_point::{MAX_PRECISION, QuantiseError, QuantiseErrorKind, Real};
+
+/// Numbers turned to single precision at a time: the doubles between stay in the first-level cache.
+const BLOCK: usize = 8 * 1024;
+
+/// How the numbers of one cohort are written as ring elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding {
+    ring: Ring,
+    precision: u8,
+    cohort: usize,
+}
+
+impl Encoding {
+    /// `precision`: decimal digits kept, at most [`MAX_PRECISION`]. `cohort`: how many members' numbers are summed at most; each
+    /// number's bound follows from it.
+    #[must_use]
+    pub const fn new(ring: Ring, precision: u8, cohort: usize) -> Self {
+        Self {
+            ring,
+            precision,
+            cohort,
+        }
+    }
+
+    /// The ring whose words [`Self::encode`] writes.
+    #[must_use]
+    pub const fn ring(&self) -> Ring {
+        self.ring
+    }
+
+    /// Replaces `out` with the ring elements of `values`: `round-half-even(x * 10^precision)` modulo 2^w, single precision widened
+    /// first, exactly.
+    ///
+    /// # Errors
+    /// [`QuantiseError`] names the first value that is not finite, or so large that the cohort's sum could wrap
+    /// (`|x| * 10^precision * cohort >= 2^(w-1)`); or says that the words are not of this ring, or the precision is too high. `out` is
+    /// then empty.
+    pub fn encode<T: Real, W: Word>(
+        &self,
+        values: &[T],
+        out: &mut Vec<W>,
+    ) -> Result<(), QuantiseError> {
+        quantise(values, self.precision, self.ring, self.cohort, out)
+    }
+
+    /// [`Self::encode`] of the values at `range` of a tensor.
+    ///
+    /// # Errors
+    /// [`EncodeError::Value`] as [`Self::encode`], the position counted from the tensor's first value; [`EncodeError::Type`] when
+    /// they are not floating-point numbers.
+    ///
+    /// # Panics
+    /// When `range` reaches beyond the tensor.
+    pub fn encode_part<W: Word>(
+        &self,
+        tensor: &Tensor,
+        range: Range<usize>,
+        out: &mut Vec<W>,
+    ) -> Result<(), EncodeError> {
+        let first = range.start;
+        let result = match tensor.data() {
+            TensorData::F32(values) => self.encode(&values[range], out),
+            TensorData::F64(values) => self.encode(&values[range], out),
+            _ => return Err(EncodeError::Type),
+        };
+        result.map_err(|error| {
+            EncodeError::Value(QuantiseError {
+                index: error.index + first,
+                ..error
+            })
+        })
+    }
+
+    /// Replaces `out` with the numbers that the words of a sum stand for: signed, divided by 10^precision.
+    ///
+    /// A sum above 2^53 gives the nearest double, and so does a precision above [`MAX_PRECISION`], which no encoded vector has.
+    pub fn decode<W: Word>(&self, sum: &[W], out: &mut Vec<f64>) {
+        dequantise(sum, self.precision, out);
+    }
+
+    /// [`Self::decode`] to the declared type of a contribution: single precision for `F32`, double for every other.
+    #[must_use]
+    pub fn decode_as<W: Word>(&self, sum: &[W], dtype: DType) -> TensorData {
+        let mut wide = Vec::new();
+        if dtype != DType::F32 {
+            self.decode(sum, &mut wide);
+            return TensorData::F64(wide);
+        }
+        let mut narrow = Vec::with_capacity(sum.len());
+        for block in sum.chunks(BLOCK) {
+            self.decode(block, &mut wide);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the declared type of the contribution"
+            )]
+            narrow.extend(wide.iter().map(|v| *v as f32));
+        }
+        TensorData::F32(narrow)
+    }
+}
+
+/// Why a part of a tensor cannot be encoded. Never shows a value: they are private.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum EncodeError {
+    /// A number that is not finite or too large.
+    #[error(transparent)]
+    Value(#[from] QuantiseError),
+    /// Whole numbers, bytes or truth values.
+    #[error("the values are neither f32 nor f64")]
+    Type,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(data: TensorData) -> Tensor {
+        let len = data.len();
+        Tensor::new(vec![len], data).unwrap()
+    }
+
+    #[test]
+    fn parts_of_a_tensor_are_encoded_alike_in_both_types() {
+        let encoding = Encoding::new(Ring::Z64, 2, 3);
+        let wide = tensor(TensorData::F64(vec![0.25, -1.5, 2.0, 7.0]));
+        let narrow = tensor(TensorData::F32(vec![0.25, -1.5, 2.0, 7.0]));
+        for part in [wide, narrow] {
+            let mut words = vec![9_u64];
+            encoding.encode_part(&part, 1..3, &mut words).unwrap();
+            assert_eq!(words, [150_u64.wrapping_neg(), 200]);
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_named_by_its_place_in_the_tensor() {
+        let encoding = Encoding::new(Ring::Z64, 8, 3);
+        let part = tensor(TensorData::F64(vec![0.0, 0.0, 0.0, f64::NAN]));
+        let mut words: Vec<u64> = Vec::new();
+        assert_eq!(
+            encoding.encode_part(&part, 2..4, &mut words),
+            Err(EncodeError::Value(QuantiseError {
+                index: 3,
+                kind: QuantiseErrorKind::NotFinite
+            }))
+        );
+        let whole = tensor(TensorData::I64(vec![1]));
+        let error = encoding.encode_part(&whole, 0..1, &mut words);
+        assert_eq!(error, Err(EncodeError::Type));
+    }
+
+    #[test]
+    fn sums_come_back_in_the_declared_type() {
+        let encoding = Encoding::new(Ring::Z32, 1, 2);
+        let sum: Vec<u32> = (0..20_000).collect();
+        let TensorData::F64(wide) = encoding.decode_as(&sum, DType::F64) else {
+            panic!("not f64");
+        };
+        let TensorData::F32(narrow) = encoding.decode_as(&sum, DType::F32) else {
+            panic!("not f32");
+        };
+        assert_eq!(wide.len(), sum.len());
+        assert_eq!(wide[12_345], 1234.5);
+        #[expect(clippy::cast_possible_truncation, reason = "what is compared with")]
+        let narrowed: Vec<f32> = wide.iter().map(|v| *v as f32).collect();
+        assert_eq!(narrow, narrowed);
+    }
+}
