@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, Location, serve};
-use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions};
+use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, RecordFile};
+use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions, serve};
 use delta_node::adapters::memory::MemoryConnector;
 use delta_node::domain::event::NetworkEvent;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, TaskId};
@@ -40,7 +40,7 @@ fn clock() -> Arc<HandClock> {
 
 async fn open(clock: &Arc<HandClock>) -> EmbeddedConnector {
     let clock: Arc<HandClock> = Arc::clone(clock);
-    EmbeddedConnector::open(&Location::Memory, clock, EmbeddedOptions::default())
+    EmbeddedConnector::open(&RecordFile::InMemory, clock, EmbeddedOptions::default())
         .await
         .unwrap()
 }
@@ -69,7 +69,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
-            serve(&embedded, listener, std::future::pending())
+            serve(Arc::new(embedded), listener, std::future::pending())
                 .await
                 .unwrap()
         });
