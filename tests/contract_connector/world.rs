@@ -13,7 +13,9 @@ use delta_node::domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_node::domain::task::TaskKind;
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::clock::Clock;
-use delta_node::ports::connector::{Connector, EventStream, NewTask, RawPublicKeys, RoundKey};
+use delta_node::ports::connector::{
+    Connector, EventStream, NewTask, RawPublicKeys, RejectionReason, RoundKey,
+};
 use delta_node::ports::{PortError, PortErrorKind};
 use futures_util::StreamExt as _;
 
@@ -158,6 +160,9 @@ pub(crate) fn digest(text: &str) -> Digest {
 pub(crate) fn refused<T: std::fmt::Debug>(outcome: Result<T, PortError>) -> String {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Refused, "{error}");
+    // Every text that the suite provokes is recognised.
+    let known = error.reason().is_some_and(|r| r != RejectionReason::Other);
+    assert!(known, "{error}: {:?}", error.reason());
     error.message().to_owned()
 }
 
