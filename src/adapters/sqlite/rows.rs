@@ -98,7 +98,7 @@ fn key(
 }
 
 #[derive(FromRow)]
-pub(super) struct TaskRecord {
+pub(super) struct StoredTask {
     id: i64,
     created_at: i64,
     name: String,
@@ -110,7 +110,7 @@ pub(super) struct TaskRecord {
     error: Option<String>,
 }
 
-impl TaskRecord {
+impl StoredTask {
     pub(super) fn into_row(self, op: &'static str) -> Result<TaskRow, PortError> {
         Ok(TaskRow {
             id: self.id,
@@ -141,7 +141,7 @@ impl TaskRecord {
 }
 
 #[derive(FromRow)]
-pub(super) struct LogRecord {
+pub(super) struct StoredLog {
     id: i64,
     created_at: i64,
     task: String,
@@ -150,7 +150,7 @@ pub(super) struct LogRecord {
     tx_hash: Option<String>,
 }
 
-impl LogRecord {
+impl StoredLog {
     pub(super) fn into_row(self, op: &'static str) -> Result<LogRow, PortError> {
         Ok(LogRow {
             id: self.id,
