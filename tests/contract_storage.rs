@@ -23,7 +23,7 @@ use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry, Record,
+    LogLevel, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry, StateChange,
     Storage, TaskUpdate,
 };
 
@@ -103,11 +103,11 @@ fn effect(id: u64) -> OutboxEntry {
 }
 
 fn put(key: &MachineKey, expected: u64, snapshot: &str) -> MachineChange {
-    let record = Record::Snapshot(snapshot.as_bytes().to_vec());
+    let state = StateChange::Snapshot(snapshot.as_bytes().to_vec());
     MachineChange {
         key: key.clone(),
         expected,
-        record,
+        state,
         enqueue: vec![],
         done: vec![],
     }
@@ -117,7 +117,7 @@ fn delete(key: &MachineKey, expected: u64) -> MachineChange {
     MachineChange {
         key: key.clone(),
         expected,
-        record: Record::Deleted,
+        state: StateChange::Deleted,
         enqueue: vec![],
         done: vec![],
     }
@@ -410,7 +410,7 @@ async fn large_and_binary_snapshots_come_back_whole(backend: impl Backend) {
     let s = backend.open().await;
     let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * 7 + i / 256) as u8).collect();
     let change = MachineChange {
-        record: Record::Snapshot(bytes.clone()),
+        state: StateChange::Snapshot(bytes.clone()),
         enqueue: vec![OutboxEntry {
             id: 0,
             effect: vec![0, 255],

@@ -28,7 +28,7 @@ use delta_domain::vault::Vault;
 use delta_ports::clock::Clock;
 use delta_ports::entropy::Entropy;
 use delta_ports::storage::{
-    MachineChange, MachineKey, MachineKind, OutboxEntry, Record, Storage, StoredMachine,
+    MachineChange, MachineKey, MachineKind, OutboxEntry, StateChange, Storage, StoredMachine,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -216,7 +216,7 @@ pub(crate) fn birth<M: Machine>(
     let change = MachineChange {
         key: key.clone(),
         expected: 0,
-        record: Record::Snapshot(snapshot.clone()),
+        state: StateChange::Snapshot(snapshot.clone()),
         enqueue: outbox.clone(),
         done: Vec::new(),
     };
@@ -361,7 +361,7 @@ impl<M: Machine> Host<M> {
                 let change = MachineChange {
                     key: self.key.clone(),
                     expected: self.version,
-                    record: Record::Snapshot(snapshot),
+                    state: StateChange::Snapshot(snapshot),
                     enqueue: Vec::new(),
                     done: Vec::new(),
                 };
@@ -400,9 +400,9 @@ impl<M: Machine> Host<M> {
         input: Option<M::Input>,
         done: Option<u64>,
     ) -> Result<(), HandleError> {
-        let (next, record, effects) = match input {
+        let (next, state, effects) = match input {
             Some(input) => self.advance(input)?,
-            None => (Arc::clone(&self.machine), Record::Same, Vec::new()),
+            None => (Arc::clone(&self.machine), StateChange::Same, Vec::new()),
         };
         let mut enqueue = Vec::with_capacity(effects.len());
         let mut started = Vec::with_capacity(effects.len());
@@ -418,14 +418,14 @@ impl<M: Machine> Host<M> {
         let change = MachineChange {
             key: self.key.clone(),
             expected: self.version,
-            record,
+            state,
             enqueue,
             done: done.into_iter().collect(),
         };
-        let (snapshot_bytes, journal_bytes) = match &change.record {
-            Record::Snapshot(snapshot) => (snapshot.len(), 0),
-            Record::Entry(entry) => (self.snapshot_bytes, self.journal_bytes + entry.len()),
-            Record::Same | Record::Deleted => (self.snapshot_bytes, self.journal_bytes),
+        let (snapshot_bytes, journal_bytes) = match &change.state {
+            StateChange::Snapshot(snapshot) => (snapshot.len(), 0),
+            StateChange::Entry(entry) => (self.snapshot_bytes, self.journal_bytes + entry.len()),
+            StateChange::Same | StateChange::Deleted => (self.snapshot_bytes, self.journal_bytes),
         };
         commit(&self.ports, vec![change]).await?;
         (self.snapshot_bytes, self.journal_bytes) = (snapshot_bytes, journal_bytes);
@@ -440,21 +440,24 @@ impl<M: Machine> Host<M> {
 
     /// The machine after an input, and what to write down about it. The machine at hand stays as it is until that is committed.
     #[expect(clippy::type_complexity, reason = "three parts of one answer")]
-    fn advance(&self, input: M::Input) -> Result<(Arc<M>, Record, Vec<M::Effect>), HandleError> {
+    fn advance(
+        &self,
+        input: M::Input,
+    ) -> Result<(Arc<M>, StateChange, Vec<M::Effect>), HandleError> {
         let mut next = M::clone(&self.machine);
         let now = self.ports.clock.now();
         let journalled = M::journalled(&input).transpose().map_err(cannot_seal)?;
         let effects = next.handle(now, input)?;
         // A machine that is over keeps no secrets: its journal must go. A long journal would make a restart slow.
         let longest = JOURNAL_BYTES.max(self.snapshot_bytes.saturating_mul(JOURNAL_SNAPSHOTS));
-        let record = match journalled.map(Zeroizing::new) {
+        let state = match journalled.map(Zeroizing::new) {
             Some(input) if !next.is_over() && self.journal_bytes + input.len() <= longest => {
                 let context = entry_context(&self.key, self.version + 1);
-                Record::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
+                StateChange::Entry(seal_bytes(&self.ports, &context, &entry(now, &input))?)
             }
-            _ => Record::Snapshot(seal(&self.ports, &self.key, &next)?),
+            _ => StateChange::Snapshot(seal(&self.ports, &self.key, &next)?),
         };
-        Ok((Arc::new(next), record, effects))
+        Ok((Arc::new(next), state, effects))
     }
 
     fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {
@@ -550,7 +553,7 @@ async fn try_to_erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortE
     let change = MachineChange {
         key: key.clone(),
         expected: stored.version,
-        record: Record::Deleted,
+        state: StateChange::Deleted,
         enqueue: Vec::new(),
         done: Vec::new(),
     };
@@ -560,14 +563,16 @@ async fn try_to_erase(ports: &DriverPorts, key: &MachineKey) -> Result<(), PortE
 /// Whether the database shows this change: one of a transaction stands for all.
 fn is_made(change: &MachineChange, now: Option<&StoredMachine>) -> bool {
     let Some(now) = now else {
-        return change.record == Record::Deleted && change.expected > 0;
+        return change.state == StateChange::Deleted && change.expected > 0;
     };
     now.version == change.expected + 1
-        && match &change.record {
-            Record::Snapshot(wanted) => now.snapshot == *wanted,
-            Record::Entry(wanted) => now.journal.last().is_some_and(|(_, entry)| entry == wanted),
+        && match &change.state {
+            StateChange::Snapshot(wanted) => now.snapshot == *wanted,
+            StateChange::Entry(wanted) => {
+                now.journal.last().is_some_and(|(_, entry)| entry == wanted)
+            }
             // Only this driver moves the machine on.
-            Record::Same => true,
-            Record::Deleted => false,
+            StateChange::Same => true,
+            StateChange::Deleted => false,
         }
 }

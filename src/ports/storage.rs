@@ -1,4 +1,4 @@
-//! The node's database: machines with their outboxes, tasks for users, log records.
+//! The node's database: machines with their outboxes, tasks for users, log entries.
 //!
 //! A *machine* is a state that survives restarts: a round as coordinator or member, a task run. Its snapshot and effects are opaque
 //! bytes here (sealed by the app when they hold secrets); what this port guarantees is that they change together.
@@ -71,7 +71,7 @@ pub struct TaskPage {
     pub total: u64,
 }
 
-/// How serious a log record is.
+/// How serious a log entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// As planned.
@@ -82,7 +82,7 @@ pub enum LogLevel {
     Error,
 }
 
-/// A record of a task's log.
+/// An entry of a task's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewLog {
     /// When.
@@ -97,12 +97,12 @@ pub struct NewLog {
     pub tx_hash: Option<TxHash>,
 }
 
-/// A stored log record.
+/// A stored log entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRow {
     /// Position in this node's log of all tasks, ascending.
     pub id: i64,
-    /// The record.
+    /// The entry.
     pub log: NewLog,
 }
 
@@ -154,7 +154,7 @@ pub struct OutboxEntry {
 
 /// What a change leaves of a machine's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
+pub enum StateChange {
     /// The whole state; the journal before it goes.
     Snapshot(Vec<u8>),
     /// What happened to it: appended to the journal that follows the snapshot.
@@ -173,7 +173,7 @@ pub struct MachineChange {
     /// The version it was loaded at; 0 for a new one.
     pub expected: u64,
     /// What it leaves of the state. A new machine begins with a snapshot.
-    pub record: Record,
+    pub state: StateChange,
     /// Effects decided.
     pub enqueue: Vec<OutboxEntry>,
     /// Effects done.
@@ -198,14 +198,14 @@ pub struct StoredMachine {
 /// The database.
 ///
 /// Obligations on implementers:
-/// - `commit` is one transaction over all changes and log records: all or nothing, durable against kill -9 after `Ok`.
+/// - `commit` is one transaction over all changes and log entries: all or nothing, durable against kill -9 after `Ok`.
 /// - It fails with `Conflict`, and changes nothing, when any `expected` is not the stored version (0 = absent).
 /// - On success each kept machine's version is `expected + 1`.
 /// - An entry or nothing for a machine that is not there is `Internal`, and so are effects of one that is deleted.
 /// - Deleted secrets do not stay behind in the file (SQLite: `secure_delete`).
 #[async_trait]
 pub trait Storage: Send + Sync + 'static {
-    /// Changes machines and appends log records, together.
+    /// Changes machines and appends log entries, together.
     async fn commit(&self, changes: Vec<MachineChange>, logs: Vec<NewLog>)
     -> Result<(), PortError>;
     /// One machine.
@@ -213,7 +213,7 @@ pub trait Storage: Send + Sync + 'static {
     /// All machines of a kind, ordered by key.
     async fn machines(&self, kind: MachineKind) -> Result<Vec<StoredMachine>, PortError>;
 
-    /// Records a submitted task as PENDING.
+    /// Keeps a submitted task as PENDING.
     async fn insert_task(&self, task: &NewTaskRow) -> Result<LocalTaskId, PortError>;
     /// Changes a task. `NotFound` when there is none.
     async fn update_task(&self, id: LocalTaskId, update: &TaskUpdate) -> Result<(), PortError>;
@@ -231,7 +231,7 @@ pub trait Storage: Send + Sync + 'static {
     /// Every task that is PENDING or RUNNING, ascending.
     async fn unfinished_tasks(&self) -> Result<Vec<TaskRow>, PortError>;
 
-    /// Log records of a task with id >= `start`, ascending, at most `limit`.
+    /// Log entries of a task with id >= `start`, ascending, at most `limit`.
     async fn logs(&self, task: &TaskId, start: i64, limit: u32) -> Result<Vec<LogRow>, PortError>;
 
     /// A small value kept by name (the node's address, its key check).

@@ -46,7 +46,7 @@ async fn deleted_secrets_are_in_no_file() {
             },
             put(&key(1, 2), 0, &long),
             MachineChange {
-                record: Record::Entry(SECRET.as_bytes().to_vec()),
+                state: StateChange::Entry(SECRET.as_bytes().to_vec()),
                 ..put(&key(1, 2), 1, "")
             },
         ],
@@ -63,7 +63,7 @@ async fn deleted_secrets_are_in_no_file() {
             put(&key(1, 1), 1, "short"),
             put(&key(1, 2), 2, "short"),
             MachineChange {
-                record: Record::Entry(long.as_bytes().to_vec()),
+                state: StateChange::Entry(long.as_bytes().to_vec()),
                 ..put(&key(1, 2), 3, "")
             },
             put(&key(1, 3), 0, "keeps"),

@@ -4,14 +4,14 @@ use super::*;
 
 fn entry(key: &MachineKey, expected: u64, text: &str) -> MachineChange {
     MachineChange {
-        record: Record::Entry(text.as_bytes().to_vec()),
+        state: StateChange::Entry(text.as_bytes().to_vec()),
         ..put(key, expected, "")
     }
 }
 
 fn same(key: &MachineKey, expected: u64) -> MachineChange {
     MachineChange {
-        record: Record::Same,
+        state: StateChange::Same,
         ..put(key, expected, "")
     }
 }

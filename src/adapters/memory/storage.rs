@@ -13,7 +13,7 @@ use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
 use delta_ports::storage::{
     LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, OutboxEntry,
-    Record, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    StateChange, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -79,7 +79,7 @@ impl MemoryStorage {
         lock(&self.state).tasks.clone()
     }
 
-    /// For observers: every log record, in order.
+    /// For observers: every log entry, in order.
     #[must_use]
     pub fn peek_logs(&self) -> Vec<LogRow> {
         lock(&self.state).logs.clone()
@@ -194,21 +194,21 @@ fn apply(
             "{name} is not there, and does not begin with a snapshot"
         ))
     };
-    let (snapshot, journal, mut outbox) = match (change.record, current) {
-        (Record::Deleted, _) if !change.enqueue.is_empty() => {
+    let (snapshot, journal, mut outbox) = match (change.state, current) {
+        (StateChange::Deleted, _) if !change.enqueue.is_empty() => {
             return Err(internal(format!(
                 "{name} is deleted and decides effects at once"
             )));
         }
-        (Record::Deleted, _) => return Ok(None),
-        (Record::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
-        (Record::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
-        (Record::Entry(entry), Some(mut m)) => {
+        (StateChange::Deleted, _) => return Ok(None),
+        (StateChange::Snapshot(new), None) => (new, Vec::new(), BTreeMap::new()),
+        (StateChange::Snapshot(new), Some(m)) => (new, Vec::new(), m.outbox),
+        (StateChange::Entry(entry), Some(mut m)) => {
             m.journal.push((version + 1, entry));
             (m.snapshot, m.journal, m.outbox)
         }
-        (Record::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
-        (Record::Entry(_) | Record::Same, None) => return Err(absent()),
+        (StateChange::Same, Some(m)) => (m.snapshot, m.journal, m.outbox),
+        (StateChange::Entry(_) | StateChange::Same, None) => return Err(absent()),
     };
     for entry in change.enqueue {
         if entry.id > i64::MAX.unsigned_abs() {

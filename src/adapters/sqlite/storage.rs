@@ -16,7 +16,7 @@ use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
 use delta_ports::PortError;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Record,
+    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, StateChange,
     Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 
@@ -132,7 +132,7 @@ impl Storage for SqliteStorage {
             write::log(OP, &mut tx, log).await?;
         }
         // Before the commit: if this future is dropped after it, the next one scrubs.
-        if changes.iter().any(|c| c.record == Record::Deleted) {
+        if changes.iter().any(|c| c.state == StateChange::Deleted) {
             self.scrub_due.store(true, Ordering::Release);
         }
         tx.commit().await.map_err(|e| port_error(OP, e))?;

@@ -6,7 +6,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use super::error::{migration_error, port_error};
 use super::{queries, rows};
-use delta_ports::storage::{LocalTaskId, MachineChange, NewLog, Record, TaskUpdate};
+use delta_ports::storage::{LocalTaskId, MachineChange, NewLog, StateChange, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Takes the write lock at once, so that a transaction never finds out half-way that another handle was faster.
@@ -72,8 +72,8 @@ pub(super) async fn change(
         PortError::new(PortErrorKind::Internal, op, text)
     };
     let statement = |sql: &'static str| sqlx::query(sql).bind(kind).bind(task).bind(round);
-    let (statements, keeps) = match &change.record {
-        Record::Snapshot(snapshot) => (
+    let (statements, keeps) = match &change.state {
+        StateChange::Snapshot(snapshot) => (
             vec![
                 statement(queries::MACHINE_PUT)
                     .bind(stored + 1)
@@ -82,21 +82,21 @@ pub(super) async fn change(
             ],
             true,
         ),
-        Record::Entry(_) | Record::Same if stored == 0 => {
+        StateChange::Entry(_) | StateChange::Same if stored == 0 => {
             return Err(internal("is not there, and does not begin with a snapshot"));
         }
-        Record::Entry(entry) => (
+        StateChange::Entry(entry) => (
             vec![
                 statement(queries::MACHINE_MOVE).bind(stored + 1),
                 statement(queries::JOURNAL_PUT).bind(stored + 1).bind(entry),
             ],
             true,
         ),
-        Record::Same => (
+        StateChange::Same => (
             vec![statement(queries::MACHINE_MOVE).bind(stored + 1)],
             true,
         ),
-        Record::Deleted => (vec![statement(queries::MACHINE_DELETE)], false),
+        StateChange::Deleted => (vec![statement(queries::MACHINE_DELETE)], false),
     };
     if !keeps && !change.enqueue.is_empty() {
         return Err(internal("is deleted and decides effects at once"));

@@ -25,7 +25,7 @@ use delta_ports::connector::RoundKey;
 use delta_ports::executor::ReduceJob;
 use delta_ports::node_api::{RoundReport, TaskProgress};
 use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine, TaskUpdate,
+    LogLevel, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -428,7 +428,7 @@ impl TaskRun {
             changes.push(MachineChange {
                 key,
                 expected: stored.version,
-                record: Record::Deleted,
+                state: StateChange::Deleted,
                 enqueue: Vec::new(),
                 done: Vec::new(),
             });

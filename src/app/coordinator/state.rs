@@ -18,7 +18,7 @@ use delta_ports::blob::collect;
 use delta_ports::blob::pieces;
 use delta_ports::node_api::{RoundReport, TaskProgress};
 use delta_ports::storage::{
-    LocalTaskId, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+    LocalTaskId, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -113,7 +113,7 @@ impl RunState {
                 round: 0,
             },
             expected: self.version,
-            record: Record::Snapshot(snapshot),
+            state: StateChange::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })

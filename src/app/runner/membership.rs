@@ -22,7 +22,7 @@ use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, Record, StoredMachine,
+    LogLevel, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -99,7 +99,7 @@ impl MembershipState {
                 round: 0,
             },
             expected: self.version,
-            record: Record::Snapshot(snapshot),
+            state: StateChange::Snapshot(snapshot),
             enqueue: Vec::new(),
             done: Vec::new(),
         })
