@@ -15,10 +15,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use delta_node::adapters::connector::{
-    Durability, EmbeddedConnector, EmbeddedOptions, Location, serve,
-};
-use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions};
+use delta_node::adapters::connector::{Durability, EmbeddedConnector, EmbeddedOptions, RecordFile};
+use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions, serve};
 use delta_node::domain::ids::{Address, Digest, RoundNumber};
 use delta_node::domain::task::TaskKind;
 use delta_node::domain::time::Timestamp;
@@ -57,24 +55,24 @@ fn main() {
         let folder = tempfile::tempdir_in(&base).unwrap();
         println!("{durability:?}, {}", folder.path().display());
         runtime.block_on(measure(
-            Location::File(folder.path().join("connector.db")),
+            RecordFile::OnDisk(folder.path().join("connector.db")),
             durability,
         ));
     }
 }
 
-async fn measure(location: Location, durability: Durability) {
+async fn measure(file: RecordFile, durability: Durability) {
     let options = EmbeddedOptions {
         durability,
         ..EmbeddedOptions::default()
     };
-    let embedded = EmbeddedConnector::open(&location, Arc::new(WallClock), options)
+    let embedded = EmbeddedConnector::open(&file, Arc::new(WallClock), options)
         .await
         .unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let served = embedded.clone();
-    tokio::spawn(async move { serve(&served, listener, std::future::pending()).await });
+    tokio::spawn(async move { serve(Arc::new(served), listener, std::future::pending()).await });
     let c = GrpcConnector::new("127.0.0.1", port, GrpcOptions::default()).unwrap();
 
     let owner = c.join("http://owner", "owner").await.unwrap().address;

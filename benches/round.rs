@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use delta_node::adapters::connector::serve;
+use delta_node::adapters::grpc::serve;
 use delta_node::adapters::http::UserClient;
 use delta_node::adapters::system::SystemClock;
 use delta_node::bootstrap::{self, Running};
@@ -155,7 +155,7 @@ async fn connector(folder: &Path) -> u16 {
         .await
         .unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { serve(&embedded, listener, std::future::pending()).await });
+    tokio::spawn(async move { serve(Arc::new(embedded), listener, std::future::pending()).await });
     port
 }
 

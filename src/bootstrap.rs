@@ -9,9 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::connector::serve as serve_connector;
-use crate::adapters::connector::{Durability, EmbeddedConnector, EmbeddedOptions, Location};
-use crate::adapters::grpc::{GrpcConnector, GrpcOptions};
+use crate::adapters::connector::{Durability, EmbeddedConnector, EmbeddedOptions, RecordFile};
+use crate::adapters::grpc::{GrpcConnector, GrpcOptions, serve as serve_record};
 use crate::adapters::http::{
     Doors, HttpOptions, HttpPeers, HttpServer, PeerOptions, UrlPolicy, serve,
 };
@@ -194,9 +193,9 @@ async fn share(
         .await
         .with_context(|| format!("the embedded connector cannot listen on {address}"))?;
     tracing::info!("the embedded connector listens on {address}");
-    let served = connector.clone();
+    let served = Arc::new(connector.clone());
     tokio::spawn(async move {
-        if let Err(e) = serve_connector(&served, listener, stop.cancelled_owned()).await {
+        if let Err(e) = serve_record(served, listener, stop.cancelled_owned()).await {
             tracing::error!(
                 "the embedded connector serves nobody any more: {}",
                 delta_ports::report(&e)
@@ -266,8 +265,8 @@ pub async fn embedded(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         ..EmbeddedOptions::default()
     };
     make_folder_of(&config.connector.db_file)?;
-    let location = Location::File(config.connector.db_file.clone());
-    EmbeddedConnector::open(&location, clock, options)
+    let file = RecordFile::OnDisk(config.connector.db_file.clone());
+    EmbeddedConnector::open(&file, clock, options)
         .await
         .context("the embedded connector's database cannot be opened")
 }

@@ -5,6 +5,8 @@
 
 #[path = "contract_connector/calls.rs"]
 mod calls;
+#[path = "contract_connector/reasons.rs"]
+mod reasons;
 #[path = "contract_connector/rounds.rs"]
 mod rounds;
 #[path = "contract_connector/world.rs"]
@@ -34,6 +36,10 @@ contract!(
     calls::concurrent_joins_of_one_url_make_one_node,
     calls::refusals_carry_the_connectors_own_text,
     calls::a_proof_is_not_taken_unchecked,
+    reasons::who_and_what_is_not_there,
+    reasons::what_comes_at_the_wrong_time_or_twice,
+    reasons::which_commitments_are_missing,
+    reasons::other_failures_have_no_reason,
     rounds::a_round_with_dropouts_goes_through_all_phases,
     rounds::identical_repeats_are_accepted_and_publish_nothing,
     rounds::different_repeats_are_refused,

@@ -1,6 +1,7 @@
 //! The world behind the ports. Each adapter is a crate of its own, so that it cannot name what its manifest does not list.
 //!
-//! Adapters know the domain and the ports; none knows another one, but for `connector`, which serves the wire that `grpc` speaks.
+//! Adapters know the domain and the ports; none knows another one. What needs two of them is joined in `bootstrap`: the embedded connector
+//! and the gRPC server that shows it to other processes.
 
 pub use delta_connector as connector;
 pub use delta_grpc as grpc;

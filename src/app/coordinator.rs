@@ -20,7 +20,7 @@ use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::NewTask;
+use delta_ports::connector::{NewTask, RejectionReason};
 use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
 use effects::RoundMachine;
@@ -168,8 +168,10 @@ impl Coordinator {
                 // Refused too: right after a restart of the connector this node may not be joined again yet.
                 Err(e)
                     if e.is_transient()
-                        || e.message().contains("not alive")
-                        || e.message().contains("doesn't exist") =>
+                        || matches!(
+                            e.reason(),
+                            Some(RejectionReason::NodeNotAlive | RejectionReason::NoSuchNode)
+                        ) =>
                 {
                     tracing::warn!(
                         "the task cannot be created on the connector yet: {}",

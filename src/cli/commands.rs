@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::check::{Finding, ONNXRUNTIME_HINT};
 use super::signals::StopSignals;
-use crate::adapters::connector::serve;
+use crate::adapters::grpc::serve;
 use crate::adapters::sqlite::SqliteStorage;
 use crate::adapters::system::SystemClock;
 use crate::bootstrap::{self, Running};
@@ -85,7 +85,7 @@ pub(crate) async fn connector(config: Config) -> anyhow::Result<()> {
         tokio::time::sleep(bootstrap::FAREWELL).await;
     };
     tokio::select! {
-        served = serve(&embedded, listener, shutdown) => served?,
+        served = serve(Arc::new(embedded.clone()), listener, shutdown) => served?,
         () = farewell => tracing::warn!("some calls did not end in {:?} and were cut", bootstrap::FAREWELL),
     }
     embedded.close().await;

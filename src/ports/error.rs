@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 
+use delta_domain::connector_record::RejectionReason;
+
 /// What a caller can do about a failed port call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PortErrorKind {
@@ -59,6 +61,7 @@ pub struct PortError {
     kind: PortErrorKind,
     op: &'static str,
     message: String,
+    reason: Option<RejectionReason>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -71,6 +74,7 @@ impl PortError {
             kind,
             op,
             message: message.into(),
+            reason: None,
             source: None,
         }
     }
@@ -79,6 +83,13 @@ impl PortError {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Adds why the connector said no.
+    #[must_use]
+    pub fn with_reason(mut self, reason: RejectionReason) -> Self {
+        self.reason = Some(reason);
         self
     }
 
@@ -94,7 +105,13 @@ impl PortError {
         self.op
     }
 
-    /// The sentence without the operation's name: for a connector refusal, the connector's own text.
+    /// Why the connector said no: what a program may steer by, as it may by [`Self::kind`]. `None` for every other error.
+    #[must_use]
+    pub fn reason(&self) -> Option<RejectionReason> {
+        self.reason
+    }
+
+    /// The sentence without the operation's name, for people: when the connector said no, its own text.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -213,7 +213,7 @@ pub trait Storage: Send + Sync + 'static {
     /// All machines of a kind, ordered by key.
     async fn machines(&self, kind: MachineKind) -> Result<Vec<StoredMachine>, PortError>;
 
-    /// Records a submitted task as PENDING.
+    /// Keeps a submitted task as PENDING.
     async fn insert_task(&self, task: &NewTaskRow) -> Result<LocalTaskId, PortError>;
     /// Changes a task. `NotFound` when there is none.
     async fn update_task(&self, id: LocalTaskId, update: &TaskUpdate) -> Result<(), PortError>;

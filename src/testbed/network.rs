@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::recorder::{Witness, Witnessed};
 use super::tables;
-use crate::adapters::connector::{EmbeddedConnector, serve};
+use crate::adapters::connector::EmbeddedConnector;
+use crate::adapters::grpc::serve;
 use crate::adapters::system::SystemClock;
 use crate::bootstrap::{self, Running};
 use crate::config::Config;
@@ -176,7 +177,7 @@ async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     tokio::spawn(async move {
-        if let Err(e) = serve(&embedded, listener, stop.cancelled_owned()).await {
+        if let Err(e) = serve(Arc::new(embedded.clone()), listener, stop.cancelled_owned()).await {
             tracing::error!("the connector broke: {e}");
         }
         embedded.close().await;

@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, Location, serve};
-use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions};
+use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, RecordFile};
+use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions, serve};
 use delta_node::adapters::memory::MemoryConnector;
 use delta_node::domain::event::NetworkEvent;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_node::domain::task::TaskKind;
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::clock::Clock;
-use delta_node::ports::connector::{Connector, EventStream, NewTask, RawPublicKeys, RoundKey};
+use delta_node::ports::connector::{
+    Connector, EventStream, NewTask, RawPublicKeys, RejectionReason, RoundKey,
+};
 use delta_node::ports::{PortError, PortErrorKind};
 use futures_util::StreamExt as _;
 
@@ -40,7 +42,7 @@ fn clock() -> Arc<HandClock> {
 
 async fn open(clock: &Arc<HandClock>) -> EmbeddedConnector {
     let clock: Arc<HandClock> = Arc::clone(clock);
-    EmbeddedConnector::open(&Location::Memory, clock, EmbeddedOptions::default())
+    EmbeddedConnector::open(&RecordFile::InMemory, clock, EmbeddedOptions::default())
         .await
         .unwrap()
 }
@@ -69,7 +71,7 @@ impl World {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
-            serve(&embedded, listener, std::future::pending())
+            serve(Arc::new(embedded), listener, std::future::pending())
                 .await
                 .unwrap()
         });
@@ -158,6 +160,9 @@ pub(crate) fn digest(text: &str) -> Digest {
 pub(crate) fn refused<T: std::fmt::Debug>(outcome: Result<T, PortError>) -> String {
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), PortErrorKind::Refused, "{error}");
+    // Every text that the suite provokes is recognised.
+    let known = error.reason().is_some_and(|r| r != RejectionReason::Other);
+    assert!(known, "{error}: {:?}", error.reason());
     error.message().to_owned()
 }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, Location, serve};
+use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, RecordFile};
 use delta_node::adapters::grpc::pb::datahub::RegisterReq;
 use delta_node::adapters::grpc::pb::datahub::data_hub_client::DataHubClient;
 use delta_node::adapters::grpc::pb::identity::JoinReq;
 use delta_node::adapters::grpc::pb::identity::identity_client::IdentityClient;
 use delta_node::adapters::grpc::pb::subscribe::{Event, event};
+use delta_node::adapters::grpc::serve;
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::clock::Clock;
 use tonic::transport::{Channel, Endpoint};
@@ -42,14 +43,17 @@ impl World {
 
     pub(crate) async fn start_with(options: EmbeddedOptions) -> Self {
         let clock = Arc::new(HandClock::default());
-        let connector =
-            EmbeddedConnector::open(&Location::Memory, Arc::<HandClock>::clone(&clock), options)
-                .await
-                .unwrap();
+        let connector = EmbeddedConnector::open(
+            &RecordFile::InMemory,
+            Arc::<HandClock>::clone(&clock),
+            options,
+        )
+        .await
+        .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
-            serve(&connector, listener, std::future::pending())
+            serve(Arc::new(connector), listener, std::future::pending())
                 .await
                 .unwrap()
         });

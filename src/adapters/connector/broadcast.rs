@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use delta_domain::connector_record::RecordEvent;
+use delta_ports::connector::RecordEvents;
+use delta_ports::{PortError, PortErrorKind};
 
 #[derive(Debug)]
 pub(super) struct Broadcast {
@@ -80,5 +83,22 @@ impl Subscription {
             Err(RecvError::Lagged(_)) => Next::TooSlow,
             Err(RecvError::Closed) => Next::Closed,
         }
+    }
+
+    /// The events as the port gives them; `op` names the subscription in the error that ends it.
+    pub(super) fn events(self, op: &'static str) -> RecordEvents {
+        let events = futures_util::stream::unfold(Some(self), move |live| async move {
+            let mut subscription = live?;
+            let why = match subscription.next().await {
+                Next::Event(event) => return Some((Ok(event), Some(subscription))),
+                Next::TooSlow => "events were lost because they were not taken in time",
+                Next::Closed => "the connector is shutting down",
+            };
+            Some((
+                Err(PortError::new(PortErrorKind::Unavailable, op, why)),
+                None,
+            ))
+        });
+        events.boxed()
     }
 }

@@ -1,21 +1,20 @@
-//! The embedded connector's port with somebody in between: what a hostile connector could say, for trials of a network's defences.
+//! A record with somebody in between: what a hostile connector could say, for trials of a network's defences.
 //!
-//! The record itself stays honest; calls, answers and events change on their way through [`Lies`]. Each node of a trial gets a port of its
-//! own, so that two nodes can be told different things. Nothing here is used by a node at work.
+//! The record itself stays honest; calls, answers and events change on their way through [`Intercept`]. Each node of a trial gets a port
+//! of its own, so that two nodes can be told different things. Nothing here is used by a node at work.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, stream};
 
-use super::broadcast::{Broadcast, Next, Subscription};
-use super::server::{Served, serve_as};
-use super::{EmbeddedConnector, PortError, PortErrorKind, Receipt};
 use delta_domain::connector_record::{Answer, Command, RecordEvent};
+use delta_ports::PortError;
+use delta_ports::connector::{Receipt, RecordBackend, RecordEvents};
 
 /// What the one in between makes of what passes. Everything goes through unchanged unless a method says otherwise.
-pub trait Lies: Send + Sync + 'static {
+pub trait Intercept: Send + Sync + 'static {
     /// A call on its way to the record.
     fn call(&self, command: Command) -> Command {
         command
@@ -26,70 +25,51 @@ pub trait Lies: Send + Sync + 'static {
         answer
     }
 
-    /// An event: none, one or several leave in its place.
+    /// An event on its way to one listener: none, one or several leave in its place.
     fn event(&self, event: RecordEvent) -> Vec<RecordEvent> {
         vec![event]
     }
 }
 
-struct Liar {
-    inner: EmbeddedConnector,
-    lies: Arc<dyn Lies>,
-    broadcast: Broadcast,
+/// A record behind somebody in between.
+#[derive(Clone)]
+pub struct Intercepted {
+    record: Arc<dyn RecordBackend>,
+    between: Arc<dyn Intercept>,
 }
 
-impl fmt::Debug for Liar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Liar").finish_non_exhaustive()
+impl Intercepted {
+    /// `record` as whoever stands `between` shows it.
+    #[must_use]
+    pub fn new(record: Arc<dyn RecordBackend>, between: Arc<dyn Intercept>) -> Self {
+        Self { record, between }
     }
 }
 
-#[tonic::async_trait]
-impl Served for Liar {
+impl fmt::Debug for Intercepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intercepted").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl RecordBackend for Intercepted {
     async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
-        let command = self.lies.call(command);
-        let Receipt { tx_hash, answer } = Served::execute(&self.inner, op, command.clone()).await?;
-        let answer = self.lies.answer(&command, answer);
+        let command = self.between.call(command);
+        let Receipt { tx_hash, answer } = self.record.execute(op, command.clone()).await?;
+        let answer = self.between.answer(&command, answer);
         Ok(Receipt { tx_hash, answer })
     }
 
-    fn subscription(&self, op: &'static str) -> Result<Subscription, PortError> {
-        self.broadcast
-            .subscribe()
-            .ok_or_else(|| PortError::new(PortErrorKind::Unavailable, op, "closing"))
-    }
-}
-
-/// Serves `connector` on `listener`, with `lies` in between, until `shutdown` is over.
-///
-/// # Errors
-/// `Unavailable` when the listener fails, or the connector is closed.
-pub async fn serve_with(
-    connector: &EmbeddedConnector,
-    lies: Arc<dyn Lies>,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), PortError> {
-    let mut events = connector.subscription("connector.serve_with")?;
-    let liar = Arc::new(Liar {
-        inner: connector.clone(),
-        lies,
-        broadcast: Broadcast::new(connector.options.max_subscribers, connector.options.max_lag),
-    });
-    let passing = async {
-        loop {
-            match events.next().await {
-                Next::Event(event) => {
-                    for event in liar.lies.event(event) {
-                        liar.broadcast.publish(event);
-                    }
-                }
-                Next::TooSlow | Next::Closed => break liar.broadcast.close(),
-            }
-        }
-    };
-    tokio::select! {
-        served = serve_as(liar.clone(), listener, shutdown) => served,
-        () = passing => Ok(()),
+    async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
+        let between = Arc::clone(&self.between);
+        let events = self.record.open(op, listener).await?;
+        let passed = events.flat_map(move |item| {
+            stream::iter(match item {
+                Ok(event) => between.event(event).into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+        });
+        Ok(passed.boxed())
     }
 }

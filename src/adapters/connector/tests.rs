@@ -7,12 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
+use super::broadcast::{Broadcast, Next};
+use super::store::Store;
+use super::writer::Writer;
 use super::*;
+use delta_domain::connector_record::Command;
+use delta_domain::ids::Address;
 use delta_domain::ids::{Digest, RoundNumber};
 use delta_domain::secagg::seal::ShareKind;
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
+use delta_ports::clock::Clock;
 use delta_ports::connector::{Connector as _, NewTask, RawPublicKeys, RoundKey, RoundStatus};
+use delta_ports::{PortError, PortErrorKind};
 
 struct Still;
 
@@ -26,11 +33,16 @@ impl Clock for Still {
 }
 
 async fn open(path: &Path, options: EmbeddedOptions) -> Result<EmbeddedConnector, PortError> {
-    EmbeddedConnector::open(&Location::File(path.to_owned()), Arc::new(Still), options).await
+    EmbeddedConnector::open(
+        &RecordFile::OnDisk(path.to_owned()),
+        Arc::new(Still),
+        options,
+    )
+    .await
 }
 
 async fn in_memory(options: EmbeddedOptions) -> EmbeddedConnector {
-    EmbeddedConnector::open(&Location::Memory, Arc::new(Still), options)
+    EmbeddedConnector::open(&RecordFile::InMemory, Arc::new(Still), options)
         .await
         .unwrap()
 }
@@ -275,7 +287,7 @@ async fn subscriptions_are_limited_and_end_with_the_connector() {
 
 #[tokio::test]
 async fn a_group_that_cannot_be_stored_fails_whole_and_leaves_nothing() {
-    let mut store = Store::open(&Location::Memory, Durability::Process)
+    let mut store = Store::open(&RecordFile::InMemory, Durability::Process)
         .await
         .unwrap();
     let record = store.load().await.unwrap();

@@ -4,7 +4,6 @@
 //! answered before it is committed, reads included: they may have seen its changes. If storing fails, the whole group fails and
 //! the record is read again from the file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
@@ -13,12 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::broadcast::Broadcast;
+use super::resident::Resident;
 use super::store::Store;
 use delta_domain::connector_record::{
-    Command, Decision, Decline, Record, RecordEvent, RoundId, fresh_hex,
+    Command, Decision, Record, RecordEvent, Rejection, fresh_hex,
 };
 use delta_ports::clock::Clock;
-use delta_ports::connector::Receipt;
+use delta_ports::connector::{Receipt, rejected};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Largest group of calls in one transaction.
@@ -180,19 +180,7 @@ impl Writer {
             event,
         } = match self.decide(now, command).await? {
             Ok(decision) => decision,
-            Err(Decline::Refused(text)) => {
-                return Ok(Err(PortError::new(PortErrorKind::Refused, op, text)));
-            }
-            Err(Decline::Unsupported(text)) => {
-                return Ok(Err(PortError::new(PortErrorKind::Unsupported, op, text)));
-            }
-            Err(Decline::NeedsBody(_)) => {
-                return Ok(Err(PortError::new(
-                    PortErrorKind::Internal,
-                    op,
-                    "a round could not be loaded",
-                )));
-            }
+            Err(rejection) => return Ok(Err(rejected(op, rejection))),
         };
         let writes = !command.is_read();
         let atomic = changes.is_empty() || (alone && Store::is_one_statement(&changes));
@@ -227,14 +215,14 @@ impl Writer {
         &mut self,
         now: u64,
         command: &Command,
-    ) -> Result<Result<Decision, Decline>, PortError> {
+    ) -> Result<Result<Decision, Rejection>, PortError> {
         loop {
             let decided = self.record.decide(now, &mut self.rng, command);
             if let Some(id) = self.record.round_named(command) {
                 self.resident.touch(id);
             }
             match decided {
-                Err(Decline::NeedsBody(id)) => {
+                Err(Rejection::NeedsBody(id)) => {
                     let changes = self.store.body(id).await?;
                     self.record.restore_body(id, changes).map_err(|bad| {
                         PortError::new(
@@ -295,58 +283,4 @@ struct Answered {
     op: &'static str,
     reply: oneshot::Sender<Result<Receipt, PortError>>,
     outcome: Result<Receipt, PortError>,
-}
-
-/// Which rounds' bodies are in memory, by last use, and how large they are.
-#[derive(Debug)]
-struct Resident {
-    limit: usize,
-    clock: u64,
-    total: usize,
-    /// Last use and size.
-    bodies: BTreeMap<RoundId, (u64, usize)>,
-    touched: Vec<RoundId>,
-}
-
-/// What a body costs beside its text.
-const BODY: usize = 256;
-
-impl Resident {
-    fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            clock: 0,
-            total: 0,
-            bodies: BTreeMap::new(),
-            touched: Vec::new(),
-        }
-    }
-
-    fn touch(&mut self, id: RoundId) {
-        self.clock += 1;
-        self.bodies.entry(id).or_default().0 = self.clock;
-        self.touched.push(id);
-    }
-
-    fn clear(&mut self) {
-        *self = Self::new(self.limit);
-    }
-
-    /// Drops the bodies used longest ago until the rest fits. The one used last always stays.
-    fn shrink(&mut self, record: &mut Record) {
-        for id in self.touched.drain(..) {
-            let now = record.body_bytes(id) + BODY;
-            if let Some((_, size)) = self.bodies.get_mut(&id) {
-                self.total = self.total - *size + now;
-                *size = now;
-            }
-        }
-        while self.total > self.limit && self.bodies.len() > 1 {
-            let Some((&id, _)) = self.bodies.iter().min_by_key(|(_, (used, _))| *used) else {
-                break;
-            };
-            record.drop_body(id);
-            self.total -= self.bodies.remove(&id).map_or(0, |(_, size)| size);
-        }
-    }
 }

@@ -1,22 +1,21 @@
 //! The connector's client: one lazy HTTP/2 connection, one deadline a call.
 
+mod calls;
+mod subscribe;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tonic::transport::{Channel, Endpoint};
 
-use super::convert;
-use super::error::port_error;
+use super::error::connector_error;
 use super::pb::datahub::data_hub_client::DataHubClient;
 use super::pb::hlr::hlr_client::HlrClient;
 use super::pb::horizontal::horizontal_client::HorizontalClient;
 use super::pb::identity::identity_client::IdentityClient;
 use super::pb::subscribe::subscribe_client::SubscribeClient;
-use super::subscribe;
 use delta_domain::connector_record::Command;
-use delta_domain::ids::Address;
-use delta_ports::connector::EventStream;
-use delta_ports::connector::{Receipt, RecordBackend};
+use delta_ports::connector::{Receipt, RecordBackend, RecordEvents};
 use delta_ports::{PortError, PortErrorKind};
 
 /// How the client behaves.
@@ -62,20 +61,20 @@ impl GrpcConnector {
         })
     }
 
-    pub(super) fn identity(&self) -> IdentityClient<Channel> {
+    fn identity(&self) -> IdentityClient<Channel> {
         IdentityClient::new(self.channel.clone()).max_decoding_message_size(self.options.max_answer)
     }
 
-    pub(super) fn data_hub(&self) -> DataHubClient<Channel> {
+    fn data_hub(&self) -> DataHubClient<Channel> {
         DataHubClient::new(self.channel.clone()).max_decoding_message_size(self.options.max_answer)
     }
 
-    pub(super) fn horizontal(&self) -> HorizontalClient<Channel> {
+    fn horizontal(&self) -> HorizontalClient<Channel> {
         HorizontalClient::new(self.channel.clone())
             .max_decoding_message_size(self.options.max_answer)
     }
 
-    pub(super) fn hlr(&self) -> HlrClient<Channel> {
+    fn hlr(&self) -> HlrClient<Channel> {
         HlrClient::new(self.channel.clone()).max_decoding_message_size(self.options.max_answer)
     }
 }
@@ -83,8 +82,8 @@ impl GrpcConnector {
 #[async_trait]
 impl RecordBackend for GrpcConnector {
     async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
-        match tokio::time::timeout(self.options.call_timeout, convert::call(self, command)).await {
-            Ok(outcome) => outcome.map_err(|status| port_error(op, status)),
+        match tokio::time::timeout(self.options.call_timeout, calls::send(self, command)).await {
+            Ok(outcome) => outcome.map_err(|status| connector_error(op, status)),
             Err(_) => {
                 let waited = self.options.call_timeout.as_secs_f64();
                 Err(PortError::new(
@@ -96,10 +95,10 @@ impl RecordBackend for GrpcConnector {
         }
     }
 
-    async fn open(&self, op: &'static str, address: &Address) -> Result<EventStream, PortError> {
+    async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
         let client = SubscribeClient::new(self.channel.clone())
             .max_decoding_message_size(self.options.max_answer);
-        subscribe::open(op, client, address, self.options.heartbeat).await
+        subscribe::open(op, client, listener, self.options.heartbeat).await
     }
 }
 

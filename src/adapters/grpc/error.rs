@@ -1,10 +1,26 @@
-//! How a failed gRPC call becomes a [`PortError`]: one mapping, every code named.
+//! What a failed call is on both sides of the wire: a status becomes a [`PortError`], and a [`PortError`] a status. Every code and kind is named.
 
 use std::error::Error as _;
 
 use tonic::{Code, Status};
 
+use super::rejections::reason_of;
 use delta_ports::{PortError, PortErrorKind};
+
+/// Longest error text sent. It echoes the request's strings, and clients refuse large headers.
+const MAX_TEXT: usize = 2048;
+
+/// The port's view of a failed call of the connector: a refusal has its reason.
+pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
+    let error = port_error(op, status);
+    match error.kind() {
+        PortErrorKind::Refused => {
+            let reason = reason_of(error.message());
+            error.with_reason(reason)
+        }
+        _ => error,
+    }
+}
 
 /// The port's view of a failed call.
 ///
@@ -46,6 +62,37 @@ fn kind_of(code: Code, local: bool) -> PortErrorKind {
     }
 }
 
+/// The code and text of a call that failed inside the connector.
+pub(super) fn status_of(error: &PortError) -> Status {
+    let text = error.message();
+    match error.kind() {
+        PortErrorKind::Refused => Status::unknown(shortened(text)),
+        PortErrorKind::Unsupported => Status::unimplemented(text),
+        PortErrorKind::Unavailable | PortErrorKind::Timeout | PortErrorKind::Conflict => {
+            Status::unavailable(text)
+        }
+        PortErrorKind::Exhausted => Status::resource_exhausted(text),
+        PortErrorKind::NotFound
+        | PortErrorKind::Corrupt
+        | PortErrorKind::Denied
+        | PortErrorKind::Internal => {
+            tracing::error!(
+                error = delta_ports::report(error),
+                "a call failed inside the connector"
+            );
+            Status::internal("internal error")
+        }
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +105,14 @@ mod tests {
         );
         assert_eq!(error.kind(), PortErrorKind::Refused);
         assert_eq!(error.message(), "node of address 0x doesn't exist");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let text = "é".repeat(MAX_TEXT);
+        let cut = shortened(&text);
+        assert!(cut.len() <= MAX_TEXT && text.starts_with(cut));
+        assert_eq!(shortened("short"), "short");
     }
 
     #[test]

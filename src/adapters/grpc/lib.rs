@@ -1,8 +1,8 @@
-//! gRPC: the node's client of a connector in another process, and its client of the prover.
+//! gRPC: the wire of the connector, both ends of it, and the client of the prover.
 //!
 //! CONNECTOR.md sections 1, 2, 8 and 13. [`GrpcConnector`] connects on first use, keeps the connection alive with pings, gives
-//! every call a deadline and bounds every answer. It never retries: only the caller knows what is safe to repeat.
-//! The server side is in `adapters::connector`, which uses the generated code in [`pb`] as well.
+//! every call a deadline and bounds every answer. It never retries: only the caller knows what is safe to repeat. [`serve()`] gives a
+//! record of this process to other ones. What the messages mean is said once for both ends, in `convert`.
 
 #![cfg_attr(
     test,
@@ -18,13 +18,13 @@ mod client;
 mod convert;
 mod error;
 #[doc(hidden)]
-pub mod events;
-#[doc(hidden)]
 pub mod pb;
 mod prover;
-mod subscribe;
+mod rejections;
+mod server;
 #[cfg(test)]
 mod tests;
 
 pub use client::{GrpcConnector, GrpcOptions};
 pub use prover::GrpcProver;
+pub use server::serve;

@@ -9,7 +9,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-use super::events::outgoing;
+use super::convert::events::outgoing;
 use super::pb::subscribe::subscribe_server::{Subscribe, SubscribeServer};
 use super::pb::subscribe::{Event, EventReq, HeartBeatEvent, RoundStartedEvent, event};
 use super::{GrpcConnector, GrpcOptions};

@@ -19,13 +19,10 @@ use rand_core::SeedableRng as _;
 pub use self::events::EventFault;
 use self::events::Subscriber;
 use super::faults::{FaultScript, When, lock};
-use delta_domain::connector_record::{
-    Answer, Command, Decision, Decline, Record, RecordEvent, fresh_hex,
-};
+use delta_domain::connector_record::{Answer, Command, Decision, Record, RecordEvent, fresh_hex};
 use delta_domain::ids::{Address, Digest};
 use delta_ports::clock::Clock;
-use delta_ports::connector::{EventStream, RawPublicKeys};
-use delta_ports::connector::{Receipt, RecordBackend};
+use delta_ports::connector::{RawPublicKeys, Receipt, RecordBackend, RecordEvents, rejected};
 use delta_ports::{PortError, PortErrorKind};
 
 /// The connector of one test world, or one node's handle on it.
@@ -49,7 +46,8 @@ struct State {
     record: Record,
     rng: ChaCha20Rng,
     subscribers: Vec<Subscriber>,
-    plans: BTreeMap<Address, Vec<EventFault>>,
+    /// By listener.
+    plans: BTreeMap<String, Vec<EventFault>>,
     history: Vec<RecordEvent>,
     writes: Vec<Write>,
     lies: BTreeMap<String, RawPublicKeys>,
@@ -119,7 +117,7 @@ impl MemoryConnector {
     pub fn disturb(&self, address: &Address, faults: impl IntoIterator<Item = EventFault>) {
         lock(&self.state)
             .plans
-            .entry(address.clone())
+            .entry(address.as_str().to_owned())
             .or_default()
             .extend(faults);
     }
@@ -188,14 +186,7 @@ impl State {
         } = self
             .record
             .decide(now, &mut self.rng, &command)
-            .map_err(|declined| {
-                let kind = match &declined {
-                    Decline::Refused(_) => PortErrorKind::Refused,
-                    Decline::Unsupported(_) => PortErrorKind::Unsupported,
-                    Decline::NeedsBody(_) => PortErrorKind::Internal,
-                };
-                PortError::new(kind, op, declined.to_string())
-            })?;
+            .map_err(|rejection| rejected(op, rejection))?;
         for change in changes {
             let fits = self.record.apply(change);
             fits.map_err(|bad| {
@@ -228,19 +219,19 @@ impl State {
     fn publish(&mut self, event: RecordEvent) {
         self.subscribers.retain(Subscriber::is_open);
         let mut now = BTreeMap::new();
-        for address in self.subscribers.iter().map(Subscriber::address) {
-            // One fault an event, however many subscriptions the address has.
-            if !now.contains_key(address) {
+        for listener in self.subscribers.iter().map(Subscriber::listener) {
+            // One fault an event, however many subscriptions the listener has.
+            if !now.contains_key(listener) {
                 let plan = self
                     .plans
-                    .get_mut(address)
+                    .get_mut(listener)
                     .filter(|plan| !plan.is_empty())
                     .map(|plan| plan.remove(0));
-                now.insert(address.clone(), plan);
+                now.insert(listener.to_owned(), plan);
             }
         }
         for subscriber in &mut self.subscribers {
-            let fault = now.get(subscriber.address()).cloned().flatten();
+            let fault = now.get(subscriber.listener()).cloned().flatten();
             subscriber.deliver(event.clone(), fault);
         }
         self.history.push(event);
@@ -248,7 +239,7 @@ impl State {
 
     fn cut(&mut self, address: Option<&Address>) {
         self.subscribers
-            .retain(|s| address.is_some_and(|a| a != s.address()));
+            .retain(|s| address.is_some_and(|a| a.as_str() != s.listener()));
     }
 }
 
@@ -277,7 +268,7 @@ impl RecordBackend for MemoryConnector {
         })
     }
 
-    async fn open(&self, op: &'static str, address: &Address) -> Result<EventStream, PortError> {
+    async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
         tokio::task::yield_now().await;
         let mut state = lock(&self.state);
         if state.down {
@@ -288,7 +279,7 @@ impl RecordBackend for MemoryConnector {
             ));
         }
         self.faults.run(op, || {
-            let (subscriber, events) = Subscriber::new(op, address.clone());
+            let (subscriber, events) = Subscriber::new(op, listener.to_owned());
             state.subscribers.push(subscriber);
             Ok(events.boxed())
         })

@@ -65,7 +65,7 @@ impl MemoryStorage {
         lock(&self.state).tasks.clone()
     }
 
-    /// For observers: every log record, in order.
+    /// For observers: every log entry, in order.
     #[must_use]
     pub fn peek_logs(&self) -> Vec<LogRow> {
         lock(&self.state).logs.clone()

@@ -110,7 +110,7 @@ fn key(
     })
 }
 
-row! { TaskRecord {
+row! { StoredTask {
     id: i64,
     created_at: i64,
     name: String,
@@ -122,7 +122,7 @@ row! { TaskRecord {
     error: Option<String>,
 } }
 
-impl TaskRecord {
+impl StoredTask {
     pub(super) fn into_row(self, op: &'static str) -> Result<TaskRow, PortError> {
         Ok(TaskRow {
             id: self.id,
@@ -152,7 +152,7 @@ impl TaskRecord {
     }
 }
 
-row! { LogRecord {
+row! { StoredLog {
     id: i64,
     created_at: i64,
     task: String,
@@ -161,7 +161,7 @@ row! { LogRecord {
     tx_hash: Option<String>,
 } }
 
-impl LogRecord {
+impl StoredLog {
     pub(super) fn into_row(self, op: &'static str) -> Result<LogRow, PortError> {
         Ok(LogRow {
             id: self.id,

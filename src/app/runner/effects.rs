@@ -15,7 +15,7 @@ use delta_domain::round::{FailureCode, Rejection};
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::{RawPublicKeys, RoundKey, ShareKind};
+use delta_ports::connector::{RawPublicKeys, RejectionReason, RoundKey, ShareKind};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, MachineKind};
 use delta_ports::{PortError, PortErrorKind, report};
@@ -227,7 +227,7 @@ impl RunnerEffects {
     }
 
     /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as rejected,
-    /// with a text that names the kind that is missing (CONNECTOR.md section 9).
+    /// for a reason that names the kind that is missing; seeds are looked for first (CONNECTOR.md section 9).
     async fn published(
         &self,
         kind: ShareKind,
@@ -246,8 +246,8 @@ impl RunnerEffects {
         {
             Ok(_) => Ok(true),
             Err(e) if e.kind() == PortErrorKind::Refused => {
-                Ok(kind == ShareKind::SelfMaskSeed
-                    && e.message().contains("secret key commitments"))
+                let keys_missing = e.reason() == Some(RejectionReason::KeyCommitmentMissing);
+                Ok(kind == ShareKind::SelfMaskSeed && keys_missing)
             }
             Err(e) => Err(e),
         }

@@ -1,16 +1,17 @@
-//! What comes of a call: an answer with its consequences, or a refusal in the connector's own words.
+//! What comes of a call that is accepted: an answer with its consequences.
 
 use rand_core::CryptoRng;
 
 use super::change::Change;
 use super::command::Command;
 use super::event::RecordEvent;
-use super::state::{Record, RoundId, Status};
+use super::rejection::{Rejection, RejectionReason, refuse};
+use super::state::{Record, Status};
 use crate::ids::encode_hex;
 
 /// A node as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeView {
+pub struct NodeEntry {
     /// Its url.
     pub url: String,
     /// Its name.
@@ -25,7 +26,7 @@ pub struct NodeView {
     reason = "fields are those of the wire message, named alike"
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskView {
+pub struct TaskEntry {
     pub address: String,
     pub url: String,
     pub task: String,
@@ -39,7 +40,9 @@ pub struct TaskView {
 
 /// A round as the record shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoundView {
+pub struct RoundEntry {
+    /// Its number.
+    pub round: i32,
     /// Where it stands.
     pub status: Status,
     /// All members in join order.
@@ -54,7 +57,7 @@ pub struct RoundView {
     reason = "fields are those of the wire message, named alike"
 )]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ShareView {
+pub struct ShareEntry {
     pub seed: Option<String>,
     pub seed_commitment: Option<String>,
     pub secret_key: Option<String>,
@@ -73,17 +76,17 @@ pub enum Answer {
     /// A commitment.
     Commitment(String),
     /// A node.
-    Node(NodeView),
+    Node(NodeEntry),
     /// One page of nodes and the number on all pages.
-    Nodes(Vec<NodeView>, i32),
+    Nodes(Vec<NodeEntry>, i32),
     /// A task.
-    Task(TaskView),
+    Task(TaskEntry),
     /// A round.
-    Round(RoundView),
+    Round(RoundEntry),
     /// `(pk1, pk2)` in the order asked.
     Keys(Vec<(String, String)>),
     /// Shares in the order asked.
-    Shares(Vec<ShareView>),
+    Shares(Vec<ShareEntry>),
     /// Whether the proof holds.
     Verified(bool),
     /// Where the verification of a task stands.
@@ -136,24 +139,6 @@ impl Decision {
     }
 }
 
-/// A call that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Decline {
-    /// The connector says no, in these words.
-    #[error("{0}")]
-    Refused(String),
-    /// The connector cannot do this.
-    #[error("{0}")]
-    Unsupported(&'static str),
-    /// The members of this round are not in memory: load them and ask again.
-    #[error("the members of a round are not in memory")]
-    NeedsBody(RoundId),
-}
-
-pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T, Decline> {
-    Err(Decline::Refused(text.into()))
-}
-
 /// `0x` and 64 random hex digits: a task id or a transaction hash.
 pub fn fresh_hex(rng: &mut impl CryptoRng) -> String {
     let mut bytes = [0; 32];
@@ -165,15 +150,18 @@ impl Record {
     /// Decides a call. `now` is in unix seconds; `rng` draws the id of a new task.
     ///
     /// # Errors
-    /// [`Decline`]. The record is not changed in any case: applying the changes is the caller's act.
+    /// [`Rejection`]. The record is not changed in any case: applying the changes is the caller's act.
     pub fn decide(
         &self,
         now: u64,
         rng: &mut impl CryptoRng,
         command: &Command,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         if command.holds_nul() {
-            return refuse("a string of the request holds U+0000");
+            return refuse(
+                RejectionReason::Other,
+                "a string of the request holds U+0000",
+            );
         }
         match command {
             Command::Join { url, name } => Ok(self.join(now, url, name)),

@@ -3,19 +3,24 @@
 use sha2::{Digest as _, Sha256};
 
 use super::change::Change;
-use super::decision::{Answer, Decision, Decline, NodeView, refuse};
+use super::decision::{Answer, Decision, NodeEntry};
 use super::event::RecordEvent;
+use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::state::{LIFE_SECONDS, Node, Record};
 use crate::ids::encode_hex;
 
 impl Record {
     /// The first row of `address`, if it is alive.
-    pub(super) fn alive(&self, now: u64, address: &str) -> Result<(usize, &Node), Decline> {
+    pub(super) fn alive(&self, now: u64, address: &str) -> Result<(usize, &Node), Rejection> {
         match self.node_by_address(address) {
-            None => refuse(format!("node of address {address} doesn't exist")),
-            Some((_, node)) if now >= node.alive_until => {
-                refuse(format!("node of address {address} is not alive"))
-            }
+            None => refuse(
+                Why::NoSuchNode,
+                format!("node of address {address} doesn't exist"),
+            ),
+            Some((_, node)) if now >= node.alive_until => refuse(
+                Why::NodeNotAlive,
+                format!("node of address {address} is not alive"),
+            ),
             Some(found) => Ok(found),
         }
     }
@@ -57,7 +62,7 @@ impl Record {
         address: &str,
         url: Option<&str>,
         name: Option<&str>,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         let (id, node) = self.alive(now, address)?;
         let mut node = node.clone();
         if let Some(url) = url {
@@ -69,7 +74,7 @@ impl Record {
         Ok(Decision::done(row(id, node)))
     }
 
-    pub(super) fn leave(&self, now: u64, address: &str) -> Result<Decision, Decline> {
+    pub(super) fn leave(&self, now: u64, address: &str) -> Result<Decision, Rejection> {
         let (id, node) = self.alive(now, address)?;
         Ok(Decision::done(row(
             id,
@@ -80,7 +85,7 @@ impl Record {
         )))
     }
 
-    pub(super) fn node(&self, now: u64, address: &str) -> Result<Decision, Decline> {
+    pub(super) fn node(&self, now: u64, address: &str) -> Result<Decision, Rejection> {
         let (_, node) = self.alive(now, address)?;
         Ok(Decision::read(Answer::Node(view(node))))
     }
@@ -108,7 +113,7 @@ impl Record {
         name: &str,
         index: i32,
         commitment: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         self.alive(now, address)?;
         let (owner, name, commitment) =
             (address.to_owned(), name.to_owned(), commitment.to_owned());
@@ -132,9 +137,13 @@ impl Record {
         address: &str,
         name: &str,
         index: i32,
-    ) -> Result<&str, Decline> {
-        self.data(address, name, index)
-            .ok_or_else(|| Decline::Refused(format!("{address} doesn't have dataset {name}")))
+    ) -> Result<&str, Rejection> {
+        self.data(address, name, index).ok_or_else(|| {
+            Rejection::Refused(
+                Why::NoSuchData,
+                format!("{address} doesn't have dataset {name}"),
+            )
+        })
     }
 }
 
@@ -163,8 +172,8 @@ fn row(id: usize, node: Node) -> Change {
     }
 }
 
-fn view(node: &Node) -> NodeView {
-    NodeView {
+fn view(node: &Node) -> NodeEntry {
+    NodeEntry {
         url: node.url.clone(),
         name: node.name.clone(),
         address: node.address.clone(),

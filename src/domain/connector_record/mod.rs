@@ -12,6 +12,7 @@ mod command;
 mod decision;
 mod event;
 mod identity;
+mod rejection;
 mod round;
 mod shares;
 mod state;
@@ -23,8 +24,7 @@ mod tests;
 
 pub use change::{BadChange, Change, UploadKind};
 pub use command::{Command, NewTaskEntry, ProofEntry, RoundRef, SecretKind, Step};
-pub use decision::{
-    Answer, Decision, Decline, NodeView, RoundView, ShareView, TaskView, fresh_hex,
-};
+pub use decision::{Answer, Decision, NodeEntry, RoundEntry, ShareEntry, TaskEntry, fresh_hex};
 pub use event::{RecordEvent, UnreadableEvent};
+pub use rejection::{Rejection, RejectionReason};
 pub use state::{LIFE_SECONDS, Record, RoundId, Status, TaskIndex};

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use super::change::Change;
 use super::command::{Command, RoundRef, Step};
-use super::decision::{Answer, Decision, Decline, RoundView, refuse};
+use super::decision::{Answer, Decision, RoundEntry};
 use super::event::RecordEvent;
+use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::state::{Body, Record, Round, RoundId, Status};
 use crate::task::TaskKind;
 
@@ -20,13 +21,16 @@ impl Record {
         at: &RoundRef,
         address: &str,
         weight_commitment: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         self.alive(now, address)?;
         let Ok((index, task)) = self.task_of(at.kind, &at.task, Some(address)) else {
-            return refuse(format!("task of id {} doesn't exist", at.task));
+            return refuse(
+                Why::NoSuchTask,
+                format!("task of id {} doesn't exist", at.task),
+            );
         };
         if task.finished {
-            return refuse(already_finished(at));
+            return already_finished(at);
         }
         if let Some(round) = task.rounds.get(&at.round).and_then(|&id| self.round_at(id)) {
             let latest = task
@@ -39,10 +43,7 @@ impl Record {
             {
                 return Ok(Decision::repeated());
             }
-            return refuse(format!(
-                "task {} round {} already exists",
-                at.task, at.round
-            ));
+            return refuse_in(Why::AlreadyThere, at, "already exists");
         }
         let change = Change::Round {
             id: self.next_round(),
@@ -65,22 +66,20 @@ impl Record {
         address: &str,
         pk1: &str,
         pk2: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         self.alive(now, address)?;
         let (id, round) = self.round_of(at, None)?;
         if round.status != Status::Started {
-            return refuse(format!(
-                "task {} round {} status is not Started",
-                at.task, at.round
-            ));
+            return refuse_in(Why::WrongPhase, at, "status is not Started");
         }
         self.refuse_if_finished(at, round)?;
         match self.body_of(id)?.member(address) {
             Some((_, m)) if m.pk1 == pk1 && m.pk2 == pk2 => Ok(Decision::repeated()),
-            Some(_) => refuse(format!(
-                "task {} round {} member {address} has already joined",
-                at.task, at.round
-            )),
+            Some(_) => refuse_in(
+                Why::AlreadyThere,
+                at,
+                &format!("member {address} has already joined"),
+            ),
             None => Ok(Decision::done(Change::Member {
                 round: id,
                 address: address.to_owned(),
@@ -91,10 +90,11 @@ impl Record {
         }
     }
 
-    pub(super) fn round(&self, at: &RoundRef) -> Result<Decision, Decline> {
+    pub(super) fn round(&self, at: &RoundRef) -> Result<Decision, Rejection> {
         let (id, round) = self.round_of(at, None)?;
         let body = self.body_of(id)?;
-        Ok(Decision::read(Answer::Round(RoundView {
+        Ok(Decision::read(Answer::Round(RoundEntry {
+            round: at.round,
             status: round.status,
             joined: body.members.iter().map(|m| m.address.clone()).collect(),
             finished: body
@@ -111,7 +111,7 @@ impl Record {
         at: &RoundRef,
         address: &str,
         clients: &[String],
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         if step == Step::Select {
             self.alive(now, address)?;
         }
@@ -126,27 +126,21 @@ impl Record {
             return Ok(Decision::repeated());
         }
         if round.status != from {
-            return refuse(step.wrong_status(at));
+            return refuse(Why::WrongPhase, step.wrong_status(at));
         }
         self.refuse_if_finished(at, round)?;
         let mut members = Vec::with_capacity(clients.len());
         for client in clients {
             match body.member(client) {
                 Some((place, member)) if member.status == from => members.push(place),
-                _ => return refuse(step.wrong_client(client)),
+                _ => return refuse(Why::NoSuchMember, step.wrong_client(client)),
             }
         }
         if clients.is_empty() {
-            return refuse(format!(
-                "task {} round {} the list of clients is empty",
-                at.task, at.round
-            ));
+            return refuse_in(Why::BadList, at, "the list of clients is empty");
         }
         if listed.len() != clients.len() {
-            return refuse(format!(
-                "task {} round {} a client is listed twice",
-                at.task, at.round
-            ));
+            return refuse_in(Why::BadList, at, "a client is listed twice");
         }
         let (task, round, addrs) = (at.task.clone(), at.round, clients.to_vec());
         let event = match step {
@@ -166,15 +160,16 @@ impl Record {
         &self,
         at: &RoundRef,
         clients: &[String],
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         if clients.is_empty() {
             return Ok(Decision::read(Answer::Keys(Vec::new())));
         }
         let missing = || {
-            Decline::Refused(format!(
-                "task {} round {} some member in clients doesn't exist",
-                at.task, at.round
-            ))
+            rejection_in(
+                Why::NoSuchMember,
+                at,
+                "some member in clients doesn't exist",
+            )
         };
         let Ok((id, _)) = self.round_of(at, None) else {
             return Err(missing());
@@ -199,7 +194,10 @@ impl Record {
             .filter(|(_, m)| m.status < Status::Running)
             .min_by_key(|(place, _)| *place)
         {
-            return refuse(format!("member {} hasn't join this round", m.address));
+            return refuse(
+                Why::NoSuchMember,
+                format!("member {} hasn't join this round", m.address),
+            );
         }
         Ok(Decision::read(Answer::Keys(
             members
@@ -209,7 +207,7 @@ impl Record {
         )))
     }
 
-    pub(super) fn end_round(&self, at: &RoundRef, address: &str) -> Result<Decision, Decline> {
+    pub(super) fn end_round(&self, at: &RoundRef, address: &str) -> Result<Decision, Rejection> {
         let (id, round) = self.round_of(at, Some(address))?;
         match round.status {
             Status::Finished => Ok(Decision::repeated()),
@@ -224,14 +222,14 @@ impl Record {
                     round: at.round,
                 }))
             }
-            Status::Started | Status::Running | Status::Calculating => refuse(format!(
-                "round {} status is not in aggregationg status",
-                at.round
-            )),
+            Status::Started | Status::Running | Status::Calculating => refuse(
+                Why::WrongPhase,
+                format!("round {} status is not in aggregationg status", at.round),
+            ),
         }
     }
 
-    pub(super) fn weight_commitment(&self, task: &str, round: i32) -> Result<Decision, Decline> {
+    pub(super) fn weight_commitment(&self, task: &str, round: i32) -> Result<Decision, Rejection> {
         let at = RoundRef {
             kind: TaskKind::Hlr,
             task: task.to_owned(),
@@ -256,23 +254,21 @@ impl Record {
         &self,
         at: &RoundRef,
         owner: Option<&str>,
-    ) -> Result<(RoundId, &Round), Decline> {
+    ) -> Result<(RoundId, &Round), Rejection> {
         self.task_of(at.kind, &at.task, owner)
             .ok()
             .and_then(|(_, task)| task.rounds.get(&at.round))
             .and_then(|&id| Some((id, self.round_at(id)?)))
-            .ok_or_else(|| {
-                Decline::Refused(format!("task {} round {} doesn't exist", at.task, at.round))
-            })
+            .ok_or_else(|| rejection_in(Why::NoSuchRound, at, "doesn't exist"))
     }
 
-    pub(super) fn body_of(&self, id: RoundId) -> Result<&Body, Decline> {
-        self.body(id).ok_or(Decline::NeedsBody(id))
+    pub(super) fn body_of(&self, id: RoundId) -> Result<&Body, Rejection> {
+        self.body(id).ok_or(Rejection::NeedsBody(id))
     }
 
-    fn refuse_if_finished(&self, at: &RoundRef, round: &Round) -> Result<(), Decline> {
+    fn refuse_if_finished(&self, at: &RoundRef, round: &Round) -> Result<(), Rejection> {
         match self.task_at(round.task) {
-            Some(task) if task.finished => refuse(already_finished(at)),
+            Some(task) if task.finished => already_finished(at),
             _ => Ok(()),
         }
     }
@@ -306,6 +302,18 @@ impl Step {
     }
 }
 
-fn already_finished(at: &RoundRef) -> String {
-    format!("task {} is already finished", at.task)
+fn already_finished<T>(at: &RoundRef) -> Result<T, Rejection> {
+    refuse(
+        Why::TaskFinished,
+        format!("task {} is already finished", at.task),
+    )
+}
+
+fn rejection_in(why: Why, at: &RoundRef, text: &str) -> Rejection {
+    Rejection::Refused(why, format!("task {} round {} {text}", at.task, at.round))
+}
+
+/// A refusal whose words begin with the round.
+pub(super) fn refuse_in<T>(why: Why, at: &RoundRef, text: &str) -> Result<T, Rejection> {
+    Err(rejection_in(why, at, text))
 }

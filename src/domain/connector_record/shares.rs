@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use super::change::{Change, UploadKind};
 use super::command::{RoundRef, SecretKind};
-use super::decision::{Answer, Decision, Decline, ShareView, refuse};
+use super::decision::{Answer, Decision, ShareEntry};
+use super::rejection::{Rejection, RejectionReason as Why, refuse};
+use super::round::refuse_in;
 use super::state::{Body, Record, Status};
 
 impl Record {
@@ -18,18 +20,22 @@ impl Record {
         address: &str,
         receivers: &[String],
         commitments: &[String],
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         if receivers.len() != commitments.len() {
-            return refuse_in(at, "receivers' length is not equal to commitments' length");
+            return refuse_in(
+                Why::BadList,
+                at,
+                "receivers' length is not equal to commitments' length",
+            );
         }
         let (id, _) = self.round_of(at, None)?;
         let body = self.body_of(id)?;
         let member = member_at(body, at, address, Status::Running)?;
         let Some(places) = places(body, receivers, Some(Status::Running)) else {
-            return refuse_in(at, "some receivers doesn't exist");
+            return refuse_in(Why::NoSuchMember, at, "some receivers doesn't exist");
         };
         if receivers.is_empty() {
-            return refuse_in(at, "the list of receivers is empty");
+            return refuse_in(Why::BadList, at, "the list of receivers is empty");
         }
         let kind = UploadKind::Commitment(secret);
         let mut entries = Vec::with_capacity(places.len());
@@ -38,6 +44,7 @@ impl Record {
                 Some(old) if old == text => {}
                 Some(_) => {
                     return refuse_in(
+                        Why::AlreadyThere,
                         at,
                         &format!(
                             "member {address} has already uploaded another commitment for a receiver"
@@ -63,16 +70,21 @@ impl Record {
         at: &RoundRef,
         address: &str,
         commitment: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         let (id, round) = self.round_of(at, None)?;
         if round.status != Status::Calculating {
-            return refuse_in(at, "is not in calculating status");
+            return refuse_in(Why::WrongPhase, at, "is not in calculating status");
         }
         let Some((place, member)) = self.body_of(id)?.member(address) else {
-            return refuse_in(at, &format!("member {address} doesn't exist"));
+            return refuse_in(
+                Why::NoSuchMember,
+                at,
+                &format!("member {address} doesn't exist"),
+            );
         };
         if member.status != Status::Calculating {
             return refuse_in(
+                Why::WrongPhase,
                 at,
                 &format!("member {address} is not in calculating status"),
             );
@@ -80,6 +92,7 @@ impl Record {
         match &member.result {
             Some(old) if old == commitment => Ok(Decision::repeated()),
             Some(_) => refuse_in(
+                Why::AlreadyThere,
                 at,
                 &format!("member {address} has already uploaded another result commitment"),
             ),
@@ -95,15 +108,20 @@ impl Record {
         &self,
         at: &RoundRef,
         client: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         let (id, _) = self.round_of(at, None)?;
         match self
             .body_of(id)?
             .member(client)
             .map(|(_, m)| m.result.as_ref())
         {
-            None => refuse_in(at, &format!("member {client} doesn't exist")),
+            None => refuse_in(
+                Why::NoSuchMember,
+                at,
+                &format!("member {client} doesn't exist"),
+            ),
             Some(None) => refuse_in(
+                Why::ResultMissing,
                 at,
                 &format!("member {client} hasn't upload result commitment"),
             ),
@@ -119,31 +137,32 @@ impl Record {
         address: &str,
         senders: &[String],
         shares: &[String],
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         let (list, of_status) = match secret {
             SecretKind::Seed => ("seeds'", Status::Aggregating),
             SecretKind::SecretKey => ("secretKeys'", Status::Calculating),
         };
         if senders.len() != shares.len() {
             return refuse_in(
+                Why::BadList,
                 at,
                 &format!("senders' length is not equal to {list} length"),
             );
         }
         let (id, round) = self.round_of(at, None)?;
         if round.status != Status::Aggregating {
-            return refuse(format!(
-                "round {} status is not in aggregationg status",
-                at.round
-            ));
+            return refuse(
+                Why::WrongPhase,
+                format!("round {} status is not in aggregationg status", at.round),
+            );
         }
         let body = self.body_of(id)?;
         let Some(places) = places(body, senders, Some(of_status)) else {
-            return refuse_in(at, "some senders doesn't exist");
+            return refuse_in(Why::NoSuchMember, at, "some senders doesn't exist");
         };
         let member = member_at(body, at, address, Status::Aggregating)?;
         if senders.is_empty() {
-            return refuse_in(at, "the list of senders is empty");
+            return refuse_in(Why::BadList, at, "the list of senders is empty");
         }
         let (kind, other) = match secret {
             SecretKind::Seed => (
@@ -162,7 +181,11 @@ impl Record {
             } else {
                 "seed"
             };
-            return refuse_in(at, &format!("some senders have upload {what}"));
+            return refuse_in(
+                Why::AlreadyThere,
+                at,
+                &format!("some senders have upload {what}"),
+            );
         }
         let entries: Vec<_> = places
             .into_iter()
@@ -186,20 +209,24 @@ impl Record {
         at: &RoundRef,
         senders: &[String],
         receiver: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         let (id, _) = self.round_of(at, None)?;
         let body = self.body_of(id)?;
         let Some(places) = places(body, senders, None) else {
-            return refuse_in(at, "some senders do not exist");
+            return refuse_in(Why::NoSuchMember, at, "some senders do not exist");
         };
         let Some(receiver_place) = body.place(receiver) else {
-            return refuse_in(at, &format!("member {receiver} doesn't exist"));
+            return refuse_in(
+                Why::NoSuchMember,
+                at,
+                &format!("member {receiver} doesn't exist"),
+            );
         };
-        let views: Vec<ShareView> = places
+        let views: Vec<ShareEntry> = places
             .into_iter()
             .map(|sender| {
                 body.pair(sender, receiver_place)
-                    .map_or_else(ShareView::default, |p| ShareView {
+                    .map_or_else(ShareEntry::default, |p| ShareEntry {
                         seed: p.seed.clone(),
                         seed_commitment: p.seed_commitment.clone(),
                         secret_key: p.secret_key.clone(),
@@ -208,10 +235,18 @@ impl Record {
             })
             .collect();
         if views.iter().any(|v| v.seed_commitment.is_none()) {
-            return refuse_in(at, "some senders do not have seed commitments");
+            return refuse_in(
+                Why::SeedCommitmentMissing,
+                at,
+                "some senders do not have seed commitments",
+            );
         }
         if views.iter().any(|v| v.secret_key_commitment.is_none()) {
-            return refuse_in(at, "some senders do not have secret key commitments");
+            return refuse_in(
+                Why::KeyCommitmentMissing,
+                at,
+                "some senders do not have secret key commitments",
+            );
         }
         Ok(Decision::read(Answer::Shares(views)))
     }
@@ -230,13 +265,13 @@ fn places(body: &Body, addresses: &[String], status: Option<Status>) -> Option<V
     (places.iter().collect::<BTreeSet<_>>().len() == places.len()).then_some(places)
 }
 
-fn member_at(body: &Body, at: &RoundRef, address: &str, status: Status) -> Result<u32, Decline> {
+fn member_at(body: &Body, at: &RoundRef, address: &str, status: Status) -> Result<u32, Rejection> {
     match body.member(address) {
         Some((place, member)) if member.status == status => Ok(place),
-        _ => refuse_in(at, &format!("member {address} doesn't exist")),
+        _ => refuse_in(
+            Why::NoSuchMember,
+            at,
+            &format!("member {address} doesn't exist"),
+        ),
     }
-}
-
-fn refuse_in<T>(at: &RoundRef, text: &str) -> Result<T, Decline> {
-    refuse(format!("task {} round {} {text}", at.task, at.round))
 }

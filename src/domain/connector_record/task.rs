@@ -4,8 +4,9 @@ use rand_core::CryptoRng;
 
 use super::change::Change;
 use super::command::NewTaskEntry;
-use super::decision::{Answer, Decision, Decline, TaskView, fresh_hex, refuse};
+use super::decision::{Answer, Decision, TaskEntry, fresh_hex};
 use super::event::RecordEvent;
+use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::state::{Record, Task, TaskIndex};
 use crate::task::TaskKind;
 
@@ -15,7 +16,7 @@ impl Record {
         now: u64,
         rng: &mut impl CryptoRng,
         entry: &NewTaskEntry,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         let (_, owner) = self.alive(now, &entry.address)?;
         let id = fresh_hex(rng);
         let event = RecordEvent::TaskCreated {
@@ -46,7 +47,7 @@ impl Record {
         kind: TaskKind,
         address: &str,
         id: &str,
-    ) -> Result<Decision, Decline> {
+    ) -> Result<Decision, Rejection> {
         self.alive(now, address)?;
         let (index, task) = self.task_of(kind, id, Some(address))?;
         if task.finished {
@@ -59,11 +60,11 @@ impl Record {
         )
     }
 
-    pub(super) fn task(&self, now: u64, kind: TaskKind, id: &str) -> Result<Decision, Decline> {
+    pub(super) fn task(&self, now: u64, kind: TaskKind, id: &str) -> Result<Decision, Rejection> {
         let (_, task) = self.task_of(kind, id, None)?;
         let (_, owner) = self.alive(now, &task.entry.address)?;
         let entry = task.entry.clone();
-        Ok(Decision::read(Answer::Task(TaskView {
+        Ok(Decision::read(Answer::Task(TaskEntry {
             address: entry.address,
             url: owner.url.clone(),
             task: task.id.clone(),
@@ -82,12 +83,12 @@ impl Record {
         kind: TaskKind,
         id: &str,
         owner: Option<&str>,
-    ) -> Result<(TaskIndex, &Task), Decline> {
+    ) -> Result<(TaskIndex, &Task), Rejection> {
         match self.find_task(kind, id) {
             Some((index, task)) if owner.is_none_or(|o| o == task.entry.address) => {
                 Ok((index, task))
             }
-            _ => refuse(format!("task {id} doesn't exist")),
+            _ => refuse(Why::NoSuchTask, format!("task {id} doesn't exist")),
         }
     }
 }

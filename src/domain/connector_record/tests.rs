@@ -23,7 +23,7 @@ impl Keeper {
         }
     }
 
-    fn run(&mut self, command: &Command) -> Result<(Answer, Option<RecordEvent>), Decline> {
+    fn run(&mut self, command: &Command) -> Result<(Answer, Option<RecordEvent>), Rejection> {
         let decision = self.record.decide(NOW, &mut self.rng, command)?;
         for change in decision.changes {
             self.log.push(change.clone());
@@ -115,8 +115,8 @@ fn at(task: &str, round: i32) -> RoundRef {
     }
 }
 
-fn text(declined: Decline) -> String {
-    let Decline::Refused(text) = declined else {
+fn text(declined: Rejection) -> String {
+    let Rejection::Refused(_, text) = declined else {
         panic!("{declined:?}")
     };
     text
@@ -239,7 +239,7 @@ fn a_dropped_body_is_asked_for_and_restored() {
     let before = k.run(&ask).unwrap();
     assert!(k.record.body_bytes(0) > 0);
     k.record.drop_body(0);
-    assert_eq!(k.run(&ask).unwrap_err(), Decline::NeedsBody(0));
+    assert_eq!(k.run(&ask).unwrap_err(), Rejection::NeedsBody(0));
     let member = |c: &&Change| matches!(c, Change::Member { .. });
     let mut stored: Vec<Change> = k.log.iter().filter(member).cloned().collect();
     let Some(Change::Member { status, .. }) = stored.first_mut() else {
@@ -456,7 +456,7 @@ mod verification {
         );
         assert!(matches!(
             k.run(&Command::Verify(proof(&task, &a, None))),
-            Err(Decline::Unsupported(_))
+            Err(Rejection::Unsupported(_))
         ));
         assert_eq!(
             k.run(&Command::Verify(proof(&task, &a, Some(true))))

@@ -6,14 +6,15 @@
 
 use super::change::Change;
 use super::command::{ProofEntry, RoundRef};
-use super::decision::{Answer, Decision, Decline, refuse};
+use super::decision::{Answer, Decision};
 use super::event::RecordEvent;
+use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::state::{Body, Record, Round, Status, Task, TaskIndex};
 use crate::ids::encode_hex;
 use crate::task::TaskKind;
 
 impl Record {
-    pub(super) fn verify(&self, entry: &ProofEntry) -> Result<Decision, Decline> {
+    pub(super) fn verify(&self, entry: &ProofEntry) -> Result<Decision, Rejection> {
         let ProofEntry {
             task: id, address, ..
         } = entry;
@@ -23,29 +24,51 @@ impl Record {
             .member(address)
             .is_none_or(|(_, m)| m.status != Status::Aggregating)
         {
-            return refuse(format!("{address} is not allowed to verify"));
+            return refuse(
+                Why::ProofRefused,
+                format!("{address} is not allowed to verify"),
+            );
         }
         if !task.entry.enable_verify {
-            return refuse(format!("task {id} verification is forbidden"));
+            return refuse(
+                Why::ProofRefused,
+                format!("task {id} verification is forbidden"),
+            );
         }
         if !is_valid(task) {
-            return refuse(format!("task {id} verfication is already failed"));
+            return refuse(
+                Why::ProofRefused,
+                format!("task {id} verfication is already failed"),
+            );
         }
         if task.proofs.contains_key(address) {
-            return refuse(format!("{address} has already verified"));
+            return refuse(Why::AlreadyThere, format!("{address} has already verified"));
         }
         let [signals @ .., weights, data] = entry.pub_signals.as_slice() else {
-            return refuse(format!("{id} gradient precision is not consistent"));
+            return refuse(
+                Why::ProofRefused,
+                format!("{id} gradient precision is not consistent"),
+            );
         };
         match signals.get(1).and_then(|p| p.parse::<i64>().ok()) {
-            None => return refuse(format!("{id} gradient precision is not consistent")),
+            None => {
+                return refuse(
+                    Why::ProofRefused,
+                    format!("{id} gradient precision is not consistent"),
+                );
+            }
             Some(precision) if precision < i64::from(task.entry.tolerance) => {
-                return refuse(format!("{id} gradient precision is lower than tolerance"));
+                return refuse(
+                    Why::ProofRefused,
+                    format!("{id} gradient precision is lower than tolerance"),
+                );
             }
             Some(_) => {}
         }
         let Some(proved) = entry.verdict else {
-            return Err(Decline::Unsupported("this connector does not check proofs"));
+            return Err(Rejection::Unsupported(
+                "this connector does not check proofs",
+            ));
         };
         let registered = self.data_commitment(address, &task.entry.dataset, entry.block_index)?;
         let valid = proved
@@ -68,7 +91,7 @@ impl Record {
         })
     }
 
-    pub(super) fn verifier_state(&self, id: &str) -> Result<Decision, Decline> {
+    pub(super) fn verifier_state(&self, id: &str) -> Result<Decision, Rejection> {
         let (_, task) = self.task_of(TaskKind::Hlr, id, None)?;
         let (_, body) = self.final_round(task)?;
         let unfinished = body
@@ -89,39 +112,42 @@ impl Record {
         }))
     }
 
-    pub(super) fn confirm(&self, address: &str, id: &str) -> Result<Decision, Decline> {
+    pub(super) fn confirm(&self, address: &str, id: &str) -> Result<Decision, Rejection> {
         let (index, task) = self.task_of(TaskKind::Hlr, id, Some(address))?;
-        let refuse_because = |text: &str| refuse(format!("task {id} {text}"));
+        let refuse_because = |why, text: &str| refuse(why, format!("task {id} {text}"));
         if !task.finished {
-            return refuse_because("is not finished");
+            return refuse_because(Why::TaskNotFinished, "is not finished");
         }
         if !task.entry.enable_verify {
-            return refuse_because("verification is not finished");
+            return refuse_because(Why::ProofRefused, "verification is not finished");
         }
         if !is_valid(task) {
-            return refuse_because("verification is already failed");
+            return refuse_because(Why::ProofRefused, "verification is already failed");
         }
         if task.confirmed {
-            return refuse_because("verification has already been confirmed");
+            return refuse_because(Why::AlreadyThere, "verification has already been confirmed");
         }
         let (_, body) = self.final_round(task)?;
         if body
             .at(Status::Aggregating)
             .any(|(a, _)| !task.proofs.contains_key(a))
         {
-            return refuse_because("verification is not finished");
+            return refuse_because(Why::ProofRefused, "verification is not finished");
         }
         Ok(confirmed(index, id))
     }
 
     /// The round with the highest number, which must be over, as must the task.
-    fn final_round(&self, task: &Task) -> Result<(&Round, &Body), Decline> {
+    fn final_round(&self, task: &Task) -> Result<(&Round, &Body), Rejection> {
         let id = &task.id;
         if !task.finished {
-            return refuse(format!("task {id} is not finished"));
+            return refuse(Why::TaskNotFinished, format!("task {id} is not finished"));
         }
         let Some((&number, &round_id)) = task.rounds.last_key_value() else {
-            return refuse(format!("task {id} final round doesn't exist"));
+            return refuse(
+                Why::NoSuchRound,
+                format!("task {id} final round doesn't exist"),
+            );
         };
         let at = RoundRef {
             kind: TaskKind::Hlr,
@@ -130,7 +156,10 @@ impl Record {
         };
         let (_, round) = self.round_of(&at, None)?;
         if round.status != Status::Finished {
-            return refuse(format!("task {id} final round is not finished"));
+            return refuse(
+                Why::TaskNotFinished,
+                format!("task {id} final round is not finished"),
+            );
         }
         Ok((round, self.body_of(round_id)?))
     }

@@ -2,8 +2,14 @@
 //!
 //! Lists keep the order in which they were asked. Strings that another node wrote (keys, commitments, shares) are handed over
 //! unparsed: the connector stores garbage as readily as anything else, and only the domain may judge it.
+//!
+//! [`Connector`] is what the app calls. Adapters implement the smaller [`RecordBackend`], which carries it: every call is one raw
+//! command there, so that what is typed here is translated in one place (`translate.rs`).
 
-mod record;
+mod backend;
+mod translate;
+mod types;
+mod values;
 
 use std::pin::Pin;
 
@@ -15,152 +21,12 @@ use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId, TxHash};
 use delta_domain::task::TaskKind;
 
-pub use record::{Receipt, RecordBackend};
-
-/// Answer to [`Connector::join`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Joined {
-    /// Transaction of the join.
-    pub tx_hash: TxHash,
-    /// The address under which this node is known from now on.
-    pub address: Address,
-}
-
-/// One node of the network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeRecord {
-    /// Its address.
-    pub address: Address,
-    /// Where its HTTP API is said to be. Hostile until checked.
-    pub url: String,
-    /// Its display name. Hostile until escaped.
-    pub name: String,
-}
-
-/// One page of the node list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodePage {
-    /// The nodes of this page, in join order.
-    pub nodes: Vec<NodeRecord>,
-    /// How many nodes there are on all pages.
-    pub total: u64,
-}
-
-/// What a coordinator puts on record about a new task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTask {
-    /// The coordinator.
-    pub owner: Address,
-    /// Dataset names, joined by `,`.
-    pub dataset: String,
-    /// SHA-256 of the bundle.
-    pub commitment: Digest,
-    /// Which service keeps it.
-    pub kind: TaskKind,
-    /// `hlr` only: whether results are proved.
-    pub enable_verify: bool,
-    /// `hlr` only: number of decimal digits proved.
-    pub tolerance: i32,
-}
-
-/// Answer to [`Connector::create_task`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreatedTask {
-    /// Transaction of the creation.
-    pub tx_hash: TxHash,
-    /// The task's id on the network.
-    pub task: TaskId,
-}
-
-/// A task on record. The id is the one asked for: the reference connector leaves the field empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskRecord {
-    /// The coordinator.
-    pub owner: Address,
-    /// The coordinator's current url.
-    pub url: String,
-    /// Dataset names, joined by `,`.
-    pub dataset: String,
-    /// The commitment as written by the coordinator, unparsed.
-    pub commitment: String,
-    /// The kind as written by the coordinator, unparsed.
-    pub task_type: String,
-    /// Whether the coordinator declared it finished.
-    pub finished: bool,
-    /// `hlr` only.
-    pub enable_verify: bool,
-    /// `hlr` only.
-    pub tolerance: i32,
-}
-
-/// Where a round stands on the connector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RoundStatus {
-    /// Joins are taken.
-    Started,
-    /// Candidates are selected; share commitments are taken.
-    Running,
-    /// Result commitments are taken.
-    Calculating,
-    /// Shares are revealed.
-    Aggregating,
-    /// Over.
-    Finished,
-}
-
-/// A round on record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoundRecord {
-    /// Where it stands.
-    pub status: RoundStatus,
-    /// Everybody who ever joined, in join order, duplicates as the connector lists them.
-    pub joined: Vec<String>,
-    /// `hlr` only: the members that reached aggregation.
-    pub finished: Vec<String>,
-}
-
-/// One round of one task: the key of most calls.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RoundKey {
-    /// Which service keeps it.
-    pub kind: TaskKind,
-    /// The task.
-    pub task: TaskId,
-    /// The round's number on the connector.
-    pub round: RoundNumber,
-}
-
-/// What other members put on record, unparsed.
-pub use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
-
-/// Which of a member's two secrets a share belongs to.
-pub use delta_domain::secagg::seal::ShareKind;
-
-/// Proof of one member's last gradient (`hlr`).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verification {
-    /// Number of weights.
-    pub weight_size: i32,
-    /// PLONK proof, snarkjs JSON.
-    pub proof: String,
-    /// Public signals, decimal strings.
-    pub pub_signals: Vec<String>,
-    /// Index of the data block.
-    pub block_index: i32,
-    /// Number of samples in it.
-    pub samples: i32,
-}
-
-/// Answer to [`Connector::verifier_state`] (`hlr`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifierState {
-    /// Members without a record.
-    pub unfinished: Vec<String>,
-    /// Members whose proof failed.
-    pub invalid: Vec<String>,
-    /// Whether no proof failed.
-    pub valid: bool,
-}
+pub use backend::{Receipt, RecordBackend, RecordEvents, rejected};
+pub use delta_domain::connector_record::RejectionReason;
+pub use types::{
+    CreatedTask, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys, RawShareRecord, RoundKey,
+    RoundRecord, RoundStatus, ShareKind, TaskRecord, Verification, VerifierState,
+};
 
 /// A live subscription. Yields events in publication order; an `Err` item is the last one.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<NetworkEvent, PortError>> + Send>>;
@@ -168,8 +34,9 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<NetworkEvent, PortError>
 /// The connector.
 ///
 /// Obligations on implementers:
-/// - A call that the connector answers with an application error fails with [`crate::PortErrorKind::Refused`] and the connector's text
-///   in [`PortError::message`]; a call that did not reach it, or whose answer was lost, fails with `Unavailable` or `Timeout`.
+/// - A call that the connector answers with an application error fails with [`crate::PortErrorKind::Refused`], the reason in
+///   [`PortError::reason`] and the connector's text in [`PortError::message`]; a call that did not reach it, or whose answer was
+///   lost, fails with `Unavailable` or `Timeout`.
 /// - No call is retried inside: only the caller knows what is safe to repeat (CONNECTOR.md 13.3).
 /// - Every call has a deadline of its own; none waits for ever.
 /// - Dropping a future cancels the wait, not the effect.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::adapters::connector::Lies;
+use crate::adapters::connector::Intercept;
 use delta_domain::connector_record::{Answer, Command, RecordEvent};
 
 type EventLie = Arc<dyn Fn(RecordEvent) -> Vec<RecordEvent> + Send + Sync>;
@@ -38,7 +38,7 @@ impl RogueConnector {
     }
 }
 
-impl Lies for RogueConnector {
+impl Intercept for RogueConnector {
     fn answer(&self, command: &Command, answer: Answer) -> Answer {
         let lie = self.lies().1.clone();
         match lie {

@@ -7,8 +7,6 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use delta_domain::connector_record::RecordEvent;
-use delta_domain::event::NetworkEvent;
-use delta_domain::ids::Address;
 use delta_ports::{PortError, PortErrorKind};
 
 /// What happens to one event on its way to one subscriber.
@@ -28,7 +26,7 @@ pub enum EventFault {
 
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    address: Address,
+    listener: String,
     events: mpsc::UnboundedSender<(Instant, RecordEvent)>,
     held: Option<RecordEvent>,
 }
@@ -37,33 +35,28 @@ impl Subscriber {
     /// Dropping the subscriber ends the stream with an error, after what was delivered.
     pub(super) fn new(
         op: &'static str,
-        address: Address,
+        listener: String,
     ) -> (
         Self,
-        impl Stream<Item = Result<NetworkEvent, PortError>> + Send + use<>,
+        impl Stream<Item = Result<RecordEvent, PortError>> + Send + use<>,
     ) {
         let (events, waiting) = mpsc::unbounded_channel::<(Instant, RecordEvent)>();
         let stream = futures_util::stream::unfold(Some(waiting), move |waiting| async move {
             let mut waiting = waiting?;
-            loop {
-                let Some((due, event)) = waiting.recv().await else {
-                    let lost = PortError::new(
-                        PortErrorKind::Unavailable,
-                        op,
-                        "the connection to the connector is lost",
-                    );
-                    return Some((Err(lost), None));
-                };
-                tokio::time::sleep_until(due).await;
-                match event.parse() {
-                    Ok(event) => return Some((Ok(event), Some(waiting))),
-                    Err(error) => tracing::warn!(%error, "an unreadable event is skipped"),
-                }
-            }
+            let Some((due, event)) = waiting.recv().await else {
+                let lost = PortError::new(
+                    PortErrorKind::Unavailable,
+                    op,
+                    "the connection to the connector is lost",
+                );
+                return Some((Err(lost), None));
+            };
+            tokio::time::sleep_until(due).await;
+            Some((Ok(event), Some(waiting)))
         });
         (
             Self {
-                address,
+                listener,
                 events,
                 held: None,
             },
@@ -71,8 +64,8 @@ impl Subscriber {
         )
     }
 
-    pub(super) fn address(&self) -> &Address {
-        &self.address
+    pub(super) fn listener(&self) -> &str {
+        &self.listener
     }
 
     pub(super) fn is_open(&self) -> bool {

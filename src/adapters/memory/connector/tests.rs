@@ -10,7 +10,7 @@ use delta_domain::event::NetworkEvent;
 use delta_domain::ids::RoundNumber;
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
-use delta_ports::connector::{Connector as _, NewTask, RoundKey};
+use delta_ports::connector::{Connector as _, EventStream, NewTask, RoundKey};
 
 fn connector() -> MemoryConnector {
     MemoryConnector::new(Arc::new(PausedClock::new(Timestamp(1_700_000_000_000))), 1)

@@ -1,4 +1,4 @@
-//! One subscription: heartbeats watched and swallowed, events read, silence noticed (CONNECTOR.md section 8).
+//! One subscription: heartbeats watched and swallowed, events passed on, silence noticed (CONNECTOR.md section 8).
 
 use std::time::Duration;
 
@@ -8,13 +8,12 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
-use super::error::port_error;
-use super::events::{Incoming, incoming};
-use super::pb::subscribe::subscribe_client::SubscribeClient;
-use super::pb::subscribe::{Event, EventReq};
-use delta_domain::event::NetworkEvent;
-use delta_domain::ids::Address;
-use delta_ports::connector::EventStream;
+use crate::convert::events::{Incoming, incoming};
+use crate::error::connector_error;
+use crate::pb::subscribe::subscribe_client::SubscribeClient;
+use crate::pb::subscribe::{Event, EventReq};
+use delta_domain::connector_record::RecordEvent;
+use delta_ports::connector::RecordEvents;
 use delta_ports::{PortError, PortErrorKind};
 
 /// How many events may wait for the caller before reading from the connection stops.
@@ -29,13 +28,13 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(super) async fn open(
     op: &'static str,
     client: SubscribeClient<Channel>,
-    address: &Address,
+    listener: &str,
     heartbeat: Duration,
-) -> Result<EventStream, PortError> {
+) -> Result<RecordEvents, PortError> {
     let heartbeat = heartbeat.clamp(Duration::from_secs(1), Duration::from_secs(3600));
     let seconds = i32::try_from(heartbeat.as_secs()).unwrap_or(i32::MAX);
     let request = EventReq {
-        address: address.as_str().to_owned(),
+        address: listener.to_owned(),
         timeout: seconds,
     };
     let silence = Duration::from_secs(heartbeat.as_secs() * 2);
@@ -54,7 +53,7 @@ async fn pump(
     request: EventReq,
     silence: Duration,
     ready: oneshot::Sender<Result<(), PortError>>,
-    events: mpsc::Sender<Result<NetworkEvent, PortError>>,
+    events: mpsc::Sender<Result<RecordEvent, PortError>>,
 ) {
     let quiet = || {
         PortError::new(
@@ -72,7 +71,7 @@ async fn pump(
         failed => {
             let error = failed.map_or_else(
                 |_| quiet(),
-                |status| status.map_or_else(|s| port_error(op, s), |_| quiet()),
+                |status| status.map_or_else(|s| connector_error(op, s), |_| quiet()),
             );
             // Nobody waits for the opening any more once the grace is over: then the stream tells it.
             if let Err(Err(error)) = ready.send(Err(error)) {
@@ -100,7 +99,7 @@ async fn pump(
                 op,
                 "the connector ended the subscription",
             ),
-            Ok(Err(status)) => port_error(op, status),
+            Ok(Err(status)) => connector_error(op, status),
             Err(_) => quiet(),
         };
         return last_word(&events, error).await;
@@ -108,16 +107,10 @@ async fn pump(
 }
 
 /// Whether the caller still listens.
-async fn forward(event: Event, events: &mpsc::Sender<Result<NetworkEvent, PortError>>) -> bool {
+async fn forward(event: Event, events: &mpsc::Sender<Result<RecordEvent, PortError>>) -> bool {
     match incoming(event) {
         Incoming::Heartbeat => true,
-        Incoming::Event(event) => match event.parse() {
-            Ok(event) => events.send(Ok(event)).await.is_ok(),
-            Err(error) => {
-                tracing::warn!(%error, "an unreadable event is skipped");
-                true
-            }
-        },
+        Incoming::Event(event) => events.send(Ok(event)).await.is_ok(),
         Incoming::Unknown => {
             tracing::warn!("an event of an unknown type is skipped");
             true
@@ -125,6 +118,6 @@ async fn forward(event: Event, events: &mpsc::Sender<Result<NetworkEvent, PortEr
     }
 }
 
-async fn last_word(events: &mpsc::Sender<Result<NetworkEvent, PortError>>, error: PortError) {
+async fn last_word(events: &mpsc::Sender<Result<RecordEvent, PortError>>, error: PortError) {
     let _nobody_listens = events.send(Err(error)).await;
 }

@@ -1,44 +1,24 @@
-//! The [`Connector`] port over anything that executes the connector's calls as raw [`Command`]s.
+//! The [`Connector`] port over a [`RecordBackend`].
 //!
-//! Three adapters do: the gRPC client, the embedded connector, the in-memory one. What they share is here, once: typed arguments
-//! become wire strings, wire strings become typed answers, and what does not parse is refused (CONNECTOR.md 13.5, 13.6).
-//! It is not an adapter and does no I/O.
+//! What all adapters share is here, once: typed arguments become wire strings, wire strings become typed answers, and what does
+//! not parse is refused (CONNECTOR.md 13.5, 13.6). It is not an adapter and does no I/O.
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 
-use crate::connector::{
+use super::values::{
+    address, at, corrupt, event, new_task, node, number, page_of, proof_of, same_length, secret,
+    share, status, task_of, text, texts, tx_of,
+};
+use super::{
     Connector, CreatedTask, EventStream, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys,
-    RawShareRecord, RoundKey, RoundRecord, RoundStatus, ShareKind, TaskRecord, Verification,
-    VerifierState,
+    RawShareRecord, Receipt, RecordBackend, RoundKey, RoundRecord, ShareKind, TaskRecord,
+    Verification, VerifierState,
 };
 use crate::{PortError, PortErrorKind};
-use delta_domain::connector_record::{
-    Answer, Command, NewTaskEntry, NodeView, ProofEntry, RoundRef, SecretKind, ShareView, Status,
-    Step,
-};
+use delta_domain::connector_record::{Answer, Command, RoundRef, Step};
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId, TxHash};
 use delta_domain::task::TaskKind;
-
-/// A call's answer with its receipt, which is empty for reads.
-#[derive(Debug)]
-pub struct Receipt {
-    /// Hash of the transaction; empty for reads.
-    pub tx_hash: String,
-    /// What the call answers.
-    pub answer: Answer,
-}
-
-/// Executes the connector's calls.
-///
-/// Obligations on implementers: those of [`Connector`], which this trait carries.
-#[async_trait]
-pub trait RecordBackend: Send + Sync + 'static {
-    /// Executes one call. `op` names it in errors.
-    async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError>;
-
-    /// Opens a subscription.
-    async fn open(&self, op: &'static str, address: &Address) -> Result<EventStream, PortError>;
-}
 
 /// Runs a command and takes the one kind of answer it can have.
 macro_rules! ask {
@@ -100,10 +80,7 @@ impl<B: RecordBackend> Connector for B {
             page: wire(page),
             page_size: wire(page_size),
         };
-        ask!(self, "nodes", command, Answer::Nodes(list, total) => |op, _| {
-            let readable = |view| node(op, view).inspect_err(|e| tracing::warn!(error = %e, "a node of the list is left out")).ok();
-            Ok(NodePage { nodes: list.into_iter().filter_map(readable).collect(), total: u64::try_from(total).unwrap_or(0) })
-        })
+        ask!(self, "nodes", command, Answer::Nodes(list, total) => |op, _| Ok(page_of(op, list, total)))
     }
 
     async fn register_data(
@@ -138,16 +115,7 @@ impl<B: RecordBackend> Connector for B {
     }
 
     async fn create_task(&self, task: &NewTask) -> Result<CreatedTask, PortError> {
-        let hlr = task.kind == TaskKind::Hlr;
-        let command = Command::CreateTask(NewTaskEntry {
-            kind: task.kind,
-            address: text(&task.owner),
-            dataset: task.dataset.clone(),
-            commitment: task.commitment.to_string(),
-            task_type: task.kind.as_str().to_owned(),
-            enable_verify: hlr && task.enable_verify,
-            tolerance: if hlr { task.tolerance } else { 0 },
-        });
+        let command = Command::CreateTask(new_task(task));
         ask!(self, "create_task", command, Answer::Created(id) => |op, tx| {
             let task = TaskId::try_from(id).map_err(|e| corrupt(op, "the new task's id is not valid", e))?;
             Ok(CreatedTask { tx_hash: tx_of(op, tx)?, task })
@@ -173,16 +141,7 @@ impl<B: RecordBackend> Connector for B {
             kind,
             task: task.to_string(),
         };
-        ask!(self, "task", command, Answer::Task(t) => |op, _| Ok(TaskRecord {
-            owner: address(op, t.address)?,
-            url: t.url,
-            dataset: t.dataset,
-            commitment: t.commitment,
-            task_type: t.task_type,
-            finished: t.finished,
-            enable_verify: t.enable_verify,
-            tolerance: t.tolerance,
-        }))
+        ask!(self, "task", command, Answer::Task(t) => |op, _| task_of(op, t))
     }
 
     async fn start_round(
@@ -230,13 +189,12 @@ impl<B: RecordBackend> Connector for B {
         key: &RoundKey,
         u1: &[Address],
     ) -> Result<TxHash, PortError> {
-        let at = at("connector.select_candidates", key)?;
-        let command = Command::Advance {
-            step: Step::Select,
-            at,
-            address: text(owner),
-            clients: texts(u1),
-        };
+        let command = advance(
+            Step::Select,
+            at("connector.select_candidates", key)?,
+            owner,
+            u1,
+        );
         ask!(self, "select_candidates", command, Answer::Done => tx_of)
     }
 
@@ -280,13 +238,12 @@ impl<B: RecordBackend> Connector for B {
         key: &RoundKey,
         u2: &[Address],
     ) -> Result<TxHash, PortError> {
-        let at = at("connector.start_calculation", key)?;
-        let command = Command::Advance {
-            step: Step::Calculate,
-            at,
-            address: text(owner),
-            clients: texts(u2),
-        };
+        let command = advance(
+            Step::Calculate,
+            at("connector.start_calculation", key)?,
+            owner,
+            u2,
+        );
         ask!(self, "start_calculation", command, Answer::Done => tx_of)
     }
 
@@ -324,13 +281,12 @@ impl<B: RecordBackend> Connector for B {
         key: &RoundKey,
         u3: &[Address],
     ) -> Result<TxHash, PortError> {
-        let at = at("connector.start_aggregation", key)?;
-        let command = Command::Advance {
-            step: Step::Aggregate,
-            at,
-            address: text(owner),
-            clients: texts(u3),
-        };
+        let command = advance(
+            Step::Aggregate,
+            at("connector.start_aggregation", key)?,
+            owner,
+            u3,
+        );
         ask!(self, "start_aggregation", command, Answer::Done => tx_of)
     }
 
@@ -395,16 +351,7 @@ impl<B: RecordBackend> Connector for B {
         task: &TaskId,
         proof: &Verification,
     ) -> Result<(TxHash, bool), PortError> {
-        let command = Command::Verify(ProofEntry {
-            address: text(member),
-            task: task.to_string(),
-            weight_size: proof.weight_size,
-            proof: proof.proof.clone(),
-            pub_signals: proof.pub_signals.clone(),
-            block_index: proof.block_index,
-            samples: proof.samples,
-            verdict: None,
-        });
+        let command = Command::Verify(proof_of(member, task, proof));
         ask!(self, "verify", command, Answer::Verified(valid) => |op, tx| Ok((tx_of(op, tx)?, valid)))
     }
 
@@ -430,102 +377,19 @@ impl<B: RecordBackend> Connector for B {
     }
 
     async fn subscribe(&self, address: &Address) -> Result<EventStream, PortError> {
-        self.open("connector.subscribe", address).await
+        let events = self.open("connector.subscribe", address.as_str()).await?;
+        Ok(events
+            .filter_map(|item| std::future::ready(event(item)))
+            .boxed())
     }
 }
 
-fn text(address: &Address) -> String {
-    address.as_str().to_owned()
-}
-
-fn texts(addresses: &[Address]) -> Vec<String> {
-    addresses.iter().map(text).collect()
-}
-
-fn at(op: &'static str, key: &RoundKey) -> Result<RoundRef, PortError> {
-    Ok(RoundRef {
-        kind: key.kind,
-        task: key.task.to_string(),
-        round: number(op, key.round)?,
-    })
-}
-
-fn number(op: &'static str, round: RoundNumber) -> Result<i32, PortError> {
-    i32::try_from(round.0).map_err(|e| {
-        PortError::new(
-            PortErrorKind::Internal,
-            op,
-            "the round number does not fit the wire",
-        )
-        .with_source(e)
-    })
-}
-
-fn secret(kind: ShareKind) -> SecretKind {
-    match kind {
-        ShareKind::SelfMaskSeed => SecretKind::Seed,
-        ShareKind::MaskKey => SecretKind::SecretKey,
+fn advance(step: Step, at: RoundRef, owner: &Address, members: &[Address]) -> Command {
+    let (address, clients) = (text(owner), texts(members));
+    Command::Advance {
+        step,
+        at,
+        address,
+        clients,
     }
-}
-
-fn status(status: Status) -> RoundStatus {
-    match status {
-        Status::Started => RoundStatus::Started,
-        Status::Running => RoundStatus::Running,
-        Status::Calculating => RoundStatus::Calculating,
-        Status::Aggregating => RoundStatus::Aggregating,
-        Status::Finished => RoundStatus::Finished,
-    }
-}
-
-fn share(view: ShareView) -> RawShareRecord {
-    let present = |text: Option<String>| text.filter(|t| !matches!(t.as_str(), "" | "0x"));
-    RawShareRecord {
-        seed: present(view.seed),
-        seed_commitment: present(view.seed_commitment),
-        secret_key: present(view.secret_key),
-        secret_key_commitment: present(view.secret_key_commitment),
-    }
-}
-
-fn node(op: &'static str, view: NodeView) -> Result<NodeRecord, PortError> {
-    Ok(NodeRecord {
-        address: address(op, view.address)?,
-        url: view.url,
-        name: view.name,
-    })
-}
-
-fn address(op: &'static str, value: String) -> Result<Address, PortError> {
-    Address::try_from(value)
-        .map_err(|e| corrupt(op, "the connector answered with an invalid address", e))
-}
-
-fn tx_of(op: &'static str, value: String) -> Result<TxHash, PortError> {
-    TxHash::try_from(value).map_err(|e| {
-        corrupt(
-            op,
-            "the connector answered with an invalid transaction hash",
-            e,
-        )
-    })
-}
-
-fn same_length(op: &'static str, got: usize, asked: usize) -> Result<(), PortError> {
-    if got == asked {
-        return Ok(());
-    }
-    Err(PortError::new(
-        PortErrorKind::Corrupt,
-        op,
-        format!("the connector answered {got} entries for {asked}"),
-    ))
-}
-
-fn corrupt(
-    op: &'static str,
-    what: &'static str,
-    source: impl std::error::Error + Send + Sync + 'static,
-) -> PortError {
-    PortError::new(PortErrorKind::Corrupt, op, what).with_source(source)
 }

@@ -1,6 +1,6 @@
 //! Events as wire messages, both ways.
 
-use super::pb::subscribe::{
+use crate::pb::subscribe::{
     AggregationStartedEvent, CalculationStartedEvent, DataRegisteredEvent, Event,
     PartnerSelectedEvent, RoundEndedEvent, RoundStartedEvent, TaskCreateEvent, TaskFinishEvent,
     TaskMemberVerifiedEvent, TaskVerificationConfirmedEvent, event,
@@ -8,7 +8,7 @@ use super::pb::subscribe::{
 use delta_domain::connector_record::RecordEvent;
 
 /// What a message of the event stream is.
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     /// Only a sign of life.
     Heartbeat,
     /// An event, not yet parsed.
@@ -17,7 +17,7 @@ pub(super) enum Incoming {
     Unknown,
 }
 
-pub(super) fn incoming(message: Event) -> Incoming {
+pub(crate) fn incoming(message: Event) -> Incoming {
     use event::Event as E;
     Incoming::Event(match message.event {
         None => return Incoming::Unknown,
@@ -74,7 +74,7 @@ pub(super) fn incoming(message: Event) -> Incoming {
 }
 
 /// An event as it goes on the wire.
-pub fn outgoing(event: RecordEvent) -> Event {
+pub(crate) fn outgoing(event: RecordEvent) -> Event {
     use event::Event as E;
     let event = match event {
         RecordEvent::TaskCreated {

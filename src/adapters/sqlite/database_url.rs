@@ -9,14 +9,14 @@ use delta_ports::{PortError, PortErrorKind};
 
 /// Where a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Location {
+pub(super) enum DatabaseUrl {
     /// Nowhere: it is gone when the handle is.
     Memory,
     /// In this file.
     File(PathBuf),
 }
 
-impl Location {
+impl DatabaseUrl {
     pub(super) fn parse(op: &'static str, text: &str) -> Result<Self, PortError> {
         let refused = |why: String| Err(PortError::new(PortErrorKind::Refused, op, why));
         let path = match text.split_once("://") {
@@ -67,8 +67,8 @@ mod tests {
             ("/var/lib/delta.db", "/var/lib/delta.db"),
         ] {
             assert_eq!(
-                Location::parse("test", text).unwrap(),
-                Location::File(path.into()),
+                DatabaseUrl::parse("test", text).unwrap(),
+                DatabaseUrl::File(path.into()),
                 "{text}"
             );
         }
@@ -84,8 +84,8 @@ mod tests {
             "sqlite+aiosqlite://",
         ] {
             assert_eq!(
-                Location::parse("test", text).unwrap(),
-                Location::Memory,
+                DatabaseUrl::parse("test", text).unwrap(),
+                DatabaseUrl::Memory,
                 "{text}"
             );
         }
@@ -101,7 +101,7 @@ mod tests {
             "db/",
         ] {
             assert_eq!(
-                Location::parse("test", text).unwrap_err().kind(),
+                DatabaseUrl::parse("test", text).unwrap_err().kind(),
                 PortErrorKind::Refused,
                 "{text}"
             );

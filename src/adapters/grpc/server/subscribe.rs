@@ -3,22 +3,24 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::stream::{Stream, unfold};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::Services;
-use crate::broadcast::{Next, Subscription};
-use delta_grpc::events::outgoing;
-use delta_grpc::pb::subscribe::subscribe_server::Subscribe;
-use delta_grpc::pb::subscribe::{Event, EventReq, HeartBeatEvent, event};
+use super::services::Services;
+use crate::convert::events::outgoing;
+use crate::error::status_of;
+use crate::pb::subscribe::subscribe_server::Subscribe;
+use crate::pb::subscribe::{Event, EventReq, HeartBeatEvent, event};
+use delta_ports::connector::RecordEvents;
 
 /// The reference's timer overflows beyond about 25 days; a day is as good as never.
 const MAX_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
 struct Live {
-    subscription: Subscription,
+    events: RecordEvents,
     heartbeat: Option<Interval>,
     stop: CancellationToken,
 }
@@ -31,14 +33,15 @@ impl Subscribe for Services {
         &self,
         request: Request<EventReq>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        // The address is not looked at: anybody may listen, as at the reference.
-        let EventReq { timeout, .. } = request.into_inner();
-        let subscription = self
-            .connector
-            .subscription("connector.subscribe")
-            .map_err(|e| super::status_of(&e))?;
+        // Anybody may listen, as at the reference: the address need not be one.
+        let EventReq { address, timeout } = request.into_inner();
+        let events = self
+            .record
+            .open("connector.subscribe", &address)
+            .await
+            .map_err(|e| status_of(&e))?;
         let live = Live {
-            subscription,
+            events,
             heartbeat: heartbeat(timeout),
             stop: self.stop.clone(),
         };
@@ -64,22 +67,17 @@ async fn next(live: Option<Live>) -> Option<(Result<Event, Status>, Option<Live>
     };
     let next = tokio::select! {
         biased;
-        next = live.subscription.next() => next,
-        () = live.stop.cancelled() => Next::Closed,
+        next = live.events.next() => next,
+        () = live.stop.cancelled() => None,
         () = tick => {
             let beat = Event { event: Some(event::Event::Heartbeat(HeartBeatEvent {})) };
             return Some((Ok(beat), Some(live)));
         }
     };
     match next {
-        Next::Event(event) => Some((Ok(outgoing(event)), Some(live))),
-        Next::TooSlow => Some((
-            Err(Status::unavailable(
-                "events were lost because they were not taken in time",
-            )),
-            None,
-        )),
-        Next::Closed => Some((
+        Some(Ok(event)) => Some((Ok(outgoing(event)), Some(live))),
+        Some(Err(error)) => Some((Err(status_of(&error)), None)),
+        None => Some((
             Err(Status::unavailable("the connector is shutting down")),
             None,
         )),

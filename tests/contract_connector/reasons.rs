@@ -1,0 +1,192 @@
+//! Clauses about why the connector says no: every implementation gives the same reasons.
+
+use delta_node::domain::ids::{Address, RoundNumber, TaskId};
+use delta_node::domain::task::TaskKind;
+use delta_node::ports::connector::{RejectionReason as Why, RoundKey, ShareKind, Verification};
+use delta_node::ports::{PortError, PortErrorKind};
+
+use super::world::{World, digest, keys, new_task};
+
+fn why<T: std::fmt::Debug>(outcome: Result<T, PortError>) -> Option<Why> {
+    outcome.unwrap_err().reason()
+}
+
+fn nobody() -> Address {
+    "0x1111111111111111111111111111111111111111"
+        .parse()
+        .unwrap()
+}
+
+pub(crate) async fn who_and_what_is_not_there(world: World) {
+    let c = &world.connector;
+    let [a, b] = world.nodes().await;
+    let task: TaskId = format!("0x{}", "0".repeat(64)).parse().unwrap();
+    let kind = TaskKind::Horizontal;
+    let none = RoundKey {
+        kind,
+        task: task.clone(),
+        round: RoundNumber(3),
+    };
+    assert_eq!(why(c.node(&nobody()).await), Some(Why::NoSuchNode));
+    assert_eq!(
+        why(c.create_task(&new_task(kind, &nobody())).await),
+        Some(Why::NoSuchNode)
+    );
+    assert_eq!(
+        why(c
+            .data_commitment(&a, "node of address x is not alive", 0)
+            .await),
+        Some(Why::NoSuchData)
+    );
+    assert_eq!(why(c.task(kind, &task).await), Some(Why::NoSuchTask));
+    assert_eq!(
+        why(c.start_round(&a, &none, None).await),
+        Some(Why::NoSuchTask)
+    );
+    assert_eq!(why(c.round(&none).await), Some(Why::NoSuchRound));
+    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+    assert_eq!(
+        why(c.finish_task(kind, &b, &key.task).await),
+        Some(Why::NoSuchTask),
+        "to everybody but its owner"
+    );
+    assert_eq!(
+        why(c.end_round(&b, &key).await),
+        Some(Why::NoSuchRound),
+        "to everybody but its owner"
+    );
+    let stranger = [b.clone()];
+    assert_eq!(
+        why(c.select_candidates(&a, &key, &stranger).await),
+        Some(Why::NoSuchMember)
+    );
+    assert_eq!(
+        why(c.public_keys(&key, &stranger).await),
+        Some(Why::NoSuchMember)
+    );
+    assert_eq!(
+        why(c.result_commitment(&key, &a).await),
+        Some(Why::ResultMissing)
+    );
+    c.finish_task(kind, &a, &key.task).await.unwrap();
+    assert_eq!(
+        why(c.join_round(&b, &key, &keys(&b)).await),
+        Some(Why::TaskFinished)
+    );
+    world.pass(120);
+    assert_eq!(why(c.leave(&a).await), Some(Why::NodeNotAlive));
+    assert_eq!(
+        why(c.create_task(&new_task(kind, &a)).await),
+        Some(Why::NodeNotAlive)
+    );
+}
+
+pub(crate) async fn what_comes_at_the_wrong_time_or_twice(world: World) {
+    let c = &world.connector;
+    let [a, b] = world.nodes().await;
+    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+    let only = [a.clone()];
+    assert_eq!(
+        why(c.start_calculation(&a, &key, &only).await),
+        Some(Why::WrongPhase)
+    );
+    assert_eq!(why(c.end_round(&a, &key).await), Some(Why::WrongPhase));
+    assert_eq!(
+        why(c.upload_result_commitment(&a, &key, &digest("y")).await),
+        Some(Why::WrongPhase)
+    );
+    assert_eq!(
+        why(c.join_round(&a, &key, &keys(&b)).await),
+        Some(Why::AlreadyThere)
+    );
+    assert_eq!(
+        why(c.select_candidates(&a, &key, &[]).await),
+        Some(Why::BadList)
+    );
+    assert_eq!(
+        why(c.select_candidates(&a, &key, &[a.clone(), a.clone()]).await),
+        Some(Why::BadList)
+    );
+    c.select_candidates(&a, &key, &only).await.unwrap();
+    assert_eq!(
+        why(c.start_round(&a, &key, None).await),
+        Some(Why::AlreadyThere)
+    );
+    let seed = async |text: &str| {
+        let commitments = [(a.clone(), digest(text))];
+        c.upload_share_commitments(&a, &key, ShareKind::SelfMaskSeed, &commitments)
+            .await
+    };
+    seed("one").await.unwrap();
+    assert_eq!(why(seed("another").await), Some(Why::AlreadyThere));
+    c.start_calculation(&a, &key, &only).await.unwrap();
+    c.upload_result_commitment(&a, &key, &digest("y"))
+        .await
+        .unwrap();
+    assert_eq!(
+        why(c.upload_result_commitment(&a, &key, &digest("z")).await),
+        Some(Why::AlreadyThere)
+    );
+}
+
+pub(crate) async fn which_commitments_are_missing(world: World) {
+    let c = &world.connector;
+    let [a] = world.nodes().await;
+    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+    let only = [a.clone()];
+    c.select_candidates(&a, &key, &only).await.unwrap();
+    assert_eq!(
+        why(c.share_records(&key, &only, &a).await),
+        Some(Why::SeedCommitmentMissing)
+    );
+    let commitments = [(a.clone(), digest("s"))];
+    c.upload_share_commitments(&a, &key, ShareKind::SelfMaskSeed, &commitments)
+        .await
+        .unwrap();
+    assert_eq!(
+        why(c.share_records(&key, &only, &a).await),
+        Some(Why::KeyCommitmentMissing)
+    );
+    c.upload_share_commitments(&a, &key, ShareKind::MaskKey, &commitments)
+        .await
+        .unwrap();
+    c.share_records(&key, &only, &a).await.unwrap();
+}
+
+pub(crate) async fn other_failures_have_no_reason(world: World) {
+    let c = &world.connector;
+    let [a] = world.nodes().await;
+    let odd = c.data_commitment(&a, "nul \0", 0).await.unwrap_err();
+    assert_eq!(
+        (odd.kind(), odd.reason()),
+        (PortErrorKind::Refused, Some(Why::Other))
+    );
+    let all = std::slice::from_ref(&a);
+    let key = world.started(TaskKind::Hlr, &a).await;
+    c.join_round(&a, &key, &keys(&a)).await.unwrap();
+    c.select_candidates(&a, &key, all).await.unwrap();
+    c.start_calculation(&a, &key, all).await.unwrap();
+    c.start_aggregation(&a, &key, all).await.unwrap();
+    let proof = Verification {
+        weight_size: 3,
+        proof: String::new(),
+        pub_signals: ["1", "6", "2", "3"].map(str::to_owned).to_vec(),
+        block_index: 0,
+        samples: 1,
+    };
+    assert_eq!(
+        why(c.verify(&a, &key.task, &proof).await),
+        Some(Why::TaskNotFinished)
+    );
+    c.end_round(&a, &key).await.unwrap();
+    c.finish_task(key.kind, &a, &key.task).await.unwrap();
+    assert_eq!(
+        why(c.verify(&nobody(), &key.task, &proof).await),
+        Some(Why::ProofRefused)
+    );
+    let unsupported = c.verify(&a, &key.task, &proof).await.unwrap_err();
+    assert_eq!(
+        (unsupported.kind(), unsupported.reason()),
+        (PortErrorKind::Unsupported, None)
+    );
+}
