@@ -1,6 +1,6 @@
 //! Calls a second of the embedded connector over gRPC on loopback, one caller, one call after the other, record on disk.
 //!
-//! Printed beside what the reference reached (CONNECTOR.md section 15; measured on another day on a busy machine, so compare
+//! Printed beside what the reference reached (delta-chain-connector 0.8.3, measured on another day on a busy machine, so compare
 //! orders of magnitude). `CONNECTOR_BENCH_DIR` says where the record is kept, by default the build directory.
 //! `cargo bench --bench connector --no-default-features --features adapter-connector`
 

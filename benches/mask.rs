@@ -1,4 +1,4 @@
-//! What the goals of SECAGG.md section 7 compare, measured in one run: `cargo bench --bench mask --no-default-features`.
+//! What the first rows of docs/performance.md compare, measured in one run: `cargo bench --bench mask --no-default-features`.
 //!
 //! Every ratio is the median over rounds of two times taken back to back in that round, so that a busy machine slows both.
 //! The sum of masks is checked bit for bit in the run. Not a statistical framework: no files, no history.

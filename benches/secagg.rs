@@ -1,4 +1,4 @@
-//! The goals of SECAGG.md section 7 and the bars of issue 4 as one table, each a ratio of two times taken in this run.
+//! The bars of docs/performance.md as one table, each a ratio of two times taken in this run.
 //!
 //! `cargo bench --no-default-features --features testing --bench secagg` prints it as markdown for `docs/performance.md`; with
 //! `-- quick` without the rounds of 1,000 members; `-- compare` is for the scripts in `compare/`. CPU time of one thread except where it says wall. Sums are checked bit for bit.

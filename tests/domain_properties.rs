@@ -1,4 +1,4 @@
-//! The laws of a round (STYLE.md section 3, SECAGG.md sections 1 and 3) over every dropout pattern and many schedules.
+//! The laws of a round (docs/protocol/secagg.md, Laws of the two state machines) over every dropout pattern and many schedules.
 //!
 //! Each step of each machine is checked where it happens, in `round_world/node.rs`; here are the patterns and the ends.
 //! A failing run prints its seed: put it into [`replay_one`] to see it alone.
@@ -74,7 +74,7 @@ fn who(pattern: &[Vanishes], since: Vanishes) -> Members {
         .collect()
 }
 
-/// Runs a pattern without other faults and compares the end with what SECAGG.md section 1 promises.
+/// Runs a pattern without other faults and compares the end with what docs/protocol/secagg.md promises.
 fn check(setup: &Setup, pattern: &[Vanishes]) {
     let mut w = world(setup.clone(), pattern);
     w.run();

@@ -1,4 +1,4 @@
-//! The HTTP API from outside: recorded requests get recorded answers (HTTP-API.md), and nothing that is sent brings the server down.
+//! The HTTP API from outside: recorded requests get recorded answers (docs/protocol/http.md), and nothing that is sent brings the server down.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

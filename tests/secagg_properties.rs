@@ -1,5 +1,5 @@
 //! A whole secure sum of up to six members, built from the primitives alone: masks cancel for every pattern of dropouts that
-//! leaves the threshold, and nothing comes out below it (SECAGG.md section 1; Bonawitz et al., CCS 2017).
+//! leaves the threshold, and nothing comes out below it (docs/protocol/secagg.md, Unmasking; Bonawitz et al., CCS 2017).
 //!
 //! Member i contributes 4^i, so that each base-4 digit of the sum says how often that member was counted.
 

@@ -4,7 +4,7 @@
 //! connector draws (task ids) are mapped, transaction hashes are only checked for their form. Error codes and texts must be equal.
 //! Events must come to every subscriber in the recorded order. The clock follows the recording.
 //!
-//! Where the embedded connector answers otherwise on purpose (CONNECTOR.md section 14), the request stands in [`EXCEPTIONS`].
+//! Where the embedded connector answers otherwise on purpose (docs/protocol/connector.md, the rules marked (E)), the request stands in [`EXCEPTIONS`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -291,7 +291,7 @@ fn same(
     };
     let mut theirs = (ours.decode)(&wire);
     if method.ends_with(".GetTask") {
-        // Filled here, empty at the reference: `task_id_is_filled` of section 14.
+        // Filled here, empty at the reference: docs/protocol/connector.md, Tasks.
         theirs = theirs.replace("task_id: \"\"", &format!("task_id: {}", request["task_id"]));
     }
     assert_eq!(

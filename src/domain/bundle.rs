@@ -1,8 +1,8 @@
-//! A task as it travels: a `.delta` file, opened, bounded and checked (DESIGN.md section 2).
+//! A task as it travels: a `.delta` file, opened, bounded and checked (docs/protocol/graphs.md, The bundle).
 //!
 //! A bundle is a zip that holds `task.json`, `graphs/NAME.onnx` and `arrays/NAME.npy`, and nothing else. The commitment of a task is
 //! the SHA-256 of these very bytes; whoever opens a bundle compares it first.
-//! Not here: whether the graphs themselves are acceptable. The executor judges them (ONNX.md section 5).
+//! Not here: whether the graphs themselves are acceptable. The executor judges them (docs/protocol/graphs.md, What a graph may be).
 //!
 //! What must stay true: a [`Bundle`] exists only if its manifest has no error, every file it names is there and every file there is named.
 

@@ -49,7 +49,7 @@ impl FromStr for TaskKind {
     }
 }
 
-/// Where a task stands, with the numbers and names of the original's API (HTTP-API.md, Conventions).
+/// Where a task stands, with the numbers and names of the original's API (docs/protocol/http.md, For authors).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TaskStatus {

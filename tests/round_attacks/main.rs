@@ -1,4 +1,4 @@
-//! The attack list of SECAGG.md section 4, as far as the two machines of a round can answer it: one test for each attack.
+//! The attack list of SECURITY.md, as far as the two machines of a round can answer it: one test for each attack.
 //!
 //! A hostile coordinator or connector changes what honest machines read (`Tamper`), or feeds a machine by hand. What must hold is
 //! checked at the end of every run as well: no secret is out in both forms, no step breaks a law, every sum is exact.

@@ -1,4 +1,4 @@
-//! One machine with its outbox and inbox, and the laws that every single step of it must obey (STYLE.md section 3).
+//! One machine with its outbox and inbox, and the laws that every single step of it must obey (docs/protocol/secagg.md, Laws of the two state machines).
 
 use std::cell::Cell;
 use std::fmt::Debug;

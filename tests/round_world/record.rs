@@ -1,4 +1,4 @@
-//! A small model of the connector's record of one round: CONNECTOR.md section 6, with the checks that honest nodes rely on.
+//! A small model of the connector's record of one round: docs/protocol/connector.md, Rounds, with the checks that honest nodes rely on.
 //!
 //! It also keeps the books for the one invariant that matters most: who has revealed which kind of share of whose secrets.
 

@@ -1,4 +1,4 @@
-//! What the wire itself promises (CONNECTOR.md sections 1, 8 and 10).
+//! What the wire itself promises (docs/protocol/connector.md, Transport, Events and Limits).
 
 use std::time::Duration;
 

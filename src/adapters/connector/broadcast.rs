@@ -1,4 +1,4 @@
-//! The broadcast of events to all subscribers (CONNECTOR.md section 8).
+//! The broadcast of events to all subscribers (docs/protocol/connector.md, Events).
 //!
 //! One ring for everybody: memory is bounded by its length, a dead subscriber costs nothing, and one that falls behind loses its
 //! subscription, so that it reads again what it missed, instead of holding the others back.

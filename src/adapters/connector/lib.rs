@@ -1,6 +1,6 @@
 //! The embedded connector: the network's public record kept by this program, in place of a delta-chain-connector.
 //!
-//! CONNECTOR.md sections 3 to 10 and 14. The rules are `domain::connector_record`; here are its keeping (`store`: SQLite), the one
+//! The record of docs/protocol/connector.md. The rules are `domain::connector_record`; here are its keeping (`store`: SQLite), the one
 //! writer (`writer`) and the broadcast of events (`broadcast`). In process, [`EmbeddedConnector`] is a
 //! [`Connector`](delta_ports::connector::Connector) of its own, without a socket; as a
 //! [`RecordBackend`](delta_ports::connector::RecordBackend) it can be served to other processes by whoever knows their wire.

@@ -1,6 +1,6 @@
 //! gRPC: the wire of the connector, both ends of it, and the client of the prover.
 //!
-//! CONNECTOR.md sections 1, 2, 8 and 13. [`GrpcConnector`] connects on first use, keeps the connection alive with pings, gives
+//! docs/protocol/connector.md, Transport, Services and Events. [`GrpcConnector`] connects on first use, keeps the connection alive with pings, gives
 //! every call a deadline and bounds every answer. It never retries: only the caller knows what is safe to repeat. [`serve()`] gives a
 //! record of this process to other ones. What the messages mean is said once for both ends, in `convert`.
 

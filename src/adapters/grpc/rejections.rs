@@ -1,6 +1,6 @@
 //! What connectors say when they say no, and why: the one place where texts of another program are read.
 //!
-//! The reference connector has one code for every refusal and tells them apart by text alone (CONNECTOR.md section 9). So its texts,
+//! The reference connector has one code for every refusal and tells them apart by text alone (docs/protocol/connector.md). So its texts,
 //! and the ones that the embedded connector adds, are recognised here once, and everything else in this program steers by the
 //! [`RejectionReason`]. What is not recognised is [`RejectionReason::Other`]: no program may rely on it.
 

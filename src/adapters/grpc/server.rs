@@ -1,4 +1,4 @@
-//! A record's gRPC face, for other processes: the five services on one plain-text port (CONNECTOR.md section 1).
+//! A record's gRPC face, for other processes: the five services on one plain-text port (docs/protocol/connector.md, Transport).
 //!
 //! Whatever is a [`RecordBackend`] can stand behind it. Application errors are code UNKNOWN with the bare text, as every client of
 //! the reference expects.

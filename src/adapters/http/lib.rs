@@ -1,4 +1,4 @@
-//! HTTP at both ends: the server for users, operators and members (`HTTP-API.md`), and the client with which a member reaches a coordinator.
+//! HTTP at both ends: the server for users, operators and members (`docs/protocol/http.md`), and the client with which a member reaches a coordinator.
 //!
 //! - [`serve`] answers `/v1/*` for an [`AuthorApi`](delta_ports::author_api::AuthorApi) and an
 //!   [`OwnerApi`](delta_ports::owner_api::OwnerApi), and `/v1/coord/*` for a [`CoordinatorApi`](delta_ports::peer::CoordinatorApi), in the

@@ -227,7 +227,7 @@ impl RunnerEffects {
     }
 
     /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as rejected,
-    /// for a reason that names the kind that is missing; seeds are looked for first (CONNECTOR.md section 9).
+    /// for a reason that names the kind that is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors).
     async fn published(
         &self,
         kind: ShareKind,

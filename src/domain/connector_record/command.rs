@@ -1,4 +1,4 @@
-//! Every call that the connector's five services take, as one raw value (CONNECTOR.md section 2).
+//! Every call that the connector's five services take, as one raw value (docs/protocol/connector.md, Services).
 
 use crate::task::TaskKind;
 

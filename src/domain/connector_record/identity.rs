@@ -1,4 +1,4 @@
-//! Who is on the network, and the commitments of their data (CONNECTOR.md sections 4 and 5).
+//! Who is on the network, and the commitments of their data (docs/protocol/connector.md, Identity and Data hub).
 
 use sha2::{Digest as _, Sha256};
 

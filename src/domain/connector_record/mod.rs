@@ -1,6 +1,6 @@
 //! The connector's record as a value: what is on it, which calls it accepts, what a call changes and publishes.
 //!
-//! CONNECTOR.md sections 3 to 9 with the tightenings of section 14, as pure functions. A [`Command`] is decided against the
+//! The rules of docs/protocol/connector.md, those marked (E) included, as pure functions. A [`Command`] is decided against the
 //! [`Record`] and yields a [`Decision`]: an [`Answer`], the [`Change`]s to put on record and at most one [`RecordEvent`].
 //! Whoever keeps the record applies the changes (after storing them, if it stores them) and then publishes the event.
 //!

@@ -1,7 +1,7 @@
 //! Why a call is not accepted: a reason for programs, and the connector's own words for people.
 //!
 //! The words are part of the wire: clients of the reference connector read them, so they stay byte for byte, misspellings included
-//! (CONNECTOR.md section 9). Programs steer by the [`RejectionReason`].
+//! (docs/protocol/connector.md). Programs steer by the [`RejectionReason`].
 
 use super::state::RoundId;
 

@@ -1,6 +1,6 @@
-//! Rounds and who is in them (CONNECTOR.md section 6).
+//! Rounds and who is in them (docs/protocol/connector.md, Rounds).
 //!
-//! Tighter than the reference, as its section 14 allows: a node joins once, a round starts once, only the owner moves it,
+//! Tighter than the reference, where that page has an (E): a node joins once, a round starts once, only the owner moves it,
 //! lists are neither empty nor repeated, and a finished task takes no new round, member or step.
 //! An identical repeat by the same caller is answered as the first time and publishes nothing.
 

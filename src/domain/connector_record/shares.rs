@@ -1,4 +1,4 @@
-//! Commitments, shares and masked results (CONNECTOR.md section 6).
+//! Commitments, shares and masked results (docs/protocol/connector.md, Commitments and shares).
 //!
 //! A commitment is final: the same again is accepted, another one in its place is not. A share may be sent again and the last one
 //! wins, as at the reference: whoever reads it checks it against its commitment.

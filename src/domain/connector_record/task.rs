@@ -1,4 +1,4 @@
-//! Tasks: created, read, finished (CONNECTOR.md sections 6 and 7). Only the owner finishes a task.
+//! Tasks: created, read, finished (docs/protocol/connector.md, Tasks). Only the owner finishes a task.
 
 use rand_core::CryptoRng;
 

@@ -1,4 +1,4 @@
-//! The record of proofs of logistic regressions (CONNECTOR.md section 7).
+//! The record of proofs of logistic regressions (docs/protocol/connector.md, Logistic regressions).
 //!
 //! Who may prove, what was judged, what it was judged against. The PLONK check itself is not done here: its verdict comes with
 //! the call, and without one a proof is not taken. Unlike the reference, nothing is recorded before all checks are over, and a

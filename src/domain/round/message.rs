@@ -1,7 +1,7 @@
 //! What members and the coordinator of a round say to each other directly, and how it is signed.
 //!
 //! A request is signed under the sender's `pk1` of the round, over a canonical encoding of who asks what, in which task and round,
-//! and which members and keys the sender believes in (SECAGG.md section 3, rule 3). The encoding belongs to no transport.
+//! and which members and keys the sender believes in (docs/protocol/http.md, Signed requests). The encoding belongs to no transport.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use crate::task::TaskKind;
 
-/// What a round computes: the same for all members, or they notice (SECAGG.md section 3, rule 4).
+/// What a round computes: the same for all members, or they notice (docs/protocol/secagg.md, Transcript).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Announcement {

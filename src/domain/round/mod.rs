@@ -1,7 +1,7 @@
 //! One secure-aggregation round as two sans-IO state machines: [`coordinator::CoordinatorRound`] and [`runner::RunnerRound`].
 //!
 //! `handle(now, input)` answers with effects for the caller to carry out, or with a [`Rejection`] that leaves the state as it was.
-//! Too few members is not an error: it is a failed round. Protocol: Bonawitz et al., CCS 2017, with the phases of `SECAGG.md`;
+//! Too few members is not an error: it is a failed round. Protocol: Bonawitz et al., CCS 2017, with the phases of `docs/protocol/secagg.md`;
 //! the consistency check of the paper's round 3 is replaced by signed transcripts (see [`transcript`]).
 
 pub mod coordinator;

@@ -2,7 +2,7 @@
 //!
 //! Every member signs (task, round, u1 and keys, announcement) under its `pk1` and the coordinator relays the signatures with the sealed
 //! shares; nobody computes or reveals before all its neighbours in u2 signed the same, and so, the graph being connected, all of u2. This stands in for the paper's consistency check, and stops a
-//! coordinator that shows different models or different members to different nodes (SECAGG.md section 3, rules 3 and 4).
+//! coordinator that shows different models or different members to different nodes (docs/protocol/secagg.md, Transcript).
 
 use super::Members;
 use super::message::{Announcement, Encoder, SignedRequest};

@@ -1,4 +1,4 @@
-//! Commitments to shares: SHA-256 of the encoding, published before a share is used (SECAGG.md section 1, step 3).
+//! Commitments to shares: SHA-256 of the encoding, published before a share is used (docs/protocol/secagg.md, Commitments).
 //!
 //! A share has more than 500 bits of entropy, so its plain digest hides it.
 

@@ -1,4 +1,4 @@
-//! Arithmetic modulo the prime 2^521 - 1, the field of the share encoding (CONNECTOR.md section 3).
+//! Arithmetic modulo the prime 2^521 - 1, the field of the share encoding (docs/protocol/secagg.md, Shares).
 //!
 //! Nine 64-bit limbs, little-endian; reduction is a shift because the prime is a Mersenne number. The running time does not
 //! depend on the values, only on the number of operations. Not a general big-integer library: what Shamir needs, no more.

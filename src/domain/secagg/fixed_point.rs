@@ -1,4 +1,4 @@
-//! Real numbers as elements of the ring, and back (SECAGG.md section 2).
+//! Real numbers as elements of the ring, and back (docs/protocol/secagg.md, Fixed point).
 //!
 //! `round-half-even(x * 10^precision)` as a signed integer modulo 2^w. What could make the sum of a cohort wrap is an
 //! error here, before anything is masked; the original wraps or saturates silently.

@@ -1,4 +1,4 @@
-//! Key pairs of a round: ECDH for masks and seals, ECDSA for signed requests (SECAGG.md section 1, step 1; section 3, rule 3).
+//! Key pairs of a round: ECDH for masks and seals, ECDSA for signed requests (docs/protocol/secagg.md, Keys).
 //!
 //! A runner has two pairs a round: `pk1` (cipher and signatures) and `pk2` (masks). Both are of this one type; which is which
 //! is known where they are kept. Not here: what is signed, and which keys belong to whom.

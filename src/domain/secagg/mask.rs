@@ -1,4 +1,4 @@
-//! Masks: pseudorandom vectors over Z_2^w that hide a contribution and cancel in the sum (SECAGG.md section 1, steps 5 and 7).
+//! Masks: pseudorandom vectors over Z_2^w that hide a contribution and cancel in the sum (docs/protocol/secagg.md, Masks).
 //!
 //! A [`Masker`] holds the keyed streams of one contribution and adds them all to a vector, block by block: every stream over one
 //! cache-sized block before the next block, so the vector crosses memory once whatever the number of streams, and no mask is

@@ -1,4 +1,4 @@
-//! The wire of a masked result: a fixed header, then the words (SECAGG.md section 2; y_u in the paper).
+//! The wire of a masked result: a fixed header, then the words (docs/protocol/secagg.md, The masked input; y_u in the paper).
 //!
 //! ```text
 //! offset  0  magic "DLTM"                      4 bytes

@@ -1,4 +1,4 @@
-//! The cryptographic primitives of one secure-aggregation round (SECAGG.md sections 1 and 2; Bonawitz et al., CCS 2017).
+//! The cryptographic primitives of one secure-aggregation round (docs/protocol/secagg.md; Bonawitz et al., CCS 2017).
 //!
 //! Step by step, in the paper's order:
 //! AdvertiseKeys uses [`keys`]; ShareKeys splits with [`shamir`] over [`field`], commits with [`commitment`] and encrypts

@@ -1,4 +1,4 @@
-//! The mask seed that two runners share, and which of them adds and which subtracts (SECAGG.md section 1, step 5).
+//! The mask seed that two runners share, and which of them adds and which subtracts (docs/protocol/secagg.md, Key derivation and Masks).
 
 use crate::ids::{Address, RoundNumber, TaskId};
 use crate::secret::Secret;

@@ -1,4 +1,4 @@
-//! Sealing a share for one receiver on its way through the coordinator (SECAGG.md section 1, step 3).
+//! Sealing a share for one receiver on its way through the coordinator (docs/protocol/secagg.md, Sealing).
 //!
 //! ChaCha20-Poly1305 (RFC 8439) under HKDF-SHA256 of the ECDH secret of both `pk1`. Key and associated data are bound to the
 //! task, the round, the direction and the kind of share, so that a sealed share moved anywhere else does not open.

@@ -1,4 +1,4 @@
-//! Shamir's secret sharing over 2^521 - 1, with the original node's share encoding (CONNECTOR.md section 3).
+//! Shamir's secret sharing over 2^521 - 1, with the original node's share encoding (docs/protocol/secagg.md, Shares).
 //!
 //! Not here: who holds which share, and whether a share is the one committed to (`commitment`). Departures from the original:
 //! coefficients come from a cryptographic generator, a rebuilt secret has its leading zero bytes, x = 0 and encodings that

@@ -1,6 +1,6 @@
 //! The ring a sum lives in, and the machine words that represent it.
 //!
-//! Not here: how a real number becomes a word (`encoding`). SECAGG.md section 2.
+//! Not here: how a real number becomes a word (`encoding`). docs/protocol/secagg.md, Fixed point.
 
 use serde::{Deserialize, Serialize};
 

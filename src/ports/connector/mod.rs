@@ -1,4 +1,4 @@
-//! The connector: where nodes meet and keep their public record (CONNECTOR.md).
+//! The connector: where nodes meet and keep their public record (docs/protocol/connector.md).
 //!
 //! Lists keep the order in which they were asked. Strings that another node wrote (keys, commitments, shares) are handed over
 //! unparsed: the connector stores garbage as readily as anything else, and only the domain may judge it.
@@ -37,7 +37,7 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<NetworkEvent, PortError>
 /// - A call that the connector answers with an application error fails with [`crate::PortErrorKind::Refused`], the reason in
 ///   [`PortError::reason`] and the connector's text in [`PortError::message`]; a call that did not reach it, or whose answer was
 ///   lost, fails with `Unavailable` or `Timeout`.
-/// - No call is retried inside: only the caller knows what is safe to repeat (CONNECTOR.md 13.3).
+/// - No call is retried inside: only the caller knows what is safe to repeat (docs/protocol/connector.md, What may be repeated).
 /// - Every call has a deadline of its own; none waits for ever.
 /// - Dropping a future cancels the wait, not the effect.
 #[async_trait]

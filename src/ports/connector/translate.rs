@@ -1,7 +1,7 @@
 //! The [`Connector`] port over a [`RecordBackend`].
 //!
 //! What all adapters share is here, once: typed arguments become wire strings, wire strings become typed answers, and what does
-//! not parse is refused (CONNECTOR.md 13.5, 13.6). It is not an adapter and does no I/O.
+//! not parse is refused (docs/protocol/connector.md). It is not an adapter and does no I/O.
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;

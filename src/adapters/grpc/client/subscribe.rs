@@ -1,4 +1,4 @@
-//! One subscription: heartbeats watched and swallowed, events passed on, silence noticed (CONNECTOR.md section 8).
+//! One subscription: heartbeats watched and swallowed, events passed on, silence noticed (docs/protocol/connector.md, Events).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `datahub.DataHub`: commitments of data blocks (CONNECTOR.md section 5).
+//! `datahub.DataHub`: commitments of data blocks (docs/protocol/connector.md, Data hub).
 
 use super::{reply, rpc};
 use crate::pb::datahub::{DataCommitmentReq, DataCommitmentResp, RegisterReq};

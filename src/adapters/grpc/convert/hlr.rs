@@ -1,4 +1,4 @@
-//! `hlr.HLR`: what only this service has, weights and proofs (CONNECTOR.md section 7).
+//! `hlr.HLR`: what only this service has, weights and proofs (docs/protocol/connector.md).
 
 use super::{Rpc, reply, rpc};
 use crate::pb::hlr::{

@@ -1,4 +1,4 @@
-//! `identity.Identity`: who is on the network (CONNECTOR.md section 4).
+//! `identity.Identity`: who is on the network (docs/protocol/connector.md, Identity).
 
 use tonic::Status;
 

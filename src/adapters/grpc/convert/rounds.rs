@@ -1,4 +1,4 @@
-//! `horizontal.Horizontal` and `hlr.HLR`: rounds, who is in them, and how they move on (CONNECTOR.md sections 6 and 7).
+//! `horizontal.Horizontal` and `hlr.HLR`: rounds, who is in them, and how they move on (docs/protocol/connector.md).
 
 use tonic::Status as GrpcStatus;
 

@@ -1,4 +1,4 @@
-//! `horizontal.Horizontal` and `hlr.HLR`: commitments, revealed shares and results (CONNECTOR.md section 6).
+//! `horizontal.Horizontal` and `hlr.HLR`: commitments, revealed shares and results (docs/protocol/connector.md).
 
 use tonic::Status;
 

@@ -1,4 +1,4 @@
-//! `horizontal.Horizontal` and `hlr.HLR`: tasks (CONNECTOR.md sections 6 and 7).
+//! `horizontal.Horizontal` and `hlr.HLR`: tasks (docs/protocol/connector.md).
 
 use tonic::Status;
 

@@ -1,4 +1,4 @@
-//! `subscribe.Subscribe`: headers at once, every event, heartbeats on time (CONNECTOR.md section 8).
+//! `subscribe.Subscribe`: headers at once, every event, heartbeats on time (docs/protocol/connector.md, Events).
 
 use std::pin::Pin;
 use std::time::Duration;
