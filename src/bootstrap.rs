@@ -15,7 +15,9 @@ use crate::adapters::grpc::{GrpcConnector, GrpcOptions};
 use crate::adapters::http::{HttpOptions, HttpPeers, HttpServer, PeerOptions, UrlPolicy, serve};
 use crate::adapters::onnx::{ExecutorConfig, OnnxExecutor};
 use crate::adapters::sqlite::SqliteStorage;
-use crate::adapters::system::{FileBlobs, SystemClock, SystemEntropy, load_or_create_node_key};
+use crate::adapters::system::{
+    BlockingThreads, FileBlobs, SystemClock, SystemEntropy, load_or_create_node_key,
+};
 use crate::config::{Config, Sync};
 use delta_app::Node;
 use delta_app::{Ports, Settings};
@@ -90,6 +92,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Parts> {
         peers: Arc::new(peers),
         clock,
         entropy,
+        compute: Arc::new(BlockingThreads),
         vault: Arc::new(Vault::new(key)),
     };
     let bundle_bytes = usize::try_from(config.policy.max_bundle_bytes).unwrap_or(usize::MAX);

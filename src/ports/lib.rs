@@ -16,6 +16,7 @@
 
 pub mod blob;
 pub mod clock;
+pub mod compute;
 pub mod connector;
 pub mod entropy;
 mod error;
