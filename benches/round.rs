@@ -18,11 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use delta_node::adapters::grpc::serve;
 use delta_node::adapters::http::UserClient;
-use delta_node::adapters::system::SystemClock;
 use delta_node::bootstrap::{self, Running};
-use delta_node::config::Config;
+use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::Bundle;
 use delta_node::ports::PortError;
 use delta_node::ports::author_api::AuthorApi as _;
@@ -31,6 +29,7 @@ use delta_node::ports::executor::{
 };
 
 const TASK: &[u8] = include_bytes!("../tests/fixtures/wide-round.delta");
+const WORKER: &str = env!("CARGO_BIN_EXE_delta-node");
 const NODES: usize = 3;
 
 /// Time spent in executors, by step: the slowest map, and the reduce.
@@ -73,9 +72,6 @@ impl Executor for Timed {
 }
 
 fn main() {
-    bootstrap::WORKER
-        .set(env!("CARGO_BIN_EXE_delta-node").into())
-        .unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(bench());
 }
 
@@ -136,7 +132,7 @@ async fn bench() {
 }
 
 async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
-    let mut parts = bootstrap::open(config).await.unwrap();
+    let mut parts = bootstrap::open(config, WORKER.into()).await.unwrap();
     let inner = parts.ports.executor.clone();
     parts.ports.executor = Arc::new(Timed {
         inner,
@@ -148,14 +144,14 @@ async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
 async fn connector(folder: &Path) -> u16 {
     let mut config = Config::default();
     config.connector.db_file = folder.join("connector.db");
-    let embedded = bootstrap::embedded(&config, Arc::new(SystemClock::new()))
+    let embedded = bootstrap::embedded(&config, bootstrap::clock())
         .await
         .unwrap();
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { serve(Arc::new(embedded), listener, std::future::pending()).await });
+    tokio::spawn(async move { embedded.serve(listener, std::future::pending()).await });
     port
 }
 
@@ -173,8 +169,7 @@ fn config(home: &Path, index: usize, connector_port: u16) -> Config {
     config.node.url = format!("http://127.0.0.1:{port}");
     config.api_host = Ipv4Addr::LOCALHOST.into();
     config.api_port = port;
-    config.db_file = home.join("node.db");
-    config.db = format!("sqlite:///{}", config.db_file.display());
+    config.db = Database::Sqlite(home.join("node.db"));
     config.task_dir = home.join("task");
     config.data_dir = home.join("data");
     config.policy.allow_private_addresses = true;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,6 +15,7 @@ use delta_domain::secret::Secret;
 use delta_domain::vault::Vault;
 use delta_ports::blob::{BlobName, BlobStore};
 use delta_ports::clock::Clock;
+use delta_ports::compute::Compute;
 use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
 use delta_ports::executor::Executor;
@@ -43,6 +43,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Seeds of rounds, and nonces.
     pub entropy: Arc<dyn Entropy>,
+    /// Where CPU-bound work runs.
+    pub compute: Arc<dyn Compute>,
     /// The node key at work.
     pub vault: Arc<Vault>,
 }
@@ -237,7 +239,8 @@ impl Context {
         let limits = self.settings.bundle.clone();
         let commitment = commitment.copied();
         let rejected = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
-        blocking("bundle.open", move || {
+        let compute = &self.ports.compute;
+        let work = move || {
             if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {
                 let text = "the bundle is not the one that was committed to: its SHA-256 differs";
                 return Err(rejected(text.to_owned()));
@@ -249,25 +252,7 @@ impl Context {
             }
             let list: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
             Err(rejected(format!("task.json: {}", list.join("; "))))
-        })
-        .await
-    }
-}
-
-/// Runs CPU-bound work off the async threads; in place where there is only one thread, so that runs in virtual time repeat exactly.
-pub(crate) async fn blocking<T: Send + 'static>(
-    op: &'static str,
-    work: impl FnOnce() -> Result<T, PortError> + Send + 'static,
-) -> Result<T, PortError> {
-    if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
-        return work();
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(_) => Err(PortError::new(
-            PortErrorKind::Internal,
-            op,
-            "the computation panicked",
-        )),
+        };
+        compute.blocking("bundle.open", work).await
     }
 }

@@ -6,11 +6,11 @@
 mod args;
 mod check;
 mod commands;
-pub(crate) mod datasets;
+mod datasets;
 mod dispatch;
-pub(crate) mod health;
+mod health;
 mod init;
-pub(crate) mod signals;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;

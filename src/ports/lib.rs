@@ -17,6 +17,7 @@
 pub mod author_api;
 pub mod blob;
 pub mod clock;
+pub mod compute;
 pub mod connector;
 pub mod entropy;
 mod error;

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delta_node::adapters::memory::{
-    MemoryBlobs, MemoryConnector, MemoryNetwork, MemoryStorage, PausedClock, ScriptedExecutor,
-    SeededEntropy, average_into_variables,
+    InPlace, MemoryBlobs, MemoryConnector, MemoryNetwork, MemoryStorage, PausedClock,
+    ScriptedExecutor, SeededEntropy, average_into_variables,
 };
 use delta_node::app::{Node, Ports, Settings};
 use delta_node::domain::bundle::BundleLimits;
@@ -143,6 +143,7 @@ impl World {
             )),
             clock: Arc::new(self.clock.clone()),
             entropy: Arc::new(host.entropy.clone()),
+            compute: Arc::new(InPlace),
             vault: host.vault.clone(),
         };
         // A start that finds its database busy is repeated by whoever starts programs.

@@ -12,6 +12,7 @@
 
 mod blobs;
 mod clock;
+mod compute;
 mod connector;
 mod entropy;
 mod executor;
@@ -21,6 +22,7 @@ mod storage;
 
 pub use blobs::MemoryBlobs;
 pub use clock::PausedClock;
+pub use compute::InPlace;
 pub use connector::{EventFault, MemoryConnector, Write};
 pub use entropy::SeededEntropy;
 pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables};

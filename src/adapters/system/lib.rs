@@ -1,4 +1,4 @@
-//! The machine that the node runs on: its clock, its randomness, its disk, and the node's key on it.
+//! The machine that the node runs on: its clock, its randomness, its processors, its disk, and the node's key on it.
 
 #![cfg_attr(
     test,
@@ -12,11 +12,13 @@
 
 mod blobs;
 mod clock;
+mod compute;
 mod entropy;
 mod files;
 mod node_key;
 
 pub use blobs::FileBlobs;
 pub use clock::SystemClock;
+pub use compute::BlockingThreads;
 pub use entropy::SystemEntropy;
 pub use node_key::load_or_create_node_key;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 
-use crate::context::{Context, blocking};
+use crate::context::Context;
 use crate::vectors::{streams_of, unmask};
 use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Contribution;
@@ -59,15 +59,16 @@ impl Sum<'_> {
         let generator = self.strategy.mask_generator;
         let encoding = self.strategy.encoding(members.len());
         let (task, round) = (self.task.clone(), self.round);
-        blocking("coordinator.unmask", move || {
+        let compute = &self.context.ports.compute;
+        let work = move || {
             let pairwise = streams_of(&dropped, &task, round);
             masks.extend(
                 pairwise.map_err(|e| super::internal("coordinator.unmask", e.to_string()))?,
             );
             unmask(&mut total, &masks, generator);
             split(&total, encoding, &contributions)
-        })
-        .await
+        };
+        compute.blocking("coordinator.unmask", work).await
     }
 
     /// Adds one member's upload, streamed from disk.

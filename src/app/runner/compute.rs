@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::context::{Context, blocking};
+use crate::context::Context;
 use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, Name};
@@ -17,6 +17,7 @@ use delta_domain::secagg::masked_input::MaskedInputHeader;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
 use delta_ports::blob::{collect, pieces};
+use delta_ports::compute::Compute;
 use delta_ports::executor::{IteratorStates, MapJob, MapOutcome};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind};
@@ -218,18 +219,22 @@ impl Computation<'_> {
         let total = total.ok_or_else(|| corrupt("the contribution is too large"))?;
         let head = Bytes::copy_from_slice(&header.encode());
         let first = futures_util::stream::iter([Ok(head)]);
-        Ok((Box::pin(first.chain(words_of(vector))), total))
+        let words = words_of(vector, self.context.ports.compute.clone());
+        Ok((Box::pin(first.chain(words)), total))
     }
 }
 
 /// The bytes of a masked vector, made on demand, off the async threads.
-fn words_of(vector: MaskedVector) -> impl Stream<Item = Result<Bytes, PortError>> + Send {
-    let start = (Arc::new(vector), 0, VecDeque::new());
-    futures_util::stream::try_unfold(start, |(vector, at, mut ready)| async move {
+fn words_of(
+    vector: MaskedVector,
+    compute: Arc<dyn Compute>,
+) -> impl Stream<Item = Result<Bytes, PortError>> + Send {
+    let start = (Arc::new(vector), compute, 0, VecDeque::new());
+    futures_util::stream::try_unfold(start, |(vector, compute, at, mut ready)| async move {
         let mut at = at;
         if ready.is_empty() {
             let (here, source) = (at, vector.clone());
-            let blocks = blocking("runner.mask", move || {
+            let blocks = compute.blocking("runner.mask", move || {
                 // The error names the place and the limit, never the value.
                 source.blocks(here).map_err(|e| {
                     PortError::new(PortErrorKind::Refused, "runner.quantise", e.to_string())
@@ -239,7 +244,9 @@ fn words_of(vector: MaskedVector) -> impl Stream<Item = Result<Bytes, PortError>
             ready = blocks.into_iter().map(Bytes::from).collect();
             at = next;
         }
-        Ok(ready.pop_front().map(|piece| (piece, (vector, at, ready))))
+        Ok(ready
+            .pop_front()
+            .map(|piece| (piece, (vector, compute, at, ready))))
     })
 }
 

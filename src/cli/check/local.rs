@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
 
-use super::Finding;
+use super::finding::Finding;
+use crate::cli::health;
 use crate::config::{Config, Loaded};
 
 /// How many names the data finding lists.
@@ -27,7 +28,12 @@ pub(crate) fn local(file: &Path, loaded: &Loaded) -> Vec<Finding> {
     );
     findings.push(directory("task directory", &config.task_dir));
     findings.push(directory("log directory", &config.log.dir));
-    findings.push(directory("database directory", parent(&config.db_file)));
+    if let Some(file) = config.db.file() {
+        findings.push(directory("database directory", parent(file)));
+    }
+    if let Some(file) = &config.key_file {
+        findings.push(directory("key directory", parent(file)));
+    }
     if config.chain_connector.is_embedded() {
         findings.push(directory(
             "connector database directory",
@@ -112,7 +118,7 @@ fn api_port(config: &Config) -> Finding {
     match TcpListener::bind((host, port)) {
         Ok(_) => Finding::ok(name, format!("{port} is free.")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if crate::cli::health::ask(host, port).is_ok() {
+            if health::ask(host, port).is_ok() {
                 Finding::ok(name, format!("a node is running on {port}."))
             } else {
                 Finding::fail(
@@ -130,7 +136,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
     use super::{api_port, data, directory};
-    use crate::cli::check::Level;
+    use crate::cli::check::finding::Level;
     use crate::config::Config;
 
     #[test]

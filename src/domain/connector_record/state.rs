@@ -19,7 +19,10 @@ pub type TaskIndex = usize;
 pub type RoundId = usize;
 
 /// Where a round or one of its members stands. The numbers are those of the wire.
-#[expect(missing_docs, reason = "docs/protocol/connector.md (Encodings) tells them")]
+#[expect(
+    missing_docs,
+    reason = "docs/protocol/connector.md (Encodings) tells them"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     Started = 0,

@@ -8,8 +8,6 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::rogue_connector::RogueConnector;
-use crate::adapters::connector::Intercepted;
-use crate::adapters::grpc::serve;
 use crate::bootstrap::Running;
 use crate::testbed::network::{config, free_port, launch, name, record};
 use delta_domain::ids::Address;
@@ -48,17 +46,20 @@ impl Network {
     /// Starts everything. `weaken` takes two walls down: urls may point into private networks, and a cohort of one is accepted.
     pub(super) async fn start(folder: &Path, weaken: bool) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
-        let embedded = Arc::new(record(folder).await?);
+        let embedded = record(folder).await?;
         let (listener, connector_port) = port().await?;
         let (honest, stopped) = (embedded.clone(), stop.clone());
-        tokio::spawn(async move { serve(honest, listener, stopped.cancelled_owned()).await });
+        tokio::spawn(async move { honest.serve(listener, stopped.cancelled_owned()).await });
         let mut nodes = Vec::new();
         for index in 0..NODES {
             let rogue = Arc::new(RogueConnector::default());
             let (listener, port) = port().await?;
-            let shown = Arc::new(Intercepted::new(embedded.clone(), rogue.clone()));
-            let stopped = stop.clone();
-            tokio::spawn(async move { serve(shown, listener, stopped.cancelled_owned()).await });
+            let (record, between, stopped) = (embedded.clone(), rogue.clone(), stop.clone());
+            tokio::spawn(async move {
+                record
+                    .serve_intercepted(between, listener, stopped.cancelled_owned())
+                    .await
+            });
             let home = folder.join(name(index));
             std::fs::create_dir_all(home.join("data"))?;
             let mut config = config(&home, index, free_port()?, port);

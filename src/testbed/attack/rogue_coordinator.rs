@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bundles;
 use super::target::{Targets, until};
-use crate::adapters::http::{Doors, HttpOptions, serve};
+use crate::bootstrap::serve_api;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::npy;
 use delta_domain::round::message::{
@@ -82,15 +82,10 @@ impl<'a> RogueCoordinator<'a> {
             .port();
         let inbox = Arc::new(Inbox::default());
         let stop = CancellationToken::new();
-        serve(
+        serve_api(
             SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            Doors {
-                authors: None,
-                owner: None,
-                members: inbox.clone(),
-            },
-            HttpOptions::default(),
-            stop.clone().cancelled_owned(),
+            inbox.clone(),
+            stop.clone(),
         )
         .await?;
         let url = format!("http://127.0.0.1:{port}");
