@@ -2,7 +2,8 @@
 //!
 //! Layers, from the inside out: [`domain`] (pure rules), [`ports`] (what the rules need from the world),
 //! [`adapters`] (the world), [`app`] (use cases). Each is a crate of its own; around them, here, is the program:
-//! [`config`], [`cli`], [`bootstrap`], `testbed` (demo and attack) and `testing`. `ARCHITECTURE.md` has the map.
+//! [`config`], [`cli`], [`bootstrap`], `testbed` (demo and attack); beside it `testing`, which
+//! the feature of this name shows. `ARCHITECTURE.md` has the map.
 
 #![cfg_attr(
     test,
@@ -24,3 +25,5 @@ mod testbed;
 pub use delta_app as app;
 pub use delta_domain as domain;
 pub use delta_ports as ports;
+#[cfg(feature = "testing")]
+pub use delta_testing as testing;

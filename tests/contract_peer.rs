@@ -1,4 +1,4 @@
-//! What `ports::peer::PeerTransport` promises, checked over loopback HTTP and, where it is built, in memory; and what only a url can do wrong.
+//! The contract of `ports::peer::PeerTransport`, over loopback HTTP and in memory; and what only a url can do wrong.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,214 +22,50 @@ use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::blob::ByteStream;
-use delta_node::ports::peer::{PeerCalls as _, PeerRequest, PeerTransport, RejectionKind};
-use futures_util::stream;
-use http_world::{
-    Fake, World, bytes, collect, delivery, member, pattern, request, shares, task, view,
+use delta_node::ports::peer::{CoordinatorApi, PeerCalls as _, PeerTransport};
+use delta_testing::contract_tests;
+use delta_testing::contracts::peer::moves::{
+    announced, bytes, collect, pattern, request, task, view,
 };
+use delta_testing::contracts::peer::{Memory, Subject};
+use futures_util::stream;
+use http_world::World;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 const MIB_20: u64 = 20 << 20;
 
-/// The digest and the length of `pattern(len)`.
-async fn announced(len: u64) -> RequestBody {
-    let digest = Digest::of(&collect(pattern(len)).await.unwrap());
-    RequestBody::Result { digest, len }
+/// The real client, and real servers on ports of their own.
+struct Http {
+    peers: HttpPeers,
+    servers: Mutex<Vec<World>>,
 }
 
-async fn every_message_arrives_as_it_was_signed(peers: &dyn PeerTransport, url: &str, fake: &Fake) {
-    for body in [
-        RequestBody::Joined,
-        RequestBody::Revealed,
-        RequestBody::Decline {
-            reason: "no \"data\"\n\u{1f600} here".to_owned(),
-        },
-        RequestBody::Shares {
-            shares: shares(),
-            transcript: vec![0; 64],
-        },
-        RequestBody::Shares {
-            shares: vec![],
-            transcript: vec![],
-        },
-    ] {
-        let sent = request(body);
-        peers.submit(url, &sent).await.unwrap();
-        assert_eq!(fake.taken(), [sent]);
-    }
-    let mut unsigned = request(RequestBody::Decline {
-        reason: String::new(),
-    });
-    unsigned.signature.clear();
-    unsigned.view = Digest([0; 32]);
-    peers.submit(url, &unsigned).await.unwrap();
-    assert_eq!(fake.taken(), [unsigned]);
-
-    let sent = request(RequestBody::FetchShares);
-    assert_eq!(peers.fetch_shares(url, &sent).await.unwrap(), delivery());
-    assert_eq!(fake.taken(), [sent]);
-
-    let sent = request(RequestBody::Variable {
-        name: "a.b-c_1".parse().unwrap(),
-    });
-    let got = collect(peers.variable(url, &sent, 3541).await.unwrap())
-        .await
-        .unwrap();
-    assert_eq!(got, collect(pattern(3541)).await.unwrap());
-    assert_eq!(fake.taken(), [sent]);
-
-    let sent = request(announced(70_001).await);
-    peers.result(url, &sent, pattern(70_001)).await.unwrap();
-    assert_eq!(fake.taken(), [sent]);
-
-    assert_eq!(
-        peers
-            .round_view(url, &task(), RoundNumber(1))
-            .await
-            .unwrap(),
-        view(RoundNumber(1))
-    );
-    assert_eq!(
-        collect(peers.bundle(url, &task(), 3541).await.unwrap())
-            .await
-            .unwrap()
-            .len(),
-        3541
-    );
-}
-
-async fn large_files_pass_both_ways(peers: &dyn PeerTransport, url: &str, fake: &Fake) {
-    *fake.len.lock().unwrap() = MIB_20;
-    let got = collect(peers.bundle(url, &task(), MIB_20).await.unwrap())
-        .await
-        .unwrap();
-    let body = announced(MIB_20).await;
-    let RequestBody::Result { digest, .. } = &body else {
-        unreachable!()
-    };
-    assert_eq!(Digest::of(&got), *digest);
-    fake.files.lock().unwrap().clear();
-    peers
-        .result(url, &request(body.clone()), pattern(MIB_20))
-        .await
-        .unwrap();
-    assert_eq!(Digest::of(&fake.files.lock().unwrap()[0]), *digest);
-    *fake.len.lock().unwrap() = 3541;
-    fake.taken();
-}
-
-async fn refusals_keep_their_sentences(peers: &dyn PeerTransport, url: &str, fake: &Fake) {
-    for (kind, expected) in [
-        (RejectionKind::Invalid, PortErrorKind::Refused),
-        (RejectionKind::Forbidden, PortErrorKind::Refused),
-        (RejectionKind::TooLarge, PortErrorKind::Refused),
-        (RejectionKind::Unavailable, PortErrorKind::Unavailable),
-    ] {
-        fake.refuse_next(kind, "the round is over");
-        let error = peers
-            .submit(url, &request(RequestBody::Joined))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.message()),
-            (expected, "the round is over")
-        );
-        fake.refuse_next(kind, "the round is over");
-        let error = peers
-            .fetch_shares(url, &request(RequestBody::FetchShares))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.message()),
-            (expected, "the round is over")
-        );
-        fake.refuse_next(kind, "the round is over");
-        let error = peers
-            .result(url, &request(announced(9).await), pattern(9))
-            .await
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.message()),
-            (expected, "the round is over")
-        );
-    }
-    let unsigned = PeerRequest::UnsignedShares {
-        task: task(),
-        round: RoundNumber(1),
-        receiver: member(1),
-    };
-    let error = peers.call(url, unsigned, None, 0).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.message()),
-        (
-            PortErrorKind::Refused,
-            "shares are for their receiver: sign the request"
-        )
-    );
-    let error = peers
-        .round_view(url, &task(), RoundNumber(7))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.message()),
-        (PortErrorKind::Refused, "task round does not exist")
-    );
-    fake.taken();
-}
-
-async fn answers_beyond_their_limit_are_corrupt(peers: &dyn PeerTransport, url: &str, fake: &Fake) {
-    let variable = request(RequestBody::Variable {
-        name: "w".parse().unwrap(),
-    });
-    for answer in [
-        peers.bundle(url, &task(), 3540).await,
-        peers.variable(url, &variable, 3540).await,
-    ] {
-        let error = match answer {
-            Ok(content) => collect(content).await.unwrap_err(),
-            Err(error) => error,
-        };
-        assert_eq!(error.kind(), PortErrorKind::Corrupt);
-    }
-    fake.taken();
-}
-
-macro_rules! contract {
-    ($($obligation:ident),*) => {
-        mod over_http {
-            $(#[tokio::test]
-            async fn $obligation() {
-                let world = super::World::start().await;
-                super::$obligation(&super::local_peers(), &world.url(), &world.fake).await;
-            })*
+impl Http {
+    fn new() -> Self {
+        Self {
+            peers: local_peers(),
+            servers: Mutex::default(),
         }
-
-        #[cfg(feature = "testing")]
-        mod in_memory {
-            use std::sync::{Arc, Mutex};
-
-            use delta_node::adapters::memory::MemoryNetwork;
-
-            use super::Fake;
-
-            $(#[tokio::test]
-            async fn $obligation() {
-                let fake = Arc::new(Fake { len: Mutex::new(3541), ..Fake::default() });
-                let network = MemoryNetwork::new(1);
-                network.register("http://coordinator", fake.clone());
-                super::$obligation(&network.peers("http://member"), "http://coordinator", &fake).await;
-            })*
-        }
-    };
+    }
 }
 
-contract!(
-    every_message_arrives_as_it_was_signed,
-    large_files_pass_both_ways,
-    refusals_keep_their_sentences,
-    answers_beyond_their_limit_are_corrupt
-);
+#[async_trait]
+impl Subject for Http {
+    async fn serve(&self, coordinator: Arc<dyn CoordinatorApi>) -> String {
+        let world = World::of(coordinator).await;
+        let url = world.url();
+        self.servers.lock().unwrap().push(world);
+        url
+    }
+
+    fn peers(&self) -> &dyn PeerTransport {
+        &self.peers
+    }
+}
+
+contract_tests!(peer, over_http, Http::new());
+contract_tests!(peer, in_memory, Memory::new());
 
 fn local_peers() -> HttpPeers {
     HttpPeers::new(PeerOptions::new(UrlPolicy::new(true, []))).unwrap()

@@ -1,6 +1,6 @@
 //! The laws of a round (docs/protocol/secagg.md, Laws of the two state machines) over every dropout pattern and many schedules.
 //!
-//! Each step of each machine is checked where it happens, in `round_world/node.rs`; here are the patterns and the ends.
+//! Each step of each machine is checked where it happens, in `delta_testing::round::node`; here are the patterns and the ends.
 //! A failing run prints its seed: put it into [`replay_one`] to see it alone.
 
 #![allow(
@@ -8,8 +8,6 @@
     clippy::print_stderr,
     reason = "a failed step is a failed test"
 )]
-
-mod round_world;
 
 use std::collections::BTreeSet;
 
@@ -19,9 +17,9 @@ use delta_node::domain::round::{FailureCode, Members, Neighbourhood};
 use delta_node::domain::secagg::keys::Curve;
 use delta_node::domain::secagg::mask::MaskGenerator;
 use delta_node::domain::secagg::word::Ring;
+use delta_testing::round::{Faults, Setup, World, address};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use round_world::{Faults, Setup, World, address};
 
 /// When a member vanishes for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,16 +5,13 @@
 
 #[path = "harness/restarts.rs"]
 mod restarts;
-mod sim_world;
 
 use std::time::Duration;
 
-use delta_node::adapters::memory::{EventFault, When};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
-use delta_node::ports::author_api::AuthorApi as _;
-use futures_util::StreamExt as _;
-use sim_world::{Recipe, World, run};
+use delta_testing::cluster::{Cluster, Recipe, run};
+use delta_testing::memory::{EventFault, When};
 
 /// More than any number of deadlines in a row.
 const LONG: Duration = Duration::from_secs(3600);
@@ -53,7 +50,7 @@ fn through(moment: Moment, nodes: u32) -> Recipe {
     }
 }
 
-fn come(world: &World, member: usize, moment: Moment) -> bool {
+fn come(world: &Cluster, member: usize, moment: Moment) -> bool {
     match moment {
         Moment::Joined => world.facts.on_record(member, "join"),
         Moment::Selected => world.facts.on_record(member, "u1"),
@@ -66,7 +63,7 @@ fn come(world: &World, member: usize, moment: Moment) -> bool {
     }
 }
 
-async fn until(world: &World, member: usize, moment: Moment) {
+async fn until(world: &Cluster, member: usize, moment: Moment) {
     let what = format!("node {member} at {moment:?}");
     let within = Duration::from_secs(60);
     world
@@ -86,7 +83,7 @@ async fn turns(number: u32) {
 }
 
 /// Nothing is left over a while after the end.
-async fn at_rest(world: &World) {
+async fn at_rest(world: &Cluster) {
     tokio::time::sleep(Duration::from_secs(200)).await;
     world.facts.check();
     let left = world.unfinished_business();
@@ -96,7 +93,7 @@ async fn at_rest(world: &World) {
 #[test]
 fn a_phase_ends_when_everybody_has_answered() {
     run(async {
-        let mut world = World::new(3, 1, Recipe::default()).await;
+        let mut world = Cluster::new(3, 1, Recipe::default()).await;
         let began = world.seconds();
         let id = world.submit(0).await;
         let row = world.wait_for_end(0, id, HOUR).await;
@@ -106,12 +103,7 @@ fn a_phase_ends_when_everybody_has_answered() {
         assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]]);
         assert_eq!(world.facts.reduces(), [(0, vec![0, 1, 2])]);
         // (1 + 4 + 16) / 3, twice: this is the first step.
-        let (_, mut result) = world.node(0).task_result(id).await.unwrap();
-        let mut bytes = Vec::new();
-        while let Some(piece) = result.next().await {
-            bytes.extend_from_slice(&piece.unwrap());
-        }
-        let found = delta_node::domain::npy::decode_npz(&bytes, &Default::default()).unwrap();
+        let found = world.result(0, id).await;
         let expected = delta_node::domain::tensor::TensorData::F64(vec![7.0, 7.0]);
         assert_eq!(found["total"].data(), &expected);
         at_rest(&world).await;
@@ -126,7 +118,7 @@ fn a_task_of_three_steps_runs_three_rounds() {
             rounds: 3,
             ..Recipe::default()
         };
-        let mut world = World::new(3, 2, recipe).await;
+        let mut world = Cluster::new(3, 2, recipe).await;
         let id = world.submit(1).await;
         let row = world.wait_for_end(1, id, HOUR).await;
         assert_eq!(row.status, TaskStatus::Finished);
@@ -149,7 +141,7 @@ fn a_reduce_may_end_the_task_early() {
             stop_after: Some(1),
             ..Recipe::default()
         };
-        let mut world = World::new(3, 3, recipe).await;
+        let mut world = Cluster::new(3, 3, recipe).await;
         let id = world.submit(0).await;
         let row = world.wait_for_end(0, id, HOUR).await;
         assert_eq!(row.status, TaskStatus::Finished);
@@ -168,7 +160,7 @@ fn a_member_that_vanishes_in_any_phase_costs_only_itself() {
                 Moment::Confirmed => Recipe::default(),
                 _ => through(moment, 4),
             };
-            let mut world = World::new(4, 4, recipe).await;
+            let mut world = Cluster::new(4, 4, recipe).await;
             let id = world.submit(0).await;
             until(&world, 3, moment).await;
             world.crash(3).await;
@@ -204,7 +196,7 @@ fn below_the_threshold_the_round_is_tried_again_and_then_the_task_names_the_sile
                 min_clients: 3,
                 ..Recipe::default()
             };
-            let mut world = World::new(3, 5, recipe).await;
+            let mut world = Cluster::new(3, 5, recipe).await;
             let id = world.submit(0).await;
             until(&world, 2, moment).await;
             world.crash(2).await;
@@ -227,7 +219,7 @@ fn below_the_threshold_the_round_is_tried_again_and_then_the_task_names_the_sile
 fn a_connector_that_goes_away_for_a_while_only_delays() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(3, 9, through(moment, 3)).await;
+            let mut world = Cluster::new(3, 9, through(moment, 3)).await;
             let id = world.submit(0).await;
             until(&world, 1, moment).await;
             world.connector.set_down(true);
@@ -247,7 +239,7 @@ fn a_connector_that_goes_away_for_a_while_only_delays() {
 #[test]
 fn a_member_that_hears_no_events_of_a_round_catches_up_by_asking() {
     run(async {
-        let mut world = World::new(3, 10, Recipe::default()).await;
+        let mut world = Cluster::new(3, 10, Recipe::default()).await;
         let id = world.submit(0).await;
         until(&world, 2, Moment::Joined).await;
         let deaf = vec![EventFault::Drop; 50];
@@ -266,7 +258,7 @@ fn a_member_that_hears_no_events_of_a_round_catches_up_by_asking() {
 #[test]
 fn a_member_whose_subscription_broke_while_the_task_was_created_takes_part() {
     run(async {
-        let mut world = World::new(3, 11, Recipe::default()).await;
+        let mut world = Cluster::new(3, 11, Recipe::default()).await;
         let lost = vec![EventFault::Drop; 2];
         world.connector.disturb(&world.address(2), lost);
         let id = world.submit(0).await;
@@ -292,7 +284,7 @@ fn events_that_come_twice_or_in_the_wrong_order_change_nothing() {
             rounds: 2,
             ..Recipe::default()
         };
-        let mut world = World::new(3, 12, recipe).await;
+        let mut world = Cluster::new(3, 12, recipe).await;
         for index in 0..3 {
             let pair = [EventFault::Duplicate, EventFault::Swap];
             let faults: Vec<EventFault> = pair.into_iter().cycle().take(40).collect();
@@ -313,7 +305,7 @@ fn events_that_come_twice_or_in_the_wrong_order_change_nothing() {
 #[test]
 fn nobody_waits_for_a_node_without_data() {
     run(async {
-        let mut world = World::new(3, 13, Recipe::default()).await;
+        let mut world = Cluster::new(3, 13, Recipe::default()).await;
         world.hosts[2]
             .executor
             .fail_next("executor.check_data", PortErrorKind::NotFound);
@@ -330,7 +322,7 @@ fn nobody_waits_for_a_node_without_data() {
 #[test]
 fn nobody_waits_for_a_member_whose_computation_fails() {
     run(async {
-        let mut world = World::new(4, 14, Recipe::default()).await;
+        let mut world = Cluster::new(4, 14, Recipe::default()).await;
         world.hosts[3]
             .executor
             .fail_next("executor.map", PortErrorKind::Corrupt);
@@ -368,7 +360,7 @@ fn a_lost_request_or_a_lost_answer_of_the_record_is_made_up_for() {
         for kind in [PortErrorKind::Timeout, PortErrorKind::Unavailable] {
             for op in MEMBER_CALLS.into_iter().chain(OWNER_CALLS) {
                 run(async {
-                    let mut world = World::new(3, 15, Recipe::default()).await;
+                    let mut world = Cluster::new(3, 15, Recipe::default()).await;
                     for host in &world.hosts {
                         host.connector.fail_next(op, when, kind);
                     }
@@ -393,7 +385,7 @@ fn a_database_that_fails_for_a_moment_costs_no_round() {
     for when in [When::Before, When::After] {
         for skip in 0..40 {
             run(async {
-                let mut world = World::new(3, 16, Recipe::default()).await;
+                let mut world = Cluster::new(3, 16, Recipe::default()).await;
                 let id = world.submit(0).await;
                 // Somewhere along the way of the coordinator and of a member.
                 turns(skip * 20).await;
@@ -418,7 +410,7 @@ fn a_database_that_fails_for_a_moment_costs_no_round() {
 #[test]
 fn the_end_of_a_task_is_recorded_even_when_the_database_is_busy() {
     run(async {
-        let mut world = World::new(3, 17, Recipe::default()).await;
+        let mut world = Cluster::new(3, 17, Recipe::default()).await;
         let id = world.submit(0).await;
         world
             .until("the reduce", LONG, |w| !w.facts.reduces().is_empty())
@@ -441,7 +433,7 @@ fn the_end_of_a_task_is_recorded_even_when_the_database_is_busy() {
 fn stopping_in_any_phase_leaves_nothing_behind() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(3, 18, through(moment, 3)).await;
+            let mut world = Cluster::new(3, 18, through(moment, 3)).await;
             world.submit(0).await;
             until(&world, 1, moment).await;
             let metrics = tokio::runtime::Handle::current().metrics();

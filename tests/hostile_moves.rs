@@ -1,11 +1,11 @@
 //! Rounds in which the coordinator's messages, the connector's record and the members' requests are changed at random on the way,
 //! among crashes and lost messages; each from one `u64` seed.
 //!
-//! `DELTA_HOSTILE_SEEDS=0..1000 cargo test --no-default-features --features testing --test hostile_moves` runs more than the usual 150.
+//! `DELTA_HOSTILE_SEEDS=0..1000 cargo test --no-default-features --test hostile_moves` runs more than the usual 150.
 //! The moves are those of an attacker without a plan; attackers with one are in `round_attacks`. The coordinator's own program is
 //! honest: what it sums must be right, or there is no sum.
 //!
-//! Laws: every run ends by its deadlines; a sum is exactly that of u3 (`round_world` compares it when it is made); no member's seed
+//! Laws: every run ends by its deadlines; a sum is exactly that of u3 (`delta_testing::round` compares it when it is made); no member's seed
 //! and mask key can both be rebuilt from what was revealed; machines told the same again from a snapshot are the same.
 
 #![allow(
@@ -14,17 +14,15 @@
     reason = "a failed step is a failed test; a failing seed must be seen"
 )]
 
-mod round_world;
-
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use delta_node::domain::ids::{Address, Digest};
 use delta_node::domain::round::message::RequestBody;
+use delta_testing::round::{Faults, Setup, World, address};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use round_world::{Faults, Setup, World, address};
 
 /// Draws moves, and counts those that were made.
 #[derive(Clone)]

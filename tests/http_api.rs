@@ -17,7 +17,8 @@ use delta_node::adapters::http::{HttpOptions, endpoints};
 use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::peer::RejectionKind;
-use http_world::{Answer, MEMBERS, TASK, World, member, request};
+use delta_testing::contracts::peer::moves::{MEMBERS, TASK, member, request};
+use http_world::{Answer, World};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -907,4 +908,5 @@ async fn shutting_down_ends_what_is_under_way_and_takes_nothing_new() {
     assert!(TcpStream::connect(address).await.is_err());
     assert_eq!(fake.taken()[0].round, RoundNumber(1));
     assert_eq!(Arc::strong_count(&fake), 1);
+    assert_eq!(Arc::strong_count(&fake.recorder), 1);
 }

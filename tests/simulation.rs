@@ -1,9 +1,9 @@
 //! Whole nodes under a random schedule of faults, in virtual time, from one `u64` seed.
 //!
-//! `DELTA_SIM_SEEDS=0..2000 cargo test --no-default-features --features testing --test simulation` runs more seeds than the usual 200;
+//! `DELTA_SIM_SEEDS=0..2000 cargo test --no-default-features --test simulation` runs more seeds than the usual 200;
 //! a failing seed is printed with its operations and everybody's log, and becomes a named test at the end of this file.
 //!
-//! Laws, after every operation (`sim_world/facts.rs`): every sum that a reduce sees is exactly that of the members on record, each
+//! Laws, after every operation (`delta_testing::facts`): every sum that a reduce sees is exactly that of the members on record, each
 //! counted once; nobody joins a round twice; u3 ⊆ u2 ⊆ u1; no member's two secrets can both be rebuilt from the record; at most one
 //! masked result of a member and round ever leaves it. At the end, with everything healed: every task is over, with a reason when it
 //! failed, and no round is left on any disk.
@@ -19,18 +19,16 @@
     reason = "a failed step is a failed test; a failing seed must be seen"
 )]
 
-mod sim_world;
-
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use delta_node::adapters::memory::{Chaos, EventFault, When};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
+use delta_testing::cluster::{Cluster, Recipe, run};
+use delta_testing::memory::{Chaos, EventFault, When};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use sim_world::{Recipe, World, run};
 
 /// The most virtual time that a healed world may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
@@ -130,7 +128,7 @@ impl Dice {
     }
 }
 
-async fn apply(world: &mut World, op: &Op) {
+async fn apply(world: &mut Cluster, op: &Op) {
     match op {
         Op::Crash(node) => world.crash(*node).await,
         Op::Restart(node) => world.start(*node).await,
@@ -171,7 +169,7 @@ async fn apply(world: &mut World, op: &Op) {
     }
 }
 
-async fn heal(world: &mut World) {
+async fn heal(world: &mut Cluster) {
     world.connector.set_down(false);
     world.network.set_chaos(Chaos::default());
     for index in 0..world.hosts.len() {
@@ -207,7 +205,7 @@ async fn live(seed: u64, story: &mut Story) {
         ..Recipe::default()
     };
     writeln!(story.text, "seed {seed}: {n} nodes, {recipe:?}").unwrap();
-    let mut world = World::new(n, seed, recipe).await;
+    let mut world = Cluster::new(n, seed, recipe).await;
     let id = world.submit(0).await;
     for _ in 0..10 + dice.below(25) {
         // Half of all faults strike in the middle of something.

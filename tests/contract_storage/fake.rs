@@ -1,6 +1,11 @@
 //! The fake's own script: a planned failure strikes once, before or after the effect; a dead process's handle can do nothing.
 
-use super::*;
+use std::sync::Arc;
+
+use delta_node::ports::PortErrorKind;
+use delta_node::ports::storage::Storage;
+use delta_testing::contracts::storage::moves::{commit, key, put, state};
+use delta_testing::memory::{MemoryStorage, When};
 
 #[tokio::test]
 async fn planned_failures_strike_once_before_or_after_the_effect() {

@@ -3,8 +3,15 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::*;
+use delta_node::adapters::sqlite::SqliteStorage;
+use delta_node::ports::PortErrorKind;
+use delta_node::ports::storage::{MachineChange, OutboxEntry, StateChange, Storage};
+use delta_testing::contracts::storage::Subject as _;
+use delta_testing::contracts::storage::moves::{commit, delete, key, new_task, put, state};
+
+use super::Sqlite;
 
 /// Every file of the database.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use delta_node::domain::connector_record::RecordEvent;
 use delta_node::domain::task::TaskStatus;
+use delta_testing::cluster::{Cluster, Recipe, run};
 
-use super::sim_world::{Recipe, World, run};
 use super::{HOUR, LONG, MOMENTS, at_rest, through, turns, until};
 
 #[test]
@@ -13,7 +13,7 @@ fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
     for moment in MOMENTS {
         for pause in [0, 5] {
             run(async {
-                let mut world = World::new(3, 6, through(moment, 3)).await;
+                let mut world = Cluster::new(3, 6, through(moment, 3)).await;
                 let id = world.submit(0).await;
                 until(&world, 1, moment).await;
                 assert!(world.journal(0) > 0, "it is its journal that is read");
@@ -37,7 +37,7 @@ fn a_coordinator_restarted_in_any_phase_finishes_its_task() {
 fn a_coordinator_that_is_stopped_leaves_a_snapshot_and_finishes_later() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(3, 6, through(moment, 3)).await;
+            let mut world = Cluster::new(3, 6, through(moment, 3)).await;
             let id = world.submit(0).await;
             until(&world, 1, moment).await;
             world.stop_one(0).await;
@@ -57,7 +57,7 @@ fn a_coordinator_that_is_stopped_leaves_a_snapshot_and_finishes_later() {
 fn a_round_that_cannot_be_read_back_costs_the_round_and_not_the_task() {
     for moment in MOMENTS {
         run(async {
-            let mut world = World::new(3, 6, through(moment, 3)).await;
+            let mut world = Cluster::new(3, 6, through(moment, 3)).await;
             let id = world.submit(0).await;
             until(&world, 1, moment).await;
             world.crash(0).await;
@@ -78,7 +78,7 @@ fn a_round_that_cannot_be_read_back_costs_the_round_and_not_the_task() {
 
 #[test]
 fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its_task() {
-    type Moment = (&'static str, fn(&World) -> bool);
+    type Moment = (&'static str, fn(&Cluster) -> bool);
     let moments: [Moment; 5] = [
         ("submitted", |_| true),
         ("created", |w| {
@@ -94,7 +94,7 @@ fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its
     ];
     for (name, moment) in moments {
         run(async {
-            let mut world = World::new(3, 7, Recipe::default()).await;
+            let mut world = Cluster::new(3, 7, Recipe::default()).await;
             let id = world.submit(0).await;
             world.until(name, LONG, moment).await;
             world.crash(0).await;
@@ -109,7 +109,7 @@ fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its
     }
 }
 
-fn has(world: &World, wanted: impl Fn(&RecordEvent) -> bool) -> bool {
+fn has(world: &Cluster, wanted: impl Fn(&RecordEvent) -> bool) -> bool {
     world.connector.history().iter().any(wanted)
 }
 
@@ -118,7 +118,7 @@ fn a_member_restarted_in_any_phase_is_counted_when_it_comes_back_in_time() {
     for moment in MOMENTS {
         for pause in [0, 5] {
             run(async {
-                let mut world = World::new(3, 8, through(moment, 3)).await;
+                let mut world = Cluster::new(3, 8, through(moment, 3)).await;
                 let id = world.submit(0).await;
                 until(&world, 2, moment).await;
                 world.crash(2).await;
@@ -143,7 +143,7 @@ const TURNS: u32 = 900;
 fn a_coordinator_killed_at_any_turn_finishes_its_task() {
     for turn in (0..TURNS).step_by(9) {
         run(async {
-            let mut world = World::new(3, 19, Recipe::default()).await;
+            let mut world = Cluster::new(3, 19, Recipe::default()).await;
             let id = world.submit(0).await;
             turns(turn).await;
             world.crash(0).await;
@@ -162,7 +162,7 @@ fn a_coordinator_killed_at_any_turn_finishes_its_task() {
 fn a_member_killed_at_any_turn_is_counted() {
     for turn in (0..TURNS).step_by(9) {
         run(async {
-            let mut world = World::new(3, 20, Recipe::default()).await;
+            let mut world = Cluster::new(3, 20, Recipe::default()).await;
             let id = world.submit(0).await;
             turns(turn).await;
             world.crash(2).await;

@@ -3,8 +3,9 @@
 use delta_node::domain::ids::Digest;
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::peer::RejectionKind;
+use delta_testing::contracts::peer::moves::{MEMBERS, TASK, request, shares};
 
-use super::http_world::{MEMBERS, TASK, World, request, shares};
+use super::http_world::World;
 use super::{JSON, SUCCESS, signature_head};
 
 const COMPACT: &str = "application/vnd.delta.shares";

@@ -1,172 +1,44 @@
-//! A node and a coordinator without any sense, behind the real server; and a client that sends bytes as they are.
+//! A node without any sense, and any coordinator, behind the real server; and a client that sends bytes as they are.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use delta_node::adapters::http::{Doors, HttpOptions, HttpServer, serve};
-use delta_node::domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
-use delta_node::domain::round::message::{
-    Announcement, RequestBody, RoundEnd, RoundView, SealedShares, ShareDelivery, SignedRequest,
-    TranscriptSignature,
-};
+use delta_node::domain::round::message::RoundEnd;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::author_api::{AuthorApi, RoundReport, TaskProgress};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::owner_api::{OwnerApi, ReadyCheck};
-use delta_node::ports::peer::{
-    CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind,
-};
+use delta_node::ports::peer::CoordinatorApi;
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
 use delta_node::ports::{PortError, PortErrorKind, UserError};
-use futures_util::{StreamExt as _, stream};
+use delta_testing::contracts::peer::moves::{MEMBERS, bytes, collect, member, task};
+use delta_testing::contracts::peer::recorder::Recorder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// The recorded task's id on the network.
-pub(crate) const TASK: &str = "0x55c4c50e63b1cfec90669c0cfd76df334296f9c986f5b7d70d8c635a98d4f9bb";
-/// The recorded addresses.
-pub(crate) const MEMBERS: [&str; 3] = [
-    "0x277adef31ac745db719e1ac9d5fc7c0c1bb3c07f",
-    "0xb1e0ca7e1bd48d7e3cd69aaa3de23cb943338f23",
-    "0xcbc8fe19e145df3a9b111a2d5d4232dda235e355",
-];
-
-/// The recorded task.
-pub(crate) fn task() -> TaskId {
-    TASK.parse().unwrap()
-}
-
-/// One of the recorded members.
-pub(crate) fn member(index: usize) -> Address {
-    MEMBERS[index].parse().unwrap()
-}
-
-/// A request of member 1 in round 1, signed so to speak.
-pub(crate) fn request(body: RequestBody) -> SignedRequest {
-    SignedRequest {
-        task: task(),
-        round: RoundNumber(1),
-        sender: member(1),
-        view: Digest([0x5a; 32]),
-        body,
-        signature: vec![0, 1, 2, 0xff],
-    }
-}
-
-/// Shares of member 1 for everybody.
-pub(crate) fn shares() -> Vec<SealedShares> {
-    (0..3)
-        .map(|i| SealedShares {
-            sender: member(1),
-            receiver: member(i),
-            seed_share: vec![0, i as u8, 3],
-            sk_share: vec![0xff; 48],
-        })
-        .collect()
-}
-
-/// What the fake delivers.
-pub(crate) fn delivery() -> ShareDelivery {
-    ShareDelivery {
-        shares: (0..3)
-            .map(|i| SealedShares {
-                sender: member(i),
-                receiver: member(1),
-                seed_share: vec![i as u8; 5],
-                sk_share: vec![7, i as u8],
-            })
-            .collect(),
-        transcripts: vec![TranscriptSignature {
-            signer: member(0),
-            signature: vec![9; 64],
-        }],
-    }
-}
-
-/// What the fake says of a round.
-pub(crate) fn view(round: RoundNumber) -> RoundView {
-    let name: Name = "weights".parse().unwrap();
-    RoundView {
-        announcement: Announcement {
-            task: task(),
-            round,
-            step: 3,
-            variables: [(name, Digest([3; 32]))].into(),
-        },
-        kind: TaskKind::Horizontal,
-        u1: Some((0..3).map(member).collect()),
-        u2: None,
-        u3: None,
-        ended: None,
-    }
-}
-
-/// `len` bytes that are easy to tell from others, in pieces of 64 KiB.
-pub(crate) fn pattern(len: u64) -> ByteStream {
-    let pieces = (0..len.div_ceil(1 << 16)).map(move |i| {
-        let size = (len - (i << 16)).min(1 << 16) as usize;
-        let piece: Vec<u8> = (0..size).map(|j| (i as usize * 31 + j * 7) as u8).collect();
-        Ok(Bytes::from(piece))
-    });
-    Box::pin(stream::iter(pieces.collect::<Vec<_>>()))
-}
-
-/// A short stream.
-pub(crate) fn bytes(content: &'static [u8]) -> ByteStream {
-    Box::pin(stream::iter([Ok(Bytes::from_static(content))]))
-}
-
-/// Everything in a stream.
-pub(crate) async fn collect(mut content: ByteStream) -> Result<Vec<u8>, PortError> {
-    let mut out = Vec::new();
-    while let Some(piece) = content.next().await {
-        out.extend_from_slice(&piece?);
-    }
-    Ok(out)
-}
-
-/// Remembers what it is asked and answers as it is told.
+/// A node that answers as it is told, and the coordinator in it.
 #[derive(Default)]
 pub(crate) struct Fake {
-    /// Requests of members, in order.
-    pub(crate) requests: Mutex<Vec<SignedRequest>>,
-    /// Files received whole.
-    pub(crate) files: Mutex<Vec<Vec<u8>>>,
-    /// The answer to the next request of a member.
-    pub(crate) refuse: Mutex<Option<PeerRejection>>,
-    /// Length of bundles and variables.
-    pub(crate) len: Mutex<u64>,
+    /// What members talk to; it also keeps the files that users submit.
+    pub(crate) recorder: Arc<Recorder>,
     /// What the checks say.
     pub(crate) unready: Mutex<bool>,
 }
 
-impl Fake {
-    /// Requests so far; forgets them.
-    pub(crate) fn taken(&self) -> Vec<SignedRequest> {
-        std::mem::take(&mut self.requests.lock().unwrap())
-    }
+impl Deref for Fake {
+    type Target = Recorder;
 
-    /// Makes the next request of a member fail.
-    pub(crate) fn refuse_next(&self, kind: RejectionKind, detail: &str) {
-        *self.refuse.lock().unwrap() = Some(PeerRejection::new(kind, detail));
-    }
-
-    fn note(&self, request: SignedRequest) -> Result<(), PeerRejection> {
-        self.requests.lock().unwrap().push(request);
-        self.refuse.lock().unwrap().take().map_or(Ok(()), Err)
-    }
-
-    fn file(&self) -> (u64, ByteStream) {
-        let len = *self.len.lock().unwrap();
-        (len, pattern(len))
+    fn deref(&self) -> &Recorder {
+        &self.recorder
     }
 }
 
@@ -334,54 +206,6 @@ impl OwnerApi for Fake {
     }
 }
 
-fn no(text: impl Into<String>) -> PeerRejection {
-    PeerRejection::new(RejectionKind::Invalid, text)
-}
-
-#[async_trait]
-impl CoordinatorApi for Fake {
-    async fn call(
-        &self,
-        request: PeerRequest,
-        content: Option<ByteStream>,
-    ) -> Result<PeerAnswer, PeerRejection> {
-        let request = match request {
-            PeerRequest::Bundle { task: id } if id == task() => {
-                return Ok(PeerAnswer::file(self.file()));
-            }
-            PeerRequest::Bundle { task: id } => {
-                return Err(no(format!("task {id} does not exist")));
-            }
-            PeerRequest::RoundView { round, .. } if round == RoundNumber(1) => {
-                return Ok(PeerAnswer::RoundView(view(round)));
-            }
-            PeerRequest::RoundView { .. } => return Err(no("task round does not exist")),
-            PeerRequest::UnsignedShares { .. } => {
-                return Err(PeerRejection::new(
-                    RejectionKind::Forbidden,
-                    "shares are for their receiver: sign the request",
-                ));
-            }
-            PeerRequest::Signed(request) => request,
-        };
-        let body = request.body.clone();
-        self.note(request)?;
-        Ok(match body {
-            RequestBody::Variable { .. } => PeerAnswer::file(self.file()),
-            RequestBody::FetchShares => PeerAnswer::Shares(delivery()),
-            RequestBody::FetchConfirmations => PeerAnswer::Confirmations(delivery().transcripts),
-            RequestBody::Result { .. } => {
-                let content = collect(content.unwrap())
-                    .await
-                    .map_err(|e| PeerRejection::new(RejectionKind::Internal, e.to_string()))?;
-                self.files.lock().unwrap().push(content);
-                PeerAnswer::Done
-            }
-            _ => PeerAnswer::Done,
-        })
-    }
-}
-
 /// The fake behind the real server.
 pub(crate) struct World {
     /// Where.
@@ -402,26 +226,32 @@ impl World {
 
     /// With these limits.
     pub(crate) async fn with(options: HttpOptions) -> Self {
-        Self::behind(options, true).await
+        Self::behind(options, true, None).await
     }
 
     /// With nobody behind the doors of authors and owner.
     pub(crate) async fn for_members() -> Self {
-        Self::behind(HttpOptions::default(), false).await
+        Self::behind(HttpOptions::default(), false, None).await
     }
 
-    async fn behind(options: HttpOptions, users: bool) -> Self {
-        let fake = Arc::new(Fake {
-            len: Mutex::new(3541),
-            ..Fake::default()
-        });
+    /// With another coordinator.
+    pub(crate) async fn of(coordinator: Arc<dyn CoordinatorApi>) -> Self {
+        Self::behind(HttpOptions::default(), true, Some(coordinator)).await
+    }
+
+    async fn behind(
+        options: HttpOptions,
+        users: bool,
+        coordinator: Option<Arc<dyn CoordinatorApi>>,
+    ) -> Self {
+        let fake = Arc::new(Fake::default());
         let stop = CancellationToken::new();
         let server = serve(
             "127.0.0.1:0".parse().unwrap(),
             Doors {
                 authors: users.then(|| fake.clone() as Arc<dyn AuthorApi>),
                 owner: users.then(|| fake.clone() as Arc<dyn OwnerApi>),
-                members: fake.clone(),
+                members: coordinator.unwrap_or_else(|| fake.recorder.clone()),
             },
             options,
             stop.clone().cancelled_owned(),

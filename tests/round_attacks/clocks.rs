@@ -1,14 +1,14 @@
 //! Clocks that are wrong: nothing on the wire has a time in it, and every deadline counts from what a node's own clock said before.
 
 use super::*;
-use round_world::node::SKEW;
 
 const HOURS: i64 = 5 * 3_600_000;
 
 #[test]
 fn clocks_hours_apart_change_nothing() {
-    SKEW.set(HOURS);
-    let mut w = World::new(Setup::new(5, 31));
+    let mut setup = Setup::new(5, 31);
+    setup.skew = HOURS;
+    let mut w = World::new(setup);
     w.run();
     assert!(w.aggregated(), "{}", w.story());
 }
@@ -17,8 +17,9 @@ fn clocks_hours_apart_change_nothing() {
 #[test]
 fn a_member_that_vanishes_is_missed_as_soon_whatever_the_clocks_say() {
     let ended = |skew: i64| {
-        SKEW.set(skew);
-        let mut w = World::new(Setup::new(5, 32)).briefly();
+        let mut setup = Setup::new(5, 32);
+        setup.skew = skew;
+        let mut w = World::new(setup).briefly();
         let began = w.now;
         w.last_effect.insert(address(4), "post_shares");
         w.run();

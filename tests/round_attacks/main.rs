@@ -14,8 +14,6 @@ mod public_keys;
 mod requests;
 mod results;
 mod reveals;
-#[path = "../round_world/mod.rs"]
-mod round_world;
 mod shares;
 
 use std::cell::RefCell;
@@ -31,9 +29,9 @@ use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerOutcome};
 use delta_node::domain::round::{FailureCode, Members, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::keys::{Curve, KeyPair};
+use delta_testing::round::{List, Setup, Status, World, address};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use round_world::{List, Setup, Status, World, address};
 
 fn stranger() -> Address {
     address(77)

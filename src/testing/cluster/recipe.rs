@@ -2,20 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use delta_node::domain::bundle::write_bundle;
-use delta_node::domain::manifest::Manifest;
-use delta_node::domain::strategy::Strategy;
+use delta_domain::bundle::write_bundle;
+use delta_domain::manifest::Manifest;
+use delta_domain::strategy::Strategy;
 use serde_json::json;
 
 /// What a world's task asks for.
 #[derive(Debug, Clone)]
 pub struct Recipe {
+    /// Steps of the task.
     pub rounds: u32,
+    /// The fewest members of a round.
     pub min_clients: u32,
+    /// The most members of a round.
     pub max_clients: u32,
+    /// Shares that rebuild a secret; by default what the strategy makes of the number of members.
     pub threshold: Option<u32>,
+    /// How often a failed step is tried again.
     pub retries: u32,
+    /// Seconds for a phase in which members only answer.
     pub connection_timeout: f64,
+    /// Seconds for the phase in which members compute.
     pub wait_timeout: f64,
     /// The step, from 0, whose reduce says that this is enough.
     pub stop_after: Option<u32>,
@@ -37,10 +44,14 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// The strategy in the manifest.
+    #[must_use]
     pub fn strategy(&self) -> Strategy {
         self.manifest().strategy
     }
 
+    /// The task's manifest.
+    #[must_use]
     pub fn manifest(&self) -> Manifest {
         let round = json!({
             "map": {
@@ -85,6 +96,8 @@ impl Recipe {
         .unwrap()
     }
 
+    /// The task as a user submits it.
+    #[must_use]
     pub fn bundle(&self) -> Vec<u8> {
         let manifest = self.manifest();
         let errors = manifest.errors();

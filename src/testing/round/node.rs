@@ -1,29 +1,34 @@
 //! One machine with its outbox and inbox, and the laws that every single step of it must obey (docs/protocol/secagg.md, Laws of the two state machines).
 
-use std::cell::Cell;
 use std::fmt::Debug;
 
-use delta_node::domain::ids::Address;
-use delta_node::domain::round::Rejection;
-use delta_node::domain::round::coordinator::{
-    CoordinatorEffect, CoordinatorInput, CoordinatorRound,
-};
-use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerRound};
-use delta_node::domain::time::Timestamp;
+use delta_domain::round::Rejection;
+use delta_domain::round::coordinator::{CoordinatorEffect, CoordinatorInput, CoordinatorRound};
+use delta_domain::round::runner::{RunnerEffect, RunnerInput, RunnerRound};
+use delta_domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What both machines have in common.
 pub trait Machine: Clone + Serialize + DeserializeOwned {
+    /// What it is told.
     type Input: Clone + Debug;
+    /// What it wants done.
     type Effect: Clone + Debug + Serialize;
+    /// One step.
+    ///
+    /// # Errors
+    /// A rejection, which has changed nothing.
     fn handle(
         &mut self,
         now: Timestamp,
         input: Self::Input,
     ) -> Result<Vec<Self::Effect>, Rejection>;
+    /// When it wants to be told the time.
     fn deadline(&self) -> Option<Timestamp>;
+    /// Whether it has come to an end.
     fn is_over(&self) -> bool;
+    /// Whether this is nothing but the time.
     fn is_tick(input: &Self::Input) -> bool;
 }
 
@@ -48,27 +53,8 @@ impl Machine for CoordinatorRound {
     }
 }
 
-thread_local! {
-    /// How far the clocks of this test's runners are from the coordinator's, in milliseconds: half of them ahead, half behind.
-    pub static SKEW: Cell<i64> = const { Cell::new(0) };
-}
-
-/// How far this runner's clock is ahead.
-pub fn skew(runner: &Address) -> i64 {
-    let skew = SKEW.get();
-    if runner
-        .as_str()
-        .bytes()
-        .next_back()
-        .unwrap()
-        .is_multiple_of(2)
-    {
-        skew
-    } else {
-        -skew
-    }
-}
-
+/// A time on a clock that is `by` milliseconds ahead.
+#[must_use]
 pub fn ahead(time: Timestamp, by: i64) -> Timestamp {
     Timestamp(time.0.saturating_add_signed(by))
 }
@@ -81,11 +67,10 @@ impl Machine for RunnerRound {
         now: Timestamp,
         input: RunnerInput,
     ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let now = ahead(now, skew(&self.context().me));
         Self::handle(self, now, input)
     }
     fn deadline(&self) -> Option<Timestamp> {
-        Self::deadline(self).map(|at| ahead(at, -skew(&self.context().me)))
+        Self::deadline(self)
     }
     fn is_over(&self) -> bool {
         Self::is_over(self)
@@ -98,16 +83,21 @@ impl Machine for RunnerRound {
 /// An effect that is not finished.
 #[derive(Debug, Clone)]
 pub struct Task<E> {
+    /// Its number in the outbox.
     pub id: u64,
+    /// What is to be done.
     pub effect: E,
+    /// When it may be tried next.
     pub not_before: Timestamp,
     /// Carried out; its input is under way. A crash makes this false again.
     pub answered: bool,
+    /// How often it was tried.
     pub tries: u32,
 }
 
 /// One machine and what surrounds it.
 pub struct Node<M: Machine> {
+    /// The machine.
     pub machine: M,
     first: M,
     log: Vec<(Timestamp, M::Input, String)>,
@@ -115,10 +105,14 @@ pub struct Node<M: Machine> {
     pub outbox: Vec<Task<M::Effect>>,
     /// Does not survive a crash. The task is the one that the input finishes.
     pub inbox: Vec<(M::Input, Option<u64>)>,
+    /// A node that is dead does nothing any more.
     pub alive: bool,
+    /// Everything that the machine has not taken.
     pub rejections: Vec<Rejection>,
     /// Whether each step is also repeated and sent through a snapshot: most of the time that a world takes.
     pub thorough: bool,
+    /// How far this node's clock is ahead of the coordinator's, in milliseconds.
+    skew: i64,
     next_id: u64,
 }
 
@@ -127,7 +121,9 @@ fn json(value: &impl Serialize) -> String {
 }
 
 impl<M: Machine> Node<M> {
-    pub fn new(now: Timestamp, machine: M, effects: Vec<M::Effect>) -> Self {
+    /// A machine that has just begun, with its first effects; its clock is `skew` milliseconds ahead of `now`.
+    #[must_use]
+    pub fn new(now: Timestamp, skew: i64, machine: M, effects: Vec<M::Effect>) -> Self {
         let mut node = Self {
             first: machine.clone(),
             machine,
@@ -137,16 +133,28 @@ impl<M: Machine> Node<M> {
             alive: true,
             rejections: Vec::new(),
             thorough: true,
+            skew,
             next_id: 0,
         };
         node.add(now, effects);
         node
     }
 
+    /// When the machine wants to be told the time, on the coordinator's clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let own = self.machine.deadline();
+        own.map(|at| ahead(at, -self.skew))
+    }
+
     /// One step, with every law checked.
+    ///
+    /// # Errors
+    /// The machine's rejection, which has changed nothing.
     pub fn feed(&mut self, now: Timestamp, input: M::Input) -> Result<Vec<M::Effect>, Rejection> {
+        let own = ahead(now, self.skew);
         if !self.thorough {
-            let result = self.machine.handle(now, input);
+            let result = self.machine.handle(own, input);
             if let Ok(effects) = &result {
                 self.add(now, effects.clone());
             }
@@ -154,7 +162,7 @@ impl<M: Machine> Node<M> {
         }
         let before = json(&self.machine);
         let was_over = self.machine.is_over();
-        let result = self.machine.handle(now, input.clone());
+        let result = self.machine.handle(own, input.clone());
         let after = json(&self.machine);
         match &result {
             Err(rejection) => {
@@ -177,11 +185,11 @@ impl<M: Machine> Node<M> {
         assert_eq!(self.machine.is_over(), self.machine.deadline().is_none());
         if M::is_tick(&input) {
             assert!(
-                self.machine.deadline().is_none_or(|d| d > now),
+                self.machine.deadline().is_none_or(|d| d > own),
                 "a tick at the deadline leaves the deadline in the past: busy loop"
             );
         } else {
-            let again = self.machine.clone().handle(now, input.clone());
+            let again = self.machine.clone().handle(own, input.clone());
             assert!(
                 again.as_ref().is_ok_and(Vec::is_empty) || again.is_err(),
                 "{input:?} twice has a second effect: {again:?}"
@@ -209,7 +217,7 @@ impl<M: Machine> Node<M> {
         }
         let mut machine = self.first.clone();
         for (now, input, outcome) in &self.log {
-            let result = machine.handle(*now, input.clone());
+            let result = machine.handle(ahead(*now, self.skew), input.clone());
             let got = format!(
                 "{:?} {}",
                 result.as_ref().err(),
@@ -221,6 +229,7 @@ impl<M: Machine> Node<M> {
     }
 
     /// Everything that it was ever told.
+    #[must_use]
     pub fn inputs(&self) -> Vec<M::Input> {
         self.log.iter().map(|(_, input, _)| input.clone()).collect()
     }
@@ -239,16 +248,20 @@ impl<M: Machine> Node<M> {
         self.machine = serde_json::from_str(&json(&self.machine)).unwrap();
     }
 
+    /// Nothing is left but the machine, which is told nothing any more.
     pub fn die(&mut self) {
         self.alive = false;
         self.inbox.clear();
         self.outbox.clear();
     }
 
+    /// Takes an effect out of the outbox.
     pub fn finish(&mut self, task: u64) {
         self.outbox.retain(|t| t.id != task);
     }
 
+    /// What would be on disk.
+    #[must_use]
     pub fn snapshot(&self) -> String {
         json(&self.machine)
     }

@@ -1,15 +1,19 @@
 //! Clauses about nodes, data and tasks.
 
-use delta_node::domain::event::NetworkEvent;
-use delta_node::domain::ids::{Address, RoundNumber, TaskId};
-use delta_node::domain::task::TaskKind;
-use delta_node::ports::PortErrorKind;
-use delta_node::ports::connector::{RoundKey, Verification};
+use std::time::Duration;
 
-use super::world::{World, digest, keys, new_task, next, refused};
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::task::TaskKind;
+use delta_ports::PortErrorKind;
+use delta_ports::connector::{RoundKey, Verification};
 
-pub(crate) async fn join_is_idempotent_by_url_and_lasts_120_seconds(world: World) {
-    let c = &world.connector;
+use super::Subject;
+use super::moves::{digest, joined, keys, new_task, next, nodes, refused, started, task};
+
+/// One url is one address, for ever; who has not joined for more than 120 seconds is not alive.
+pub async fn join_is_idempotent_by_url_and_lasts_120_seconds(subject: impl Subject) {
+    let c = subject.connector();
     let first = c.join("http://127.0.0.1:7001", "n1").await.unwrap();
     assert_eq!(
         first.address.as_str(),
@@ -19,9 +23,9 @@ pub(crate) async fn join_is_idempotent_by_url_and_lasts_120_seconds(world: World
     assert_eq!(again.address, first.address);
     assert_ne!(again.tx_hash, first.tx_hash);
     assert_eq!(c.node(&first.address).await.unwrap().name, "n1");
-    world.pass(119);
+    subject.pass(Duration::from_secs(119));
     c.node(&first.address).await.unwrap();
-    world.pass(1);
+    subject.pass(Duration::from_secs(1));
     assert_eq!(
         c.nodes(1, 0).await.unwrap().total,
         1,
@@ -31,15 +35,16 @@ pub(crate) async fn join_is_idempotent_by_url_and_lasts_120_seconds(world: World
         refused(c.node(&first.address).await),
         format!("node of address {} is not alive", first.address)
     );
-    world.pass(1);
+    subject.pass(Duration::from_secs(1));
     assert_eq!(c.nodes(1, 0).await.unwrap().total, 0);
     c.join("http://127.0.0.1:7001", "").await.unwrap();
     c.node(&first.address).await.unwrap();
 }
 
-pub(crate) async fn leaving_and_updating_need_a_living_node(world: World) {
-    let c = &world.connector;
-    let [a] = world.nodes().await;
+/// A node that has left changes nothing until it joins again, under its old address.
+pub async fn leaving_and_updating_need_a_living_node(subject: impl Subject) {
+    let c = subject.connector();
+    let [a] = nodes(c).await;
     c.update_url(&a, "http://moved").await.unwrap();
     c.update_name(&a, "renamed").await.unwrap();
     let node = c.node(&a).await.unwrap();
@@ -61,9 +66,10 @@ pub(crate) async fn leaving_and_updating_need_a_living_node(world: World) {
     assert_eq!(c.join("http://moved", "").await.unwrap().address, a);
 }
 
-pub(crate) async fn nodes_are_listed_in_join_order_by_pages(world: World) {
-    let c = &world.connector;
-    let all: [Address; 5] = world.nodes().await;
+/// Pages count from 1, page 0 is the first, size 0 is everything.
+pub async fn nodes_are_listed_in_join_order_by_pages(subject: impl Subject) {
+    let c = subject.connector();
+    let all: [Address; 5] = nodes(c).await;
     c.join("http://n0", "").await.unwrap();
     let page = async |page, size| {
         let page = c.nodes(page, size).await.unwrap();
@@ -81,9 +87,10 @@ pub(crate) async fn nodes_are_listed_in_join_order_by_pages(world: World) {
     assert!(page(u32::MAX, u32::MAX).await.is_empty());
 }
 
-pub(crate) async fn data_commitments_are_kept_by_owner_name_and_index(world: World) {
-    let c = &world.connector;
-    let [a, b] = world.nodes().await;
+/// The last commitment counts, and every one is announced.
+pub async fn data_commitments_are_kept_by_owner_name_and_index(subject: impl Subject) {
+    let c = subject.connector();
+    let [a, b] = nodes(c).await;
     let mut events = c.subscribe(&b).await.unwrap();
     for (owner, index, text) in [
         (&a, 0, "first"),
@@ -116,13 +123,14 @@ pub(crate) async fn data_commitments_are_kept_by_owner_name_and_index(world: Wor
     );
 }
 
-pub(crate) async fn a_task_reads_as_written_and_its_services_are_apart(world: World) {
-    let c = &world.connector;
-    let [a] = world.nodes().await;
+/// A task of one kind is unknown to the service of the other; its owner must be alive.
+pub async fn a_task_reads_as_written_and_its_services_are_apart(subject: impl Subject) {
+    let c = subject.connector();
+    let [a] = nodes(c).await;
     for kind in [TaskKind::Horizontal, TaskKind::Hlr] {
         let hlr = kind == TaskKind::Hlr;
         let mut events = c.subscribe(&a).await.unwrap();
-        let id = world.task(kind, &a).await;
+        let id = task(c, kind, &a).await;
         let NetworkEvent::TaskCreated {
             task,
             owner,
@@ -163,8 +171,8 @@ pub(crate) async fn a_task_reads_as_written_and_its_services_are_apart(world: Wo
             format!("task {id} doesn't exist")
         );
     }
-    let id = world.task(TaskKind::Horizontal, &a).await;
-    world.pass(120);
+    let id = task(c, TaskKind::Horizontal, &a).await;
+    subject.pass(Duration::from_secs(120));
     assert_eq!(
         refused(c.task(TaskKind::Horizontal, &id).await),
         format!("node of address {a} is not alive")
@@ -175,17 +183,19 @@ pub(crate) async fn a_task_reads_as_written_and_its_services_are_apart(world: Wo
     );
 }
 
-pub(crate) async fn concurrent_joins_of_one_url_make_one_node(world: World) {
-    let c = &world.connector;
+/// Eight joins at the same time get one address.
+pub async fn concurrent_joins_of_one_url_make_one_node(subject: impl Subject) {
+    let c = subject.connector();
     let joins = futures_util::future::join_all((0..8).map(|_| c.join("http://one", "n"))).await;
     let first = joins[0].as_ref().unwrap().address.clone();
     assert!(joins.iter().all(|j| j.as_ref().unwrap().address == first));
     assert_eq!(c.nodes(1, 0).await.unwrap().total, 1);
 }
 
-pub(crate) async fn refusals_carry_the_connectors_own_text(world: World) {
-    let c = &world.connector;
-    let [a] = world.nodes().await;
+/// A refusal is `Refused`, and its message is the text of the record.
+pub async fn refusals_carry_the_connectors_own_text(subject: impl Subject) {
+    let c = subject.connector();
+    let [a] = nodes(c).await;
     let task: TaskId = format!("0x{}", "0".repeat(64)).parse().unwrap();
     let key = RoundKey {
         kind: TaskKind::Horizontal,
@@ -218,7 +228,7 @@ pub(crate) async fn refusals_carry_the_connectors_own_text(world: World) {
     );
     assert!(c.public_keys(&key, &[]).await.unwrap().is_empty());
 
-    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+    let key = joined(c, &a, std::slice::from_ref(&a)).await;
     let at = format!("task {} round 1", key.task);
     assert_eq!(
         refused(c.public_keys(&key, std::slice::from_ref(&a)).await),
@@ -247,7 +257,7 @@ pub(crate) async fn refusals_carry_the_connectors_own_text(world: World) {
     c.select_candidates(&a, &key, std::slice::from_ref(&a))
         .await
         .unwrap();
-    let [_, late] = world.nodes().await;
+    let [_, late] = nodes(c).await;
     assert_eq!(
         refused(c.join_round(&late, &key, &keys(&late)).await),
         format!("{at} status is not Started")
@@ -258,10 +268,11 @@ pub(crate) async fn refusals_carry_the_connectors_own_text(world: World) {
     );
 }
 
-pub(crate) async fn a_proof_is_not_taken_unchecked(world: World) {
-    let c = &world.connector;
-    let [a] = world.nodes().await;
-    let key = world.started(TaskKind::Hlr, &a).await;
+/// Nobody here can check a proof: `Unsupported`, and no verdict is written down.
+pub async fn a_proof_is_not_taken_unchecked(subject: impl Subject) {
+    let c = subject.connector();
+    let [a] = nodes(c).await;
+    let key = started(c, TaskKind::Hlr, &a).await;
     let only = std::slice::from_ref(&a);
     c.join_round(&a, &key, &keys(&a)).await.unwrap();
     c.select_candidates(&a, &key, only).await.unwrap();

@@ -1,13 +1,17 @@
 //! Clauses about why the connector says no: every implementation gives the same reasons.
 
-use delta_node::domain::ids::{Address, RoundNumber, TaskId};
-use delta_node::domain::task::TaskKind;
-use delta_node::ports::connector::{RejectionReason as Why, RoundKey, ShareKind, Verification};
-use delta_node::ports::{PortError, PortErrorKind};
+use std::fmt::Debug;
+use std::time::Duration;
 
-use super::world::{World, digest, keys, new_task};
+use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::task::TaskKind;
+use delta_ports::connector::{RejectionReason as Why, RoundKey, ShareKind, Verification};
+use delta_ports::{PortError, PortErrorKind};
 
-fn why<T: std::fmt::Debug>(outcome: Result<T, PortError>) -> Option<Why> {
+use super::Subject;
+use super::moves::{digest, joined, keys, new_task, nodes, started};
+
+fn why<T: Debug>(outcome: Result<T, PortError>) -> Option<Why> {
     outcome.unwrap_err().reason()
 }
 
@@ -17,9 +21,10 @@ fn nobody() -> Address {
         .unwrap()
 }
 
-pub(crate) async fn who_and_what_is_not_there(world: World) {
-    let c = &world.connector;
-    let [a, b] = world.nodes().await;
+/// Nodes, data, tasks, rounds, members, results: each has a reason of its own.
+pub async fn who_and_what_is_not_there(subject: impl Subject) {
+    let c = subject.connector();
+    let [a, b] = nodes(c).await;
     let task: TaskId = format!("0x{}", "0".repeat(64)).parse().unwrap();
     let kind = TaskKind::Horizontal;
     let none = RoundKey {
@@ -44,7 +49,7 @@ pub(crate) async fn who_and_what_is_not_there(world: World) {
         Some(Why::NoSuchTask)
     );
     assert_eq!(why(c.round(&none).await), Some(Why::NoSuchRound));
-    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+    let key = joined(c, &a, std::slice::from_ref(&a)).await;
     assert_eq!(
         why(c.finish_task(kind, &b, &key.task).await),
         Some(Why::NoSuchTask),
@@ -73,7 +78,7 @@ pub(crate) async fn who_and_what_is_not_there(world: World) {
         why(c.join_round(&b, &key, &keys(&b)).await),
         Some(Why::TaskFinished)
     );
-    world.pass(120);
+    subject.pass(Duration::from_secs(120));
     assert_eq!(why(c.leave(&a).await), Some(Why::NodeNotAlive));
     assert_eq!(
         why(c.create_task(&new_task(kind, &a)).await),
@@ -81,10 +86,11 @@ pub(crate) async fn who_and_what_is_not_there(world: World) {
     );
 }
 
-pub(crate) async fn what_comes_at_the_wrong_time_or_twice(world: World) {
-    let c = &world.connector;
-    let [a, b] = world.nodes().await;
-    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+/// A phase that is not, a fact that is already there, a list that cannot be.
+pub async fn what_comes_at_the_wrong_time_or_twice(subject: impl Subject) {
+    let c = subject.connector();
+    let [a, b] = nodes(c).await;
+    let key = joined(c, &a, std::slice::from_ref(&a)).await;
     let only = [a.clone()];
     assert_eq!(
         why(c.start_calculation(&a, &key, &only).await),
@@ -129,10 +135,11 @@ pub(crate) async fn what_comes_at_the_wrong_time_or_twice(world: World) {
     );
 }
 
-pub(crate) async fn which_commitments_are_missing(world: World) {
-    let c = &world.connector;
-    let [a] = world.nodes().await;
-    let key = world.joined(&a, std::slice::from_ref(&a)).await;
+/// Those to seeds are looked at first, then those to keys.
+pub async fn which_commitments_are_missing(subject: impl Subject) {
+    let c = subject.connector();
+    let [a] = nodes(c).await;
+    let key = joined(c, &a, std::slice::from_ref(&a)).await;
     let only = [a.clone()];
     c.select_candidates(&a, &key, &only).await.unwrap();
     assert_eq!(
@@ -153,16 +160,17 @@ pub(crate) async fn which_commitments_are_missing(world: World) {
     c.share_records(&key, &only, &a).await.unwrap();
 }
 
-pub(crate) async fn other_failures_have_no_reason(world: World) {
-    let c = &world.connector;
-    let [a] = world.nodes().await;
+/// What is no business of the record has the reason `Other`, or none.
+pub async fn other_failures_have_no_reason(subject: impl Subject) {
+    let c = subject.connector();
+    let [a] = nodes(c).await;
     let odd = c.data_commitment(&a, "nul \0", 0).await.unwrap_err();
     assert_eq!(
         (odd.kind(), odd.reason()),
         (PortErrorKind::Refused, Some(Why::Other))
     );
     let all = std::slice::from_ref(&a);
-    let key = world.started(TaskKind::Hlr, &a).await;
+    let key = started(c, TaskKind::Hlr, &a).await;
     c.join_round(&a, &key, &keys(&a)).await.unwrap();
     c.select_candidates(&a, &key, all).await.unwrap();
     c.start_calculation(&a, &key, all).await.unwrap();

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use delta_node::adapters::memory::MemoryPeers;
-use delta_node::domain::round::message::RequestBody;
-use delta_node::ports::PortError;
-use delta_node::ports::blob::ByteStream;
-use delta_node::ports::peer::{PeerAnswer, PeerRequest, PeerTransport};
+use delta_domain::round::message::RequestBody;
+use delta_memory::MemoryPeers;
+use delta_ports::PortError;
+use delta_ports::blob::ByteStream;
+use delta_ports::peer::{PeerAnswer, PeerRequest, PeerTransport};
 
-use super::facts::Facts;
+use crate::facts::Facts;
 
 /// Passes everything on.
-pub struct WatchedPeers {
+pub(super) struct WatchedPeers {
     inner: MemoryPeers,
     facts: Arc<Facts>,
 }
 
 impl WatchedPeers {
-    pub fn new(inner: MemoryPeers, facts: Arc<Facts>) -> Self {
+    pub(super) fn new(inner: MemoryPeers, facts: Arc<Facts>) -> Self {
         Self { inner, facts }
     }
 }

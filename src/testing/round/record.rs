@@ -4,37 +4,54 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delta_node::domain::ids::{Address, Digest, encode_hex};
-use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
-use delta_node::domain::secret::SecretBytes;
+use delta_domain::ids::{Address, Digest, encode_hex};
+use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
+use delta_domain::secret::SecretBytes;
 
 /// Status of a round, and of a member in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
+    /// Nobody has started it.
     Absent,
+    /// Members may join.
     Started,
+    /// u1 is on record.
     Running,
+    /// u2 is on record.
     Calculating,
+    /// u3 is on record.
     Aggregating,
+    /// It has ended.
     Finished,
 }
 
 /// `(sender, receiver)`: whose secret, who holds the share.
-type Pair = (Address, Address);
+pub type Pair = (Address, Address);
 
 /// The record of one round.
 #[derive(Debug, Clone)]
 pub struct Record {
+    /// Where the round stands.
     pub status: Status,
+    /// Who has joined, in order, with which keys.
     pub joins: Vec<(Address, RawPublicKeys)>,
+    /// How far each member has come.
     pub members: BTreeMap<Address, Status>,
+    /// The selected, once published.
     pub u1: Option<Vec<Address>>,
+    /// Those who calculate, once published.
     pub u2: Option<Vec<Address>>,
+    /// Those who are summed, once published.
     pub u3: Option<Vec<Address>>,
+    /// Commitments to shares of seeds of self masks.
     pub seed_commitments: BTreeMap<Pair, String>,
+    /// Commitments to shares of mask keys.
     pub key_commitments: BTreeMap<Pair, String>,
+    /// Commitments to masked results.
     pub results: BTreeMap<Address, String>,
+    /// Revealed shares of seeds of self masks.
     pub seeds: BTreeMap<Pair, String>,
+    /// Revealed shares of mask keys.
     pub keys: BTreeMap<Pair, String>,
 }
 
@@ -57,10 +74,12 @@ impl Default for Record {
 }
 
 impl Record {
+    /// Members may join from now on.
     pub fn start(&mut self) {
         self.status = self.status.max(Status::Started);
     }
 
+    /// Whether this address is among the joins.
     pub fn has_joined(&self, who: &Address) -> bool {
         self.joins.iter().any(|(a, _)| a == who)
     }
@@ -102,6 +121,7 @@ impl Record {
         true
     }
 
+    /// The round is over; answers whether it was not before.
     pub fn end(&mut self) -> bool {
         let first = self.status == Status::Aggregating;
         assert!(
@@ -113,6 +133,7 @@ impl Record {
         first
     }
 
+    /// The keys of those among `members` who have joined, in this order.
     pub fn public_keys(&self, members: &[Address]) -> Vec<RawPublicKeys> {
         members
             .iter()
@@ -121,6 +142,7 @@ impl Record {
             .collect()
     }
 
+    /// Commitments of one sender, of both kinds; answers whether the round still takes them.
     pub fn commit_shares(
         &mut self,
         sender: &Address,
@@ -141,6 +163,7 @@ impl Record {
         true
     }
 
+    /// The commitment to a masked result; answers whether it is on record now. Two different ones are a broken law.
     pub fn commit_result(&mut self, member: &Address, digest: Digest) -> bool {
         if let Some(before) = self.results.get(member) {
             assert_eq!(
@@ -189,6 +212,7 @@ impl Record {
         }
     }
 
+    /// What is on record of each sender's shares for one receiver.
     pub fn share_records(&self, senders: &[Address], receiver: &Address) -> Vec<RawShareRecord> {
         senders
             .iter()

@@ -1,22 +1,23 @@
-//! Clauses about rounds.
+//! Clauses about rounds: phases, owners, lists, and calls at the same time.
 
-use delta_node::domain::event::NetworkEvent;
-use delta_node::domain::ids::{Address, Digest, RoundNumber};
-use delta_node::domain::secagg::seal::ShareKind;
-use delta_node::domain::task::TaskKind;
-use delta_node::ports::connector::{RawPublicKeys, RawShareRecord, RoundKey, RoundStatus};
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::{Address, Digest, RoundNumber};
+use delta_domain::secagg::seal::ShareKind;
+use delta_domain::task::TaskKind;
+use delta_ports::connector::{RawShareRecord, RoundKey, RoundStatus};
 use futures_util::future::join_all;
 
-use super::world::{World, digest, keys, next, refused};
+use super::Subject;
+use super::moves::{digest, joined, keys, next, nodes, refused, task};
 
 /// Four join, three are selected, two calculate to the end.
-pub(crate) async fn a_round_with_dropouts_goes_through_all_phases(world: World) {
+pub async fn a_round_with_dropouts_goes_through_all_phases(subject: impl Subject) {
     for kind in [TaskKind::Horizontal, TaskKind::Hlr] {
-        let c = &world.connector;
-        let all: [Address; 4] = world.nodes().await;
+        let c = subject.connector();
+        let all: [Address; 4] = nodes(c).await;
         let [a, b, d, _] = &all;
         let mut events = c.subscribe(a).await.unwrap();
-        let task = world.task(kind, a).await;
+        let task = task(c, kind, a).await;
         let round = RoundNumber(1);
         let key = RoundKey {
             kind,
@@ -159,168 +160,12 @@ pub(crate) async fn a_round_with_dropouts_goes_through_all_phases(world: World) 
     }
 }
 
-pub(crate) async fn identical_repeats_are_accepted_and_publish_nothing(world: World) {
-    let c = &world.connector;
-    let all: [Address; 2] = world.nodes().await;
+/// A member who calls as the owner is told that there is no such task.
+pub async fn only_the_owner_moves_a_task(subject: impl Subject) {
+    let c = subject.connector();
+    let all: [Address; 2] = nodes(c).await;
     let [a, b] = &all;
-    let mut events = c.subscribe(b).await.unwrap();
-    let task = world.task(TaskKind::Horizontal, a).await;
-    let key = RoundKey {
-        kind: TaskKind::Horizontal,
-        task: task.clone(),
-        round: RoundNumber(1),
-    };
-    let commitments = all.each_ref().map(|r| (r.clone(), digest(r.as_str())));
-    let shares = all
-        .each_ref()
-        .map(|s| (s.clone(), format!("0x{}", &s.as_str()[2..])));
-    let turned = [b.clone(), a.clone()];
-    for _ in 0..2 {
-        c.start_round(a, &key, None).await.unwrap();
-    }
-    for member in [a, a, b, b] {
-        c.join_round(member, &key, &keys(member)).await.unwrap();
-    }
-    for u1 in [&all, &all, &turned] {
-        c.select_candidates(a, &key, u1).await.unwrap();
-    }
-    for member in [a, a, b] {
-        c.upload_share_commitments(member, &key, ShareKind::SelfMaskSeed, &commitments)
-            .await
-            .unwrap();
-        c.upload_share_commitments(member, &key, ShareKind::MaskKey, &commitments)
-            .await
-            .unwrap();
-    }
-    for u2 in [&all, &turned] {
-        c.start_calculation(a, &key, u2).await.unwrap();
-    }
-    for member in [a, a, b] {
-        c.upload_result_commitment(member, &key, &digest("y"))
-            .await
-            .unwrap();
-    }
-    for u3 in [&all, &turned] {
-        c.start_aggregation(a, &key, u3).await.unwrap();
-    }
-    for member in [a, a, b] {
-        c.reveal_shares(member, &key, ShareKind::SelfMaskSeed, &shares)
-            .await
-            .unwrap();
-    }
-    for _ in 0..2 {
-        c.end_round(a, &key).await.unwrap();
-    }
-    for _ in 0..2 {
-        c.finish_task(key.kind, a, &task).await.unwrap();
-    }
-    assert_eq!(
-        c.round(&key).await.unwrap().joined,
-        all.each_ref().map(Address::to_string)
-    );
-    assert_eq!(
-        c.share_records(&key, &all, b).await.unwrap()[0]
-            .seed
-            .as_deref(),
-        Some(shares[0].1.as_str())
-    );
-    let mut heard = Vec::new();
-    while heard.last() != Some(&NetworkEvent::TaskFinished { task: task.clone() }) {
-        heard.push(next(&mut events).await);
-    }
-    assert_eq!(heard.len(), 7, "{heard:?}");
-    // Nothing came behind the last one either.
-    c.register_data(a, "sentinel", 0, &digest(""))
-        .await
-        .unwrap();
-    assert!(matches!(
-        next(&mut events).await,
-        NetworkEvent::DataRegistered { .. }
-    ));
-}
-
-pub(crate) async fn different_repeats_are_refused(world: World) {
-    let c = &world.connector;
-    let all: [Address; 2] = world.nodes().await;
-    let [a, b] = &all;
-    let key = world.joined(a, &all).await;
-    let at = format!("task {} round 1", key.task);
-    let other = RawPublicKeys {
-        pk1: keys(b).pk1,
-        pk2: "another".to_owned(),
-    };
-    assert_eq!(
-        refused(c.join_round(b, &key, &other).await),
-        format!("{at} member {b} has already joined")
-    );
-    c.select_candidates(a, &key, &all).await.unwrap();
-    assert_eq!(
-        c.public_keys(&key, std::slice::from_ref(b)).await.unwrap(),
-        [keys(b)]
-    );
-    assert_eq!(
-        refused(c.select_candidates(a, &key, std::slice::from_ref(a)).await),
-        format!("{at} is not in Started status")
-    );
-    let second = RoundKey {
-        round: RoundNumber(2),
-        ..key.clone()
-    };
-    c.start_round(a, &second, None).await.unwrap();
-    for key in [&key, &second] {
-        if key == &second {
-            c.start_round(
-                a,
-                &RoundKey {
-                    round: RoundNumber(3),
-                    ..key.clone()
-                },
-                None,
-            )
-            .await
-            .unwrap();
-        }
-        let text = format!("task {} round {} already exists", key.task, key.round);
-        assert_eq!(
-            refused(c.start_round(a, key, None).await),
-            text,
-            "running, or not the latest"
-        );
-    }
-    let commit = async |text: &str| {
-        c.upload_share_commitments(
-            a,
-            &key,
-            ShareKind::SelfMaskSeed,
-            &[(b.clone(), digest(text))],
-        )
-        .await
-    };
-    commit("first").await.unwrap();
-    assert_eq!(
-        refused(commit("second").await),
-        format!("{at} member {a} has already uploaded another commitment for a receiver")
-    );
-    commit("first").await.unwrap();
-    c.start_calculation(a, &key, &all).await.unwrap();
-    c.upload_result_commitment(a, &key, &digest("y"))
-        .await
-        .unwrap();
-    assert_eq!(
-        refused(c.upload_result_commitment(a, &key, &digest("z")).await),
-        format!("{at} member {a} has already uploaded another result commitment")
-    );
-    assert_eq!(
-        c.result_commitment(&key, a).await.unwrap(),
-        digest("y").to_string()
-    );
-}
-
-pub(crate) async fn only_the_owner_moves_a_task(world: World) {
-    let c = &world.connector;
-    let all: [Address; 2] = world.nodes().await;
-    let [a, b] = &all;
-    let key = world.joined(a, &all).await;
+    let key = joined(c, a, &all).await;
     let no_round = format!("task {} round 1 doesn't exist", key.task);
     assert_eq!(
         refused(c.start_round(b, &key, None).await),
@@ -344,11 +189,12 @@ pub(crate) async fn only_the_owner_moves_a_task(world: World) {
     assert!(!c.task(key.kind, &key.task).await.unwrap().finished);
 }
 
-pub(crate) async fn a_finished_task_takes_nothing_more(world: World) {
-    let c = &world.connector;
-    let all: [Address; 2] = world.nodes().await;
+/// No round, no member, no list.
+pub async fn a_finished_task_takes_nothing_more(subject: impl Subject) {
+    let c = subject.connector();
+    let all: [Address; 2] = nodes(c).await;
     let [a, b] = &all;
-    let key = world.joined(a, std::slice::from_ref(a)).await;
+    let key = joined(c, a, std::slice::from_ref(a)).await;
     c.finish_task(key.kind, a, &key.task).await.unwrap();
     let text = format!("task {} is already finished", key.task);
     let second = RoundKey {
@@ -363,11 +209,12 @@ pub(crate) async fn a_finished_task_takes_nothing_more(world: World) {
     );
 }
 
-pub(crate) async fn lists_are_neither_empty_nor_repeated(world: World) {
-    let c = &world.connector;
-    let all: [Address; 2] = world.nodes().await;
+/// And hold nobody who is unknown.
+pub async fn lists_are_neither_empty_nor_repeated(subject: impl Subject) {
+    let c = subject.connector();
+    let all: [Address; 2] = nodes(c).await;
     let [a, b] = &all;
-    let key = world.joined(a, &all).await;
+    let key = joined(c, a, &all).await;
     let at = format!("task {} round 1", key.task);
     let twice = [a.clone(), b.clone(), a.clone()];
     assert_eq!(
@@ -417,11 +264,12 @@ pub(crate) async fn lists_are_neither_empty_nor_repeated(world: World) {
     );
 }
 
-pub(crate) async fn one_of_two_concurrent_selections_wins(world: World) {
-    let c = &world.connector;
-    let all: [Address; 2] = world.nodes().await;
+/// Of lists published at the same time exactly one is taken.
+pub async fn one_of_two_concurrent_selections_wins(subject: impl Subject) {
+    let c = subject.connector();
+    let all: [Address; 2] = nodes(c).await;
     let [a, b] = &all;
-    let key = world.joined(a, &all).await;
+    let key = joined(c, a, &all).await;
     let lists = [vec![a.clone()], vec![b.clone()], vec![a.clone(), b.clone()]];
     let outcomes = join_all(lists.iter().map(|list| c.select_candidates(a, &key, list))).await;
     assert_eq!(
@@ -444,9 +292,10 @@ pub(crate) async fn one_of_two_concurrent_selections_wins(world: World) {
     }
 }
 
-pub(crate) async fn every_subscriber_hears_the_same_order(world: World) {
-    let c = &world.connector;
-    let [a, b] = world.nodes().await;
+/// Events come to all in the order of the record.
+pub async fn every_subscriber_hears_the_same_order(subject: impl Subject) {
+    let c = subject.connector();
+    let [a, b] = nodes(c).await;
     let mut first = c.subscribe(&a).await.unwrap();
     let mut second = c.subscribe(&b).await.unwrap();
     let count = 24;

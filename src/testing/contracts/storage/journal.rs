@@ -1,6 +1,12 @@
-//! Journals: what happened to a machine since its snapshot.
+//! Clauses about journals: what happened to a machine since its snapshot.
 
-use super::*;
+use std::sync::Arc;
+
+use delta_ports::PortErrorKind;
+use delta_ports::storage::{MachineChange, MachineKey, StateChange, Storage};
+
+use super::Subject;
+use super::moves::{commit, delete, effect, key, outbox, put, state};
 
 fn entry(key: &MachineKey, expected: u64, text: &str) -> MachineChange {
     MachineChange {
@@ -28,9 +34,10 @@ async fn journal(storage: &Arc<dyn Storage>, key: &MachineKey) -> Vec<(u64, Stri
         .collect()
 }
 
-pub(super) async fn entries_follow_the_snapshot_until_the_next_one(backend: impl Backend) {
+/// Entries come with their versions, in order, until a snapshot replaces them.
+pub async fn entries_follow_the_snapshot_until_the_next_one(subject: impl Subject) {
     let (k, other) = (key(1, 1), key(1, 2));
-    let s = backend.open().await;
+    let s = subject.open().await;
     commit(&s, vec![put(&k, 0, "a"), put(&other, 0, "x")])
         .await
         .unwrap();
@@ -47,7 +54,7 @@ pub(super) async fn entries_follow_the_snapshot_until_the_next_one(backend: impl
     commit(&s, vec![done, entry(&other, 1, "y")]).await.unwrap();
     commit(&s, vec![entry(&k, 4, "d")]).await.unwrap();
     drop(s);
-    let s = backend.open().await;
+    let s = subject.open().await;
     assert_eq!(state(&s, &k).await, Some((5, "a".to_owned())));
     let texts = [(2, "b"), (3, "c"), (5, "d")].map(|(v, t)| (v, t.to_owned()));
     assert_eq!(journal(&s, &k).await, texts);
@@ -59,10 +66,9 @@ pub(super) async fn entries_follow_the_snapshot_until_the_next_one(backend: impl
     assert_eq!(journal(&s, &other).await, vec![(2, "y".to_owned())]);
 }
 
-pub(super) async fn a_stale_entry_conflicts_and_a_machine_begins_with_a_snapshot(
-    backend: impl Backend,
-) {
-    let s = backend.open().await;
+/// An entry counts versions as a snapshot does, and cannot be the first thing of a machine.
+pub async fn a_stale_entry_conflicts_and_a_machine_begins_with_a_snapshot(subject: impl Subject) {
+    let s = subject.open().await;
     let k = key(1, 1);
     for change in [entry(&k, 0, "a"), same(&k, 0)] {
         assert_eq!(commit(&s, vec![change]).await, Err(PortErrorKind::Internal));
@@ -77,8 +83,9 @@ pub(super) async fn a_stale_entry_conflicts_and_a_machine_begins_with_a_snapshot
     assert_eq!(journal(&s, &k).await, vec![(2, "b".to_owned())]);
 }
 
-pub(super) async fn a_deleted_machine_leaves_no_journal_behind(backend: impl Backend) {
-    let s = backend.open().await;
+/// A machine that begins again has no history.
+pub async fn a_deleted_machine_leaves_no_journal_behind(subject: impl Subject) {
+    let s = subject.open().await;
     let k = key(1, 1);
     commit(&s, vec![put(&k, 0, "a"), entry(&k, 1, "b")])
         .await

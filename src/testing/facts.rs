@@ -1,0 +1,225 @@
+//! What a world has seen, and the laws that it is held against.
+//!
+//! Every sum that a reduce sees is exactly that of the members on record; nobody joins a round twice; u3 is within u2, u2 within u1;
+//! no member's two secrets can both be rebuilt from the record, and nobody reveals both; at most one masked result of a member and
+//! round ever leaves it. The laws are about the record and about what left a node, whoever was in the right when a round failed.
+
+mod law;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use delta_domain::connector_record::{Command, RecordEvent};
+use delta_domain::ids::{Address, Digest};
+use delta_domain::round::message::SignedRequest;
+use delta_domain::strategy::Strategy;
+use delta_domain::tensor::TensorData;
+use delta_memory::MemoryConnector;
+use delta_ports::executor::ReduceJob;
+
+use crate::cluster::Contribution;
+use law::{State, take, tell};
+
+/// A round of a task: the task's id, and the round's number.
+pub type At = (String, i32);
+
+/// What a world has seen.
+pub struct Facts {
+    connector: MemoryConnector,
+    strategy: Strategy,
+    contribution: Contribution,
+    state: Mutex<State>,
+}
+
+impl Facts {
+    /// Of a world with this record, whose node `i` contributes `contribution(i, step)`.
+    #[must_use]
+    pub fn new(connector: MemoryConnector, strategy: Strategy, contribution: Contribution) -> Self {
+        Self {
+            connector,
+            strategy,
+            contribution,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Node `index` has this address.
+    pub fn introduce(&self, index: usize, address: Address) {
+        self.state().members.insert(index, address);
+    }
+
+    /// The address of a node.
+    pub fn address(&self, index: usize) -> Address {
+        self.state().members[&index].clone()
+    }
+
+    /// A request was taken by its coordinator, and the sender knows.
+    pub fn arrived(&self, request: &SignedRequest) {
+        self.state().arrived.insert((
+            request.task.as_str().to_owned(),
+            request.round.0,
+            request.sender.clone(),
+            request.body.name(),
+        ));
+    }
+
+    /// Whether a request of this kind from this node, of any round, was taken.
+    pub fn has_arrived(&self, index: usize, what: &str) -> bool {
+        let state = self.state();
+        let address = &state.members[&index];
+        state
+            .arrived
+            .iter()
+            .any(|(_, _, a, w)| a == address && *w == what)
+    }
+
+    /// A masked result is about to leave a node.
+    pub fn leaves(&self, request: &SignedRequest, digest: Digest) {
+        let at = (
+            request.task.as_str().to_owned(),
+            i32::try_from(request.round.0).unwrap(),
+        );
+        self.state()
+            .rounds
+            .entry(at)
+            .or_default()
+            .results
+            .entry(request.sender.as_str().to_owned())
+            .or_default()
+            .insert(digest.to_string());
+    }
+
+    /// A reduce runs: the sum must be exactly that of the members on record.
+    pub fn reduced(&self, job: &ReduceJob) {
+        self.read_on();
+        let tasks: BTreeSet<String> = self
+            .connector
+            .history()
+            .into_iter()
+            .filter_map(|event| match event {
+                RecordEvent::TaskCreated {
+                    task, commitment, ..
+                } if commitment.parse() == Ok(job.bundle.commitment()) => Some(task),
+                _ => None,
+            })
+            .collect();
+        let mut state = self.state();
+        let sum = match job.sums.values().next().map(|t| t.data()) {
+            Some(TensorData::F64(v)) if v.len() == 2 => [v[0], v[1]],
+            other => {
+                let text = format!("a reduce without the sum: {other:?}");
+                state.broken.push(text);
+                return;
+            }
+        };
+        // The last round of the task that got so far.
+        let u3 = state
+            .rounds
+            .iter()
+            .filter(|((task, _), _)| tasks.contains(task))
+            .filter_map(|(_, round)| round.lists.get("u3"))
+            .next_back()
+            .cloned()
+            .unwrap_or_default();
+        let members: Vec<usize> = state
+            .members
+            .iter()
+            .filter(|(_, address)| u3.contains(address.as_str()))
+            .map(|(index, _)| *index)
+            .collect();
+        let expected = self.plain_sum(&members, job.step);
+        let clients = usize::try_from(job.clients).unwrap();
+        if sum != expected || members.len() != u3.len() || clients != u3.len() {
+            let text = format!(
+                "wrong sum {sum:?} in step {} of {clients} members: {members:?} make {expected:?}, on record are {u3:?}",
+                job.step
+            );
+            state.broken.push(text);
+        }
+        state.reduces.push((job.step, members));
+    }
+
+    /// What the contributions of these nodes sum up to, each rounded to the task's precision.
+    fn plain_sum(&self, members: &[usize], step: u32) -> [f64; 2] {
+        let scale = 10_f64.powi(i32::from(self.strategy.precision));
+        let mut sum = [0.0; 2];
+        for index in members {
+            let contribution = (self.contribution)(*index, step);
+            for (sum, x) in sum.iter_mut().zip(contribution) {
+                *sum += (x * scale).round_ties_even();
+            }
+        }
+        sum.map(|s| s / scale)
+    }
+
+    /// The members counted in every reduce so far, by index, with the step.
+    pub fn reduces(&self) -> Vec<(u32, Vec<usize>)> {
+        self.state().reduces.clone()
+    }
+
+    /// Whether this node's call to the record was taken: `join`, `seed`, `key`, `result`, `reveal`.
+    pub fn on_record(&self, index: usize, what: &str) -> bool {
+        self.read_on();
+        let state = self.state();
+        let me = state.members[&index].as_str();
+        state.rounds.values().any(|round| match what {
+            "join" => round.joins.contains_key(me),
+            "result" => round.results.contains_key(me),
+            "reveal" => round.revealed.values().any(|r| r.contains(me)),
+            list => round.lists.get(list).is_some_and(|l| l.contains(me)),
+        })
+    }
+
+    /// How often each call of a member was taken in a round: for laws of the tests.
+    pub fn joins(&self) -> BTreeMap<(At, String), u32> {
+        self.read_on();
+        let state = self.state();
+        let mut all = BTreeMap::new();
+        for (at, round) in &state.rounds {
+            for (who, n) in &round.joins {
+                all.insert((at.clone(), who.clone()), *n);
+            }
+        }
+        all
+    }
+
+    /// Panics when a law is broken.
+    pub fn check(&self) {
+        self.read_on();
+        let state = self.state();
+        assert!(
+            state.broken.is_empty(),
+            "LAW BROKEN: {:#?}\n{}",
+            state.broken,
+            state.story
+        );
+    }
+
+    /// The record as a story, for people.
+    pub fn describe(&self) -> String {
+        self.read_on();
+        self.state().story.clone()
+    }
+
+    /// Takes in what was written to the record since the last time.
+    fn read_on(&self) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let news = self.connector.writes(state.seen);
+        state.seen += news.len();
+        for write in news {
+            if matches!(write.command, Command::Join { .. }) {
+                continue;
+            }
+            let verdict = if write.accepted { "" } else { " REFUSED" };
+            tell(&mut state.story, &write.command, verdict);
+            if write.accepted {
+                take(&self.strategy, state, write.command);
+            }
+        }
+    }
+}
