@@ -22,7 +22,7 @@ use delta_node::adapters::connector::serve;
 use delta_node::adapters::http::UserClient;
 use delta_node::adapters::system::SystemClock;
 use delta_node::bootstrap::{self, Running};
-use delta_node::config::Config;
+use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::Bundle;
 use delta_node::ports::PortError;
 use delta_node::ports::executor::{
@@ -173,8 +173,7 @@ fn config(home: &Path, index: usize, connector_port: u16) -> Config {
     config.node.url = format!("http://127.0.0.1:{port}");
     config.api_host = Ipv4Addr::LOCALHOST.into();
     config.api_port = port;
-    config.db_file = home.join("node.db");
-    config.db = format!("sqlite:///{}", config.db_file.display());
+    config.db = Database::Sqlite(home.join("node.db"));
     config.task_dir = home.join("task");
     config.data_dir = home.join("data");
     config.policy.allow_private_addresses = true;

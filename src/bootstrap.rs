@@ -65,16 +65,18 @@ pub async fn open(config: &Config) -> anyhow::Result<Parts> {
     let lock = lock(&config.task_dir)?;
     let clock = Arc::new(SystemClock::new());
     let entropy = Arc::new(SystemEntropy);
-    make_folder_of(&config.db_file)?;
+    if let Some(file) = config.db.file() {
+        make_folder_of(file)?;
+    }
     let storage = Arc::new(
-        SqliteStorage::open(&config.db)
+        SqliteStorage::open(&config.db.to_string())
             .await
             .context("the database cannot be opened")?,
     );
     let blobs = FileBlobs::open(&config.task_dir)
         .await
         .context("task_dir cannot be used")?;
-    let key = load_or_create_node_key(&key_file(config), entropy.as_ref())
+    let key = load_or_create_node_key(&config.key_file(), entropy.as_ref())
         .await
         .context("the node key cannot be used")?;
     let executor = Arc::new(executor(config)?);
@@ -282,11 +284,6 @@ fn make_folder_of(file: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("the database's folder {} cannot be made", folder.display())),
         None => Ok(()),
     }
-}
-
-/// The key that seals a node's secrets at rest lies beside its database.
-fn key_file(config: &Config) -> PathBuf {
-    config.db_file.with_file_name("node.key")
 }
 
 /// One process for each `task_dir`.

@@ -111,7 +111,7 @@ pub(crate) async fn attack(args: AttackArgs) -> anyhow::Result<()> {
 /// The part of `check` that needs adapters: connector, database, executor, datasets.
 pub(crate) async fn probes(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.push(match SqliteStorage::open(&config.db).await {
+    findings.push(match SqliteStorage::open(&config.db.to_string()).await {
         Ok(_) => Finding::ok("database", format!("{} can be used", config.db)),
         Err(e) => Finding::fail("database", report(&e)),
     });

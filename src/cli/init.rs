@@ -27,10 +27,15 @@ pub(crate) fn init(file: &Path, environment: &BTreeMap<String, String>) -> anyho
         )?;
     }
     let config = Config::load(file, environment, Purpose::Tool)?.config;
-    let databases = [&config.db_file, &config.connector.db_file]
-        .map(|file| file.parent().unwrap_or(Path::new("")));
+    let key_file = config.key_file();
+    let files = [
+        config.db.file(),
+        Some(key_file.as_path()),
+        Some(config.connector.db_file.as_path()),
+    ];
+    let folders = files.into_iter().flatten().filter_map(Path::parent);
     let directories = [config.task_dir.as_path(), &config.data_dir, &config.log.dir];
-    for directory in directories.into_iter().chain(databases) {
+    for directory in directories.into_iter().chain(folders) {
         if !directory.as_os_str().is_empty() && !directory.is_dir() {
             fs::create_dir_all(directory)
                 .with_context(|| format!("cannot make the directory {}", directory.display()))?;
@@ -80,7 +85,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         let text = format!(
-            "log: {{dir: {0}/l}}\ndb: sqlite:///{0}/d/x.db\nconnector: {{db: 'sqlite:///{0}/c/x.db'}}\ntask_dir: {0}/t\ndata_dir: {0}/data\n",
+            "log: {{dir: {0}/l}}\ndb: sqlite:///{0}/d/x.db\nconnector: {{db: 'sqlite:///{0}/c/x.db'}}\ntask_dir: {0}/t\ndata_dir: {0}/data\nkey_file: {0}/k/node.key\n",
             home.path().display()
         );
         fs::write(at("c.yaml"), &text).unwrap();
@@ -90,7 +95,7 @@ mod tests {
             "{said}"
         );
         assert_eq!(fs::read_to_string(at("c.yaml")).unwrap(), text);
-        for directory in ["l", "d", "c", "t", "data"] {
+        for directory in ["l", "d", "c", "k", "t", "data"] {
             assert!(at(directory).is_dir(), "{directory}");
         }
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::database::{Database, Unusable};
 use super::reader::Reader;
 use super::types::{
     ChainConnector, Config, EmbeddedConnector, Executor, Level, Log, LogFormat, Node, Policy,
@@ -13,12 +14,9 @@ use super::types::{
 impl Config {
     /// Reads every known key once.
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let db = reader.text("db", "sqlite+aiosqlite:///db/delta.db");
-        let db_file = sqlite_file(reader, "db", &db);
         Self {
             log: read_log(reader),
-            db,
-            db_file,
+            db: read_database(reader),
             chain_connector: ChainConnector {
                 host: reader.text("chain_connector.host", "").trim().to_owned(),
                 port: port(reader, "chain_connector.port", 4500),
@@ -41,6 +39,7 @@ impl Config {
             api_port: port(reader, "api_port", 6700),
             task_dir: reader.path("task_dir", "task"),
             data_dir: reader.path("data_dir", "data"),
+            key_file: optional_path(reader, "key_file"),
             policy: Policy {
                 accept: reader.switch("policy.accept", true),
                 min_clients: number(reader, "policy.min_clients", 2..=u64::from(u32::MAX), 2),
@@ -90,9 +89,8 @@ fn read_log(reader: &mut Reader<'_>) -> Log {
 }
 
 fn read_executor(reader: &mut Reader<'_>) -> Executor {
-    let library = reader.text("executor.library", "");
     Executor {
-        library: (!library.trim().is_empty()).then(|| PathBuf::from(library.trim())),
+        library: optional_path(reader, "executor.library"),
         memory_mb: reader.number("executor.memory_mb", 64..=(1 << 30), 4096),
         time_limit: Duration::from_secs(reader.number("executor.time_limit", 1..=2_592_000, 3600)),
         threads: number(reader, "executor.threads", 0..=1024, 0),
@@ -106,7 +104,6 @@ fn read_connector(reader: &mut Reader<'_>) -> EmbeddedConnector {
     EmbeddedConnector {
         host: address(reader, "connector.host"),
         port: port(reader, "connector.port", 4500),
-        db,
         db_file,
         sync: reader.word(
             "connector.sync",
@@ -140,23 +137,38 @@ fn read_url(reader: &mut Reader<'_>) -> String {
     url
 }
 
-/// The file of an SQLite database, in SQLAlchemy's form (three slashes and a relative path, four for an absolute one) or with two slashes.
-fn sqlite_file(reader: &mut Reader<'_>, key: &str, text: &str) -> PathBuf {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let file = rest.strip_prefix('/').unwrap_or(rest);
-    let file = file.split('?').next().unwrap_or(file);
-    let is_sqlite = matches!(scheme, "sqlite" | "sqlite+aiosqlite" | "sqlite+pysqlite");
-    if !is_sqlite {
+/// The node's database.
+fn read_database(reader: &mut Reader<'_>) -> Database {
+    let text = reader.text("db", "sqlite+aiosqlite:///db/delta.db");
+    let file = sqlite_file(reader, "db", &text);
+    if text.contains('?') && text.starts_with("sqlite") {
         reader.wrong(
+            "db",
+            "has options after '?', and there are none to set: remove them",
+        );
+    }
+    Database::Sqlite(file)
+}
+
+/// The file that `text` names. Nothing but SQLite can be used so far; a wrong text gives an empty path and a problem.
+fn sqlite_file(reader: &mut Reader<'_>, key: &str, text: &str) -> PathBuf {
+    match Database::parse(text) {
+        Ok(Database::Sqlite(file)) => return file,
+        Ok(Database::Postgres(_)) | Err(Unusable::Kind) => reader.wrong(
             key,
             &format!(
                 "must be an SQLite database such as \"sqlite:///db/delta.db\", not \"{text}\""
             ),
-        );
-    } else if file.is_empty() || file == ":memory:" {
-        reader.wrong(key, "must name a file, for example \"sqlite:///db/delta.db\": the node keeps its state there over restarts");
+        ),
+        Err(Unusable::NoFile) => reader.wrong(key, "must name a file, for example \"sqlite:///db/delta.db\": the node keeps its state there over restarts"),
     }
-    PathBuf::from(file)
+    PathBuf::new()
+}
+
+/// A path that may be left empty.
+fn optional_path(reader: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
+    let text = reader.text(key, "");
+    (!text.trim().is_empty()).then(|| PathBuf::from(text.trim()))
 }
 
 fn address(reader: &mut Reader<'_>, key: &str) -> IpAddr {

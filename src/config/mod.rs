@@ -6,6 +6,7 @@
 //!
 //! Source: the keys and defaults are those of `delta_node/config.py`.
 
+mod database;
 mod fields;
 mod locate;
 mod problem;
@@ -17,12 +18,13 @@ mod types;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use database::Database;
 pub use locate::Position;
 pub use problem::{ConfigError, Place, Problem};
 pub use reader::ENVIRONMENT_PREFIX;
 pub use types::{
-    ChainConnector, Config, EmbeddedConnector, Executor, Level, Log, LogFormat, Node, Policy,
-    Rotation, Sync, Zk,
+    ChainConnector, Config, EMBEDDED, EmbeddedConnector, Executor, Level, Log, LogFormat, Node,
+    Policy, Rotation, Sync, Zk,
 };
 
 use reader::Reader;
@@ -32,9 +34,6 @@ pub const EXAMPLE: &str = include_str!("../../config/config.example.yaml");
 
 /// Where the file is when neither `--config` nor `DELTA_NODE_CONFIG` says otherwise.
 pub const DEFAULT_PATH: &str = "config/config.yaml";
-
-/// The value of `chain_connector.host` that asks for the embedded connector.
-pub const EMBEDDED: &str = "embedded";
 
 const KEYS: &[&str] = &[
     "log.level",
@@ -55,6 +54,7 @@ const KEYS: &[&str] = &[
     "api_port",
     "task_dir",
     "data_dir",
+    "key_file",
     "policy.accept",
     "policy.min_clients",
     "policy.allow_private_addresses",

@@ -84,7 +84,7 @@ fn every_known_key_is_read() {
 fn the_originals_file_works_unchanged() {
     let config = parse(ORIGINAL).unwrap().config;
     assert_eq!(config.log.level, Level::Debug);
-    assert_eq!(config.db_file, Path::new("db/delta.db"));
+    assert_eq!(config.db.file(), Some(Path::new("db/delta.db")));
     assert_eq!(
         (
             config.chain_connector.host.as_str(),
@@ -206,7 +206,7 @@ fn database_urls_of_both_kinds_name_the_same_file() {
         let config = parse(&ORIGINAL.replace("sqlite+aiosqlite:///db/delta.db", text))
             .unwrap()
             .config;
-        assert_eq!(config.db_file, Path::new(file), "{text}");
+        assert_eq!(config.db.file(), Some(Path::new(file)), "{text}");
     }
     for text in [
         "postgresql+asyncpg://u@h/d",
@@ -220,6 +220,29 @@ fn database_urls_of_both_kinds_name_the_same_file() {
             "{text}: {found:?}"
         );
     }
+}
+
+#[test]
+fn options_of_a_database_are_refused_with_their_place() {
+    let found = problems(&ORIGINAL.replace("delta.db", "delta.db?mode=ro"));
+    assert_eq!(
+        found,
+        ["c.yaml:6:5: `db` has options after '?', and there are none to set: remove them"]
+    );
+}
+
+#[test]
+fn the_key_lies_beside_the_database_unless_it_is_set() {
+    let config = parse(ORIGINAL).unwrap().config;
+    assert_eq!(config.key_file(), Path::new("db/node.key"));
+    let text = format!("{ORIGINAL}key_file: /run/secrets/delta.key\n");
+    let config = parse(&text).unwrap().config;
+    assert_eq!(config.key_file(), Path::new("/run/secrets/delta.key"));
+    let set = environment(&[("DELTA_NODE__KEY_FILE", "k")]);
+    let config = Config::parse(Path::new("c.yaml"), &text, &set, Purpose::Network)
+        .unwrap()
+        .config;
+    assert_eq!(config.key_file(), Path::new("k"));
 }
 
 #[test]

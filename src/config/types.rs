@@ -4,17 +4,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::EMBEDDED;
+use super::database::Database;
 
 /// The node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Terminal and file logs.
     pub log: Log,
-    /// The node's database, as written.
-    pub db: String,
-    /// The file that `db` names.
-    pub db_file: PathBuf,
+    /// The node's database.
+    pub db: Database,
     /// The connector to work through.
     pub chain_connector: ChainConnector,
     /// How this node presents itself to the network.
@@ -29,12 +27,27 @@ pub struct Config {
     pub task_dir: PathBuf,
     /// The datasets: every file or folder in it is one.
     pub data_dir: PathBuf,
+    /// The key that seals this node's secrets at rest; `None` means [`Config::key_file`]'s default.
+    pub key_file: Option<PathBuf>,
     /// What this node agrees to.
     pub policy: Policy,
     /// How graphs are run.
     pub executor: Executor,
     /// The embedded connector.
     pub connector: EmbeddedConnector,
+}
+
+impl Config {
+    /// The file of the node's key: as set, else `node.key` beside the database, or in the working directory where that is no file.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        const NAME: &str = "node.key";
+        match (&self.key_file, self.db.file()) {
+            (Some(file), _) => file.clone(),
+            (None, Some(database)) => database.with_file_name(NAME),
+            (None, None) => PathBuf::from(NAME),
+        }
+    }
 }
 
 /// `log`
@@ -80,6 +93,9 @@ pub enum Rotation {
     Daily,
     Never,
 }
+
+/// The value of `chain_connector.host` that asks for the embedded connector.
+pub const EMBEDDED: &str = "embedded";
 
 /// `chain_connector`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,9 +175,7 @@ pub struct EmbeddedConnector {
     pub host: IpAddr,
     /// The port that it listens on.
     pub port: u16,
-    /// Its database, as written.
-    pub db: String,
-    /// The file that `db` names.
+    /// Its database, an SQLite file: `connector.db`.
     pub db_file: PathBuf,
     /// How hard each write is pressed to the disk.
     pub sync: Sync,

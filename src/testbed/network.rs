@@ -16,7 +16,7 @@ use super::tables;
 use crate::adapters::connector::{EmbeddedConnector, serve};
 use crate::adapters::system::SystemClock;
 use crate::bootstrap::{self, Running};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use delta_domain::ids::Address;
 use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
 use delta_domain::tensor::{Tensor, TensorData};
@@ -259,9 +259,7 @@ pub(crate) fn config(home: &Path, index: usize, port: u16, connector_port: u16) 
     config.node.url = format!("http://127.0.0.1:{port}");
     config.api_host = IpAddr::V4(Ipv4Addr::LOCALHOST);
     config.api_port = port;
-    config.db_file = home.join("node.db");
-    // Four slashes in all: three would name a path below the working directory.
-    config.db = format!("sqlite:///{}", config.db_file.display());
+    config.db = Database::Sqlite(home.join("node.db"));
     config.task_dir = home.join("task");
     config.data_dir = home.join("data");
     config.log.dir = home.join("log");

@@ -27,7 +27,12 @@ pub(crate) fn local(file: &Path, loaded: &Loaded) -> Vec<Finding> {
     );
     findings.push(directory("task directory", &config.task_dir));
     findings.push(directory("log directory", &config.log.dir));
-    findings.push(directory("database directory", parent(&config.db_file)));
+    if let Some(file) = config.db.file() {
+        findings.push(directory("database directory", parent(file)));
+    }
+    if let Some(file) = &config.key_file {
+        findings.push(directory("key directory", parent(file)));
+    }
     if config.chain_connector.is_embedded() {
         findings.push(directory(
             "connector database directory",
