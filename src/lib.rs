@@ -15,6 +15,7 @@
 )]
 
 pub mod adapters;
+mod assets;
 pub mod bootstrap;
 pub mod cli;
 pub mod config;

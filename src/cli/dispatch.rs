@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::args::{Cli, Command, MnistArgs, NodeArg, TaskCommand};
 use super::{commands, datasets, health, init, telemetry};
+use crate::assets::{IRIS, SPECTOR, Table, WAGES};
 use crate::cli::check::{self, Finding, Level};
 use crate::config::{Config, ConfigError, ENVIRONMENT_PREFIX, Loaded, Purpose};
 
@@ -47,16 +48,12 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Attack(args) => {
             return block_on(commands::attack(args)).map(|()| ExitCode::SUCCESS);
         }
-        Command::GetIris(args) => small(&file, &[datasets::IRIS], args.force)?,
-        Command::GetSpector(args) => small(&file, &[datasets::SPECTOR], args.force)?,
-        Command::GetWages(args) => small(&file, &[datasets::WAGES], args.force)?,
+        Command::GetIris(args) => small(&file, &[IRIS], args.force)?,
+        Command::GetSpector(args) => small(&file, &[SPECTOR], args.force)?,
+        Command::GetWages(args) => small(&file, &[WAGES], args.force)?,
         Command::GetMnist(args) => mnist(&file, &args)?,
         Command::GetAllData(args) => {
-            small(
-                &file,
-                &[datasets::WAGES, datasets::IRIS, datasets::SPECTOR],
-                args.force,
-            )?;
+            small(&file, &[WAGES, IRIS, SPECTOR], args.force)?;
             mnist(&file, &args)?;
         }
         Command::Task(command) => task(&file, command)?,
@@ -124,10 +121,10 @@ fn worst(findings: &[Finding]) -> Option<Level> {
     findings.iter().map(|finding| finding.level).max()
 }
 
-fn small(file: &Path, sets: &[datasets::Dataset], force: bool) -> anyhow::Result<()> {
+fn small(file: &Path, tables: &[Table], force: bool) -> anyhow::Result<()> {
     let config = load(file, Purpose::Tool)?.config;
-    for set in sets {
-        print(&datasets::put(*set, &config.data_dir, force)?)?;
+    for table in tables {
+        print(&datasets::put(*table, &config.data_dir, force)?)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 mod args;
 mod check;
 mod commands;
-pub(crate) mod datasets;
+mod datasets;
 mod dispatch;
 pub(crate) mod health;
 mod init;

@@ -15,6 +15,7 @@ use super::recorder::{Witness, Witnessed};
 use super::tables;
 use crate::adapters::connector::{EmbeddedConnector, serve};
 use crate::adapters::system::SystemClock;
+use crate::assets::DIGITS;
 use crate::bootstrap::{self, Running};
 use crate::config::{Config, Database};
 use delta_domain::ids::Address;
@@ -22,8 +23,6 @@ use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::node_api::{NodeApi as _, TaskProgress};
 
-/// 1,797 images of handwritten digits, 8x8, from scikit-learn.
-const DIGITS: &[u8] = include_bytes!("../../assets/digits.npz");
 /// How long starting may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 

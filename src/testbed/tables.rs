@@ -4,19 +4,19 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::cli::datasets::{Dataset, IRIS, SPECTOR, WAGES};
+use crate::assets::{IRIS, SPECTOR, Table, WAGES};
 
 /// Writes node `index`'s part of every table into `data_dir`.
 pub(super) fn put(data_dir: &Path, index: usize, count: usize) -> anyhow::Result<()> {
     std::fs::create_dir_all(data_dir)?;
-    for set in [IRIS, SPECTOR, WAGES] {
-        std::fs::write(data_dir.join(set.name), part(&set, index, count)?)?;
+    for table in [IRIS, SPECTOR, WAGES] {
+        std::fs::write(data_dir.join(table.name), part(&table, index, count)?)?;
     }
     Ok(())
 }
 
-fn part(set: &Dataset, index: usize, count: usize) -> anyhow::Result<String> {
-    let text = std::str::from_utf8(set.bytes)?;
+fn part(table: &Table, index: usize, count: usize) -> anyhow::Result<String> {
+    let text = std::str::from_utf8(table.bytes)?;
     let mut lines = text.lines();
     let header = lines.next().context("a built-in table is empty")?;
     let rows: Vec<&str> = lines.collect();
@@ -34,17 +34,17 @@ mod tests {
 
     #[test]
     fn every_row_goes_to_exactly_one_node() {
-        for set in [IRIS, SPECTOR, WAGES] {
-            let parts: Vec<String> = (0..3).map(|i| part(&set, i, 3).unwrap()).collect();
+        for table in [IRIS, SPECTOR, WAGES] {
+            let parts: Vec<String> = (0..3).map(|i| part(&table, i, 3).unwrap()).collect();
             let mut rows: Vec<&str> = parts.iter().flat_map(|p| p.lines().skip(1)).collect();
-            let mut all: Vec<&str> = std::str::from_utf8(set.bytes)
+            let mut all: Vec<&str> = std::str::from_utf8(table.bytes)
                 .unwrap()
                 .lines()
                 .skip(1)
                 .collect();
             rows.sort_unstable();
             all.sort_unstable();
-            assert_eq!(rows, all, "{}", set.name);
+            assert_eq!(rows, all, "{}", table.name);
         }
     }
 

@@ -7,12 +7,11 @@ use anyhow::Context as _;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
+use crate::assets::HALVES_TASK;
 use delta_domain::bundle::{Bundle, BundleLimits, write_bundle};
 use delta_domain::manifest::Manifest;
 
-/// Four numbers, halved and raised by one in every round: needs no data.
-const HALVES: &[u8] = include_bytes!("../../../assets/halves.delta");
-/// Length of the vector in [`HALVES`].
+/// Length of the built-in task's vector.
 pub(super) const VALUES: usize = 4;
 
 /// The honest task with a changed manifest.
@@ -25,7 +24,8 @@ pub(super) fn task_with(
     change: impl FnOnce(&mut Manifest),
     graphs: impl FnOnce(&mut BTreeMap<String, Vec<u8>>),
 ) -> anyhow::Result<Vec<u8>> {
-    let bundle = Bundle::open(HALVES, &BundleLimits::default()).context("the built-in task")?;
+    let bundle =
+        Bundle::open(HALVES_TASK, &BundleLimits::default()).context("the built-in task")?;
     let mut manifest = bundle.manifest().clone();
     manifest.strategy.connection_timeout = 5.0;
     manifest.strategy.wait_timeout = 5.0;
@@ -62,7 +62,7 @@ pub(super) fn expected(rounds: u32) -> f32 {
 /// The honest task's files with one more.
 fn with_file(name: &str, content: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(HALVES))?;
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(HALVES_TASK))?;
     for index in 0..archive.len() {
         let mut file = archive.by_index(index)?;
         let mut bytes = Vec::new();

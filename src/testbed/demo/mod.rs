@@ -17,6 +17,7 @@ use futures_util::StreamExt as _;
 use super::network::{Network, Plan};
 use super::recorder::Witness;
 use crate::adapters::http::UserClient;
+use crate::assets::DIGITS_TASK;
 use delta_domain::bundle::{Bundle, BundleLimits, write_bundle};
 use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
@@ -46,8 +47,6 @@ pub(crate) struct DemoArgs {
     pub(crate) keep_files: bool,
 }
 
-/// The task, with a number of rounds that `--rounds` replaces.
-const TASK: &[u8] = include_bytes!("../../../assets/digits-cnn.delta");
 /// The longest that the whole demonstration may take.
 const AT_MOST: Duration = Duration::from_secs(300);
 /// How long the others wait for the member that is killed.
@@ -149,7 +148,8 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
 
 /// The task with the wanted number of training rounds and members.
 fn task(args: &DemoArgs) -> anyhow::Result<Vec<u8>> {
-    let bundle = Bundle::open(TASK, &BundleLimits::default()).context("the built-in task")?;
+    let bundle =
+        Bundle::open(DIGITS_TASK, &BundleLimits::default()).context("the built-in task")?;
     let mut manifest = bundle.manifest().clone();
     let Some(training) = manifest.rounds.first_mut() else {
         bail!("the built-in task has no rounds")
