@@ -18,9 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use delta_node::adapters::connector::serve;
 use delta_node::adapters::http::UserClient;
-use delta_node::adapters::system::SystemClock;
 use delta_node::bootstrap::{self, Running};
 use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::Bundle;
@@ -31,6 +29,7 @@ use delta_node::ports::executor::{
 use delta_node::ports::node_api::NodeApi as _;
 
 const TASK: &[u8] = include_bytes!("../tests/fixtures/wide-round.delta");
+const WORKER: &str = env!("CARGO_BIN_EXE_delta-node");
 const NODES: usize = 3;
 
 /// Time spent in executors, by step: the slowest map, and the reduce.
@@ -73,9 +72,6 @@ impl Executor for Timed {
 }
 
 fn main() {
-    bootstrap::WORKER
-        .set(env!("CARGO_BIN_EXE_delta-node").into())
-        .unwrap();
     tokio::runtime::Runtime::new().unwrap().block_on(bench());
 }
 
@@ -136,7 +132,7 @@ async fn bench() {
 }
 
 async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
-    let mut parts = bootstrap::open(config).await.unwrap();
+    let mut parts = bootstrap::open(config, WORKER.into()).await.unwrap();
     let inner = parts.ports.executor.clone();
     parts.ports.executor = Arc::new(Timed {
         inner,
@@ -148,14 +144,14 @@ async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
 async fn connector(folder: &Path) -> u16 {
     let mut config = Config::default();
     config.connector.db_file = folder.join("connector.db");
-    let embedded = bootstrap::embedded(&config, Arc::new(SystemClock::new()))
+    let embedded = bootstrap::embedded(&config, bootstrap::clock())
         .await
         .unwrap();
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move { serve(&embedded, listener, std::future::pending()).await });
+    tokio::spawn(async move { embedded.serve(listener, std::future::pending()).await });
     port
 }
 

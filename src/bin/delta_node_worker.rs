@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    delta_node::adapters::onnx::worker_main()
+    delta_node::bootstrap::worker_main()
 }

@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::args::{Cli, Command, MnistArgs, NodeArg, TaskCommand};
-use super::{commands, datasets, health, init, telemetry};
+use super::check::{self, Finding, Level};
+use super::{commands, datasets, health, init, signals, telemetry};
 use crate::assets::{IRIS, SPECTOR, Table, WAGES};
-use crate::cli::check::{self, Finding, Level};
+use crate::bootstrap;
 use crate::config::{Config, ConfigError, ENVIRONMENT_PREFIX, Loaded, Purpose};
+use crate::testbed::{attack, demo};
 
 const USAGE: u8 = 2;
 
@@ -35,19 +37,17 @@ pub(super) fn run(cli: Cli) -> ExitCode {
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = cli.config;
     match cli.command {
-        Command::Worker => return Ok(commands::worker()),
+        Command::Worker => return Ok(bootstrap::worker_main()),
         Command::Init => print(&init::init(&file, &environment()?)?)?,
-        Command::Run => return daemon(&file, commands::run),
-        Command::Leave => return daemon(&file, commands::leave),
+        Command::Run => return daemon(&file, commands::run::run),
+        Command::Leave => return daemon(&file, commands::leave::leave),
         Command::Connector => {
             let loaded = load(&file, Purpose::Tool)?;
-            return served(loaded, commands::connector);
+            return served(loaded, commands::connector::connector);
         }
         Command::Check(args) => return check_all(&file, args.json),
-        Command::Demo(args) => return block_on(commands::demo(args)).map(|()| ExitCode::SUCCESS),
-        Command::Attack(args) => {
-            return block_on(commands::attack(args)).map(|()| ExitCode::SUCCESS);
-        }
+        Command::Demo(args) => block_on(demo::run(args, signals::listen))?,
+        Command::Attack(args) => block_on(attack::run(args))?,
         Command::GetIris(args) => small(&file, &[IRIS], args.force)?,
         Command::GetSpector(args) => small(&file, &[SPECTOR], args.force)?,
         Command::GetWages(args) => small(&file, &[WAGES], args.force)?,
@@ -95,9 +95,7 @@ fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let (findings, wrong_config) = match load(file, Purpose::Network) {
         Ok(loaded) => {
             let mut findings = check::local(file, &loaded);
-            findings.extend(block_on(async {
-                Ok(commands::probes(&loaded.config).await)
-            })?);
+            findings.extend(block_on(async { Ok(check::probes(&loaded.config).await) })?);
             (findings, false)
         }
         Err(error) => match error.downcast::<ConfigError>() {

@@ -8,9 +8,9 @@ mod check;
 mod commands;
 mod datasets;
 mod dispatch;
-pub(crate) mod health;
+mod health;
 mod init;
-pub(crate) mod signals;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -238,4 +238,7 @@ pub trait Storage: Send + Sync + 'static {
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, PortError>;
     /// Keeps a small value by name.
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError>;
+
+    /// Waits for what runs and lets go of the database. Later calls may fail with `Unavailable`.
+    async fn close(&self) {}
 }

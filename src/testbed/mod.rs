@@ -2,6 +2,7 @@
 
 pub(crate) mod attack;
 pub(crate) mod demo;
+mod log;
 mod network;
 mod recorder;
 mod tables;

@@ -13,10 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::recorder::{Witness, Witnessed};
 use super::tables;
-use crate::adapters::connector::{EmbeddedConnector, serve};
-use crate::adapters::system::SystemClock;
 use crate::assets::DIGITS;
-use crate::bootstrap::{self, Running};
+use crate::bootstrap::{self, Embedded, Running};
 use crate::config::{Config, Database};
 use delta_domain::ids::Address;
 use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
@@ -65,7 +63,7 @@ pub(super) struct Network {
 }
 
 /// The name of a node by its place.
-pub(crate) fn name(index: usize) -> String {
+pub(super) fn name(index: usize) -> String {
     format!("node-{}", index + 1)
 }
 
@@ -163,11 +161,11 @@ impl Network {
 }
 
 /// The network's public record, in a folder of its own.
-pub(crate) async fn record(folder: &Path) -> anyhow::Result<EmbeddedConnector> {
+pub(super) async fn record(folder: &Path) -> anyhow::Result<Embedded> {
     let mut config = Config::default();
     config.connector.db_file = folder.join("connector").join("connector.db");
     std::fs::create_dir_all(folder.join("connector"))?;
-    bootstrap::embedded(&config, Arc::new(SystemClock::new())).await
+    bootstrap::embedded(&config, bootstrap::clock()).await
 }
 
 async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16> {
@@ -175,7 +173,7 @@ async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     tokio::spawn(async move {
-        if let Err(e) = serve(&embedded, listener, stop.cancelled_owned()).await {
+        if let Err(e) = embedded.serve(listener, stop.cancelled_owned()).await {
             tracing::error!("the connector broke: {e}");
         }
         embedded.close().await;
@@ -219,7 +217,7 @@ async fn member(
 }
 
 /// Starts a node on an async runtime of its own, and waits until it has reached the connector.
-pub(crate) async fn launch(
+pub(super) async fn launch(
     config: Config,
     prepare: impl FnOnce(&mut bootstrap::Parts) + Send + 'static,
 ) -> anyhow::Result<(Runtime, Running)> {
@@ -229,7 +227,7 @@ pub(crate) async fn launch(
         .build()?;
     let starting = tokio::task::spawn_blocking(move || {
         let running = runtime.block_on(async {
-            let mut parts = bootstrap::open(&config).await?;
+            let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
             prepare(&mut parts);
             let running = Running::start(parts).await?;
             tokio::time::timeout(PATIENCE, running.node.connected())
@@ -243,14 +241,14 @@ pub(crate) async fn launch(
 }
 
 /// A port that is free now, taken a moment later: the url must be known before the node starts.
-pub(crate) fn free_port() -> std::io::Result<u16> {
+pub(super) fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
         .port())
 }
 
 /// The configuration of a node whose files are all below `home`.
-pub(crate) fn config(home: &Path, index: usize, port: u16, connector_port: u16) -> Config {
+pub(super) fn config(home: &Path, index: usize, port: u16, connector_port: u16) -> Config {
     let mut config = Config::default();
     config.chain_connector.host = Ipv4Addr::LOCALHOST.to_string();
     config.chain_connector.port = connector_port;

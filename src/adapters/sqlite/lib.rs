@@ -108,12 +108,6 @@ impl SqliteStorage {
         Ok(storage)
     }
 
-    /// Waits for running statements and closes the file. Later calls fail with `Unavailable`.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-
     /// Empties the write-ahead log if a deletion asks for it. Best effort: a reader of another process may be in the way, and the
     /// next commit tries again.
     async fn scrub(&self) {
@@ -346,5 +340,10 @@ impl Storage for SqliteStorage {
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError> {
         const OP: &str = "storage.set_setting";
         write::setting(OP, &self.writer, name, value).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }

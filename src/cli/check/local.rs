@@ -5,7 +5,8 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::Path;
 
-use super::Finding;
+use super::finding::Finding;
+use crate::cli::health;
 use crate::config::{Config, Loaded};
 
 /// How many names the data finding lists.
@@ -117,7 +118,7 @@ fn api_port(config: &Config) -> Finding {
     match TcpListener::bind((host, port)) {
         Ok(_) => Finding::ok(name, format!("{port} is free.")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if crate::cli::health::ask(host, port).is_ok() {
+            if health::ask(host, port).is_ok() {
                 Finding::ok(name, format!("a node is running on {port}."))
             } else {
                 Finding::fail(
@@ -135,7 +136,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, TcpListener};
 
     use super::{api_port, data, directory};
-    use crate::cli::check::Level;
+    use crate::cli::check::finding::Level;
     use crate::config::Config;
 
     #[test]

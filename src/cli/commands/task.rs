@@ -8,12 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 
-use crate::adapters::http::{LogLine, UserClient};
-use crate::bootstrap;
+use crate::bootstrap::{self, LogLine, users};
 use crate::config::Config;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_ports::PortError;
-use delta_ports::executor::Executor as _;
 
 /// How often `logs --follow` asks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -22,10 +20,10 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
-pub(crate) async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
     let bytes =
         std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
-    let id = UserClient::new(node)?.submit(&bytes).await.map_err(plain)?;
+    let id = users(node)?.submit(&bytes).await.map_err(plain)?;
     say(&format!(
         "task {id} is submitted; follow it with: delta-node task logs {id} --follow"
     ))
@@ -35,8 +33,8 @@ pub(crate) async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
-pub(crate) async fn status(node: &str, id: u64) -> anyhow::Result<()> {
-    let task = UserClient::new(node)?.task(id).await.map_err(plain)?;
+pub(in crate::cli) async fn status(node: &str, id: u64) -> anyhow::Result<()> {
+    let task = users(node)?.task(id).await.map_err(plain)?;
     say(&format!(
         "task {} ({}, {}): {}",
         task.id, task.name, task.kind, task.status
@@ -47,8 +45,8 @@ pub(crate) async fn status(node: &str, id: u64) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
-pub(crate) async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()> {
-    let client = UserClient::new(node)?;
+pub(in crate::cli) async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()> {
+    let client = users(node)?;
     let mut next = 0;
     loop {
         // The status first: what is logged before the end is then certainly read below.
@@ -77,8 +75,8 @@ pub(crate) async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()
 ///
 /// # Errors
 /// The node's refusal, that it cannot be reached, or that the file cannot be written.
-pub(crate) async fn result(node: &str, id: u64, output: &Path) -> anyhow::Result<()> {
-    let mut content = Box::pin(UserClient::new(node)?.result(id).await.map_err(plain)?);
+pub(in crate::cli) async fn result(node: &str, id: u64, output: &Path) -> anyhow::Result<()> {
+    let mut content = Box::pin(users(node)?.result(id).await.map_err(plain)?);
     let folder = output
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -104,7 +102,7 @@ pub(crate) async fn result(node: &str, id: u64, output: &Path) -> anyhow::Result
 ///
 /// # Errors
 /// What is wrong with the bundle.
-pub(crate) fn inspect(bundle: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) fn inspect(bundle: &Path) -> anyhow::Result<()> {
     let bytes =
         std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
     let opened = Bundle::open(&bytes, &BundleLimits::default())
@@ -119,11 +117,11 @@ pub(crate) fn inspect(bundle: &Path) -> anyhow::Result<()> {
         .iter()
         .map(ToString::to_string)
         .collect();
-    let executor = bootstrap::executor(&Config::default())?;
+    let executor = bootstrap::executor(&Config::default(), bootstrap::own_program()?);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    if let Err(e) = runtime.block_on(executor.check_graphs(&Arc::new(opened))) {
+    if let Err(e) = runtime.block_on(executor.port().check_graphs(&Arc::new(opened))) {
         problems.push(e.message().to_owned());
     }
     if problems.is_empty() {

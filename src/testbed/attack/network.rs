@@ -8,7 +8,6 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::rogue_connector::RogueConnector;
-use crate::adapters::connector::{serve, serve_with};
 use crate::bootstrap::Running;
 use crate::testbed::network::{config, free_port, launch, name, record};
 use delta_domain::ids::Address;
@@ -50,14 +49,16 @@ impl Network {
         let embedded = record(folder).await?;
         let (listener, connector_port) = port().await?;
         let (honest, stopped) = (embedded.clone(), stop.clone());
-        tokio::spawn(async move { serve(&honest, listener, stopped.cancelled_owned()).await });
+        tokio::spawn(async move { honest.serve(listener, stopped.cancelled_owned()).await });
         let mut nodes = Vec::new();
         for index in 0..NODES {
             let rogue = Arc::new(RogueConnector::default());
             let (listener, port) = port().await?;
             let (record, lies, stopped) = (embedded.clone(), rogue.clone(), stop.clone());
             tokio::spawn(async move {
-                serve_with(&record, lies, listener, stopped.cancelled_owned()).await
+                record
+                    .serve_lying(lies, listener, stopped.cancelled_owned())
+                    .await
             });
             let home = folder.join(name(index));
             std::fs::create_dir_all(home.join("data"))?;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::adapters::connector::Lies;
+use crate::bootstrap::Lies;
 use delta_domain::connector_record::{Answer, Command, RecordEvent};
 
 type EventLie = Arc<dyn Fn(RecordEvent) -> Vec<RecordEvent> + Send + Sync>;

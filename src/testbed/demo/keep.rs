@@ -5,15 +5,18 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::DemoArgs;
-use super::Screen;
-use crate::cli::signals::StopSignals;
+use super::args::DemoArgs;
+use super::screen::Screen;
 use crate::testbed::network::{Network, Plan};
 use crate::testbed::recorder::Witness;
 
-/// Starts the network, says where it is, and waits for the signal.
-pub(super) async fn run(args: &DemoArgs, folder: &Path, show: &Screen) -> anyhow::Result<()> {
-    let mut stop = StopSignals::listen()?;
+/// Starts the network, says where it is, and waits for what ends it.
+pub(super) async fn run(
+    args: &DemoArgs,
+    folder: &Path,
+    show: &Screen,
+    stop: impl Future<Output = &'static str>,
+) -> anyhow::Result<()> {
     let plan = Plan {
         nodes: usize::from(args.nodes),
         doomed_step: None,
@@ -55,7 +58,7 @@ pub(super) async fn run(args: &DemoArgs, folder: &Path, show: &Screen) -> anyhow
         "each node has a part of digits, wages.csv, iris.csv and spector.csv; submit tasks to {}; Ctrl-C ends",
         first.url
     ));
-    let signal = stop.wait().await;
+    let signal = stop.await;
     show.line(&format!("{signal} received, stopping"));
     network.stop().await;
     Ok(())

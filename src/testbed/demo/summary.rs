@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use crate::testbed::demo::plot::{self, RoundPoint};
+use super::plot::{self, RoundPoint};
 
 /// One round in numbers.
 #[derive(Debug, Clone, Serialize)]

@@ -1,18 +1,8 @@
-//! `check`: what an operator should know before the first task, as a list of findings.
-//!
-//! This module holds the findings' form and the probes that need nothing but files and sockets; those that need the connector,
-//! the executor or the database are in [`commands::probes`](super::commands::probes).
-
-mod local;
+//! The form of what `check` finds: how good or bad, what was looked at, what to do about it.
 
 use serde::Serialize;
 
 use crate::config::ConfigError;
-
-pub(crate) use local::local;
-
-/// How to get the faster runtime, for the executor's finding.
-pub(crate) const ONNXRUNTIME_HINT: &str = "for a faster one: `pip install onnxruntime` in the active Python environment, or set executor.library to the path of libonnxruntime.so from that package";
 
 /// How good or bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

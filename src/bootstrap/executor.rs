@@ -1,0 +1,76 @@
+//! The executor of graphs, the program that it starts as worker, and what it says of itself.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::adapters::onnx::{self, ExecutorConfig, OnnxExecutor};
+use crate::config::Config;
+use delta_ports::PortError;
+use delta_ports::executor::{Executor, RuntimeInfo};
+
+/// The executor of this machine.
+#[derive(Clone)]
+pub struct LocalExecutor(Arc<OnnxExecutor>);
+
+/// What an executor found when it was tried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// The runtime in use.
+    pub info: RuntimeInfo,
+    /// Libraries that were found and could not be used, and why.
+    pub skipped: Vec<(PathBuf, String)>,
+    /// Walls around the workers that this machine cannot put up, one sentence each.
+    pub gaps: Vec<String>,
+}
+
+/// The executor of a configuration, which starts `worker` as `PROGRAM __worker` for every job.
+pub(crate) fn executor(config: &Config, worker: PathBuf) -> LocalExecutor {
+    let mut settings = ExecutorConfig::new(config.data_dir.clone(), worker);
+    settings.library.clone_from(&config.executor.library);
+    settings.memory_bytes = config.executor.memory_mb.saturating_mul(1 << 20);
+    settings.time_limit = config.executor.time_limit;
+    settings.jobs = config.executor.jobs;
+    if config.executor.threads > 0 {
+        settings.threads = config.executor.threads;
+    }
+    LocalExecutor(Arc::new(OnnxExecutor::new(settings)))
+}
+
+impl LocalExecutor {
+    /// As the node uses it.
+    #[must_use]
+    pub fn port(&self) -> Arc<dyn Executor> {
+        self.0.clone()
+    }
+
+    /// Starts a worker and looks for a runtime; later jobs use what it found.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no usable runtime, saying what to do.
+    pub async fn probe(&self) -> Result<Probed, PortError> {
+        let report = self.0.probe().await?;
+        Ok(Probed {
+            gaps: report.containment.gaps(),
+            info: report.info,
+            skipped: report.skipped,
+        })
+    }
+}
+
+/// This program's own file: the usual worker.
+///
+/// # Errors
+/// The program cannot find itself.
+pub fn own_program() -> anyhow::Result<PathBuf> {
+    std::env::current_exe()
+        .context("this program cannot find its own file, which it starts as worker")
+}
+
+/// `__worker`: the contained process that runs graphs, driven over its standard input and output.
+#[must_use]
+pub fn worker_main() -> ExitCode {
+    onnx::worker_main()
+}

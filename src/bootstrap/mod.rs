@@ -1,0 +1,25 @@
+//! The one place of the program that names adapters.
+//!
+//! A configuration becomes [`Parts`], and these become a [`Running`] node. Whatever else `config`, `cli` and the test bed need of the
+//! world they get from here too: as a port where there is one, else under a small type of this folder's own. For `attack` that
+//! includes hostile ends: a connector that lies (`Embedded::serve_lying`) and an API of an attacker's own (`serve_api`).
+//!
+//! Elsewhere only `src/adapters/mod.rs`, which lists the adapters, and `src/testing` name them; `tests/tidy.rs` fails on anything else.
+
+mod connector;
+mod ends;
+mod executor;
+mod parts;
+mod running;
+mod storage;
+
+pub(crate) use connector::{Dial, Lies, connect};
+pub use connector::{Embedded, embedded};
+pub use ends::clock;
+pub(crate) use ends::{LogLine, UserClient, endpoints, entropy, peers_anywhere, serve_api, users};
+pub(crate) use executor::executor;
+pub use executor::{LocalExecutor, Probed, own_program, worker_main};
+pub use parts::{Parts, open};
+pub(crate) use running::FAREWELL;
+pub use running::Running;
+pub(crate) use storage::open_storage;

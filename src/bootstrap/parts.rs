@@ -1,0 +1,115 @@
+//! A configuration becomes parts: everything it stands for, opened and not yet running.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::connector::{Dial, Embedded, connect, embedded};
+use super::ends::{clock, entropy, peers};
+use super::executor::{LocalExecutor, executor};
+use super::storage::{lock, make_folder_of, open_storage, open_vault};
+use crate::adapters::system::{BlockingThreads, FileBlobs};
+use crate::config::Config;
+use delta_app::{Ports, Settings};
+use delta_domain::bundle::BundleLimits;
+use delta_ports::clock::Clock;
+use delta_ports::connector::Connector;
+use delta_ports::storage::Storage;
+
+/// Everything a configuration stands for, opened and not yet running.
+pub struct Parts {
+    /// The ports. A caller may decorate them before [`Running::start`](super::Running::start).
+    pub ports: Ports,
+    /// The node's behaviour.
+    pub settings: Settings,
+    /// The same executor as in `ports`, for its probe.
+    pub executor: LocalExecutor,
+    /// Where the API will listen.
+    pub(super) address: SocketAddr,
+    /// The embedded connector, with the address at which other nodes reach it.
+    pub(super) embedded: Option<(Embedded, SocketAddr)>,
+    /// The same database as in `ports`, to close it at the end.
+    pub(super) storage: Arc<dyn Storage>,
+    /// The claim on `task_dir`.
+    pub(super) lock: File,
+}
+
+/// Opens what `config` names. `worker`: the program that runs graphs when started as `PROGRAM __worker`, usually
+/// [`own_program`](super::own_program).
+///
+/// # Errors
+/// The first thing that cannot be opened, with its place.
+pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
+    let lock = lock(&config.task_dir)?;
+    let (clock, entropy) = (clock(), entropy());
+    if let Some(file) = config.db.file() {
+        make_folder_of(file)?;
+    }
+    let storage = open_storage(&config.db)
+        .await
+        .context("the database cannot be opened")?;
+    let blobs = FileBlobs::open(&config.task_dir)
+        .await
+        .context("task_dir cannot be used")?;
+    let vault = open_vault(config, entropy.as_ref()).await?;
+    let executor = executor(config, worker);
+    let (connector, embedded) = connector(config, clock.clone()).await?;
+    let ports = Ports {
+        connector,
+        storage: storage.clone(),
+        blobs: Arc::new(blobs),
+        executor: executor.port(),
+        peers: peers(&config.policy)?,
+        clock,
+        entropy,
+        compute: Arc::new(BlockingThreads),
+        vault: Arc::new(vault),
+    };
+    Ok(Parts {
+        ports,
+        settings: settings(config),
+        executor,
+        address: SocketAddr::new(config.api_host, config.api_port),
+        embedded,
+        storage,
+        lock,
+    })
+}
+
+fn settings(config: &Config) -> Settings {
+    let policy = &config.policy;
+    Settings {
+        url: config.node.url.clone(),
+        name: config.node.name.clone(),
+        min_clients: usize::try_from(policy.min_clients).unwrap_or(usize::MAX),
+        accept: policy.accept,
+        max_tasks: policy.max_tasks,
+        bundle: BundleLimits {
+            bytes: usize::try_from(policy.max_bundle_bytes).unwrap_or(usize::MAX),
+            ..BundleLimits::default()
+        },
+        rejoin: Duration::from_secs(60),
+    }
+}
+
+/// The connector of a configuration; and the embedded one, with the address at which other nodes reach it, if it is that.
+async fn connector(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<dyn Connector>, Option<(Embedded, SocketAddr)>)> {
+    if config.chain_connector.is_embedded() {
+        let embedded = embedded(config, clock).await?;
+        let address = SocketAddr::new(config.connector.host, config.connector.port);
+        return Ok((embedded.port(), Some((embedded, address))));
+    }
+    let dial = Dial {
+        heartbeat: Some(config.chain_connector.heartbeat),
+        ..Dial::default()
+    };
+    let (host, port) = (&config.chain_connector.host, config.chain_connector.port);
+    Ok((connect(host, port, dial)?, None))
+}

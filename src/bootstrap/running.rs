@@ -1,0 +1,122 @@
+//! Parts become a running node with its API, and the node stops again.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::connector::Embedded;
+use super::parts::Parts;
+use crate::adapters::http::{HttpOptions, HttpServer, serve};
+use delta_app::Node;
+use delta_ports::storage::Storage;
+
+/// How long leaving the network, and ending requests under way, may take at shutdown.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A running node with its API.
+pub struct Running {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Where the API listens.
+    pub address: SocketAddr,
+    http: HttpServer,
+    stop: CancellationToken,
+    embedded: Option<Embedded>,
+    storage: Arc<dyn Storage>,
+    /// Held, not read: another process must not use the same folders.
+    _lock: File,
+}
+
+impl Running {
+    /// Starts the node, then its API.
+    ///
+    /// # Errors
+    /// The database cannot be read, or the port is taken.
+    pub async fn start(parts: Parts) -> anyhow::Result<Self> {
+        let Parts {
+            ports,
+            settings,
+            address,
+            embedded,
+            storage,
+            lock,
+            executor: _,
+        } = parts;
+        let max_bundle_bytes = settings.bundle.bytes as u64;
+        let stop = CancellationToken::new();
+        let embedded = match embedded {
+            Some((connector, address)) => Some(share(connector, address, stop.clone()).await?),
+            None => None,
+        };
+        let node = Node::start(ports, settings).await?;
+        let options = HttpOptions {
+            max_bundle_bytes,
+            shutdown_grace: FAREWELL,
+            ..HttpOptions::default()
+        };
+        let shutdown = stop.clone().cancelled_owned();
+        let http = serve(
+            address,
+            node.clone(),
+            node.coordinator_api(),
+            options,
+            shutdown,
+        )
+        .await?;
+        let address = http.address();
+        Ok(Self {
+            node,
+            address,
+            http,
+            stop,
+            embedded,
+            storage,
+            _lock: lock,
+        })
+    }
+
+    /// Leaves the network, ends requests under way, stops. What was committed goes on at the next start.
+    pub async fn stop(self) {
+        match tokio::time::timeout(FAREWELL, self.node.leave()).await {
+            Ok(Ok(())) => tracing::info!("this node has left the network"),
+            Ok(Err(e)) => tracing::warn!(
+                "this node could not leave the network: {}",
+                delta_ports::report(&e)
+            ),
+            Err(_) => tracing::warn!("this node could not leave the network in {FAREWELL:?}"),
+        }
+        self.stop.cancel();
+        self.node.stop().await;
+        drop(tokio::time::timeout(FAREWELL, self.http.ended()).await);
+        if let Some(embedded) = &self.embedded {
+            drop(tokio::time::timeout(FAREWELL, embedded.close()).await);
+        }
+        self.storage.close().await;
+    }
+}
+
+/// Serves the embedded connector to the other nodes of the network until `stop`.
+async fn share(
+    connector: Embedded,
+    address: SocketAddr,
+    stop: CancellationToken,
+) -> anyhow::Result<Embedded> {
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("the embedded connector cannot listen on {address}"))?;
+    tracing::info!("the embedded connector listens on {address}");
+    let served = connector.clone();
+    tokio::spawn(async move {
+        if let Err(e) = served.serve(listener, stop.cancelled_owned()).await {
+            tracing::error!(
+                "the embedded connector serves nobody any more: {}",
+                delta_ports::report(&e)
+            );
+        }
+    });
+    Ok(connector)
+}

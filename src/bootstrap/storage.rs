@@ -1,0 +1,86 @@
+//! What a node keeps: its database, the key that seals secrets in it, and the claim on its folders.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use crate::adapters::sqlite::SqliteStorage;
+use crate::adapters::system::load_or_create_node_key;
+use crate::config::{Config, Database};
+use delta_domain::vault::Vault;
+use delta_ports::entropy::Entropy;
+use delta_ports::storage::Storage;
+use delta_ports::{PortError, PortErrorKind};
+
+/// Opens a database, and makes or updates its tables.
+///
+/// # Errors
+/// `Refused` for a kind that cannot be used, or when a newer program wrote it; `Denied` without permission; `Corrupt` when it is damaged
+/// or is no database.
+pub(crate) async fn open_storage(database: &Database) -> Result<Arc<dyn Storage>, PortError> {
+    match database {
+        Database::Sqlite(file) => {
+            let url = format!("sqlite:///{}", file.display());
+            Ok(Arc::new(SqliteStorage::open(&url).await?))
+        }
+        Database::Postgres(_) => Err(PortError::new(
+            PortErrorKind::Refused,
+            "storage.open",
+            format!(
+                "{database} cannot be used: PostgreSQL is not supported yet; set db to an SQLite database such as \"sqlite:///db/delta.db\""
+            ),
+        )),
+    }
+}
+
+/// The node's key at work, made at the first start.
+pub(super) async fn open_vault(config: &Config, entropy: &dyn Entropy) -> anyhow::Result<Vault> {
+    let key = load_or_create_node_key(&config.key_file(), entropy)
+        .await
+        .context("the node key cannot be used")?;
+    Ok(Vault::new(key))
+}
+
+/// Whoever did not run `init` still gets a database, as they get a `task_dir` and logs.
+pub(super) fn make_folder_of(file: &Path) -> anyhow::Result<()> {
+    match file.parent() {
+        Some(folder) => std::fs::create_dir_all(folder)
+            .with_context(|| format!("the database's folder {} cannot be made", folder.display())),
+        None => Ok(()),
+    }
+}
+
+/// One process for each `task_dir`.
+pub(super) fn lock(task_dir: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(task_dir)
+        .with_context(|| format!("task_dir {} cannot be made", task_dir.display()))?;
+    let path = task_dir.join(".node.lock");
+    let file =
+        File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another delta-node uses task_dir {}; stop it, or give this one folders of its own",
+            task_dir.display()
+        ),
+        Err(TryLockError::Error(e)) => {
+            Err(e).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_that_is_no_file_is_refused_without_its_password() {
+        let database = Database::Postgres("postgresql://u:s3cr3t@h/d".into());
+        let error = open_storage(&database).await.err().unwrap();
+        assert_eq!(error.kind(), PortErrorKind::Refused);
+        assert!(error.message().contains("not supported yet"), "{error}");
+        assert!(!error.to_string().contains("s3cr3t"), "{error}");
+    }
+}
