@@ -79,6 +79,50 @@ fn the_domain_touches_nothing() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// What `src/bootstrap/mod.rs` says of itself: adapters are named there, in their list and in `src/testing`, and nowhere else.
+#[test]
+fn only_the_bootstrap_names_adapters() {
+    const MAY: [&str; 4] = [
+        "src/bootstrap/",
+        "src/adapters/",
+        "src/testing/",
+        "src/testing.rs",
+    ];
+    const NAMES: [&str; 8] = [
+        "adapters::",
+        "delta_connector",
+        "delta_grpc",
+        "delta_http",
+        "delta_memory",
+        "delta_onnx",
+        "delta_sqlite",
+        "delta_system",
+    ];
+    // Crates of their own, whose manifests are their walls.
+    const CRATES: [&str; 3] = ["src/domain/", "src/ports/", "src/app/"];
+    let mut found = Vec::new();
+    let mut read_files = 0;
+    for path in files("src", "rs") {
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        if MAY
+            .iter()
+            .chain(&CRATES)
+            .any(|folder| name.starts_with(folder))
+        {
+            continue;
+        }
+        read_files += 1;
+        for (number, line) in read(&path).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for word in NAMES.iter().filter(|word| code.contains(**word)) {
+                found.push(format!("{name}:{}: {word}", number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(read_files > 40, "only {read_files} files were looked at");
+}
+
 #[test]
 fn every_vector_is_used_by_a_test() {
     let sources: String = rust_sources().into_iter().map(read).collect();

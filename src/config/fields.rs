@@ -17,7 +17,6 @@ impl Config {
         Self {
             log: read_log(reader),
             db: read_database(reader),
-            key_file: optional_path(reader, "key_file"),
             chain_connector: ChainConnector {
                 host: reader.text("chain_connector.host", "").trim().to_owned(),
                 port: port(reader, "chain_connector.port", 4500),
@@ -40,6 +39,7 @@ impl Config {
             api_port: port(reader, "api_port", 6700),
             task_dir: reader.path("task_dir", "task"),
             data_dir: reader.path("data_dir", "data"),
+            key_file: optional_path(reader, "key_file"),
             policy: Policy {
                 accept: reader.switch("policy.accept", true),
                 min_clients: number(reader, "policy.min_clients", 2..=u64::from(u32::MAX), 2),

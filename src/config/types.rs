@@ -13,8 +13,6 @@ pub struct Config {
     pub log: Log,
     /// The node's database.
     pub db: Database,
-    /// The key that seals this node's secrets at rest; `None` means [`Config::key_file`]'s default.
-    pub key_file: Option<PathBuf>,
     /// The connector to work through.
     pub chain_connector: ChainConnector,
     /// How this node presents itself to the network.
@@ -29,6 +27,8 @@ pub struct Config {
     pub task_dir: PathBuf,
     /// The datasets: every file or folder in it is one.
     pub data_dir: PathBuf,
+    /// The key that seals this node's secrets at rest; `None` means [`Config::key_file`]'s default.
+    pub key_file: Option<PathBuf>,
     /// What this node agrees to.
     pub policy: Policy,
     /// How graphs are run.

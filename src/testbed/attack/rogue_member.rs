@@ -1,16 +1,17 @@
 //! A hostile member: the node's own round machine, stopped wherever an attack wants to do something else.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rand_core::Rng as _;
 
 use super::bundles;
-use super::target::{LOOK, PATIENCE, Targets};
-use crate::adapters::system::{SystemClock, SystemEntropy};
+use super::target::{LOOK, PATIENCE, Targets, until};
+use crate::bootstrap::{clock, entropy};
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
-use delta_domain::round::message::SignedRequest;
+use delta_domain::round::message::{RoundView, SignedRequest};
 use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
@@ -24,9 +25,8 @@ use delta_domain::secret::Secret;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::pieces;
-use delta_ports::clock::Clock as _;
+use delta_ports::clock::Clock;
 use delta_ports::connector::{RoundKey, ShareKind};
-use delta_ports::entropy::Entropy as _;
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind};
 
@@ -45,7 +45,7 @@ pub(super) struct RogueMember<'a> {
     cipher: Option<KeyPair>,
     /// The masked result, once there is one.
     pub(super) upload: Vec<u8>,
-    clock: SystemClock,
+    clock: Arc<dyn Clock>,
 }
 
 impl<'a> RogueMember<'a> {
@@ -62,8 +62,7 @@ impl<'a> RogueMember<'a> {
             m.rounds[0].repeat = rounds;
         })?;
         let strategy = bundles::manifest_of(&bundle)?.strategy;
-        let id = field.submit(&bundle).await?;
-        let task = field.task_id(id).await?;
+        let (id, task) = field.submit_heard(&joined.address, &bundle).await?;
         Ok(Self {
             field,
             address: joined.address,
@@ -75,7 +74,7 @@ impl<'a> RogueMember<'a> {
             queue: VecDeque::new(),
             cipher: None,
             upload: Vec::new(),
-            clock: SystemClock::new(),
+            clock: clock(),
         })
     }
 
@@ -110,7 +109,7 @@ impl<'a> RogueMember<'a> {
             }
         };
         let mut seed = [0; 32];
-        SystemEntropy.rng()?.fill_bytes(&mut seed);
+        entropy().rng()?.fill_bytes(&mut seed);
         let context = RunnerContext {
             me: self.address.clone(),
             announcement: view.announcement,
@@ -248,6 +247,21 @@ impl<'a> RogueMember<'a> {
             self.give(input);
         }
         Ok(())
+    }
+
+    /// Waits until the coordinator shows one of the round's lists; empty when the round ends without it.
+    pub(super) async fn shown(
+        &self,
+        list: impl Fn(RoundView) -> Option<Vec<Address>>,
+    ) -> anyhow::Result<Vec<Address>> {
+        let round = RoundNumber(self.round);
+        until("a list of the round", || async {
+            let peers = &self.field.peers;
+            let view = peers.round_view(self.url(), &self.task, round).await.ok()?;
+            let over = view.ended.is_some();
+            list(view).or_else(|| over.then(Vec::new))
+        })
+        .await
     }
 
     /// Uploads `content` under a request.

@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
+use tokio::time::timeout;
 
 use super::rogue_connector::RogueConnector;
+use super::told::ProgramLog;
 use super::{bundles, http};
-use crate::adapters::grpc::{GrpcConnector, GrpcOptions};
-use crate::adapters::http::{HttpPeers, PeerOptions, UrlPolicy, UserClient};
-use delta_domain::ids::{Address, TaskId};
+use crate::bootstrap::{Dial, LogLine, connect, peers_anywhere, users};
+use delta_domain::event::NetworkEvent;
+use delta_domain::ids::{Address, Digest, TaskId};
 use delta_domain::npy::{NpzLimits, decode_npz};
 use delta_domain::tensor::TensorData;
 use delta_ports::PortErrorKind;
 use delta_ports::connector::{Connector, RoundKey};
+use delta_ports::peer::PeerTransport;
 
 /// How long a task of the attackers, or the honest one, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,9 +39,9 @@ pub(super) struct Targets {
     /// The first is the coordinator of the honest task.
     pub(super) targets: Vec<Target>,
     pub(super) connector: Arc<dyn Connector>,
-    pub(super) peers: Arc<HttpPeers>,
-    /// Where nodes of our own write their logs.
-    log: Option<PathBuf>,
+    pub(super) peers: Arc<dyn PeerTransport>,
+    /// What nodes of our own write into their log.
+    pub(super) log: ProgramLog,
     /// Rounds that were tampered with: nobody's two secrets may be on their record.
     touched: Mutex<Vec<RoundKey>>,
 }
@@ -50,28 +53,13 @@ impl Targets {
         port: u16,
         log: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
-        let connector = GrpcConnector::new(host, port, GrpcOptions::default())?;
-        let policy = UrlPolicy::new(true, Vec::new());
         Ok(Self {
             targets,
-            connector: Arc::new(connector),
-            peers: Arc::new(HttpPeers::new(PeerOptions::new(policy))?),
-            log,
+            connector: connect(host, port, Dial::default())?,
+            peers: peers_anywhere()?,
+            log: ProgramLog(log),
             touched: Mutex::default(),
         })
-    }
-
-    /// Lines of the nodes' logs with all of these words.
-    pub(super) fn logged(&self, words: &[&str]) -> Vec<String> {
-        let text = self
-            .log
-            .as_ref()
-            .and_then(|f| std::fs::read_to_string(f).ok());
-        text.unwrap_or_default()
-            .lines()
-            .filter(|line| words.iter().all(|w| line.contains(w)))
-            .map(str::to_owned)
-            .collect()
     }
 
     /// The node that coordinates the honest task.
@@ -107,26 +95,49 @@ impl Targets {
 
     /// Submits a task to the coordinator.
     pub(super) async fn submit(&self, bundle: &[u8]) -> anyhow::Result<u64> {
-        let client = UserClient::new(&self.coordinator().url)?;
+        let client = users(&self.coordinator().url)?;
         Ok(u64::try_from(client.submit(bundle).await?)?)
     }
 
-    /// The task's id on the network, once it has one.
-    pub(super) async fn task_id(&self, id: u64) -> anyhow::Result<TaskId> {
-        let client = UserClient::new(&self.coordinator().url)?;
-        until("the task's id", || async {
-            let lines = client.logs(id, 0).await.ok()?;
-            lines
-                .iter()
-                .flat_map(|line| line.message.split_whitespace())
-                .find_map(|word| word.parse::<TaskId>().ok())
-        })
-        .await
+    /// As [`Self::submit`], and the task's id on the network as the connector tells it to everybody, of whom `listener` is one.
+    pub(super) async fn submit_heard(
+        &self,
+        listener: &Address,
+        bundle: &[u8],
+    ) -> anyhow::Result<(u64, TaskId)> {
+        // Opened first: what was before it a subscription does not tell.
+        let mut events = self.connector.subscribe(listener).await?;
+        let id = self.submit(bundle).await?;
+        let wanted = (&self.coordinator().address, Digest::of(bundle));
+        let heard = async {
+            while let Some(event) = events.next().await {
+                if let NetworkEvent::TaskCreated {
+                    task,
+                    owner,
+                    commitment,
+                    ..
+                } = event?
+                    && (&owner, commitment.parse()) == (wanted.0, Ok(wanted.1))
+                {
+                    return Ok(task);
+                }
+            }
+            bail!("the connector ended the subscription")
+        };
+        let task = timeout(PATIENCE, heard)
+            .await
+            .with_context(|| format!("the task was not on record within {PATIENCE:?}"))??;
+        Ok((id, task))
+    }
+
+    /// The coordinator's log of one of its tasks, as its users read it.
+    pub(super) async fn task_log(&self, id: u64) -> anyhow::Result<Vec<LogLine>> {
+        Ok(users(&self.coordinator().url)?.logs(id, 0).await?)
     }
 
     /// Waits for a task of the coordinator's to end well and gives its numbers.
     pub(super) async fn numbers(&self, id: u64) -> anyhow::Result<Vec<f32>> {
-        let client = UserClient::new(&self.coordinator().url)?;
+        let client = users(&self.coordinator().url)?;
         let status = until("the task to end", || async {
             let info = client.task(id).await.ok()?;
             matches!(info.status.as_str(), "FINISHED" | "ERROR").then_some(info.status)

@@ -2,10 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::adapters::http::UserClient;
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::target::Targets;
-use crate::testbed::attack::{Attack, Outcome, attacks, bundles};
+use crate::testbed::attack::{bundles, told};
 use delta_domain::connector_record::{Answer, Command, RecordEvent};
+use delta_domain::ids::RoundNumber;
+use delta_domain::task::TaskKind;
+use delta_ports::connector::RoundKey;
 
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "connector", true;
     "key-replaced-for-one", "another public key of one member, shown to one other" => key_replaced;
@@ -21,8 +24,17 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "connector"
     "round-restarted", "a round announced again after it is over" => restarted;
 };
 
+/// How a task went under a lying connector.
+struct Aftermath {
+    /// It ended right, or not at all because somebody noticed.
+    fair: bool,
+    /// Somebody declined.
+    noticed: bool,
+    story: String,
+}
+
 /// Runs a task under a lying connector. Two of three members are enough, so the task must end right, one way or another.
-async fn under_lies(field: &Targets, rounds: u32) -> anyhow::Result<(bool, String)> {
+async fn under_lies(field: &Targets, rounds: u32) -> anyhow::Result<Aftermath> {
     let members = u32::try_from(field.targets.len())?;
     let bundle = bundles::task(|m| {
         m.strategy.min_clients = 2;
@@ -31,51 +43,49 @@ async fn under_lies(field: &Targets, rounds: u32) -> anyhow::Result<(bool, Strin
         m.strategy.retries = 1;
         m.rounds[0].repeat = rounds;
     })?;
-    let id = field.submit(&bundle).await?;
-    let task = field.task_id(id).await?;
+    let (id, task) = field
+        .submit_heard(&field.coordinator().address, &bundle)
+        .await?;
     for round in 1..=rounds + 1 {
-        field.touch(&delta_ports::connector::RoundKey {
-            kind: delta_domain::task::TaskKind::Horizontal,
+        field.touch(&RoundKey {
+            kind: TaskKind::Horizontal,
             task: task.clone(),
-            round: delta_domain::ids::RoundNumber(round),
+            round: RoundNumber(round),
         });
     }
     let ended = field.numbers(id).await;
-    let lines = UserClient::new(&field.coordinator().url)?
-        .logs(id, 0)
-        .await?;
-    let mut noticed: Vec<&str> = lines
-        .iter()
-        .filter(|l| l.message.contains("decline"))
-        .map(|l| l.message.as_str())
-        .collect();
-    noticed.dedup();
+    let log = field.task_log(id).await?;
+    let mut declines = told::declines(&log);
+    declines.dedup();
+    let noticed = !declines.is_empty();
     let right = vec![bundles::expected(rounds); bundles::VALUES];
-    match ended {
-        Ok(numbers) if numbers == right => Ok((true, story("ended right", &noticed))),
-        Ok(numbers) => Ok((false, story(&format!("ended wrong: {numbers:?}"), &noticed))),
+    let (fair, end) = match ended {
+        Ok(numbers) if numbers == right => (true, "ended right".to_owned()),
+        Ok(numbers) => (false, format!("ended wrong: {numbers:?}")),
         // No sum is a fair answer to a lie; a wrong one is not.
-        Err(e) => Ok((!noticed.is_empty(), story(&format!("{e:#}"), &noticed))),
-    }
-}
-
-fn story(end: &str, noticed: &[&str]) -> String {
-    if noticed.is_empty() {
-        format!("the task {end}")
-    } else {
-        format!("{}; the task {end}", noticed.join("; "))
-    }
+        Err(e) => (noticed, format!("{e:#}")),
+    };
+    let before: String = declines.iter().map(|text| format!("{text}; ")).collect();
+    Ok(Aftermath {
+        fair,
+        noticed,
+        story: format!("{before}the task {end}"),
+    })
 }
 
 async fn judged(field: &Targets, rounds: u32) -> anyhow::Result<Outcome> {
-    let (fine, answered) = under_lies(field, rounds).await?;
-    Ok(Outcome::new(fine, answered))
+    let Aftermath { fair, story, .. } = under_lies(field, rounds).await?;
+    Ok(Outcome::new(fair, story))
 }
 
 /// A task under lies that somebody must have noticed.
 pub(in crate::testbed::attack) async fn noticed(field: &Targets) -> anyhow::Result<Outcome> {
-    let (fine, answered) = under_lies(field, 1).await?;
-    Ok(Outcome::new(fine && answered.contains("decline"), answered))
+    let Aftermath {
+        fair,
+        noticed,
+        story,
+    } = under_lies(field, 1).await?;
+    Ok(Outcome::new(fair && noticed, story))
 }
 
 /// The generator of secp256k1: a good point that belongs to nobody here.

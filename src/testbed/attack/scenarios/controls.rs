@@ -2,11 +2,11 @@
 
 use anyhow::bail;
 
+use super::{connectors, coordinators, results, reveals, sharing, strangers};
+use crate::testbed::attack::bundles;
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_member::{RogueMember, refused};
 use crate::testbed::attack::target::Targets;
-use crate::testbed::attack::{
-    Attack, Outcome, attacks, bundles, connectors, coordinators, members, sharing, strangers,
-};
 use delta_domain::round::runner::RunnerEffect;
 use delta_ports::peer::PeerCalls as _;
 
@@ -52,16 +52,16 @@ async fn fetch(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 async fn result(field: &Targets) -> anyhow::Result<Outcome> {
-    let (rogue, _, request) = members::before_upload(field).await?;
+    let (rogue, _, request) = results::before_upload(field).await?;
     let content = rogue.upload.clone();
-    let answer = members::announce(&rogue, request, content).await?;
+    let answer = results::announce(&rogue, request, content).await?;
     let (refused, answered) = refused(&answer);
     rogue.stay(1).await?;
     Ok(Outcome::new(refused, answered))
 }
 
 async fn coordinators_u3(field: &Targets) -> anyhow::Result<Outcome> {
-    super::reveals::u3_of(field, field.targets.len()).await
+    reveals::u3_of(field, field.targets.len()).await
 }
 
 async fn connector(field: &Targets) -> anyhow::Result<Outcome> {

@@ -2,9 +2,10 @@
 
 use anyhow::ensure;
 
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
 use crate::testbed::attack::target::Targets;
-use crate::testbed::attack::{Attack, Outcome, attacks, bundles};
+use crate::testbed::attack::{bundles, told};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::npy;
 use delta_domain::tensor::{Tensor, TensorData};
@@ -176,6 +177,6 @@ async fn equivocation(field: &Targets) -> anyhow::Result<Outcome> {
     let answered = coordinator.reasons();
     coordinator.finish().await;
     // The difference must be noticed as such, before a model is even asked for.
-    let noticed = answered.contains("signed another round");
+    let noticed = told::tells_rounds_apart(&answered);
     Ok(Outcome::new(uploaded.is_empty() && noticed, answered))
 }

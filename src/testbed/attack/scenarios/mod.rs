@@ -3,7 +3,9 @@
 pub(super) mod connectors;
 pub(super) mod controls;
 pub(super) mod coordinators;
+pub(super) mod keys;
 pub(super) mod members;
+pub(super) mod results;
 pub(super) mod reveals;
 pub(super) mod sharing;
 pub(super) mod strangers;

@@ -1,8 +1,9 @@
 //! Attacks by a coordinator on what members reveal.
 
+use crate::testbed::attack::bundles;
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
 use crate::testbed::attack::target::{Targets, until};
-use crate::testbed::attack::{Attack, Outcome, attacks, bundles};
 use delta_domain::ids::Address;
 use delta_ports::connector::RawShareRecord;
 

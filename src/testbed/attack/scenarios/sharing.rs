@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::testbed::attack::bundles;
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
 use crate::testbed::attack::target::Targets;
-use crate::testbed::attack::{Attack, Outcome, attacks, bundles};
 use delta_domain::ids::Address;
 use delta_domain::round::message::ShareDelivery;
 

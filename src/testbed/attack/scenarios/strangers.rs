@@ -3,10 +3,11 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::adapters::http::endpoints;
+use crate::bootstrap::endpoints;
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
 use crate::testbed::attack::target::Targets;
-use crate::testbed::attack::{Attack, Outcome, attacks, bundles, graphs, http};
+use crate::testbed::attack::{bundles, graphs, http};
 
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "stranger", false;
     "bundle-bomb", "a bundle that expands a thousandfold" => bomb;

@@ -7,9 +7,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
 use crate::testbed::attack::target::{Targets, until};
-use crate::testbed::attack::{Attack, Outcome, attacks};
+use crate::testbed::attack::told;
 
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "coordinator", true;
     "url-loopback", "a coordinator's url that leads to a service of the node's own machine" => loopback;
@@ -64,20 +65,15 @@ const SECRET: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\
 async fn offered(field: &Targets, url: &str) -> anyhow::Result<String> {
     let mut coordinator = RogueCoordinator::elsewhere(field, url).await?;
     coordinator.begin().await?;
-    let task = coordinator.task().to_string();
+    let task = coordinator.task().clone();
     let what = "all nodes to decline";
     let reasons = until(what, || async {
-        let reasons = field.logged(&[&task, "is declined"]);
+        let reasons = field.log.refusals(&task);
         (reasons.len() >= field.targets.len()).then_some(reasons)
     })
     .await;
     coordinator.finish().await;
-    let mut reasons: Vec<String> = reasons?
-        .iter()
-        .filter_map(|line| line.split_once("is declined: "))
-        // Behind the sentence stand the fields of the log record.
-        .map(|(_, why)| why.split(" task=").next().unwrap_or(why).to_owned())
-        .collect();
+    let mut reasons = reasons?;
     reasons.dedup();
     Ok(reasons.join("; "))
 }
@@ -116,6 +112,5 @@ async fn file(field: &Targets) -> anyhow::Result<Outcome> {
 /// Nothing can listen there; that nothing was sent shows in the reason.
 async fn denied(field: &Targets, url: &str) -> anyhow::Result<Outcome> {
     let why = offered(field, url).await?;
-    let denied = ["no place for a node", "forbids", "neither http nor https"];
-    Ok(Outcome::new(denied.iter().any(|d| why.contains(d)), why))
+    Ok(Outcome::new(told::forbids_the_url(&why), why))
 }

@@ -1,0 +1,332 @@
+//! The steps of a hostile coordinator's round: each is taken when an attack says so, and waits for what honest members make of it.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, MutexGuard};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Inbox, Papers};
+use crate::bootstrap::serve_api;
+use crate::testbed::attack::bundles;
+use crate::testbed::attack::target::{Targets, until};
+use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
+use delta_domain::npy;
+use delta_domain::round::message::{Announcement, RoundView};
+use delta_domain::task::TaskKind;
+use delta_domain::tensor::{DType, Tensor};
+use delta_ports::connector::{Connector, NewTask, RawShareRecord, RoundKey};
+
+/// A coordinator with a task on the record.
+pub(in crate::testbed::attack) struct RogueCoordinator<'a> {
+    field: &'a Targets,
+    address: Address,
+    task: TaskId,
+    round: u32,
+    inbox: Arc<Inbox>,
+    stop: CancellationToken,
+}
+
+impl Drop for RogueCoordinator<'_> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl<'a> RogueCoordinator<'a> {
+    /// Creates a task on the record and serves `bundle` for it. `commitment`: what is on record, if not the bundle's own digest.
+    pub(in crate::testbed::attack) async fn create(
+        field: &'a Targets,
+        bundle: Vec<u8>,
+        commitment: Option<Digest>,
+    ) -> anyhow::Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+            .local_addr()?
+            .port();
+        let inbox = Arc::new(Inbox::default());
+        let stop = CancellationToken::new();
+        serve_api(
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            inbox.clone(),
+            stop.clone(),
+        )
+        .await?;
+        let url = format!("http://127.0.0.1:{port}");
+        Self::create_at(field, &url, bundle, commitment, inbox, stop).await
+    }
+
+    /// As [`Self::create`], with a url on record that leads elsewhere.
+    pub(in crate::testbed::attack) async fn elsewhere(
+        field: &'a Targets,
+        url: &str,
+    ) -> anyhow::Result<Self> {
+        let bundle = bundles::task(|_| {})?;
+        let (inbox, stop) = (Arc::default(), CancellationToken::new());
+        Self::create_at(field, url, bundle, None, inbox, stop).await
+    }
+
+    async fn create_at(
+        field: &'a Targets,
+        url: &str,
+        bundle: Vec<u8>,
+        commitment: Option<Digest>,
+        inbox: Arc<Inbox>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let joined = field.connector.join(url, "attacker").await?;
+        let commitment = commitment.unwrap_or_else(|| Digest::of(&bundle));
+        if let Ok(manifest) = bundles::manifest_of(&bundle) {
+            let mut papers = inbox.papers();
+            for (name, spec) in &manifest.variables {
+                if let Some(zeros) = Tensor::zeros(DType::F32, spec.shape.clone()) {
+                    papers.variables.insert(name.clone(), npy::encode(&zeros));
+                }
+            }
+        }
+        inbox.papers().bundle = bundle;
+        let new = NewTask {
+            owner: joined.address.clone(),
+            dataset: String::new(),
+            commitment,
+            kind: TaskKind::Horizontal,
+            enable_verify: false,
+            tolerance: 0,
+        };
+        let created = field.connector.create_task(&new).await?;
+        Ok(Self {
+            field,
+            address: joined.address,
+            task: created.task,
+            round: 0,
+            inbox,
+            stop,
+        })
+    }
+
+    pub(in crate::testbed::attack) fn papers(&self) -> MutexGuard<'_, Papers> {
+        self.inbox.papers()
+    }
+
+    pub(in crate::testbed::attack) fn key(&self) -> RoundKey {
+        RoundKey {
+            kind: TaskKind::Horizontal,
+            task: self.task.clone(),
+            round: RoundNumber(self.round),
+        }
+    }
+
+    pub(in crate::testbed::attack) fn connector(&self) -> &dyn Connector {
+        self.field.connector.as_ref()
+    }
+
+    pub(in crate::testbed::attack) fn task(&self) -> &TaskId {
+        &self.task
+    }
+
+    pub(in crate::testbed::attack) fn number(&self) -> u32 {
+        self.round
+    }
+
+    pub(in crate::testbed::attack) fn announcement(&self) -> Announcement {
+        let variables = self.papers().variables.clone();
+        Announcement {
+            task: self.task.clone(),
+            round: RoundNumber(self.round),
+            step: 0,
+            variables: variables
+                .iter()
+                .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
+                .collect(),
+        }
+    }
+
+    /// Starts the next round.
+    pub(in crate::testbed::attack) async fn begin(&mut self) -> anyhow::Result<()> {
+        self.round += 1;
+        let view = RoundView {
+            announcement: self.announcement(),
+            kind: TaskKind::Horizontal,
+            u1: None,
+            u2: None,
+            u3: None,
+            ended: None,
+        };
+        self.papers().views.insert(self.round, view);
+        let key = self.key();
+        self.field.touch(&key);
+        self.connector()
+            .start_round(&self.address, &key, None)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until each of `members` has joined or declined; gives those who joined.
+    pub(in crate::testbed::attack) async fn joined(
+        &self,
+        members: &[Address],
+    ) -> anyhow::Result<Vec<Address>> {
+        let key = self.key();
+        until("members to join or to decline", || async {
+            let joined = self.connector().round(&key).await.ok()?.joined;
+            let here = |a: &&Address| joined.iter().any(|j| j == a.as_str());
+            let answered = members
+                .iter()
+                .all(|a| here(&a) || self.declined(a).is_some());
+            answered.then(|| members.iter().filter(here).cloned().collect())
+        })
+        .await
+    }
+
+    /// Why a member is not, or no longer, in this round.
+    pub(in crate::testbed::attack) fn declined(&self, member: &Address) -> Option<String> {
+        let at = (self.round, member.clone());
+        self.papers().declines.get(&at).cloned()
+    }
+
+    /// Every decline of this round in one line.
+    pub(in crate::testbed::attack) fn reasons(&self) -> String {
+        let papers = self.papers();
+        let mut reasons: Vec<&str> = papers
+            .declines
+            .iter()
+            .filter(|((round, _), _)| *round == self.round)
+            .map(|(_, why)| why.as_str())
+            .collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        reasons.join("; ")
+    }
+
+    /// Publishes u1.
+    pub(in crate::testbed::attack) async fn select(&self, u1: &[Address]) -> anyhow::Result<()> {
+        let key = self.key();
+        self.connector()
+            .select_candidates(&self.address, &key, u1)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until each of `members` has posted its shares or declined; gives those who posted.
+    pub(in crate::testbed::attack) async fn posted(
+        &self,
+        members: &[Address],
+    ) -> anyhow::Result<Vec<Address>> {
+        self.sent("shares or declines", members, |papers, at| {
+            papers.shares.contains_key(at)
+        })
+        .await
+    }
+
+    /// Publishes u2.
+    pub(in crate::testbed::attack) async fn calculate(&self, u2: &[Address]) -> anyhow::Result<()> {
+        let key = self.key();
+        self.connector()
+            .start_calculation(&self.address, &key, u2)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until each of `members` has uploaded its result or declined; gives those who uploaded.
+    pub(in crate::testbed::attack) async fn uploaded(
+        &self,
+        members: &[Address],
+    ) -> anyhow::Result<Vec<Address>> {
+        self.sent("results or declines", members, |papers, at| {
+            papers.results.contains_key(at)
+        })
+        .await
+    }
+
+    /// Publishes u3.
+    pub(in crate::testbed::attack) async fn aggregate(&self, u3: &[Address]) -> anyhow::Result<()> {
+        let key = self.key();
+        self.connector()
+            .start_aggregation(&self.address, &key, u3)
+            .await?;
+        Ok(())
+    }
+
+    /// What `holder` has revealed of each of `owners`' secrets.
+    pub(in crate::testbed::attack) async fn revealed(
+        &self,
+        owners: &[Address],
+        holder: &Address,
+    ) -> anyhow::Result<Vec<RawShareRecord>> {
+        let key = self.key();
+        Ok(self.connector().share_records(&key, owners, holder).await?)
+    }
+
+    /// The whole round up to the results, honestly. Gives its members.
+    pub(in crate::testbed::attack) async fn up_to_results(
+        &mut self,
+    ) -> anyhow::Result<Vec<Address>> {
+        let everybody = self.field.addresses();
+        self.begin().await?;
+        let u1 = self.joined(&everybody).await?;
+        anyhow::ensure!(
+            u1.len() == everybody.len(),
+            "not everybody joined: {}",
+            self.reasons()
+        );
+        self.select(&u1).await?;
+        let u2 = self.posted(&u1).await?;
+        self.calculate(&u2).await?;
+        let u3 = self.uploaded(&u2).await?;
+        anyhow::ensure!(
+            u3.len() == u1.len(),
+            "not everybody computed: {}",
+            self.reasons()
+        );
+        Ok(u3)
+    }
+
+    /// The whole round up to the shares, honestly. Gives its members.
+    pub(in crate::testbed::attack) async fn up_to_shares(
+        &mut self,
+    ) -> anyhow::Result<Vec<Address>> {
+        let everybody = self.field.addresses();
+        self.begin().await?;
+        let u1 = self.joined(&everybody).await?;
+        anyhow::ensure!(
+            u1.len() == everybody.len(),
+            "not everybody joined: {}",
+            self.reasons()
+        );
+        self.select(&u1).await?;
+        let u2 = self.posted(&u1).await?;
+        anyhow::ensure!(
+            u2.len() == u1.len(),
+            "not everybody shared: {}",
+            self.reasons()
+        );
+        Ok(u2)
+    }
+
+    /// Ends the task, so that nobody waits for it, and takes the attacker off the list.
+    pub(in crate::testbed::attack) async fn finish(self) {
+        let connector = self.connector();
+        drop(
+            connector
+                .finish_task(TaskKind::Horizontal, &self.address, &self.task)
+                .await,
+        );
+        drop(connector.leave(&self.address).await);
+    }
+
+    async fn sent(
+        &self,
+        what: &str,
+        members: &[Address],
+        here: impl Fn(&Papers, &(u32, Address)) -> bool,
+    ) -> anyhow::Result<Vec<Address>> {
+        until(what, || async {
+            let papers = self.papers();
+            let at = |a: &Address| (self.round, a.clone());
+            let answered = members
+                .iter()
+                .all(|a| here(&papers, &at(a)) || papers.declines.contains_key(&at(a)));
+            let sent = members.iter().filter(|a| here(&papers, &at(a))).cloned();
+            answered.then(|| sent.collect())
+        })
+        .await
+    }
+}
