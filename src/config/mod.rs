@@ -1,4 +1,4 @@
-//! The configuration: the original's `config/config.yaml`, unchanged, and optional keys of our own (DESIGN.md section 6).
+//! The configuration: the original's `config/config.yaml`, unchanged, and optional keys of our own.
 //!
 //! The file is read into plain typed fields. Unknown keys and bad values are problems with file, line and column, all told at once;
 //! environment variables `DELTA_NODE__SECTION__KEY` win over the file. Relative paths are taken from the working directory,

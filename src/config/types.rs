@@ -141,7 +141,7 @@ pub struct Zk {
 pub struct Policy {
     /// Whether this node takes part in other nodes' tasks.
     pub accept: bool,
-    /// The fewest members of a sum this node contributes to (SECAGG.md section 3, rule 1).
+    /// The fewest members of a sum this node contributes to (docs/protocol/secagg.md, Rules that a member enforces alone, 1).
     pub min_clients: u32,
     /// Whether other nodes may be at loopback, private and link-local addresses.
     pub allow_private_addresses: bool,

@@ -1,4 +1,4 @@
-//! `attack`: hostile strangers, members, coordinators and connectors against real nodes over the real wire (SECAGG.md section 4).
+//! `attack`: hostile strangers, members, coordinators and connectors against real nodes over the real wire (SECURITY.md, Where each rule and attack is tested).
 //!
 //! An attack counts as repelled only if the node said so, or did nothing of what was asked, **and** is unharmed afterwards: every node
 //! answers, nobody's two secrets are on the record, and an honest task over all nodes ends with the right numbers. What cannot be judged
