@@ -141,7 +141,7 @@ async fn endless_answers_are_cut() {
     assert_eq!(
         (error.kind(), error.message()),
         (
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             "the coordinator answers with status 400"
         )
     );
@@ -174,7 +174,7 @@ async fn sentences_of_strangers_are_cut_and_cleaned() {
         .submit(&url, &request(RequestBody::Joined))
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), PortErrorKind::Refused);
+    assert_eq!(error.kind(), PortErrorKind::Rejected);
     assert!(
         error.message().len() <= 1024 && error.message().starts_with("a [31m"),
         "{}",
@@ -212,7 +212,7 @@ async fn answers_for_somebody_else_are_corrupt() {
             .await
             .unwrap_err()
             .kind(),
-        PortErrorKind::Refused
+        PortErrorKind::Rejected
     );
 }
 
@@ -310,7 +310,7 @@ async fn a_url_may_have_a_path_and_may_end_in_a_slash() {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
-        (PortErrorKind::Refused, "Not Found")
+        (PortErrorKind::Rejected, "Not Found")
     );
 }
 

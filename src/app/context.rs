@@ -238,7 +238,7 @@ impl Context {
     ) -> Result<Arc<Bundle>, PortError> {
         let limits = self.settings.bundle.clone();
         let commitment = commitment.copied();
-        let rejected = |text: String| PortError::new(PortErrorKind::Refused, "bundle.open", text);
+        let rejected = |text: String| PortError::new(PortErrorKind::Rejected, "bundle.open", text);
         let compute = &self.ports.compute;
         let work = move || {
             if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {

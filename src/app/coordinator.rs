@@ -165,7 +165,7 @@ impl Coordinator {
             // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
             match self.context.ports.connector.create_task(&new).await {
                 Ok(created) => break created,
-                // Refused too: right after a restart of the connector this node may not be joined again yet.
+                // Rejected too: right after a restart of the connector this node may not be joined again yet.
                 Err(e)
                     if e.is_transient()
                         || matches!(

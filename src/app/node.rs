@@ -112,7 +112,7 @@ impl AuthorApi for Node {
         let bytes = collect(bundle, limit, "node.submit")
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Refused => {
+                PortErrorKind::Rejected => {
                     UserError::TooLarge(format!("a task may have at most {limit} bytes"))
                 }
                 _ => UserError::Port(e),
@@ -130,7 +130,7 @@ impl AuthorApi for Node {
             .check_bundle(bytes.clone(), None)
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Refused => UserError::Invalid(e.message().to_owned()),
+                PortErrorKind::Rejected => UserError::Invalid(e.message().to_owned()),
                 _ => UserError::Port(e),
             })?;
         let manifest = opened.manifest();
@@ -145,7 +145,7 @@ impl AuthorApi for Node {
             .check_graphs(&opened)
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Refused => UserError::Invalid(e.message().to_owned()),
+                PortErrorKind::Rejected => UserError::Invalid(e.message().to_owned()),
                 _ => UserError::Port(e),
             })?;
         let new = NewTaskRow {

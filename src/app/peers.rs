@@ -65,7 +65,7 @@ fn refused(rejection: PeerRejection, op: &'static str) -> PortError {
         RejectionKind::Unavailable => PortErrorKind::Unavailable,
         RejectionKind::Internal => PortErrorKind::Internal,
         RejectionKind::Invalid | RejectionKind::Forbidden | RejectionKind::TooLarge => {
-            PortErrorKind::Refused
+            PortErrorKind::Rejected
         }
     };
     PortError::new(kind, op, rejection.detail)

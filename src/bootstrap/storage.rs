@@ -17,7 +17,7 @@ use delta_ports::{PortError, PortErrorKind};
 /// Opens a database, and makes or updates its tables.
 ///
 /// # Errors
-/// `Refused` for a kind that cannot be used, or when a newer program wrote it; `Denied` without permission; `Corrupt` when it is damaged
+/// `Rejected` for a kind that cannot be used, or when a newer program wrote it; `Denied` without permission; `Corrupt` when it is damaged
 /// or is no database.
 pub(crate) async fn open_storage(database: &Database) -> Result<Arc<dyn Storage>, PortError> {
     match database {
@@ -26,7 +26,7 @@ pub(crate) async fn open_storage(database: &Database) -> Result<Arc<dyn Storage>
             Ok(Arc::new(SqliteStorage::open(&url).await?))
         }
         Database::Postgres(_) => Err(PortError::new(
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             "storage.open",
             format!(
                 "{database} cannot be used: PostgreSQL is not supported yet; set db to an SQLite database such as \"sqlite:///db/delta.db\""
@@ -79,7 +79,7 @@ mod tests {
     async fn a_database_that_is_no_file_is_refused_without_its_password() {
         let database = Database::Postgres("postgresql://u:s3cr3t@h/d".into());
         let error = open_storage(&database).await.err().unwrap();
-        assert_eq!(error.kind(), PortErrorKind::Refused);
+        assert_eq!(error.kind(), PortErrorKind::Rejected);
         assert!(error.message().contains("not supported yet"), "{error}");
         assert!(!error.to_string().contains("s3cr3t"), "{error}");
     }

@@ -1,15 +1,15 @@
 //! The configuration: the original's `config/config.yaml`, unchanged, and optional keys of our own.
 //!
-//! The file is read into plain typed fields. Unknown keys and bad values are problems with file, line and column, all told at once;
+//! The file is read into plain typed fields. Unknown keys and bad values are errors with file, line and column, all told at once;
 //! environment variables `DELTA_NODE__SECTION__KEY` win over the file. Relative paths are taken from the working directory,
 //! as the original takes them.
 //!
 //! Source: the keys and defaults are those of `delta_node/config.py`.
 
 mod database;
+mod error;
 mod fields;
 mod locate;
-mod problem;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use database::Database;
+pub use error::{ConfigError, Place, SettingError};
 pub use locate::Position;
-pub use problem::{ConfigError, Place, Problem};
 pub use reader::ENVIRONMENT_PREFIX;
 pub use types::{
     ChainConnector, Config, EMBEDDED, EmbeddedConnector, Executor, Level, Log, LogFormat, Node,
@@ -87,7 +87,7 @@ pub struct Loaded {
     /// The configuration.
     pub config: Config,
     /// Doubtful settings, to be logged once.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<SettingError>,
 }
 
 impl Config {
@@ -107,7 +107,7 @@ impl Config {
                 format!("cannot be read: {error}")
             };
             let place = Place::File(file.to_owned(), None);
-            ConfigError { problems: vec![Problem { place, message }] }
+            ConfigError { errors: vec![SettingError { place, message }] }
         })?;
         Self::parse(file, &text, environment, purpose)
     }
@@ -129,13 +129,13 @@ impl Config {
         }
         config.doubts(&mut reader);
         let Reader {
-            mut problems,
+            mut errors,
             mut warnings,
             ..
         } = reader;
-        if !problems.is_empty() {
-            problems.sort();
-            return Err(ConfigError { problems });
+        if !errors.is_empty() {
+            errors.sort();
+            return Err(ConfigError { errors });
         }
         warnings.sort();
         Ok(Loaded { config, warnings })

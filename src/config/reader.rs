@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use yaml_serde::Value;
 
+use super::error::{Place, SettingError, closest};
 use super::locate::{Target, locate, position_of};
-use super::problem::{Place, Problem, closest};
 
 /// What environment variables that override a key begin with; the key's parts are joined by two underscores.
 pub const ENVIRONMENT_PREFIX: &str = "DELTA_NODE__";
@@ -22,12 +22,12 @@ pub(super) struct Reader<'t> {
     text: &'t str,
     values: BTreeMap<String, Value>,
     variables: BTreeMap<String, String>,
-    pub(super) problems: Vec<Problem>,
-    pub(super) warnings: Vec<Problem>,
+    pub(super) errors: Vec<SettingError>,
+    pub(super) warnings: Vec<SettingError>,
 }
 
 impl<'t> Reader<'t> {
-    /// Takes the tree of `text` and the overrides apart. Keys that are not in `known` are problems.
+    /// Takes the tree of `text` and the overrides apart. Keys that are not in `known` are errors.
     pub(super) fn new(
         file: &'t Path,
         text: &'t str,
@@ -39,7 +39,7 @@ impl<'t> Reader<'t> {
             text,
             values: BTreeMap::new(),
             variables: BTreeMap::new(),
-            problems: Vec::new(),
+            errors: Vec::new(),
             warnings: Vec::new(),
         };
         match yaml_serde::from_str::<Value>(text) {
@@ -47,7 +47,7 @@ impl<'t> Reader<'t> {
             Err(error) => {
                 let place = Place::File(file.to_owned(), position_of(&error));
                 let message = format!("this is not YAML: {}", without_position(&error));
-                reader.problems.push(Problem { place, message });
+                reader.errors.push(SettingError { place, message });
             }
         }
         reader.take_environment(environment, known);
@@ -123,7 +123,7 @@ impl<'t> Reader<'t> {
             } else {
                 let place = Place::Variable(variable.clone());
                 let message = format!("there is no key `{dotted}`{}", hint(&dotted, known));
-                self.problems.push(Problem { place, message });
+                self.errors.push(SettingError { place, message });
             }
         }
     }
@@ -271,14 +271,14 @@ impl<'t> Reader<'t> {
     pub(super) fn wrong(&mut self, key: &str, message: &str) {
         let place = self.place(key);
         let message = format!("`{key}` {message}");
-        self.problems.push(Problem { place, message });
+        self.errors.push(SettingError { place, message });
     }
 
     /// Notes that the value of `key` is doubtful.
     pub(super) fn warn(&mut self, key: &str, message: &str) {
         let place = self.place(key);
         let message = format!("`{key}` {message}");
-        self.warnings.push(Problem { place, message });
+        self.warnings.push(SettingError { place, message });
     }
 
     /// Known keys whose values nothing has asked for.
@@ -300,7 +300,7 @@ impl<'t> Reader<'t> {
 
     fn problem(&mut self, path: &[&str], target: Target, message: String) {
         let place = Place::File(self.file.to_owned(), locate(self.text, path, target));
-        self.problems.push(Problem { place, message });
+        self.errors.push(SettingError { place, message });
     }
 }
 

@@ -44,10 +44,10 @@ fn parse(text: &str) -> Result<Loaded, ConfigError> {
     )
 }
 
-fn problems(text: &str) -> Vec<String> {
+fn errors(text: &str) -> Vec<String> {
     parse(text)
         .unwrap_err()
-        .problems
+        .errors
         .iter()
         .map(ToString::to_string)
         .collect()
@@ -105,7 +105,7 @@ fn the_originals_file_works_unchanged() {
 fn all_problems_come_at_once_in_file_order_with_line_and_column() {
     let text = "log:\n  levle: INFO\n  format: xml\nchain_connector:\n  host: c\n  port: 70000\nnode: {name: a, url: 'node1:6700'}\napi-port: 1\n";
     assert_eq!(
-        problems(text),
+        errors(text),
         [
             "c.yaml:2:3: unknown key `log.levle`; did you mean `log.level`?",
             "c.yaml:3:11: `log.format` must be one of text, json, not \"xml\"",
@@ -120,7 +120,7 @@ fn all_problems_come_at_once_in_file_order_with_line_and_column() {
 fn a_key_in_the_wrong_section_is_pointed_to_the_right_one() {
     let text = format!("{ORIGINAL}heartbeat: 3\n");
     assert_eq!(
-        problems(&text),
+        errors(&text),
         ["c.yaml:21:1: unknown key `heartbeat`; did you mean `chain_connector.heartbeat`?"]
     );
 }
@@ -136,7 +136,7 @@ fn an_unedited_file_is_enough_for_tools_and_refused_by_run() {
         )
         .is_ok()
     );
-    let found = problems(EXAMPLE);
+    let found = errors(EXAMPLE);
     assert_eq!(found.len(), 1);
     assert!(
         found[0].contains("`chain_connector.host` is required"),
@@ -150,18 +150,18 @@ fn an_unedited_file_is_enough_for_tools_and_refused_by_run() {
 
 #[test]
 fn text_that_is_not_yaml_is_refused_with_its_place() {
-    let found = problems("log:\n  level: \"INFO\n");
+    let found = errors("log:\n  level: \"INFO\n");
     assert!(
         found.iter().any(|line| line.contains("this is not YAML")),
         "{found:?}"
     );
     assert!(
-        problems("log: INFO\n")
+        errors("log: INFO\n")
             .iter()
             .any(|line| line.starts_with("c.yaml:1:6: `log` is a section"))
     );
     assert!(
-        problems("log:\n  level: INFO\nlog:\n  dir: x\n")
+        errors("log:\n  level: INFO\nlog:\n  dir: x\n")
             .iter()
             .any(|line| line.contains("duplicate"))
     );
@@ -214,7 +214,7 @@ fn database_urls_of_both_kinds_name_the_same_file() {
         "sqlite:///:memory:",
         "db/delta.db",
     ] {
-        let found = problems(&ORIGINAL.replace("sqlite+aiosqlite:///db/delta.db", text));
+        let found = errors(&ORIGINAL.replace("sqlite+aiosqlite:///db/delta.db", text));
         assert!(
             found[0].starts_with("c.yaml:6:5: `db` must"),
             "{text}: {found:?}"
@@ -224,7 +224,7 @@ fn database_urls_of_both_kinds_name_the_same_file() {
 
 #[test]
 fn options_of_a_database_are_refused_with_their_place() {
-    let found = problems(&ORIGINAL.replace("delta.db", "delta.db?mode=ro"));
+    let found = errors(&ORIGINAL.replace("delta.db", "delta.db?mode=ro"));
     assert_eq!(
         found,
         ["c.yaml:6:5: `db` has options after '?', and there are none to set: remove them"]

@@ -12,13 +12,13 @@ use sha2::{Digest as _, Sha256};
 /// Why a string is not the identifier it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {got:?} is not valid: {rule}")]
-pub struct InvalidId {
+pub struct IdError {
     what: &'static str,
     got: String,
     rule: &'static str,
 }
 
-impl InvalidId {
+impl IdError {
     fn new(what: &'static str, got: &str, rule: &'static str) -> Self {
         // The offending text may be hostile and huge: show its beginning only.
         let got = got.chars().take(80).collect();
@@ -30,8 +30,8 @@ impl InvalidId {
 macro_rules! wire_form {
     ($name:ident) => {
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
-            fn try_from(value: String) -> Result<Self, InvalidId> {
+            type Error = IdError;
+            fn try_from(value: String) -> Result<Self, IdError> {
                 value.parse()
             }
         }
@@ -73,10 +73,10 @@ macro_rules! string_id {
         }
 
         impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(value: &str) -> Result<Self, InvalidId> {
+            type Err = IdError;
+            fn from_str(value: &str) -> Result<Self, IdError> {
                 let check: fn(&str) -> bool = $check;
-                if check(value) { Ok(Self(value.into())) } else { Err(InvalidId::new($what, value, $rule)) }
+                if check(value) { Ok(Self(value.into())) } else { Err(IdError::new($what, value, $rule)) }
             }
         }
 
@@ -103,11 +103,11 @@ macro_rules! hex_id {
         }
 
         impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(value: &str) -> Result<Self, InvalidId> {
+            type Err = IdError;
+            fn from_str(value: &str) -> Result<Self, IdError> {
                 match value.as_bytes().try_into() {
                     Ok(bytes) if is_hex_of(value, $digits) => Ok(Self(bytes)),
-                    _ => Err(InvalidId::new($what, value, $rule)),
+                    _ => Err(IdError::new($what, value, $rule)),
                 }
             }
         }
@@ -184,17 +184,17 @@ impl Digest {
 }
 
 impl FromStr for Digest {
-    type Err = InvalidId;
+    type Err = IdError;
 
     /// Reads hex with or without `0x`, in either case, shorter values padded on the left, as the original does.
-    fn from_str(value: &str) -> Result<Self, InvalidId> {
+    fn from_str(value: &str) -> Result<Self, IdError> {
         let rule = "expected 0x followed by at most 64 hex digits";
         let digits = value.strip_prefix("0x").unwrap_or(value);
         if digits.is_empty() || digits.len() > 64 {
-            return Err(InvalidId::new("digest", value, rule));
+            return Err(IdError::new("digest", value, rule));
         }
         let bytes = decode_hex(&format!("{digits:0>64}"))
-            .map_err(|_| InvalidId::new("digest", value, rule))?;
+            .map_err(|_| IdError::new("digest", value, rule))?;
         let mut out = [0; 32];
         out.copy_from_slice(&bytes);
         Ok(Self(out))
@@ -202,8 +202,8 @@ impl FromStr for Digest {
 }
 
 impl TryFrom<String> for Digest {
-    type Error = InvalidId;
-    fn try_from(value: String) -> Result<Self, InvalidId> {
+    type Error = IdError;
+    fn try_from(value: String) -> Result<Self, IdError> {
         value.parse()
     }
 }
@@ -240,14 +240,14 @@ pub fn encode_hex(bytes: &[u8]) -> String {
 /// Reads hex with or without `0x`, either case. An odd number of digits gets a leading zero; `""` and `"0x"` are empty.
 ///
 /// # Errors
-/// [`InvalidId`] when a character is not a hex digit.
-pub fn decode_hex(text: &str) -> Result<Vec<u8>, InvalidId> {
+/// [`IdError`] when a character is not a hex digit.
+pub fn decode_hex(text: &str) -> Result<Vec<u8>, IdError> {
     let digits = text.strip_prefix("0x").unwrap_or(text).as_bytes();
     let value = |c: u8| {
         char::from(c)
             .to_digit(16)
             .and_then(|d| u8::try_from(d).ok())
-            .ok_or_else(|| InvalidId::new("hex string", text, "expected hex digits only"))
+            .ok_or_else(|| IdError::new("hex string", text, "expected hex digits only"))
     };
     let (head, rest) = digits.split_at(digits.len() % 2);
     let mut out = Vec::with_capacity(digits.len().div_ceil(2));

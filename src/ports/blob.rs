@@ -31,7 +31,7 @@ pub fn pieces(bytes: Vec<u8>) -> ByteStream {
 /// Reads a stream whole, at most `limit` bytes.
 ///
 /// # Errors
-/// `Refused` beyond `limit`, and whatever the stream fails with.
+/// `Rejected` beyond `limit`, and whatever the stream fails with.
 pub async fn collect(
     mut stream: ByteStream,
     limit: u64,
@@ -42,7 +42,7 @@ pub async fn collect(
         let piece = piece?;
         if (out.len() as u64).saturating_add(piece.len() as u64) > limit {
             return Err(PortError::new(
-                PortErrorKind::Refused,
+                PortErrorKind::Rejected,
                 op,
                 format!("more than {limit} bytes"),
             ));
@@ -171,7 +171,7 @@ pub struct BlobInfo {
 ///
 /// Obligations on implementers:
 /// - `put` is atomic and durable: after `Ok` the blob survives kill -9, before it the old content (or nothing) is there. It replaces.
-/// - `put` reads no more than `limit` bytes and fails with `Refused` when there are more; the old content stays.
+/// - `put` reads no more than `limit` bytes and fails with `Rejected` when there are more; the old content stays.
 /// - `open` and `read` fail with `NotFound` when there is no such blob and `Corrupt` when its content changed behind our back.
 /// - Nothing is readable by other users of the machine.
 #[async_trait]

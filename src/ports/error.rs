@@ -16,7 +16,7 @@ pub enum PortErrorKind {
     /// The thing asked for does not exist.
     NotFound,
     /// The other side understood and said no. Retrying the same call is pointless.
-    Refused,
+    Rejected,
     /// The answer breaks the rules: undecodable, too large, wrong checksum.
     Corrupt,
     /// This node's own policy or permissions forbid it.
@@ -38,7 +38,7 @@ impl PortErrorKind {
             Self::Timeout => "timeout",
             Self::Conflict => "conflict",
             Self::NotFound => "not_found",
-            Self::Refused => "refused",
+            Self::Rejected => "refused",
             Self::Corrupt => "corrupt",
             Self::Denied => "denied",
             Self::Exhausted => "exhausted",

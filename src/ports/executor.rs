@@ -102,7 +102,7 @@ pub struct DatasetSummary {
 ///
 /// Obligations on implementers:
 /// - A graph is checked before any runtime sees it, and runs in another process with limits on memory, time and files.
-/// - Trouble made by the task fails with `Refused` (forbidden or malformed graph, wrong shapes) or `Exhausted`/`Timeout` (limits),
+/// - Trouble made by the task fails with `Rejected` (forbidden or malformed graph, wrong shapes) or `Exhausted`/`Timeout` (limits),
 ///   trouble with local data with `NotFound` (no such dataset) or `Corrupt` (unreadable, other columns, other shape), each naming the thing.
 /// - Dropping a future kills the execution.
 #[async_trait]

@@ -286,7 +286,7 @@ pub trait CoordinatorApi: Send + Sync + 'static {
 /// A member's way to a coordinator.
 ///
 /// Obligations on implementers:
-/// - A rejection by the coordinator fails with `Refused` and its sentence in `PortError::message`; a coordinator that cannot be reached
+/// - A rejection by the coordinator fails with `Rejected` and its sentence in `PortError::message`; a coordinator that cannot be reached
 ///   fails with `Unavailable` or `Timeout`.
 /// - `url` is checked against the node's policy first (`Denied`): only http and https; loopback, private and link-local targets only where
 ///   the configuration allows them; redirects are not followed.

@@ -17,7 +17,7 @@ pub struct BlockProof {
 
 /// The prover.
 ///
-/// Obligations on implementers: proofs come in block order; one block that cannot be proved fails the call as `Refused`
+/// Obligations on implementers: proofs come in block order; one block that cannot be proved fails the call as `Rejected`
 /// with the prover's reason; answers are bounded in number and size.
 #[async_trait]
 pub trait Prover: Send + Sync + 'static {

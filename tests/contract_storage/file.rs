@@ -169,7 +169,7 @@ async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
         .unwrap();
     pool.close().await;
     let error = SqliteStorage::open(&backend.url()).await.unwrap_err();
-    assert_eq!(error.kind(), PortErrorKind::Refused);
+    assert_eq!(error.kind(), PortErrorKind::Rejected);
     assert!(
         error.message().contains("newer delta-node (schema 99"),
         "{error}"

@@ -390,7 +390,7 @@ async fn graphs_that_do_not_fit_the_task_are_refused_before_any_data_is_read() {
         let bundle = bundle(&task, graphs());
         each(Path::new("/nonexistent"), async |name, executor| {
             let error = executor.check_graphs(&bundle).await.unwrap_err();
-            assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
+            assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}: {error}");
             assert!(error.message().contains(words), "{name}: {error}");
         })
         .await;
@@ -470,7 +470,7 @@ async fn a_stored_variable_of_another_shape_is_refused() {
             Tensor::new(vec![2], TensorData::F64(vec![0.0; 2])).unwrap(),
         );
         let error = executor.map(job).await.unwrap_err();
-        assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
+        assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}: {error}");
     })
     .await;
 }

@@ -148,7 +148,7 @@ async fn a_singular_matrix_is_an_error_that_names_the_step() {
             let outcome = executor.reduce(job).await;
             if let Some(expected) = expected {
                 let error = outcome.unwrap_err();
-                assert_eq!(error.kind(), PortErrorKind::Refused, "{name}");
+                assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}");
                 for part in ["reduce step 1 (solve): ", expected, "column 1"] {
                     assert!(error.message().contains(part), "{name}: {error}");
                 }

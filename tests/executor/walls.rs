@@ -128,7 +128,7 @@ async fn a_memory_bomb_is_stopped_at_the_limit_and_named_so() {
         assert!(
             matches!(
                 error.kind(),
-                PortErrorKind::Exhausted | PortErrorKind::Refused
+                PortErrorKind::Exhausted | PortErrorKind::Rejected
             ),
             "{name}: {error}"
         );
@@ -198,7 +198,7 @@ async fn an_operator_that_fails_at_run_time_is_the_tasks_fault() {
             .node("Reshape", &["x", "five"], &["r"])
             .node_with("ReduceSum", &["r"], &["o"], &[("keepdims", 0)]);
         let error = executor.map(on_column(graph, 3)).await.unwrap_err();
-        assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
+        assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}: {error}");
         assert!(error.message().contains("graphs/g.onnx"), "{name}: {error}");
     })
     .await;
@@ -212,7 +212,7 @@ async fn forbidden_graphs_are_refused_by_check_and_by_map() {
             executor.check_graphs(&job.bundle).await.unwrap_err(),
             executor.map(job).await.unwrap_err(),
         ] {
-            assert_eq!(error.kind(), PortErrorKind::Refused, "{name}: {error}");
+            assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}: {error}");
             assert!(
                 error
                     .message()
@@ -236,10 +236,10 @@ async fn a_worker_that_aborts_or_lies_fails_one_job_only() {
         path
     };
     let cases = [
-        ("kill -ABRT $$", PortErrorKind::Refused, "signal 6"),
+        ("kill -ABRT $$", PortErrorKind::Rejected, "signal 6"),
         (
             "kill -SEGV $$ ; sleep 5",
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             "signal 11",
         ),
         (
@@ -343,7 +343,7 @@ async fn values_of_another_shape_are_refused_before_the_runtime_sees_them() {
         job.variables
             .insert("x".parse().unwrap(), column(vec![1, 2]));
         let error = executor.map(job).await.unwrap_err();
-        assert_eq!(error.kind(), PortErrorKind::Refused, "{name}");
+        assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}");
         assert!(
             error
                 .message()

@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, SqlStr, SqliteConnection};
 
 use super::options::{Durability, RecordFile};
-use delta_domain::connector_record::{BadChange, Change, RoundId};
+use delta_domain::connector_record::{Change, ChangeError, RoundId};
 use delta_ports::{PortError, PortErrorKind};
 
 const OP: &str = "connector.store";
@@ -132,7 +132,7 @@ impl Store {
     }
 }
 
-fn damaged(bad: BadChange) -> PortError {
+fn damaged(bad: ChangeError) -> PortError {
     PortError::new(PortErrorKind::Corrupt, OP, "the record is damaged").with_source(bad)
 }
 

@@ -14,7 +14,7 @@ const MAX_TEXT: usize = 2048;
 pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
     let error = port_error(op, status);
     match error.kind() {
-        PortErrorKind::Refused => {
+        PortErrorKind::Rejected => {
             let reason = reason_of(error.message());
             error.with_reason(reason)
         }
@@ -32,7 +32,7 @@ pub(super) fn port_error(op: &'static str, status: Status) -> PortError {
         text => text.to_owned(),
     };
     let error = PortError::new(kind, op, message);
-    if kind == PortErrorKind::Refused {
+    if kind == PortErrorKind::Rejected {
         error
     } else {
         error.with_source(status)
@@ -50,7 +50,7 @@ fn kind_of(code: Code, local: bool) -> PortErrorKind {
         | Code::PermissionDenied
         | Code::Unauthenticated
         | Code::FailedPrecondition
-        | Code::ResourceExhausted => PortErrorKind::Refused,
+        | Code::ResourceExhausted => PortErrorKind::Rejected,
         Code::Cancelled | Code::Unavailable => PortErrorKind::Unavailable,
         Code::DeadlineExceeded => PortErrorKind::Timeout,
         Code::NotFound => PortErrorKind::NotFound,
@@ -66,7 +66,7 @@ fn kind_of(code: Code, local: bool) -> PortErrorKind {
 pub(super) fn status_of(error: &PortError) -> Status {
     let text = error.message();
     match error.kind() {
-        PortErrorKind::Refused => Status::unknown(shortened(text)),
+        PortErrorKind::Rejected => Status::unknown(shortened(text)),
         PortErrorKind::Unsupported => Status::unimplemented(text),
         PortErrorKind::Unavailable | PortErrorKind::Timeout | PortErrorKind::Conflict => {
             Status::unavailable(text)
@@ -103,7 +103,7 @@ mod tests {
             "connector.leave",
             Status::unknown("node of address 0x doesn't exist"),
         );
-        assert_eq!(error.kind(), PortErrorKind::Refused);
+        assert_eq!(error.kind(), PortErrorKind::Rejected);
         assert_eq!(error.message(), "node of address 0x doesn't exist");
     }
 

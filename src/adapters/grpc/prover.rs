@@ -51,7 +51,7 @@ impl GrpcProver {
         let mut proofs = Vec::new();
         while let Some(proof) = stream.message().await.map_err(fail)? {
             if !proof.error.is_empty() {
-                return Err(PortError::new(PortErrorKind::Refused, OP, proof.error));
+                return Err(PortError::new(PortErrorKind::Rejected, OP, proof.error));
             }
             let index = u32::try_from(proof.index).map_err(|e| {
                 PortError::new(PortErrorKind::Corrupt, OP, "a proof has a negative index")

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use warp::http::HeaderMap;
 
-use crate::server::extract::body::{BodyFault, BodyStream, Memory};
+use crate::server::extract::body::{BodyError, BodyStream, Memory};
 use crate::server::extract::json::Fields;
 use crate::server::extract::multipart::Form;
 use crate::server::extract::query::Query;
@@ -13,7 +13,7 @@ use crate::wire::compact;
 use crate::wire::headers;
 
 fn body(pieces: Vec<Bytes>) -> BodyStream {
-    Box::pin(stream::iter(pieces.into_iter().map(Ok::<_, BodyFault>)))
+    Box::pin(stream::iter(pieces.into_iter().map(Ok::<_, BodyError>)))
 }
 
 /// Reads a form that comes in these pieces; answers how many parts were read to their end.

@@ -148,7 +148,7 @@ impl BlobStore for MemoryBlobs {
             let piece = piece?;
             if (bytes.len() as u64).saturating_add(piece.len() as u64) > limit {
                 return Err(PortError::new(
-                    PortErrorKind::Refused,
+                    PortErrorKind::Rejected,
                     OP,
                     format!("the content is larger than {limit} bytes"),
                 ));
@@ -194,7 +194,7 @@ impl BlobStore for MemoryBlobs {
         let blob = self.find(OP, name).await?;
         if blob.content.len() as u64 > limit {
             let text = format!("{name} has {} bytes, more than {limit}", blob.content.len());
-            return Err(PortError::new(PortErrorKind::Refused, OP, text));
+            return Err(PortError::new(PortErrorKind::Rejected, OP, text));
         }
         check(OP, name, &blob)?;
         Ok(blob.content.into())

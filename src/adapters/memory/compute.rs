@@ -29,8 +29,8 @@ mod tests {
         let here = std::thread::current().id();
         let there = compute.blocking("test", || Ok(std::thread::current().id()));
         assert_eq!(there.await.unwrap(), here);
-        let no = || Err::<(), _>(PortError::new(PortErrorKind::Refused, "test", "no"));
+        let no = || Err::<(), _>(PortError::new(PortErrorKind::Rejected, "test", "no"));
         let error = compute.blocking("test", no).await.unwrap_err();
-        assert_eq!(error.kind(), PortErrorKind::Refused);
+        assert_eq!(error.kind(), PortErrorKind::Rejected);
     }
 }

@@ -129,7 +129,7 @@ fn refused(op: &'static str, rejection: PeerRejection) -> PortError {
         RejectionKind::Invalid
         | RejectionKind::Forbidden
         | RejectionKind::TooLarge
-        | RejectionKind::Internal => PortErrorKind::Refused,
+        | RejectionKind::Internal => PortErrorKind::Rejected,
     };
     PortError::new(kind, op, rejection.detail)
 }

@@ -136,7 +136,7 @@ impl OnnxExecutor {
         let round = bundle.manifest().round_spec(step);
         let round = round.ok_or_else(|| {
             PortError::new(
-                PortErrorKind::Refused,
+                PortErrorKind::Rejected,
                 op,
                 format!("the task has no step {step}"),
             )

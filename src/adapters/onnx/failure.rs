@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Who can mend it; the names of [`delta_ports::executor::Executor`]'s obligations, but for one: what the node rejects, its port
-/// calls `Refused`.
+/// calls `Rejected`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FailureKind {
@@ -82,7 +82,7 @@ impl Failure {
     /// As an error of the port, met while doing `op`.
     pub(crate) fn into_port(self, op: &'static str) -> PortError {
         let kind = match self.kind {
-            FailureKind::Rejected => PortErrorKind::Refused,
+            FailureKind::Rejected => PortErrorKind::Rejected,
             FailureKind::Exhausted => PortErrorKind::Exhausted,
             FailureKind::NotFound => PortErrorKind::NotFound,
             FailureKind::Corrupt => PortErrorKind::Corrupt,

@@ -32,7 +32,7 @@ impl Launcher {
     /// Runs one job in a worker of its own. `blobs` stand in the order that [`Job`] says.
     ///
     /// # Errors
-    /// What the worker answers; `Timeout`, `Exhausted` or `Refused` when it was stopped or crashed, and `Internal` for our own errors.
+    /// What the worker answers; `Timeout`, `Exhausted` or `Rejected` when it was stopped or crashed, and `Internal` for our own errors.
     pub(crate) async fn run(
         &self,
         op: &'static str,

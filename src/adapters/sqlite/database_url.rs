@@ -18,7 +18,7 @@ pub(super) enum DatabaseUrl {
 
 impl DatabaseUrl {
     pub(super) fn parse(op: &'static str, text: &str) -> Result<Self, PortError> {
-        let refused = |why: String| Err(PortError::new(PortErrorKind::Refused, op, why));
+        let refused = |why: String| Err(PortError::new(PortErrorKind::Rejected, op, why));
         let path = match text.split_once("://") {
             None => text,
             Some((scheme, rest)) => {
@@ -102,7 +102,7 @@ mod tests {
         ] {
             assert_eq!(
                 DatabaseUrl::parse("test", text).unwrap_err().kind(),
-                PortErrorKind::Refused,
+                PortErrorKind::Rejected,
                 "{text}"
             );
         }

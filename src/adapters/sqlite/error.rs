@@ -31,7 +31,7 @@ pub(super) fn migration_error(
 ) -> PortError {
     match error {
         MigrateError::VersionMissing(found) if found > newest => PortError::new(
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             op,
             format!(
                 "the database {name} was written by a newer delta-node (schema {found}, this program knows up to {newest}): \

@@ -56,7 +56,7 @@ fn cannot(op: &'static str, path: PathBuf, error: io::Error) -> PortError {
             PortErrorKind::Denied
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PortErrorKind::Exhausted,
-        _ => PortErrorKind::Refused,
+        _ => PortErrorKind::Rejected,
     };
     PortError::new(
         kind,

@@ -42,7 +42,7 @@ impl SqliteStorage {
     /// Takes the original's `sqlite+aiosqlite:///db/delta.db`, `sqlite:///...`, a plain path, and `:memory:`. Missing folders are made.
     ///
     /// # Errors
-    /// `Refused` when the name is none of these, or when a newer program wrote the file; `Denied` without permission;
+    /// `Rejected` when the name is none of these, or when a newer program wrote the file; `Denied` without permission;
     /// `Corrupt` when the file is damaged or is no database.
     pub async fn open(url_or_path: &str) -> Result<Self, PortError> {
         const OP: &str = "storage.open";

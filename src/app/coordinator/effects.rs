@@ -152,7 +152,7 @@ impl Effects<RoundMachine> for RoundEffects {
                     .await
                 {
                     Ok(text) => Some(text),
-                    Err(e) if e.kind() == PortErrorKind::Refused => None,
+                    Err(e) if e.kind() == PortErrorKind::Rejected => None,
                     Err(e) => return Err(e),
                 };
                 CoordinatorInput::ResultCommitment {
@@ -255,7 +255,7 @@ impl RoundEffects {
         let started = again
             && match connector.round(&self.key).await {
                 Ok(_) => true,
-                Err(e) if e.kind() == PortErrorKind::Refused => false,
+                Err(e) if e.kind() == PortErrorKind::Rejected => false,
                 Err(e) => return Err(e),
             };
         if !started {
@@ -323,7 +323,7 @@ impl RoundEffects {
                     |c: &Option<String>| c.as_ref().is_some_and(|c| c.parse::<Digest>().is_ok());
                 valid(&r.seed_commitment) && valid(&r.secret_key_commitment)
             })),
-            Err(e) if e.kind() == PortErrorKind::Refused => Ok(false),
+            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
             Err(e) => Err(e),
         }
     }

@@ -262,7 +262,7 @@ impl Coordinator {
             .put(&incoming, content, len)
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Refused => PeerRejection::new(
+                PortErrorKind::Rejected => PeerRejection::new(
                     RejectionKind::TooLarge,
                     format!("the result is longer than {len} bytes"),
                 ),

@@ -287,7 +287,7 @@ impl TaskRun {
             self.state.failures
         );
         Err(PortError::new(
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             "coordinator.run",
             text,
         ))

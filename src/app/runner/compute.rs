@@ -151,7 +151,7 @@ impl Computation<'_> {
     async fn download(&self, wanted: &VariableRequest) -> Result<Tensor, PortError> {
         let name = &wanted.name;
         let rejected =
-            |text: String| PortError::new(PortErrorKind::Refused, "runner.variable", text);
+            |text: String| PortError::new(PortErrorKind::Rejected, "runner.variable", text);
         let spec = self
             .bundle
             .manifest()
@@ -237,7 +237,7 @@ fn words_of(
             let blocks = compute.blocking("runner.mask", move || {
                 // The error names the place and the limit, never the value.
                 source.blocks(here).map_err(|e| {
-                    PortError::new(PortErrorKind::Refused, "runner.quantise", e.to_string())
+                    PortError::new(PortErrorKind::Rejected, "runner.quantise", e.to_string())
                 })
             });
             let (blocks, next) = blocks.await?;

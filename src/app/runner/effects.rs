@@ -245,7 +245,7 @@ impl RunnerEffects {
             .await
         {
             Ok(_) => Ok(true),
-            Err(e) if e.kind() == PortErrorKind::Refused => {
+            Err(e) if e.kind() == PortErrorKind::Rejected => {
                 let keys_missing = e.reason() == Some(RejectionReason::KeyCommitmentMissing);
                 Ok(kind == ShareKind::SelfMaskSeed && keys_missing)
             }
@@ -285,7 +285,7 @@ impl RunnerEffects {
         let on_record = if again {
             match connector.result_commitment(&self.key, &self.round.me).await {
                 Ok(text) => text.parse::<Digest>().is_ok_and(|d| d == *commitment),
-                Err(e) if e.kind() == PortErrorKind::Refused => false,
+                Err(e) if e.kind() == PortErrorKind::Rejected => false,
                 Err(e) => return Err(e),
             }
         } else {
@@ -336,7 +336,7 @@ impl RunnerEffects {
         };
         match asked.await {
             Ok(confirmations) => Ok(Some(RunnerInput::Confirmed(confirmations))),
-            Err(e) if e.kind() == PortErrorKind::Refused => {
+            Err(e) if e.kind() == PortErrorKind::Rejected => {
                 let (task, round) = (self.round.task(), self.round.round());
                 match peers.round_view(&self.url, task, round).await?.ended {
                     Some(end) => Ok(Some(RunnerInput::Ended(end))),

@@ -59,7 +59,7 @@ impl Finding {
 #[must_use]
 pub(crate) fn config_problems(error: &ConfigError) -> Vec<Finding> {
     error
-        .problems
+        .errors
         .iter()
         .map(|problem| Finding::fail("config", problem.to_string()))
         .collect()

@@ -86,4 +86,4 @@ pub enum Change {
 /// A change that does not fit the record it is applied to: the stored record is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the connector's record is damaged: {0}")]
-pub struct BadChange(pub &'static str);
+pub struct ChangeError(pub &'static str);

@@ -1,7 +1,7 @@
 //! What the record publishes, raw; and its reading as the node's own [`NetworkEvent`].
 
 use crate::event::NetworkEvent;
-use crate::ids::{Address, InvalidId, RoundNumber, TaskId};
+use crate::ids::{Address, IdError, RoundNumber, TaskId};
 use crate::task::UnknownTaskKind;
 
 /// One event with the strings as they stand on the wire.
@@ -68,7 +68,7 @@ pub enum RecordEvent {
 pub enum UnreadableEvent {
     /// An id in it is no id.
     #[error("it holds an invalid id")]
-    Id(#[from] InvalidId),
+    Id(#[from] IdError),
     /// Its task type is unknown.
     #[error("it is about another kind of task")]
     Kind(#[from] UnknownTaskKind),

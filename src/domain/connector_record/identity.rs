@@ -139,7 +139,7 @@ impl Record {
         index: i32,
     ) -> Result<&str, Rejection> {
         self.data(address, name, index).ok_or_else(|| {
-            Rejection::Refused(
+            Rejection::ByRule(
                 Why::NoSuchData,
                 format!("{address} doesn't have dataset {name}"),
             )

@@ -22,7 +22,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use change::{BadChange, Change, UploadKind};
+pub use change::{Change, ChangeError, UploadKind};
 pub use command::{Command, NewTaskEntry, ProofEntry, RoundRef, SecretKind, Step};
 pub use decision::{Answer, Decision, NodeEntry, RoundEntry, ShareEntry, TaskEntry, fresh_hex};
 pub use event::{RecordEvent, UnreadableEvent};

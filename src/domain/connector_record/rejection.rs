@@ -10,7 +10,7 @@ use super::state::RoundId;
 pub enum Rejection {
     /// The connector says no, for this reason and in these words.
     #[error("{1}")]
-    Refused(RejectionReason, String),
+    ByRule(RejectionReason, String),
     /// The connector cannot do this.
     #[error("{0}")]
     Unsupported(&'static str),
@@ -62,5 +62,5 @@ pub enum RejectionReason {
 }
 
 pub(super) fn refuse<T>(reason: RejectionReason, text: impl Into<String>) -> Result<T, Rejection> {
-    Err(Rejection::Refused(reason, text.into()))
+    Err(Rejection::ByRule(reason, text.into()))
 }

@@ -310,7 +310,7 @@ fn already_finished<T>(at: &RoundRef) -> Result<T, Rejection> {
 }
 
 fn rejection_in(why: Why, at: &RoundRef, text: &str) -> Rejection {
-    Rejection::Refused(why, format!("task {} round {} {text}", at.task, at.round))
+    Rejection::ByRule(why, format!("task {} round {} {text}", at.task, at.round))
 }
 
 /// A refusal whose words begin with the round.

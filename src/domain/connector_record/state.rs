@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{BadChange, Change, UploadKind};
+use super::change::{Change, ChangeError, UploadKind};
 use super::command::{NewTaskEntry, SecretKind};
 use crate::task::TaskKind;
 
@@ -161,11 +161,11 @@ impl Body {
             .filter_map(|m| Some((m.address.as_str(), self.place(&m.address)?)))
     }
 
-    fn member_mut(&mut self, place: u32) -> Result<&mut Member, BadChange> {
+    fn member_mut(&mut self, place: u32) -> Result<&mut Member, ChangeError> {
         usize::try_from(place)
             .ok()
             .and_then(|p| self.members.get_mut(p))
-            .ok_or(BadChange("unknown member"))
+            .ok_or(ChangeError("unknown member"))
     }
 }
 
@@ -227,11 +227,11 @@ impl Record {
     /// Restores a round's body from its `Member`, `Result` and `Upload` changes in their order.
     ///
     /// # Errors
-    /// [`BadChange`] when they do not fit; the body stays out of memory.
-    pub fn restore_body(&mut self, id: RoundId, changes: Vec<Change>) -> Result<(), BadChange> {
+    /// [`ChangeError`] when they do not fit; the body stays out of memory.
+    pub fn restore_body(&mut self, id: RoundId, changes: Vec<Change>) -> Result<(), ChangeError> {
         self.rounds
             .get_mut(id)
-            .ok_or(BadChange("unknown round"))?
+            .ok_or(ChangeError("unknown round"))?
             .body = Some(Body::default());
         for change in changes {
             if let Err(bad) = self.apply(change) {
@@ -245,8 +245,8 @@ impl Record {
     /// Applies one change of an accepted decision, or of a stored record.
     ///
     /// # Errors
-    /// [`BadChange`] when it does not fit, which no decision made against this record can cause.
-    pub fn apply(&mut self, change: Change) -> Result<(), BadChange> {
+    /// [`ChangeError`] when it does not fit, which no decision made against this record can cause.
+    pub fn apply(&mut self, change: Change) -> Result<(), ChangeError> {
         match change {
             Change::Node {
                 id,
@@ -275,7 +275,7 @@ impl Record {
             }
             Change::Task { index, id, entry } => {
                 if index != self.tasks.len() {
-                    return Err(BadChange("task out of order"));
+                    return Err(ChangeError("task out of order"));
                 }
                 self.by_task
                     .entry(entry.kind)
@@ -307,7 +307,7 @@ impl Record {
                 weight_commitment,
             } => {
                 if id != self.rounds.len() {
-                    return Err(BadChange("round out of order"));
+                    return Err(ChangeError("round out of order"));
                 }
                 self.task_mut(task)?.rounds.insert(number, id);
                 let body = Some(Body::default());
@@ -323,12 +323,15 @@ impl Record {
                 status,
                 members,
             } => {
-                let round = self.rounds.get_mut(id).ok_or(BadChange("unknown round"))?;
+                let round = self
+                    .rounds
+                    .get_mut(id)
+                    .ok_or(ChangeError("unknown round"))?;
                 for place in members {
                     round
                         .body
                         .as_mut()
-                        .ok_or(BadChange("no body"))?
+                        .ok_or(ChangeError("no body"))?
                         .member_mut(place)?
                         .status = status;
                 }
@@ -342,8 +345,8 @@ impl Record {
                 pk2,
             } => {
                 let body = self.body_mut(round)?;
-                let place =
-                    u32::try_from(body.members.len()).map_err(|_| BadChange("too many members"))?;
+                let place = u32::try_from(body.members.len())
+                    .map_err(|_| ChangeError("too many members"))?;
                 body.bytes += address.len() * 2 + pk1.len() + pk2.len() + 200;
                 body.places.insert(address.clone(), place);
                 body.members.push(Member {
@@ -383,7 +386,7 @@ impl Record {
         Ok(())
     }
 
-    fn put_node(&mut self, id: usize, node: Node) -> Result<(), BadChange> {
+    fn put_node(&mut self, id: usize, node: Node) -> Result<(), ChangeError> {
         let free = self.nodes.len();
         match self.nodes.get_mut(id) {
             Some(old) => {
@@ -404,19 +407,19 @@ impl Record {
                 self.by_address.entry(node.address.clone()).or_insert(id);
                 self.nodes.push(node);
             }
-            None => return Err(BadChange("node out of order")),
+            None => return Err(ChangeError("node out of order")),
         }
         Ok(())
     }
 
-    fn task_mut(&mut self, index: TaskIndex) -> Result<&mut Task, BadChange> {
-        self.tasks.get_mut(index).ok_or(BadChange("unknown task"))
+    fn task_mut(&mut self, index: TaskIndex) -> Result<&mut Task, ChangeError> {
+        self.tasks.get_mut(index).ok_or(ChangeError("unknown task"))
     }
 
-    fn body_mut(&mut self, id: RoundId) -> Result<&mut Body, BadChange> {
+    fn body_mut(&mut self, id: RoundId) -> Result<&mut Body, ChangeError> {
         self.rounds
             .get_mut(id)
             .and_then(|r| r.body.as_mut())
-            .ok_or(BadChange("no body"))
+            .ok_or(ChangeError("no body"))
     }
 }

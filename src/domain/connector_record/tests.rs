@@ -116,7 +116,7 @@ fn at(task: &str, round: i32) -> RoundRef {
 }
 
 fn text(declined: Rejection) -> String {
-    let Rejection::Refused(_, text) = declined else {
+    let Rejection::ByRule(_, text) = declined else {
         panic!("{declined:?}")
     };
     text

@@ -42,8 +42,8 @@ pub trait RecordBackend: Send + Sync + 'static {
 #[must_use]
 pub fn rejected(op: &'static str, rejection: Rejection) -> PortError {
     match rejection {
-        Rejection::Refused(reason, text) => {
-            PortError::new(PortErrorKind::Refused, op, text).with_reason(reason)
+        Rejection::ByRule(reason, text) => {
+            PortError::new(PortErrorKind::Rejected, op, text).with_reason(reason)
         }
         Rejection::Unsupported(text) => PortError::new(PortErrorKind::Unsupported, op, text),
         Rejection::NeedsBody(_) => {

@@ -34,7 +34,7 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<NetworkEvent, PortError>
 /// The connector.
 ///
 /// Obligations on implementers:
-/// - A call that the connector answers with an application error fails with [`crate::PortErrorKind::Refused`], the reason in
+/// - A call that the connector answers with an application error fails with [`crate::PortErrorKind::Rejected`], the reason in
 ///   [`PortError::reason`] and the connector's text in [`PortError::message`]; a call that did not reach it, or whose answer was
 ///   lost, fails with `Unavailable` or `Timeout`.
 /// - No call is retried inside: only the caller knows what is safe to repeat (docs/protocol/connector.md, What may be repeated).
@@ -114,7 +114,7 @@ pub trait Connector: Send + Sync + 'static {
         kind: ShareKind,
         commitments: &[(Address, Digest)],
     ) -> Result<TxHash, PortError>;
-    /// Keys of selected members. `Refused` if any of them is unknown or not selected.
+    /// Keys of selected members. `Rejected` if any of them is unknown or not selected.
     async fn public_keys(
         &self,
         key: &RoundKey,
@@ -134,7 +134,7 @@ pub trait Connector: Send + Sync + 'static {
         key: &RoundKey,
         commitment: &Digest,
     ) -> Result<TxHash, PortError>;
-    /// The commitment of a member's masked result, unparsed. `Refused` when there is none.
+    /// The commitment of a member's masked result, unparsed. `Rejected` when there is none.
     async fn result_commitment(
         &self,
         key: &RoundKey,
@@ -155,7 +155,7 @@ pub trait Connector: Send + Sync + 'static {
         kind: ShareKind,
         shares: &[(Address, String)],
     ) -> Result<TxHash, PortError>;
-    /// What is on record between `senders` and `receiver`. `Refused` when a commitment is missing.
+    /// What is on record between `senders` and `receiver`. `Rejected` when a commitment is missing.
     async fn share_records(
         &self,
         key: &RoundKey,

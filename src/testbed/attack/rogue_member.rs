@@ -210,7 +210,7 @@ impl<'a> RogueMember<'a> {
             }
             RunnerEffect::CollectShares { request, senders } => {
                 let delivery = self
-                    .patiently(|| self.field.peers.fetch_shares(self.url(), &request))
+                    .retry_transient(|| self.field.peers.fetch_shares(self.url(), &request))
                     .await?;
                 let records = connector.share_records(&key, &senders, &me).await?;
                 Some(RunnerInput::SharesCollected { delivery, records })
@@ -230,14 +230,14 @@ impl<'a> RogueMember<'a> {
                 connector
                     .upload_result_commitment(&me, &key, &commitment)
                     .await?;
-                self.patiently(|| self.result(&request, self.upload.clone()))
+                self.retry_transient(|| self.result(&request, self.upload.clone()))
                     .await?;
                 None
             }
             RunnerEffect::Confirm { request, fetch } => {
                 self.send(&request).await?;
                 let confirmations = self
-                    .patiently(|| self.field.peers.confirmations(self.url(), &fetch))
+                    .retry_transient(|| self.field.peers.confirmations(self.url(), &fetch))
                     .await?;
                 Some(RunnerInput::Confirmed(confirmations))
             }
@@ -307,12 +307,12 @@ impl<'a> RogueMember<'a> {
     }
 
     pub(super) async fn send(&self, request: &SignedRequest) -> Result<(), PortError> {
-        self.patiently(|| self.field.peers.submit(self.url(), request))
+        self.retry_transient(|| self.field.peers.submit(self.url(), request))
             .await
     }
 
     /// Comes again while the coordinator is not ready, for a moment.
-    pub(super) async fn patiently<T, F: Future<Output = Result<T, PortError>>>(
+    pub(super) async fn retry_transient<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         call: impl Fn() -> F,
     ) -> Result<T, PortError> {
@@ -376,7 +376,7 @@ pub(super) fn refused<T>(result: &Result<T, PortError>) -> (bool, String) {
         Err(e) => (
             matches!(
                 e.kind(),
-                PortErrorKind::Refused | PortErrorKind::Unavailable
+                PortErrorKind::Rejected | PortErrorKind::Unavailable
             ),
             e.message().to_owned(),
         ),

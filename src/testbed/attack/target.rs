@@ -209,7 +209,7 @@ impl Targets {
                 let record = match self.connector.share_records(key, owners, holder).await {
                     Ok(mut records) if records.len() == 1 => records.remove(0),
                     Ok(_) => continue,
-                    Err(e) if e.kind() == PortErrorKind::Refused => continue,
+                    Err(e) if e.kind() == PortErrorKind::Rejected => continue,
                     Err(e) => return Err(e.into()),
                 };
                 seeds += usize::from(record.seed.is_some());

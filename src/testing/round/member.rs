@@ -23,7 +23,7 @@ enum Done {
 }
 
 /// Why a call to the coordinator has no result.
-enum Refused {
+enum NoAnswer {
     Down,
     Because(Rejection),
 }
@@ -105,7 +105,7 @@ impl World {
                 }
                 let mut delivery = match self.coordinator.machine.deliver(&request) {
                     Ok(delivery) => delivery,
-                    Err(e) => return after(Refused::Because(e)),
+                    Err(e) => return after(NoAnswer::Because(e)),
                 };
                 if let Some(tamper) = &mut self.tamper.delivery {
                     tamper(who.clone(), &mut delivery);
@@ -130,7 +130,7 @@ impl World {
                         return Done::Later;
                     }
                     if let Err(e) = self.coordinator.machine.authorise_variable(&request) {
-                        return after(Refused::Because(e));
+                        return after(NoAnswer::Because(e));
                     }
                     if Digest::of(&self.variables[variable.name.as_str()]) != variable.digest {
                         return Done::Tell(broken("the variable is another one".into()));
@@ -158,7 +158,7 @@ impl World {
             RunnerEffect::Confirm { request, fetch } => {
                 match self.call(request) {
                     // A round that has gone on without this node tells it at the next look.
-                    Err(Refused::Because(Rejection::WrongPhase { .. })) => return Done::Later,
+                    Err(NoAnswer::Because(Rejection::WrongPhase { .. })) => return Done::Later,
                     Err(refused) => return after(refused),
                     Ok(()) => {}
                 }
@@ -174,7 +174,7 @@ impl World {
                         Done::Tell(RunnerInput::Confirmed(said))
                     }
                     Err(Rejection::WrongPhase { .. } | Rejection::NotYet { .. }) => Done::Later,
-                    Err(e) => after(Refused::Because(e)),
+                    Err(e) => after(NoAnswer::Because(e)),
                 }
             }
             RunnerEffect::Reveal {
@@ -189,8 +189,8 @@ impl World {
                 }
             }
             RunnerEffect::Decline { request } => match self.call(request) {
-                Err(Refused::Down) => Done::Later,
-                Err(Refused::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
+                Err(NoAnswer::Down) => Done::Later,
+                Err(NoAnswer::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
                 _ => Done::Silently,
             },
         }
@@ -204,7 +204,7 @@ impl World {
         let bytes = self.masked[who].clone();
         let (digest, len, here) = match self.coordinator.machine.authorise_result(&request) {
             Ok(answer) => answer,
-            Err(e) => return after(Refused::Because(e)),
+            Err(e) => return after(NoAnswer::Because(e)),
         };
         if here {
             return Done::Silently;
@@ -218,7 +218,7 @@ impl World {
         let now = self.now;
         match self.coordinator.feed(now, input) {
             Ok(_) => Done::Silently,
-            Err(e) => after(Refused::Because(e)),
+            Err(e) => after(NoAnswer::Because(e)),
         }
     }
 
@@ -228,20 +228,20 @@ impl World {
             return Done::Later;
         }
         match self.call(request) {
-            Err(Refused::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
+            Err(NoAnswer::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
             _ => Done::Silently,
         }
     }
 
-    fn call(&mut self, request: &SignedRequest) -> Result<(), Refused> {
+    fn call(&mut self, request: &SignedRequest) -> Result<(), NoAnswer> {
         let request = self.on_the_way(request);
         if !self.coordinator.alive {
-            return Err(Refused::Down);
+            return Err(NoAnswer::Down);
         }
         if self.happens(self.faults.duplicate) {
             let _twice = self.request(request.clone());
         }
-        self.request(request).map(|_| ()).map_err(Refused::Because)
+        self.request(request).map(|_| ()).map_err(NoAnswer::Because)
     }
 
     fn on_the_way(&mut self, request: &SignedRequest) -> SignedRequest {
@@ -279,17 +279,17 @@ fn broken(reason: String) -> RunnerInput {
 }
 
 /// Too early: again later. Too late: never mind. Anything else ends this member's part.
-fn after(refused: Refused) -> Done {
+fn after(refused: NoAnswer) -> Done {
     match refused {
-        Refused::Down => Done::Later,
-        Refused::Because(Rejection::WrongPhase { late, .. }) => {
+        NoAnswer::Down => Done::Later,
+        NoAnswer::Because(Rejection::WrongPhase { late, .. }) => {
             if late {
                 Done::Silently
             } else {
                 Done::Later
             }
         }
-        Refused::Because(e) => Done::Tell(RunnerInput::EffectFailed {
+        NoAnswer::Because(e) => Done::Tell(RunnerInput::EffectFailed {
             code: FailureCode::ProtocolViolation,
             reason: format!("the coordinator refuses: {e}"),
         }),

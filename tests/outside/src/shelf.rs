@@ -45,7 +45,7 @@ impl BlobStore for Shelf {
         while let Some(piece) = content.next().await {
             bytes.extend_from_slice(&piece?);
             if bytes.len() as u64 > limit {
-                return Err(error(PortErrorKind::Refused, name));
+                return Err(error(PortErrorKind::Rejected, name));
             }
         }
         let (len, digest) = (bytes.len() as u64, Digest::of(&bytes));
@@ -77,7 +77,7 @@ impl BlobStore for Shelf {
     async fn read(&self, name: &BlobName, limit: u64) -> Result<Vec<u8>, PortError> {
         let (len, mut content) = self.open(name).await?;
         if len > limit {
-            return Err(error(PortErrorKind::Refused, name));
+            return Err(error(PortErrorKind::Rejected, name));
         }
         let mut bytes = Vec::new();
         while let Some(piece) = content.next().await {

@@ -40,7 +40,7 @@ fn refused(rejection: PeerRejection) -> PortError {
     let kind = match rejection.kind {
         RejectionKind::Unavailable | RejectionKind::Internal => PortErrorKind::Unavailable,
         RejectionKind::Invalid | RejectionKind::Forbidden | RejectionKind::TooLarge => {
-            PortErrorKind::Refused
+            PortErrorKind::Rejected
         }
     };
     error(kind, &rejection.detail)

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use super::queries::{DATA, MEMBERS, NODES, PROOFS, ROUNDS, TASKS, UPLOADS};
 use super::rows::{get, place, status, text, upload_kind};
 use super::{Store, damaged};
-use delta_domain::connector_record::{BadChange, Change, NewTaskEntry, Record, RoundId};
+use delta_domain::connector_record::{Change, ChangeError, NewTaskEntry, Record, RoundId};
 use delta_domain::task::TaskKind;
 use delta_ports::PortError;
 
@@ -36,7 +36,7 @@ impl Store {
             let index = place(&row, 0)?;
             let kind: TaskKind = text(&row, 1)?
                 .parse()
-                .map_err(|_| damaged(BadChange("unknown kind of task")))?;
+                .map_err(|_| damaged(ChangeError("unknown kind of task")))?;
             let entry = NewTaskEntry {
                 kind,
                 address: text(&row, 3)?,
@@ -124,7 +124,7 @@ impl Store {
         for row in self.rows_of(UPLOADS, id).await? {
             let kind = upload_kind(&text(&row, 0)?)?;
             let entries = serde_json::from_str(&text(&row, 2)?)
-                .map_err(|_| damaged(BadChange("undecodable upload")))?;
+                .map_err(|_| damaged(ChangeError("undecodable upload")))?;
             changes.push(Change::Upload {
                 round: id,
                 kind,

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::{OP, damaged};
-use delta_domain::connector_record::{BadChange, SecretKind, Status, UploadKind};
+use delta_domain::connector_record::{ChangeError, SecretKind, Status, UploadKind};
 use delta_ports::{PortError, PortErrorKind};
 
 pub(super) fn upload_text(kind: UploadKind) -> &'static str {
@@ -22,12 +22,12 @@ pub(super) fn upload_kind(text: &str) -> Result<UploadKind, PortError> {
         "secret_key_commitment" => UploadKind::Commitment(SecretKind::SecretKey),
         "seed" => UploadKind::Share(SecretKind::Seed),
         "secret_key" => UploadKind::Share(SecretKind::SecretKey),
-        _ => return Err(damaged(BadChange("unknown kind of upload"))),
+        _ => return Err(damaged(ChangeError("unknown kind of upload"))),
     })
 }
 
 pub(super) fn row_id(index: usize) -> Result<i64, PortError> {
-    i64::try_from(index).map_err(|_| damaged(BadChange("too many rows")))
+    i64::try_from(index).map_err(|_| damaged(ChangeError("too many rows")))
 }
 
 pub(super) fn seconds(unix: u64) -> i64 {
@@ -54,9 +54,9 @@ pub(super) fn text(row: &SqliteRow, column: usize) -> Result<String, PortError> 
 }
 
 pub(super) fn place(row: &SqliteRow, column: usize) -> Result<usize, PortError> {
-    usize::try_from(get::<i64>(row, column)?).map_err(|_| damaged(BadChange("negative row id")))
+    usize::try_from(get::<i64>(row, column)?).map_err(|_| damaged(ChangeError("negative row id")))
 }
 
 pub(super) fn status(row: &SqliteRow, column: usize) -> Result<Status, PortError> {
-    Status::from_code(get(row, column)?).ok_or_else(|| damaged(BadChange("unknown status")))
+    Status::from_code(get(row, column)?).ok_or_else(|| damaged(ChangeError("unknown status")))
 }

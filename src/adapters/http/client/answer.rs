@@ -36,7 +36,7 @@ pub(crate) async fn good(
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY => PortErrorKind::Unavailable,
         StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => PortErrorKind::Timeout,
-        _ => PortErrorKind::Refused,
+        _ => PortErrorKind::Rejected,
     };
     let detail = detail(op, response)
         .await
@@ -73,7 +73,7 @@ pub(crate) async fn done(op: &'static str, response: Response) -> Result<PeerAns
         Ok(PeerAnswer::Done)
     } else {
         Err(PortError::new(
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             op,
             "the coordinator answers that it did not succeed",
         ))

@@ -86,7 +86,7 @@ impl UserClient {
     /// Submits a bundle.
     ///
     /// # Errors
-    /// `Refused` with the node's sentence; `Unavailable` when it cannot be reached.
+    /// `Rejected` with the node's sentence; `Unavailable` when it cannot be reached.
     pub async fn submit(&self, bundle: &[u8]) -> Result<LocalTaskId, PortError> {
         #[derive(Deserialize)]
         struct Submitted {
@@ -205,7 +205,7 @@ impl UserClient {
             })
             .unwrap_or_else(|| format!("the node answers {status}"));
         Err(PortError::new(
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             "client.call",
             detail,
         ))

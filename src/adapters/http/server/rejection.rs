@@ -4,7 +4,7 @@ use serde::Serialize;
 use warp::http::StatusCode;
 use warp::http::header::InvalidHeaderValue;
 
-use super::extract::body::BodyFault;
+use super::extract::body::BodyError;
 use super::extract::json::NoFields;
 use super::extract::validation::{FieldError, FieldErrors};
 use super::reply::{Response, json};
@@ -111,7 +111,7 @@ impl From<PortError> for Rejection {
             }
             PortErrorKind::Conflict
             | PortErrorKind::NotFound
-            | PortErrorKind::Refused
+            | PortErrorKind::Rejected
             | PortErrorKind::Corrupt
             | PortErrorKind::Denied
             | PortErrorKind::Unsupported
@@ -123,14 +123,14 @@ impl From<PortError> for Rejection {
     }
 }
 
-impl From<BodyFault> for Rejection {
-    fn from(error: BodyFault) -> Self {
+impl From<BodyError> for Rejection {
+    fn from(error: BodyError) -> Self {
         let text = error.to_string();
         match error {
-            BodyFault::TooLarge { .. } => Self::too_large(text),
-            BodyFault::TooSlow => Self::Because(StatusCode::REQUEST_TIMEOUT, text),
-            BodyFault::Broken | BodyFault::Malformed | BodyFault::Short { .. } => Self::bad(text),
-            BodyFault::NoMemory => Self::busy(text),
+            BodyError::TooLarge { .. } => Self::too_large(text),
+            BodyError::TooSlow => Self::Because(StatusCode::REQUEST_TIMEOUT, text),
+            BodyError::Broken | BodyError::Malformed | BodyError::Short { .. } => Self::bad(text),
+            BodyError::NoMemory => Self::busy(text),
         }
     }
 }

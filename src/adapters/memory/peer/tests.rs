@@ -155,7 +155,7 @@ async fn refusals_keep_their_sentence() {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
-        (PortErrorKind::Refused, "no such round")
+        (PortErrorKind::Rejected, "no such round")
     );
     let fetch = request(RequestBody::FetchShares);
     let error = peers.fetch_shares(URL, &fetch).await.unwrap_err();

@@ -80,7 +80,7 @@ impl OpenBlob {
     pub(super) fn read_all(mut self, op: &'static str, limit: u64) -> Result<Vec<u8>, PortError> {
         if self.seal.len > limit {
             return Err(PortError::new(
-                PortErrorKind::Refused,
+                PortErrorKind::Rejected,
                 op,
                 format!(
                     "{} has {} bytes, more than {limit}",

@@ -34,7 +34,7 @@ pub(super) async fn put(
         len = len.saturating_add(piece.len() as u64);
         if len > limit {
             return Err(PortError::new(
-                PortErrorKind::Refused,
+                PortErrorKind::Rejected,
                 op,
                 format!("the content is larger than {limit} bytes"),
             ));

@@ -45,7 +45,7 @@ impl Membership {
 
     /// Asks what the round computes, checks that it may be joined, and joins.
     pub(super) async fn join(&mut self, round: RoundNumber) -> Result<(), PortError> {
-        let rejected = |text: String| PortError::new(PortErrorKind::Refused, "runner.join", text);
+        let rejected = |text: String| PortError::new(PortErrorKind::Rejected, "runner.join", text);
         let Some(record) = self.state.record.clone() else {
             return Err(rejected("the task has no record".into()));
         };

@@ -44,7 +44,7 @@ async fn fetch(field: &Targets) -> anyhow::Result<Outcome> {
         bail!("nothing to collect")
     };
     let answer = rogue
-        .patiently(|| field.peers.fetch_shares(rogue.url(), &request))
+        .retry_transient(|| field.peers.fetch_shares(rogue.url(), &request))
         .await;
     let (refused, answered) = refused(&answer);
     rogue.leave(1).await?;

@@ -31,14 +31,14 @@ pub async fn more_than_the_limit_is_refused_and_the_old_content_stays(subject: i
         .put(&name, content(&pattern(2001)), 2000)
         .await
         .unwrap_err();
-    assert_eq!(fresh.kind(), PortErrorKind::Refused);
+    assert_eq!(fresh.kind(), PortErrorKind::Rejected);
     assert!(!s.exists(&name).await.unwrap());
     put(s, &name, b"old").await;
     // An endless stream: it must stop at the limit, not at the end.
     let endless: ByteStream = Box::pin(stream::repeat_with(|| Ok(Bytes::from(vec![7; 100_000]))));
     assert_eq!(
         s.put(&name, endless, 3_000_000).await.unwrap_err().kind(),
-        PortErrorKind::Refused
+        PortErrorKind::Rejected
     );
     assert_eq!(read(s, &name).await.unwrap(), b"old");
     s.put(&name, content(&pattern(2000)), 2000)
@@ -46,7 +46,7 @@ pub async fn more_than_the_limit_is_refused_and_the_old_content_stays(subject: i
         .expect("exactly the limit");
     assert_eq!(
         s.read(&name, 1999).await.unwrap_err().kind(),
-        PortErrorKind::Refused
+        PortErrorKind::Rejected
     );
     assert_eq!(s.read(&name, 2000).await.unwrap().len(), 2000);
 }

@@ -88,7 +88,7 @@ pub fn digest(text: &str) -> Digest {
 /// The text of a refusal, which must have a reason that is known.
 pub fn refused<T: Debug>(outcome: Result<T, PortError>) -> String {
     let error = outcome.unwrap_err();
-    assert_eq!(error.kind(), PortErrorKind::Refused, "{error}");
+    assert_eq!(error.kind(), PortErrorKind::Rejected, "{error}");
     // Every text that the suite provokes is recognised.
     let known = error.reason().is_some_and(|r| r != RejectionReason::Other);
     assert!(known, "{error}: {:?}", error.reason());

@@ -192,7 +192,7 @@ pub async fn concurrent_joins_of_one_url_make_one_node(subject: impl Subject) {
     assert_eq!(c.nodes(1, 0).await.unwrap().total, 1);
 }
 
-/// A refusal is `Refused`, and its message is the text of the record.
+/// A refusal is `Rejected`, and its message is the text of the record.
 pub async fn refusals_carry_the_connectors_own_text(subject: impl Subject) {
     let c = subject.connector();
     let [a] = nodes(c).await;

@@ -167,7 +167,7 @@ pub async fn other_failures_have_no_reason(subject: impl Subject) {
     let odd = c.data_commitment(&a, "nul \0", 0).await.unwrap_err();
     assert_eq!(
         (odd.kind(), odd.reason()),
-        (PortErrorKind::Refused, Some(Why::Other))
+        (PortErrorKind::Rejected, Some(Why::Other))
     );
     let all = std::slice::from_ref(&a);
     let key = started(c, TaskKind::Hlr, &a).await;

@@ -107,14 +107,14 @@ pub async fn large_files_pass_both_ways(subject: impl Subject) {
     fake.taken();
 }
 
-/// A coordinator's refusal is `Refused`, one that cannot answer now is `Unavailable`; the sentence is the coordinator's.
+/// A coordinator's refusal is `Rejected`, one that cannot answer now is `Unavailable`; the sentence is the coordinator's.
 pub async fn refusals_keep_their_sentences(subject: impl Subject) {
     let (peers, url, fake) = arrange(&subject).await;
     let url = url.as_str();
     for (kind, expected) in [
-        (RejectionKind::Invalid, PortErrorKind::Refused),
-        (RejectionKind::Forbidden, PortErrorKind::Refused),
-        (RejectionKind::TooLarge, PortErrorKind::Refused),
+        (RejectionKind::Invalid, PortErrorKind::Rejected),
+        (RejectionKind::Forbidden, PortErrorKind::Rejected),
+        (RejectionKind::TooLarge, PortErrorKind::Rejected),
         (RejectionKind::Unavailable, PortErrorKind::Unavailable),
     ] {
         fake.refuse_next(kind, "the round is over");
@@ -154,7 +154,7 @@ pub async fn refusals_keep_their_sentences(subject: impl Subject) {
     assert_eq!(
         (error.kind(), error.message()),
         (
-            PortErrorKind::Refused,
+            PortErrorKind::Rejected,
             "shares are for their receiver: sign the request"
         )
     );
@@ -164,7 +164,7 @@ pub async fn refusals_keep_their_sentences(subject: impl Subject) {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.message()),
-        (PortErrorKind::Refused, "task round does not exist")
+        (PortErrorKind::Rejected, "task round does not exist")
     );
     fake.taken();
 }

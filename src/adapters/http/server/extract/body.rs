@@ -15,11 +15,11 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use delta_ports::{PortError, PortErrorKind};
 
 /// A request body, piece by piece.
-pub(crate) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyFault>> + Send + Sync>>;
+pub(crate) type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send + Sync>>;
 
 /// What is wrong with a body. The text is for the sender.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BodyFault {
+pub(crate) enum BodyError {
     /// Longer than allowed or announced.
     #[error("the body is larger than {limit} bytes")]
     TooLarge {
@@ -48,15 +48,15 @@ pub(crate) enum BodyFault {
     NoMemory,
 }
 
-impl From<&BodyFault> for PortError {
-    fn from(error: &BodyFault) -> Self {
+impl From<&BodyError> for PortError {
+    fn from(error: &BodyError) -> Self {
         let kind = match error {
-            BodyFault::TooLarge { .. } => PortErrorKind::Refused,
-            BodyFault::Short { .. } | BodyFault::Broken | BodyFault::Malformed => {
+            BodyError::TooLarge { .. } => PortErrorKind::Rejected,
+            BodyError::Short { .. } | BodyError::Broken | BodyError::Malformed => {
                 PortErrorKind::Corrupt
             }
-            BodyFault::TooSlow => PortErrorKind::Timeout,
-            BodyFault::NoMemory => PortErrorKind::Exhausted,
+            BodyError::TooSlow => PortErrorKind::Timeout,
+            BodyError::NoMemory => PortErrorKind::Exhausted,
         };
         Self::new(kind, "http.body", error.to_string())
     }
@@ -85,7 +85,7 @@ where
         Ok(mut piece) => Ok(piece.copy_to_bytes(piece.remaining())),
         Err(error) => {
             tracing::debug!(%error, "a request body broke off");
-            Err(BodyFault::Broken)
+            Err(BodyError::Broken)
         }
     });
     Box::pin(Paced {
@@ -114,7 +114,7 @@ impl Paced {
 }
 
 impl Stream for Paced {
-    type Item = Result<Bytes, BodyFault>;
+    type Item = Result<Bytes, BodyError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -126,7 +126,7 @@ impl Stream for Paced {
                 if let Some(Ok(bytes)) = &piece {
                     this.received += bytes.len() as u128;
                     if this.is_too_slow() {
-                        return Poll::Ready(Some(Err(BodyFault::TooSlow)));
+                        return Poll::Ready(Some(Err(BodyError::TooSlow)));
                     }
                 }
                 Poll::Ready(piece)
@@ -140,7 +140,7 @@ impl Stream for Paced {
                 alarm
                     .as_mut()
                     .poll(cx)
-                    .map(|()| Some(Err(BodyFault::TooSlow)))
+                    .map(|()| Some(Err(BodyError::TooSlow)))
             }
         }
     }
@@ -161,11 +161,11 @@ impl Memory {
         )))
     }
 
-    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, BodyFault> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).map_err(|_| BodyFault::NoMemory)?;
+    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, BodyError> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).map_err(|_| BodyError::NoMemory)?;
         self.0
             .try_acquire_many(units)
-            .map_err(|_| BodyFault::NoMemory)
+            .map_err(|_| BodyError::NoMemory)
     }
 }
 
@@ -175,13 +175,13 @@ pub(crate) async fn read_whole<T>(
     limit: usize,
     memory: &Memory,
     parse: impl FnOnce(&[u8]) -> T,
-) -> Result<T, BodyFault> {
+) -> Result<T, BodyError> {
     let mut content = Vec::new();
     let mut taken = memory.take(0)?;
     while let Some(piece) = body.next().await {
         let piece = piece?;
         if content.len() + piece.len() > limit {
-            return Err(BodyFault::TooLarge {
+            return Err(BodyError::TooLarge {
                 limit: limit as u64,
             });
         }
@@ -237,7 +237,7 @@ mod tests {
         let whole = read_whole(&mut pieces(&[b"ab", b"c"]), 3, &memory, <[u8]>::to_vec).await;
         assert_eq!(whole, Ok(b"abc".to_vec()));
         let whole = read_whole(&mut pieces(&[b"ab", b"cd"]), 3, &memory, <[u8]>::to_vec).await;
-        assert_eq!(whole, Err(BodyFault::TooLarge { limit: 3 }));
+        assert_eq!(whole, Err(BodyError::TooLarge { limit: 3 }));
     }
 
     #[tokio::test]
@@ -246,7 +246,7 @@ mod tests {
         let big: &'static [u8] = &[0; 3 * UNIT];
         assert_eq!(
             read_whole(&mut pieces(&[big]), 1 << 20, &memory, |_| ()).await,
-            Err(BodyFault::NoMemory)
+            Err(BodyError::NoMemory)
         );
         let fits: &'static [u8] = &[0; 2 * UNIT];
         for _ in 0..3 {
@@ -262,7 +262,7 @@ mod tests {
         let silent = stream::pending::<Result<Bytes, Infallible>>();
         assert_eq!(
             paced(silent, QUICK).next().await,
-            Some(Err(BodyFault::TooSlow))
+            Some(Err(BodyError::TooSlow))
         );
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use warp::http::HeaderMap;
 use warp::http::header::CONTENT_TYPE;
 
-use super::body::{BodyFault, BodyStream, Memory, read_whole};
+use super::body::{BodyError, BodyStream, Memory, read_whole};
 use super::validation::{FieldErrors, HEX_PATTERN, Step, is_hex, json_int};
 
 /// The fields of a JSON object.
@@ -20,7 +20,7 @@ const MAX_VALUES: usize = 200_000;
 pub(crate) enum NoFields {
     /// It did not come as it should.
     #[error(transparent)]
-    Body(#[from] BodyFault),
+    Body(#[from] BodyError),
     /// It would unfold into too much.
     #[error("the body has more than {MAX_VALUES} values")]
     TooMany,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use multer::{Field, Multipart};
 
-use super::body::{BodyFault, BodyStream, drain};
+use super::body::{BodyError, BodyStream, drain};
 use delta_ports::PortError;
 use delta_ports::blob::ByteStream;
 
@@ -34,7 +34,7 @@ pub(crate) struct Form {
 
 struct Shared {
     body: Mutex<BodyStream>,
-    error: Mutex<Option<BodyFault>>,
+    error: Mutex<Option<BodyError>>,
     /// Bytes given to the parser since it last got anywhere.
     hungry: AtomicUsize,
 }
@@ -45,12 +45,12 @@ impl Shared {
     }
 
     /// Remembers the first error: later ones are its consequences.
-    fn fail(&self, error: BodyFault) -> BodyFault {
+    fn fail(&self, error: BodyError) -> BodyError {
         let mut slot = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert(error).clone()
     }
 
-    fn error(&self) -> Option<BodyFault> {
+    fn error(&self) -> Option<BodyError> {
         self.error
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -62,9 +62,9 @@ impl Shared {
     }
 
     /// The parser's error in our words. An error of our own feed has been remembered already.
-    fn parse_error(&self, error: &multer::Error) -> BodyFault {
+    fn parse_error(&self, error: &multer::Error) -> BodyError {
         tracing::debug!(%error, "a form is malformed");
-        self.fail(BodyFault::Malformed)
+        self.fail(BodyError::Malformed)
     }
 }
 
@@ -89,9 +89,9 @@ impl Form {
     }
 
     /// The next part. The part before must have been read or dropped.
-    pub(crate) async fn next(&mut self) -> Result<Option<Part>, BodyFault> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Part>, BodyError> {
         if self.parts == MAX_PARTS {
-            return Err(self.shared.fail(BodyFault::Malformed));
+            return Err(self.shared.fail(BodyError::Malformed));
         }
         self.parts += 1;
         let field = self
@@ -107,7 +107,7 @@ impl Form {
     }
 
     /// What went wrong on the way, if anything: it explains whatever the reader of a part's content says.
-    pub(crate) fn error(&self) -> Option<BodyFault> {
+    pub(crate) fn error(&self) -> Option<BodyError> {
         self.shared.error()
     }
 
@@ -137,11 +137,11 @@ impl Part {
     }
 
     /// The content of a text of at most `limit` bytes.
-    pub(crate) async fn text(mut self, limit: usize) -> Result<String, BodyFault> {
+    pub(crate) async fn text(mut self, limit: usize) -> Result<String, BodyError> {
         let mut content = Vec::new();
         while let Some(piece) = self.piece().await? {
             if content.len() + piece.len() > limit {
-                return Err(self.shared.fail(BodyFault::TooLarge {
+                return Err(self.shared.fail(BodyError::TooLarge {
                     limit: limit as u64,
                 }));
             }
@@ -151,12 +151,12 @@ impl Part {
     }
 
     /// Reads past a part that nobody asked for.
-    pub(crate) async fn skip(mut self) -> Result<(), BodyFault> {
+    pub(crate) async fn skip(mut self) -> Result<(), BodyError> {
         let mut seen = 0;
         while let Some(piece) = self.piece().await? {
             seen += piece.len();
             if seen > MAX_OTHER {
-                return Err(self.shared.fail(BodyFault::TooLarge {
+                return Err(self.shared.fail(BodyError::TooLarge {
                     limit: MAX_OTHER as u64,
                 }));
             }
@@ -185,7 +185,7 @@ impl Part {
                     Ok(Some(piece)) => {
                         state.seen += piece.len() as u64;
                         if state.seen > limit {
-                            break state.part.shared.fail(BodyFault::TooLarge { limit });
+                            break state.part.shared.fail(BodyError::TooLarge { limit });
                         }
                         let ready = std::mem::replace(&mut state.held, piece);
                         if !ready.is_empty() {
@@ -193,7 +193,7 @@ impl Part {
                         }
                     }
                     Ok(None) if exact && state.seen < limit => {
-                        break state.part.shared.fail(BodyFault::Short {
+                        break state.part.shared.fail(BodyError::Short {
                             got: state.seen,
                             announced: limit,
                         });
@@ -208,7 +208,7 @@ impl Part {
     }
 
     /// The next piece of content, never empty.
-    async fn piece(&mut self) -> Result<Option<Bytes>, BodyFault> {
+    async fn piece(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
             let piece = self
                 .field
@@ -231,7 +231,7 @@ struct Feed {
 }
 
 impl Stream for Feed {
-    type Item = Result<Bytes, BodyFault>;
+    type Item = Result<Bytes, BodyError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -253,7 +253,7 @@ impl Stream for Feed {
         }
         let piece = this.rest.split_to(this.rest.len().min(PIECE));
         if this.shared.hungry.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > MAX_HEAD {
-            return Poll::Ready(Some(Err(this.shared.fail(BodyFault::Malformed))));
+            return Poll::Ready(Some(Err(this.shared.fail(BodyError::Malformed))));
         }
         this.pause = true;
         Poll::Ready(Some(Ok(piece)))
@@ -320,12 +320,12 @@ mod tests {
     #[tokio::test]
     async fn content_beyond_the_limit_or_short_of_it_is_a_fault() {
         for (limit, exact, error) in [
-            (3, false, BodyFault::TooLarge { limit: 3 }),
-            (3, true, BodyFault::TooLarge { limit: 3 }),
+            (3, false, BodyError::TooLarge { limit: 3 }),
+            (3, true, BodyError::TooLarge { limit: 3 }),
             (
                 5,
                 true,
-                BodyFault::Short {
+                BodyError::Short {
                     got: 4,
                     announced: 5,
                 },
@@ -350,7 +350,7 @@ mod tests {
                 collect(file.content(1 << 20, false)).await.is_err(),
                 "{cut}"
             );
-            assert_eq!(form.error(), Some(BodyFault::Malformed));
+            assert_eq!(form.error(), Some(BodyError::Malformed));
         }
     }
 
@@ -359,7 +359,7 @@ mod tests {
         let head = format!("--B\r\nContent-Disposition: {}", "z".repeat(1 << 20)).into_bytes();
         for endless in [head, vec![b'-'; 1 << 20]] {
             let mut form = form(&endless, 4096);
-            assert_eq!(form.next().await.err(), Some(BodyFault::Malformed));
+            assert_eq!(form.next().await.err(), Some(BodyError::Malformed));
         }
     }
 

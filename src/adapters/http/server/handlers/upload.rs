@@ -6,7 +6,7 @@ use warp::http::HeaderMap;
 use warp::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 
 use crate::server::call::{Call, Shared};
-use crate::server::extract::body::{BodyFault, read_whole};
+use crate::server::extract::body::{BodyError, read_whole};
 use crate::server::extract::multipart::Form;
 use crate::server::extract::query::Query;
 use crate::server::extract::validation::{FieldErrors, IntRule};
@@ -175,7 +175,7 @@ async fn open(
         .and_then(|value| value.to_str().ok()?.parse().ok());
     let limit = file_limit.saturating_add(AROUND_FILE);
     let refusal = if content_length.is_some_and(|len| len > limit) {
-        BodyFault::TooLarge { limit: file_limit }.into()
+        BodyError::TooLarge { limit: file_limit }.into()
     } else if content_type.starts_with("application/x-www-form-urlencoded") {
         let sent_as_text = |bytes: &[u8]| {
             Query::parse(&String::from_utf8_lossy(bytes))
@@ -197,7 +197,7 @@ async fn open(
                     std::mem::replace(body, Box::pin(stream::empty())),
                 )));
             }
-            Err(_) => BodyFault::Malformed.into(),
+            Err(_) => BodyError::Malformed.into(),
         }
     };
     Err(refusal)

@@ -26,14 +26,14 @@ impl fmt::Display for Place {
 
 /// One thing that is wrong, or doubtful.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct SettingError {
     /// Where.
     pub place: Place,
     /// What is wrong and what to write instead.
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)
     }
@@ -41,14 +41,14 @@ impl fmt::Display for Problem {
 
 /// A configuration that cannot be used; one line a problem, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", lines(.problems))]
+#[error("{}", lines(.errors))]
 pub struct ConfigError {
     /// Everything that is wrong. Never empty.
-    pub problems: Vec<Problem>,
+    pub errors: Vec<SettingError>,
 }
 
-fn lines(problems: &[Problem]) -> String {
-    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+fn lines(errors: &[SettingError]) -> String {
+    let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
     all.join("\n")
 }
 
