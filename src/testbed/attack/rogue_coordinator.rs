@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-
 use futures_util::StreamExt as _;
 
 use delta_domain::ids::{Address, Name};
