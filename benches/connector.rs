@@ -2,7 +2,7 @@
 //!
 //! Printed beside what the reference reached (delta-chain-connector 0.8.3, measured on another day on a busy machine, so compare
 //! orders of magnitude). `CONNECTOR_BENCH_DIR` says where the record is kept, by default the build directory.
-//! `cargo bench --bench connector --no-default-features --features adapter-connector`
+//! `cargo bench --no-default-features --bench connector`
 
 #![allow(
     clippy::print_stdout,

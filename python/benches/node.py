@@ -115,8 +115,6 @@ def in_node(bundle: delta.Bundle, data: Path, threads: int, runs: int) -> float:
         "bench",
         "--quiet",
         "--no-default-features",
-        "--features",
-        "adapter-onnx",
         "--bench",
         "executor",
         "--",
