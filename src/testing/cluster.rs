@@ -41,6 +41,7 @@ use delta_memory::{
 use delta_ports::author_api::AuthorApi as _;
 use delta_ports::storage::{LocalTaskId, MachineKind};
 
+pub use crate::facts::Contribution;
 use crate::facts::Facts;
 pub use recipe::Recipe;
 use watched::WatchedPeers;
@@ -269,9 +270,6 @@ impl Cluster {
         }
     }
 }
-
-/// What a node, by number, contributes to a step, counted from 0.
-pub type Contribution = fn(usize, u32) -> [f64; 2];
 
 /// `4^node`, so that each base-4 digit of a sum says how often that node was counted; and that times the step's number from 1.
 #[must_use]

@@ -17,11 +17,13 @@ use delta_domain::tensor::TensorData;
 use delta_memory::MemoryConnector;
 use delta_ports::executor::ReduceJob;
 
-use crate::cluster::Contribution;
 use law::{State, take, tell};
 
 /// A round of a task: the task's id, and the round's number.
 pub type At = (String, i32);
+
+/// What a node, by number, contributes to a step, counted from 0.
+pub type Contribution = fn(usize, u32) -> [f64; 2];
 
 /// What a world has seen.
 pub struct Facts {
