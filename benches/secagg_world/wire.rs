@@ -69,7 +69,7 @@ pub fn request(request: &SignedRequest) -> u64 {
     json(&around) + compact(shares, &[own])
 }
 
-/// Bytes of shares and signatures as `src/adapters/http/compact.rs` writes them.
+/// Bytes of shares and signatures as `src/adapters/http/wire/compact.rs` writes them.
 pub fn compact(shares: &[SealedShares], signatures: &[TranscriptSignature]) -> u64 {
     let of_share = |s: &SealedShares| 42 + 4 + s.seed_share.len() + s.sk_share.len();
     let of_signature = |s: &TranscriptSignature| 42 + 2 + s.signature.len();
