@@ -14,6 +14,7 @@ mod backoff;
 pub mod context;
 mod coordinator;
 mod machine;
+pub mod member;
 mod monitor;
 pub mod node;
 pub mod parallel;

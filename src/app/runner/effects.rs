@@ -1,33 +1,41 @@
-//! Carrying out the effects of a member's round.
+//! Carrying out the effects of a member's round over the node's ports; the order is `member.rs`'s.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::compute::Computation;
 use crate::context::Context;
 use crate::machine::{Effects, Machine};
+use crate::member::{self, MemberWorld};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, encode_hex};
-use delta_domain::round::message::SignedRequest;
-use delta_domain::round::runner::{RunnerContext, RunnerEffect, RunnerInput, RunnerRound};
+use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
+use delta_domain::round::runner::{
+    MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
+};
 use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::secret::SecretBytes;
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::{RawPublicKeys, RejectionReason, RoundKey, ShareKind};
-use delta_ports::peer::PeerCalls as _;
+use delta_ports::connector::{Connector, RejectionReason, RoundKey, ShareKind};
+use delta_ports::peer::{PeerCalls as _, PeerTransport};
 use delta_ports::storage::{LogLevel, MachineKind};
 use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often neighbours' signatures are asked for in quick succession; then it is tried again at the pace of every effect.
 const LOOKS: u32 = 6;
 /// The first pause between two of these; each is twice the one before.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(5);
+/// How often a notice is tried while the coordinator cannot take it.
+const NOTICES: u32 = 3;
 /// How often a farewell is tried again while the coordinator cannot take it.
 const FAREWELLS: u32 = 20;
 /// Pause between two tries.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Machine for RunnerRound {
     type Input = RunnerInput;
@@ -86,162 +94,75 @@ impl Effects<RunnerRound> for RunnerEffects {
         effect: &RunnerEffect,
         again: bool,
     ) -> Result<Option<RunnerInput>, PortError> {
+        let input = member::carry_out(&mut Network(self), effect, again).await?;
         match effect {
-            RunnerEffect::Join { keys, notify } => self.join(keys, notify, again).await,
-            RunnerEffect::ReadKeys { members } => {
-                let keys = self
-                    .context
-                    .ports
-                    .connector
-                    .public_keys(&self.key, members)
-                    .await?;
-                Ok(Some(RunnerInput::PublicKeys(keys)))
+            RunnerEffect::PostShares { .. } => self.log("upload secret shares", None).await,
+            RunnerEffect::CollectShares { .. } => {
+                self.log("get and validate other members' secret shares", None)
+                    .await;
             }
-            RunnerEffect::PublishCommitments { seed, key } => {
-                self.publish(
-                    ShareKind::SelfMaskSeed,
-                    seed,
-                    again,
-                    "seed secret share commitments",
-                )
-                .await?;
-                self.publish(
-                    ShareKind::MaskKey,
-                    key,
-                    again,
-                    "secret key secret share commitments",
-                )
-                .await?;
-                Ok(Some(RunnerInput::CommitmentsPublished))
-            }
-            RunnerEffect::PostShares { request } => {
-                self.context.ports.peers.submit(&self.url, request).await?;
-                self.log("upload secret shares", None).await;
-                Ok(None)
-            }
-            RunnerEffect::CollectShares { request, senders } => {
-                self.collect(request, senders).await
-            }
-            RunnerEffect::Compute {
-                variables,
-                masks,
-                cohort,
-            } => {
-                let computation = Computation {
-                    context: &self.context,
-                    bundle: self.bundle.clone(),
-                    round: &self.round,
-                    url: &self.url,
-                    state_step: self.state_step,
-                };
-                let info = computation.run(variables, masks, *cohort).await?;
-                Ok(Some(RunnerInput::Masked {
-                    digest: info.digest,
-                    len: info.len,
-                }))
-            }
-            RunnerEffect::Upload {
-                commitment,
-                request,
-                ..
-            } => self.upload(commitment, request, again).await,
-            RunnerEffect::Confirm { request, fetch } => self.confirm(request, fetch, again).await,
-            RunnerEffect::Reveal {
-                seeds,
-                keys,
-                notify,
-            } => {
-                let wire = |shares: &[(Address, delta_domain::secret::SecretBytes)]| -> Vec<(Address, String)> {
-                    shares.iter().map(|(a, s)| (a.clone(), encode_hex(s.expose()))).collect()
-                };
-                self.reveal(ShareKind::SelfMaskSeed, &wire(seeds), "seed shares")
-                    .await?;
-                self.reveal(ShareKind::MaskKey, &wire(keys), "secret key shares")
-                    .await?;
-                self.notify(notify).await;
-                Ok(Some(RunnerInput::Revealed))
-            }
-            RunnerEffect::Decline { request } => {
-                // The machine is over, so this would not be tried again; a farewell that comes early would be waited for.
-                for _ in 0..FAREWELLS {
-                    match self.context.ports.peers.submit(&self.url, request).await {
-                        Err(e) if e.is_transient() => self.context.ports.clock.sleep(PAUSE).await,
-                        other => return other.map(|()| None),
-                    }
-                }
-                self.context.ports.peers.submit(&self.url, request).await?;
-                Ok(None)
-            }
+            _ => {}
         }
+        Ok(input)
     }
 }
 
-impl RunnerEffects {
-    async fn join(
-        &self,
-        keys: &RawPublicKeys,
-        notify: &SignedRequest,
-        again: bool,
-    ) -> Result<Option<RunnerInput>, PortError> {
-        let connector = &self.context.ports.connector;
-        let me = self.round.me.as_str();
-        // A second join under one address kills the member's part: look before trying again.
-        let joined = again
-            && connector
-                .round(&self.key)
-                .await?
-                .joined
-                .iter()
-                .any(|a| a == me);
-        if !joined {
-            let tx = connector
-                .join_round(&self.round.me, &self.key, keys)
-                .await?;
-            self.log("try to join in", Some(("[Join the training round] ", tx)))
-                .await;
-        }
-        self.notify(notify).await;
-        Ok(None)
+/// The network as this node's member reaches it, over the node's ports.
+struct Network<'a>(&'a RunnerEffects);
+
+impl Network<'_> {
+    fn connector(&self) -> &dyn Connector {
+        &*self.0.context.ports.connector
     }
 
-    async fn publish(
-        &self,
-        kind: ShareKind,
-        commitments: &[(Address, Digest)],
-        again: bool,
-        what: &str,
-    ) -> Result<(), PortError> {
-        let connector = &self.context.ports.connector;
-        if again && self.published(kind, commitments).await? {
-            return Ok(());
-        }
-        let tx = connector
-            .upload_share_commitments(&self.round.me, &self.key, kind, commitments)
-            .await?;
-        self.log(
-            &format!("upload {what}"),
-            Some(("[Secret Sharing Parts Commitments] ", tx)),
-        )
-        .await;
+    fn peers(&self) -> &dyn PeerTransport {
+        &*self.0.context.ports.peers
+    }
+
+    async fn pause(&self, pause: Duration) {
+        self.0.context.ports.clock.sleep(pause).await;
+    }
+}
+
+impl MemberWorld for Network<'_> {
+    type Error = PortError;
+
+    fn is_rejection(error: &PortError) -> bool {
+        error.kind() == PortErrorKind::Rejected
+    }
+
+    async fn has_joined(&mut self) -> Result<bool, PortError> {
+        let me = self.0.round.me.as_str();
+        let round = self.connector().round(&self.0.key).await?;
+        Ok(round.joined.iter().any(|a| a == me))
+    }
+
+    async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), PortError> {
+        let (me, key) = (&self.0.round.me, &self.0.key);
+        let tx = self.connector().join_round(me, key, keys).await?;
+        let tx = Some(("[Join the training round] ", tx));
+        self.0.log("try to join in", tx).await;
         Ok(())
     }
 
-    /// Whether the commitments are on record already. The connector tells only once both kinds are; one kind alone reads as rejected,
-    /// for a reason that names the kind that is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors).
-    async fn published(
-        &self,
+    async fn public_keys(&mut self, members: &[Address]) -> Result<Vec<RawPublicKeys>, PortError> {
+        self.connector().public_keys(&self.0.key, members).await
+    }
+
+    /// The connector tells only once both kinds are on record; one kind alone reads as rejected, for a reason that names the kind that
+    /// is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors).
+    async fn has_committed(
+        &mut self,
         kind: ShareKind,
         commitments: &[(Address, Digest)],
     ) -> Result<bool, PortError> {
         let Some((receiver, _)) = commitments.first() else {
             return Ok(true);
         };
-        let me = std::slice::from_ref(&self.round.me);
+        let me = std::slice::from_ref(&self.0.round.me);
         match self
-            .context
-            .ports
-            .connector
-            .share_records(&self.key, me, receiver)
+            .connector()
+            .share_records(&self.0.key, me, receiver)
             .await
         {
             Ok(_) => Ok(true),
@@ -253,143 +174,159 @@ impl RunnerEffects {
         }
     }
 
-    async fn collect(
-        &self,
-        request: &SignedRequest,
+    async fn commit(
+        &mut self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+    ) -> Result<(), PortError> {
+        let (me, key) = (&self.0.round.me, &self.0.key);
+        let tx = self
+            .connector()
+            .upload_share_commitments(me, key, kind, commitments)
+            .await?;
+        let what = match kind {
+            ShareKind::SelfMaskSeed => "upload seed secret share commitments",
+            ShareKind::MaskKey => "upload secret key secret share commitments",
+        };
+        let tx = Some(("[Secret Sharing Parts Commitments] ", tx));
+        self.0.log(what, tx).await;
+        Ok(())
+    }
+
+    async fn share_records(
+        &mut self,
         senders: &[Address],
-    ) -> Result<Option<RunnerInput>, PortError> {
-        let delivery = self
-            .context
-            .ports
-            .peers
-            .fetch_shares(&self.url, request)
-            .await?;
-        let records = self
-            .context
-            .ports
-            .connector
-            .share_records(&self.key, senders, &self.round.me)
-            .await?;
-        self.log("get and validate other members' secret shares", None)
-            .await;
-        Ok(Some(RunnerInput::SharesCollected { delivery, records }))
+    ) -> Result<Vec<RawShareRecord>, PortError> {
+        let (key, me) = (&self.0.key, &self.0.round.me);
+        self.connector().share_records(key, senders, me).await
     }
 
-    async fn upload(
-        &self,
-        commitment: &Digest,
-        request: &SignedRequest,
-        again: bool,
-    ) -> Result<Option<RunnerInput>, PortError> {
-        let connector = &self.context.ports.connector;
-        let on_record = if again {
-            match connector.result_commitment(&self.key, &self.round.me).await {
-                Ok(text) => text.parse::<Digest>().is_ok_and(|d| d == *commitment),
-                Err(e) if e.kind() == PortErrorKind::Rejected => false,
-                Err(e) => return Err(e),
-            }
-        } else {
-            false
-        };
-        if !on_record {
-            let tx = connector
-                .upload_result_commitment(&self.round.me, &self.key, commitment)
-                .await?;
-            self.log(
-                "upload result commitment",
-                Some(("[Masked Result Commitment] ", tx)),
-            )
-            .await;
-        }
-        let name = BlobName::own_masked_result(self.round.task(), self.round.round());
-        let (_, content) = self.context.ports.blobs.open(&name).await?;
-        self.context
-            .ports
-            .peers
-            .result(&self.url, request, content)
-            .await?;
-        self.log("upload masked result", None).await;
-        Ok(None)
-    }
-
-    /// Says which u3 this node was shown, and asks what its neighbours were. A round that ended meanwhile needs neither.
-    ///
-    /// Until there are enough signatures this is a transient failure: it is tried again, also after a restart, until the round has ended
-    /// or this node's deadline for it has passed.
-    async fn confirm(
-        &self,
-        request: &SignedRequest,
-        fetch: &SignedRequest,
-        again: bool,
-    ) -> Result<Option<RunnerInput>, PortError> {
-        let (peers, clock) = (&self.context.ports.peers, &self.context.ports.clock);
-        let asked = async {
-            peers.submit(&self.url, request).await?;
-            // The others are as far as this node: a moment is mostly enough.
-            for look in 0..if again { 0 } else { LOOKS } {
-                match peers.confirmations(&self.url, fetch).await {
-                    Err(e) if e.is_transient() => clock.sleep(LOOK * (1 << look)).await,
-                    other => return other,
-                }
-            }
-            peers.confirmations(&self.url, fetch).await
-        };
-        match asked.await {
-            Ok(confirmations) => Ok(Some(RunnerInput::Confirmed(confirmations))),
-            Err(e) if e.kind() == PortErrorKind::Rejected => {
-                let (task, round) = (self.round.task(), self.round.round());
-                match peers.round_view(&self.url, task, round).await?.ended {
-                    Some(end) => Ok(Some(RunnerInput::Ended(end))),
-                    None => Err(e),
-                }
-            }
+    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<bool, PortError> {
+        let (key, me) = (&self.0.key, &self.0.round.me);
+        match self.connector().result_commitment(key, me).await {
+            Ok(text) => Ok(text.parse::<Digest>().is_ok_and(|d| d == *commitment)),
+            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
             Err(e) => Err(e),
         }
     }
 
-    async fn reveal(
-        &self,
-        kind: ShareKind,
-        shares: &[(Address, String)],
-        what: &str,
-    ) -> Result<(), PortError> {
-        if shares.is_empty() {
-            return Ok(());
-        }
+    async fn commit_result(&mut self, commitment: &Digest) -> Result<(), PortError> {
+        let (me, key) = (&self.0.round.me, &self.0.key);
         let tx = self
-            .context
-            .ports
-            .connector
-            .reveal_shares(&self.round.me, &self.key, kind, shares)
+            .connector()
+            .upload_result_commitment(me, key, commitment)
             .await?;
-        self.log(
-            &format!("upload {what} of {} members", shares.len()),
-            Some(("[Secret Sharing Parts] ", tx)),
-        )
-        .await;
+        let tx = Some(("[Masked Result Commitment] ", tx));
+        self.0.log("upload result commitment", tx).await;
         Ok(())
     }
 
-    /// A hint for the coordinator. Losing it costs a poll interval.
-    async fn notify(&self, request: &SignedRequest) {
-        for _ in 0..3 {
-            match self.context.ports.peers.submit(&self.url, request).await {
-                Ok(()) => return,
-                Err(e) if e.is_transient() => {
-                    self.context
-                        .ports
-                        .clock
-                        .sleep(std::time::Duration::from_millis(50))
-                        .await
-                }
+    async fn reveal(
+        &mut self,
+        kind: ShareKind,
+        shares: &[(Address, SecretBytes)],
+    ) -> Result<(), PortError> {
+        let (me, key) = (&self.0.round.me, &self.0.key);
+        // No secrets any more: this is for everybody to read.
+        let in_clear: Vec<(Address, String)> = shares
+            .iter()
+            .map(|(owner, share)| (owner.clone(), encode_hex(share.expose())))
+            .collect();
+        let tx = self
+            .connector()
+            .reveal_shares(me, key, kind, &in_clear)
+            .await?;
+        let what = match kind {
+            ShareKind::SelfMaskSeed => "seed shares",
+            ShareKind::MaskKey => "secret key shares",
+        };
+        let what = format!("upload {what} of {} members", shares.len());
+        let tx = Some(("[Secret Sharing Parts] ", tx));
+        self.0.log(&what, tx).await;
+        Ok(())
+    }
+
+    async fn submit(&mut self, request: &SignedRequest) -> Result<(), PortError> {
+        self.peers().submit(&self.0.url, request).await
+    }
+
+    async fn notify(&mut self, request: &SignedRequest) -> Result<(), PortError> {
+        for _ in 0..NOTICES {
+            match self.submit(request).await {
+                Ok(()) => break,
+                Err(e) if e.is_transient() => self.pause(PAUSE).await,
                 Err(e) => {
-                    tracing::debug!(task = %self.key.task, "the coordinator took no notice: {}", report(&e));
-                    return;
+                    tracing::debug!(task = %self.0.key.task, "the coordinator took no notice: {}", report(&e));
+                    break;
                 }
             }
         }
+        Ok(())
     }
 
+    async fn fetch_shares(&mut self, request: &SignedRequest) -> Result<ShareDelivery, PortError> {
+        self.peers().fetch_shares(&self.0.url, request).await
+    }
+
+    async fn confirmations(
+        &mut self,
+        request: &SignedRequest,
+        again: bool,
+    ) -> Result<Vec<TranscriptSignature>, PortError> {
+        // The others are as far as this node: a moment is mostly enough.
+        for look in 0..if again { 0 } else { LOOKS } {
+            match self.peers().confirmations(&self.0.url, request).await {
+                Err(e) if e.is_transient() => self.pause(LOOK * (1 << look)).await,
+                other => return other,
+            }
+        }
+        self.peers().confirmations(&self.0.url, request).await
+    }
+
+    async fn upload(&mut self, request: &SignedRequest) -> Result<(), PortError> {
+        let name = BlobName::own_masked_result(self.0.round.task(), self.0.round.round());
+        let (_, content) = self.0.context.ports.blobs.open(&name).await?;
+        self.peers().result(&self.0.url, request, content).await?;
+        self.0.log("upload masked result", None).await;
+        Ok(())
+    }
+
+    async fn decline(&mut self, request: &SignedRequest) -> Result<(), PortError> {
+        // A farewell that comes early would be waited for.
+        for _ in 0..FAREWELLS {
+            match self.submit(request).await {
+                Err(e) if e.is_transient() => self.pause(PAUSE).await,
+                other => return other,
+            }
+        }
+        self.submit(request).await
+    }
+
+    async fn ended(&mut self) -> Result<Option<RoundEnd>, PortError> {
+        let (task, round) = (self.0.round.task(), self.0.round.round());
+        let view = self.peers().round_view(&self.0.url, task, round).await?;
+        Ok(view.ended)
+    }
+
+    async fn compute(
+        &mut self,
+        variables: &[VariableRequest],
+        masks: &[MaskStream],
+        cohort: usize,
+    ) -> Result<(Digest, u64), PortError> {
+        let computation = Computation {
+            context: &self.0.context,
+            bundle: self.0.bundle.clone(),
+            round: &self.0.round,
+            url: &self.0.url,
+            state_step: self.0.state_step,
+        };
+        let info = computation.run(variables, masks, cohort).await?;
+        Ok((info.digest, info.len))
+    }
+}
+
+impl RunnerEffects {
     async fn log(&self, what: &str, tx: Option<(&str, delta_domain::ids::TxHash)>) {
         let (prefix, tx) = match tx {
             Some((prefix, tx)) => (prefix, Some(tx)),

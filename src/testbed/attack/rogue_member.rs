@@ -1,5 +1,7 @@
 //! A hostile member: the node's own round machine, stopped wherever an attack wants to do something else.
 
+mod world;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +12,8 @@ use rand_core::Rng as _;
 use super::bundles;
 use super::target::{LOOK, PATIENCE, Targets, until};
 use crate::bootstrap::{clock, entropy};
-use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
+use delta_app::member;
+use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::message::{RoundView, SignedRequest};
 use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::{
@@ -26,7 +29,7 @@ use delta_domain::strategy::Strategy;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::pieces;
 use delta_ports::clock::Clock;
-use delta_ports::connector::{RoundKey, ShareKind};
+use delta_ports::connector::RoundKey;
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind};
 
@@ -186,64 +189,10 @@ impl<'a> RogueMember<'a> {
 
     /// What an honest member would do.
     pub(super) async fn carry_out(&mut self, effect: RunnerEffect) -> anyhow::Result<()> {
-        let (connector, key, me) = (&self.field.connector, self.key(), self.address.clone());
-        let input = match effect {
-            RunnerEffect::Join { keys, notify } => {
-                connector.join_round(&me, &key, &keys).await?;
-                self.send(&notify).await?;
-                None
-            }
-            RunnerEffect::ReadKeys { members } => Some(RunnerInput::PublicKeys(
-                connector.public_keys(&key, &members).await?,
-            )),
-            RunnerEffect::PublishCommitments { seed, key: masks } => {
-                for (kind, list) in [(ShareKind::SelfMaskSeed, seed), (ShareKind::MaskKey, masks)] {
-                    connector
-                        .upload_share_commitments(&me, &key, kind, &list)
-                        .await?;
-                }
-                Some(RunnerInput::CommitmentsPublished)
-            }
-            RunnerEffect::PostShares { request } | RunnerEffect::Decline { request } => {
-                self.send(&request).await?;
-                None
-            }
-            RunnerEffect::CollectShares { request, senders } => {
-                let delivery = self
-                    .retry_transient(|| self.field.peers.fetch_shares(self.url(), &request))
-                    .await?;
-                let records = connector.share_records(&key, &senders, &me).await?;
-                Some(RunnerInput::SharesCollected { delivery, records })
-            }
-            RunnerEffect::Compute { masks, cohort, .. } => {
-                self.upload = self.contribution(&masks, cohort)?;
-                Some(RunnerInput::Masked {
-                    digest: Digest::of(&self.upload),
-                    len: self.upload.len() as u64,
-                })
-            }
-            RunnerEffect::Upload {
-                commitment,
-                request,
-                ..
-            } => {
-                connector
-                    .upload_result_commitment(&me, &key, &commitment)
-                    .await?;
-                self.retry_transient(|| self.result(&request, self.upload.clone()))
-                    .await?;
-                None
-            }
-            RunnerEffect::Confirm { request, fetch } => {
-                self.send(&request).await?;
-                let confirmations = self
-                    .retry_transient(|| self.field.peers.confirmations(self.url(), &fetch))
-                    .await?;
-                Some(RunnerInput::Confirmed(confirmations))
-            }
-            RunnerEffect::Reveal { .. } => bail!("revealing is left to the attack"),
-        };
-        if let Some(input) = input {
+        if let RunnerEffect::Reveal { .. } = effect {
+            bail!("revealing is left to the attack")
+        }
+        if let Some(input) = member::carry_out(self, &effect, false).await? {
             self.give(input);
         }
         Ok(())

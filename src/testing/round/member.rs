@@ -1,13 +1,19 @@
-//! Carrying out a runner's effects, as the driver of a real node would: look at the record first, try again later when it is too early.
+//! Carrying out a runner's effects, as the driver of a real node would: again later when it is too early. What an effect does is
+//! `delta_app::member`'s, as everywhere; here is what stands for the network.
 
+use delta_app::member::{self, MemberWorld};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::round::coordinator::CoordinatorInput;
-use delta_domain::round::message::SignedRequest;
-use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput};
+use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
+use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput, VariableRequest};
 use delta_domain::round::{FailureCode, Rejection};
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::le_bytes;
 use delta_domain::secagg::word::{Ring, Word};
+use delta_domain::secret::SecretBytes;
+use delta_ports::connector::ShareKind;
+use futures_util::FutureExt as _;
 
 use super::coordinator::{RETRY, apply};
 use super::{Status, World};
@@ -22,10 +28,14 @@ enum Done {
     Later,
 }
 
-/// Why a call to the coordinator has no result.
+/// Why an act of a member has no result.
 enum NoAnswer {
-    Down,
-    Because(Rejection),
+    /// Nobody answers, or it is too early to ask.
+    NotNow,
+    /// The coordinator has answered.
+    Rejected(Rejection),
+    /// It can never be.
+    Never(String),
 }
 
 impl World {
@@ -46,7 +56,7 @@ impl World {
         if self.happens(self.faults.request_lost) {
             return later(self);
         }
-        let done = self.runner_effect(who, &task.effect);
+        let done = self.runner_effect(who, &task.effect, task.tries > 1);
         if self.happens(self.faults.response_lost) {
             return later(self);
         }
@@ -71,177 +81,25 @@ impl World {
         }
     }
 
-    fn runner_effect(&mut self, who: &Address, effect: &RunnerEffect) -> Done {
-        match effect {
-            RunnerEffect::Join { keys, notify } => {
-                if self.record.status == Status::Absent {
-                    return Done::Later;
-                }
-                if !self.record.has_joined(who) && !self.record.join(who, keys.clone()) {
-                    return Done::Tell(broken("the round takes no more members".into()));
-                }
-                self.notice(notify)
-            }
-            RunnerEffect::ReadKeys { members } => {
-                let mut keys = self.record.public_keys(members);
-                if let Some(tamper) = &mut self.tamper.keys {
-                    tamper((Some(who.clone()), members.clone()), &mut keys);
-                }
-                Done::Tell(RunnerInput::PublicKeys(keys))
-            }
-            RunnerEffect::PublishCommitments { seed, key } => {
-                // Too late is no news: u2 will not have this node.
-                self.record.commit_shares(who, seed, key);
-                Done::Tell(RunnerInput::CommitmentsPublished)
-            }
-            RunnerEffect::PostShares { request } => match self.call(request) {
-                Ok(()) => Done::Silently,
-                Err(refused) => after(refused),
-            },
-            RunnerEffect::CollectShares { request, senders } => {
-                let request = self.on_the_way(request);
-                if !self.coordinator.alive {
-                    return Done::Later;
-                }
-                let mut delivery = match self.coordinator.machine.deliver(&request) {
-                    Ok(delivery) => delivery,
-                    Err(e) => return after(NoAnswer::Because(e)),
-                };
-                if let Some(tamper) = &mut self.tamper.delivery {
-                    tamper(who.clone(), &mut delivery);
-                }
-                let mut records = self.record.share_records(senders, who);
-                if let Some(tamper) = &mut self.tamper.records {
-                    tamper(
-                        (Some(who.clone()), who.clone(), senders.clone()),
-                        &mut records,
-                    );
-                }
-                Done::Tell(RunnerInput::SharesCollected { delivery, records })
-            }
-            RunnerEffect::Compute {
-                variables,
-                masks,
-                cohort,
-            } => {
-                for variable in variables {
-                    let request = self.on_the_way(&variable.request);
-                    if !self.coordinator.alive {
-                        return Done::Later;
-                    }
-                    if let Err(e) = self.coordinator.machine.authorise_variable(&request) {
-                        return after(NoAnswer::Because(e));
-                    }
-                    if Digest::of(&self.variables[variable.name.as_str()]) != variable.digest {
-                        return Done::Tell(broken("the variable is another one".into()));
-                    }
-                }
-                let bytes = match self.setup.strategy.ring {
-                    Ring::Z32 => self.mask::<u32>(who, masks, *cohort),
-                    Ring::Z64 => self.mask::<u64>(who, masks, *cohort),
-                };
-                let (digest, len) = (Digest::of(&bytes), bytes.len() as u64);
-                self.masked.insert(who.clone(), bytes);
-                Done::Tell(RunnerInput::Masked { digest, len })
-            }
-            RunnerEffect::Upload {
-                commitment,
-                request,
-                ..
-            } => {
-                self.record.commit_result(who, *commitment);
-                if self.happens(self.faults.between) {
-                    return Done::Later;
-                }
-                self.upload(who, request)
-            }
-            RunnerEffect::Confirm { request, fetch } => {
-                match self.call(request) {
-                    // A round that has gone on without this node tells it at the next look.
-                    Err(NoAnswer::Because(Rejection::WrongPhase { .. })) => return Done::Later,
-                    Err(refused) => return after(refused),
-                    Ok(()) => {}
-                }
-                let fetch = self.on_the_way(fetch);
-                if !self.coordinator.alive {
-                    return Done::Later;
-                }
-                match self.coordinator.machine.confirmations(&fetch) {
-                    Ok(mut said) => {
-                        if let Some(tamper) = &mut self.tamper.confirmations {
-                            tamper(who.clone(), &mut said);
-                        }
-                        Done::Tell(RunnerInput::Confirmed(said))
-                    }
-                    Err(Rejection::WrongPhase { .. } | Rejection::NotYet { .. }) => Done::Later,
-                    Err(e) => after(NoAnswer::Because(e)),
-                }
-            }
-            RunnerEffect::Reveal {
-                seeds,
-                keys,
-                notify,
-            } => {
-                self.record.reveal(who, seeds, keys);
-                match self.notice(notify) {
-                    Done::Silently => Done::Tell(RunnerInput::Revealed),
-                    other => other,
-                }
-            }
-            RunnerEffect::Decline { request } => match self.call(request) {
-                Err(NoAnswer::Down) => Done::Later,
-                Err(NoAnswer::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
-                _ => Done::Silently,
-            },
-        }
-    }
-
-    fn upload(&mut self, who: &Address, request: &SignedRequest) -> Done {
-        let request = self.on_the_way(request);
-        if !self.coordinator.alive {
-            return Done::Later;
-        }
-        let bytes = self.masked[who].clone();
-        let (digest, len, here) = match self.coordinator.machine.authorise_result(&request) {
-            Ok(answer) => answer,
-            Err(e) => return after(NoAnswer::Because(e)),
-        };
-        if here {
-            return Done::Silently;
-        }
-        assert_eq!((Digest::of(&bytes), bytes.len() as u64), (digest, len));
-        self.uploads.insert(who.clone(), bytes);
-        let input = CoordinatorInput::ResultUploaded {
-            member: who.clone(),
-            digest,
-        };
-        let now = self.now;
-        match self.coordinator.feed(now, input) {
-            Ok(_) => Done::Silently,
-            Err(e) => after(NoAnswer::Because(e)),
-        }
-    }
-
-    /// A notice that nobody needs to answer.
-    fn notice(&mut self, request: &SignedRequest) -> Done {
-        if self.happens(self.faults.between) {
-            return Done::Later;
-        }
-        match self.call(request) {
-            Err(NoAnswer::Because(Rejection::WrongPhase { late: false, .. })) => Done::Later,
-            _ => Done::Silently,
+    fn runner_effect(&mut self, who: &Address, effect: &RunnerEffect, again: bool) -> Done {
+        let mut member = Member { world: self, who };
+        let done = member::carry_out(&mut member, effect, again).now_or_never();
+        match done.expect("nothing here waits") {
+            Ok(None) => Done::Silently,
+            Ok(Some(input)) => Done::Tell(input),
+            Err(no) => after(effect, no),
         }
     }
 
     fn call(&mut self, request: &SignedRequest) -> Result<(), NoAnswer> {
         let request = self.on_the_way(request);
-        if !self.coordinator.alive {
-            return Err(NoAnswer::Down);
-        }
+        self.reach()?;
         if self.happens(self.faults.duplicate) {
             let _twice = self.request(request.clone());
         }
-        self.request(request).map(|_| ()).map_err(NoAnswer::Because)
+        self.request(request)
+            .map(|_| ())
+            .map_err(NoAnswer::Rejected)
     }
 
     fn on_the_way(&mut self, request: &SignedRequest) -> SignedRequest {
@@ -252,6 +110,15 @@ impl World {
             tamper((), &mut request);
         }
         request
+    }
+
+    /// Whether somebody is there to be asked.
+    fn reach(&self) -> Result<(), NoAnswer> {
+        if self.coordinator.alive {
+            Ok(())
+        } else {
+            Err(NoAnswer::NotNow)
+        }
     }
 
     /// The masked upload of one member.
@@ -271,27 +138,235 @@ impl World {
     }
 }
 
-fn broken(reason: String) -> RunnerInput {
-    RunnerInput::EffectFailed {
-        code: FailureCode::Infrastructure,
-        reason,
+/// One runner in its world.
+struct Member<'a> {
+    world: &'a mut World,
+    who: &'a Address,
+}
+
+impl MemberWorld for Member<'_> {
+    type Error = NoAnswer;
+
+    /// A round that has gone on without this member tells it at the next look.
+    fn is_rejection(_: &NoAnswer) -> bool {
+        false
+    }
+
+    async fn has_joined(&mut self) -> Result<bool, NoAnswer> {
+        Ok(self.world.record.has_joined(self.who))
+    }
+
+    async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), NoAnswer> {
+        let record = &mut self.world.record;
+        if record.status == Status::Absent {
+            return Err(NoAnswer::NotNow);
+        }
+        if record.join(self.who, keys.clone()) {
+            Ok(())
+        } else {
+            Err(NoAnswer::Never("the round takes no more members".into()))
+        }
+    }
+
+    async fn public_keys(&mut self, members: &[Address]) -> Result<Vec<RawPublicKeys>, NoAnswer> {
+        let mut keys = self.world.record.public_keys(members);
+        if let Some(tamper) = &mut self.world.tamper.keys {
+            tamper((Some(self.who.clone()), members.to_vec()), &mut keys);
+        }
+        Ok(keys)
+    }
+
+    async fn has_committed(
+        &mut self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+    ) -> Result<bool, NoAnswer> {
+        let table = match kind {
+            ShareKind::SelfMaskSeed => &self.world.record.seed_commitments,
+            ShareKind::MaskKey => &self.world.record.key_commitments,
+        };
+        let mut pairs = commitments.iter();
+        Ok(pairs.all(|(to, _)| table.contains_key(&(self.who.clone(), to.clone()))))
+    }
+
+    async fn commit(
+        &mut self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+    ) -> Result<(), NoAnswer> {
+        let (seeds, keys): (&[_], &[_]) = match kind {
+            ShareKind::SelfMaskSeed => (commitments, &[]),
+            ShareKind::MaskKey => (&[], commitments),
+        };
+        // Too late is no news: u2 will not have this node.
+        self.world.record.commit_shares(self.who, seeds, keys);
+        Ok(())
+    }
+
+    async fn share_records(
+        &mut self,
+        senders: &[Address],
+    ) -> Result<Vec<RawShareRecord>, NoAnswer> {
+        let who = self.who;
+        let mut records = self.world.record.share_records(senders, who);
+        if let Some(tamper) = &mut self.world.tamper.records {
+            tamper(
+                (Some(who.clone()), who.clone(), senders.to_vec()),
+                &mut records,
+            );
+        }
+        Ok(records)
+    }
+
+    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<bool, NoAnswer> {
+        let known = self.world.record.results.get(self.who);
+        Ok(known.is_some_and(|text| *text == commitment.to_string()))
+    }
+
+    async fn commit_result(&mut self, commitment: &Digest) -> Result<(), NoAnswer> {
+        self.world.record.commit_result(self.who, *commitment);
+        Ok(())
+    }
+
+    async fn reveal(
+        &mut self,
+        kind: ShareKind,
+        shares: &[(Address, SecretBytes)],
+    ) -> Result<(), NoAnswer> {
+        let (seeds, keys): (&[_], &[_]) = match kind {
+            ShareKind::SelfMaskSeed => (shares, &[]),
+            ShareKind::MaskKey => (&[], shares),
+        };
+        self.world.record.reveal(self.who, seeds, keys);
+        Ok(())
+    }
+
+    async fn submit(&mut self, request: &SignedRequest) -> Result<(), NoAnswer> {
+        self.world.call(request)
+    }
+
+    async fn notify(&mut self, request: &SignedRequest) -> Result<(), NoAnswer> {
+        if self.world.happens(self.world.faults.between) {
+            return Err(NoAnswer::NotNow);
+        }
+        match self.world.call(request) {
+            Err(NoAnswer::Rejected(Rejection::WrongPhase { late: false, .. })) => {
+                Err(NoAnswer::NotNow)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn fetch_shares(&mut self, request: &SignedRequest) -> Result<ShareDelivery, NoAnswer> {
+        let request = self.world.on_the_way(request);
+        self.world.reach()?;
+        let delivery = self.world.coordinator.machine.deliver(&request);
+        let mut delivery = delivery.map_err(NoAnswer::Rejected)?;
+        if let Some(tamper) = &mut self.world.tamper.delivery {
+            tamper(self.who.clone(), &mut delivery);
+        }
+        Ok(delivery)
+    }
+
+    async fn confirmations(
+        &mut self,
+        request: &SignedRequest,
+        _again: bool,
+    ) -> Result<Vec<TranscriptSignature>, NoAnswer> {
+        let request = self.world.on_the_way(request);
+        self.world.reach()?;
+        let said = self.world.coordinator.machine.confirmations(&request);
+        let mut said = said.map_err(NoAnswer::Rejected)?;
+        if let Some(tamper) = &mut self.world.tamper.confirmations {
+            tamper(self.who.clone(), &mut said);
+        }
+        Ok(said)
+    }
+
+    async fn upload(&mut self, request: &SignedRequest) -> Result<(), NoAnswer> {
+        if self.world.happens(self.world.faults.between) {
+            return Err(NoAnswer::NotNow);
+        }
+        let request = self.world.on_the_way(request);
+        self.world.reach()?;
+        let bytes = self.world.masked[self.who].clone();
+        let promised = self.world.coordinator.machine.authorise_result(&request);
+        let (digest, len, here) = promised.map_err(NoAnswer::Rejected)?;
+        if here {
+            return Ok(());
+        }
+        assert_eq!((Digest::of(&bytes), bytes.len() as u64), (digest, len));
+        self.world.uploads.insert(self.who.clone(), bytes);
+        let input = CoordinatorInput::ResultUploaded {
+            member: self.who.clone(),
+            digest,
+        };
+        let now = self.world.now;
+        let taken = self.world.coordinator.feed(now, input);
+        taken.map(drop).map_err(NoAnswer::Rejected)
+    }
+
+    async fn decline(&mut self, request: &SignedRequest) -> Result<(), NoAnswer> {
+        match self.world.call(request) {
+            Err(
+                NoAnswer::NotNow | NoAnswer::Rejected(Rejection::WrongPhase { late: false, .. }),
+            ) => Err(NoAnswer::NotNow),
+            _ => Ok(()),
+        }
+    }
+
+    async fn ended(&mut self) -> Result<Option<RoundEnd>, NoAnswer> {
+        Ok(None)
+    }
+
+    async fn compute(
+        &mut self,
+        variables: &[VariableRequest],
+        masks: &[MaskStream],
+        cohort: usize,
+    ) -> Result<(Digest, u64), NoAnswer> {
+        for variable in variables {
+            let request = self.world.on_the_way(&variable.request);
+            self.world.reach()?;
+            let machine = &self.world.coordinator.machine;
+            machine
+                .authorise_variable(&request)
+                .map_err(NoAnswer::Rejected)?;
+            let content = &self.world.variables[variable.name.as_str()];
+            if Digest::of(content) != variable.digest {
+                return Err(NoAnswer::Never("the variable is another one".into()));
+            }
+        }
+        let bytes = match self.world.setup.strategy.ring {
+            Ring::Z32 => self.world.mask::<u32>(self.who, masks, cohort),
+            Ring::Z64 => self.world.mask::<u64>(self.who, masks, cohort),
+        };
+        let (digest, len) = (Digest::of(&bytes), bytes.len() as u64);
+        self.world.masked.insert(self.who.clone(), bytes);
+        Ok((digest, len))
     }
 }
 
 /// Too early: again later. Too late: never mind. Anything else ends this member's part.
-fn after(refused: NoAnswer) -> Done {
-    match refused {
-        NoAnswer::Down => Done::Later,
-        NoAnswer::Because(Rejection::WrongPhase { late, .. }) => {
-            if late {
-                Done::Silently
-            } else {
-                Done::Later
-            }
+fn after(effect: &RunnerEffect, no: NoAnswer) -> Done {
+    let confirming = matches!(effect, RunnerEffect::Confirm { .. });
+    match no {
+        NoAnswer::NotNow => Done::Later,
+        // Until the others have signed, or the next look tells that the round has gone on.
+        NoAnswer::Rejected(Rejection::WrongPhase { .. } | Rejection::NotYet { .. })
+            if confirming =>
+        {
+            Done::Later
         }
-        NoAnswer::Because(e) => Done::Tell(RunnerInput::EffectFailed {
+        NoAnswer::Rejected(Rejection::WrongPhase { late: false, .. }) => Done::Later,
+        NoAnswer::Rejected(Rejection::WrongPhase { late: true, .. }) => Done::Silently,
+        NoAnswer::Rejected(e) => Done::Tell(RunnerInput::EffectFailed {
             code: FailureCode::ProtocolViolation,
             reason: format!("the coordinator refuses: {e}"),
+        }),
+        NoAnswer::Never(reason) => Done::Tell(RunnerInput::EffectFailed {
+            code: FailureCode::Infrastructure,
+            reason,
         }),
     }
 }

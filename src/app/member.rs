@@ -1,0 +1,190 @@
+//! What a member's effects do, and in which order: the one place that knows. The node carries them out over its ports
+//! (`runner/effects.rs`), the simulation over its model of a record, the rogue member of `delta-node attack` over the network of the
+//! nodes under attack, the bench over counters.
+//!
+//! Sources: docs/protocol/secagg.md (Phases), docs/protocol/connector.md (What may be repeated: why it looks
+//! at the record first).
+
+use delta_domain::ids::{Address, Digest};
+use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
+use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput, VariableRequest};
+use delta_domain::secret::SecretBytes;
+use delta_ports::connector::ShareKind;
+
+/// The world as one member of one round reaches it: the record, the coordinator, its own data.
+///
+/// Every method is one act that may fail. What a failure means (wait and try again, give up, never mind) is the caller's of
+/// [`carry_out`] to say.
+#[expect(
+    async_fn_in_trait,
+    reason = "a world is a concrete type where it is used: whether its futures are Send is seen there"
+)]
+pub trait MemberWorld {
+    /// Why an act failed.
+    type Error;
+
+    /// Whether the other side has understood and said no: then the round may have ended.
+    fn is_rejection(error: &Self::Error) -> bool;
+
+    /// Whether this member's join is on record.
+    async fn has_joined(&mut self) -> Result<bool, Self::Error>;
+    /// Puts this member's join on record.
+    async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), Self::Error>;
+    /// Keys on record, in the order of `members`.
+    async fn public_keys(&mut self, members: &[Address])
+    -> Result<Vec<RawPublicKeys>, Self::Error>;
+    /// Whether this member's commitments of this kind are on record.
+    async fn has_committed(
+        &mut self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+    ) -> Result<bool, Self::Error>;
+    /// Puts commitments to shares on record, one a receiver.
+    async fn commit(
+        &mut self,
+        kind: ShareKind,
+        commitments: &[(Address, Digest)],
+    ) -> Result<(), Self::Error>;
+    /// What is on record of these senders' shares for this member, in this order.
+    async fn share_records(
+        &mut self,
+        senders: &[Address],
+    ) -> Result<Vec<RawShareRecord>, Self::Error>;
+    /// Whether this very commitment to this member's masked result is on record.
+    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<bool, Self::Error>;
+    /// Puts the commitment to the masked result on record.
+    async fn commit_result(&mut self, commitment: &Digest) -> Result<(), Self::Error>;
+    /// Puts shares of others' secrets on record, for anybody to read. Never called with none.
+    async fn reveal(
+        &mut self,
+        kind: ShareKind,
+        shares: &[(Address, SecretBytes)],
+    ) -> Result<(), Self::Error>;
+
+    /// Hands the coordinator a request that has no answer but yes or no.
+    async fn submit(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
+    /// Tells the coordinator what it would find out by itself: a loss costs it a look, so that most errors are none.
+    async fn notify(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
+    /// The shares sealed for this member.
+    async fn fetch_shares(&mut self, request: &SignedRequest)
+    -> Result<ShareDelivery, Self::Error>;
+    /// What the neighbours signed about u3; `again` when it was asked for before.
+    async fn confirmations(
+        &mut self,
+        request: &SignedRequest,
+        again: bool,
+    ) -> Result<Vec<TranscriptSignature>, Self::Error>;
+    /// Uploads the masked result.
+    async fn upload(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
+    /// Says farewell: the round's machine is over, and nobody will try again.
+    async fn decline(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
+    /// How the round ended, if it has and the coordinator says so.
+    async fn ended(&mut self) -> Result<Option<RoundEnd>, Self::Error>;
+
+    /// Downloads the variables, computes, quantises, masks, keeps the upload; answers its SHA-256 and its length in bytes.
+    async fn compute(
+        &mut self,
+        variables: &[VariableRequest],
+        masks: &[MaskStream],
+        cohort: usize,
+    ) -> Result<(Digest, u64), Self::Error>;
+}
+
+/// Carries out one effect, and answers with the input that follows from it, if any. `again` is true when an earlier try may have
+/// taken effect: what must not happen twice is then looked for on the record first.
+///
+/// # Errors
+/// The world's; the effect is to be tried again with `again`, or the machine told that it cannot be carried out.
+pub async fn carry_out<W: MemberWorld>(
+    world: &mut W,
+    effect: &RunnerEffect,
+    again: bool,
+) -> Result<Option<RunnerInput>, W::Error> {
+    match effect {
+        RunnerEffect::Join { keys, notify } => {
+            // A second join under one address ends the member's part.
+            if !again || !world.has_joined().await? {
+                world.join(keys).await?;
+            }
+            world.notify(notify).await?;
+            Ok(None)
+        }
+        RunnerEffect::ReadKeys { members } => {
+            let keys = world.public_keys(members).await?;
+            Ok(Some(RunnerInput::PublicKeys(keys)))
+        }
+        RunnerEffect::PublishCommitments { seed, key } => {
+            for (kind, commitments) in [(ShareKind::SelfMaskSeed, seed), (ShareKind::MaskKey, key)]
+            {
+                if !again || !world.has_committed(kind, commitments).await? {
+                    world.commit(kind, commitments).await?;
+                }
+            }
+            Ok(Some(RunnerInput::CommitmentsPublished))
+        }
+        RunnerEffect::PostShares { request } => world.submit(request).await.map(|()| None),
+        RunnerEffect::CollectShares { request, senders } => {
+            let delivery = world.fetch_shares(request).await?;
+            let records = world.share_records(senders).await?;
+            Ok(Some(RunnerInput::SharesCollected { delivery, records }))
+        }
+        RunnerEffect::Compute {
+            variables,
+            masks,
+            cohort,
+        } => {
+            let (digest, len) = world.compute(variables, masks, *cohort).await?;
+            Ok(Some(RunnerInput::Masked { digest, len }))
+        }
+        RunnerEffect::Upload {
+            commitment,
+            request,
+            ..
+        } => {
+            if !again || !world.has_committed_result(commitment).await? {
+                world.commit_result(commitment).await?;
+            }
+            world.upload(request).await.map(|()| None)
+        }
+        RunnerEffect::Confirm { request, fetch } => confirm(world, request, fetch, again).await,
+        RunnerEffect::Reveal {
+            seeds,
+            keys,
+            notify,
+        } => {
+            for (kind, shares) in [(ShareKind::SelfMaskSeed, seeds), (ShareKind::MaskKey, keys)] {
+                if !shares.is_empty() {
+                    world.reveal(kind, shares).await?;
+                }
+            }
+            world.notify(notify).await?;
+            Ok(Some(RunnerInput::Revealed))
+        }
+        RunnerEffect::Decline { request } => world.decline(request).await.map(|()| None),
+    }
+}
+
+/// Says which u3 this node was shown, and asks what its neighbours were. A round that ended meanwhile needs neither.
+///
+/// Until there are enough signatures this fails, and is tried again, also after a restart, until the round has ended or this node's
+/// deadline for it has passed.
+async fn confirm<W: MemberWorld>(
+    world: &mut W,
+    request: &SignedRequest,
+    fetch: &SignedRequest,
+    again: bool,
+) -> Result<Option<RunnerInput>, W::Error> {
+    let asked = match world.submit(request).await {
+        Ok(()) => world.confirmations(fetch, again).await,
+        Err(e) => Err(e),
+    };
+    match asked {
+        Ok(confirmations) => Ok(Some(RunnerInput::Confirmed(confirmations))),
+        Err(e) if W::is_rejection(&e) => match world.ended().await? {
+            Some(end) => Ok(Some(RunnerInput::Ended(end))),
+            None => Err(e),
+        },
+        Err(e) => Err(e),
+    }
+}
