@@ -2,12 +2,16 @@
 //!
 //! A task is a list of rounds. In a round each member runs a *map*: steps that execute graphs on local data and on variables.
 //! Named results of the map are contributed and summed under secure aggregation; the *reduce* runs on the sums at the coordinator.
+//! Here are the task itself and its variables; `manifest/round.rs`, `step.rs` and `dataset.rs` have what they are made of.
 //! What may go wrong inside a well-formed manifest is checked by [`Manifest::errors`] (`manifest/check.rs`).
 
 mod check;
+mod dataset;
 mod disclosure;
+mod round;
 #[cfg(feature = "schema")]
 mod schema;
+mod step;
 
 use std::collections::BTreeMap;
 
@@ -19,8 +23,11 @@ use super::task::TaskKind;
 use super::tensor::DType;
 
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
+pub use dataset::{DataField, DatasetSpec, Part, Subset};
+pub use round::{Contribution, MapSpec, ReduceSpec, RoundSpec};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
+pub use step::{Batches, Driver, Length, Noise, Solve, Source, Step, Target};
 
 /// The only value of `format` that this program reads.
 pub const FORMAT: &str = "delta-task/1";
@@ -67,36 +74,6 @@ pub struct Manifest {
     pub options: BTreeMap<String, serde_json::Value>,
 }
 
-/// What a dataset must look like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum DatasetSpec {
-    /// Rows and named columns (`.csv`, `.tsv`, `.txt`). Every used column is numeric; an empty cell is NaN.
-    Table {
-        /// Columns that the task reads. A file without a header line has the names `0`, `1`, ...
-        columns: Vec<String>,
-        /// Whether the first line of the file holds names.
-        #[serde(default = "yes")]
-        header: bool,
-    },
-    /// Samples with an optional class label: an image folder, class folders, `.npy` or `.npz`.
-    Samples {
-        /// Shape of one sample, for example `[1, 8, 8]`: channels, height, width.
-        shape: Vec<usize>,
-        /// Class names in label order: folder names for class folders. Empty when samples have no label.
-        #[serde(default)]
-        classes: Vec<String>,
-    },
-    /// One array (`.npy`, `.npz`) used as it is; `null` stands for any length.
-    Array {
-        /// Expected shape.
-        shape: Vec<Option<usize>>,
-        /// Element type handed to the graphs (converted from the file's).
-        dtype: DType,
-    },
-}
-
 /// Who keeps a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -122,310 +99,6 @@ pub struct VariableSpec {
     /// File of the initial value, `arrays/NAME.npy`; zeros when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
-}
-
-/// One round, or the same round several times.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct RoundSpec {
-    /// How many times in a row.
-    #[serde(default = "one")]
-    pub repeat: u32,
-    /// What each member does.
-    pub map: MapSpec,
-    /// What the coordinator does with the sums.
-    pub reduce: ReduceSpec,
-}
-
-/// What each member does in a round.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct MapSpec {
-    /// Graph executions, in order.
-    pub steps: Vec<Step>,
-    /// Client variables to set at the end, from named values.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub assign: BTreeMap<Name, Name>,
-    /// What leaves the node, masked: named values, in this order.
-    pub contribute: Vec<Contribution>,
-}
-
-/// One array that is summed over the members.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Contribution {
-    /// The value's name in the map, and the sum's name in the reduce.
-    pub name: Name,
-    /// `f32` or `f64`.
-    pub dtype: DType,
-    /// Its shape.
-    pub shape: Vec<usize>,
-}
-
-/// What the coordinator does with the sums.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ReduceSpec {
-    /// Graph executions, in order; drivers `once` only.
-    pub steps: Vec<Step>,
-    /// Server variables to set, from named values.
-    pub assign: BTreeMap<Name, Name>,
-    /// Single numbers to show for each round.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub metrics: BTreeMap<String, Name>,
-    /// A single number; anything but zero ends the task early.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stop: Option<Name>,
-}
-
-/// One graph under one driver, or a closed form that needs no graph.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// `graphs/NAME.onnx`. Every driver but `solve` needs one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub graph: Option<String>,
-    /// The same step in a form that only onnxruntime executes well; used when that is the runtime.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub graph_onnxruntime: Option<String>,
-    /// How the graph is driven.
-    #[serde(default)]
-    pub driver: Driver,
-    /// Where each graph input comes from.
-    pub inputs: BTreeMap<String, Source>,
-    /// What becomes of each graph output. Outputs not listed are dropped.
-    pub outputs: BTreeMap<String, Target>,
-}
-
-/// How a graph is driven.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Driver {
-    /// One execution on whole inputs.
-    #[default]
-    Once,
-    /// One execution for each mini-batch of a dataset.
-    Batches(Batches),
-    /// No graph: solves linear equations (reduces only).
-    Solve(Solve),
-}
-
-/// Linear equations: output `x` of (`a` + `ridge` I) `x` = `b`.
-///
-/// Inputs: `a`, `f64` `[n, n]`, and `b`, `f64` `[n]` or `[n, k]`; `x` has the shape of `b`. `n` and `k` are at most 4096.
-/// `b` of an identity matrix gives the inverse. A matrix that is singular to working precision fails the task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Solve {
-    /// Added to the diagonal of `a`; not negative.
-    #[serde(default)]
-    pub ridge: f64,
-}
-
-/// Mini-batches of one dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Batches {
-    /// The dataset iterated over. Every `data` source of the step is one of its fields, cut to the batch.
-    pub dataset: DatasetName,
-    /// Which of its rows.
-    #[serde(default)]
-    pub subset: Subset,
-    /// Rows a batch.
-    pub batch_size: usize,
-    /// Whether each pass has a new order.
-    #[serde(default)]
-    pub shuffle: bool,
-    /// Whether a last, smaller batch is left out.
-    #[serde(default)]
-    pub drop_last: bool,
-    /// Seed of the order and of noise inputs; each member mixes in nothing of its own.
-    #[serde(default)]
-    pub seed: u64,
-    /// How long a round goes on.
-    pub length: Length,
-    /// Whether the next round goes on where this one stopped (training) or starts afresh (validation).
-    #[serde(default)]
-    pub resume: bool,
-}
-
-/// How much of a dataset one round consumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Length {
-    /// Whole passes over the subset.
-    Epochs(u32),
-    /// Single batches; a pass that ends is followed by the next.
-    Iterations(u32),
-}
-
-/// Some rows of a dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Subset {
-    /// The `train/` or `val/` part of a folder that has both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub part: Option<Part>,
-    /// From this fraction of the rows (in an order drawn from `seed`) ...
-    #[serde(default)]
-    pub from: f64,
-    /// ... up to this one.
-    #[serde(default = "whole")]
-    pub to: f64,
-    /// Seed of that order; 0 keeps the file's order.
-    #[serde(default)]
-    pub seed: u64,
-}
-
-impl Default for Subset {
-    fn default() -> Self {
-        Self {
-            part: None,
-            from: 0.0,
-            to: 1.0,
-            seed: 0,
-        }
-    }
-}
-
-/// A part of a folder dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Part {
-    /// Samples under `train/`, to learn from.
-    Train,
-    /// Samples under `val/`, to validate with.
-    Val,
-}
-
-/// Where a graph input comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Source {
-    /// A variable: in a map the server's or this member's, in a reduce the server's.
-    Variable {
-        /// Its name in the manifest's `variables`.
-        name: Name,
-    },
-    /// A value made by an earlier step of the same map or reduce.
-    Value {
-        /// The name that the step's `outputs` gave it.
-        name: Name,
-    },
-    /// Local data (maps only): the whole dataset under `once`, one batch under `batches`.
-    Data {
-        /// Its name in the manifest's `datasets`.
-        dataset: DatasetName,
-        /// Which part of each row.
-        field: DataField,
-        /// Which rows (driver `once`; under `batches` the driver says).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        subset: Option<Subset>,
-    },
-    /// Random numbers of this member, one block of `shape` for each row (driver `batches`): dropout and the like.
-    Noise {
-        /// Their distribution.
-        distribution: Noise,
-        /// Shape of one row's block.
-        shape: Vec<usize>,
-    },
-    /// Rows in the current batch, as one `f64` (driver `batches`).
-    BatchSize,
-    /// A contribution's sum over the members (reduces only).
-    Sum {
-        /// The contribution's name in the round's map.
-        name: Name,
-    },
-    /// How many members contributed, as one `f64` (reduces only).
-    Clients,
-}
-
-/// Part of each row of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum DataField {
-    /// Samples as `f32`, `[rows, ...shape]`; arrays as declared.
-    X,
-    /// Class labels as `i64`, `[rows]`.
-    Y,
-    /// Columns of a table as `f64`, `[rows, columns]`.
-    Columns(Vec<String>),
-    /// Columns of a table as `f32`, `[rows, columns]`.
-    ColumnsF32(Vec<String>),
-    /// One column of a table as whole numbers, `i64`, `[rows]`.
-    ColumnI64(String),
-}
-
-/// A distribution of noise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Noise {
-    /// Uniform on [0, 1), `f32`.
-    Uniform,
-    /// Standard normal, `f32`.
-    Normal,
-}
-
-/// What becomes of a graph output.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "to", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Target {
-    /// A named value: the output itself under `once`, the last batch's under `batches`.
-    Value {
-        /// Under this name.
-        name: Name,
-    },
-    /// Fed back into a graph input for the next batch; the last one becomes a named value (driver `batches`).
-    Carry {
-        /// Which graph input.
-        input: String,
-        /// Name of the final value.
-        name: Name,
-    },
-    /// Summed over the batches as `f64` (driver `batches`).
-    Sum {
-        /// Name of the total.
-        name: Name,
-    },
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn one() -> u32 {
-    1
-}
-
-fn whole() -> f64 {
-    1.0
-}
-
-impl Step {
-    /// What to call the step in a message: its graph, or its closed form.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        match (&self.graph, &self.driver) {
-            (Some(file), _) => file,
-            (None, Driver::Solve(_)) => "solve",
-            (None, Driver::Once | Driver::Batches(_)) => "no graph",
-        }
-    }
 }
 
 impl Manifest {

@@ -1,0 +1,71 @@
+//! One round: the map that each member runs, what it contributes, and the reduce that the coordinator runs on the sums.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::step::Step;
+use crate::ids::Name;
+use crate::tensor::DType;
+
+/// One round, or the same round several times.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RoundSpec {
+    /// How many times in a row.
+    #[serde(default = "one")]
+    pub repeat: u32,
+    /// What each member does.
+    pub map: MapSpec,
+    /// What the coordinator does with the sums.
+    pub reduce: ReduceSpec,
+}
+
+/// What each member does in a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MapSpec {
+    /// Graph executions, in order.
+    pub steps: Vec<Step>,
+    /// Client variables to set at the end, from named values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub assign: BTreeMap<Name, Name>,
+    /// What leaves the node, masked: named values, in this order.
+    pub contribute: Vec<Contribution>,
+}
+
+/// One array that is summed over the members.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Contribution {
+    /// The value's name in the map, and the sum's name in the reduce.
+    pub name: Name,
+    /// `f32` or `f64`.
+    pub dtype: DType,
+    /// Its shape.
+    pub shape: Vec<usize>,
+}
+
+/// What the coordinator does with the sums.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReduceSpec {
+    /// Graph executions, in order; drivers `once` only.
+    pub steps: Vec<Step>,
+    /// Server variables to set, from named values.
+    pub assign: BTreeMap<Name, Name>,
+    /// Single numbers to show for each round.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, Name>,
+    /// A single number; anything but zero ends the task early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Name>,
+}
+
+fn one() -> u32 {
+    1
+}
