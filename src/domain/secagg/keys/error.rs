@@ -1,6 +1,6 @@
 //! What can be wrong with a key or a signature. Never shows a secret.
 
-use super::Curve;
+use super::curve::Curve;
 
 /// Why bytes are not a key, or a key does not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -13,7 +13,10 @@ use k256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
-use super::{Curve, KeyError, KeyPair, Point, PublicKey, SecretKey};
+use super::curve::Curve;
+use super::error::KeyError;
+use super::pair::{KeyPair, SecretKey};
+use super::public::{Point, PublicKey};
 
 /// Bytes of r and s on secp256k1; the next one says whether the y of R is odd.
 const RS_BYTES: usize = 64;
