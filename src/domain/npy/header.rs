@@ -1,13 +1,13 @@
-//! The header of an `.npy` file: a Python dictionary, read without Python.
+//! The header of an `.npy` file, and the elements after it as the header says to read them.
 
-use super::NpyError;
+use super::dictionary::Dictionary;
+use super::error::NpyError;
+use super::stored::Stored;
 use crate::tensor::{DType, Tensor, TensorData, element_count};
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longest dictionary that is read.
 const MAX_DICTIONARY: usize = 64 << 10;
-/// Most dimensions of an array.
-const MAX_DIMENSIONS: usize = 32;
 
 /// [`Header::parse`] never needs more bytes than this.
 pub const MAX_PREFIX: usize = 12 + MAX_DICTIONARY;
@@ -20,22 +20,6 @@ pub struct Header {
     fortran_order: bool,
     shape: Vec<usize>,
     data_start: usize,
-}
-
-/// Element types in files. More than [`DType`] has: the others are widened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stored {
-    U1,
-    B1,
-    I1,
-    I2,
-    U2,
-    I4,
-    U4,
-    I8,
-    U8,
-    F4,
-    F8,
 }
 
 impl Header {
@@ -69,7 +53,7 @@ impl Header {
             .ok_or_else(|| bad("it ends within the header"))?;
         let text = std::str::from_utf8(text).map_err(|_| bad("the header is not text"))?;
         let found = Dictionary::parse(text).map_err(NpyError::Header)?;
-        let (stored, big_endian) = stored_type(&found.descr)?;
+        let (stored, big_endian) = Stored::parse(&found.descr)?;
         let bytes_needed = element_count(&found.shape).and_then(|n| n.checked_mul(8));
         if bytes_needed.is_none_or(|n| isize::try_from(n).is_err()) {
             return Err(bad("the shape is larger than a machine"));
@@ -86,14 +70,7 @@ impl Header {
     /// The type that elements have once read: small integers are widened to `i32`, unsigned ones to `i64`.
     #[must_use]
     pub fn dtype(&self) -> DType {
-        match self.stored {
-            Stored::U1 => DType::U8,
-            Stored::B1 => DType::Bool,
-            Stored::I1 | Stored::I2 | Stored::U2 | Stored::I4 => DType::I32,
-            Stored::U4 | Stored::I8 | Stored::U8 => DType::I64,
-            Stored::F4 => DType::F32,
-            Stored::F8 => DType::F64,
-        }
+        self.stored.dtype()
     }
 
     /// Length of each dimension.
@@ -117,12 +94,7 @@ impl Header {
     /// Bytes an element in the file.
     #[must_use]
     pub fn stored_size(&self) -> usize {
-        match self.stored {
-            Stored::U1 | Stored::B1 | Stored::I1 => 1,
-            Stored::I2 | Stored::U2 => 2,
-            Stored::I4 | Stored::U4 | Stored::F4 => 4,
-            Stored::I8 | Stored::U8 | Stored::F8 => 8,
-        }
+        self.stored.size()
     }
 
     /// The whole array from `data`, the bytes after the header.
@@ -227,54 +199,6 @@ pub(super) fn write(dtype: DType, shape: &[usize]) -> Vec<u8> {
     out
 }
 
-/// The type behind a `descr`, and whether it is big-endian.
-fn stored_type(descr: &str) -> Result<(Stored, bool), NpyError> {
-    let not_this = |fix| NpyError::Type(descr.chars().take(40).collect(), fix);
-    let (order, name) = match descr.split_at_checked(1) {
-        Some((order @ ("<" | ">" | "|"), name)) => (order, name),
-        _ => {
-            return Err(not_this(
-                "expected a byte order and a number type, such as '<f4'",
-            ));
-        }
-    };
-    let stored = match name {
-        "u1" => Stored::U1,
-        "b1" => Stored::B1,
-        "i1" => Stored::I1,
-        "i2" => Stored::I2,
-        "u2" => Stored::U2,
-        "i4" => Stored::I4,
-        "u4" => Stored::U4,
-        "i8" => Stored::I8,
-        "u8" => Stored::U8,
-        "f4" => Stored::F4,
-        "f8" => Stored::F8,
-        n if n.starts_with('O') => {
-            return Err(not_this(
-                "object arrays hold pickled Python and are never read; save numbers",
-            ));
-        }
-        n if n.starts_with(['U', 'S', 'a']) => {
-            return Err(not_this("text cannot be used; save numbers"));
-        }
-        "f2" => {
-            return Err(not_this(
-                "half precision cannot be used; save it as float32",
-            ));
-        }
-        _ => {
-            return Err(not_this(
-                "save it as float32, float64, int32, int64, uint8 or bool",
-            ));
-        }
-    };
-    if order == "|" && !matches!(stored, Stored::U1 | Stored::B1 | Stored::I1) {
-        return Err(not_this("the byte order is missing"));
-    }
-    Ok((stored, order == ">"))
-}
-
 /// Rows first from columns first.
 fn row_major<T: Copy>(column_major: &[T], shape: &[usize]) -> Vec<T> {
     if column_major.is_empty() {
@@ -305,117 +229,4 @@ fn row_major<T: Copy>(column_major: &[T], shape: &[usize]) -> Vec<T> {
         }
     }
     out
-}
-
-/// The three entries of the dictionary.
-struct Dictionary {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<usize>,
-}
-
-impl Dictionary {
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut descr = None;
-        let mut fortran_order = None;
-        let mut shape = None;
-        let mut reader = Reader(text);
-        reader.expect("{")?;
-        while !reader.accept("}") {
-            let key = reader.string()?;
-            reader.expect(":")?;
-            let first = match key {
-                "descr" => descr.replace(reader.string()?.to_owned()).is_none(),
-                "fortran_order" => fortran_order.replace(reader.truth()?).is_none(),
-                "shape" => shape.replace(reader.tuple()?).is_none(),
-                _ => false,
-            };
-            if !first {
-                return Err("a key is unknown or stands twice".to_owned());
-            }
-            if !reader.accept(",") {
-                reader.expect("}")?;
-                break;
-            }
-        }
-        if !reader.0.trim_ascii().is_empty() {
-            return Err("something follows the dictionary".to_owned());
-        }
-        match (descr, fortran_order, shape) {
-            (Some(descr), Some(fortran_order), Some(shape)) => Ok(Self {
-                descr,
-                fortran_order,
-                shape,
-            }),
-            _ => Err("descr, fortran_order or shape is missing".to_owned()),
-        }
-    }
-}
-
-/// What is left of the dictionary's text.
-struct Reader<'a>(&'a str);
-
-impl<'a> Reader<'a> {
-    fn accept(&mut self, token: &str) -> bool {
-        let rest = self.0.trim_ascii_start();
-        rest.strip_prefix(token).map(|rest| self.0 = rest).is_some()
-    }
-
-    fn expect(&mut self, token: &str) -> Result<(), String> {
-        if self.accept(token) {
-            Ok(())
-        } else {
-            Err(format!("expected {token:?} in its dictionary"))
-        }
-    }
-
-    /// A quoted string without escapes.
-    fn string(&mut self) -> Result<&'a str, String> {
-        let quote = if self.accept("'") {
-            '\''
-        } else {
-            self.expect("\"")
-                .map(|()| '"')
-                .map_err(|_| "expected a string (records cannot be used)".to_owned())?
-        };
-        let (inside, rest) = self.0.split_once(quote).ok_or("a string has no end")?;
-        if inside.contains('\\') {
-            return Err("a string has escapes".to_owned());
-        }
-        self.0 = rest;
-        Ok(inside)
-    }
-
-    fn truth(&mut self) -> Result<bool, String> {
-        if self.accept("True") {
-            return Ok(true);
-        }
-        self.expect("False").map(|()| false)
-    }
-
-    /// `()`, `(3,)`, `(3, 4)`.
-    fn tuple(&mut self) -> Result<Vec<usize>, String> {
-        let mut dims = Vec::new();
-        self.expect("(")?;
-        while !self.accept(")") {
-            if dims.len() == MAX_DIMENSIONS {
-                return Err(format!("more than {MAX_DIMENSIONS} dimensions"));
-            }
-            let rest = self.0.trim_ascii_start();
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let (number, rest) = rest.split_at(digits);
-            dims.push(
-                number
-                    .parse()
-                    .map_err(|_| "a dimension is not a whole number".to_owned())?,
-            );
-            // Python 2 wrote long integers with an L.
-            self.0 = rest.strip_prefix('L').unwrap_or(rest);
-            if !self.accept(",") {
-                self.expect(")")?;
-                break;
-            }
-        }
-        Ok(dims)
-    }
 }

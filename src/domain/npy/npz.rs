@@ -6,7 +6,8 @@ use std::io::{Cursor, Read as _, Write as _};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-use super::{NpyError, decode, encode};
+use super::error::NpyError;
+use super::{decode, encode};
 use crate::tensor::Tensor;
 
 /// How large an `.npz` may be.
