@@ -1,7 +1,7 @@
 //! What a decision puts on record. Changes are stored, then applied; loading a stored record applies them too.
 
-use super::state::{RoundId, Status, TaskIndex};
-use super::{NewTaskEntry, SecretKind};
+use super::command::{NewTaskEntry, SecretKind};
+use super::status::{RoundId, Status, TaskIndex};
 
 /// What one upload between members holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use super::change::Change;
 use super::command::Command;
 use super::event::RecordEvent;
 use super::rejection::{Rejection, RejectionReason, refuse};
-use super::state::{Record, Status};
+use super::state::Record;
+use super::status::Status;
 use crate::ids::encode_hex;
 
 /// A node as the record shows it.

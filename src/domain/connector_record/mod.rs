@@ -7,6 +7,8 @@
 //! Strings are opaque here, as they are at the reference connector: no form is checked, comparisons are exact.
 //! This is not the node's view of the network: that one is typed (`domain::event`, `ports::connector`).
 
+mod apply;
+mod body;
 mod change;
 mod command;
 mod decision;
@@ -16,6 +18,7 @@ mod rejection;
 mod round;
 mod shares;
 mod state;
+mod status;
 mod task;
 mod verify;
 
@@ -27,4 +30,5 @@ pub use command::{Command, NewTaskEntry, ProofEntry, RoundRef, SecretKind, Step}
 pub use decision::{Answer, Decision, NodeEntry, RoundEntry, ShareEntry, TaskEntry, fresh_hex};
 pub use event::{RecordEvent, UnreadableEvent};
 pub use rejection::{Rejection, RejectionReason};
-pub use state::{LIFE_SECONDS, Record, RoundId, Status, TaskIndex};
+pub use state::{LIFE_SECONDS, Record};
+pub use status::{RoundId, Status, TaskIndex};

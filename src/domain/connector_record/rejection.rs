@@ -3,7 +3,7 @@
 //! The words are part of the wire: clients of the reference connector read them, so they stay byte for byte, misspellings included
 //! (docs/protocol/connector.md). Programs steer by the [`RejectionReason`].
 
-use super::state::RoundId;
+use super::status::RoundId;
 
 /// A call that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use super::body::Body;
 use super::change::Change;
 use super::command::{Command, RoundRef, Step};
 use super::decision::{Answer, Decision, RoundEntry};
 use super::event::RecordEvent;
 use super::rejection::{Rejection, RejectionReason as Why, refuse};
-use super::state::{Body, Record, Round, RoundId, Status};
+use super::state::{Record, Round};
+use super::status::{RoundId, Status};
 use crate::task::TaskKind;
 
 impl Record {

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use super::body::Body;
 use super::change::{Change, UploadKind};
 use super::command::{RoundRef, SecretKind};
 use super::decision::{Answer, Decision, ShareEntry};
 use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::round::refuse_in;
-use super::state::{Body, Record, Status};
+use super::state::Record;
+use super::status::Status;
 
 impl Record {
     pub(super) fn upload_commitments(

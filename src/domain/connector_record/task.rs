@@ -7,7 +7,8 @@ use super::command::NewTaskEntry;
 use super::decision::{Answer, Decision, TaskEntry, fresh_hex};
 use super::event::RecordEvent;
 use super::rejection::{Rejection, RejectionReason as Why, refuse};
-use super::state::{Record, Task, TaskIndex};
+use super::state::{Record, Task};
+use super::status::TaskIndex;
 use crate::task::TaskKind;
 
 impl Record {

@@ -4,12 +4,14 @@
 //! the call, and without one a proof is not taken. Unlike the reference, nothing is recorded before all checks are over, and a
 //! failed proof is listed. The reference's norm check of the summed gradient (its step 11) is not done: it can hardly fail.
 
+use super::body::Body;
 use super::change::Change;
 use super::command::{ProofEntry, RoundRef};
 use super::decision::{Answer, Decision};
 use super::event::RecordEvent;
 use super::rejection::{Rejection, RejectionReason as Why, refuse};
-use super::state::{Body, Record, Round, Status, Task, TaskIndex};
+use super::state::{Record, Round, Task};
+use super::status::{Status, TaskIndex};
 use crate::ids::encode_hex;
 use crate::task::TaskKind;
 
