@@ -3,6 +3,10 @@
 //! [`CoordinatorApi`] is what the app offers; [`PeerTransport`] is the same thing seen from far away, by url. [`PeerCalls`] are the members'
 //! calls, one for each answer, written once over any transport.
 
+mod rejection;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -13,6 +17,8 @@ use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::message::{
     RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature,
 };
+
+pub use rejection::{PeerRejection, RejectionKind};
 
 /// What a member, or anybody, asks of a coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,42 +234,6 @@ impl From<WrongAnswer> for PortError {
     }
 }
 
-/// Why a coordinator does not do what a member asks. The text goes back to the caller: no secrets, no internals.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct PeerRejection {
-    /// What went wrong.
-    pub kind: RejectionKind,
-    /// One sentence for the caller.
-    pub detail: String,
-}
-
-/// Classes of rejection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RejectionKind {
-    /// Unknown task or round, wrong phase, wrong content (HTTP 400, as the original).
-    Invalid,
-    /// The signature does not hold, or the sender is not a member (HTTP 403).
-    Forbidden,
-    /// Larger than the task allows (HTTP 413).
-    TooLarge,
-    /// This node cannot answer now (HTTP 503).
-    Unavailable,
-    /// A bug (HTTP 500).
-    Internal,
-}
-
-impl PeerRejection {
-    /// A rejection of `kind`.
-    #[must_use]
-    pub fn new(kind: RejectionKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-        }
-    }
-}
-
 /// What a coordinator offers to members. Implemented by the app.
 ///
 /// Obligations on implementers:
@@ -382,50 +352,3 @@ pub trait PeerCalls: PeerTransport {
 }
 
 impl<T: PeerTransport + ?Sized> PeerCalls for T {}
-
-#[cfg(test)]
-mod tests {
-    use delta_domain::ids::Digest;
-
-    use super::*;
-    use crate::blob::pieces;
-
-    fn signed(body: RequestBody) -> PeerRequest {
-        PeerRequest::Signed(SignedRequest {
-            task: format!("0x{}", "ab".repeat(32)).parse().unwrap(),
-            round: RoundNumber(1),
-            sender: format!("0x{}", "cd".repeat(20)).parse().unwrap(),
-            view: Digest([0; 32]),
-            body,
-            signature: vec![],
-        })
-    }
-
-    #[test]
-    fn content_comes_with_a_result_alone() {
-        let result = signed(RequestBody::Result {
-            digest: Digest([1; 32]),
-            len: 3,
-        });
-        let joined = signed(RequestBody::Joined);
-        let content = || Some(pieces(vec![1, 2, 3]));
-        let len = |found: Option<(u64, ByteStream)>| found.map(|(len, _)| len);
-        assert_eq!(len(result.with_content(content()).unwrap()), Some(3));
-        assert_eq!(len(joined.with_content(None).unwrap()), None);
-        for (request, content) in [(result, None), (joined, content())] {
-            let error = request.with_content(content).err().unwrap();
-            assert_eq!(
-                (error.kind(), error.op()),
-                (PortErrorKind::Internal, request.op())
-            );
-        }
-    }
-
-    #[test]
-    fn an_answer_of_another_kind_is_a_bug() {
-        let error = PeerAnswer::Done.shares().unwrap_err();
-        assert_eq!(error.to_string(), "expected shares, got nothing");
-        assert_eq!(PortError::from(error).kind(), PortErrorKind::Internal);
-        PeerAnswer::Done.done().unwrap();
-    }
-}
