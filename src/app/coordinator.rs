@@ -2,6 +2,7 @@
 
 mod effects;
 mod inbound;
+mod round_machine;
 mod run;
 mod state;
 mod sum;
@@ -23,7 +24,7 @@ use delta_ports::blob::BlobName;
 use delta_ports::connector::{NewTask, RejectionReason};
 use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
-use effects::RoundMachine;
+use round_machine::RoundMachine;
 use run::TaskRun;
 use state::RunState;
 

@@ -4,78 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
+use super::round_machine::RoundMachine;
 use super::sum::Sum;
 use crate::context::Context;
-use crate::machine::{Effects, Machine};
+use crate::machine::Effects;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
 use delta_domain::npy::encode_npz;
 use delta_domain::round::coordinator::{
-    CoordinatorContext, CoordinatorEffect, CoordinatorInput, CoordinatorRound, Publication,
+    CoordinatorContext, CoordinatorEffect, CoordinatorInput, DroppedMember, Publication,
 };
-use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::round::runner::MaskStream;
 use delta_domain::tensor::Tensor;
-use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
 use delta_ports::blob::pieces;
 use delta_ports::connector::{RoundKey, RoundStatus};
-use delta_ports::storage::{LogLevel, MachineKind};
+use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind};
-
-/// A coordinator's round as a machine that outlives restarts.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct RoundMachine(pub(crate) CoordinatorRound);
-
-impl Machine for RoundMachine {
-    type Input = CoordinatorInput;
-    type Effect = CoordinatorEffect;
-    const KIND: MachineKind = MachineKind::CoordinatorRound;
-
-    fn handle(
-        &mut self,
-        now: Timestamp,
-        input: CoordinatorInput,
-    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        self.0.handle(now, input)
-    }
-
-    fn deadline(&self) -> Option<Timestamp> {
-        self.0.deadline()
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.is_over()
-    }
-
-    fn tick() -> CoordinatorInput {
-        CoordinatorInput::Tick
-    }
-
-    // The state grows with every member's shares, and there is a request of each in every phase.
-    fn journalled(input: &CoordinatorInput) -> Option<Result<Vec<u8>, serde_json::Error>> {
-        Some(serde_json::to_vec(input))
-    }
-
-    fn replayed(entry: &[u8]) -> Result<CoordinatorInput, serde_json::Error> {
-        serde_json::from_slice(entry)
-    }
-
-    fn effect_failed(effect: &CoordinatorEffect, error: &PortError) -> Option<CoordinatorInput> {
-        let code = match effect {
-            // The next poll looks again.
-            CoordinatorEffect::ReadJoins
-            | CoordinatorEffect::ReadReveals { .. }
-            | CoordinatorEffect::ReadResultCommitment { .. } => return None,
-            CoordinatorEffect::Unmask { .. } => FailureCode::Computation,
-            _ => FailureCode::Infrastructure,
-        };
-        let reason = format!("{}: {}", effect.name(), error.message());
-        Some(CoordinatorInput::EffectFailed { code, reason })
-    }
-}
 
 /// Everything that the effects of one coordinator's round need.
 pub(super) struct RoundEffects {
@@ -95,160 +41,29 @@ impl Effects<RoundMachine> for RoundEffects {
         let input = match effect {
             CoordinatorEffect::StartRound => self.start(again).await?,
             CoordinatorEffect::ReadJoins => self.read_joins().await?,
-            CoordinatorEffect::SelectCandidates { u1 } => {
-                if !self.reached(again, RoundStatus::Running).await? {
-                    let tx = self
-                        .context
-                        .ports
-                        .connector
-                        .select_candidates(&self.round.me, &self.key, u1)
-                        .await?;
-                    self.log(
-                        format!(
-                            "[Select Candidates] {} select candidates {}",
-                            self.place(),
-                            list(u1)
-                        ),
-                        Some(tx),
-                    )
-                    .await;
-                }
-                CoordinatorInput::Published(Publication::Selection)
-            }
-            CoordinatorEffect::ReadKeys { members } => CoordinatorInput::PublicKeys(
-                self.context
-                    .ports
-                    .connector
-                    .public_keys(&self.key, members)
-                    .await?,
-            ),
+            CoordinatorEffect::SelectCandidates { u1 } => self.select_candidates(u1, again).await?,
+            CoordinatorEffect::ReadKeys { members } => self.read_keys(members).await?,
             CoordinatorEffect::CheckCommitments { pairs } => self.check_commitments(pairs).await?,
-            CoordinatorEffect::StartCalculation { u2 } => {
-                if !self.reached(again, RoundStatus::Calculating).await? {
-                    let tx = self
-                        .context
-                        .ports
-                        .connector
-                        .start_calculation(&self.round.me, &self.key, u2)
-                        .await?;
-                    self.log(
-                        format!(
-                            "[Start Calculation] {} {} start calculation",
-                            self.place(),
-                            list(u2)
-                        ),
-                        Some(tx),
-                    )
-                    .await;
-                }
-                CoordinatorInput::Published(Publication::Calculation)
-            }
+            CoordinatorEffect::StartCalculation { u2 } => self.start_calculation(u2, again).await?,
             CoordinatorEffect::ReadResultCommitment { member } => {
-                let commitment = match self
-                    .context
-                    .ports
-                    .connector
-                    .result_commitment(&self.key, member)
-                    .await
-                {
-                    Ok(text) => Some(text),
-                    Err(e) if e.kind() == PortErrorKind::Rejected => None,
-                    Err(e) => return Err(e),
-                };
-                CoordinatorInput::ResultCommitment {
-                    member: member.clone(),
-                    commitment,
-                }
+                self.read_result_commitment(member).await?
             }
-            CoordinatorEffect::StartAggregation { u3 } => {
-                if !self.reached(again, RoundStatus::Aggregating).await? {
-                    self.log(format!("{} alive members {}", self.place(), list(u3)), None)
-                        .await;
-                    let tx = self
-                        .context
-                        .ports
-                        .connector
-                        .start_aggregation(&self.round.me, &self.key, u3)
-                        .await?;
-                    self.log(
-                        format!(
-                            "[Start Aggregation] {} {} start aggregation",
-                            self.place(),
-                            list(u3)
-                        ),
-                        Some(tx),
-                    )
-                    .await;
-                }
-                CoordinatorInput::Published(Publication::Aggregation)
-            }
+            CoordinatorEffect::StartAggregation { u3 } => self.start_aggregation(u3, again).await?,
             CoordinatorEffect::ReadReveals { receiver, senders } => {
-                let records = self
-                    .context
-                    .ports
-                    .connector
-                    .share_records(&self.key, senders, receiver)
-                    .await?;
-                CoordinatorInput::Reveals {
-                    receiver: receiver.clone(),
-                    records,
-                }
+                self.read_reveals(receiver, senders).await?
             }
             CoordinatorEffect::Unmask {
                 members,
                 masks,
                 dropped,
-            } => {
-                let step = self.round.announcement.step;
-                let manifest = self.bundle.manifest();
-                let (Some(spec), Some(length)) =
-                    (manifest.round_spec(step), manifest.contribution_len(step))
-                else {
-                    return Err(super::internal(
-                        "coordinator.unmask",
-                        "the step is not in the task",
-                    ));
-                };
-                let sum = Sum {
-                    context: &self.context,
-                    task: &self.key.task,
-                    round: self.key.round,
-                    strategy: &self.round.strategy,
-                    contributions: &spec.map.contribute,
-                    length,
-                };
-                let sums = sum.unmask(members, masks, dropped).await?;
-                let arrays: Vec<(&str, &Tensor)> =
-                    sums.iter().map(|(n, t)| (n.as_str(), t)).collect();
-                let bytes = encode_npz(&arrays)
-                    .map_err(|e| super::internal("coordinator.unmask", e.to_string()))?;
-                let len = bytes.len() as u64;
-                let name = BlobName::aggregate(&self.key.task, self.key.round);
-                self.context
-                    .ports
-                    .blobs
-                    .put(&name, pieces(bytes), len)
-                    .await?;
-                CoordinatorInput::Unmasked
-            }
-            CoordinatorEffect::EndRound => {
-                if !self.reached(again, RoundStatus::Finished).await? {
-                    let tx = self
-                        .context
-                        .ports
-                        .connector
-                        .end_round(&self.round.me, &self.key)
-                        .await?;
-                    self.log(format!("[End Round] {} end", self.place()), Some(tx))
-                        .await;
-                }
-                CoordinatorInput::Published(Publication::End)
-            }
+            } => self.unmask(members, masks, dropped).await?,
+            CoordinatorEffect::EndRound => self.end(again).await?,
         };
         Ok(Some(input))
     }
 }
 
+/// One effect each.
 impl RoundEffects {
     async fn start(&self, again: bool) -> Result<CoordinatorInput, PortError> {
         let connector = &self.context.ports.connector;
@@ -282,9 +97,30 @@ impl RoundEffects {
         Ok(CoordinatorInput::Joins { joined, known })
     }
 
-    /// Whether the record has got there already: after a lost answer or a restart.
-    async fn reached(&self, again: bool, status: RoundStatus) -> Result<bool, PortError> {
-        Ok(again && self.context.ports.connector.round(&self.key).await?.status >= status)
+    async fn select_candidates(
+        &self,
+        u1: &[Address],
+        again: bool,
+    ) -> Result<CoordinatorInput, PortError> {
+        if !self.reached(again, RoundStatus::Running).await? {
+            let connector = &self.context.ports.connector;
+            let tx = connector
+                .select_candidates(&self.round.me, &self.key, u1)
+                .await?;
+            let message = format!(
+                "[Select Candidates] {} select candidates {}",
+                self.place(),
+                list(u1)
+            );
+            self.log(message, Some(tx)).await;
+        }
+        Ok(CoordinatorInput::Published(Publication::Selection))
+    }
+
+    async fn read_keys(&self, members: &[Address]) -> Result<CoordinatorInput, PortError> {
+        let connector = &self.context.ports.connector;
+        let keys = connector.public_keys(&self.key, members).await?;
+        Ok(CoordinatorInput::PublicKeys(keys))
     }
 
     /// Reads every receiver's records; where that is rejected or malformed, finds the senders to blame one by one.
@@ -308,6 +144,133 @@ impl RoundEffects {
         Ok(CoordinatorInput::CommitmentsChecked {
             missing: missing.into_iter().collect(),
         })
+    }
+
+    async fn start_calculation(
+        &self,
+        u2: &[Address],
+        again: bool,
+    ) -> Result<CoordinatorInput, PortError> {
+        if !self.reached(again, RoundStatus::Calculating).await? {
+            let connector = &self.context.ports.connector;
+            let tx = connector
+                .start_calculation(&self.round.me, &self.key, u2)
+                .await?;
+            let message = format!(
+                "[Start Calculation] {} {} start calculation",
+                self.place(),
+                list(u2)
+            );
+            self.log(message, Some(tx)).await;
+        }
+        Ok(CoordinatorInput::Published(Publication::Calculation))
+    }
+
+    async fn read_result_commitment(
+        &self,
+        member: &Address,
+    ) -> Result<CoordinatorInput, PortError> {
+        let connector = &self.context.ports.connector;
+        let commitment = match connector.result_commitment(&self.key, member).await {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == PortErrorKind::Rejected => None,
+            Err(e) => return Err(e),
+        };
+        Ok(CoordinatorInput::ResultCommitment {
+            member: member.clone(),
+            commitment,
+        })
+    }
+
+    async fn start_aggregation(
+        &self,
+        u3: &[Address],
+        again: bool,
+    ) -> Result<CoordinatorInput, PortError> {
+        if !self.reached(again, RoundStatus::Aggregating).await? {
+            self.log(format!("{} alive members {}", self.place(), list(u3)), None)
+                .await;
+            let connector = &self.context.ports.connector;
+            let tx = connector
+                .start_aggregation(&self.round.me, &self.key, u3)
+                .await?;
+            let message = format!(
+                "[Start Aggregation] {} {} start aggregation",
+                self.place(),
+                list(u3)
+            );
+            self.log(message, Some(tx)).await;
+        }
+        Ok(CoordinatorInput::Published(Publication::Aggregation))
+    }
+
+    async fn read_reveals(
+        &self,
+        receiver: &Address,
+        senders: &[Address],
+    ) -> Result<CoordinatorInput, PortError> {
+        let connector = &self.context.ports.connector;
+        let records = connector
+            .share_records(&self.key, senders, receiver)
+            .await?;
+        Ok(CoordinatorInput::Reveals {
+            receiver: receiver.clone(),
+            records,
+        })
+    }
+
+    /// Adds up the results, takes the masks away, and keeps the sums as a file for the reduce.
+    async fn unmask(
+        &self,
+        members: &[Address],
+        masks: &[MaskStream],
+        dropped: &[DroppedMember],
+    ) -> Result<CoordinatorInput, PortError> {
+        let step = self.round.announcement.step;
+        let manifest = self.bundle.manifest();
+        let (Some(spec), Some(length)) =
+            (manifest.round_spec(step), manifest.contribution_len(step))
+        else {
+            return Err(super::internal(
+                "coordinator.unmask",
+                "the step is not in the task",
+            ));
+        };
+        let sum = Sum {
+            context: &self.context,
+            task: &self.key.task,
+            round: self.key.round,
+            strategy: &self.round.strategy,
+            contributions: &spec.map.contribute,
+            length,
+        };
+        let sums = sum.unmask(members, masks, dropped).await?;
+        let arrays: Vec<(&str, &Tensor)> = sums.iter().map(|(n, t)| (n.as_str(), t)).collect();
+        let bytes = encode_npz(&arrays)
+            .map_err(|e| super::internal("coordinator.unmask", e.to_string()))?;
+        let len = bytes.len() as u64;
+        let name = BlobName::aggregate(&self.key.task, self.key.round);
+        let blobs = &self.context.ports.blobs;
+        blobs.put(&name, pieces(bytes), len).await?;
+        Ok(CoordinatorInput::Unmasked)
+    }
+
+    async fn end(&self, again: bool) -> Result<CoordinatorInput, PortError> {
+        if !self.reached(again, RoundStatus::Finished).await? {
+            let connector = &self.context.ports.connector;
+            let tx = connector.end_round(&self.round.me, &self.key).await?;
+            self.log(format!("[End Round] {} end", self.place()), Some(tx))
+                .await;
+        }
+        Ok(CoordinatorInput::Published(Publication::End))
+    }
+}
+
+/// What several effects need.
+impl RoundEffects {
+    /// Whether the record has got there already: after a lost answer or a restart.
+    async fn reached(&self, again: bool, status: RoundStatus) -> Result<bool, PortError> {
+        Ok(again && self.context.ports.connector.round(&self.key).await?.status >= status)
     }
 
     async fn committed(&self, senders: &[Address], receiver: &Address) -> Result<bool, PortError> {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::Coordinator;
-use super::effects::RoundMachine;
+use super::round_machine::RoundMachine;
 use super::state::RunState;
 use super::sum::Sum;
 use crate::machine::{Handle, HandleError};

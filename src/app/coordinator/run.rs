@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::effects::{RoundEffects, RoundMachine};
+use super::effects::RoundEffects;
+use super::round_machine::RoundMachine;
 use super::state::RunState;
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
