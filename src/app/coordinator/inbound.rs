@@ -1,23 +1,29 @@
 //! Members' requests: found, authenticated by the round, answered.
+//!
+//! Not here: taking in a masked result (`inbound/upload.rs`), and what a member is told instead of an answer
+//! (`inbound/rejection.rs`).
+
+mod rejection;
+mod upload;
 
 use async_trait::async_trait;
 
 use super::Coordinator;
 use super::round_machine::RoundMachine;
 use super::state::RunState;
-use super::sum::Sum;
-use crate::machine::{Handle, HandleError};
-use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
-use delta_domain::round::Rejection;
+use crate::machine::Handle;
+use delta_domain::ids::{Name, RoundNumber, TaskId};
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
     TranscriptSignature,
 };
+use delta_ports::PortErrorKind;
 use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
 use delta_ports::storage::{LogLevel, MachineKey, MachineKind};
-use delta_ports::{PortError, PortErrorKind, report};
+use rejection::{failed, give, invalid, rejected, unavailable};
+use upload::take_result;
 
 #[async_trait]
 impl CoordinatorApi for Coordinator {
@@ -62,7 +68,8 @@ impl Coordinator {
             }
             RequestBody::Result { .. } => {
                 let content = content.ok_or_else(|| invalid("a result comes with its content"))?;
-                let taken = self.result(&request, content).await;
+                let round = self.find(&request).await?;
+                let taken = take_result(self, &round, &request, content).await;
                 taken.map(|()| PeerAnswer::Done)
             }
             RequestBody::Joined
@@ -95,22 +102,7 @@ impl Coordinator {
         if let Some(handle) = self.round(task, round.0) {
             return Ok(handle.state().0.view());
         }
-        let key = MachineKey {
-            kind: MachineKind::CoordinatorTask,
-            task: task.clone(),
-            round: 0,
-        };
-        let stored = self
-            .context
-            .ports
-            .storage
-            .machine(&key)
-            .await
-            .map_err(|e| failed(&e))?;
-        let state = stored
-            .as_ref()
-            .and_then(|s| RunState::restore(s).ok())
-            .ok_or_else(|| self.unknown_task(task))?;
+        let state = self.stored(task).await?;
         let ended = match state.rounds.iter().find(|r| r.round == round.0) {
             Some(report) => report.end.clone(),
             // A round that is on the record but not among ours was given up by an earlier life of this node.
@@ -160,22 +152,7 @@ impl Coordinator {
                 "variable {name} is not part of this round"
             )));
         }
-        let key = MachineKey {
-            kind: MachineKind::CoordinatorTask,
-            task: request.task.clone(),
-            round: 0,
-        };
-        let stored = self
-            .context
-            .ports
-            .storage
-            .machine(&key)
-            .await
-            .map_err(|e| failed(&e))?;
-        let state = stored
-            .as_ref()
-            .and_then(|s| RunState::restore(s).ok())
-            .ok_or_else(|| self.unknown_task(&request.task))?;
+        let state = self.stored(&request.task).await?;
         let kept = state
             .variables
             .get(name)
@@ -238,59 +215,19 @@ impl Coordinator {
         round.state().0.confirmations(request).map_err(rejected)
     }
 
-    async fn result(
-        &self,
-        request: &SignedRequest,
-        content: ByteStream,
-    ) -> Result<(), PeerRejection> {
-        let round = self.find(request).await?;
-        let (digest, len, here) = round
-            .state()
-            .0
-            .authorise_result(request)
-            .map_err(rejected)?;
-        let member = &request.sender;
-        if here {
-            return Ok(());
-        }
-        self.expect_length(&round, member, len)?;
-        let name = BlobName::masked_result(&request.task, request.round, member);
-        // The upload has a name of its own until it is known to be what was announced.
-        let incoming = name.incoming(&digest);
-        let blobs = &self.context.ports.blobs;
-        let info = blobs
-            .put(&incoming, content, len)
-            .await
-            .map_err(|e| match e.kind() {
-                PortErrorKind::Rejected => PeerRejection::new(
-                    RejectionKind::TooLarge,
-                    format!("the result is longer than {len} bytes"),
-                ),
-                _ => failed(&e),
-            })?;
-        if info.digest != digest || info.len != len {
-            drop(blobs.remove(&incoming).await);
-            return Err(invalid(
-                "the result is not what its announcement says: length or SHA-256 differ",
-            ));
-        }
-        blobs
-            .rename(&incoming, &name)
-            .await
-            .map_err(|e| failed(&e))?;
-        let input = CoordinatorInput::ResultUploaded {
-            member: member.clone(),
-            digest,
+    /// What is on disk of a task.
+    async fn stored(&self, task: &TaskId) -> Result<RunState, PeerRejection> {
+        let key = MachineKey {
+            kind: MachineKind::CoordinatorTask,
+            task: task.clone(),
+            round: 0,
         };
-        give(&round, input).await?;
-        let message = format!(
-            "task {} round {} {member} upload result",
-            request.task, request.round
-        );
-        self.context
-            .log(LogLevel::Info, &request.task, message, None)
-            .await;
-        Ok(())
+        let storage = &self.context.ports.storage;
+        let stored = storage.machine(&key).await.map_err(|e| failed(&e))?;
+        stored
+            .as_ref()
+            .and_then(|s| RunState::restore(s).ok())
+            .ok_or_else(|| self.unknown_task(task))
     }
 
     /// The round of a request, when it is the one that runs.
@@ -314,42 +251,6 @@ impl Coordinator {
         Err(self.unknown_task(&request.task))
     }
 
-    /// The one length that the sender's upload can have.
-    fn expect_length(
-        &self,
-        round: &Handle<RoundMachine>,
-        member: &Address,
-        len: u64,
-    ) -> Result<(), PeerRejection> {
-        let machine = round.state();
-        let context = machine.0.context();
-        let announcement = &context.announcement;
-        let active = self.active();
-        let bundle = &active
-            .get(&announcement.task)
-            .ok_or_else(|| invalid("task does not exist"))?
-            .bundle;
-        let length = bundle
-            .manifest()
-            .contribution_len(announcement.step)
-            .unwrap_or(0);
-        let sum = Sum {
-            context: &self.context,
-            task: &announcement.task,
-            round: announcement.round,
-            strategy: &context.strategy,
-            contributions: &[],
-            length,
-        };
-        match sum.header(member).total_bytes() {
-            Some(expected) if expected == len => Ok(()),
-            expected => Err(invalid(format!(
-                "a result of this step has {} bytes, not {len}",
-                expected.unwrap_or(0)
-            ))),
-        }
-    }
-
     fn unknown_task(&self, task: &TaskId) -> PeerRejection {
         // The connector tells members of a new task before it answers us.
         if *self.creating.borrow() > 0 || !self.resumed.is_cancelled() {
@@ -357,51 +258,5 @@ impl Coordinator {
         } else {
             invalid(format!("task {task} does not exist"))
         }
-    }
-}
-
-async fn give(round: &Handle<RoundMachine>, input: CoordinatorInput) -> Result<(), PeerRejection> {
-    match round.give(input).await {
-        Ok(()) => Ok(()),
-        Err(HandleError::Rejected(rejection)) => Err(rejected(rejection)),
-        Err(HandleError::Stopped) if round.state().0.is_over() => Err(invalid("the round is over")),
-        // A member that took this for a no would leave the round that this node goes on with after its restart.
-        Err(HandleError::Stopped) => Err(unavailable("this node is stopping")),
-        Err(HandleError::Port(e)) => Err(failed(&e)),
-    }
-}
-
-/// A rejection in the words of the HTTP API.
-fn rejected(rejection: Rejection) -> PeerRejection {
-    let kind = match &rejection {
-        // Our own call to the connector has not returned yet: the caller should come again.
-        Rejection::WrongPhase { late: false, .. } | Rejection::NotYet { .. } => {
-            RejectionKind::Unavailable
-        }
-        Rejection::WrongPhase { .. } | Rejection::Conflict { .. } | Rejection::Malformed { .. } => {
-            RejectionKind::Invalid
-        }
-        Rejection::NotAMember { .. }
-        | Rejection::BadSignature { .. }
-        | Rejection::InconsistentView { .. } => RejectionKind::Forbidden,
-    };
-    PeerRejection::new(kind, rejection.to_string())
-}
-
-fn invalid(detail: impl Into<String>) -> PeerRejection {
-    PeerRejection::new(RejectionKind::Invalid, detail)
-}
-
-fn unavailable(detail: impl Into<String>) -> PeerRejection {
-    PeerRejection::new(RejectionKind::Unavailable, detail)
-}
-
-/// A port's failure, told to a stranger: no internals.
-fn failed(error: &PortError) -> PeerRejection {
-    tracing::warn!("a member's request failed here: {}", report(error));
-    if error.is_transient() {
-        unavailable("this node cannot do it now")
-    } else {
-        PeerRejection::new(RejectionKind::Internal, "internal error")
     }
 }
