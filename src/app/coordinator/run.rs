@@ -1,4 +1,9 @@
-//! One task from its first round to its result.
+//! One task from its first round to its result: attempts at its steps, one after the other, and what is told of them.
+//!
+//! Not here: what a reduce computes from the sums (`run/reduce.rs`), and the result and the end of the task (`run/end.rs`).
+
+mod end;
+mod reduce;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,22 +19,17 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
-use delta_domain::ids::{Address, Name, RoundNumber};
-use delta_domain::manifest::Source;
-use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
-use delta_domain::round::coordinator::{CoordinatorContext, CoordinatorOutcome, CoordinatorRound};
+use delta_domain::ids::{Address, RoundNumber};
+use delta_domain::round::coordinator::{CoordinatorOutcome, CoordinatorRound};
 use delta_domain::round::message::RoundEnd;
 use delta_domain::task::TaskStatus;
-use delta_domain::tensor::Tensor;
-use delta_ports::author_api::{RoundReport, TaskProgress};
+use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
-use delta_ports::blob::pieces;
 use delta_ports::connector::RoundKey;
-use delta_ports::executor::ReduceJob;
-use delta_ports::storage::{
-    LogLevel, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine, TaskUpdate,
-};
+use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
+use end::{publish_end, write_result};
+use reduce::Reduce;
 
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
 const TRIES: usize = 10;
@@ -47,15 +47,7 @@ pub(super) struct TaskRun {
 
 impl TaskRun {
     pub(super) fn new(coordinator: Arc<Coordinator>, state: RunState, bundle: Arc<Bundle>) -> Self {
-        let progress = watch::Sender::new(TaskProgress {
-            step: state.step,
-            total: bundle.manifest().total_rounds(),
-            round: state.round,
-            phase: "Starting".into(),
-            waiting_for: Vec::new(),
-            deadline: state.round_started,
-            rounds: state.rounds.clone(),
-        });
+        let progress = watch::Sender::new(state.starting(&bundle));
         let context = coordinator.context.clone();
         let active = Active {
             bundle: bundle.clone(),
@@ -91,7 +83,7 @@ impl TaskRun {
                     )
                     .await;
                 // The other nodes need not wait for more rounds.
-                drop(self.publish_end().await);
+                drop(publish_end(&self.context, &self.state).await);
                 TaskUpdate {
                     status: Some(TaskStatus::Error),
                     error: Some(e.message().to_owned()),
@@ -145,19 +137,15 @@ impl TaskRun {
             let handle = self.start_round().await?;
             self.finish_round(handle).await?;
         }
-        self.write_result().await?;
-        self.publish_end().await
+        write_result(&self.context, &self.state, &self.bundle).await?;
+        publish_end(&self.context, &self.state).await
     }
 
     async fn unfinished_round(&self) -> Result<Option<StoredMachine>, PortError> {
         if self.state.complete || self.state.round == 0 {
             return Ok(None);
         }
-        let key = MachineKey {
-            kind: MachineKind::CoordinatorRound,
-            task: self.state.task.clone(),
-            round: self.state.round,
-        };
+        let key = self.state.round_key();
         self.context.ports.storage.machine(&key).await
     }
 
@@ -167,15 +155,7 @@ impl TaskRun {
         let mut state = self.state.clone();
         state.round += 1;
         state.round_started = now;
-        let round = CoordinatorContext {
-            me: state.owner.clone(),
-            kind: state.kind,
-            announcement: state.announcement(&self.bundle),
-            strategy: self.bundle.manifest().strategy.clone(),
-            floor: self.context.settings.min_clients,
-            previous: state.previous.clone(),
-            silent: state.silent.iter().cloned().collect(),
-        };
+        let round = state.round_context(&self.bundle, self.context.settings.min_clients);
         let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
         let ports = self.context.machine_ports();
         let (change, stored) = create(
@@ -191,6 +171,7 @@ impl TaskRun {
         self.host(stored, true)
     }
 
+    /// Runs a stored round in the background, and makes it known to members' requests.
     fn host(
         &mut self,
         stored: StoredMachine,
@@ -296,98 +277,26 @@ impl TaskRun {
 
     /// Runs the reduce on the sums and moves on to the next step.
     async fn reduce(&mut self, u3: Vec<Address>, dropped: Vec<Address>) -> Result<(), PortError> {
-        let step = self.state.step;
-        let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
-        let (len, content) = self.context.ports.blobs.open(&name).await?;
-        let bytes = delta_ports::blob::collect(content, len, "coordinator.reduce").await?;
-        let arrays = decode_npz(&bytes, &NpzLimits::default())
-            .map_err(|e| super::internal("coordinator.reduce", e.to_string()))?;
-        let mut sums = BTreeMap::new();
-        for (name, tensor) in arrays {
-            let name = name
-                .parse::<Name>()
-                .map_err(|e| super::internal("coordinator.reduce", e.to_string()))?;
-            sums.insert(name, tensor);
-        }
-        let mut variables = BTreeMap::new();
-        for name in self.reduce_inputs(step) {
-            variables.insert(name.clone(), self.state.read(&self.context, &name).await?);
-        }
-        let clients = u32::try_from(u3.len()).unwrap_or(u32::MAX);
-        let job = ReduceJob {
-            bundle: self.bundle.clone(),
-            step,
-            variables,
-            sums,
-            clients,
+        let reduce = Reduce {
+            context: &self.context,
+            bundle: &self.bundle,
+            state: &self.state,
         };
-        let outcome = self.context.ports.executor.reduce(job).await?;
-        let mut state = self.state.clone();
-        let mut superseded = Vec::new();
-        for (name, value) in &outcome.assigned {
-            if let Some(before) = state.variables.get(name) {
-                superseded.push(BlobName::server_variable(&state.task, before.step, name));
-            }
-            state.keep(&self.context, step + 1, name, value).await?;
-        }
-        state.step += 1;
-        state.failures = 0;
-        state.previous.clone_from(&u3);
-        state.silent.extend(dropped.iter().cloned());
-        state.silent.retain(|a| !u3.contains(a));
-        state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();
-        self.state = state;
-        let shown: Vec<String> = outcome
-            .metrics
-            .iter()
-            .map(|(n, v)| format!("{n} {v:.6}"))
-            .collect();
-        self.report(RoundEnd::Finished, u3, dropped, outcome.metrics);
+        let reduced = reduce.run(&u3, &dropped).await?;
+        let message = reduced.told(u3.len());
+        self.state = reduced.state;
+        self.report(RoundEnd::Finished, u3, dropped, reduced.metrics);
         self.close_round().await?;
-        let message = format!(
-            "task {} round {} finished with {clients} members{}{}",
-            self.state.task,
-            self.state.round,
-            if shown.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", shown.join(", "))
-            },
-            if outcome.stop {
-                "; the task stops early, as its reduce decided"
-            } else {
-                ""
-            },
-        );
         self.context
             .log(LogLevel::Info, &self.state.task, message, None)
             .await;
-        for name in superseded {
+        for name in reduced.superseded {
             drop(self.context.ports.blobs.remove(&name).await);
         }
         Ok(())
     }
 
-    /// Server variables that the reduce of a step reads.
-    fn reduce_inputs(&self, step: u32) -> Vec<Name> {
-        let Some(round) = self.bundle.manifest().round_spec(step) else {
-            return Vec::new();
-        };
-        let mut names: Vec<Name> = round
-            .reduce
-            .steps
-            .iter()
-            .flat_map(|s| s.inputs.values())
-            .filter_map(|source| match source {
-                Source::Variable { name } => Some(name.clone()),
-                _ => None,
-            })
-            .collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
+    /// Remembers how the round ended, and shows it.
     fn report(
         &mut self,
         end: RoundEnd,
@@ -396,21 +305,7 @@ impl TaskRun {
         metrics: BTreeMap<String, f64>,
     ) {
         let now = self.context.ports.clock.now();
-        let step = if end == RoundEnd::Finished {
-            self.state.step.saturating_sub(1)
-        } else {
-            self.state.step
-        };
-        let report = RoundReport {
-            round: self.state.round,
-            step,
-            end,
-            seconds: (now - self.state.round_started).as_secs_f64(),
-            clients,
-            dropped,
-            metrics,
-        };
-        self.state.rounds.push(report);
+        self.state.remember(now, end, clients, dropped, metrics);
         let (rounds, step) = (self.state.rounds.clone(), self.state.step);
         self.progress.send_modify(|p| {
             p.rounds = rounds;
@@ -420,11 +315,7 @@ impl TaskRun {
 
     /// The task moves on and the round, with its secrets, goes: one transaction.
     async fn close_round(&mut self) -> Result<(), PortError> {
-        let key = MachineKey {
-            kind: MachineKind::CoordinatorRound,
-            task: self.state.task.clone(),
-            round: self.state.round,
-        };
+        let key = self.state.round_key();
         let mut changes = vec![self.state.change()?];
         let storage = &self.context.ports.storage;
         if let Some(stored) = storage.machine(&key).await? {
@@ -448,6 +339,7 @@ impl TaskRun {
         Ok(())
     }
 
+    /// Shows where the round stands.
     fn show(&self, round: &CoordinatorRound) {
         self.progress.send_modify(|p| {
             p.step = self.state.step;
@@ -456,63 +348,5 @@ impl TaskRun {
             p.waiting_for = round.waiting_for().into_iter().collect();
             p.deadline = round.phase_deadline();
         });
-    }
-
-    async fn write_result(&self) -> Result<(), PortError> {
-        let mut outputs = Vec::new();
-        for name in &self.bundle.manifest().outputs {
-            outputs.push((name, self.state.read(&self.context, name).await?));
-        }
-        let arrays: Vec<(&str, &Tensor)> = outputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-        let bytes = encode_npz(&arrays)
-            .map_err(|e| super::internal("coordinator.result", e.to_string()))?;
-        let len = bytes.len() as u64;
-        self.context
-            .ports
-            .blobs
-            .put(&BlobName::task_result(&self.state.task), pieces(bytes), len)
-            .await
-            .map(drop)
-    }
-
-    async fn publish_end(&self) -> Result<(), PortError> {
-        let connector = &self.context.ports.connector;
-        let task = &self.state.task;
-        if connector
-            .task(self.state.kind, task)
-            .await
-            .is_ok_and(|record| record.finished)
-        {
-            return Ok(());
-        }
-        let tx = self
-            .persistently(|| connector.finish_task(self.state.kind, &self.state.owner, task))
-            .await?;
-        self.context
-            .log(
-                LogLevel::Info,
-                task,
-                format!("[Finish Task] task {task} finished"),
-                Some(tx),
-            )
-            .await;
-        Ok(())
-    }
-
-    /// Tries again while the connector cannot be reached: the result is safe, only the announcement waits.
-    async fn persistently<T, F: Future<Output = Result<T, PortError>>>(
-        &self,
-        call: impl Fn() -> F,
-    ) -> Result<T, PortError> {
-        let mut backoff = Backoff::STEPS;
-        loop {
-            match call().await {
-                Err(e) if e.is_transient() => {
-                    tracing::warn!(task = %self.state.task, "waiting for the connector: {}", report(&e));
-                    self.context.ports.clock.sleep(backoff.pause()).await;
-                }
-                other => return other,
-            }
-        }
     }
 }

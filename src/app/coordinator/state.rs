@@ -9,7 +9,8 @@ use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Location;
 use delta_domain::npy;
-use delta_domain::round::message::Announcement;
+use delta_domain::round::coordinator::CoordinatorContext;
+use delta_domain::round::message::{Announcement, RoundEnd};
 use delta_domain::task::TaskKind;
 use delta_domain::tensor::Tensor;
 use delta_domain::time::Timestamp;
@@ -119,6 +120,28 @@ impl RunState {
         })
     }
 
+    /// The key under which the last round is stored, if it is.
+    pub(super) fn round_key(&self) -> MachineKey {
+        MachineKey {
+            kind: MachineKind::CoordinatorRound,
+            task: self.task.clone(),
+            round: self.round,
+        }
+    }
+
+    /// What there is to show of a task that is taken up.
+    pub(super) fn starting(&self, bundle: &Bundle) -> TaskProgress {
+        TaskProgress {
+            step: self.step,
+            total: bundle.manifest().total_rounds(),
+            round: self.round,
+            phase: "Starting".into(),
+            waiting_for: Vec::new(),
+            deadline: self.round_started,
+            rounds: self.rounds.clone(),
+        }
+    }
+
     /// What there is to show of a task that does not run any more.
     pub(super) fn done(self) -> TaskProgress {
         TaskProgress {
@@ -132,8 +155,47 @@ impl RunState {
         }
     }
 
+    /// Remembers how the last round ended. After a round that finished, the step is the next one already.
+    pub(super) fn remember(
+        &mut self,
+        now: Timestamp,
+        end: RoundEnd,
+        clients: Vec<Address>,
+        dropped: Vec<Address>,
+        metrics: BTreeMap<String, f64>,
+    ) {
+        let step = if end == RoundEnd::Finished {
+            self.step.saturating_sub(1)
+        } else {
+            self.step
+        };
+        let report = RoundReport {
+            round: self.round,
+            step,
+            end,
+            seconds: (now - self.round_started).as_secs_f64(),
+            clients,
+            dropped,
+            metrics,
+        };
+        self.rounds.push(report);
+    }
+
+    /// What a round for the current step is run with; it takes at least `floor` members.
+    pub(super) fn round_context(&self, bundle: &Bundle, floor: usize) -> CoordinatorContext {
+        CoordinatorContext {
+            me: self.owner.clone(),
+            kind: self.kind,
+            announcement: self.announcement(bundle),
+            strategy: bundle.manifest().strategy.clone(),
+            floor,
+            previous: self.previous.clone(),
+            silent: self.silent.iter().cloned().collect(),
+        }
+    }
+
     /// What the next attempt at the current step computes.
-    pub(super) fn announcement(&self, bundle: &Bundle) -> Announcement {
+    fn announcement(&self, bundle: &Bundle) -> Announcement {
         let variables = bundle
             .manifest()
             .server_inputs(self.step)

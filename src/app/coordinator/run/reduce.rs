@@ -1,0 +1,142 @@
+//! The reduce of a step: from the sums of its round to the task's state after it. Not here: putting that on disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::coordinator::internal;
+use crate::coordinator::state::RunState;
+use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Address, Name, RoundNumber};
+use delta_domain::manifest::Source;
+use delta_domain::npy::{NpzLimits, decode_npz};
+use delta_domain::tensor::Tensor;
+use delta_ports::PortError;
+use delta_ports::blob::{BlobName, collect};
+use delta_ports::executor::ReduceJob;
+
+/// What a reduce starts from: a task whose round has just been summed.
+pub(super) struct Reduce<'a> {
+    pub(super) context: &'a Context,
+    pub(super) bundle: &'a Arc<Bundle>,
+    pub(super) state: &'a RunState,
+}
+
+/// What came of it.
+pub(super) struct Reduced {
+    /// The task at its next step. Its new variables are on disk already, under names that only this state knows.
+    pub(super) state: RunState,
+    /// Numbers to show.
+    pub(super) metrics: BTreeMap<String, f64>,
+    /// Files of variables that the new state does not need.
+    pub(super) superseded: Vec<BlobName>,
+    /// Whether the reduce decided that the task ends here.
+    stop: bool,
+}
+
+impl Reduce<'_> {
+    /// Runs it on the sums over `u3`.
+    pub(super) async fn run(
+        &self,
+        u3: &[Address],
+        dropped: &[Address],
+    ) -> Result<Reduced, PortError> {
+        let step = self.state.step;
+        let sums = self.sums().await?;
+        let mut variables = BTreeMap::new();
+        for name in self.inputs() {
+            variables.insert(name.clone(), self.state.read(self.context, &name).await?);
+        }
+        let job = ReduceJob {
+            bundle: self.bundle.clone(),
+            step,
+            variables,
+            sums,
+            clients: u32::try_from(u3.len()).unwrap_or(u32::MAX),
+        };
+        let outcome = self.context.ports.executor.reduce(job).await?;
+        let mut state = self.state.clone();
+        let mut superseded = Vec::new();
+        for (name, value) in &outcome.assigned {
+            if let Some(before) = state.variables.get(name) {
+                superseded.push(BlobName::server_variable(&state.task, before.step, name));
+            }
+            state.keep(self.context, step + 1, name, value).await?;
+        }
+        state.step += 1;
+        state.failures = 0;
+        state.previous = u3.to_vec();
+        state.silent.extend(dropped.iter().cloned());
+        state.silent.retain(|a| !u3.contains(a));
+        state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();
+        Ok(Reduced {
+            state,
+            metrics: outcome.metrics,
+            superseded,
+            stop: outcome.stop,
+        })
+    }
+
+    /// The sums of the round, as its unmasking left them on disk.
+    async fn sums(&self) -> Result<BTreeMap<Name, Tensor>, PortError> {
+        let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
+        let (len, content) = self.context.ports.blobs.open(&name).await?;
+        let bytes = collect(content, len, "coordinator.reduce").await?;
+        let arrays = decode_npz(&bytes, &NpzLimits::default())
+            .map_err(|e| internal("coordinator.reduce", e.to_string()))?;
+        let mut sums = BTreeMap::new();
+        for (name, tensor) in arrays {
+            let name = name
+                .parse::<Name>()
+                .map_err(|e| internal("coordinator.reduce", e.to_string()))?;
+            sums.insert(name, tensor);
+        }
+        Ok(sums)
+    }
+
+    /// Server variables that the reduce reads.
+    fn inputs(&self) -> Vec<Name> {
+        let Some(round) = self.bundle.manifest().round_spec(self.state.step) else {
+            return Vec::new();
+        };
+        let mut names: Vec<Name> = round
+            .reduce
+            .steps
+            .iter()
+            .flat_map(|s| s.inputs.values())
+            .filter_map(|source| match source {
+                Source::Variable { name } => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}
+
+impl Reduced {
+    /// The log's line about the round that `clients` members contributed to.
+    pub(super) fn told(&self, clients: usize) -> String {
+        let shown: Vec<String> = self
+            .metrics
+            .iter()
+            .map(|(n, v)| format!("{n} {v:.6}"))
+            .collect();
+        format!(
+            "task {} round {} finished with {clients} members{}{}",
+            self.state.task,
+            self.state.round,
+            if shown.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", shown.join(", "))
+            },
+            if self.stop {
+                "; the task stops early, as its reduce decided"
+            } else {
+                ""
+            },
+        )
+    }
+}
