@@ -11,6 +11,7 @@ use super::backoff::Backoff;
 use super::machine::MachinePorts;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
+use delta_domain::round::PrivacyFloor;
 use delta_domain::secret::Secret;
 use delta_domain::vault::Vault;
 use delta_ports::blob::{BlobName, BlobStore};
@@ -58,6 +59,8 @@ pub struct Settings {
     pub name: String,
     /// The smallest cohort in which it takes part, or which it coordinates.
     pub min_clients: usize,
+    /// What it asks of thresholds and neighbourhoods.
+    pub privacy: PrivacyFloor,
     /// Whether it takes part in others' tasks at all.
     pub accept: bool,
     /// The most tasks of its own that run at the same time.
@@ -74,6 +77,7 @@ impl Default for Settings {
             url: String::new(),
             name: String::new(),
             min_clients: 2,
+            privacy: PrivacyFloor::default(),
             accept: true,
             max_tasks: 16,
             bundle: BundleLimits::default(),

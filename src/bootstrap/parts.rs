@@ -16,6 +16,7 @@ use crate::adapters::system::{BlockingThreads, FileBlobs};
 use crate::config::Config;
 use delta_app::{Ports, Settings};
 use delta_domain::bundle::BundleLimits;
+use delta_domain::round::PrivacyFloor;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
 use delta_ports::storage::Storage;
@@ -86,6 +87,10 @@ fn settings(config: &Config) -> Settings {
         url: config.node.url.clone(),
         name: config.node.name.clone(),
         min_clients: usize::try_from(policy.min_clients).unwrap_or(usize::MAX),
+        privacy: PrivacyFloor {
+            colluders: policy.assumed_colluders,
+            ..PrivacyFloor::default()
+        },
         accept: policy.accept,
         max_tasks: policy.max_tasks,
         bundle: BundleLimits {

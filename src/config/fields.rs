@@ -43,6 +43,7 @@ impl Config {
             policy: Policy {
                 accept: reader.switch("policy.accept", true),
                 min_clients: number(reader, "policy.min_clients", 2..=u64::from(u32::MAX), 2),
+                assumed_colluders: optional_number(reader, "policy.assumed_colluders", 0..=10_000),
                 allow_private_addresses: reader.switch("policy.allow_private_addresses", false),
                 allowed_hosts: reader.list("policy.allowed_hosts"),
                 max_bundle_bytes: reader.number(
@@ -169,6 +170,28 @@ fn sqlite_file(reader: &mut Reader<'_>, key: &str, text: &str) -> PathBuf {
 fn optional_path(reader: &mut Reader<'_>, key: &str) -> Option<PathBuf> {
     let text = reader.text(key, "");
     (!text.trim().is_empty()).then(|| PathBuf::from(text.trim()))
+}
+
+/// A whole number within `range`; nothing where the text is empty.
+fn optional_number(
+    reader: &mut Reader<'_>,
+    key: &str,
+    range: std::ops::RangeInclusive<u32>,
+) -> Option<u32> {
+    let text = reader.text(key, "");
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let number = text.parse().ok().filter(|n| range.contains(n));
+    if number.is_none() {
+        let (low, high) = range.into_inner();
+        reader.wrong(
+            key,
+            &format!("must be a whole number from {low} to {high}, or empty"),
+        );
+    }
+    number
 }
 
 fn address(reader: &mut Reader<'_>, key: &str) -> IpAddr {

@@ -57,6 +57,7 @@ const KEYS: &[&str] = &[
     "key_file",
     "policy.accept",
     "policy.min_clients",
+    "policy.assumed_colluders",
     "policy.allow_private_addresses",
     "policy.allowed_hosts",
     "policy.max_bundle_bytes",

@@ -143,6 +143,9 @@ pub struct Policy {
     pub accept: bool,
     /// The fewest members of a sum this node contributes to (docs/protocol/secagg.md, Rules that a member enforces alone, 1).
     pub min_clients: u32,
+    /// Members of a round that may collude with its coordinator and the connector; `None`: as many as
+    /// [`assumed_colluders`](delta_domain::strategy::assumed_colluders) says.
+    pub assumed_colluders: Option<u32>,
     /// Whether other nodes may be at loopback, private and link-local addresses.
     pub allow_private_addresses: bool,
     /// Hosts that are allowed in spite of `allow_private_addresses: false`.

@@ -32,6 +32,11 @@ pub struct Strategy {
     /// Shares needed to rebuild a secret. Default: the larger of `min_clients` and half of u1 plus one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u32>,
+    /// Members that may collude with the coordinator and the connector, who may show every member another list.
+    /// The threshold follows from it. Default: none of up to 3, one of 4 to 6, a third from 7 on; members decline less than
+    /// their owners assume.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub colluders: Option<u32>,
     /// How u1 is picked.
     pub selection: Selection,
     /// Deadline of the joining phase.
@@ -52,8 +57,8 @@ pub struct Strategy {
     /// security argument asks for; members decline fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<u32>,
-    /// Largest fraction of the members that a round above 30 members may lose after they shared. Default: a third. Fewer losses
-    /// need fewer neighbours.
+    /// Largest fraction of the members that a round above 30 members may lose after they shared. Default: a tenth. Fewer losses
+    /// need fewer neighbours; for many there is only the complete graph.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropout: Option<f64>,
     /// How often a failed round is started again before the task fails.
@@ -66,6 +71,7 @@ impl Default for Strategy {
             min_clients: 2,
             max_clients: 2,
             threshold: None,
+            colluders: None,
             selection: Selection::Random,
             connection_timeout: 60.0,
             wait_timeout: 60.0,
@@ -156,20 +162,30 @@ impl Strategy {
         found
     }
 
-    /// The Shamir threshold of a complete graph of `members`: the strategy's, raised to what is always required.
+    /// The Shamir threshold t of a complete graph of `members`: the strategy's, raised to more than half and to the smallest with
+    /// `2 t - members > colluders`, but never above `members`.
     ///
-    /// Where a member has fewer neighbours, see `round::Neighbourhood`.
+    /// Why: members that are shown different lists u3 reveal their shares of one member's seed or of its key, each one kind; both
+    /// secrets are rebuilt from t shares each, and only colluders give both kinds. So `2 t <= members + colluders` is what such an
+    /// attack needs. Where a member has fewer neighbours, see `round::Neighbourhood`.
     #[must_use]
     pub fn threshold_for(&self, members: usize) -> usize {
-        let majority = members / 2 + 1;
         let floor = usize::try_from(self.min_clients)
             .unwrap_or(usize::MAX)
-            .min(members)
-            .max(majority);
+            .min(members);
         let wanted = self
             .threshold
             .map_or(floor, |t| usize::try_from(t).unwrap_or(usize::MAX));
-        wanted.max(majority)
+        wanted.max(private_threshold(members, self.colluders_among(members)))
+    }
+
+    /// Members among `members` that are assumed to collude: the strategy's number or [`assumed_colluders`].
+    #[must_use]
+    pub fn colluders_among(&self, members: usize) -> usize {
+        self.colluders.map_or_else(
+            || assumed_colluders(members),
+            |c| usize::try_from(c).unwrap_or(usize::MAX).min(members),
+        )
     }
 
     /// How the numbers of a cohort are written; `cohort`: how many members' numbers are summed at most.
@@ -191,9 +207,57 @@ impl Strategy {
     }
 }
 
+/// How many of `members` are assumed to collude with coordinator and connector, unless somebody says otherwise: 0 up to 3 (who
+/// tolerates a loss there can be shown two lists by a single one), 1 from 4 to 6, a third, rounded down, from 7 on.
+#[must_use]
+pub fn assumed_colluders(members: usize) -> usize {
+    match members {
+        0..=3 => 0,
+        4..=6 => 1,
+        n => n / 3,
+    }
+}
+
+/// The smallest t above half of `holders` with `2 t - holders > colluders`; `holders` where only all of them would do.
+#[must_use]
+pub fn private_threshold(holders: usize, colluders: usize) -> usize {
+    ((holders.saturating_add(colluders)) / 2 + 1).min(holders.max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thresholds_leave_colluders_and_two_lists_nothing() {
+        let strategy = Strategy::default();
+        for n in 1..200_usize {
+            let (t, c) = (strategy.threshold_for(n), assumed_colluders(n));
+            assert!(t <= n && 2 * t > n, "{n}: {t}");
+            assert!(2 * t > n + c, "{n}: {t} with {c} colluders");
+            // And no higher than that, where the members needed do not ask for it.
+            assert!(t == 2.min(n) || 2 * (t - 1) <= n + c, "{n}: {t}");
+        }
+        let of = |n| strategy.threshold_for(n);
+        assert_eq!(
+            [2, 3, 4, 5, 6, 7, 10, 29, 100].map(of),
+            [2, 2, 3, 4, 4, 5, 7, 20, 67]
+        );
+    }
+
+    #[test]
+    fn an_owner_may_give_up_losses_for_a_colluder() {
+        let careful = Strategy {
+            colluders: Some(1),
+            ..Strategy::default()
+        };
+        assert_eq!([2, 3, 4].map(|n| careful.threshold_for(n)), [2, 3, 3]);
+        let all = Strategy {
+            colluders: Some(9),
+            ..Strategy::default()
+        };
+        assert_eq!(all.threshold_for(3), 3);
+    }
 
     fn fields(strategy: &Strategy) -> Vec<&'static str> {
         strategy.errors().into_iter().map(|p| p.field).collect()

@@ -18,11 +18,11 @@ fn a_neighbourhood_that_is_too_small_is_refused_before_any_share_leaves() {
         assert!(w.record.u1.is_some() && w.record.seed_commitments.is_empty());
         assert!(w.masked.is_empty() && w.revealed() == (0, 0));
         for i in 0..9 {
-            assert_violation(&w, i, "4 neighbours");
-            assert_violation(&w, i, "complete graph is needed");
+            assert_too_weak(&w, i, "4 neighbours");
+            assert_too_weak(&w, i, "complete graph is needed");
         }
         assert!(
-            w.failure().reason.contains("4 neighbours"),
+            w.failure().reason.contains(DeclineCode::TooWeak.meaning()),
             "{}",
             w.failure()
         );
@@ -33,7 +33,7 @@ fn a_neighbourhood_that_is_too_small_is_refused_before_any_share_leaves() {
 fn a_threshold_that_colluders_reach_is_refused_whatever_the_degree() {
     let mut w = World::new(ring(40, 18, Some(10)));
     w.run_until(|w| w.runner(0).machine.is_over());
-    assert_violation(&w, 0, "holding enough shares of somebody");
+    assert_too_weak(&w, 0, "holding enough shares of somebody");
     assert!(w.masked.is_empty() && w.revealed() == (0, 0));
 }
 
@@ -47,7 +47,7 @@ fn one_careful_member_refuses_and_the_others_go_on_without_it() {
         }
     });
     w.run();
-    assert_violation(&w, 3, "6 neighbours");
+    assert_too_weak(&w, 3, "6 neighbours");
     assert_sum_without(&w, 3);
 }
 

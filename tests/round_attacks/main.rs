@@ -27,7 +27,7 @@ use delta_node::domain::round::message::{
 };
 use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerOutcome};
-use delta_node::domain::round::{FailureCode, Members, PrivacyFloor, Rejection};
+use delta_node::domain::round::{DeclineCode, FailureCode, Members, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::keys::{Curve, KeyPair};
 use delta_testing::round::{List, Setup, Status, World, address};
 use rand_chacha::ChaCha20Rng;
@@ -107,6 +107,12 @@ fn assert_sum_without(w: &World, i: usize) {
         CoordinatorOutcome::Aggregated { u3, .. } => assert_eq!(*u3, expected, "{}", w.story()),
         CoordinatorOutcome::Failed(f) => panic!("the round failed: {f}\n{}", w.story()),
     }
+}
+
+fn assert_too_weak(w: &World, i: usize, words: &str) {
+    let failure = w.runner_failure(i);
+    assert_eq!(failure.code, FailureCode::TooWeak, "{failure}");
+    assert!(failure.reason.contains(words), "{failure}");
 }
 
 fn assert_violation(w: &World, i: usize, words: &str) {

@@ -77,7 +77,13 @@ fn signs(w: &mut World, i: usize, u3: Vec<Address>) -> TranscriptSignature {
 #[test]
 fn a_list_of_its_own_for_every_member_reveals_nothing_though_the_coordinator_relays_everything() {
     let mut w = at_u3(5);
-    let lists = [[0, 1, 2], [0, 1, 2], [2, 0, 1], [3, 0, 1], [4, 0, 1]];
+    let lists = [
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+        [2, 0, 1, 3],
+        [3, 0, 1, 4],
+        [4, 0, 1, 2],
+    ];
     let said: Vec<TranscriptSignature> = (0..5)
         .map(|i| signs(&mut w, i, lists[i].map(address).to_vec()))
         .collect();
@@ -109,7 +115,7 @@ fn confirmations_are_counted_once_for_each_holder_in_u3_and_only_under_its_key()
 
 #[test]
 fn a_member_that_vanishes_after_u3_costs_nobody_the_round() {
-    let mut w = World::new(Setup::new(5, 41));
+    let mut w = World::new(Setup::new(7, 41));
     for i in 0..2 {
         w.last_effect.insert(address(i), "upload");
     }

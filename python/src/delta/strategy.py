@@ -100,8 +100,9 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
         How members are picked among those who joined.
     name : str
         What the strategy is called; nodes do not see it.
-    threshold, neighbours, dropout, mask_generator, ring, retries : optional
-        See ``docs/task-format.md``: shares needed to rebuild a secret; members with whom each exchanges keys; share of
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
+        See ``docs/task-format.md``: shares needed to rebuild a secret; members that may collude with coordinator and connector;
+        members with whom each exchanges keys; share of
         members that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"`` or ``"z64"``; how often a failed
         round is started again. Left out, the node chooses.
 
@@ -114,6 +115,7 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
     _: KW_ONLY
     name: str = "strategy"
     threshold: int | None = None
+    colluders: int | None = None
     neighbours: int | None = None
     dropout: float | None = None
     mask_generator: Literal["aes128-ctr", "chacha20"] | None = None
@@ -155,7 +157,7 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
             "precision": self.precision,
             "curve": self.curve,
         }
-        optional = ("threshold", "neighbours", "dropout", "mask_generator", "ring", "retries")
+        optional = ("threshold", "colluders", "neighbours", "dropout", "mask_generator", "ring", "retries")
         return out | {k: getattr(self, k) for k in optional if getattr(self, k) is not None}
 
 
@@ -167,7 +169,7 @@ class AnalyticsStrategy(Strategy):
     ----------
     min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, select_strategy, name
         As in :class:`Strategy`, except that members stay the same by default.
-    threshold, neighbours, dropout, mask_generator, ring, retries : optional
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
         As in :class:`Strategy`.
     """
 

@@ -3,9 +3,15 @@
 //! Source: Bell et al., "Secure Single-Server Aggregation with (Poly)Logarithmic Overhead", CCS 2020, section 3: on a randomly
 //! ordered ring where everybody is a neighbour of the k/2 nearest on either side, three things must hold (definitions 3.2 to 3.4):
 //!
-//! 1. no member has t colluding neighbours (else they rebuild both its secrets),
+//! 1. no member has 2t - (k + 1) colluding neighbours,
 //! 2. the members left after the colluding and the dropped are taken away hang together (else a part's sum is seen alone),
 //! 3. every member has t neighbours that are not dropped (else the round has no sum).
+//!
+//! The first is stricter than the paper's, where t colluding neighbours are too many: there all members are shown one list u3. Here
+//! the coordinator may show two: by one of them a member has dropped out, so that some of its k + 1 holders reveal their shares of its
+//! key and others those of its seed; the colluding ones give both. Both secrets
+//! come from t shares each, so colluding members succeed as soon as there are 2t - (k + 1) of them among the holders. In a complete
+//! graph, k + 1 = n, nothing is left to chance ([`Strategy::threshold_for`]).
 //!
 //! The first two fail with probability at most 2^-security together, the third with at most 2^-correctness, each summed over all
 //! members (union bound). The tails are exact hypergeometric sums: no normal or Chernoff approximation.
@@ -19,14 +25,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::strategy::Strategy;
+use crate::strategy::{self, Strategy, assumed_colluders};
 
 /// Up to this many members everybody is everybody's neighbour, unless the strategy says otherwise.
 pub const COMPLETE_UP_TO: usize = 30;
 /// The fraction of members that may collude with the coordinator.
 pub const COLLUDING: f64 = 1.0 / 3.0;
-/// The fraction of members that may drop out, unless the strategy says otherwise.
-pub const DROPPING: f64 = 1.0 / 3.0;
+/// The fraction of members that may drop out, unless the strategy says otherwise. With a third colluding and lists that differ, no
+/// ring survives the loss of a third.
+pub const DROPPING: f64 = 0.1;
+/// The fraction that counts as dropped in what the coordinator alone can claim.
+pub const CLAIMED: f64 = 1.0 / 3.0;
 /// Privacy fails with a probability of at most 2^-this.
 pub const SECURITY_BITS: u32 = 40;
 /// A round that loses no more than the assumed fraction fails with a probability of at most 2^-this.
@@ -43,6 +52,8 @@ pub struct Assumptions {
     pub security_bits: u32,
     /// A sum is missing with a probability of at most 2^-this.
     pub correctness_bits: u32,
+    /// Members may be shown different lists. Without that, as in the paper, t colluders are needed.
+    pub lists_differ: bool,
 }
 
 impl Default for Assumptions {
@@ -52,25 +63,36 @@ impl Default for Assumptions {
             dropping: DROPPING,
             security_bits: SECURITY_BITS,
             correctness_bits: CORRECTNESS_BITS,
+            lists_differ: true,
         }
     }
 }
 
-/// What a member asks of a neighbourhood before it gives its shares away: its own rule, whatever the strategy says.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What a member asks of threshold and neighbourhood before it gives its shares away: its own rule, whatever the strategy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrivacyFloor {
-    /// Fraction of the members that may collude.
-    pub colluding: f64,
-    /// Privacy fails with a probability of at most 2^-this. 0: any graph will do.
+    /// Members that may collude (`policy.assumed_colluders`); as [`assumed_colluders`] without.
+    #[serde(default)]
+    pub colluders: Option<u32>,
+    /// In a ring, privacy fails with a probability of at most 2^-this. 0: any ring will do.
     pub bits: u32,
 }
 
 impl Default for PrivacyFloor {
     fn default() -> Self {
         Self {
-            colluding: COLLUDING,
+            colluders: None,
             bits: SECURITY_BITS,
         }
+    }
+}
+
+impl PrivacyFloor {
+    fn colluders_among(&self, members: usize) -> usize {
+        self.colluders.map_or_else(
+            || assumed_colluders(members),
+            |c| usize::try_from(c).unwrap_or(usize::MAX).min(members),
+        )
     }
 }
 
@@ -99,10 +121,7 @@ impl Neighbourhood {
         match strategy.neighbours {
             None if members <= COMPLETE_UP_TO => complete,
             None => {
-                let assumptions = Assumptions {
-                    dropping: strategy.dropout.unwrap_or(DROPPING),
-                    ..Assumptions::default()
-                };
+                let assumptions = Assumptions::of(strategy, members);
                 Self::smallest(members, &assumptions, wanted.unwrap_or(0)).unwrap_or(complete)
             }
             Some(k) => {
@@ -112,7 +131,7 @@ impl Neighbourhood {
                     return complete;
                 }
                 let threshold = wanted.map_or_else(
-                    || private_threshold(members, degree, &Assumptions::default()),
+                    || private_threshold(members, degree, &Assumptions::of(strategy, members)),
                     |t| t.max(majority(degree)),
                 );
                 Self {
@@ -134,8 +153,9 @@ impl Neighbourhood {
             .step_by(2)
             .find_map(|degree| {
                 // Who dropped is what the coordinator says, so at least the usual fraction counts here.
-                let dropping = assumptions.dropping.max(DROPPING);
-                let cut = cut_probability(members, degree, assumptions.colluding, dropping);
+                let claimed = assumptions.dropping.max(CLAIMED);
+                let bad = count(assumptions.colluding, members);
+                let cut = cut_probability(members, degree, bad, claimed);
                 if cut > power(assumptions.security_bits + 1) {
                     return None;
                 }
@@ -156,7 +176,17 @@ impl Neighbourhood {
     /// Why a member with this floor does not take part among `members`; `None` when it does.
     #[must_use]
     pub fn objection(&self, members: usize, floor: &PrivacyFloor) -> Option<String> {
-        let degree = self.degree?;
+        let bad = floor.colluders_among(members);
+        let Some(degree) = self.degree else {
+            let wanted = strategy::private_threshold(members, bad);
+            return (self.threshold < wanted || self.threshold > members).then(|| {
+                format!(
+                    "a threshold of {} among {members} members; with {bad} of them colluding with coordinator and connector, this \
+                     node insists on {wanted} (policy.assumed_colluders)",
+                    self.threshold
+                )
+            });
+        };
         let holders = degree + 1;
         if self.threshold > holders || self.threshold < majority(degree) {
             return Some(format!(
@@ -169,19 +199,17 @@ impl Neighbourhood {
             return None;
         }
         let limit = power(floor.bits + 1);
-        let fails = |p: f64| p > limit;
-        let exposed = exposure_probability(members, degree, self.threshold, floor.colluding);
-        let cut = cut_probability(members, degree, floor.colluding, DROPPING);
-        if !fails(exposed) && !fails(cut) {
-            return None;
-        }
-        let what = if fails(exposed) {
+        let exposed = exposure_probability(members, degree, self.threshold, bad);
+        let cut = cut_probability(members, degree, bad, CLAIMED);
+        let what = if exposed > limit {
             "holding enough shares of somebody"
-        } else {
+        } else if cut > limit {
             "the graph cut in two"
+        } else {
+            return None;
         };
         let enough = Assumptions {
-            colluding: floor.colluding,
+            colluding: float(bad) / float(members.max(1)),
             security_bits: floor.bits,
             ..Assumptions::default()
         };
@@ -192,34 +220,48 @@ impl Neighbourhood {
             |(k, t)| format!("{k} with a threshold of {t} are enough"),
         );
         Some(format!(
-            "{degree} neighbours with a threshold of {} are too few among {members} members: with {:.0} % of them colluding, {what} \
+            "{degree} neighbours with a threshold of {} are too few among {members} members: with {bad} of them colluding, {what} \
              is likelier than 2^-{}; {advice}",
-            self.threshold,
-            floor.colluding * 100.0,
-            floor.bits
+            self.threshold, floor.bits
         ))
     }
 }
 
-/// The probability that some member has at least `threshold` colluding neighbours, at most (union over all members).
+impl Assumptions {
+    /// What the strategy assumes of a round of so many members.
+    #[must_use]
+    pub fn of(strategy: &Strategy, members: usize) -> Self {
+        Self {
+            colluding: float(strategy.colluders_among(members)) / float(members.max(1)),
+            dropping: strategy.dropout.unwrap_or(DROPPING),
+            ..Self::default()
+        }
+    }
+
+    /// Colluding neighbours that are too many among the holders of a member's shares.
+    fn too_many(&self, degree: usize, threshold: usize) -> usize {
+        if self.lists_differ {
+            (2 * threshold).saturating_sub(degree + 1)
+        } else {
+            threshold
+        }
+    }
+}
+
+/// The probability that some member has as many colluding neighbours as two lists need, at most (union over all members): `2 t - (k +
+/// 1)` of `bad` colluding ones among the `members`.
 #[must_use]
-pub fn exposure_probability(
-    members: usize,
-    degree: usize,
-    threshold: usize,
-    colluding: f64,
-) -> f64 {
-    let bad = count(colluding, members);
+pub fn exposure_probability(members: usize, degree: usize, threshold: usize, bad: usize) -> f64 {
     let around = Hypergeometric::new(members.saturating_sub(1), bad, degree);
-    float(members) * around.at_least(threshold)
+    float(members) * around.at_least((2 * threshold).saturating_sub(degree + 1))
 }
 
 /// The probability that the ring without colluding and dropped members falls apart, at most.
 ///
 /// It does only when k/2 neighbours in a row are missing at two places; there are n (n - k - 1) / 2 pairs of places.
 #[must_use]
-pub fn cut_probability(members: usize, degree: usize, colluding: f64, dropping: f64) -> f64 {
-    let bad = count(colluding, members) + count(dropping, members);
+pub fn cut_probability(members: usize, degree: usize, colluding: usize, dropping: f64) -> f64 {
+    let bad = colluding.saturating_add(count(dropping, members));
     let mut probability = float(members) * float(members.saturating_sub(degree + 1)) / 2.0;
     for i in 0..degree {
         probability *= float(bad.saturating_sub(i)) / float(members.saturating_sub(i).max(1));
@@ -227,14 +269,14 @@ pub fn cut_probability(members: usize, degree: usize, colluding: f64, dropping: 
     probability
 }
 
-/// The smallest threshold above half of the holders that colluding neighbours reach with a probability below half the allowance;
-/// `degree + 1`, which they never reach, when there is no smaller one.
+/// The smallest threshold above half of the holders with which too many neighbours collude with a probability below half the
+/// allowance; `degree + 1`, all holders, when there is no smaller one.
 fn private_threshold(members: usize, degree: usize, assumptions: &Assumptions) -> usize {
     let bad = count(assumptions.colluding, members);
     let around = Hypergeometric::new(members.saturating_sub(1), bad, degree);
     let limit = power(assumptions.security_bits + 1) / float(members.max(1));
     (majority(degree)..=degree)
-        .find(|t| around.at_least(*t) <= limit)
+        .find(|t| around.at_least(assumptions.too_many(degree, *t)) <= limit)
         .unwrap_or(degree + 1)
 }
 

@@ -79,7 +79,12 @@ fn degrees_are_those_of_the_other_implementation_of_the_paper() {
         (100_000, 0.33, 0.33, 480),
     ];
     for (n, colluding, dropping, theirs) in published {
-        let ours = Neighbourhood::smallest(n, &with(colluding, dropping), 0).unwrap();
+        // As in the paper: all members see the same lists.
+        let one_list = Assumptions {
+            lists_differ: false,
+            ..with(colluding, dropping)
+        };
+        let ours = Neighbourhood::smallest(n, &one_list, 0).unwrap();
         let degree = ours.degree.unwrap();
         assert!(
             (theirs..=theirs + 4).contains(&degree),
@@ -89,13 +94,13 @@ fn degrees_are_those_of_the_other_implementation_of_the_paper() {
 }
 
 #[test]
-fn a_third_and_a_third_gives_the_table_of_the_documents() {
+fn a_third_colluding_and_a_tenth_lost_gives_the_table_of_the_documents() {
     let table = [
-        (31, 22, 12),
-        (50, 34, 18),
-        (100, 68, 35),
-        (300, 166, 87),
-        (1_000, 294, 154),
+        (31, 22, 17),
+        (50, 34, 26),
+        (100, 56, 46),
+        (300, 134, 106),
+        (1_000, 224, 176),
     ];
     for (n, degree, threshold) in table {
         let got = Neighbourhood::of(&strategy(None, None), n);
@@ -110,7 +115,7 @@ fn a_third_and_a_third_gives_the_table_of_the_documents() {
 #[test]
 fn what_is_chosen_keeps_all_three_promises_and_two_fewer_neighbours_do_not() {
     for n in (31..400).step_by(7).chain([1_000, 3_000]) {
-        for dropping in [0.05, 0.1, 1.0 / 3.0] {
+        for dropping in [0.05, 0.1, 0.2] {
             let assumptions = with(COLLUDING, dropping);
             let Some(Neighbourhood {
                 degree: Some(k),
@@ -121,8 +126,8 @@ fn what_is_chosen_keeps_all_three_promises_and_two_fewer_neighbours_do_not() {
             };
             let keeps = |k: usize, t: usize| {
                 let lost = Hypergeometric::new(n - 1, count(dropping, n), k);
-                exposure_probability(n, k, t, COLLUDING) <= power(41)
-                    && cut_probability(n, k, COLLUDING, dropping.max(DROPPING)) <= power(41)
+                exposure_probability(n, k, t, n / 3) <= power(41)
+                    && cut_probability(n, k, n / 3, CLAIMED) <= power(41)
                     && float(n) * lost.at_least(k - t + 1) <= power(20)
             };
             assert!(keeps(k, t), "{n} {dropping}: {k} {t}");
@@ -203,23 +208,36 @@ fn a_strategy_overrides_degree_threshold_and_expected_losses() {
         let n = Neighbourhood::of(&strategy, 1_000);
         (n.degree.unwrap(), n.threshold)
     };
-    assert_eq!(of(None, None, Some(0.1)), (102, 72));
-    assert_eq!(of(Some(101), None, None), of(Some(102), None, None));
+    assert_eq!(of(None, None, Some(0.1)), (224, 176));
+    assert_eq!(of(Some(223), None, None), of(Some(224), None, None));
     assert_eq!(
-        of(Some(102), None, None),
-        (102, 72),
+        of(Some(224), None, None),
+        (224, 176),
         "the threshold is the private one"
     );
-    assert_eq!(of(Some(102), Some(90), None), (102, 90));
+    assert_eq!(of(Some(224), Some(190), None), (224, 190));
     assert_eq!(
-        of(Some(102), Some(1), None),
-        (102, 52),
+        of(Some(224), Some(1), None),
+        (224, 113),
         "never half or less"
     );
-    let (degree, threshold) = of(None, Some(200), None);
+    let (degree, threshold) = of(None, Some(220), None);
     assert!(
-        threshold == 200 && degree > 294,
+        threshold == 220 && degree > 224,
         "a higher threshold needs more neighbours: {degree}"
+    );
+    let of_all = Strategy {
+        dropout: Some(1.0 / 3.0),
+        ..strategy(None, None)
+    };
+    let complete = Neighbourhood {
+        degree: None,
+        threshold: 667,
+    };
+    assert_eq!(
+        Neighbourhood::of(&of_all, 1_000),
+        complete,
+        "no ring survives a third lost with a third colluding"
     );
 }
 
@@ -245,10 +263,10 @@ fn a_member_objects_to_what_is_too_weak_and_says_what_would_do() {
             assert_eq!(chosen.objection(n, &floor), None, "{n} {dropout:?}");
         }
     }
-    assert_eq!(object(102, 72), None);
-    let why = object(102, 60).unwrap();
+    assert_eq!(object(224, 176), None);
+    let why = object(102, 72).unwrap();
     assert!(
-        why.contains("holding enough shares") && why.contains("294 with a threshold of 154"),
+        why.contains("holding enough shares") && why.contains("224 with a threshold of 176"),
         "{why}"
     );
     let why = object(20, 21).unwrap();
@@ -266,6 +284,41 @@ fn a_member_objects_to_what_is_too_weak_and_says_what_would_do() {
         }
         .objection(1_000, &lenient),
         None
+    );
+}
+
+#[test]
+fn a_member_of_a_complete_graph_objects_to_a_threshold_below_its_own_rule() {
+    let complete = |threshold| Neighbourhood {
+        degree: None,
+        threshold,
+    };
+    let usual = PrivacyFloor::default();
+    let of_one = PrivacyFloor {
+        colluders: Some(1),
+        ..usual
+    };
+    for n in 2..60 {
+        let chosen = Neighbourhood::of(&strategy(Some(u32::MAX), None), n);
+        assert_eq!(chosen.objection(n, &usual), None, "{n}");
+        let weaker = complete(chosen.threshold - 1);
+        assert!(weaker.objection(n, &usual).is_some(), "{n}");
+    }
+    assert!(complete(2).objection(3, &of_one).is_some());
+    assert_eq!(complete(3).objection(3, &of_one), None);
+    assert!(
+        complete(4).objection(3, &usual).is_some(),
+        "more than there are"
+    );
+    let none = PrivacyFloor {
+        colluders: Some(0),
+        ..usual
+    };
+    assert_eq!(complete(51).objection(100, &none), None);
+    let why = complete(51).objection(100, &usual).unwrap();
+    assert!(
+        why.contains("insists on 67 (policy.assumed_colluders)"),
+        "{why}"
     );
 }
 

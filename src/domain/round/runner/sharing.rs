@@ -78,7 +78,7 @@ impl RunnerRound {
             .neighbourhood
             .objection(usable.len(), &self.context.privacy)
         {
-            return Ok(self.fail(FailureCode::ProtocolViolation, why));
+            return Ok(self.fail(FailureCode::TooWeak, why));
         }
         match share_keys::share(&self.context, &self.seed, &sharing) {
             Err(why) => Ok(self.fail(FailureCode::ProtocolViolation, why)),
