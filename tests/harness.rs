@@ -111,6 +111,50 @@ fn a_phase_ends_when_everybody_has_answered() {
     });
 }
 
+/// What a member's failure looks like to everybody else: nothing. Only that one of three has failed is known.
+#[test]
+fn a_member_whose_data_do_not_fit_contributes_zeros_and_is_counted() {
+    run(async {
+        let mut world = Cluster::new(3, 4, Recipe::default()).await;
+        let trouble = PortErrorKind::Corrupt;
+        world.hosts[1].executor.fail_next("executor.map", trouble);
+        let id = world.submit(0).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        let reports = world.reports(0, id).await;
+        assert_eq!(reports.len(), 1, "the round was not repeated");
+        assert_eq!((reports[0].clients.len(), reports[0].failed), (3, 1));
+        assert!(reports[0].dropped.is_empty());
+        assert_eq!(world.facts.reduces(), [(0, vec![0, 2])]);
+        for what in ["result", "confirm"] {
+            assert!(world.facts.has_arrived(1, what), "{what}");
+        }
+        assert!(!world.facts.has_arrived(1, "decline"));
+        world.stop().await;
+    });
+}
+
+/// Too few have computed: that is no sum over as many members as the task asks for.
+#[test]
+fn a_round_that_most_could_not_compute_has_no_sum() {
+    run(async {
+        let mut world = Cluster::new(3, 5, Recipe::default()).await;
+        for host in &world.hosts[1..] {
+            for _ in 0..20 {
+                let trouble = PortErrorKind::Timeout;
+                host.executor.fail_next("executor.map", trouble);
+            }
+        }
+        let id = world.submit(0).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Error, "{}", world.describe());
+        let why = row.error.unwrap_or_default();
+        assert!(why.contains("2 of 3 members could not compute"), "{why}");
+        assert!(world.facts.reduces().is_empty());
+        world.stop().await;
+    });
+}
+
 #[test]
 fn a_task_of_three_steps_runs_three_rounds() {
     run(async {
@@ -205,7 +249,7 @@ fn below_the_threshold_the_round_is_tried_again_and_then_the_task_names_the_sile
             let rounds = world.reports(0, id).await;
             assert_eq!(rounds.len(), 2, "{moment:?}: {rounds:#?}");
             assert!(world.facts.reduces().is_empty());
-            let first = format!("{:?}", rounds[0].end);
+            let first = rounds[0].reason.clone().unwrap_or_default();
             let silent = world.address(2);
             assert!(first.contains(silent.as_str()), "{moment:?}: {first}");
             world.start(2).await;
@@ -329,7 +373,9 @@ fn nobody_waits_for_a_member_whose_computation_fails() {
         let id = world.submit(0).await;
         let row = world.wait_for_end(0, id, HOUR).await;
         assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
-        assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]]);
+        // It is a member of the sum like any other, with zeros.
+        assert_eq!(world.counted(0, id).await, [vec![0, 1, 2, 3]]);
+        assert_eq!(world.facts.reduces(), [(0, vec![0, 1, 2])]);
         assert!(world.seconds() < 5.0, "{}", world.describe());
         at_rest(&world).await;
         world.stop().await;

@@ -10,7 +10,7 @@ use delta_domain::round::runner::MaskStream;
 use delta_domain::secagg::encoding::{EncodeError, Encoding, QuantiseError};
 use delta_domain::secagg::keys::KeyError;
 use delta_domain::secagg::mask::{MaskGenerator, Masker};
-use delta_domain::secagg::masked_input::le_bytes;
+use delta_domain::secagg::masked_input::{COUNTER_WORDS, le_bytes};
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::tensor::Tensor;
 
@@ -43,12 +43,15 @@ pub fn unmask<W: Word>(total: &mut [W], masks: &[MaskStream], generator: MaskGen
     parallel::parts(total, |at, part| masker.apply(at, part));
 }
 
-/// The numbers of one member, on their way to become a masked vector.
+/// The numbers of one member, on their way to become a masked vector; after them, masked like them, whether they are there at all.
 pub struct MaskedVector {
+    /// In the order in which they stand in the vector; none when the member failed.
     tensors: Vec<(Name, Tensor)>,
+    failed: bool,
     masker: Masker,
     encoding: Encoding,
-    length: usize,
+    /// Numbers in front of the counter.
+    numbers: usize,
 }
 
 /// Which number cannot be sent. Never shows it: it is private.
@@ -91,24 +94,48 @@ impl MaskedVector {
     ) -> Self {
         Self {
             masker: masker(masks, generator),
-            length: tensors.iter().map(|(_, t)| t.len()).sum(),
+            numbers: tensors.iter().map(|(_, t)| t.len()).sum(),
             tensors,
+            failed: false,
             encoding,
         }
     }
 
-    /// Numbers in all.
+    /// Of a member that could not compute its `numbers` numbers: zeros, and a counter of one. Under its masks it looks like any other.
     #[must_use]
-    pub fn length(&self) -> usize {
-        self.length
+    pub fn failed(
+        numbers: usize,
+        masks: &[MaskStream],
+        generator: MaskGenerator,
+        encoding: Encoding,
+    ) -> Self {
+        Self {
+            masker: masker(masks, generator),
+            numbers,
+            tensors: Vec::new(),
+            failed: true,
+            encoding,
+        }
     }
 
-    /// The masked little-endian words of one block from number `at` on, and the number at which the next block begins.
+    /// Words in all: the numbers and the counter.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.numbers.saturating_add(COUNTER_WORDS)
+    }
+
+    /// Numbers, without the counter.
+    #[must_use]
+    pub fn numbers(&self) -> usize {
+        self.numbers
+    }
+
+    /// The masked little-endian words of one block from word `at` on, and the word at which the next block begins.
     ///
     /// # Errors
     /// [`MaskError`] names the tensor and the place.
     pub fn block(&self, at: usize) -> Result<(Vec<u8>, usize), MaskError> {
-        let end = at.saturating_add(BLOCK).min(self.length);
+        let end = at.saturating_add(BLOCK).min(self.length());
         let range = at.min(end)..end;
         let bytes = match self.encoding.ring() {
             Ring::Z32 => self.words::<u32>(range),
@@ -117,13 +144,13 @@ impl MaskedVector {
         Ok((bytes?, end))
     }
 
-    /// A block for each core from number `at` on, none at the end; and the number at which the next one begins.
+    /// A block for each core from word `at` on, none at the end; and the number at which the next one begins.
     ///
     /// # Errors
     /// As [`Self::block`].
     pub fn blocks(&self, at: usize) -> Result<(Vec<Vec<u8>>, usize), MaskError> {
         let end = at.saturating_add(parallel::cores() * BLOCK);
-        let end = end.min(self.length);
+        let end = end.min(self.length());
         let starts: Vec<usize> = (at..end).step_by(BLOCK).collect();
         let blocks: Result<_, _> = parallel::map(&starts, |start| self.block(*start))
             .into_iter()
@@ -148,6 +175,12 @@ impl MaskedVector {
                 words.extend_from_slice(&encoded);
                 Ok(())
             })?;
+            if self.failed {
+                words.resize(self.numbers.min(end).saturating_sub(at), W::default());
+            }
+            if end == self.length() {
+                words.push(W::from_signed(i64::from(self.failed)));
+            }
             self.masker.apply(at, &mut words);
             le_bytes(&words, &mut written);
             bytes.extend_from_slice(&written);

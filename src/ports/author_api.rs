@@ -21,6 +21,12 @@ pub struct RoundReport {
     pub step: u32,
     /// How it ended.
     pub end: RoundEnd,
+    /// Why there is no sum, when there is none: which phase, which members, the words of their declines. For the task's author.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Members in the sum that could not compute their part and have contributed zeros: how many, nobody knows which.
+    #[serde(default)]
+    pub failed: u32,
     /// From start to end.
     pub seconds: f64,
     /// Members whose contributions are in the sum.

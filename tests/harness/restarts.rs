@@ -68,7 +68,7 @@ fn a_round_that_cannot_be_read_back_costs_the_round_and_not_the_task() {
             assert_eq!(row.status, TaskStatus::Finished, "{what}");
             let reports = world.reports(0, id).await;
             assert_eq!(reports.len(), 2, "{what}");
-            let first = format!("{:?}", reports[0].end);
+            let first = reports[0].reason.clone().unwrap_or_default();
             assert!(first.contains("cannot be taken up again"), "{first}");
             at_rest(&world).await;
             world.stop().await;

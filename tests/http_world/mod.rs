@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use delta_node::adapters::http::{Doors, HttpOptions, HttpServer, serve};
+use delta_node::domain::round::FailureCode;
 use delta_node::domain::round::message::RoundEnd;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
@@ -151,6 +152,8 @@ impl AuthorApi for Fake {
         let report = |step, end, metrics: &[(&str, f64)]| RoundReport {
             round: step + 1,
             step,
+            reason: (end != RoundEnd::Finished).then(|| "too few members".to_owned()),
+            failed: u32::from(end == RoundEnd::Finished),
             end,
             seconds: 0.5,
             clients: vec![MEMBERS[0].parse().unwrap(), MEMBERS[1].parse().unwrap()],
@@ -166,7 +169,7 @@ impl AuthorApi for Fake {
             deadline: Timestamp(0),
             rounds: vec![
                 report(0, RoundEnd::Finished, &[("loss", 0.25), ("gap", f64::NAN)]),
-                report(1, RoundEnd::Failed("too few members".to_owned()), &[]),
+                report(1, RoundEnd::Failed(FailureCode::TooFewMembers), &[]),
             ],
         };
         let row = found(id)?;

@@ -11,12 +11,10 @@ use crate::context::Context;
 use crate::machine::Effects;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
-use delta_domain::npy::encode_npz;
 use delta_domain::round::coordinator::{
     CoordinatorContext, CoordinatorEffect, CoordinatorInput, DroppedMember, Publication,
 };
 use delta_domain::round::runner::MaskStream;
-use delta_domain::tensor::Tensor;
 use delta_ports::blob::BlobName;
 use delta_ports::blob::pieces;
 use delta_ports::connector::{RoundKey, RoundStatus};
@@ -242,12 +240,10 @@ impl RoundEffects {
             round: self.key.round,
             strategy: &self.round.strategy,
             contributions: &spec.map.contribute,
-            length,
+            numbers: length,
         };
-        let sums = sum.unmask(members, masks, dropped).await?;
-        let arrays: Vec<(&str, &Tensor)> = sums.iter().map(|(n, t)| (n.as_str(), t)).collect();
-        let bytes = encode_npz(&arrays)
-            .map_err(|e| super::internal("coordinator.unmask", e.to_string()))?;
+        let summed = sum.unmask(members, masks, dropped).await?;
+        let bytes = summed.encode()?;
         let len = bytes.len() as u64;
         let name = BlobName::aggregate(&self.key.task, self.key.round);
         let blobs = &self.context.ports.blobs;

@@ -5,7 +5,6 @@
 mod end;
 mod reduce;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::effects::RoundEffects;
 use super::round_machine::RoundMachine;
-use super::state::RunState;
+use super::state::{Contributors, Ended, RunState};
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
 use crate::context::Context;
@@ -21,7 +20,7 @@ use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, RoundNumber};
 use delta_domain::round::coordinator::{CoordinatorOutcome, CoordinatorRound};
-use delta_domain::round::message::RoundEnd;
+use delta_domain::round::{FailureCode, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
@@ -29,7 +28,7 @@ use delta_ports::connector::RoundKey;
 use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
 use end::{publish_end, write_result};
-use reduce::Reduce;
+use reduce::{Outcome, Reduce};
 
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
 const TRIES: usize = 10;
@@ -128,7 +127,8 @@ impl TaskRun {
                 Err(e) if e.kind() == PortErrorKind::Corrupt => {
                     let reason = format!("it cannot be taken up again: {}", e.message());
                     tracing::warn!(task = %self.state.task, "{}", report(&e));
-                    self.count_failure(reason).await?;
+                    let code = FailureCode::Infrastructure;
+                    self.count_failure(RoundFailure { code, reason }).await?;
                 }
                 Err(e) => return Err(e),
             }
@@ -233,9 +233,7 @@ impl TaskRun {
                 )
                 .await
             }
-            Some(CoordinatorOutcome::Failed(failure)) => {
-                self.count_failure(failure.reason.clone()).await
-            }
+            Some(CoordinatorOutcome::Failed(failure)) => self.count_failure(failure.clone()).await,
             None => Err(super::internal(
                 "coordinator.round",
                 "the round ended without an outcome",
@@ -244,7 +242,8 @@ impl TaskRun {
     }
 
     /// Puts a failed round away. The step is attempted again, as often as the strategy allows.
-    async fn count_failure(&mut self, reason: String) -> Result<(), PortError> {
+    async fn count_failure(&mut self, failure: RoundFailure) -> Result<(), PortError> {
+        let reason = failure.reason.clone();
         let message = format!(
             "task {} round {} failed: {reason}",
             self.state.task, self.state.round
@@ -253,12 +252,7 @@ impl TaskRun {
             .log(LogLevel::Warn, &self.state.task, message, None)
             .await;
         self.state.failures += 1;
-        self.report(
-            RoundEnd::Failed(reason.clone()),
-            Vec::new(),
-            Vec::new(),
-            BTreeMap::new(),
-        );
+        self.report(Ended::Failed(failure));
         self.close_round().await?;
         if self.state.failures <= self.bundle.manifest().strategy.retries {
             return Ok(());
@@ -282,10 +276,18 @@ impl TaskRun {
             bundle: &self.bundle,
             state: &self.state,
         };
-        let reduced = reduce.run(&u3, &dropped).await?;
+        let reduced = match reduce.run(&u3, &dropped).await? {
+            Outcome::Reduced(reduced) => reduced,
+            Outcome::TooFew(failure) => return self.count_failure(failure).await,
+        };
         let message = reduced.told(u3.len());
         self.state = reduced.state;
-        self.report(RoundEnd::Finished, u3, dropped, reduced.metrics);
+        self.report(Ended::Summed(Contributors {
+            clients: u3,
+            dropped,
+            failed: reduced.failed,
+            metrics: reduced.metrics,
+        }));
         self.close_round().await?;
         self.context
             .log(LogLevel::Info, &self.state.task, message, None)
@@ -297,15 +299,9 @@ impl TaskRun {
     }
 
     /// Remembers how the round ended, and shows it.
-    fn report(
-        &mut self,
-        end: RoundEnd,
-        clients: Vec<Address>,
-        dropped: Vec<Address>,
-        metrics: BTreeMap<String, f64>,
-    ) {
+    fn report(&mut self, ended: Ended) {
         let now = self.context.ports.clock.now();
-        self.state.remember(now, end, clients, dropped, metrics);
+        self.state.remember(now, ended);
         let (rounds, step) = (self.state.rounds.clone(), self.state.step);
         self.progress.send_modify(|p| {
             p.rounds = rounds;

@@ -9,6 +9,7 @@ use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Location;
 use delta_domain::npy;
+use delta_domain::round::RoundFailure;
 use delta_domain::round::coordinator::CoordinatorContext;
 use delta_domain::round::message::{Announcement, RoundEnd};
 use delta_domain::task::TaskKind;
@@ -58,6 +59,23 @@ pub(super) struct RunState {
     pub(super) round_started: Timestamp,
     /// All steps are done; the result is being written and published.
     pub(super) complete: bool,
+}
+
+/// How a round ended.
+pub(super) enum Ended {
+    /// With a sum.
+    Summed(Contributors),
+    /// Without.
+    Failed(RoundFailure),
+}
+
+/// Whose sum it is, and what was made of it.
+#[derive(Default)]
+pub(super) struct Contributors {
+    pub(super) clients: Vec<Address>,
+    pub(super) dropped: Vec<Address>,
+    pub(super) failed: u32,
+    pub(super) metrics: BTreeMap<String, f64>,
 }
 
 impl RunState {
@@ -156,14 +174,15 @@ impl RunState {
     }
 
     /// Remembers how the last round ended. After a round that finished, the step is the next one already.
-    pub(super) fn remember(
-        &mut self,
-        now: Timestamp,
-        end: RoundEnd,
-        clients: Vec<Address>,
-        dropped: Vec<Address>,
-        metrics: BTreeMap<String, f64>,
-    ) {
+    pub(super) fn remember(&mut self, now: Timestamp, ended: Ended) {
+        let (end, reason, sum) = match ended {
+            Ended::Summed(sum) => (RoundEnd::Finished, None, sum),
+            Ended::Failed(RoundFailure { code, reason }) => (
+                RoundEnd::Failed(code),
+                Some(reason),
+                Contributors::default(),
+            ),
+        };
         let step = if end == RoundEnd::Finished {
             self.step.saturating_sub(1)
         } else {
@@ -173,10 +192,12 @@ impl RunState {
             round: self.round,
             step,
             end,
+            reason,
             seconds: (now - self.round_started).as_secs_f64(),
-            clients,
-            dropped,
-            metrics,
+            clients: sum.clients,
+            dropped: sum.dropped,
+            failed: sum.failed,
+            metrics: sum.metrics,
         };
         self.rounds.push(report);
     }

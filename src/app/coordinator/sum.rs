@@ -8,17 +8,21 @@ use crate::context::Context;
 use crate::vectors::{streams_of, unmask};
 use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Contribution;
+use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
 use delta_domain::round::coordinator::DroppedMember;
 use delta_domain::round::runner::MaskStream;
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::mask::Sign;
-use delta_domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
+use delta_domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader};
 use delta_domain::secagg::stream_adder::StreamAdder;
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::strategy::Strategy;
-use delta_domain::tensor::{Tensor, element_count};
+use delta_domain::tensor::{Tensor, TensorData, element_count};
 use delta_ports::blob::BlobName;
 use delta_ports::{PortError, PortErrorKind};
+
+/// Name under which the number of failed members lies beside the sums: no contribution's can begin with a digit.
+const FAILED: &str = "0failed";
 
 /// What is summed.
 pub(super) struct Sum<'a> {
@@ -27,17 +31,63 @@ pub(super) struct Sum<'a> {
     pub(super) round: RoundNumber,
     pub(super) strategy: &'a Strategy,
     pub(super) contributions: &'a [Contribution],
-    pub(super) length: usize,
+    /// Numbers of a contribution, without the counter of failed members.
+    pub(super) numbers: usize,
+}
+
+/// What the members have contributed.
+pub(super) struct Summed {
+    /// One sum a contribution.
+    pub(super) sums: BTreeMap<Name, Tensor>,
+    /// Members among them that could not compute theirs, and have contributed zeros.
+    pub(super) failed: u32,
+}
+
+impl Summed {
+    /// As it lies on disk until the reduce has run: an `.npz`.
+    pub(super) fn encode(&self) -> Result<Vec<u8>, PortError> {
+        const OP: &str = "coordinator.unmask";
+        let failed = TensorData::I64(vec![i64::from(self.failed)]);
+        let failed = Tensor::new(Vec::new(), failed);
+        let failed = failed.map_err(|e| super::internal(OP, e.to_string()))?;
+        let sums = self.sums.iter().map(|(name, sum)| (name.as_str(), sum));
+        let arrays: Vec<(&str, &Tensor)> = sums.chain([(FAILED, &failed)]).collect();
+        encode_npz(&arrays).map_err(|e| super::internal(OP, e.to_string()))
+    }
+
+    /// What [`Self::encode`] wrote.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, PortError> {
+        const OP: &str = "coordinator.reduce";
+        let mut arrays = decode_npz(bytes, &NpzLimits::default())
+            .map_err(|e| super::internal(OP, e.to_string()))?;
+        // Absent from a sum that an earlier release has left.
+        let failed = match arrays.remove(FAILED).map(Tensor::into_data) {
+            Some(TensorData::I64(n)) => n.first().and_then(|n| u32::try_from(*n).ok()),
+            _ => None,
+        };
+        let named = arrays.into_iter().map(|(name, sum)| {
+            let name = name.parse::<Name>();
+            Ok((name.map_err(|e| super::internal(OP, e.to_string()))?, sum))
+        });
+        Ok(Self {
+            sums: named.collect::<Result<_, PortError>>()?,
+            failed: failed.unwrap_or(0),
+        })
+    }
 }
 
 impl Sum<'_> {
     /// The sums of all contributions over `members`, after adding `masks`.
+    ///
+    /// # Errors
+    /// `Corrupt` for an upload that is not the one announced, and when more members have failed than there are: somebody has
+    /// contributed what no honest member does.
     pub(super) async fn unmask(
         &self,
         members: &[Address],
         masks: &[MaskStream],
         dropped: &[DroppedMember],
-    ) -> Result<BTreeMap<Name, Tensor>, PortError> {
+    ) -> Result<Summed, PortError> {
         match self.strategy.ring {
             Ring::Z64 => self.unmask_in::<u64>(members, masks, dropped).await,
             Ring::Z32 => self.unmask_in::<u32>(members, masks, dropped).await,
@@ -49,11 +99,12 @@ impl Sum<'_> {
         members: &[Address],
         masks: &[MaskStream],
         dropped: &[DroppedMember],
-    ) -> Result<BTreeMap<Name, Tensor>, PortError> {
-        let mut total: Vec<W> = vec![W::default(); self.length];
+    ) -> Result<Summed, PortError> {
+        let mut total: Vec<W> = vec![W::default(); self.words()];
         for member in members {
             self.add(member, &mut total).await?;
         }
+        let cohort = members.len() as u64;
         let (mut masks, dropped) = (masks.to_vec(), dropped.to_vec());
         let contributions = self.contributions.to_vec();
         let generator = self.strategy.mask_generator;
@@ -66,7 +117,16 @@ impl Sum<'_> {
                 pairwise.map_err(|e| super::internal("coordinator.unmask", e.to_string()))?,
             );
             unmask(&mut total, &masks, generator);
-            split(&total, encoding, &contributions)
+            let counter = total.split_off(total.len().saturating_sub(COUNTER_WORDS));
+            let failed = counter.first().map_or(0, |word| word.to_signed());
+            let failed = u32::try_from(failed).ok();
+            let failed = failed.filter(|n| u64::from(*n) <= cohort);
+            let failed = failed.ok_or_else(|| {
+                let text = "the counter of failed members is out of range: a member has contributed what no honest one does";
+                PortError::new(PortErrorKind::Corrupt, "coordinator.sum", text)
+            })?;
+            let sums = split(&total, encoding, &contributions)?;
+            Ok(Summed { sums, failed })
         };
         compute.blocking("coordinator.unmask", work).await
     }
@@ -110,8 +170,13 @@ impl Sum<'_> {
             round: self.round,
             sender: member.clone(),
             ring: self.strategy.ring,
-            length: self.length as u64,
+            length: self.words() as u64,
         }
+    }
+
+    /// Words of an upload.
+    fn words(&self) -> usize {
+        self.numbers.saturating_add(COUNTER_WORDS)
     }
 }
 

@@ -20,10 +20,12 @@ use delta_ports::blob::{collect, pieces};
 use delta_ports::compute::Compute;
 use delta_ports::executor::{IteratorStates, MapJob, MapOutcome};
 use delta_ports::peer::PeerCalls as _;
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// Name under which the places of the iterators lie beside a member's own variables: none of them can begin with a digit.
 const ITERATORS: &str = "0iterators";
+/// The operation that fails when numbers are not such as can be contributed.
+const UNFIT: &str = "runner.quantise";
 /// More than any `.npy` header of ours.
 const NPY_HEADER: u64 = 1024;
 
@@ -46,6 +48,9 @@ pub(super) struct Computation<'a> {
 
 impl Computation<'_> {
     /// Runs the map, and leaves the masked vector and the member's next state on disk.
+    ///
+    /// Whatever fails because of the data, in loading, in a graph, at a wall, out of time or in quantising, is the same to others as
+    /// success: the vector is then one of zeros with a counter of one, and the reason stays in this node's log.
     pub(super) async fn run(
         &self,
         variables: &[VariableRequest],
@@ -53,7 +58,6 @@ impl Computation<'_> {
         cohort: usize,
     ) -> Result<BlobInfo, PortError> {
         let step = self.round.announcement.step;
-        let task = self.round.task();
         let state = self.state().await?;
         let mut inputs = state.variables.clone();
         for request in variables {
@@ -65,16 +69,69 @@ impl Computation<'_> {
             variables: inputs,
             iterators: state.iterators,
         };
-        let outcome = self.context.ports.executor.map(job).await?;
-        let mut next = ClientState {
+        let before = ClientState {
             variables: state.variables,
-            iterators: outcome.iterators.clone(),
+            iterators: job.iterators.clone(),
         };
-        next.variables.extend(outcome.assigned.clone());
+        let failure = match self.context.ports.executor.map(job).await {
+            Ok(outcome) => match self.contribute(&before, outcome, masks, cohort).await {
+                Err(e) if e.op() == UNFIT => e,
+                end => return end,
+            },
+            // There is no runtime: nothing has been read.
+            Err(e) if e.kind() == PortErrorKind::Unavailable => return Err(e),
+            Err(e) => e,
+        };
+        // For this node's owner only: the task's log may be read by its author.
+        tracing::error!(
+            task = %self.round.task(),
+            round = %self.round.round(),
+            "this node contributes zeros and counts itself as failed: {}",
+            report(&failure)
+        );
+        // As if the step had not been: the next one finds the member's own variables as they were.
+        self.keep_state(step + 1, &before).await?;
+        let strategy = &self.round.strategy;
+        let vector = MaskedVector::failed(
+            self.numbers()?,
+            masks,
+            strategy.mask_generator,
+            strategy.encoding(cohort),
+        );
+        self.put(vector).await
+    }
+
+    /// Leaves the masked outcome on disk. Numbers that cannot be contributed fail in the operation [`UNFIT`].
+    async fn contribute(
+        &self,
+        before: &ClientState,
+        outcome: MapOutcome,
+        masks: &[MaskStream],
+        cohort: usize,
+    ) -> Result<BlobInfo, PortError> {
+        let step = self.round.announcement.step;
+        let mut next = ClientState {
+            variables: before.variables.clone(),
+            iterators: outcome.iterators,
+        };
+        next.variables.extend(outcome.assigned);
+        let names = contribution_names(self.bundle.manifest(), step);
+        let strategy = &self.round.strategy;
+        let vector = MaskedVector::new(
+            names.into_iter().zip(outcome.contributions).collect(),
+            masks,
+            strategy.mask_generator,
+            strategy.encoding(cohort),
+        );
+        if vector.numbers() != self.numbers()? {
+            return Err(unfit(
+                "the map made another number of values than the task declares",
+            ));
+        }
+        let info = self.put(vector).await?;
+        // Last, so that a failure finds the state as it was.
         self.keep_state(step + 1, &next).await?;
-        let (upload, len) = self.masked(outcome, masks, cohort).await?;
-        let name = BlobName::own_masked_result(task, self.round.round());
-        self.context.ports.blobs.put(&name, upload, len).await
+        Ok(info)
     }
 
     /// The member's own variables as they stand, or as the bundle starts them.
@@ -184,43 +241,30 @@ impl Computation<'_> {
         }
     }
 
-    /// All contributions as one masked vector, header first, made while it is read; and its length in bytes.
-    async fn masked(
-        &self,
-        outcome: MapOutcome,
-        masks: &[MaskStream],
-        cohort: usize,
-    ) -> Result<(ByteStream, u64), PortError> {
-        let strategy = &self.round.strategy;
+    /// Numbers that a member contributes in this step.
+    fn numbers(&self) -> Result<usize, PortError> {
         let step = self.round.announcement.step;
-        let expected = self.bundle.manifest().contribution_len(step);
-        let length = expected.ok_or_else(|| corrupt("the step has no contributions"))?;
+        let numbers = self.bundle.manifest().contribution_len(step);
+        numbers.ok_or_else(|| corrupt("the step has no contributions"))
+    }
+
+    /// Writes the upload, header first; the words are made while they are written.
+    async fn put(&self, vector: MaskedVector) -> Result<BlobInfo, PortError> {
         let header = MaskedInputHeader {
             task: self.round.task().clone(),
             round: self.round.round(),
             sender: self.round.me.clone(),
-            ring: strategy.ring,
-            length: length as u64,
+            ring: self.round.strategy.ring,
+            length: vector.length() as u64,
         };
-        let names = contribution_names(self.bundle.manifest(), step);
-        let tensors = names.into_iter().zip(outcome.contributions).collect();
-        let vector = MaskedVector::new(
-            tensors,
-            masks,
-            strategy.mask_generator,
-            strategy.encoding(cohort),
-        );
-        if vector.length() != length {
-            return Err(corrupt(
-                "the map made another number of values than the task declares",
-            ));
-        }
         let total = header.total_bytes();
         let total = total.ok_or_else(|| corrupt("the contribution is too large"))?;
         let head = Bytes::copy_from_slice(&header.encode());
         let first = futures_util::stream::iter([Ok(head)]);
         let words = words_of(vector, self.context.ports.compute.clone());
-        Ok((Box::pin(first.chain(words)), total))
+        let upload: ByteStream = Box::pin(first.chain(words));
+        let name = BlobName::own_masked_result(self.round.task(), self.round.round());
+        self.context.ports.blobs.put(&name, upload, total).await
     }
 }
 
@@ -235,10 +279,8 @@ fn words_of(
         if ready.is_empty() {
             let (here, source) = (at, vector.clone());
             let blocks = compute.blocking("runner.mask", move || {
-                // The error names the place and the limit, never the value.
-                source.blocks(here).map_err(|e| {
-                    PortError::new(PortErrorKind::Rejected, "runner.quantise", e.to_string())
-                })
+                // The error names place and limit, never the value; the place alone may tell about data, so it goes to the log only.
+                source.blocks(here).map_err(|e| unfit(&e.to_string()))
             });
             let (blocks, next) = blocks.await?;
             ready = blocks.into_iter().map(Bytes::from).collect();
@@ -255,6 +297,11 @@ fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
         .round_spec(step)
         .map(|r| r.map.contribute.iter().map(|c| c.name.clone()).collect())
         .unwrap_or_default()
+}
+
+/// The numbers are not such as can be contributed.
+fn unfit(text: &str) -> PortError {
+    PortError::new(PortErrorKind::Rejected, UNFIT, text)
 }
 
 fn corrupt(text: &str) -> PortError {

@@ -24,6 +24,9 @@ pub use super::stream_adder::{StreamAdder, StreamError, add_le_bytes_into};
 
 /// Bytes of the header.
 pub const HEADER_BYTES: usize = 128;
+/// Words after a member's numbers: one, which is 1 when the member could not compute them, and 0 otherwise. Masked as all others, so
+/// that only the number of failed members is ever known.
+pub const COUNTER_WORDS: usize = 1;
 const MAGIC: &[u8; 4] = b"DLTM";
 const VERSION: u8 = 1;
 const TASK_AT: usize = 20;

@@ -230,6 +230,8 @@ impl<'a> RogueMember<'a> {
         let values = [bundles::expected(1); bundles::VALUES];
         let mut words: Vec<u64> = Vec::new();
         Encoding::new(Ring::Z64, self.strategy.precision, cohort).encode(&values, &mut words)?;
+        // The counter of failed members.
+        words.push(0);
         let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
         Masker::new(self.strategy.mask_generator, &streams).apply(0, &mut words);
         let header = MaskedInputHeader {

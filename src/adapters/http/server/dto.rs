@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use delta_domain::ids::Address;
-use delta_domain::round::message::RoundEnd;
 use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::connector::{NodePage, NodeRecord};
 use delta_ports::owner_api::ReadyCheck;
@@ -64,6 +63,8 @@ struct ReportDto<'a> {
     seconds: f64,
     members: usize,
     dropped: usize,
+    /// Members among them that could not compute, and contributed zeros.
+    failed: u32,
     error: Option<&'a str>,
     metrics: &'a BTreeMap<String, f64>,
 }
@@ -97,10 +98,8 @@ impl<'a> From<&'a RoundReport> for ReportDto<'a> {
             seconds: report.seconds,
             members: report.clients.len(),
             dropped: report.dropped.len(),
-            error: match &report.end {
-                RoundEnd::Finished => None,
-                RoundEnd::Failed(why) => Some(why),
-            },
+            failed: report.failed,
+            error: report.reason.as_deref(),
             metrics: &report.metrics,
         }
     }

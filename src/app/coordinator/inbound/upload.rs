@@ -95,7 +95,7 @@ fn expect_length(
         round: announcement.round,
         strategy: &context.strategy,
         contributions: &[],
-        length,
+        numbers: length,
     };
     match sum.header(member).total_bytes() {
         Some(expected) if expected == len => Ok(()),

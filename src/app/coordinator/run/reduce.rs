@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::coordinator::internal;
 use crate::coordinator::state::RunState;
+use crate::coordinator::sum::Summed;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
-use delta_domain::npy::{NpzLimits, decode_npz};
-use delta_domain::tensor::Tensor;
+use delta_domain::round::{FailureCode, RoundFailure};
 use delta_ports::PortError;
 use delta_ports::blob::{BlobName, collect};
 use delta_ports::executor::ReduceJob;
@@ -22,12 +21,22 @@ pub(super) struct Reduce<'a> {
     pub(super) state: &'a RunState,
 }
 
-/// What came of it.
+/// What comes of it.
+pub(super) enum Outcome {
+    /// The task goes on.
+    Reduced(Box<Reduced>),
+    /// Too few members could compute their part.
+    TooFew(RoundFailure),
+}
+
+/// What a reduce has made.
 pub(super) struct Reduced {
     /// The task at its next step. Its new variables are on disk already, under names that only this state knows.
     pub(super) state: RunState,
     /// Numbers to show.
     pub(super) metrics: BTreeMap<String, f64>,
+    /// Members among the summed that could not compute, and contributed zeros.
+    pub(super) failed: u32,
     /// Files of variables that the new state does not need.
     pub(super) superseded: Vec<BlobName>,
     /// Whether the reduce decided that the task ends here.
@@ -35,14 +44,24 @@ pub(super) struct Reduced {
 }
 
 impl Reduce<'_> {
-    /// Runs it on the sums over `u3`.
+    /// Runs it on the sums over `u3`, where enough of these could compute.
     pub(super) async fn run(
         &self,
         u3: &[Address],
         dropped: &[Address],
-    ) -> Result<Reduced, PortError> {
+    ) -> Result<Outcome, PortError> {
         let step = self.state.step;
-        let sums = self.sums().await?;
+        let Summed { sums, failed } = self.sums().await?;
+        let contributed = u32::try_from(u3.len()).unwrap_or(u32::MAX);
+        let clients = contributed.saturating_sub(failed);
+        if clients < self.bundle.manifest().strategy.min_clients.max(1) {
+            let reason = format!(
+                "{failed} of {contributed} members could not compute their contribution: the task does not fit their data, or takes \
+                 too long; their owners' logs say why"
+            );
+            let code = FailureCode::Computation;
+            return Ok(Outcome::TooFew(RoundFailure { code, reason }));
+        }
         let mut variables = BTreeMap::new();
         for name in self.inputs() {
             variables.insert(name.clone(), self.state.read(self.context, &name).await?);
@@ -52,7 +71,7 @@ impl Reduce<'_> {
             step,
             variables,
             sums,
-            clients: u32::try_from(u3.len()).unwrap_or(u32::MAX),
+            clients,
         };
         let outcome = self.context.ports.executor.reduce(job).await?;
         let mut state = self.state.clone();
@@ -69,29 +88,21 @@ impl Reduce<'_> {
         state.silent.extend(dropped.iter().cloned());
         state.silent.retain(|a| !u3.contains(a));
         state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();
-        Ok(Reduced {
+        Ok(Outcome::Reduced(Box::new(Reduced {
             state,
             metrics: outcome.metrics,
+            failed,
             superseded,
             stop: outcome.stop,
-        })
+        })))
     }
 
     /// The sums of the round, as its unmasking left them on disk.
-    async fn sums(&self) -> Result<BTreeMap<Name, Tensor>, PortError> {
+    async fn sums(&self) -> Result<Summed, PortError> {
         let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
         let (len, content) = self.context.ports.blobs.open(&name).await?;
         let bytes = collect(content, len, "coordinator.reduce").await?;
-        let arrays = decode_npz(&bytes, &NpzLimits::default())
-            .map_err(|e| internal("coordinator.reduce", e.to_string()))?;
-        let mut sums = BTreeMap::new();
-        for (name, tensor) in arrays {
-            let name = name
-                .parse::<Name>()
-                .map_err(|e| internal("coordinator.reduce", e.to_string()))?;
-            sums.insert(name, tensor);
-        }
-        Ok(sums)
+        Summed::decode(&bytes)
     }
 
     /// Server variables that the reduce reads.
@@ -124,9 +135,17 @@ impl Reduced {
             .map(|(n, v)| format!("{n} {v:.6}"))
             .collect();
         format!(
-            "task {} round {} finished with {clients} members{}{}",
+            "task {} round {} finished with {clients} members{}{}{}",
             self.state.task,
             self.state.round,
+            if self.failed > 0 {
+                format!(
+                    ", {} of whom could not compute and contributed zeros",
+                    self.failed
+                )
+            } else {
+                String::new()
+            },
             if shown.is_empty() {
                 String::new()
             } else {
