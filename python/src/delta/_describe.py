@@ -24,7 +24,10 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
         lines.append(f"Round {first}:" if first == last else f"Rounds {first} to {last}:")
         lines += [f"  {line}" for line in _round(spec, manifest)]
         first = last + 1
-    lines.append(f"What leaves a node is masked; the coordinator sees only sums over at least {low} members.")
+    lines.append(
+        f"What leaves a node is masked; the coordinator sees sums over at least {low} members, not who contributed what. "
+        "That protects each member's numbers, not the question: what the graphs put into a number is in the sum."
+    )
     lines.append(f"The result: {_names(manifest['outputs'])}.")
     lines.append(f"Bundle: {size:,} bytes, commitment {commitment}.")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Contribution, DataField, DatasetSpec, Driver, Location, Manifest, RoundSpec, Source};
 use crate::ids::{DatasetName, Name};
+use crate::round::Neighbourhood;
 use crate::tensor::element_count;
 
 impl Manifest {
@@ -45,6 +46,7 @@ impl Manifest {
             first = last.saturating_add(1);
         }
         lines.push(self.promise());
+        lines.push(self.withstands());
         lines.push(format!(
             "The result that the coordinator gets: {}.",
             listed(self.outputs.iter().map(Name::as_str))
@@ -100,11 +102,37 @@ impl Manifest {
         ));
     }
 
+    /// What the strategy's threshold is good for, in the smallest round and in the largest.
+    fn withstands(&self) -> String {
+        let of = |n: u32| {
+            let n = usize::try_from(n).unwrap_or(usize::MAX);
+            let (bad, here) = (
+                self.strategy.colluders_among(n),
+                Neighbourhood::of(&self.strategy, n),
+            );
+            let lost = match here.degree {
+                None => format!("{} may drop out", n.saturating_sub(here.threshold)),
+                Some(k) => format!("each shares its secrets with {k} others"),
+            };
+            format!("in a round of {n} members {bad} of them, and {lost}")
+        };
+        let (low, high) = (self.strategy.min_clients, self.strategy.max_clients);
+        let mut rounds = of(low);
+        if high > low {
+            rounds = format!("{rounds}; {}", of(high));
+        }
+        format!(
+            "How many members may work together with the coordinator and the connector and still not learn another's numbers: {rounds}."
+        )
+    }
+
     fn promise(&self) -> String {
         match self.strategy.min_clients {
             0 | 1 => "WARNING: the task allows rounds with one member, whose numbers the coordinator would then see as they are.".to_owned(),
             n => format!(
-                "What leaves this node is masked; the coordinator sees only sums over at least {n} members, never one member's numbers."
+                "What leaves this node is masked: the coordinator sees the sums of these numbers over at least {n} members, not who \
+                 contributed what. That protects each member's numbers, not the question: what the graphs put into a number, one \
+                 person's value included, is in the sum."
             ),
         }
     }
@@ -253,7 +281,8 @@ mod tests {
             "leaves this node, masked: conv.weight, f32 [8, 1, 3, 3], 72 numbers\n",
             "leaves this node, masked: rows, f64 [], 1 number\n",
             "in all, each member sends 10992 bytes a round\nRound 9:\n",
-            "the coordinator sees only sums over at least 2 members",
+            "the coordinator sees the sums of these numbers over at least 2 members",
+            "in a round of 2 members 0 of them, and 0 may drop out; in a round of 3 members 0 of them, and 1 may drop out",
             "The result that the coordinator gets: conv.weight, conv.bias, fc.weight, fc.bias, accuracy.",
         ] {
             assert!(text.contains(expected), "{expected:?} is not in\n{text}");
