@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use delta_node::adapters::http::{HttpOptions, endpoints};
 use delta_node::domain::ids::{Digest, RoundNumber};
+use delta_node::domain::round::DeclineCode;
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::peer::RejectionKind;
 use delta_testing::contracts::peer::moves::{MEMBERS, TASK, member, request};
@@ -148,7 +149,7 @@ async fn recorded_gets_have_recorded_answers() {
             "/v1/task/progress?task_id=1".into(),
             200,
             format!(
-                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"error":null,"metrics":{{"gap":null,"loss":0.25}}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"error":"too few members","metrics":{{}}}}]}}"#,
+                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"failed":1,"error":null,"metrics":{{"gap":null,"loss":0.25}}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"failed":0,"error":"too few members","metrics":{{}}}}]}}"#,
                 MEMBERS[1]
             ),
         ),
@@ -637,7 +638,7 @@ async fn wrong_results_are_refused() {
 async fn notices_arrive_and_refusals_have_their_statuses() {
     let world = World::start().await;
     let body = format!(
-        r#"{{"address":"{}","task_id":"{TASK}","round":1,"reason":"no data"}}"#,
+        r#"{{"address":"{}","task_id":"{TASK}","round":1,"reason":"no_such_data"}}"#,
         MEMBERS[1]
     );
     let head = signature_head(b"", 0);
@@ -647,7 +648,7 @@ async fn notices_arrive_and_refusals_have_their_statuses() {
         (
             "decline",
             RequestBody::Decline {
-                reason: "no data".to_owned(),
+                reason: DeclineCode::NoSuchData,
             },
         ),
     ] {

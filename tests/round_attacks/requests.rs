@@ -208,7 +208,7 @@ fn decline_of(sender: Address, like: &SignedRequest) -> SignedRequest {
         sender,
         view: Digest([0; 32]),
         body: RequestBody::Decline {
-            reason: "not me\u{7}\n".repeat(1000),
+            reason: DeclineCode::Left,
         },
         signature: Vec::new(),
         ..like.clone()

@@ -113,7 +113,7 @@ fn late_messages_of_a_finished_round_change_nothing() {
             for input in node.inputs() {
                 assert!(node.feed(now, input).is_ok());
             }
-            let end = RunnerInput::Ended(RoundEnd::Failed("late".into()));
+            let end = RunnerInput::Ended(RoundEnd::Failed(FailureCode::DeadlinePassed));
             assert!(node.feed(now, end).is_ok());
         }
     }

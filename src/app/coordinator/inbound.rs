@@ -13,6 +13,7 @@ use super::round_machine::RoundMachine;
 use super::state::RunState;
 use crate::machine::Handle;
 use delta_domain::ids::{Name, RoundNumber, TaskId};
+use delta_domain::round::FailureCode;
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{
     Announcement, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
@@ -106,9 +107,7 @@ impl Coordinator {
         let ended = match state.rounds.iter().find(|r| r.round == round.0) {
             Some(report) => report.end.clone(),
             // A round that is on the record but not among ours was given up by an earlier life of this node.
-            None if round.0 < state.round => {
-                RoundEnd::Failed("the coordinator gave the round up".into())
-            }
+            None if round.0 < state.round => RoundEnd::Failed(FailureCode::Abandoned),
             None if round.0 == state.round => {
                 return Err(unavailable("the round is being taken up again"));
             }
@@ -171,19 +170,13 @@ impl Coordinator {
         let what = request.body.name();
         let (task, number, sender) = (request.task.clone(), request.round, request.sender.clone());
         let declined = match &request.body {
-            RequestBody::Decline { reason } => Some(
-                reason
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(500)
-                    .collect::<String>(),
-            ),
+            RequestBody::Decline { reason } => Some(*reason),
             _ => None,
         };
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
         give(&round, CoordinatorInput::Request(request)).await?;
         if let Some(reason) = declined {
-            let message = format!("task {task} round {number} {sender} declines: {reason}");
+            let message = format!("task {task} round {number} {sender} declines: it {reason}");
             self.context.log(LogLevel::Warn, &task, message, None).await;
         } else if uploaded {
             let message = format!("task {task} round {number} {sender} upload secret shares");

@@ -18,6 +18,7 @@ use crate::machine::{Handle, HandleError, commit, erase};
 use delta_domain::bundle::Bundle;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RoundEnd;
 use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::task::TaskKind;
@@ -43,7 +44,7 @@ pub(super) struct MembershipState {
     /// The coordinator's url and the bundle's digest, once known.
     record: Option<TaskOnRecord>,
     /// Whether the bundle is here and acceptable, or why it is not.
-    verdict: Option<Result<(), String>>,
+    verdict: Option<Result<(), DeclineCode>>,
     /// The highest round ever joined: no round is joined twice, whoever asks.
     last_round: u32,
     /// The step whose client state counts: the one after the last contribution.

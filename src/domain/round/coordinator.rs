@@ -224,9 +224,7 @@ impl CoordinatorRound {
                 (u1, u2, u3) = (list(&c.u1), list(&c.u2), list(&c.u3))
             }
             Phase::Done(CoordinatorOutcome::Aggregated { .. }) => ended = Some(RoundEnd::Finished),
-            Phase::Done(CoordinatorOutcome::Failed(f)) => {
-                ended = Some(RoundEnd::Failed(f.reason.clone()))
-            }
+            Phase::Done(CoordinatorOutcome::Failed(f)) => ended = Some(RoundEnd::Failed(f.code)),
         }
         RoundView {
             announcement: self.context.announcement.clone(),

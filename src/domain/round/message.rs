@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{DeclineCode, FailureCode};
 use crate::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use crate::task::TaskKind;
 
@@ -69,8 +70,8 @@ pub struct RoundView {
 pub enum RoundEnd {
     /// The sum is there.
     Finished,
-    /// There is none, for this reason.
-    Failed(String),
+    /// There is none, for a reason of this class: no text leaves the coordinator.
+    Failed(FailureCode),
 }
 
 /// Both shares that one member gave another, sealed; hex on the wire.
@@ -116,10 +117,10 @@ pub struct ShareDelivery {
 pub enum RequestBody {
     /// "I have joined; read the connector."
     Joined,
-    /// "Do not wait for me", and why.
+    /// "Do not wait for me", and why: a word of a closed list.
     Decline {
-        /// One sentence without private data.
-        reason: String,
+        /// Why.
+        reason: DeclineCode,
     },
     /// A server variable, please.
     Variable {
@@ -177,7 +178,7 @@ impl RequestBody {
         match self {
             Self::Joined | Self::FetchShares | Self::FetchConfirmations | Self::Revealed => {}
             Self::Confirm { signature } => e.bytes(signature),
-            Self::Decline { reason } => e.text(reason),
+            Self::Decline { reason } => e.text(reason.name()),
             Self::Variable { name } => e.text(name.as_str()),
             Self::Shares { shares, transcript } => {
                 e.number(shares.len() as u64);

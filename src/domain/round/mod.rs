@@ -5,6 +5,7 @@
 //! the consistency check of the paper's round 3 is replaced by signed transcripts (see [`transcript`]).
 
 pub mod coordinator;
+pub mod decline;
 pub mod directory;
 pub mod graph;
 pub mod message;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::Address;
 
+pub use decline::DeclineCode;
 pub use directory::{Directory, MemberKeys};
 pub use graph::NeighbourGraph;
 pub use neighbourhood::{Neighbourhood, PrivacyFloor};
@@ -138,8 +140,28 @@ pub enum FailureCode {
     Computation,
     /// A port failed for good.
     Infrastructure,
-    /// The coordinator gave the round up.
+    /// The members' threshold or neighbourhoods protect them less than one of them insists on.
+    TooWeak,
+    /// The coordinator gave the round up. Also what is read for a word that is not here.
+    #[serde(other)]
     Abandoned,
+}
+
+impl FailureCode {
+    /// What it means, for people who may know no more; a clause without a subject.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::TooFewMembers => "had too few members",
+            Self::TooFewShares => "had too few shares to unmask the sum",
+            Self::DeadlinePassed => "waited too long for somebody",
+            Self::ProtocolViolation => "met a broken protocol",
+            Self::Computation => "could not be computed by any member",
+            Self::Infrastructure => "met trouble of the coordinator's own",
+            Self::TooWeak => "protected its members too little",
+            Self::Abandoned => "was given up",
+        }
+    }
 }
 
 /// `list` as a set; a member named twice, which no honest list has, is a rejection.

@@ -116,7 +116,7 @@ pub enum RunnerInput {
     EffectFailed {
         /// What kind of failure this makes of this member's part: the computation's or a port's.
         code: FailureCode,
-        /// One sentence without private data.
+        /// For this node's owner; others are told the code.
         reason: String,
     },
     /// Time has passed.
@@ -263,7 +263,7 @@ impl RunnerRound {
 
     /// Ends this member's part and tells the coordinator, so that nobody waits.
     fn fail_with(&mut self, failure: RoundFailure) -> Vec<RunnerEffect> {
-        let reason: String = failure.reason.chars().take(500).collect();
+        let reason = failure.code.into();
         let body = RequestBody::Decline { reason };
         let request = match &self.phase {
             Phase::AdvertiseKeys { cipher, .. } | Phase::ReadKeys { cipher, .. } => {

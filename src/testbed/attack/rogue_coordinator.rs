@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
 use delta_domain::ids::{Address, Name};
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::{
     RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
 };
@@ -35,7 +36,7 @@ pub(super) struct Papers {
     pub(super) other_variables: BTreeMap<Address, Vec<u8>>,
     pub(super) results: BTreeMap<(u32, Address), u64>,
     pub(super) confirmations: BTreeMap<(u32, Address), Vec<u8>>,
-    pub(super) declines: BTreeMap<(u32, Address), String>,
+    pub(super) declines: BTreeMap<(u32, Address), DeclineCode>,
     pub(super) delivery: Option<DeliveryLie>,
     pub(super) view: Option<ViewLie>,
 }

@@ -1,12 +1,13 @@
 //! What only words tell: the one place where an attack is judged by what a node says instead of by a typed answer.
 //!
-//! Three things have no other witness. A member that declines gives its coordinator one sentence. Whom it names in it, other nodes learn
-//! from the task's log alone. And a member that cannot reach its coordinator, or must not, tells nobody but its own program's log.
+//! Two things have no other witness. With which word a member declines, other nodes learn from the task's log alone. And a member that
+//! cannot reach its coordinator, or must not, tells nobody but its own program's log.
 
 use std::path::PathBuf;
 
 use crate::bootstrap::LogLine;
 use delta_domain::ids::{Address, TaskId};
+use delta_domain::round::DeclineCode;
 
 /// The messages of a task's log that tell of members who declined.
 pub(super) fn declines(log: &[LogLine]) -> Vec<&str> {
@@ -14,17 +15,11 @@ pub(super) fn declines(log: &[LogLine]) -> Vec<&str> {
     messages.filter(|text| text.contains("decline")).collect()
 }
 
-/// The message in which a member declines and gives `culprit` as the reason.
-pub(super) fn blames<'l>(log: &'l [LogLine], culprit: &Address) -> Option<&'l str> {
-    declines(log).into_iter().find(|text| {
-        let reason = text.split_once(" declines: ").map(|(_, reason)| reason);
-        reason.is_some_and(|reason| reason.contains(culprit.as_str()))
-    })
-}
-
-/// Whether members declined because they had been shown different rounds.
-pub(super) fn tells_rounds_apart(reasons: &str) -> bool {
-    reasons.contains("signed another round")
+/// The message in which a member other than `culprit` declines because the protocol was broken.
+pub(super) fn notices<'l>(log: &'l [LogLine], culprit: &Address) -> Option<&'l str> {
+    let broken = format!(" declines: it {}", DeclineCode::Protocol);
+    let noticed = |text: &&str| text.ends_with(&broken) && !text.contains(culprit.as_str());
+    declines(log).into_iter().find(noticed)
 }
 
 /// Whether a node declined because of where a coordinator's url leads, and not because nobody answered there.
@@ -47,7 +42,7 @@ impl ProgramLog {
         text.unwrap_or_default()
             .lines()
             .filter(|line| line.contains(task.as_str()))
-            .filter_map(|line| line.split_once("is declined: "))
+            .filter_map(|line| line.split_once("is declined as "))
             // Behind the sentence stand the fields of the log record.
             .map(|(_, why)| why.split(" task=").next().unwrap_or(why).to_owned())
             .collect()
@@ -68,17 +63,18 @@ mod tests {
     }
 
     #[test]
-    fn only_whom_a_decline_names_is_blamed() {
+    fn a_broken_protocol_is_noticed_by_others_than_who_broke_it() {
         let [culprit, other] = ["5a", "6b"].map(|b| format!("0x{}", b.repeat(20)));
         let log = [
             line(&format!("task 1 round 1 {culprit} upload secret shares")),
             line(&format!(
-                "task 1 round 1 {other} declines: the share of {culprit} does not open"
+                "task 1 round 1 {other} declines: it {}",
+                DeclineCode::Protocol
             )),
         ];
-        let blamed = |a: &str| blames(&log, &a.parse().unwrap()).is_some();
-        assert!(blamed(&culprit));
-        assert!(!blamed(&other), "who declines is not to blame for it");
+        let noticed = |a: &str| notices(&log, &a.parse().unwrap()).is_some();
+        assert!(noticed(&culprit));
+        assert!(!noticed(&other), "its own word counts for nothing");
         assert_eq!(declines(&log), [log[1].message.as_str()]);
     }
 
@@ -88,10 +84,13 @@ mod tests {
         let file = folder.path().join("log");
         let task: TaskId = format!("0x{}", "01".repeat(32)).parse().unwrap();
         let text = format!(
-            "INFO task {task} is accepted\nWARN task {task} is declined: not here task={task}\nWARN task 0x2 is declined: x\n"
+            "INFO task {task} is accepted\nWARN the task is declined as not_allowed: not here task={task}\nWARN the task is declined as busy: x task=0x2\n"
         );
         std::fs::write(&file, text).unwrap();
-        assert_eq!(ProgramLog(Some(file)).refusals(&task), ["not here"]);
+        assert_eq!(
+            ProgramLog(Some(file)).refusals(&task),
+            ["not_allowed: not here"]
+        );
         assert!(ProgramLog(None).refusals(&task).is_empty());
     }
 }

@@ -82,7 +82,10 @@ fn told(report: &RoundReport, network: &Network) -> String {
     }
     let end = match &report.end {
         RoundEnd::Finished => format!("{} members{numbers}", report.clients.len()),
-        RoundEnd::Failed(why) => format!("failed: {why}"),
+        RoundEnd::Failed(code) => {
+            let why = report.reason.as_deref().unwrap_or(code.meaning());
+            format!("failed: {why}")
+        }
     };
     format!(
         "round {:>3}  {:>6.2} s  {end}{}",

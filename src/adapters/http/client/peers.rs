@@ -201,7 +201,9 @@ impl Call<'_> {
             }
             RequestBody::Joined => self.notice("joined", request, None).await,
             RequestBody::Revealed => self.notice("revealed", request, None).await,
-            RequestBody::Decline { reason } => self.notice("decline", request, Some(reason)).await,
+            RequestBody::Decline { reason } => {
+                self.notice("decline", request, Some(reason.name())).await
+            }
             RequestBody::Result { digest, .. } => {
                 let Some((len, content)) = content else {
                     let text = "a result is uploaded with its content";

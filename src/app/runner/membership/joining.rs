@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Membership;
+use super::judging::decline_code;
 use crate::machine::{Loaded, commit, create, load, spawn};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
-use delta_domain::round::PrivacyFloor;
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
 use delta_domain::round::runner::{RunnerContext, RunnerRound};
 use delta_ports::peer::PeerCalls as _;
@@ -24,23 +25,22 @@ impl Membership {
         self.look_up().await;
         self.judge().await;
         let task = self.state.task.clone();
-        let reason = match &self.state.verdict {
+        let code = match self.state.verdict {
             Some(Ok(())) => match self.join(round).await {
                 Ok(()) => return,
-                Err(e) => e.message().to_owned(),
+                Err(e) => {
+                    let code = decline_code(&e);
+                    tracing::warn!(%task, %round, "the round is declined as {}: {}", code.name(), report(&e));
+                    code
+                }
             },
-            Some(Err(reason)) => reason.clone(),
-            None => "the bundle could not be downloaded".to_owned(),
+            Some(Err(code)) => code,
+            // The bundle could not be downloaded.
+            None => DeclineCode::Silence,
         };
-        self.context
-            .log(
-                LogLevel::Warn,
-                &task,
-                format!("task {task} round {round} is declined: {reason}"),
-                None,
-            )
-            .await;
-        self.decline(round, reason).await;
+        let text = format!("task {task} round {round} is declined: this node {code}");
+        self.context.log(LogLevel::Warn, &task, text, None).await;
+        self.decline(round, code).await;
     }
 
     /// Asks what the round computes, checks that it may be joined, and joins.
@@ -60,7 +60,7 @@ impl Membership {
             })
             .await?;
         if let Some(RoundEnd::Failed(why)) = view.ended {
-            return Err(rejected(format!("the round is over: {why}")));
+            return Err(rejected(format!("the round {}", why.meaning())));
         }
         check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
         let context = RunnerContext {
@@ -68,7 +68,7 @@ impl Membership {
             announcement: view.announcement,
             strategy: bundle.manifest().strategy.clone(),
             floor: self.context.settings.min_clients,
-            privacy: PrivacyFloor::default(),
+            privacy: self.context.settings.privacy,
         };
         let (machine, effects) = RunnerRound::join(
             self.context.ports.clock.now(),
@@ -122,11 +122,10 @@ impl Membership {
     }
 
     /// Tells the coordinator not to wait. This node has no keys in the round, so nothing is signed.
-    pub(super) async fn decline(&self, round: RoundNumber, reason: String) {
+    pub(super) async fn decline(&self, round: RoundNumber, reason: DeclineCode) {
         let (Some(record), Ok(me)) = (&self.state.record, self.context.own_address().await) else {
             return;
         };
-        let reason = reason.chars().take(500).collect();
         let request = SignedRequest {
             task: self.state.task.clone(),
             round,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Membership, TaskOnRecord};
 use delta_domain::bundle::Bundle;
+use delta_domain::round::DeclineCode;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
 use delta_ports::peer::PeerCalls as _;
@@ -19,7 +20,8 @@ impl Membership {
         match commitment.parse() {
             Ok(commitment) => self.state.record = Some(TaskOnRecord { url, commitment }),
             Err(e) => {
-                self.state.verdict = Some(Err(format!("the task's commitment cannot be read: {e}")))
+                tracing::warn!(task = %self.state.task, "the task's commitment cannot be read: {e}");
+                self.state.verdict = Some(Err(DeclineCode::TaskUnfit));
             }
         }
     }
@@ -72,16 +74,12 @@ impl Membership {
                 return;
             }
             Err(e) => {
-                let reason = e.message().to_owned();
-                self.context
-                    .log(
-                        LogLevel::Warn,
-                        &task,
-                        format!("task {task} is declined: {reason}"),
-                        None,
-                    )
-                    .await;
-                Err(reason)
+                let code = decline_code(&e);
+                // Why exactly is for this node's owner: the task's log may be read by its author.
+                tracing::warn!(%task, "the task is declined as {}: {}", code.name(), report(&e));
+                let text = format!("task {task} is declined: this node {code}");
+                self.context.log(LogLevel::Warn, &task, text, None).await;
+                Err(code)
             }
         };
         self.state.verdict = Some(verdict);
@@ -133,8 +131,16 @@ impl Membership {
             ));
         }
         self.context.ports.executor.check_graphs(&bundle).await?;
-        self.context.ports.executor.check_data(&bundle).await?;
-        Ok(bundle)
+        match self.context.ports.executor.check_data(&bundle).await {
+            // What is in the data is nobody's to learn from whether this node takes part: it will contribute zeros, as a member does
+            // whose computation fails.
+            Err(e) if e.kind() != PortErrorKind::NotFound && !e.is_transient() => {
+                tracing::error!(%task, "the data are not what the task needs: this node will contribute zeros: {}", report(&e));
+                Ok(bundle)
+            }
+            Err(e) => Err(e),
+            Ok(()) => Ok(bundle),
+        }
     }
 
     pub(super) async fn bundle(&mut self) -> Result<Arc<Bundle>, PortError> {
@@ -149,5 +155,20 @@ impl Membership {
             .await?;
         self.bundle = Some(bundle.clone());
         Ok(bundle)
+    }
+}
+
+/// What others are told of an error.
+pub(super) fn decline_code(error: &PortError) -> DeclineCode {
+    match error.kind() {
+        PortErrorKind::Denied => DeclineCode::NotAllowed,
+        PortErrorKind::NotFound => DeclineCode::NoSuchData,
+        PortErrorKind::Rejected | PortErrorKind::Corrupt | PortErrorKind::Unsupported => {
+            DeclineCode::TaskUnfit
+        }
+        PortErrorKind::Unavailable | PortErrorKind::Timeout => DeclineCode::Silence,
+        PortErrorKind::Conflict | PortErrorKind::Exhausted | PortErrorKind::Internal => {
+            DeclineCode::Internal
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::phase::{MaskedInput, Phase, Unmasking};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::Address;
-use crate::round::Rejection;
 use crate::round::message::{RequestBody, SealedShares, SignedRequest, TranscriptSignature};
 use crate::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
+use crate::round::{DeclineCode, Rejection};
 use crate::secagg::seal::OVERHEAD_BYTES;
 use crate::secagg::shamir::MAX_ENCODED_BYTES;
 use crate::time::Timestamp;
@@ -16,8 +16,6 @@ use crate::time::Timestamp;
 const MAX_SEALED_BYTES: usize = MAX_ENCODED_BYTES + OVERHEAD_BYTES;
 /// The most notices and declines that are kept while nobody's keys are known.
 const MAX_NOTICES: usize = 10_000;
-/// The longest reason of a decline that is kept.
-const MAX_REASON_CHARS: usize = 500;
 
 impl CoordinatorRound {
     /// What a member says: `Joined`, `Decline`, `Shares`, `Confirm` or `Revealed`. All else is asked, and answered without a change.
@@ -32,7 +30,7 @@ impl CoordinatorRound {
         self.for_this_round(request)?;
         match &request.body {
             RequestBody::Joined => Ok(self.joined(&request.sender)),
-            RequestBody::Decline { reason } => self.declined(now, request, reason),
+            RequestBody::Decline { reason } => self.declined(now, request, *reason),
             RequestBody::Shares { shares, transcript } => {
                 self.shares(now, request, shares, transcript)
             }
@@ -122,13 +120,9 @@ impl CoordinatorRound {
         &mut self,
         now: Timestamp,
         request: &SignedRequest,
-        reason: &str,
+        reason: DeclineCode,
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
-        let reason: String = reason
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(MAX_REASON_CHARS)
-            .collect();
+        let reason = reason.to_string();
         let sender = request.sender.clone();
         match &mut self.phase {
             Phase::AdvertiseKeys(joining) => {
@@ -370,7 +364,7 @@ mod tests {
             sender: address("03"),
             view: Digest([0; 32]),
             body: RequestBody::Decline {
-                reason: "no".into(),
+                reason: DeclineCode::Busy,
             },
             signature: Vec::new(),
         };

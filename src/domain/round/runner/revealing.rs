@@ -168,9 +168,10 @@ impl RunnerRound {
 
     pub(super) fn ended(&mut self, end: RoundEnd) -> Vec<RunnerEffect> {
         let outcome = match (&self.phase, end) {
-            (_, RoundEnd::Failed(reason)) => {
-                RunnerOutcome::Failed(RoundFailure::new(FailureCode::Abandoned, reason))
-            }
+            (_, RoundEnd::Failed(code)) => RunnerOutcome::Failed(RoundFailure::new(
+                FailureCode::Abandoned,
+                format!("the coordinator says that the round {}", code.meaning()),
+            )),
             (Phase::Confirming { .. } | Phase::Unmasking { .. }, RoundEnd::Finished) => {
                 RunnerOutcome::Contributed
             }

@@ -11,6 +11,7 @@ use crate::testbed::attack::bundles;
 use crate::testbed::attack::target::{Targets, until};
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::npy;
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::{Announcement, RoundView};
 use delta_domain::task::TaskKind;
 use delta_domain::tensor::{DType, Tensor};
@@ -177,9 +178,9 @@ impl<'a> RogueCoordinator<'a> {
     }
 
     /// Why a member is not, or no longer, in this round.
-    pub(in crate::testbed::attack) fn declined(&self, member: &Address) -> Option<String> {
+    pub(in crate::testbed::attack) fn declined(&self, member: &Address) -> Option<DeclineCode> {
         let at = (self.round, member.clone());
-        self.papers().declines.get(&at).cloned()
+        self.papers().declines.get(&at).copied()
     }
 
     /// Every decline of this round in one line.
@@ -189,7 +190,7 @@ impl<'a> RogueCoordinator<'a> {
             .declines
             .iter()
             .filter(|((round, _), _)| *round == self.round)
-            .map(|(_, why)| why.as_str())
+            .map(|(_, why)| why.name())
             .collect();
         reasons.sort_unstable();
         reasons.dedup();

@@ -2,12 +2,13 @@
 
 use anyhow::ensure;
 
+use crate::testbed::attack::bundles;
 use crate::testbed::attack::case::{Attack, Outcome, attacks};
 use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
 use crate::testbed::attack::target::Targets;
-use crate::testbed::attack::{bundles, told};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::npy;
+use delta_domain::round::DeclineCode;
 use delta_domain::tensor::{Tensor, TensorData};
 
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "coordinator", false;
@@ -155,8 +156,9 @@ pub(in crate::testbed::attack) async fn model_for_one(
         .insert(victim[0].clone(), other);
     coordinator.calculate(&members).await?;
     let uploaded = coordinator.uploaded(&victim).await?;
-    let answered = coordinator.declined(&victim[0]).unwrap_or_default();
+    let answered = coordinator.declined(&victim[0]);
     coordinator.finish().await;
+    let answered = answered.map_or("it does not answer", DeclineCode::name);
     Ok(Outcome::new(uploaded.is_empty(), answered))
 }
 
@@ -175,8 +177,9 @@ async fn equivocation(field: &Targets) -> anyhow::Result<Outcome> {
     coordinator.calculate(&members).await?;
     let uploaded = coordinator.uploaded(&members).await?;
     let answered = coordinator.reasons();
-    coordinator.finish().await;
     // The difference must be noticed as such, before a model is even asked for.
-    let noticed = told::tells_rounds_apart(&answered);
+    let broken = |m| coordinator.declined(m) == Some(DeclineCode::Protocol);
+    let noticed = members.iter().all(broken);
+    coordinator.finish().await;
     Ok(Outcome::new(uploaded.is_empty() && noticed, answered))
 }

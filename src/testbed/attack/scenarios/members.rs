@@ -7,6 +7,7 @@ use crate::testbed::attack::rogue_member::{RogueMember, refused};
 use crate::testbed::attack::target::Targets;
 use crate::testbed::attack::told;
 use delta_domain::ids::{Address, RoundNumber, encode_hex};
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::{RequestBody, SignedRequest};
 use delta_domain::round::runner::RunnerEffect;
 use delta_domain::secret::SecretBytes;
@@ -49,7 +50,7 @@ async fn forged_decline(field: &Targets) -> anyhow::Result<Outcome> {
     let forged = rogue.sign(SignedRequest {
         sender: another(field)?,
         body: RequestBody::Decline {
-            reason: "goodbye".into(),
+            reason: DeclineCode::Left,
         },
         ..request
     })?;
@@ -128,7 +129,7 @@ async fn post_twice(field: &Targets) -> anyhow::Result<Outcome> {
     judged(rogue, 1, refused(&answer)).await
 }
 
-/// The coordinator cannot see into sealed shares: the others notice, name the sender, and the round is done again without it.
+/// The coordinator cannot see into sealed shares: the others notice, and the round is done again without the sender.
 async fn garbage_shares(field: &Targets) -> anyhow::Result<Outcome> {
     let mut rogue = RogueMember::enter(field, 1).await?;
     rogue.next_round().await?;
@@ -142,9 +143,9 @@ async fn garbage_shares(field: &Targets) -> anyhow::Result<Outcome> {
     rogue.until("collect_shares").await?;
     rogue.leave(1).await?;
     let log = field.task_log(id).await?;
-    Ok(match told::blames(&log, &culprit) {
+    Ok(match told::notices(&log, &culprit) {
         Some(message) => Outcome::new(true, message),
-        None => Outcome::new(false, "nobody named the sender"),
+        None => Outcome::new(false, "nobody noticed"),
     })
 }
 

@@ -36,7 +36,7 @@ pub(in crate::testbed::attack) async fn u3_of(
     let what = "the member to refuse or to reveal";
     let (revealed, why) = until(what, || async {
         if let Some(why) = coordinator.declined(&victim) {
-            return Some((false, why));
+            return Some((false, why.name().to_owned()));
         }
         let records = coordinator.revealed(&members, &victim).await.ok()?;
         any(&records).then(|| (true, "it revealed shares".to_owned()))

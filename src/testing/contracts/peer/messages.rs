@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use delta_domain::ids::{Digest, RoundNumber};
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RequestBody;
 use delta_ports::PortErrorKind;
 use delta_ports::peer::{PeerCalls as _, PeerRequest, PeerTransport, RejectionKind};
@@ -28,7 +29,7 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
         RequestBody::Joined,
         RequestBody::Revealed,
         RequestBody::Decline {
-            reason: "no \"data\"\n\u{1f600} here".to_owned(),
+            reason: DeclineCode::NoSuchData,
         },
         RequestBody::Shares {
             shares: shares(),
@@ -44,7 +45,7 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
         assert_eq!(fake.taken(), [sent]);
     }
     let mut unsigned = request(RequestBody::Decline {
-        reason: String::new(),
+        reason: DeclineCode::Internal,
     });
     unsigned.signature.clear();
     unsigned.view = Digest([0; 32]);

@@ -10,6 +10,7 @@ use crate::server::reply::{Response, file, ok, success};
 use crate::server::signed::{beginning, known, known_task, member, round_number, signed};
 use crate::wire::headers;
 use delta_domain::ids::Name;
+use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RequestBody;
 use delta_ports::peer::PeerRequest;
 
@@ -85,8 +86,10 @@ pub(crate) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Respons
 
 /// `POST /v1/coord/decline`
 pub(crate) async fn decline(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    // A word that is not in the list is no reason: what it says is not kept.
     notice(shared, call, |fields, errors| RequestBody::Decline {
-        reason: fields.text(errors, "reason"),
+        reason: DeclineCode::of_name(&fields.text(errors, "reason"))
+            .unwrap_or(DeclineCode::Internal),
     })
     .await
 }
