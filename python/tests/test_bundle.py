@@ -59,7 +59,7 @@ def test_the_description_says_what_leaves() -> None:
         "  reads t.csv: columns a, b",
         "  leaves the node, masked: sum, f64 [2], 2 numbers",
         "  in all, each member sends 16 bytes a round",
-        "the coordinator sees only sums over at least 2 members",
+        "the coordinator sees sums over at least 2 members, not who contributed what.",
     ):
         assert line in text
 

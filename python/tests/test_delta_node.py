@@ -87,7 +87,7 @@ def world() -> Iterator[tuple[Node, delta.DeltaNode]]:
 
 
 def report(metrics: dict[str, float | None], error: str | None = None) -> dict[str, Any]:
-    return {"round": 1, "seconds": 1.0, "members": 3, "dropped": 0, "error": error, "metrics": metrics}
+    return {"round": 1, "seconds": 1.0, "members": 3, "dropped": 0, "failed": 0, "error": error, "metrics": metrics}
 
 
 def test_a_task_is_submitted_as_a_file(world: tuple[Node, delta.DeltaNode]) -> None:
