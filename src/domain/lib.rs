@@ -17,6 +17,7 @@
 pub mod bundle;
 pub mod connector_record;
 pub mod event;
+pub mod identity;
 pub mod ids;
 pub mod manifest;
 pub mod npy;

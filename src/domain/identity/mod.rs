@@ -1,0 +1,33 @@
+//! Who a node is for longer than one round: its long-term key, the card that it shows, and why others believe it.
+//!
+//! Exact byte forms are in docs/protocol/identity.md. A *card* says which organisation runs a node, where it is and which key it has, signed
+//! by that key. A *document* is a card with the node's signature over its address on the connector. A *roster* lists the keys
+//! that count, signed by its organisations. Everything here is a pure check: fetching, keeping and alarms are `delta_app::identities`.
+//!
+//! What must stay true: a value has exactly one signed form, every length is bounded before anything is computed on it, and no
+//! signature of this folder can be taken for another one, because each signed form begins with a label of its own.
+
+mod call;
+mod card;
+mod day;
+mod document;
+mod key;
+mod roster;
+mod roster_file;
+mod trust;
+#[cfg(test)]
+mod vectors;
+mod words;
+
+pub use call::{CallFault, ReplayLimits, ReplayWindow, SignedCall};
+pub use card::{Card, CardError, CardForm, MAX_URL_BYTES};
+pub use day::day_of;
+pub use document::{AddressClaim, Document, Expected, IdentityFault, MAX_DOCUMENT_BYTES};
+pub use key::{ADDRESS_MARK, Fingerprint, FingerprintError, NodeKey, is_key_address};
+pub use roster::{Roster, RosterEntry, RosterError, VerifiedRoster};
+pub use roster_file::{MAX_ROSTER_BYTES, RosterEntryForm, RosterFile, RosterSignature};
+pub use trust::{Known, Pin, PinError, Trust, TrustAnchors, same_address};
+pub use words::{MAX_WORD_BYTES, presentable};
+
+/// The name under which the digest of a node's card stands on the connector's data hub, at index 0.
+pub const DATA_NAME: &str = "delta-identity";
