@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use delta_node::adapters::connector::{Durability, EmbeddedConnector, EmbeddedOptions, RecordFile};
-use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions, serve};
+use delta_node::adapters::grpc::{Door, GrpcConnector, GrpcOptions, serve};
 use delta_node::domain::ids::{Address, Digest, RoundNumber};
 use delta_node::domain::task::TaskKind;
 use delta_node::domain::time::Timestamp;
@@ -72,7 +72,10 @@ async fn measure(file: RecordFile, durability: Durability) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let served = embedded.clone();
-    tokio::spawn(async move { serve(Arc::new(served), listener, std::future::pending()).await });
+    let door = Door::new(true, Arc::new(WallClock));
+    tokio::spawn(
+        async move { serve(Arc::new(served), door, listener, std::future::pending()).await },
+    );
     let c = GrpcConnector::new("127.0.0.1", port, GrpcOptions::default()).unwrap();
 
     let owner = c.join("http://owner", "owner").await.unwrap().address;

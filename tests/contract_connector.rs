@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delta_node::adapters::connector::{EmbeddedConnector, EmbeddedOptions, RecordFile};
-use delta_node::adapters::grpc::{GrpcConnector, GrpcOptions, serve};
+use delta_node::adapters::grpc::{Door, GrpcConnector, GrpcOptions, serve};
 use delta_node::ports::connector::Connector;
 use delta_testing::contract_tests;
 use delta_testing::contracts::connector::{HandClock, Memory, Subject};
@@ -48,8 +48,9 @@ async fn grpc() -> World {
     let embedded = open(&clock).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    let door = Door::new(true, Arc::<HandClock>::clone(&clock));
     tokio::spawn(async move {
-        serve(Arc::new(embedded), listener, std::future::pending())
+        serve(Arc::new(embedded), door, listener, std::future::pending())
             .await
             .unwrap()
     });

@@ -11,7 +11,7 @@ use delta_node::adapters::grpc::pb::datahub::data_hub_client::DataHubClient;
 use delta_node::adapters::grpc::pb::identity::JoinReq;
 use delta_node::adapters::grpc::pb::identity::identity_client::IdentityClient;
 use delta_node::adapters::grpc::pb::subscribe::{Event, event};
-use delta_node::adapters::grpc::serve;
+use delta_node::adapters::grpc::{Door, serve};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::clock::Clock;
 use tonic::transport::{Channel, Endpoint};
@@ -52,8 +52,10 @@ impl World {
         .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        // As the reference's clients come: without a signature.
+        let door = Door::new(true, Arc::<HandClock>::clone(&clock));
         tokio::spawn(async move {
-            serve(Arc::new(connector), listener, std::future::pending())
+            serve(Arc::new(connector), door, listener, std::future::pending())
                 .await
                 .unwrap()
         });

@@ -23,6 +23,7 @@
 mod broadcast;
 mod embedded;
 mod intercept;
+mod keyed;
 mod options;
 mod resident;
 mod store;
@@ -33,4 +34,5 @@ mod tests;
 
 pub use embedded::EmbeddedConnector;
 pub use intercept::{Intercept, Intercepted};
+pub use keyed::Keyed;
 pub use options::{Durability, EmbeddedOptions, RecordFile};

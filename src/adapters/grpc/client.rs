@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 
 use super::error::connector_error;
 use super::pb::datahub::data_hub_client::DataHubClient;
@@ -14,6 +15,8 @@ use super::pb::hlr::hlr_client::HlrClient;
 use super::pb::horizontal::horizontal_client::HorizontalClient;
 use super::pb::identity::identity_client::IdentityClient;
 use super::pb::subscribe::subscribe_client::SubscribeClient;
+use super::signature::CallSigner;
+use super::tls::{ClientTls, dial};
 use delta_domain::connector_record::Command;
 use delta_ports::connector::{Receipt, RecordBackend, RecordEvents};
 use delta_ports::{PortError, PortErrorKind};
@@ -47,6 +50,7 @@ impl Default for GrpcOptions {
 pub struct GrpcConnector {
     channel: Channel,
     options: GrpcOptions,
+    signer: Option<CallSigner>,
 }
 
 impl GrpcConnector {
@@ -58,7 +62,48 @@ impl GrpcConnector {
         Ok(Self {
             channel: endpoint("connector.new", host, port, &options)?.connect_lazy(),
             options,
+            signer: None,
         })
+    }
+
+    /// The same client over TLS. Nothing is sent before the first call.
+    ///
+    /// # Errors
+    /// `Internal` when host and port make no address, or `host` is no name that a certificate could have.
+    pub fn over_tls(self, host: &str, port: u16, tls: &ClientTls) -> Result<Self, PortError> {
+        let endpoint = endpoint("connector.new", host, port, &self.options)?;
+        Ok(Self {
+            channel: dial(&endpoint, host, port, tls)?,
+            ..self
+        })
+    }
+
+    /// The same client, signing every call that acts for an address. Connectors that know nothing of signatures pass them over.
+    #[must_use]
+    pub fn signed_by(self, signer: CallSigner) -> Self {
+        Self {
+            signer: Some(signer),
+            ..self
+        }
+    }
+
+    /// `message` as a request of a method, signed if this client signs.
+    fn request<T: prost::Message>(&self, method: &str, message: T) -> Result<Request<T>, Status> {
+        match &self.signer {
+            Some(signer) => signer.sign(method, message),
+            None => Ok(Request::new(message)),
+        }
+    }
+
+    /// One call; a second time when the connector refused the first for the time of its signature, and so did not execute it.
+    async fn send(&self, command: Command) -> Result<Receipt, Status> {
+        let Some(signer) = self.signer.as_ref().filter(|_| !command.is_read()) else {
+            return calls::send(self, command).await;
+        };
+        match calls::send(self, command.clone()).await {
+            Err(status) if signer.learns(&status) => calls::send(self, command).await,
+            outcome => outcome,
+        }
     }
 
     fn identity(&self) -> IdentityClient<Channel> {
@@ -82,7 +127,7 @@ impl GrpcConnector {
 #[async_trait]
 impl RecordBackend for GrpcConnector {
     async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
-        match tokio::time::timeout(self.options.call_timeout, calls::send(self, command)).await {
+        match tokio::time::timeout(self.options.call_timeout, self.send(command)).await {
             Ok(outcome) => outcome.map_err(|status| connector_error(op, status)),
             Err(_) => {
                 let waited = self.options.call_timeout.as_secs_f64();
@@ -98,11 +143,12 @@ impl RecordBackend for GrpcConnector {
     async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
         let client = SubscribeClient::new(self.channel.clone())
             .max_decoding_message_size(self.options.max_answer);
-        subscribe::open(op, client, listener, self.options.heartbeat).await
+        let signer = self.signer.clone();
+        subscribe::open(op, client, listener, signer, self.options.heartbeat).await
     }
 }
 
-/// Plain-text HTTP/2, pinged every 10 s for 5 s, also without calls, as the reference node does.
+/// HTTP/2, pinged every 10 s for 5 s, also without calls, as the reference node does.
 pub(super) fn endpoint(
     op: &'static str,
     host: &str,

@@ -10,11 +10,12 @@ pub(crate) mod datahub;
 pub(crate) mod events;
 pub(crate) mod hlr;
 pub(crate) mod identity;
+pub(crate) mod method;
 pub(crate) mod rounds;
 pub(crate) mod shares;
 pub(crate) mod tasks;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use tonic::Status;
 
@@ -27,7 +28,7 @@ use delta_ports::connector::Receipt;
 /// A call that both task services have is a value that holds the kind of task; another call is a unit.
 pub(crate) trait Rpc: Send {
     /// The request message.
-    type Request: Send;
+    type Request: prost::Message;
     /// The reply message.
     type Reply: Reply;
 

@@ -22,9 +22,13 @@ pub mod pb;
 mod prover;
 mod rejections;
 mod server;
+mod signature;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use client::{GrpcConnector, GrpcOptions};
 pub use prover::GrpcProver;
-pub use server::serve;
+pub use server::{Door, serve, serve_tls};
+pub use signature::CallSigner;
+pub use tls::{ClientTls, OwnCertificate, ServerTls, Trusted, key_of_certificate};

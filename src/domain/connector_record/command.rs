@@ -82,6 +82,12 @@ pub struct ProofEntry {
 pub enum Command {
     /// `identity.Join`
     Join { url: String, name: String },
+    /// `identity.Join`, signed: the address is the hash of the caller's key. On the wire it is a `Join` with a signature.
+    JoinAs {
+        address: String,
+        url: String,
+        name: String,
+    },
     /// `identity.UpdateUrl`
     UpdateUrl { address: String, url: String },
     /// `identity.UpdateName`
@@ -216,6 +222,7 @@ impl Command {
             | Self::ShareRecords { at, .. }
             | Self::EndRound { at, .. } => Some(at),
             Self::Join { .. }
+            | Self::JoinAs { .. }
             | Self::UpdateUrl { .. }
             | Self::UpdateName { .. }
             | Self::Leave { .. }
@@ -233,6 +240,40 @@ impl Command {
         }
     }
 
+    /// The address that the call acts for; `None` for reads, and for a `Join`, which has none yet.
+    #[must_use]
+    pub fn actor(&self) -> Option<&str> {
+        match self {
+            Self::JoinAs { address, .. }
+            | Self::UpdateUrl { address, .. }
+            | Self::UpdateName { address, .. }
+            | Self::Leave { address }
+            | Self::RegisterData { address, .. }
+            | Self::FinishTask { address, .. }
+            | Self::StartRound { address, .. }
+            | Self::JoinRound { address, .. }
+            | Self::Advance { address, .. }
+            | Self::UploadCommitments { address, .. }
+            | Self::UploadResult { address, .. }
+            | Self::UploadShares { address, .. }
+            | Self::EndRound { address, .. }
+            | Self::Confirm { address, .. } => Some(address),
+            Self::CreateTask(task) => Some(&task.address),
+            Self::Verify(proof) => Some(&proof.address),
+            Self::Join { .. }
+            | Self::Node { .. }
+            | Self::Nodes { .. }
+            | Self::DataCommitment { .. }
+            | Self::Task { .. }
+            | Self::Round { .. }
+            | Self::PublicKeys { .. }
+            | Self::ResultCommitment { .. }
+            | Self::ShareRecords { .. }
+            | Self::WeightCommitment { .. }
+            | Self::VerifierState { .. } => None,
+        }
+    }
+
     /// Whether some string of the call holds U+0000, which the record refuses as the reference does.
     #[must_use]
     pub fn holds_nul(&self) -> bool {
@@ -240,6 +281,7 @@ impl Command {
         let list = |texts: &[String]| texts.iter().any(|t| t.contains('\0'));
         match self {
             Self::Join { url, name } => any(&[url, name]),
+            Self::JoinAs { address, url, name } => any(&[address, url, name]),
             Self::UpdateUrl { address, url: text }
             | Self::UpdateName {
                 address,

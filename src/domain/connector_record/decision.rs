@@ -166,6 +166,7 @@ impl Record {
         }
         match command {
             Command::Join { url, name } => Ok(self.join(now, url, name)),
+            Command::JoinAs { address, url, name } => Ok(self.join_as(now, address, url, name)),
             Command::UpdateUrl { address, url } => self.update(now, address, Some(url), None),
             Command::UpdateName { address, name } => self.update(now, address, None, Some(name)),
             Command::Leave { address } => self.leave(now, address),

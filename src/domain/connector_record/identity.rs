@@ -56,6 +56,22 @@ impl Record {
         }
     }
 
+    /// Looks up by address, which is the hash of a key: whoever signs for it says where the node is, and what it is called.
+    pub(super) fn join_as(&self, now: u64, address: &str, url: &str, name: &str) -> Decision {
+        let known = self.node_by_address(address);
+        let id = known.map_or(self.nodes.len(), |(id, _)| id);
+        let node = Node {
+            url: url.to_owned(),
+            name: name.to_owned(),
+            address: address.to_owned(),
+            alive_until: now.saturating_add(LIFE_SECONDS),
+        };
+        Decision {
+            answer: Answer::Joined(address.to_owned()),
+            ..Decision::done(row(id, node))
+        }
+    }
+
     pub(super) fn update(
         &self,
         now: u64,

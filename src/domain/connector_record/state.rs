@@ -9,6 +9,7 @@ use super::body::Body;
 use super::change::ChangeError;
 use super::command::NewTaskEntry;
 use super::status::{RoundId, Status, TaskIndex};
+use crate::identity::is_key_address;
 use crate::task::TaskKind;
 
 /// How long a node lives after its last `Join`.
@@ -54,9 +55,11 @@ pub(super) struct Round {
 }
 
 impl Record {
+    /// The first row of `url` that is no key's: those are found by address, and nobody keeps them alive who does not sign.
     pub(super) fn node_by_url(&self, url: &str) -> Option<(usize, &Node)> {
-        let id = *self.by_url.get(url)?.first()?;
-        Some((id, self.nodes.get(id)?))
+        let of_url = self.by_url.get(url)?.iter();
+        let mut rows = of_url.filter_map(|id| Some((*id, self.nodes.get(*id)?)));
+        rows.find(|(_, node)| !is_key_address(&node.address))
     }
 
     pub(super) fn node_by_address(&self, address: &str) -> Option<(usize, &Node)> {

@@ -466,3 +466,38 @@ mod verification {
         );
     }
 }
+
+#[test]
+fn an_address_of_a_key_is_kept_apart_from_its_url() {
+    let mut world = Keeper::new();
+    let key = format!("0xde17a1d0{}", "11".repeat(16));
+    let join_as = |url: &str| Command::JoinAs {
+        address: key.clone(),
+        url: url.into(),
+        name: "a".into(),
+    };
+    let joined = (Answer::Joined(key.clone()), None);
+    assert_eq!(world.run(&join_as("http://a")), Ok(joined.clone()));
+    // Whoever does not sign gets a row of his own for the same url, and does not keep the key's alive.
+    let stranger = world.join("http://a", "a");
+    assert_ne!(stranger, key);
+    assert_eq!(world.join("http://a", "other"), stranger);
+    let node = |world: &mut Keeper| match world.run(&Command::Node {
+        address: key.clone(),
+    }) {
+        Ok((Answer::Node(node), _)) => node.url,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(node(&mut world), "http://a");
+    // The key moves: one row, no second one.
+    assert_eq!(world.run(&join_as("http://b")), Ok(joined));
+    assert_eq!(node(&mut world), "http://b");
+    assert_eq!(world.join("http://b", "x"), world.join("http://b", "y"));
+    match world.run(&Command::Nodes {
+        page: 1,
+        page_size: 0,
+    }) {
+        Ok((Answer::Nodes(nodes, total), _)) => assert_eq!((nodes.len(), total), (3, 3)),
+        other => panic!("{other:?}"),
+    }
+}

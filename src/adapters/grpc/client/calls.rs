@@ -1,8 +1,9 @@
 //! Which method of which service each command calls.
 
-use tonic::Status;
+use tonic::{Request, Status};
 
 use super::GrpcConnector;
+use crate::convert::method::method_of;
 use crate::convert::{Reply as _, Rpc as _, datahub, hlr, identity, rounds, shares, tasks};
 use delta_domain::connector_record::{Command, SecretKind, Step};
 use delta_domain::task::TaskKind;
@@ -10,12 +11,21 @@ use delta_ports::connector::Receipt;
 
 /// Calls a method of a service as an RPC declares it.
 macro_rules! ask {
-    ($service:expr, $method:ident, $rpc:expr, $command:ident) => {
+    ($c:ident.$service:ident(), $method:ident, $rpc:expr, $command:ident) => {{
+        let path = method_of(&$command);
+        let acts = !$command.is_read();
         match $rpc.request($command) {
-            Some(request) => $service.$method(request).await?.into_inner().receipt(),
+            Some(message) => {
+                let request = if acts {
+                    $c.request(&path, message)?
+                } else {
+                    Request::new(message)
+                };
+                $c.$service().$method(request).await?.into_inner().receipt()
+            }
             None => Err(Status::internal("the command is of another call")),
         }
-    };
+    }};
 }
 
 /// Calls a method of the task service that keeps the task, which is of this kind.
@@ -44,6 +54,7 @@ pub(super) async fn send(c: &GrpcConnector, command: Command) -> Result<Receipt,
     use {Command as C, SecretKind::{Seed, SecretKey}, Step::{Aggregate, Calculate, Select}};
     match &command {
         C::Join { .. } => ask!(c.identity(), join, identity::Join, command),
+        C::JoinAs { .. } => Err(Status::internal("on the wire a signed join is a join")),
         C::UpdateUrl { .. } => ask!(c.identity(), update_url, identity::UpdateUrl, command),
         C::UpdateName { .. } => ask!(c.identity(), update_name, identity::UpdateName, command),
         C::Leave { .. } => ask!(c.identity(), leave, identity::Leave, command),

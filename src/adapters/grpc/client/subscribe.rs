@@ -6,12 +6,15 @@ use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Request;
 use tonic::transport::Channel;
 
 use crate::convert::events::{Incoming, incoming};
+use crate::convert::method::SUBSCRIBE;
 use crate::error::connector_error;
 use crate::pb::subscribe::subscribe_client::SubscribeClient;
 use crate::pb::subscribe::{Event, EventReq};
+use crate::signature::CallSigner;
 use delta_domain::connector_record::RecordEvent;
 use delta_ports::connector::RecordEvents;
 use delta_ports::{PortError, PortErrorKind};
@@ -29,6 +32,7 @@ pub(super) async fn open(
     op: &'static str,
     client: SubscribeClient<Channel>,
     listener: &str,
+    signer: Option<CallSigner>,
     heartbeat: Duration,
 ) -> Result<RecordEvents, PortError> {
     let heartbeat = heartbeat.clamp(Duration::from_secs(1), Duration::from_secs(3600));
@@ -40,7 +44,7 @@ pub(super) async fn open(
     let silence = Duration::from_secs(heartbeat.as_secs() * 2);
     let (ready, is_ready) = oneshot::channel();
     let (events, stream) = mpsc::channel(WAITING);
-    tokio::spawn(pump(op, client, request, silence, ready, events));
+    tokio::spawn(pump(op, client, request, signer, silence, ready, events));
     if let Ok(Ok(outcome)) = timeout(GRACE, is_ready).await {
         outcome?;
     }
@@ -51,6 +55,7 @@ async fn pump(
     op: &'static str,
     mut client: SubscribeClient<Channel>,
     request: EventReq,
+    signer: Option<CallSigner>,
     silence: Duration,
     ready: oneshot::Sender<Result<(), PortError>>,
     events: mpsc::Sender<Result<RecordEvent, PortError>>,
@@ -62,8 +67,22 @@ async fn pump(
             format!("the connector was silent for {} s", silence.as_secs()),
         )
     };
+    let mut learning = signer.clone();
+    let opening = async {
+        loop {
+            let signed = match &signer {
+                Some(signer) => signer.sign(SUBSCRIBE, request.clone())?,
+                None => Request::new(request.clone()),
+            };
+            match (client.subscribe(signed).await, &mut learning) {
+                // Refused for the time of its signature: once more by the connector's clock.
+                (Err(status), Some(signer)) if signer.learns(&status) => learning = None,
+                (outcome, _) => return outcome,
+            }
+        }
+    };
     let opened = tokio::select! {
-        opened = timeout(silence, client.subscribe(request)) => opened,
+        opened = timeout(silence, opening) => opened,
         () = events.closed() => return,
     };
     let mut stream = match opened {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::net::TcpListener;
 
-use crate::{GrpcConnector, GrpcOptions, serve};
+use crate::signature::tests::Standing;
+use crate::{Door, GrpcConnector, GrpcOptions, serve};
 use delta_domain::connector_record::{
     Answer, Command, NewTaskEntry, NodeEntry, ProofEntry, RoundEntry, RoundRef, SecretKind,
     ShareEntry, Status, Step, TaskEntry,
@@ -17,8 +18,8 @@ use delta_ports::{PortError, PortErrorKind};
 
 /// Remembers the last call, and answers it.
 #[derive(Default)]
-struct Echo {
-    heard: Mutex<Option<Command>>,
+pub(crate) struct Echo {
+    pub(crate) heard: Mutex<Option<Command>>,
 }
 
 #[async_trait]
@@ -29,8 +30,12 @@ impl RecordBackend for Echo {
         Ok(receipt)
     }
 
-    async fn open(&self, op: &'static str, _listener: &str) -> Result<RecordEvents, PortError> {
-        Err(PortError::new(PortErrorKind::Unsupported, op, "no events"))
+    async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
+        Err(PortError::new(
+            PortErrorKind::Unsupported,
+            op,
+            format!("no events for {listener}"),
+        ))
     }
 }
 
@@ -39,12 +44,13 @@ async fn every_call_and_its_answer_arrive_as_they_were_sent() {
     let echo = Arc::new(Echo::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(serve(echo.clone(), listener, std::future::pending()));
+    let door = Door::new(true, Arc::new(Standing));
+    tokio::spawn(serve(echo.clone(), door, listener, std::future::pending()));
     let client = GrpcConnector::new("127.0.0.1", port, GrpcOptions::default()).unwrap();
     let mut names = BTreeSet::new();
     for command in [TaskKind::Horizontal, TaskKind::Hlr]
         .into_iter()
-        .flat_map(commands)
+        .flat_map(|kind| commands(kind, "0xa"))
     {
         let answered = client.execute("test", command.clone()).await.unwrap();
         assert_eq!(echo.heard.lock().unwrap().take(), Some(command.clone()));
@@ -64,7 +70,7 @@ async fn every_call_and_its_answer_arrive_as_they_were_sent() {
 fn receipt(command: &Command) -> Receipt {
     let text = str::to_owned;
     let answer = match command {
-        Command::Join { .. } => Answer::Joined(text("0xa")),
+        Command::Join { .. } | Command::JoinAs { .. } => Answer::Joined(text("0xa")),
         Command::UpdateUrl { .. }
         | Command::UpdateName { .. }
         | Command::Leave { .. }
@@ -142,10 +148,10 @@ fn node(number: u8) -> NodeEntry {
     }
 }
 
-/// At least one sample of every call, with another value in every field.
-fn commands(kind: TaskKind) -> Vec<Command> {
+/// At least one sample of every call, for `address` and with another value in every other field.
+pub(crate) fn commands(kind: TaskKind, address: &str) -> Vec<Command> {
     let hlr = kind == TaskKind::Hlr;
-    let (address, task) = (|| "0xa".to_owned(), || "0xb".to_owned());
+    let (address, task) = (|| address.to_owned(), || "0xb".to_owned());
     let at = || RoundRef {
         kind,
         task: task(),

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::door::Door;
 use crate::convert::{Reply as _, Rpc, datahub, hlr, identity, rounds, shares, tasks};
 use crate::error::status_of;
 use crate::pb::datahub::data_hub_server::DataHub;
 use crate::pb::hlr::hlr_server::Hlr;
 use crate::pb::horizontal::horizontal_server::Horizontal;
 use crate::pb::identity::identity_server::Identity;
+use crate::signature;
 use delta_domain::task::TaskKind;
 use delta_ports::connector::RecordBackend;
 
@@ -18,6 +20,8 @@ use delta_ports::connector::RecordBackend;
 #[derive(Clone)]
 pub(super) struct Services {
     pub(super) record: Arc<dyn RecordBackend>,
+    /// Who may call.
+    pub(super) door: Door,
     /// Ends subscriptions.
     pub(super) stop: CancellationToken,
 }
@@ -28,7 +32,11 @@ impl Services {
         rpc: R,
         request: Request<R::Request>,
     ) -> Result<Response<R::Reply>, Status> {
-        let command = rpc.command(request.into_inner());
+        let signed = signature::read(request.metadata())?;
+        let message = request.into_inner();
+        let body = signed.as_ref().map(|_| signature::body_of(&message));
+        let command = rpc.command(message);
+        let command = self.door.admit(command, signed.zip(body))?;
         let receipt = self
             .record
             .execute("connector.served_call", command)

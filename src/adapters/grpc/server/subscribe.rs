@@ -11,9 +11,11 @@ use tonic::{Request, Response, Status};
 
 use super::services::Services;
 use crate::convert::events::outgoing;
+use crate::convert::method::SUBSCRIBE;
 use crate::error::status_of;
 use crate::pb::subscribe::subscribe_server::Subscribe;
 use crate::pb::subscribe::{Event, EventReq, HeartBeatEvent, event};
+use crate::signature;
 use delta_ports::connector::RecordEvents;
 
 /// The reference's timer overflows beyond about 25 days; a day is as good as never.
@@ -33,8 +35,12 @@ impl Subscribe for Services {
         &self,
         request: Request<EventReq>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        // Anybody may listen, as at the reference: the address need not be one.
-        let EventReq { address, timeout } = request.into_inner();
+        let signed = signature::read(request.metadata())?;
+        let message = request.into_inner();
+        let body = signature::body_of(&message);
+        // Where the door is open anybody may listen, as at the reference: the address need not be one.
+        let EventReq { address, timeout } = message;
+        let address = self.door.listener(address, signed, SUBSCRIBE, &body)?;
         let events = self
             .record
             .open("connector.subscribe", &address)
