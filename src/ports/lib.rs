@@ -22,6 +22,7 @@ pub mod connector;
 pub mod entropy;
 mod error;
 pub mod executor;
+pub mod identity;
 pub mod owner_api;
 pub mod peer;
 pub mod prover;

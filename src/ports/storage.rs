@@ -195,6 +195,21 @@ pub struct StoredMachine {
     pub outbox: Vec<OutboxEntry>,
 }
 
+/// Who was seen at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownIdentity {
+    /// The address, in lower case.
+    pub address: Address,
+    /// The document that proved its key, opaque here.
+    pub document: Vec<u8>,
+    /// A later document with another key: it waits for the owner's word.
+    pub changed: Option<Vec<u8>>,
+    /// When the address was first seen.
+    pub first_seen: Timestamp,
+    /// When its document was last fetched.
+    pub last_seen: Timestamp,
+}
+
 /// The database.
 ///
 /// Obligations on implementers:
@@ -238,6 +253,14 @@ pub trait Storage: Send + Sync + 'static {
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, PortError>;
     /// Keeps a small value by name.
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError>;
+
+    /// Who was seen at an address, which is in lower case.
+    async fn identity(&self, address: &Address) -> Result<Option<KnownIdentity>, PortError>;
+    /// At most `limit` of those that were seen, by address.
+    async fn identities(&self, limit: u32) -> Result<Vec<KnownIdentity>, PortError>;
+    /// Keeps who was seen, in place of what was kept for the address. `false`, and nothing is kept, when the address is new and `most`
+    /// others are there.
+    async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError>;
 
     /// Waits for what runs and lets go of the database. Later calls may fail with `Unavailable`.
     async fn close(&self) {}

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use delta_app::{Node, Ports, Settings};
 use delta_domain::bundle::BundleLimits;
+use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest};
 use delta_domain::secret::Secret;
 use delta_domain::tensor::{Tensor, TensorData};
@@ -67,6 +68,8 @@ pub struct Host {
     pub settings: Settings,
     entropy: SeededEntropy,
     vault: Arc<Vault>,
+    /// Its long-term key, from its next start on.
+    pub node_key: Arc<NodeKey>,
     node: Option<Arc<Node>>,
 }
 
@@ -133,6 +136,7 @@ impl Cluster {
                     Ok(outcome)
                 });
             let key = Digest::of(format!("node key {index}").as_bytes()).0;
+            let identity = Digest::of(format!("identity {index}").as_bytes()).0;
             world.hosts.push(Host {
                 index,
                 settings: Settings {
@@ -148,6 +152,7 @@ impl Cluster {
                 executor,
                 entropy: entropy.derive(&format!("node {index}")),
                 vault: Arc::new(Vault::new(Secret::new(key))),
+                node_key: Arc::new(NodeKey::new(&Secret::new(identity)).unwrap()),
                 node: None,
             });
         }
@@ -179,6 +184,8 @@ impl Cluster {
             entropy: Arc::new(host.entropy.clone()),
             compute: Arc::new(InPlace),
             vault: host.vault.clone(),
+            node_key: host.node_key.clone(),
+            documents: Arc::new(self.network.peers(host.url.clone())),
         };
         // A start that finds its database busy is repeated by whoever starts programs.
         let node = loop {
@@ -190,6 +197,7 @@ impl Cluster {
         };
         self.network
             .register(host.url.clone(), node.coordinator_api());
+        self.network.introduce(host.url.clone(), node.identities());
         host.node = Some(node);
     }
 

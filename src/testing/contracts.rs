@@ -40,6 +40,8 @@ macro_rules! contract_tests {
             rows::pages_cut_the_list_in_either_direction,
             rows::unfinished_tasks_are_pending_or_running,
             rows::settings_are_replaced,
+            identities::identities_are_kept_by_address,
+            identities::no_more_identities_than_the_limit_are_kept,
             processes::a_restart_keeps_everything,
             processes::handles_that_write_at_once_lose_nothing,
         }

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
+use delta_domain::identity::Document;
 use delta_ports::blob::ByteStream;
+use delta_ports::identity::IdentitySource;
 use delta_ports::peer::{PeerAnswer, PeerRejection, PeerRequest, PeerTransport, RejectionKind};
 use delta_ports::{PortError, PortErrorKind};
 
@@ -93,6 +95,13 @@ impl PeerTransport for MemoryPeers {
             }
             other => Ok(other),
         }
+    }
+}
+
+#[async_trait]
+impl IdentitySource for MemoryPeers {
+    async fn document_of(&self, url: &str) -> Result<Document, PortError> {
+        self.network.document(&self.own_url, url)
     }
 }
 

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::faults::{FaultScript, When, lock};
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Address, TaskId};
 use delta_domain::task::TaskStatus;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Storage,
-    StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow,
+    Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -284,6 +284,33 @@ impl Storage for MemoryStorage {
         self.call("storage.set_setting", |s| {
             s.settings.insert(name.to_owned(), value.to_vec());
             Ok(())
+        })
+        .await
+    }
+
+    async fn identity(&self, address: &Address) -> Result<Option<KnownIdentity>, PortError> {
+        self.call("storage.identity", |s| {
+            Ok(s.identities.get(address).cloned())
+        })
+        .await
+    }
+
+    async fn identities(&self, limit: u32) -> Result<Vec<KnownIdentity>, PortError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.call("storage.identities", |s| {
+            Ok(s.identities.values().take(limit).cloned().collect())
+        })
+        .await
+    }
+
+    async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.call("storage.keep_identity", |s| {
+            if s.identities.len() >= most && !s.identities.contains_key(&known.address) {
+                return Ok(false);
+            }
+            s.identities.insert(known.address.clone(), known.clone());
+            Ok(true)
         })
         .await
     }

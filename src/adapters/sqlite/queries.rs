@@ -67,5 +67,15 @@ pub(super) const SETTING_GET: &str = "SELECT value FROM dn_settings WHERE name =
 
 pub(super) const SETTING_PUT: &str = "INSERT INTO dn_settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
+pub(super) const IDENTITY_GET: &str = "SELECT address, document, changed, first_seen, last_seen FROM dn_identities WHERE address = ?1";
+
+pub(super) const IDENTITY_LIST: &str = "SELECT address, document, changed, first_seen, last_seen FROM dn_identities ORDER BY address LIMIT ?1";
+
+/// ?6: the most there may be. `WHERE` keeps SQLite from reading `ON CONFLICT` as part of the join.
+pub(super) const IDENTITY_PUT: &str = "INSERT INTO dn_identities (address, document, changed, first_seen, last_seen) \
+     SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM dn_identities WHERE address = ?1) OR (SELECT COUNT(*) FROM dn_identities) < ?6 \
+     ON CONFLICT (address) DO UPDATE SET document = excluded.document, changed = excluded.changed, first_seen = excluded.first_seen, \
+     last_seen = excluded.last_seen";
+
 /// Moves the write-ahead log into the database file and empties it, so that deleted content is in neither.
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";

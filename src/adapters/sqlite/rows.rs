@@ -11,7 +11,8 @@ use delta_domain::task::{TaskKind, TaskStatus};
 use delta_domain::time::Timestamp;
 use delta_ports::PortError;
 use delta_ports::storage::{
-    LogLevel, LogRow, MachineKey, MachineKind, NewLog, OutboxEntry, StoredMachine, TaskRow,
+    KnownIdentity, LogLevel, LogRow, MachineKey, MachineKind, NewLog, OutboxEntry, StoredMachine,
+    TaskRow,
 };
 
 /// Declares a row, and reads it by the names of its columns.
@@ -181,6 +182,26 @@ impl StoredLog {
                     .transpose()
                     .map_err(|_| corrupt(op, "transaction hash"))?,
             },
+        })
+    }
+}
+
+row! { StoredIdentity {
+    address: String,
+    document: Vec<u8>,
+    changed: Option<Vec<u8>>,
+    first_seen: i64,
+    last_seen: i64,
+} }
+
+impl StoredIdentity {
+    pub(super) fn into_known(self, op: &'static str) -> Result<KnownIdentity, PortError> {
+        Ok(KnownIdentity {
+            address: Address::try_from(self.address).map_err(|_| corrupt(op, "node address"))?,
+            document: self.document,
+            changed: self.changed,
+            first_seen: timestamp(op, self.first_seen)?,
+            last_seen: timestamp(op, self.last_seen)?,
         })
     }
 }

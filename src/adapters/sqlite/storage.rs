@@ -10,14 +10,16 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSy
 
 use super::database_url::DatabaseUrl;
 use super::error::{corrupt, port_error};
-use super::rows::{JournalRow, MachineRow, OutboxRow, StoredLog, StoredTask, stored_time};
+use super::rows::{
+    JournalRow, MachineRow, OutboxRow, StoredIdentity, StoredLog, StoredTask, stored_time,
+};
 use super::{file, queries, write};
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Address, TaskId};
 use delta_domain::task::TaskStatus;
 use delta_ports::PortError;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, StateChange,
-    Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow,
+    StateChange, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 
 /// How many statements may read at the same time.
@@ -317,6 +319,31 @@ impl Storage for SqliteStorage {
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError> {
         const OP: &str = "storage.set_setting";
         write::setting(OP, &self.writer, name, value).await
+    }
+
+    async fn identity(&self, address: &Address) -> Result<Option<KnownIdentity>, PortError> {
+        const OP: &str = "storage.identity";
+        let row = sqlx::query_as::<Sqlite, StoredIdentity>(queries::IDENTITY_GET)
+            .bind(address.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|e| port_error(OP, e))?;
+        row.map(|r| r.into_known(OP)).transpose()
+    }
+
+    async fn identities(&self, limit: u32) -> Result<Vec<KnownIdentity>, PortError> {
+        const OP: &str = "storage.identities";
+        let rows = sqlx::query_as::<Sqlite, StoredIdentity>(queries::IDENTITY_LIST)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|e| port_error(OP, e))?;
+        rows.into_iter().map(|r| r.into_known(OP)).collect()
+    }
+
+    async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError> {
+        const OP: &str = "storage.keep_identity";
+        write::identity(OP, &self.writer, known, most).await
     }
 
     async fn close(&self) {

@@ -5,8 +5,11 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{SqlStr, Sqlite, SqliteConnection, Transaction};
 
 use super::error::{migration_error, port_error};
+use super::rows::stored_time;
 use super::{queries, rows};
-use delta_ports::storage::{LocalTaskId, MachineChange, NewLog, StateChange, TaskUpdate};
+use delta_ports::storage::{
+    KnownIdentity, LocalTaskId, MachineChange, NewLog, StateChange, TaskUpdate,
+};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Takes the write lock at once, so that a transaction never finds out half-way that another handle was faster.
@@ -32,6 +35,11 @@ fn migrations() -> Vec<Migration> {
             2,
             "journal",
             include_str!("../../../migrations/node/0002_journal.sql"),
+        ),
+        (
+            3,
+            "identities",
+            include_str!("../../../migrations/node/0003_identities.sql"),
         ),
     ]
     .map(|(version, name, sql)| {
@@ -231,6 +239,25 @@ pub(super) async fn setting(
         .await
         .map_err(|e| port_error(op, e))?;
     Ok(())
+}
+
+pub(super) async fn identity(
+    op: &'static str,
+    writer: &SqlitePool,
+    known: &KnownIdentity,
+    most: u32,
+) -> Result<bool, PortError> {
+    let done = sqlx::query(queries::IDENTITY_PUT)
+        .bind(known.address.as_str())
+        .bind(&known.document)
+        .bind(known.changed.as_deref())
+        .bind(stored_time(known.first_seen))
+        .bind(stored_time(known.last_seen))
+        .bind(most)
+        .execute(writer)
+        .await
+        .map_err(|e| port_error(op, e))?;
+    Ok(done.rows_affected() > 0)
 }
 
 #[cfg(test)]

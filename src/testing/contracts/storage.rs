@@ -1,6 +1,7 @@
 //! What [`Storage`] promises: versions, commits that are whole or nothing, an outbox, journals, and what people read.
 
 pub mod effects;
+pub mod identities;
 pub mod journal;
 pub mod machines;
 pub mod moves;

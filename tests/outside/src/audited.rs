@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Address, TaskId};
 use delta_ports::PortError;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Storage,
+    KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Storage,
     StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 
@@ -86,5 +86,17 @@ impl Storage for Audited {
 
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError> {
         self.write().set_setting(name, value).await
+    }
+
+    async fn identity(&self, address: &Address) -> Result<Option<KnownIdentity>, PortError> {
+        self.inner.identity(address).await
+    }
+
+    async fn identities(&self, limit: u32) -> Result<Vec<KnownIdentity>, PortError> {
+        self.inner.identities(limit).await
+    }
+
+    async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError> {
+        self.write().keep_identity(known, most).await
     }
 }

@@ -10,6 +10,8 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 use super::MemoryPeers;
 use crate::faults::lock;
+use delta_domain::identity::Document;
+use delta_ports::identity::IdentityApi;
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::{PortError, PortErrorKind};
 
@@ -48,6 +50,7 @@ struct State {
     chaos: Chaos,
     planned: VecDeque<(String, PeerFault)>,
     listeners: BTreeMap<String, Arc<dyn CoordinatorApi>>,
+    identities: BTreeMap<String, Arc<dyn IdentityApi>>,
     cut_off: BTreeSet<String>,
 }
 
@@ -69,6 +72,7 @@ impl MemoryNetwork {
             chaos: Chaos::default(),
             planned: VecDeque::new(),
             listeners: BTreeMap::new(),
+            identities: BTreeMap::new(),
             cut_off: BTreeSet::new(),
         })))
     }
@@ -87,9 +91,16 @@ impl MemoryNetwork {
         lock(&self.0).listeners.insert(url.into(), api);
     }
 
+    /// Who listens at `url` shows this of itself from now on.
+    pub fn introduce(&self, url: impl Into<String>, identity: Arc<dyn IdentityApi>) {
+        lock(&self.0).identities.insert(url.into(), identity);
+    }
+
     /// Nobody listens at `url` any more.
     pub fn unregister(&self, url: &str) {
-        lock(&self.0).listeners.remove(url);
+        let mut state = lock(&self.0);
+        state.listeners.remove(url);
+        state.identities.remove(url);
     }
 
     /// Nothing reaches the node at `url`, and nothing leaves it, until [`MemoryNetwork::heal`].
@@ -167,6 +178,18 @@ impl MemoryNetwork {
                 op,
                 format!("nobody listens at {to}"),
             )
+        })
+    }
+}
+
+impl MemoryNetwork {
+    /// What the node at `to` shows. Chance has no part in it: it would move everything that comes after.
+    pub(super) fn document(&self, from: &str, to: &str) -> Result<Document, PortError> {
+        const OP: &str = "peer.identity";
+        self.route(OP, from, to)?;
+        let shown = lock(&self.0).identities.get(to).cloned();
+        shown.and_then(|node| node.document()).ok_or_else(|| {
+            PortError::new(PortErrorKind::Rejected, OP, "the node shows no identity")
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use delta_domain::ids::Address;
 use delta_ports::storage::{
-    LocalTaskId, LogRow, MachineChange, MachineKey, NewLog, OutboxEntry, StateChange,
-    StoredMachine, TaskRow,
+    KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, NewLog, OutboxEntry,
+    StateChange, StoredMachine, TaskRow,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -17,6 +18,7 @@ pub(super) struct State {
     pub(super) tasks: Vec<TaskRow>,
     pub(super) logs: Vec<LogRow>,
     pub(super) settings: BTreeMap<String, Vec<u8>>,
+    pub(super) identities: BTreeMap<Address, KnownIdentity>,
 }
 
 /// A round machine: a snapshot, and what it was told since.

@@ -1,0 +1,25 @@
+//! How nodes see each other's identity documents (docs/protocol/identity.md): what a node shows of itself, and the way to others'.
+
+use async_trait::async_trait;
+
+use super::PortError;
+use delta_domain::identity::Document;
+
+/// What a node shows of itself. Implemented by the app.
+pub trait IdentityApi: Send + Sync + 'static {
+    /// This node's document: its card, and the address once the connector has told it. `None` where the node shows none.
+    fn document(&self) -> Option<Document>;
+}
+
+/// The way to other nodes' documents.
+///
+/// Obligations on implementers:
+/// - `url` is checked against the node's policy first (`Denied`), as by [`PeerTransport`](super::peer::PeerTransport).
+/// - An answer has at most [`MAX_DOCUMENT_BYTES`](delta_domain::identity::MAX_DOCUMENT_BYTES); more, or anything that is no document, is `Corrupt`.
+/// - A node that shows no document fails with `Rejected`; one that cannot be reached with `Unavailable` or `Timeout`.
+/// - Nothing that the document says is checked: that is the caller's.
+#[async_trait]
+pub trait IdentitySource: Send + Sync + 'static {
+    /// The document of the node at `url`.
+    async fn document_of(&self, url: &str) -> Result<Document, PortError>;
+}
