@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backoff::Backoff;
+use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::machine::MachinePorts;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
 use delta_domain::round::PrivacyFloor;
 use delta_domain::secret::Secret;
@@ -20,6 +22,7 @@ use delta_ports::compute::Compute;
 use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
 use delta_ports::executor::Executor;
+use delta_ports::identity::IdentitySource;
 use delta_ports::peer::PeerTransport;
 use delta_ports::storage::{LogLevel, NewLog, Storage};
 use delta_ports::{PortError, PortErrorKind, report};
@@ -48,6 +51,10 @@ pub struct Ports {
     pub compute: Arc<dyn Compute>,
     /// The node key at work.
     pub vault: Arc<Vault>,
+    /// The long-term key that this node is known by.
+    pub node_key: Arc<NodeKey>,
+    /// The way to other nodes' identity documents.
+    pub documents: Arc<dyn IdentitySource>,
 }
 
 /// How this node behaves.
@@ -69,6 +76,8 @@ pub struct Settings {
     pub bundle: BundleLimits,
     /// How often it renews its registration. The connector forgets it after 120 s.
     pub rejoin: Duration,
+    /// How it presents itself, and whom it believes.
+    pub identity: IdentitySettings,
 }
 
 impl Default for Settings {
@@ -82,6 +91,11 @@ impl Default for Settings {
             max_tasks: 16,
             bundle: BundleLimits::default(),
             rejoin: Duration::from_secs(60),
+            identity: IdentitySettings {
+                organisation: "unnamed".to_owned(),
+                name: "unnamed".to_owned(),
+                ..IdentitySettings::default()
+            },
         }
     }
 }
@@ -90,6 +104,8 @@ impl Default for Settings {
 pub(crate) struct Context {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
+    /// Who the nodes of the network are.
+    pub(crate) identities: Arc<Identities>,
     /// This node's address, once the connector has told it.
     pub(crate) address: watch::Sender<Option<Address>>,
     /// Whether the subscription to the connector stands.
@@ -102,9 +118,15 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
+        let identities = Identities::new(
+            IdentityPorts::of(&ports),
+            settings.identity.clone(),
+            &settings.url,
+        );
         Self {
             ports,
             settings,
+            identities,
             address: watch::Sender::new(None),
             subscribed: watch::Sender::new(false),
             cancel: CancellationToken::new(),
@@ -120,6 +142,7 @@ impl Context {
                 ..self.ports.clone()
             },
             settings: self.settings.clone(),
+            identities: self.identities.clone(),
             address: self.address.clone(),
             subscribed: self.subscribed.clone(),
             cancel: self.cancel.clone(),

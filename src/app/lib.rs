@@ -13,6 +13,7 @@
 mod backoff;
 pub mod context;
 mod coordinator;
+pub mod identities;
 mod machine;
 pub mod member;
 mod monitor;
@@ -23,4 +24,5 @@ mod runner;
 pub mod vectors;
 
 pub use context::{Ports, Settings};
+pub use identities::{Identities, Identity, IdentitySettings, vouched};
 pub use node::Node;

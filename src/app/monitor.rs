@@ -28,7 +28,8 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
         match joined {
             Ok(joined) => {
                 backoff.reset();
-                announce(&context, joined.address).await;
+                announce(&context, joined.address.clone()).await;
+                present(&context, &joined.address).await;
                 context.ports.clock.sleep(context.settings.rejoin).await;
             }
             Err(e) => {
@@ -40,6 +41,47 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                 context.ports.clock.sleep(pause).await;
             }
         }
+    }
+}
+
+/// Whatever fails here is tried again with the next registration.
+async fn present(context: &Context, address: &Address) {
+    let identities = &context.identities;
+    for outcome in [
+        identities.hold_url(address).await,
+        identities.publish(address).await,
+    ] {
+        if let Err(e) = outcome {
+            tracing::warn!(
+                "this node's place on the connector's record is not as it should be, another try follows: {}",
+                report(&e)
+            );
+        }
+    }
+}
+
+/// Learns who the other nodes are, some at a time, so that rounds find it known.
+pub(crate) async fn know_the_others(context: Arc<Context>) {
+    const A_TIME: u32 = 64;
+    if context.own_address().await.is_err() {
+        return;
+    }
+    let mut page = 1;
+    loop {
+        match context.ports.connector.nodes(page, A_TIME).await {
+            Ok(found) => {
+                let pages = found.total.div_ceil(u64::from(A_TIME)).max(1);
+                page = if u64::from(page) >= pages {
+                    1
+                } else {
+                    page + 1
+                };
+                let addresses = found.nodes.into_iter().map(|node| node.address).collect();
+                context.identities.prepare(addresses).await;
+            }
+            Err(e) => tracing::debug!("the other nodes are not known now: {}", report(&e)),
+        }
+        context.ports.clock.sleep(context.settings.rejoin).await;
     }
 }
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 
 use super::context::{Context, Ports, Settings};
 use super::coordinator::Coordinator;
-use super::monitor::{ADDRESS_SETTING, follow_events, stay_registered};
+use super::identities::Identities;
+use super::monitor::{ADDRESS_SETTING, follow_events, know_the_others, stay_registered};
 use super::peers::Peers;
 use super::runner::Runner;
 use delta_domain::ids::Address;
@@ -54,6 +55,7 @@ impl Node {
             context.address.send_replace(Some(address));
         }
         context.spawn(stay_registered(context.clone()));
+        context.spawn(know_the_others(context.clone()));
         context.spawn(follow_events(context.clone(), node.runner.clone()));
         node.runner.resume().await?;
         node.coordinator.resume().await?;
@@ -64,6 +66,12 @@ impl Node {
     #[must_use]
     pub fn coordinator_api(&self) -> Arc<dyn CoordinatorApi> {
         self.coordinator.clone()
+    }
+
+    /// Who the nodes of the network are, and what this one shows of itself.
+    #[must_use]
+    pub fn identities(&self) -> Arc<Identities> {
+        self.context.identities.clone()
     }
 
     /// This node's address, once the connector has told it.

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use delta_node::adapters::http::{Doors, HttpOptions, HttpServer, serve};
+use delta_node::domain::identity::{Card, Document, NodeKey};
 use delta_node::domain::round::FailureCode;
 use delta_node::domain::round::message::RoundEnd;
+use delta_node::domain::secret::Secret;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::author_api::{AuthorApi, RoundReport, TaskProgress};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
+use delta_node::ports::identity::IdentityApi;
 use delta_node::ports::owner_api::{OwnerApi, ReadyCheck};
 use delta_node::ports::peer::CoordinatorApi;
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
@@ -183,6 +186,19 @@ impl AuthorApi for Fake {
     }
 }
 
+/// The key that the fake is known by.
+pub(crate) fn key() -> NodeKey {
+    NodeKey::new(&Secret::new([5; 32])).unwrap()
+}
+
+impl IdentityApi for Fake {
+    fn document(&self) -> Option<Document> {
+        let (key, now) = (key(), Timestamp(1_795_329_517_000));
+        let card = Card::new("Organisation", "n1", "http://a", key.public(), None, now).ok()?;
+        Document::issue(&key, card, Some(&member(0)))
+    }
+}
+
 #[async_trait]
 impl OwnerApi for Fake {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
@@ -255,6 +271,7 @@ impl World {
                 authors: users.then(|| fake.clone() as Arc<dyn AuthorApi>),
                 owner: users.then(|| fake.clone() as Arc<dyn OwnerApi>),
                 members: coordinator.unwrap_or_else(|| fake.recorder.clone()),
+                identity: users.then(|| fake.clone() as Arc<dyn IdentityApi>),
             },
             options,
             stop.clone().cancelled_owned(),

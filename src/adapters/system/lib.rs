@@ -21,4 +21,4 @@ pub use blobs::FileBlobs;
 pub use clock::SystemClock;
 pub use compute::BlockingThreads;
 pub use entropy::SystemEntropy;
-pub use node_key::load_or_create_node_key;
+pub use node_key::{load_or_create_identity_key, load_or_create_node_key};

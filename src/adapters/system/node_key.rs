@@ -1,6 +1,8 @@
-//! The node's own key: 32 bytes in a file that only the node's user can read. It opens the vault (`domain::vault`).
+//! The node's own keys: 32 bytes each in a file that only the node's user can read.
 //!
-//! Whoever loses the file loses the rounds that were running, and nothing else; whoever reads it and the database sees their secrets.
+//! The node key opens the vault (`domain::vault`): whoever loses its file loses the rounds that were running, and nothing else; whoever reads it
+//! and the database sees their secrets. The identity key is what the node is known by (`domain::identity`): whoever loses its file must have a new one
+//! entered in rosters and pins; whoever reads it can speak in the node's name.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -11,6 +13,7 @@ use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
 use super::files::{TempFile, blocking, io_error, make_folder};
+use delta_domain::identity::NodeKey;
 use delta_domain::secret::Secret;
 use delta_ports::entropy::Entropy;
 use delta_ports::{PortError, PortErrorKind};
@@ -18,7 +21,7 @@ use delta_ports::{PortError, PortErrorKind};
 const OP: &str = "node_key.load";
 const KEY_BYTES: usize = 32;
 
-/// Reads the key, or makes it when there is no such file. Two processes that start together agree on one key.
+/// Reads the node key, or makes it when there is no such file. Two processes that start together agree on one key.
 ///
 /// # Errors
 /// `Denied` when other users can read the file or this one cannot; `Corrupt` when it does not hold 32 bytes.
@@ -26,6 +29,26 @@ pub async fn load_or_create_node_key(
     path: &Path,
     entropy: &dyn Entropy,
 ) -> Result<Secret<32>, PortError> {
+    load_or_create(path, entropy).await
+}
+
+/// Reads the identity key, or makes it when there is no such file, as [`load_or_create_node_key`] does.
+///
+/// # Errors
+/// As there, and `Corrupt` when it is no secret key of secp256k1.
+pub async fn load_or_create_identity_key(
+    path: &Path,
+    entropy: &dyn Entropy,
+) -> Result<NodeKey, PortError> {
+    let secret = load_or_create(path, entropy).await?;
+    NodeKey::new(&secret).map_err(|e| {
+        let text = "holds no key of secp256k1: restore it from a backup";
+        let text = format!("{} {text}", path.display());
+        PortError::new(PortErrorKind::Corrupt, OP, text).with_source(e)
+    })
+}
+
+async fn load_or_create(path: &Path, entropy: &dyn Entropy) -> Result<Secret<32>, PortError> {
     let mut rng = entropy.rng()?;
     let path = path.to_owned();
     blocking(OP, move || match File::open(&path) {
@@ -37,12 +60,12 @@ pub async fn load_or_create_node_key(
                 Ok(()) => Ok(Secret::new(*key)),
                 // Somebody was faster: theirs is the key.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => File::open(&path)
-                    .map_err(|e| io_error(OP, "open the node key", &path, e))
+                    .map_err(|e| io_error(OP, "open the key file", &path, e))
                     .and_then(|file| read(&path, file)),
-                Err(e) => Err(io_error(OP, "make the node key", &path, e)),
+                Err(e) => Err(io_error(OP, "make the key file", &path, e)),
             }
         }
-        Err(e) => Err(io_error(OP, "open the node key", &path, e)),
+        Err(e) => Err(io_error(OP, "open the key file", &path, e)),
     })
     .await
 }
@@ -56,14 +79,14 @@ fn create(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
 }
 
 fn read(path: &Path, file: File) -> Result<Secret<32>, PortError> {
-    let cannot = |e| io_error(OP, "read the node key", path, e);
+    let cannot = |e| io_error(OP, "read the key file", path, e);
     let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(PortError::new(
             PortErrorKind::Denied,
             OP,
             format!(
-                "other users can read or change the node key {} (mode {mode:o}): run `chmod 600` on it",
+                "other users can read or change the key file {} (mode {mode:o}): run `chmod 600` on it",
                 path.display()
             ),
         ));
@@ -76,7 +99,7 @@ fn read(path: &Path, file: File) -> Result<Secret<32>, PortError> {
         PortError::new(
             PortErrorKind::Corrupt,
             OP,
-            format!("the node key {} does not hold exactly {KEY_BYTES} bytes: restore it from a backup, or remove it to get a new one", path.display()),
+            format!("the key file {} does not hold exactly {KEY_BYTES} bytes: restore it from a backup, or remove it to get a new one", path.display()),
         )
     })?;
     Ok(Secret::new(key))
@@ -145,6 +168,24 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Denied);
         assert!(error.message().contains("chmod 600"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_identity_key_stays_the_same_and_is_in_range() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("identity.key");
+        let first = load_or_create_identity_key(&path, &SystemEntropy)
+            .await
+            .unwrap();
+        let second = load_or_create_identity_key(&path, &SystemEntropy)
+            .await
+            .unwrap();
+        assert_eq!(first.public(), second.public());
+        fs::write(&path, [0xFF; 32]).unwrap();
+        let error = load_or_create_identity_key(&path, &SystemEntropy)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), PortErrorKind::Corrupt);
     }
 
     #[tokio::test]

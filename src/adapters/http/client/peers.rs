@@ -110,6 +110,22 @@ impl HttpPeers {
     }
 }
 
+impl HttpPeers {
+    /// A GET of `path` below a node's url, for what it tells everybody.
+    pub(super) fn get_public(&self, url: &str, path: &str) -> Result<RequestBuilder, PortError> {
+        let base = self.options.policy.base(url)?;
+        let url = base.join(path).map_err(|error| {
+            PortError::new(
+                PortErrorKind::Denied,
+                "peer.url",
+                "the url cannot be extended",
+            )
+            .with_source(error)
+        })?;
+        Ok(self.download.get(url).timeout(self.options.call_within))
+    }
+}
+
 #[async_trait]
 impl PeerTransport for HttpPeers {
     async fn call(

@@ -11,6 +11,7 @@ use super::rejection::Rejection;
 use delta_domain::round::message::SignedRequest;
 use delta_ports::author_api::AuthorApi;
 use delta_ports::blob::ByteStream;
+use delta_ports::identity::IdentityApi;
 use delta_ports::owner_api::OwnerApi;
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest};
 
@@ -23,6 +24,8 @@ pub struct Doors {
     pub owner: Option<Arc<dyn OwnerApi>>,
     /// For members of rounds.
     pub members: Arc<dyn CoordinatorApi>,
+    /// What the node shows of itself.
+    pub identity: Option<Arc<dyn IdentityApi>>,
 }
 
 /// What handlers work with.

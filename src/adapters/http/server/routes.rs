@@ -19,7 +19,7 @@ use warp::path::FullPath;
 use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
-use super::handlers::{ops, rounds, shares, tasks, upload};
+use super::handlers::{identity, ops, rounds, shares, tasks, upload};
 use super::rejection::Rejection;
 use super::reply::{Response, json};
 
@@ -101,6 +101,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/healthz", Public, |s, c| Box::pin(ops::healthz(s, c))),
     get("/readyz", Public, |s, c| Box::pin(ops::readyz(s, c))),
     get("/openapi.json", Public, |s, c| Box::pin(ops::openapi(s, c))),
+    get("/v1/identity", Public, |s, c| Box::pin(identity::identity(s, c))),
     post("/v1/task", Author, |s, c| Box::pin(upload::submit(s, c))),
     get("/v1/task/metadata", Author, |s, c| Box::pin(tasks::metadata(s, c))),
     get("/v1/task/status", Author, |s, c| Box::pin(tasks::status(s, c))),

@@ -1,0 +1,20 @@
+//! Fetching another node's identity document: [`IdentitySource`] over HTTP, by the same client and under the same policy as rounds.
+
+use async_trait::async_trait;
+
+use super::answer::{good, parsed};
+use super::peers::HttpPeers;
+use delta_domain::identity::{Document, MAX_DOCUMENT_BYTES};
+use delta_ports::PortError;
+use delta_ports::identity::IdentitySource;
+
+const OP: &str = "peer.identity";
+
+#[async_trait]
+impl IdentitySource for HttpPeers {
+    async fn document_of(&self, url: &str) -> Result<Document, PortError> {
+        let get = self.get_public(url, "v1/identity")?;
+        let response = good(OP, get.send().await).await?;
+        parsed(OP, response, MAX_DOCUMENT_BYTES).await
+    }
+}

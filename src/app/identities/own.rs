@@ -1,0 +1,146 @@
+//! What this node shows of itself, and how it gets onto the record.
+
+use std::sync::PoisonError;
+
+use super::{Identities, Identity, lower, same_address};
+use delta_domain::identity::{Card, CardError, DATA_NAME, Document, NodeKey, Trust};
+use delta_domain::ids::Address;
+use delta_domain::time::Timestamp;
+use delta_ports::identity::IdentityApi;
+use delta_ports::{PortError, PortErrorKind};
+
+/// Where the card stands on the data hub.
+pub(super) const DATA_INDEX: i32 = 0;
+
+/// This node's address, and the document that was signed last.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    address: Option<Address>,
+    document: Option<Document>,
+}
+
+impl Identities {
+    /// This node's long-term key: what it signs with where its word must count for more than one round.
+    #[must_use]
+    pub fn key(&self) -> &NodeKey {
+        &self.ports.node_key
+    }
+
+    /// This node's card as it would be made now.
+    ///
+    /// # Errors
+    /// [`CardError`] when the configuration has words or a url that may not be on a card.
+    pub fn card(&self, now: Timestamp) -> Result<Card, CardError> {
+        let settings = &self.settings;
+        let key = self.key().public();
+        let (organisation, name) = (&settings.organisation, &settings.name);
+        Card::new(organisation, name, &self.url, key, settings.tls_key, now)
+    }
+
+    pub(super) fn is_own(&self, address: &Address) -> bool {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.address
+            .as_ref()
+            .is_some_and(|own| same_address(own, address))
+    }
+
+    /// This node itself needs no proof: it is pinned, unless the roster names it.
+    pub(super) fn own_identity(&self, address: &Address, now: Timestamp) -> Option<Identity> {
+        if !self.is_own(address) {
+            return None;
+        }
+        let key = self.key().public().clone();
+        let url = self.url.trim_end_matches('/');
+        let trust = match self.settings.anchors.judge(&key, url, None, now) {
+            rostered @ Trust::Rostered { .. } => rostered,
+            _ => Trust::Pinned {
+                name: "this node".to_owned(),
+            },
+        };
+        Some(Identity {
+            trust,
+            key: Some(key),
+            card: self.card(now).ok(),
+        })
+    }
+
+    /// The connector knows this node under `address`: from now on the document says so, and the record has the card's digest.
+    ///
+    /// # Errors
+    /// The connector's.
+    pub(crate) async fn publish(&self, address: &Address) -> Result<(), PortError> {
+        {
+            let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+            if own.address.as_ref() != Some(address) {
+                own.address = Some(address.clone());
+                own.document = None;
+            }
+        }
+        let Ok(card) = self.card(self.ports.clock.now()) else {
+            return Ok(());
+        };
+        let digest = card.digest();
+        let connector = &self.ports.connector;
+        match connector
+            .data_commitment(address, DATA_NAME, DATA_INDEX)
+            .await
+        {
+            Ok(published) if published.parse() == Ok(digest) => return Ok(()),
+            Ok(_) => {}
+            Err(e) if e.kind() == PortErrorKind::Rejected => {}
+            Err(e) => return Err(e),
+        }
+        connector
+            .register_data(address, DATA_NAME, DATA_INDEX, &digest)
+            .await?;
+        tracing::info!(
+            card = %digest,
+            fingerprint = %self.key().fingerprint(),
+            "this node's identity card is on the connector's record"
+        );
+        Ok(())
+    }
+
+    /// Whether the record has this node's card as it would be made now.
+    pub async fn is_published(&self, address: &Address) -> bool {
+        let Ok(card) = self.card(self.ports.clock.now()) else {
+            return false;
+        };
+        let connector = &self.ports.connector;
+        let published = connector.data_commitment(address, DATA_NAME, DATA_INDEX);
+        let published = published.await;
+        published.is_ok_and(|p| p.parse() == Ok(card.digest()))
+    }
+
+    /// Whether the url on record is this node's; it is put right if it is not.
+    ///
+    /// # Errors
+    /// The connector's.
+    pub(crate) async fn hold_url(&self, address: &Address) -> Result<(), PortError> {
+        let record = self.ports.connector.node(address).await?;
+        if record.url == self.url {
+            return Ok(());
+        }
+        tracing::error!(
+            on_record = record.url,
+            own = self.url,
+            "somebody has moved this node's url on the connector's record: another node with this node's key, or a stranger where the connector takes unsigned calls; it is put right"
+        );
+        let moved = self.ports.connector.update_url(address, &self.url).await;
+        moved.map(drop)
+    }
+}
+
+impl IdentityApi for Identities {
+    fn document(&self) -> Option<Document> {
+        let card = self.card(self.ports.clock.now()).ok()?;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(document) = own.document.as_ref().filter(|d| d.card == card) {
+            return Some(document.clone());
+        }
+        let address = own.address.as_ref().map(lower);
+        let document = Document::issue(self.key(), card, address.as_ref());
+        own.document.clone_from(&document);
+        document
+    }
+}
