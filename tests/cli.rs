@@ -168,3 +168,79 @@ fn healthcheck_fails_when_nothing_listens() {
     assert_eq!(code, 1);
     assert!(err.contains("no node answers"), "{err}");
 }
+
+/// Three organisations set up a roster with nothing but the command line.
+#[test]
+fn a_roster_is_written_signed_and_checked_by_hand() {
+    let homes = [home(), home(), home()];
+    let mut roster = String::from(
+        "# who is in\nformat: 1\nnetwork: \"A study\"\nserial: 1\nuntil: \"2999-12-31\"\norganisations:\n",
+    );
+    for (home, name) in homes.iter().zip(["Hospital A", "Hospital B", "University"]) {
+        let (code, out, err) = delta_node(home.path(), &["init"]);
+        assert!(code == 0 && out.contains("fingerprint"), "{out}{err}");
+        let key = home.path().join("db/identity.key");
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&key).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        let config =
+            format!("identity: {{organisation: \"{name}\"}}\nroster: {{file: roster.yaml}}\n");
+        fs::write(home.path().join("config/config.yaml"), config).unwrap();
+        fs::write(home.path().join("roster.yaml"), "").unwrap();
+        let (code, _, err) = delta_node(home.path(), &["identity"]);
+        assert!(code == 1 && err.contains("is no roster"), "{err}");
+        fs::remove_file(home.path().join("roster.yaml")).unwrap();
+        let config = format!("identity: {{organisation: \"{name}\"}}\n");
+        fs::write(home.path().join("config/config.yaml"), config).unwrap();
+        let (code, out, err) = delta_node(home.path(), &["identity"]);
+        assert!(code == 0 && out.contains(name), "{out}{err}");
+        let entry = out.split("entry for a roster:\n").nth(1).unwrap();
+        roster.push_str(entry);
+    }
+    let file = homes[0].path().join("roster.yaml");
+    fs::write(&file, &roster).unwrap();
+    let path = file.to_str().unwrap();
+    let sign =
+        |home: &tempfile::TempDir| delta_node(home.path(), &["identity", "sign-roster", path]);
+    let (code, out, err) = sign(&homes[0]);
+    assert!(
+        code == 0 && out.contains("not yet enough: signed by 1"),
+        "{out}{err}"
+    );
+    assert!(sign(&homes[0]).1.contains("already"));
+    let (code, out, err) = sign(&homes[1]);
+    assert!(
+        code == 0 && out.contains("it counts: signed by Hospital A, Hospital B"),
+        "{out}{err}"
+    );
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.starts_with("# who is in\n"), "comments stay: {text}");
+    // Whoever is not in it cannot sign, and what was signed cannot be changed.
+    let stranger = home();
+    delta_node(stranger.path(), &["init"]);
+    let (code, _, err) = sign(&stranger);
+    assert!(
+        code == 1 && err.contains("does not list this node's key"),
+        "{err}"
+    );
+    let config = format!("identity: {{organisation: University}}\nroster: {{file: {path}}}\n");
+    fs::write(homes[2].path().join("config/config.yaml"), config).unwrap();
+    let (code, out, err) = delta_node(homes[2].path(), &["identity", "show"]);
+    assert!(
+        code == 0 && out.contains("by the roster, as University"),
+        "{out}{err}"
+    );
+    fs::write(&file, text.replace("Hospital B", "Hospital X")).unwrap();
+    let (code, _, err) = delta_node(homes[2].path(), &["identity", "show"]);
+    assert!(
+        code == 1 && err.contains("signatures[0]: does not hold"),
+        "{err}"
+    );
+    let (code, out, err) = delta_node(homes[2].path(), &["identity", "known"]);
+    assert!(code == 1 || out.contains("no node was seen"), "{out}{err}");
+    let (code, _, err) = delta_node(
+        homes[1].path(),
+        &["identity", "accept", &format!("0x{}", "1".repeat(40))],
+    );
+    assert!(code == 1 && err.contains("no node was seen at"), "{err}");
+}

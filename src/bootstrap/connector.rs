@@ -8,10 +8,12 @@ use tokio::net::TcpListener;
 
 use super::storage::make_folder_of;
 use crate::adapters::connector::{
-    Durability, EmbeddedConnector, EmbeddedOptions, Intercepted, RecordFile,
+    Durability, EmbeddedConnector, EmbeddedOptions, Intercepted, Keyed, RecordFile,
 };
-use crate::adapters::grpc::{GrpcConnector, GrpcOptions, serve};
-use crate::config::{Config, Sync};
+pub(crate) use crate::adapters::grpc::CallSigner;
+use crate::adapters::grpc::{Door, GrpcConnector, GrpcOptions, ServerTls, serve, serve_tls};
+use crate::config::{Config, ConnectorTls, Sync};
+use delta_domain::ids::Address;
 use delta_ports::PortError;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
@@ -28,23 +30,40 @@ pub(crate) struct Dial {
     pub(crate) call_timeout: Option<Duration>,
 }
 
-/// A connector in another process. Nothing is sent before the first call.
+/// A connector in another process; calls are signed if there is a `signer`. Nothing is sent before the first call.
 ///
 /// # Errors
-/// `Internal` when host and port make no address.
-pub(crate) fn connect(host: &str, port: u16, dial: Dial) -> Result<Arc<dyn Connector>, PortError> {
+/// Host and port make no address, or a file of TLS cannot be used.
+pub(crate) fn connect(
+    host: &str,
+    port: u16,
+    dial: Dial,
+    signer: Option<CallSigner>,
+    tls: Option<&ConnectorTls>,
+) -> anyhow::Result<Arc<dyn Connector>> {
     let usual = GrpcOptions::default();
     let options = GrpcOptions {
         heartbeat: dial.heartbeat.unwrap_or(usual.heartbeat),
         call_timeout: dial.call_timeout.unwrap_or(usual.call_timeout),
         ..usual
     };
-    Ok(Arc::new(GrpcConnector::new(host, port, options)?))
+    let mut client = GrpcConnector::new(host, port, options)?;
+    if let Some(tls) = tls {
+        client = client.over_tls(host, port, &super::tls::client(tls)?)?;
+    }
+    Ok(Arc::new(match signer {
+        Some(signer) => client.signed_by(signer),
+        None => client,
+    }))
 }
 
 /// A connector kept by this program. Clones share one record.
 #[derive(Debug, Clone)]
-pub struct Embedded(EmbeddedConnector);
+pub struct Embedded {
+    record: EmbeddedConnector,
+    door: Door,
+    tls: Option<ServerTls>,
+}
 
 /// The embedded connector of a configuration.
 ///
@@ -61,20 +80,22 @@ pub async fn embedded(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
     };
     make_folder_of(&config.connector.db_file)?;
     let file = RecordFile::OnDisk(config.connector.db_file.clone());
-    let connector = EmbeddedConnector::open(&file, clock, options)
+    let door = Door::new(config.connector.open, clock.clone());
+    let record = EmbeddedConnector::open(&file, clock, options)
         .await
         .context("the embedded connector's database cannot be opened")?;
-    Ok(Embedded(connector))
+    let tls = super::tls::server(&config.connector)?;
+    Ok(Embedded { record, door, tls })
 }
 
 impl Embedded {
-    /// As the node in this process uses it.
+    /// As the node in this process uses it, whose key has this address.
     #[must_use]
-    pub fn port(&self) -> Arc<dyn Connector> {
-        Arc::new(self.0.clone())
+    pub fn port(&self, address: Address) -> Arc<dyn Connector> {
+        Arc::new(Keyed::new(Arc::new(self.record.clone()), address))
     }
 
-    /// Serves it to other processes on `listener` until `shutdown` is over; calls under way are finished.
+    /// Serves it to other processes, through one door for all ports, on `listener` until `shutdown` is over; calls under way are finished.
     ///
     /// # Errors
     /// `Unavailable` when the listener fails.
@@ -83,7 +104,9 @@ impl Embedded {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), PortError> {
-        serve(Arc::new(self.0.clone()), listener, shutdown).await
+        let record = Arc::new(self.record.clone());
+        let (door, tls) = (self.door.clone(), self.tls.clone());
+        serve_tls(record, door, listener, tls, shutdown).await
     }
 
     /// As [`Self::serve`], with somebody `between`: for trials of a network's defences.
@@ -93,12 +116,12 @@ impl Embedded {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), PortError> {
-        let shown = Intercepted::new(Arc::new(self.0.clone()), between);
-        serve(Arc::new(shown), listener, shutdown).await
+        let shown = Intercepted::new(Arc::new(self.record.clone()), between);
+        serve(Arc::new(shown), self.door.clone(), listener, shutdown).await
     }
 
     /// Finishes the calls that wait and closes the file. Later calls fail.
     pub async fn close(&self) {
-        self.0.close().await;
+        self.record.close().await;
     }
 }

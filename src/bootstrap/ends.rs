@@ -11,6 +11,7 @@ use crate::config::Policy;
 use delta_ports::PortError;
 use delta_ports::clock::Clock;
 use delta_ports::entropy::Entropy;
+use delta_ports::identity::IdentitySource;
 use delta_ports::peer::{CoordinatorApi, PeerTransport};
 
 /// A client of a node's API for its users, and what its logs look like.
@@ -36,7 +37,7 @@ pub(crate) fn users(url: &str) -> Result<UserClient, PortError> {
 }
 
 /// The way to coordinators that an operator's policy allows.
-pub(super) fn peers(policy: &Policy) -> Result<Arc<dyn PeerTransport>, PortError> {
+pub(super) fn peers(policy: &Policy) -> Result<Arc<HttpPeers>, PortError> {
     let hosts = policy.allowed_hosts.iter().cloned();
     peers_under(UrlPolicy::new(policy.allow_private_addresses, hosts))
 }
@@ -46,10 +47,18 @@ pub(super) fn peers(policy: &Policy) -> Result<Arc<dyn PeerTransport>, PortError
 /// # Errors
 /// `Internal` when TLS or the client cannot be set up.
 pub(crate) fn peers_anywhere() -> Result<Arc<dyn PeerTransport>, PortError> {
-    peers_under(UrlPolicy::new(true, Vec::new()))
+    Ok(peers_under(UrlPolicy::new(true, Vec::new()))?)
 }
 
-fn peers_under(policy: UrlPolicy) -> Result<Arc<dyn PeerTransport>, PortError> {
+/// The way to anybody's identity document: the owner types the url.
+///
+/// # Errors
+/// `Internal` when TLS or the client cannot be set up.
+pub(crate) fn documents_anywhere() -> Result<Arc<dyn IdentitySource>, PortError> {
+    Ok(peers_under(UrlPolicy::new(true, Vec::new()))?)
+}
+
+fn peers_under(policy: UrlPolicy) -> Result<Arc<HttpPeers>, PortError> {
     Ok(Arc::new(HttpPeers::new(PeerOptions::new(policy))?))
 }
 
@@ -66,6 +75,7 @@ pub(crate) async fn serve_api(
         authors: None,
         owner: None,
         members,
+        identity: None,
     };
     http::serve(
         address,

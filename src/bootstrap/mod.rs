@@ -9,16 +9,23 @@
 mod connector;
 mod ends;
 mod executor;
+mod identity;
 mod parts;
 mod running;
 mod storage;
+mod tls;
 
 pub(crate) use connector::{Dial, Intercept, connect};
 pub use connector::{Embedded, embedded};
 pub use ends::clock;
-pub(crate) use ends::{LogLine, UserClient, endpoints, entropy, peers_anywhere, serve_api, users};
+pub(crate) use ends::{
+    LogLine, UserClient, documents_anywhere, endpoints, entropy, peers_anywhere, serve_api, users,
+};
 pub(crate) use executor::executor;
 pub use executor::{LocalExecutor, Probed, own_program, worker_main};
+pub(crate) use identity::{
+    accept_roster, checked_roster, node_key, read_roster, settings as identity_settings,
+};
 pub use parts::{Parts, open};
 pub(crate) use running::FAREWELL;
 pub use running::Running;

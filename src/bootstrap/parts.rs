@@ -8,17 +8,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::connector::{Dial, Embedded, connect, embedded};
+use super::connector::{CallSigner, Dial, Embedded, connect, embedded};
 use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
+use super::identity::{self, accepted_roster, node_key};
 use super::storage::{lock, make_folder_of, open_storage, open_vault};
 use crate::adapters::system::{BlockingThreads, FileBlobs};
 use crate::config::Config;
 use delta_app::{Ports, Settings};
 use delta_domain::bundle::BundleLimits;
+use delta_domain::identity::{NodeKey, VerifiedRoster};
 use delta_domain::round::PrivacyFloor;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
+use delta_ports::entropy::Entropy;
 use delta_ports::storage::Storage;
 
 /// Everything a configuration stands for, opened and not yet running.
@@ -58,21 +61,26 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         .context("task_dir cannot be used")?;
     let vault = open_vault(config, entropy.as_ref()).await?;
     let executor = executor(config, worker);
-    let (connector, embedded) = connector(config, clock.clone()).await?;
+    let key = Arc::new(node_key(config, entropy.as_ref()).await?);
+    let roster = accepted_roster(config, &storage, clock.now()).await?;
+    let (connector, embedded) = connector(config, &key, &clock, &entropy).await?;
+    let peers = peers(&config.policy)?;
     let ports = Ports {
         connector,
         storage: storage.clone(),
         blobs: Arc::new(blobs),
         executor: executor.port(),
-        peers: peers(&config.policy)?,
+        peers: peers.clone(),
         clock,
         entropy,
         compute: Arc::new(BlockingThreads),
         vault: Arc::new(vault),
+        node_key: key,
+        documents: peers,
     };
     Ok(Parts {
         ports,
-        settings: settings(config),
+        settings: settings(config, roster),
         executor,
         address: SocketAddr::new(config.api_host, config.api_port),
         embedded,
@@ -81,7 +89,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
     })
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
     let policy = &config.policy;
     Settings {
         url: config.node.url.clone(),
@@ -98,23 +106,29 @@ fn settings(config: &Config) -> Settings {
             ..BundleLimits::default()
         },
         rejoin: Duration::from_secs(60),
+        identity: identity::settings(config, roster),
     }
 }
 
 /// The connector of a configuration; and the embedded one, with the address at which other nodes reach it, if it is that.
 async fn connector(
     config: &Config,
-    clock: Arc<dyn Clock>,
+    key: &Arc<NodeKey>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
 ) -> anyhow::Result<(Arc<dyn Connector>, Option<(Embedded, SocketAddr)>)> {
     if config.chain_connector.is_embedded() {
-        let embedded = embedded(config, clock).await?;
+        let embedded = embedded(config, clock.clone()).await?;
         let address = SocketAddr::new(config.connector.host, config.connector.port);
-        return Ok((embedded.port(), Some((embedded, address))));
+        let port = embedded.port(key.fingerprint().address());
+        return Ok((port, Some((embedded, address))));
     }
     let dial = Dial {
         heartbeat: Some(config.chain_connector.heartbeat),
         ..Dial::default()
     };
     let (host, port) = (&config.chain_connector.host, config.chain_connector.port);
-    Ok((connect(host, port, dial)?, None))
+    let signer = CallSigner::new(key.clone(), clock.clone(), entropy.clone());
+    let tls = config.chain_connector.tls.as_ref();
+    Ok((connect(host, port, dial, Some(signer), tls)?, None))
 }

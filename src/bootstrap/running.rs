@@ -63,6 +63,7 @@ impl Running {
             authors: Some(node.clone()),
             owner: Some(node.clone()),
             members: node.coordinator_api(),
+            identity: Some(node.identities()),
         };
         let http = serve(address, doors, options, shutdown).await?;
         let address = http.address();

@@ -53,6 +53,8 @@ pub(super) enum Command {
     Run,
     /// Tell the network that this node is gone
     Leave,
+    /// Show who this node is to others; sign rosters, accept keys
+    Identity(IdentityArgs),
     /// Run the embedded connector as a server
     Connector,
     /// Check configuration, directories, connector, runtime and data
@@ -80,6 +82,37 @@ pub(super) enum Command {
     /// The contained process that runs graphs
     #[command(name = "__worker", hide = true)]
     Worker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IdentityArgs {
+    #[command(subcommand)]
+    pub(super) command: Option<IdentityCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum IdentityCommand {
+    /// Print this node's card, fingerprint and roster entry (the same without a command)
+    Show,
+    /// Check what a node shows of itself against its signatures and the connector's record
+    Verify {
+        /// The node's URL [default: this node]
+        url: Option<String>,
+    },
+    /// List the nodes that were seen, and what vouches for them
+    Known,
+    /// Accept the new key of a node, once its owner has confirmed it
+    Accept {
+        /// The node's address
+        address: String,
+    },
+    /// Add this node's signature to a roster
+    SignRoster {
+        /// The roster
+        file: PathBuf,
+    },
+    /// Accept the configuration's roster even though the one before does not vouch for it
+    AcceptRoster,
 }
 
 #[derive(Debug, Args)]

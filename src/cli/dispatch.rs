@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::args::{Cli, Command, MnistArgs, NodeArg, TaskCommand};
+use super::args::{Cli, Command, IdentityCommand, MnistArgs, NodeArg, TaskCommand};
 use super::check::{self, Finding, Level};
 use super::{commands, datasets, health, init, signals, telemetry};
 use crate::assets::{IRIS, SPECTOR, Table, WAGES};
@@ -38,9 +38,18 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = cli.config;
     match cli.command {
         Command::Worker => return Ok(bootstrap::worker_main()),
-        Command::Init => print(&init::init(&file, &environment()?)?)?,
+        Command::Init => {
+            print(&init::init(&file, &environment()?)?)?;
+            let config = load(&file, Purpose::Tool)?.config;
+            print(&block_on(commands::identity::made(config))?)?;
+        }
         Command::Run => return daemon(&file, commands::run::run),
         Command::Leave => return daemon(&file, commands::leave::leave),
+        Command::Identity(args) => {
+            let config = load(&file, Purpose::Tool)?.config;
+            let command = args.command.unwrap_or(IdentityCommand::Show);
+            print(&block_on(commands::identity::identity(config, command))?)?;
+        }
         Command::Connector => {
             let loaded = load(&file, Purpose::Tool)?;
             return served(loaded, commands::connector::connector);

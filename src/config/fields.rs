@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::database::{Database, Unusable};
 use super::reader::Reader;
 use super::types::{
-    ChainConnector, Config, EmbeddedConnector, Executor, Level, Log, LogFormat, Node, Policy,
-    Rotation, Sync, Zk,
+    CertificateFiles, ChainConnector, Config, ConnectorTls, EmbeddedConnector, Executor, Identity,
+    Level, Log, LogFormat, Node, Policy, Roster, Rotation, Sync, TrustedConnector, Zk,
 };
+use delta_domain::identity::{MAX_WORD_BYTES, Pin, presentable};
+use delta_domain::ids::Digest;
 
 impl Config {
     /// Reads every known key once.
@@ -26,6 +28,7 @@ impl Config {
                     30,
                 )),
                 retry: number(reader, "chain_connector.retry", 0..=u64::from(u32::MAX), 3),
+                tls: read_connector_tls(reader),
             },
             node: Node {
                 name: reader.text("node.name", "node1").trim().to_owned(),
@@ -40,6 +43,16 @@ impl Config {
             task_dir: reader.path("task_dir", "task"),
             data_dir: reader.path("data_dir", "data"),
             key_file: optional_path(reader, "key_file"),
+            identity: Identity {
+                organisation: read_word(reader, "identity.organisation"),
+                name: read_word(reader, "identity.name"),
+                key_file: optional_path(reader, "identity.key_file"),
+            },
+            roster: Roster {
+                file: optional_path(reader, "roster.file"),
+                signatures: number(reader, "roster.signatures", 0..=1024, 0),
+            },
+            pins: read_pins(reader),
             policy: Policy {
                 accept: reader.switch("policy.accept", true),
                 min_clients: number(reader, "policy.min_clients", 2..=u64::from(u32::MAX), 2),
@@ -111,7 +124,90 @@ fn read_connector(reader: &mut Reader<'_>) -> EmbeddedConnector {
             &[("full", Sync::Full), ("normal", Sync::Normal)],
             Sync::Full,
         ),
+        open: reader.switch("connector.open", false),
+        tls: certificate(
+            reader,
+            ["connector.tls_certificate", "connector.tls_private_key"],
+        ),
+        tls_client_ca: read_client_ca(reader),
     }
+}
+
+fn read_connector_tls(reader: &mut Reader<'_>) -> Option<ConnectorTls> {
+    const CA: &str = "chain_connector.tls_ca";
+    const KEY: &str = "chain_connector.tls_key";
+    let own = [
+        "chain_connector.tls_certificate",
+        "chain_connector.tls_private_key",
+    ];
+    let (ca, key) = (optional_path(reader, CA), reader.text(KEY, ""));
+    let own = certificate(reader, own);
+    let key = key.trim();
+    let trusted = match (ca, key.is_empty()) {
+        (Some(_), false) => {
+            reader.wrong(KEY, "goes without tls_ca: the connector is known by its key or by an authority, not by both");
+            return None;
+        }
+        (Some(file), true) => TrustedConnector::Authorities(file),
+        (None, false) => match key.parse::<Digest>() {
+            Ok(digest) if key.len() >= 64 => TrustedConnector::Key(digest),
+            _ => {
+                reader.wrong(KEY, "must be 0x and 64 hex digits: the SHA-256 of the connector's public key, which it logs at its start");
+                return None;
+            }
+        },
+        (None, true) => {
+            if own.is_some() {
+                reader.wrong(CA, "or chain_connector.tls_key is required beside tls_certificate: a node shows its certificate to a connector that it knows");
+            }
+            return None;
+        }
+    };
+    Some(ConnectorTls { trusted, own })
+}
+
+fn read_client_ca(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    optional_path(reader, "connector.tls_client_ca")
+}
+
+/// The files of a certificate and its private key: both or none.
+fn certificate(reader: &mut Reader<'_>, keys: [&str; 2]) -> Option<CertificateFiles> {
+    let files = keys.map(|key| optional_path(reader, key));
+    match files {
+        [Some(certificate), Some(private_key)] => Some(CertificateFiles {
+            certificate,
+            private_key,
+        }),
+        [None, None] => None,
+        [Some(_), None] => {
+            reader.wrong(keys[1], "is required beside the certificate");
+            None
+        }
+        [None, Some(_)] => {
+            reader.wrong(keys[0], "is required beside the private key");
+            None
+        }
+    }
+}
+
+/// A word for the identity card; empty when there is none.
+fn read_word(reader: &mut Reader<'_>, key: &str) -> String {
+    let word = reader.text(key, "").trim().to_owned();
+    if !word.is_empty() && presentable(&word).as_ref() != Some(&word) {
+        reader.wrong(key, &format!("must have at most {MAX_WORD_BYTES} bytes, and no control characters or invisible ones: other organisations read it in their logs"));
+    }
+    word
+}
+
+fn read_pins(reader: &mut Reader<'_>) -> Vec<Pin> {
+    let mut pins = Vec::new();
+    for text in reader.list("pins") {
+        match text.parse() {
+            Ok(pin) => pins.push(pin),
+            Err(error) => reader.wrong("pins", &format!("are wrong: {error}")),
+        }
+    }
+    pins
 }
 
 fn read_url(reader: &mut Reader<'_>) -> String {

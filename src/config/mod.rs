@@ -23,8 +23,8 @@ pub use error::{ConfigError, Place, SettingError};
 pub use locate::Position;
 pub use reader::ENVIRONMENT_PREFIX;
 pub use types::{
-    ChainConnector, Config, EMBEDDED, EmbeddedConnector, Executor, Level, Log, LogFormat, Node,
-    Policy, Rotation, Sync, Zk,
+    CertificateFiles, ChainConnector, Config, ConnectorTls, EMBEDDED, EmbeddedConnector, Executor,
+    Identity, Level, Log, LogFormat, Node, Policy, Roster, Rotation, Sync, TrustedConnector, Zk,
 };
 
 use reader::Reader;
@@ -46,6 +46,10 @@ const KEYS: &[&str] = &[
     "chain_connector.port",
     "chain_connector.heartbeat",
     "chain_connector.retry",
+    "chain_connector.tls_ca",
+    "chain_connector.tls_key",
+    "chain_connector.tls_certificate",
+    "chain_connector.tls_private_key",
     "node.name",
     "node.url",
     "zk.host",
@@ -55,6 +59,12 @@ const KEYS: &[&str] = &[
     "task_dir",
     "data_dir",
     "key_file",
+    "identity.organisation",
+    "identity.name",
+    "identity.key_file",
+    "roster.file",
+    "roster.signatures",
+    "pins",
     "policy.accept",
     "policy.min_clients",
     "policy.assumed_colluders",
@@ -71,6 +81,10 @@ const KEYS: &[&str] = &[
     "connector.port",
     "connector.db",
     "connector.sync",
+    "connector.open",
+    "connector.tls_certificate",
+    "connector.tls_private_key",
+    "connector.tls_client_ca",
 ];
 
 /// What a command needs from its configuration.
@@ -158,6 +172,13 @@ impl Config {
     }
 
     fn doubts(&self, reader: &mut Reader<'_>) {
+        self.doubt_connector(reader);
+        if self.roster.file.is_none() && self.pins.is_empty() {
+            reader.warn(
+                "roster.file",
+                "is empty and there are no pins: nobody vouches for the keys of other nodes, they are believed as they are first seen",
+            );
+        }
         if self.policy.min_clients < 3 {
             reader.warn(
                 "policy.min_clients",
@@ -168,6 +189,35 @@ impl Config {
             reader.warn(
                 "policy.allow_private_addresses",
                 "is true: tasks may make this node send requests to services in its own network",
+            );
+        }
+    }
+}
+
+impl Config {
+    /// What is open on the way to the connector, or at the connector in this process, and how to close it.
+    fn doubt_connector(&self, reader: &mut Reader<'_>) {
+        let of_others =
+            !self.chain_connector.is_embedded() && !self.chain_connector.host.is_empty();
+        if of_others && self.chain_connector.tls.is_none() {
+            reader.warn(
+                "chain_connector.tls_ca",
+                "and tls_key are empty: the connection to the connector is plain text; whoever is on the way reads and changes what the two say to each other",
+            );
+        }
+        if !self.chain_connector.is_embedded() {
+            return;
+        }
+        if self.connector.tls.is_none() && !self.connector.host.is_loopback() {
+            reader.warn(
+                "connector.tls_certificate",
+                "is empty: other nodes reach the embedded connector in plain text; whoever is on the way reads and changes what is said",
+            );
+        }
+        if self.connector.open {
+            reader.warn(
+                "connector.open",
+                "is true: whoever reaches the embedded connector's port may act for nodes that do not sign their calls",
             );
         }
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::database::Database;
+use delta_domain::identity::Pin;
+use delta_domain::ids::Digest;
 
 /// The node's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The key that seals this node's secrets at rest; `None` means [`Config::key_file`]'s default.
     pub key_file: Option<PathBuf>,
+    /// Who this node says it is.
+    pub identity: Identity,
+    /// The network's roster.
+    pub roster: Roster,
+    /// Keys that count without a roster.
+    pub pins: Vec<Pin>,
     /// What this node agrees to.
     pub policy: Policy,
     /// How graphs are run.
@@ -41,11 +49,20 @@ impl Config {
     /// The file of the node's key: as set, else `node.key` beside the database, or in the working directory where that is no file.
     #[must_use]
     pub fn key_file(&self) -> PathBuf {
-        const NAME: &str = "node.key";
-        match (&self.key_file, self.db.file()) {
+        self.beside_database(self.key_file.as_ref(), "node.key")
+    }
+
+    /// The file of the long-term key that this node is known by: as set, else `identity.key` beside the database.
+    #[must_use]
+    pub fn identity_key_file(&self) -> PathBuf {
+        self.beside_database(self.identity.key_file.as_ref(), "identity.key")
+    }
+
+    fn beside_database(&self, set: Option<&PathBuf>, name: &str) -> PathBuf {
+        match (set, self.db.file()) {
             (Some(file), _) => file.clone(),
-            (None, Some(database)) => database.with_file_name(NAME),
-            (None, None) => PathBuf::from(NAME),
+            (None, Some(database)) => database.with_file_name(name),
+            (None, None) => PathBuf::from(name),
         }
     }
 }
@@ -108,6 +125,35 @@ pub struct ChainConnector {
     pub heartbeat: Duration,
     /// The original's limit on reconnections. Accepted and ignored: this node reconnects for ever, with growing pauses.
     pub retry: u32,
+    /// How it is known over TLS; `None` means plain text.
+    pub tls: Option<ConnectorTls>,
+}
+
+/// `chain_connector.tls_*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorTls {
+    /// What the connector must show.
+    pub trusted: TrustedConnector,
+    /// This node's certificate and its private key, where the connector asks for one.
+    pub own: Option<CertificateFiles>,
+}
+
+/// What a connector must show over TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedConnector {
+    /// A certificate of an authority in this file.
+    Authorities(PathBuf),
+    /// The key with this SHA-256 of its SubjectPublicKeyInfo.
+    Key(Digest),
+}
+
+/// A certificate and its private key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, and those above it.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub private_key: PathBuf,
 }
 
 impl ChainConnector {
@@ -125,6 +171,26 @@ pub struct Node {
     pub name: String,
     /// URL under which other nodes reach this one. The node's address on the network follows from it.
     pub url: String,
+}
+
+/// `identity`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Who runs this node, as its card says; empty means the node's name.
+    pub organisation: String,
+    /// This node's name on its card; empty means the node's name.
+    pub name: String,
+    /// The long-term key that this node is known by; `None` means [`Config::identity_key_file`]'s default.
+    pub key_file: Option<PathBuf>,
+}
+
+/// `roster`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// The file; `None` means that there is none.
+    pub file: Option<PathBuf>,
+    /// Organisations that must have signed it; 0 means "a majority of them".
+    pub signatures: usize,
 }
 
 /// `zk`
@@ -182,6 +248,12 @@ pub struct EmbeddedConnector {
     pub db_file: PathBuf,
     /// How hard each write is pressed to the disk.
     pub sync: Sync,
+    /// Whether clients that do not sign their calls are served.
+    pub open: bool,
+    /// What it shows over TLS; `None` means plain text.
+    pub tls: Option<CertificateFiles>,
+    /// Authorities of its clients' certificates; `None` means that clients need none.
+    pub tls_client_ca: Option<PathBuf>,
 }
 
 /// SQLite's `synchronous` setting.

@@ -160,16 +160,17 @@ impl Network {
     }
 }
 
-/// The network's public record, in a folder of its own.
-pub(super) async fn record(folder: &Path) -> anyhow::Result<Embedded> {
+/// The network's public record, in a folder of its own. `open`: clients that do not sign are served too.
+pub(super) async fn record(folder: &Path, open: bool) -> anyhow::Result<Embedded> {
     let mut config = Config::default();
+    config.connector.open = open;
     config.connector.db_file = folder.join("connector").join("connector.db");
     std::fs::create_dir_all(folder.join("connector"))?;
     bootstrap::embedded(&config, bootstrap::clock()).await
 }
 
 async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16> {
-    let embedded = record(folder).await?;
+    let embedded = record(folder, false).await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     tokio::spawn(async move {

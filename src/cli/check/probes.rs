@@ -41,11 +41,11 @@ async fn reach_connector(config: &Config) -> Finding {
         call_timeout: Some(PATIENCE),
         ..Dial::default()
     };
-    let nodes = match connect(host, port, dial) {
-        Ok(connector) => connector.nodes(1, 1).await,
-        Err(e) => Err(e),
+    let connector = match connect(host, port, dial, None, config.chain_connector.tls.as_ref()) {
+        Ok(connector) => connector,
+        Err(e) => return Finding::fail("connector", format!("{e:#}")),
     };
-    match nodes {
+    match connector.nodes(1, 1).await {
         Ok(page) => Finding::ok(
             "connector",
             format!(

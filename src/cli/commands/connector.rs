@@ -13,6 +13,11 @@ use crate::config::Config;
 /// What stopped it.
 pub(in crate::cli) async fn connector(config: Config) -> anyhow::Result<()> {
     let stop = signals::listen()?;
+    if config.connector.open {
+        tracing::warn!(
+            "connector.open is true: whoever reaches this port may act for nodes that do not sign their calls"
+        );
+    }
     let embedded = bootstrap::embedded(&config, bootstrap::clock()).await?;
     let address = (config.connector.host, config.connector.port);
     let listener = tokio::net::TcpListener::bind(address)

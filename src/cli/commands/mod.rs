@@ -1,6 +1,7 @@
 //! The commands that need the node's world, one a file; `dispatch` calls them.
 
 pub(super) mod connector;
+pub(super) mod identity;
 pub(super) mod leave;
 pub(super) mod run;
 pub(super) mod task;

@@ -154,7 +154,7 @@ async fn foreign(url: &str, connector: &str) -> anyhow::Result<(Targets, String)
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)))
         .context("--connector wants HOST:PORT")?;
-    let client = connect(host, port, Dial::default())?;
+    let client = connect(host, port, Dial::default(), None, None)?;
     let page = client.nodes(1, 0).await.context("the connector")?;
     let mut targets: Vec<Target> = page
         .nodes

@@ -55,7 +55,7 @@ impl Targets {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             targets,
-            connector: connect(host, port, Dial::default())?,
+            connector: connect(host, port, Dial::default(), None, None)?,
             peers: peers_anywhere()?,
             log: ProgramLog(log),
             touched: Mutex::default(),
