@@ -188,14 +188,17 @@ impl Identities {
         let Some(document) = &learnt.document else {
             return Identity::UNKNOWN;
         };
-        let trust = match learnt.changed {
-            true => Trust::Changed,
-            false => self.trust(document, &learnt.first_key, now),
-        };
+        if learnt.changed {
+            return Identity {
+                trust: Trust::Changed,
+                ..Identity::UNKNOWN
+            };
+        }
         // Its signatures were checked when it was learnt.
         if document.card.not_after() < now {
             return Identity::UNKNOWN;
         }
+        let trust = self.trust(document, &learnt.first_key, now);
         let key = (trust != Trust::Changed).then(|| document.card.key().clone());
         Identity {
             trust,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
+use delta_domain::ids::Digest;
 
 /// The file of the original's all-in-one deployment, as its users have it.
 const ORIGINAL: &str = r#"---
@@ -249,15 +250,53 @@ fn the_key_lies_beside_the_database_unless_it_is_set() {
 fn doubtful_policies_are_warnings() {
     let text = format!("{ORIGINAL}policy:\n  min_clients: 2\n  allow_private_addresses: true\n");
     let warnings = parse(&text).unwrap().warnings;
-    assert_eq!(warnings.len(), 2);
-    assert!(
-        warnings[0]
-            .to_string()
-            .starts_with("c.yaml:22:16: `policy.min_clients` is 2"),
-        "{warnings:?}"
-    );
-    let careful = format!("{ORIGINAL}policy:\n  min_clients: 3\n");
-    assert_eq!(parse(&careful).unwrap().warnings, []);
+    let texts: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 4, "{texts:#?}");
+    for expected in [
+        "c.yaml:22:16: `policy.min_clients` is 2",
+        "`policy.allow_private_addresses` is true",
+        "`chain_connector.tls_ca` and tls_key are empty",
+        "`roster.file` is empty",
+    ] {
+        let told = texts.iter().any(|text| text.contains(expected));
+        assert!(told, "{expected}: {texts:#?}");
+    }
+    let careful = format!("{ORIGINAL}policy:\n  min_clients: 3\nroster:\n  file: roster.yaml\n");
+    let set = environment(&[("DELTA_NODE__CHAIN_CONNECTOR__TLS_CA", "ca.pem")]);
+    let loaded = Config::parse(Path::new("c.yaml"), &careful, &set, Purpose::Network).unwrap();
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn the_connectors_tls_is_one_of_two_kinds_and_its_files_come_in_pairs() {
+    let with = |pairs: &[(&str, &str)]| {
+        Config::parse(
+            Path::new("c.yaml"),
+            ORIGINAL,
+            &environment(pairs),
+            Purpose::Network,
+        )
+    };
+    const CA: &str = "DELTA_NODE__CHAIN_CONNECTOR__TLS_CA";
+    const KEY: &str = "DELTA_NODE__CHAIN_CONNECTOR__TLS_KEY";
+    let key = format!("0x{}", "ab".repeat(32));
+    let tls = |pairs: &[(&str, &str)]| with(pairs).unwrap().config.chain_connector.tls;
+    assert_eq!(tls(&[]), None);
+    let known = tls(&[(KEY, &key)]).unwrap();
+    assert_eq!(known.trusted, TrustedConnector::Key(Digest([0xab; 32])));
+    let known = tls(&[(CA, "ca.pem")]).unwrap();
+    let file = TrustedConnector::Authorities("ca.pem".into());
+    assert_eq!((known.trusted, known.own), (file, None));
+    for wrong in [
+        &[(KEY, key.as_str()), (CA, "ca.pem")][..],
+        &[(KEY, "0x12")],
+        &[("DELTA_NODE__CHAIN_CONNECTOR__TLS_CERTIFICATE", "c.pem")],
+        &[("DELTA_NODE__CONNECTOR__TLS_PRIVATE_KEY", "c.key")],
+        &[("DELTA_NODE__PINS", "nobody")],
+        &[("DELTA_NODE__IDENTITY__NAME", "a\u{202e}b")],
+    ] {
+        assert!(with(wrong).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]

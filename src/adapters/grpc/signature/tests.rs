@@ -45,13 +45,14 @@ impl Clock for Wrong {
     async fn sleep(&self, _duration: Duration) {}
 }
 
-/// Another generator at every call.
-#[derive(Default)]
-struct Counting(std::sync::atomic::AtomicU64);
+/// Another generator at every call, whoever asks.
+struct Counting;
+
+static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 impl Entropy for Counting {
     fn rng(&self) -> Result<ChaCha20Rng, PortError> {
-        let seed = self.0.fetch_add(1, Ordering::Relaxed);
+        let seed = COUNT.fetch_add(1, Ordering::Relaxed);
         Ok(rand_core::SeedableRng::seed_from_u64(seed))
     }
 }
@@ -61,11 +62,7 @@ fn key(byte: u8) -> Arc<NodeKey> {
 }
 
 fn signer(byte: u8, wrong_by: i64) -> CallSigner {
-    CallSigner::new(
-        key(byte),
-        Arc::new(Wrong(wrong_by)),
-        Arc::new(Counting::default()),
-    )
+    CallSigner::new(key(byte), Arc::new(Wrong(wrong_by)), Arc::new(Counting))
 }
 
 struct World {
@@ -78,7 +75,6 @@ impl World {
         let echo = Arc::new(Echo::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        // Open a little longer, so that calls of a moment ago are taken.
         let door = Door::new(open, Arc::new(Standing));
         tokio::spawn(serve(echo.clone(), door, listener, std::future::pending()));
         Self { echo, port }
