@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(600);
 /// How long nothing is asked about an address that proved nothing, or another key than before.
 const DOUBTFUL: Duration = Duration::from_secs(30);
+/// How long nobody looks on his own account at an address that proved nothing. A url on record may be anybody's: each node asks there
+/// once in this time, unless a round needs to know.
+const STRANGER: Duration = Duration::from_secs(3600);
 /// How many documents are fetched at the same time.
 const AT_ONCE: usize = 16;
 /// The most addresses that are held in memory.
@@ -111,6 +114,8 @@ pub struct Identities {
 struct Cached {
     learnt: Learnt,
     until: Timestamp,
+    /// When nobody needs to know.
+    unasked: Timestamp,
 }
 
 impl Identities {
@@ -165,7 +170,7 @@ impl Identities {
     pub(crate) async fn prepare(&self, addresses: Vec<Address>) {
         let now = self.ports.clock.now();
         for address in addresses.iter().map(lower) {
-            if !self.is_own(&address) && self.cached(&address, now).is_none() {
+            if !self.is_own(&address) && !self.looked(&address, now) {
                 self.learn(&address).await;
             }
         }
@@ -223,19 +228,30 @@ impl Identities {
         Some(found.learnt.clone())
     }
 
+    /// Whether an address was looked at lately enough for nobody to ask about it.
+    fn looked(&self, address: &Address, now: Timestamp) -> bool {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(address).is_some_and(|c| c.unasked > now)
+    }
+
     fn cache(&self, address: &Address, learnt: Learnt) {
         let good = learnt.document.is_some() && !learnt.changed && !learnt.doubtful;
         let lasts = if good { FRESH } else { DOUBTFUL };
         let now = self.ports.clock.now();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= MOST_CACHED {
-            cache.retain(|_, c| c.until > now);
+            cache.retain(|_, c| c.unasked > now);
             if cache.len() >= MOST_CACHED {
                 cache.clear();
             }
         }
-        let until = now + lasts;
-        cache.insert(address.clone(), Cached { learnt, until });
+        let stranger = learnt.document.is_none();
+        let cached = Cached {
+            learnt,
+            until: now + lasts,
+            unasked: now + if stranger { STRANGER } else { lasts },
+        };
+        cache.insert(address.clone(), cached);
     }
 }
 

@@ -19,7 +19,17 @@ pub(crate) const ADDRESS_SETTING: &str = "address";
 /// Registers this node and renews the registration for ever.
 pub(crate) async fn stay_registered(context: Arc<Context>) {
     let mut backoff = Backoff::CONTACT;
+    let mut registered: Option<Address> = None;
     loop {
+        // Before the registration, which may put the url right by itself.
+        if let Some(address) = &registered
+            && let Err(e) = context.identities.hold_url(address).await
+        {
+            tracing::debug!(
+                "this node's url on record was not looked at: {}",
+                report(&e)
+            );
+        }
         let joined = context
             .ports
             .connector
@@ -30,6 +40,7 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                 backoff.reset();
                 announce(&context, joined.address.clone()).await;
                 present(&context, &joined.address).await;
+                registered = Some(joined.address);
                 context.ports.clock.sleep(context.settings.rejoin).await;
             }
             Err(e) => {
@@ -46,17 +57,11 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
 
 /// Whatever fails here is tried again with the next registration.
 async fn present(context: &Context, address: &Address) {
-    let identities = &context.identities;
-    for outcome in [
-        identities.hold_url(address).await,
-        identities.publish(address).await,
-    ] {
-        if let Err(e) = outcome {
-            tracing::warn!(
-                "this node's place on the connector's record is not as it should be, another try follows: {}",
-                report(&e)
-            );
-        }
+    if let Err(e) = context.identities.publish(address).await {
+        tracing::warn!(
+            "this node's identity card is not on the connector's record, another try follows: {}",
+            report(&e)
+        );
     }
 }
 

@@ -22,6 +22,10 @@ pub(crate) const TIME: &str = "delta-time";
 const NONCE: &str = "delta-nonce";
 const SIGNATURE: &str = "delta-signature";
 
+/// How far a connector's clock is followed. Whoever is on a plain-text way can pretend to be it, and keep a call that is signed for
+/// a later time: no later than this.
+const MOST_APART_MS: i64 = 24 * 3600 * 1000;
+
 /// The longest value of these, in bytes: a signature.
 const MAX_VALUE: usize = 2 + 2 * 64;
 
@@ -69,13 +73,26 @@ impl CallSigner {
         Ok(request)
     }
 
-    /// Whether a refusal says that this clock is wrong; then the next signature follows the connector's.
+    /// Whether a refusal says that this clock is wrong; then the next signature follows the connector's, within a day.
     pub(crate) fn learns(&self, status: &Status) -> bool {
         let Some(theirs) = status.metadata().get(TIME).and_then(number) else {
             return false;
         };
         let ahead = theirs.checked_signed_diff(self.clock.now().0);
-        self.ahead.store(ahead.unwrap_or(0), Ordering::Relaxed);
+        let Some(ahead) = ahead.filter(|ms| ms.abs() <= MOST_APART_MS) else {
+            tracing::error!(
+                "the connector's clock and this node's are more than a day apart: set them right"
+            );
+            return false;
+        };
+        let before = self.ahead.swap(ahead, Ordering::Relaxed);
+        if (ahead - before).abs() > 1000 {
+            let seconds = ahead / 1000;
+            tracing::warn!(
+                seconds,
+                "the connector's clock is ahead of this node's by so much; signatures follow it"
+            );
+        }
         true
     }
 }

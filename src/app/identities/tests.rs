@@ -298,6 +298,27 @@ async fn a_node_knows_itself_publishes_once_and_holds_its_url() {
     assert_eq!(c.node(&address).await.unwrap().url, "http://a");
 }
 
+/// A url on record may be a third party's: it is not asked every minute by everybody.
+#[tokio::test(start_paused = true)]
+async fn strangers_are_looked_at_once_an_hour_unless_a_round_needs_to_know() {
+    let world = World::new();
+    let (_, address) = world.present(1, "http://a").await;
+    let other = Digest::of(b"not the card that is shown");
+    let c = &world.connector;
+    c.register_data(&address, DATA_NAME, 0, &other)
+        .await
+        .unwrap();
+    let watcher = world.watcher(Vec::new());
+    for _ in 0..59 {
+        c.join("http://a", "n").await.unwrap();
+        watcher.prepare(vec![address.clone()]).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!(world.shelf.fetched.load(Ordering::Relaxed), 1);
+    assert_eq!(trust(&watcher, &address).await, Trust::Unknown);
+    assert_eq!(world.shelf.fetched.load(Ordering::Relaxed), 2);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_database_that_fails_costs_memory_only() {
     let world = World::new();

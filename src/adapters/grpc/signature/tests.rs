@@ -203,6 +203,18 @@ async fn a_wrong_clock_is_put_right_by_the_first_refusal() {
     }
 }
 
+/// Who pretends to be a connector gets no signature for next week.
+#[tokio::test]
+async fn a_clock_that_is_days_apart_is_not_followed() {
+    let world = World::new(false).await;
+    let client = world.client().signed_by(signer(1, -2 * 24 * 3600 * 1000));
+    let leave = Command::Leave {
+        address: address(1),
+    };
+    client.execute("test", leave).await.unwrap_err();
+    assert_eq!(world.heard(), None);
+}
+
 fn leave(byte: u8) -> LeaveReq {
     LeaveReq {
         address: address(byte),

@@ -1,8 +1,10 @@
 //! The connector's side: its certificate, whom it asks for theirs, and connections that come in.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,7 +25,9 @@ use delta_ports::PortError;
 /// How long a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many handshakes go on at the same time; others wait to be taken.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 1024;
+/// How many of them with one address: what comes on top is turned away.
+const OF_ONE: usize = 64;
 
 /// TLS of a served connector. Cheap to clone.
 #[derive(Clone)]
@@ -75,19 +79,24 @@ pub(crate) fn accept(
     let (ready, stream) = mpsc::channel(16);
     tokio::spawn(async move {
         let slots = Arc::new(Semaphore::new(AT_ONCE));
+        let guests = Arc::<Guests>::default();
         while let Ok(slot) = slots.clone().acquire_owned().await {
             let tcp = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = ready.closed() => return,
             };
-            let tcp = match tcp {
-                Ok((tcp, _)) => tcp,
+            let (tcp, from) = match tcp {
+                Ok((tcp, from)) => (tcp, from.ip()),
                 Err(e) => {
                     // Out of descriptors, mostly: others must close first.
                     tracing::warn!("a connection to the connector could not be taken: {e}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
+            };
+            let Some(guest) = Guest::new(&guests, from) else {
+                tracing::debug!(%from, "a connection is turned away: {OF_ONE} from there have not finished their handshake");
+                continue;
             };
             let (tls, ready) = (tls.clone(), ready.clone());
             tokio::spawn(async move {
@@ -96,11 +105,47 @@ pub(crate) fn accept(
                     Ok(Err(e)) => tracing::debug!("a handshake failed: {e}"),
                     Err(_) => tracing::debug!("a handshake took too long"),
                 }
-                drop(slot);
+                drop((guest, slot));
             });
         }
     });
     ReceiverStream::new(stream)
+}
+
+/// How many handshakes go on with each address.
+type Guests = Mutex<BTreeMap<IpAddr, usize>>;
+
+/// One of them.
+struct Guest {
+    guests: Arc<Guests>,
+    from: IpAddr,
+}
+
+impl Guest {
+    fn new(guests: &Arc<Guests>, from: IpAddr) -> Option<Self> {
+        let mut counts = guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Self {
+            guests: Arc::clone(guests),
+            from,
+        })
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut counts = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.from) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.from);
+            }
+        }
+    }
 }
 
 async fn handshake(tcp: TcpStream, tls: ServerTls) -> io::Result<Encrypted> {
