@@ -3,7 +3,8 @@
 //! One ring for everybody: memory is bounded by its length, a dead subscriber costs nothing, and one that falls behind loses its
 //! subscription, so that it reads again what it missed, instead of holding the others back.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast::error::RecvError;
@@ -11,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use delta_domain::connector_record::RecordEvent;
+use delta_domain::connector_record::limits::ID_BYTES;
 use delta_ports::connector::RecordEvents;
 use delta_ports::{PortError, PortErrorKind};
 
@@ -18,7 +20,53 @@ use delta_ports::{PortError, PortErrorKind};
 pub(super) struct Broadcast {
     ring: broadcast::Sender<Arc<RecordEvent>>,
     slots: Arc<Semaphore>,
+    listeners: Listeners,
     closed: CancellationToken,
+}
+
+/// Subscriptions of one listener: one in use, and those that its end has not been noticed of.
+const PER_LISTENER: usize = 16;
+
+/// How many subscriptions each listener has.
+type Listeners = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// One subscription of a listener, counted until it is dropped.
+#[derive(Debug)]
+struct Counted {
+    listeners: Listeners,
+    name: String,
+}
+
+impl Counted {
+    fn new(listeners: &Listeners, name: &str) -> Option<Self> {
+        // Names are bounded before they are kept.
+        let name: String = name.chars().take(ID_BYTES).collect();
+        let mut counts = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(name.clone()).or_default();
+        if *count >= PER_LISTENER {
+            return None;
+        }
+        *count += 1;
+        Some(Self {
+            listeners: Arc::clone(listeners),
+            name,
+        })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.name) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.name);
+            }
+        }
+    }
 }
 
 /// One subscriber's place in the ring. Dropping it ends the subscription.
@@ -27,6 +75,7 @@ pub(super) struct Subscription {
     events: broadcast::Receiver<Arc<RecordEvent>>,
     closed: CancellationToken,
     _slot: OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 /// What a subscriber is told next.
@@ -42,17 +91,20 @@ impl Broadcast {
         Self {
             ring: broadcast::Sender::new(max_lag.clamp(1, 1 << 20)),
             slots,
+            listeners: Listeners::default(),
             closed: CancellationToken::new(),
         }
     }
 
-    /// A new subscription, if there is room and the broadcast is open.
-    pub(super) fn subscribe(&self) -> Option<Subscription> {
+    /// A new subscription, if there is room for this listener and the broadcast is open.
+    pub(super) fn subscribe(&self, listener: &str) -> Option<Subscription> {
         if self.closed.is_cancelled() {
             return None;
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let counted = Counted::new(&self.listeners, listener)?;
         Some(Subscription {
+            _counted: counted,
             events: self.ring.subscribe(),
             closed: self.closed.clone(),
             _slot: slot,

@@ -95,13 +95,13 @@ impl RecordBackend for EmbeddedConnector {
         }
     }
 
-    async fn open(&self, op: &'static str, _listener: &str) -> Result<RecordEvents, PortError> {
-        let subscription = self.broadcast.subscribe().ok_or_else(|| {
+    async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
+        let subscription = self.broadcast.subscribe(listener).ok_or_else(|| {
             let most = self.options.max_subscribers;
             PortError::new(
                 PortErrorKind::Unavailable,
                 op,
-                format!("all {most} subscriptions are taken, or the connector is closing"),
+                format!("all {most} subscriptions, or all of this listener, are taken, or the connector is closing"),
             )
         })?;
         Ok(subscription.events(op))

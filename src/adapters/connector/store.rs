@@ -28,13 +28,30 @@ pub(super) struct Store {
 
 /// Every change of the tables so far, oldest first. A published one is never edited: databases remember its checksum.
 fn migrations() -> Vec<Migration> {
-    vec![Migration::new(
-        1,
-        "init".into(),
-        MigrationType::Simple,
-        SqlStr::from_static(include_str!("../../../migrations/connector/0001_init.sql")),
-        false,
-    )]
+    let sources = [
+        (
+            1,
+            "init",
+            include_str!("../../../migrations/connector/0001_init.sql"),
+        ),
+        (
+            2,
+            "touched",
+            include_str!("../../../migrations/connector/0002_touched.sql"),
+        ),
+    ];
+    sources
+        .into_iter()
+        .map(|(version, name, sql)| {
+            Migration::new(
+                version,
+                name.into(),
+                MigrationType::Simple,
+                SqlStr::from_static(sql),
+                false,
+            )
+        })
+        .collect()
 }
 
 impl Store {
@@ -104,7 +121,10 @@ impl Store {
 
     /// Whether writing these changes is atomic without a transaction.
     pub(super) fn is_one_statement(changes: &[Change]) -> bool {
-        matches!(changes, [change] if !matches!(change, Change::RoundStatus { .. }))
+        matches!(changes, [change] if !matches!(
+            change,
+            Change::RoundStatus { .. } | Change::Round { .. } | Change::TaskGone { .. }
+        ))
     }
 
     #[cfg(test)]
@@ -161,6 +181,7 @@ mod tests {
     fn published_migrations_have_the_checksums_that_databases_remember() {
         let published = [
             "a11af01906b192fd20d7899f47873e6f0985e964e7641c9ae700bf67fdb85c14310e7fa4579df7def2629861f7a962dd",
+            "e2df10cc71b68e58b0db02e38eba67f604bfe1c042b6f8e83922a69e010da1a4437a5a44d66a91475f243f000faf34fc",
         ];
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let ours: Vec<String> = migrations().iter().map(|m| hex(&m.checksum)).collect();

@@ -301,7 +301,7 @@ async fn a_group_that_cannot_be_stored_fails_whole_and_leaves_nothing() {
         0,
     )
     .unwrap();
-    let mut subscription = core.broadcast().subscribe().unwrap();
+    let mut subscription = core.broadcast().subscribe("somebody").unwrap();
     let join = |n: &str| Command::Join {
         url: n.to_owned(),
         name: String::new(),

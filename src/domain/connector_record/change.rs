@@ -16,7 +16,7 @@ pub enum UploadKind {
 #[expect(missing_docs, reason = "fields say what they are")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A node appears (`id` is the next free one) or its row changes.
+    /// A node appears (`id` is behind all others) or its row changes.
     Node {
         id: usize,
         url: String,
@@ -31,20 +31,28 @@ pub enum Change {
         index: i32,
         commitment: String,
     },
-    /// A task appears; `index` is the next free one.
+    /// A node that has been dead for long leaves the record.
+    NodeGone { id: usize },
+    /// The data blocks of an address leave the record, after its last node.
+    DataGone { owner: String },
+    /// A task appears; `index` is behind all others. `at` is the second in which it was created or last touched.
     Task {
         index: TaskIndex,
         id: String,
         entry: NewTaskEntry,
+        at: u64,
     },
+    /// An old task leaves the record with all its rounds.
+    TaskGone { index: TaskIndex },
     /// A task is finished.
     TaskFinished { index: TaskIndex },
-    /// A round appears in STARTED; `id` is the next free one.
+    /// A round appears in STARTED, in the second `at`; `id` is behind all others.
     Round {
         id: RoundId,
         task: TaskIndex,
         number: i32,
         weight_commitment: String,
+        at: u64,
     },
     /// A round moves to a status, and the listed members with it.
     RoundStatus {

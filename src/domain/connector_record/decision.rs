@@ -5,6 +5,7 @@ use rand_core::CryptoRng;
 use super::change::Change;
 use super::command::Command;
 use super::event::RecordEvent;
+use super::limits;
 use super::rejection::{Rejection, RejectionReason, refuse};
 use super::state::Record;
 use super::status::Status;
@@ -158,15 +159,32 @@ impl Record {
         rng: &mut impl CryptoRng,
         command: &Command,
     ) -> Result<Decision, Rejection> {
+        let mut decision = self.decide_alone(now, rng, command)?;
+        // Those calls make rows; with each, a few old ones go.
+        if matches!(command, Command::Join { .. } | Command::CreateTask(_)) {
+            let mut gone = self.outlived(now, &decision.changes);
+            gone.append(&mut decision.changes);
+            decision.changes = gone;
+        }
+        Ok(decision)
+    }
+
+    fn decide_alone(
+        &self,
+        now: u64,
+        rng: &mut impl CryptoRng,
+        command: &Command,
+    ) -> Result<Decision, Rejection> {
         if command.holds_nul() {
             return refuse(
                 RejectionReason::Other,
                 "a string of the request holds U+0000",
             );
         }
+        limits::check(command)?;
         match command {
-            Command::Join { url, name } => Ok(self.join(now, url, name)),
-            Command::JoinAs { address, url, name } => Ok(self.join_as(now, address, url, name)),
+            Command::Join { url, name } => self.join(now, url, name),
+            Command::JoinAs { address, url, name } => self.join_as(now, address, url, name),
             Command::UpdateUrl { address, url } => self.update(now, address, Some(url), None),
             Command::UpdateName { address, name } => self.update(now, address, None, Some(name)),
             Command::Leave { address } => self.leave(now, address),

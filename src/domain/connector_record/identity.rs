@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::change::Change;
 use super::decision::{Answer, Decision, NodeEntry};
 use super::event::RecordEvent;
+use super::limits::{DATA_BLOCKS, PAGE_NODES};
 use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::state::{LIFE_SECONDS, Node, Record};
 use crate::ids::encode_hex;
@@ -26,7 +27,7 @@ impl Record {
     }
 
     /// Looks up by url alone: the name of a known url is ignored, as at the reference.
-    pub(super) fn join(&self, now: u64, url: &str, name: &str) -> Decision {
+    pub(super) fn join(&self, now: u64, url: &str, name: &str) -> Result<Decision, Rejection> {
         let alive_until = now.saturating_add(LIFE_SECONDS);
         let (id, node) = match self.node_by_url(url) {
             Some((id, node)) => (
@@ -37,9 +38,10 @@ impl Record {
                 },
             ),
             None => {
+                self.room_for_node(now)?;
                 let address = address_of(url, name);
                 (
-                    self.nodes.len(),
+                    self.next_node(),
                     Node {
                         url: url.to_owned(),
                         name: name.to_owned(),
@@ -50,26 +52,37 @@ impl Record {
             }
         };
         let answer = Answer::Joined(node.address.clone());
-        Decision {
+        Ok(Decision {
             answer,
             ..Decision::done(row(id, node))
-        }
+        })
     }
 
     /// Looks up by address, which is the hash of a key: whoever signs for it says where the node is, and what it is called.
-    pub(super) fn join_as(&self, now: u64, address: &str, url: &str, name: &str) -> Decision {
-        let known = self.node_by_address(address);
-        let id = known.map_or(self.nodes.len(), |(id, _)| id);
+    pub(super) fn join_as(
+        &self,
+        now: u64,
+        address: &str,
+        url: &str,
+        name: &str,
+    ) -> Result<Decision, Rejection> {
+        let id = if let Some((id, _)) = self.node_by_address(address) {
+            id
+        } else {
+            self.room_for_node(now)?;
+            self.next_node()
+        };
         let node = Node {
             url: url.to_owned(),
             name: name.to_owned(),
             address: address.to_owned(),
             alive_until: now.saturating_add(LIFE_SECONDS),
         };
-        Decision {
-            answer: Answer::Joined(address.to_owned()),
+        let answer = Answer::Joined(address.to_owned());
+        Ok(Decision {
+            answer,
             ..Decision::done(row(id, node))
-        }
+        })
     }
 
     pub(super) fn update(
@@ -95,7 +108,8 @@ impl Record {
         Ok(Decision::done(row(
             id,
             Node {
-                alive_until: 0,
+                // Not even listed in this second; and from now on its row has not long to stay.
+                alive_until: now.saturating_sub(1),
                 ..node.clone()
             },
         )))
@@ -108,17 +122,18 @@ impl Record {
 
     /// A node is still listed in the second in which it dies.
     pub(super) fn nodes(&self, now: u64, page: i32, page_size: i32) -> Decision {
-        let listed = || self.nodes.iter().filter(|n| n.alive_until >= now);
-        let total = i32::try_from(listed().count()).unwrap_or(i32::MAX);
-        let nodes = match usize::try_from(page_size) {
+        let listed = || self.nodes.values().filter(|n| n.alive_until >= now);
+        let total = i32::try_from(self.deaths.range((now, 0)..).count()).unwrap_or(i32::MAX);
+        // No size means all, whatever the page, as at the reference, as far as an answer may hold them.
+        let (size, before) = match usize::try_from(page_size) {
             Ok(size @ 1..) => {
-                let before = usize::try_from(page.saturating_sub(1))
-                    .unwrap_or(0)
-                    .saturating_mul(size);
-                listed().skip(before).take(size).map(view).collect()
+                let size = size.min(PAGE_NODES);
+                let before = usize::try_from(page.saturating_sub(1)).unwrap_or(0);
+                (size, before.saturating_mul(size))
             }
-            Ok(0) | Err(_) => listed().map(view).collect(),
+            Ok(0) | Err(_) => (PAGE_NODES, 0),
         };
+        let nodes = listed().skip(before).take(size).map(view).collect();
         Decision::read(Answer::Nodes(nodes, total))
     }
 
@@ -131,6 +146,14 @@ impl Record {
         commitment: &str,
     ) -> Result<Decision, Rejection> {
         self.alive(now, address)?;
+        if self.data(address, name, index).is_none() && self.data_blocks(address) >= DATA_BLOCKS {
+            return refuse(
+                Why::Other,
+                format!(
+                    "{address} has registered {DATA_BLOCKS} data blocks, the most that a node may have"
+                ),
+            );
+        }
         let (owner, name, commitment) =
             (address.to_owned(), name.to_owned(), commitment.to_owned());
         let event = RecordEvent::DataRegistered {

@@ -14,6 +14,7 @@ mod command;
 mod decision;
 mod event;
 mod identity;
+pub mod limits;
 mod rejection;
 mod round;
 mod shares;

@@ -11,6 +11,7 @@ use super::change::Change;
 use super::command::{Command, RoundRef, Step};
 use super::decision::{Answer, Decision, RoundEntry};
 use super::event::RecordEvent;
+use super::limits::ROUND_MEMBERS;
 use super::rejection::{Rejection, RejectionReason as Why, refuse};
 use super::state::{Record, Round};
 use super::status::{RoundId, Status};
@@ -47,11 +48,13 @@ impl Record {
             }
             return refuse_in(Why::AlreadyThere, at, "already exists");
         }
+        self.room_for_round(task)?;
         let change = Change::Round {
             id: self.next_round(),
             task: index,
             number: at.round,
             weight_commitment: weight_commitment.to_owned(),
+            at: now,
         };
         Ok(
             Decision::done(change).and_publish(RecordEvent::RoundStarted {
@@ -81,6 +84,11 @@ impl Record {
                 Why::AlreadyThere,
                 at,
                 &format!("member {address} has already joined"),
+            ),
+            None if self.body_of(id)?.members.len() >= ROUND_MEMBERS => refuse_in(
+                Why::Other,
+                at,
+                &format!("has {ROUND_MEMBERS} members already, the most that a round may have"),
             ),
             None => Ok(Decision::done(Change::Member {
                 round: id,

@@ -19,6 +19,7 @@ impl Record {
         entry: &NewTaskEntry,
     ) -> Result<Decision, Rejection> {
         let (_, owner) = self.alive(now, &entry.address)?;
+        let oldest = self.room_for_task(&entry.address)?;
         let id = fresh_hex(rng);
         let event = RecordEvent::TaskCreated {
             address: entry.address.clone(),
@@ -35,10 +36,12 @@ impl Record {
             index: self.next_task(),
             id,
             entry: entry.clone(),
+            at: now,
         };
         Ok(Decision {
             answer,
-            ..Decision::done(change).and_publish(event)
+            changes: oldest.into_iter().chain([change]).collect(),
+            event: Some(event),
         })
     }
 

@@ -6,6 +6,8 @@ use rand_core::SeedableRng as _;
 use super::*;
 use crate::task::TaskKind;
 
+mod limits;
+
 struct Keeper {
     record: Record,
     rng: ChaCha20Rng,
@@ -24,7 +26,15 @@ impl Keeper {
     }
 
     fn run(&mut self, command: &Command) -> Result<(Answer, Option<RecordEvent>), Rejection> {
-        let decision = self.record.decide(NOW, &mut self.rng, command)?;
+        self.run_at(NOW, command)
+    }
+
+    fn run_at(
+        &mut self,
+        now: u64,
+        command: &Command,
+    ) -> Result<(Answer, Option<RecordEvent>), Rejection> {
+        let decision = self.record.decide(now, &mut self.rng, command)?;
         for change in decision.changes {
             self.log.push(change.clone());
             self.record.apply(change).unwrap();
@@ -254,23 +264,15 @@ fn a_dropped_body_is_asked_for_and_restored() {
 fn damaged_changes_are_refused_without_a_panic() {
     let mut record = Record::default();
     let bad = [
-        Change::Task {
-            index: 3,
-            id: String::new(),
-            entry: entry(),
-        },
+        Change::NodeGone { id: 5 },
+        Change::TaskGone { index: 3 },
         Change::TaskFinished { index: 0 },
-        Change::Round {
-            id: 1,
-            task: 0,
-            number: 1,
-            weight_commitment: String::new(),
-        },
         Change::Round {
             id: 0,
             task: 9,
             number: 1,
             weight_commitment: String::new(),
+            at: 0,
         },
         Change::RoundStatus {
             id: 0,
@@ -281,13 +283,6 @@ fn damaged_changes_are_refused_without_a_panic() {
             round: 0,
             member: 0,
             commitment: String::new(),
-        },
-        Change::Node {
-            id: 5,
-            url: String::new(),
-            name: String::new(),
-            address: String::new(),
-            alive_until: 0,
         },
     ];
     for change in bad {

@@ -50,6 +50,7 @@ impl Store {
                 index,
                 id: text(&row, 2)?,
                 entry,
+                at: u64::try_from(row.get::<i64, _>(11)).unwrap_or(0),
             })?;
             if get(&row, 9)? {
                 put(Change::TaskFinished { index })?;
@@ -80,6 +81,8 @@ impl Store {
                 task: place(&row, 1)?,
                 number: get(&row, 2)?,
                 weight_commitment: text(&row, 4)?,
+                // The task remembers.
+                at: 0,
             })?;
             put(Change::RoundStatus {
                 id,

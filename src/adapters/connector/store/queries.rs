@@ -4,8 +4,19 @@ pub(super) const PUT_NODE: &str = "INSERT INTO node (id, url, name, address, ali
      ON CONFLICT (id) DO UPDATE SET url = ?2, name = ?3, alive_until = ?5";
 pub(super) const PUT_DATA: &str = "INSERT INTO data_block (owner, name, block, commitment) VALUES (?1, ?2, ?3, ?4) \
      ON CONFLICT (owner, name, block) DO UPDATE SET commitment = ?4";
-pub(super) const ADD_TASK: &str = "INSERT INTO task (id, kind, task_id, owner, dataset, commitment, task_type, enable_verify, tolerance) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+pub(super) const DROP_NODE: &str = "DELETE FROM node WHERE id = ?1";
+pub(super) const DROP_DATA: &str = "DELETE FROM data_block WHERE owner = ?1";
+pub(super) const ADD_TASK: &str = "INSERT INTO task (id, kind, task_id, owner, dataset, commitment, task_type, enable_verify, tolerance, touched) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+pub(super) const TOUCH_TASK: &str = "UPDATE task SET touched = max(touched, ?1) WHERE id = ?2";
+/// A task with everything below it, from the leaves up; `?1` is the task.
+pub(super) const DROP_BELOW_TASK: [&str; 4] = [
+    "DELETE FROM upload WHERE round IN (SELECT id FROM round WHERE task = ?1)",
+    "DELETE FROM member WHERE round IN (SELECT id FROM round WHERE task = ?1)",
+    "DELETE FROM round WHERE task = ?1",
+    "DELETE FROM proof WHERE task = ?1",
+];
+pub(super) const DROP_TASK: &str = "DELETE FROM task WHERE id = ?1";
 pub(super) const FINISH_TASK: &str = "UPDATE task SET finished = 1 WHERE id = ?1";
 pub(super) const CONFIRM_TASK: &str = "UPDATE task SET confirmed = 1 WHERE id = ?1";
 pub(super) const ADD_ROUND: &str =
@@ -22,7 +33,7 @@ pub(super) const PUT_PROOF: &str = "INSERT INTO proof (task, member, valid) VALU
 
 pub(super) const NODES: &str = "SELECT id, url, name, address, alive_until FROM node ORDER BY id";
 pub(super) const DATA: &str = "SELECT owner, name, block, commitment FROM data_block";
-pub(super) const TASKS: &str = "SELECT id, kind, task_id, owner, dataset, commitment, task_type, enable_verify, tolerance, finished, confirmed \
+pub(super) const TASKS: &str = "SELECT id, kind, task_id, owner, dataset, commitment, task_type, enable_verify, tolerance, finished, confirmed, touched \
      FROM task ORDER BY id";
 pub(super) const PROOFS: &str = "SELECT task, member, valid FROM proof";
 pub(super) const ROUNDS: &str =

@@ -5,8 +5,9 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
 use super::queries::{
-    ADD_MEMBER, ADD_ROUND, ADD_TASK, ADD_UPLOAD, CONFIRM_TASK, FINISH_TASK, MOVE_MEMBERS,
-    MOVE_ROUND, PUT_DATA, PUT_NODE, PUT_PROOF, PUT_RESULT,
+    ADD_MEMBER, ADD_ROUND, ADD_TASK, ADD_UPLOAD, CONFIRM_TASK, DROP_BELOW_TASK, DROP_DATA,
+    DROP_NODE, DROP_TASK, FINISH_TASK, MOVE_MEMBERS, MOVE_ROUND, PUT_DATA, PUT_NODE, PUT_PROOF,
+    PUT_RESULT, TOUCH_TASK,
 };
 use super::rows::{json, row_id, seconds, upload_text};
 use super::{Store, failed};
@@ -21,7 +22,7 @@ macro_rules! bound {
 }
 
 impl Store {
-    /// Writes one change: with one statement, but for a round that moves and takes members along.
+    /// Writes one change: with one statement, but for those of [`Store::is_one_statement`].
     pub(crate) async fn write(&mut self, change: &Change) -> Result<(), PortError> {
         if let Change::RoundStatus {
             id,
@@ -35,11 +36,34 @@ impl Store {
                 .await
                 .map_err(failed("members could not be stored"))?;
         }
+        for (sql, id) in beside(change)? {
+            bound!(sql; id)
+                .execute(&mut self.connection)
+                .await
+                .map_err(failed("a change could not be stored"))?;
+        }
+        if let Change::Round { task, at, .. } = change {
+            bound!(TOUCH_TASK; seconds(*at), row_id(*task)?)
+                .execute(&mut self.connection)
+                .await
+                .map_err(failed("a change could not be stored"))?;
+        }
         statement(change)?
             .execute(&mut self.connection)
             .await
             .map(drop)
             .map_err(failed("a change could not be stored"))
+    }
+}
+
+/// Statements with one id that go before that of a change.
+fn beside(change: &Change) -> Result<Vec<(&'static str, i64)>, PortError> {
+    match change {
+        Change::TaskGone { index } => {
+            let id = row_id(*index)?;
+            Ok(DROP_BELOW_TASK.map(|sql| (sql, id)).to_vec())
+        }
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -62,9 +86,17 @@ fn statement(change: &Change) -> Result<Query<'_, Sqlite, SqliteArguments>, Port
             index,
             commitment,
         } => bound!(PUT_DATA; owner, name, index, commitment),
-        C::Task { index, id, entry } => bound!(
+        C::NodeGone { id } => bound!(DROP_NODE; row_id(*id)?),
+        C::DataGone { owner } => bound!(DROP_DATA; owner),
+        C::TaskGone { index } => bound!(DROP_TASK; row_id(*index)?),
+        C::Task {
+            index,
+            id,
+            entry,
+            at,
+        } => bound!(
             ADD_TASK; row_id(*index)?, entry.kind.as_str(), id, &entry.address, &entry.dataset, &entry.commitment,
-            &entry.task_type, entry.enable_verify, entry.tolerance
+            &entry.task_type, entry.enable_verify, entry.tolerance, seconds(*at)
         ),
         C::TaskFinished { index } => bound!(FINISH_TASK; row_id(*index)?),
         C::Confirmed { index } => bound!(CONFIRM_TASK; row_id(*index)?),
@@ -73,6 +105,7 @@ fn statement(change: &Change) -> Result<Query<'_, Sqlite, SqliteArguments>, Port
             task,
             number,
             weight_commitment,
+            ..
         } => {
             bound!(ADD_ROUND; row_id(*id)?, row_id(*task)?, number, weight_commitment)
         }
