@@ -17,6 +17,8 @@ mod drivers;
 mod fixtures;
 #[path = "executor/graph.rs"]
 mod graph;
+#[path = "executor/judging.rs"]
+mod judging;
 #[path = "executor/solve.rs"]
 mod solve;
 #[path = "executor/walls.rs"]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::adapters::onnx::{self, ExecutorConfig, OnnxExecutor};
-use crate::config::Config;
+use crate::adapters::onnx::{self, Containment, ExecutorConfig, OnnxExecutor, Sandbox};
+use crate::config::{self, Config};
 use delta_ports::PortError;
 use delta_ports::executor::{Executor, RuntimeInfo};
 
@@ -22,8 +22,26 @@ pub struct Probed {
     pub info: RuntimeInfo,
     /// Libraries that were found and could not be used, and why.
     pub skipped: Vec<(PathBuf, String)>,
-    /// Walls around the workers that this machine cannot put up, one sentence each.
+    /// How the walls around the workers stand.
+    pub walls: Walls,
+}
+
+/// How the walls around the workers stand on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Walls {
+    /// What is missing and how to get it, one sentence each.
     pub gaps: Vec<String>,
+    /// What is weaker than it could be though another wall stands there, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl From<Containment> for Walls {
+    fn from(found: Containment) -> Self {
+        Self {
+            gaps: found.gaps(),
+            notes: found.notes(),
+        }
+    }
 }
 
 /// The executor of a configuration, which starts `worker` as `PROGRAM __worker` for every job.
@@ -33,6 +51,10 @@ pub(crate) fn executor(config: &Config, worker: PathBuf) -> LocalExecutor {
     settings.memory_bytes = config.executor.memory_mb.saturating_mul(1 << 20);
     settings.time_limit = config.executor.time_limit;
     settings.jobs = config.executor.jobs;
+    settings.sandbox = match config.executor.sandbox {
+        config::Sandbox::Required => Sandbox::Required,
+        config::Sandbox::BestEffort => Sandbox::BestEffort,
+    };
     if config.executor.threads > 0 {
         settings.threads = config.executor.threads;
     }
@@ -46,6 +68,14 @@ impl LocalExecutor {
         self.0.clone()
     }
 
+    /// Starts a worker that says how its walls stand. Quick: no runtime is loaded.
+    ///
+    /// # Errors
+    /// The worker cannot be started, or cannot limit itself.
+    pub async fn walls(&self) -> Result<Walls, PortError> {
+        Ok(self.0.walls().await?.into())
+    }
+
     /// Starts a worker and looks for a runtime; later jobs use what it found.
     ///
     /// # Errors
@@ -53,7 +83,7 @@ impl LocalExecutor {
     pub async fn probe(&self) -> Result<Probed, PortError> {
         let report = self.0.probe().await?;
         Ok(Probed {
-            gaps: report.containment.gaps(),
+            walls: report.containment.into(),
             info: report.info,
             skipped: report.skipped,
         })

@@ -12,6 +12,8 @@ mod error;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::ids::{Digest, Name};
 use super::manifest::{Manifest, VariableSpec};
 use super::npy;
@@ -24,7 +26,7 @@ pub use error::BundleError;
 pub const TASK_JSON: &str = "task.json";
 
 /// How large a bundle may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleLimits {
     /// Bytes of the file itself.
     pub bytes: usize,
@@ -34,6 +36,20 @@ pub struct BundleLimits {
     pub files: usize,
     /// Bytes of `task.json`.
     pub task_json_bytes: usize,
+}
+
+impl BundleLimits {
+    /// Bytes that all files of a bundle of `packed` bytes may have once expanded. What is packed much denser than graphs and arrays
+    /// ever are was made to fill memory.
+    #[must_use]
+    pub fn expanded(&self, packed: usize) -> usize {
+        /// Expansion below this many bytes is never suspicious.
+        const SMALL: usize = 16 << 20;
+        /// Above it, a bundle may expand to this many times its own size.
+        const RATIO: usize = 16;
+        self.expanded_bytes
+            .min(packed.saturating_mul(RATIO).max(SMALL))
+    }
 }
 
 impl Default for BundleLimits {
@@ -90,6 +106,57 @@ impl Bundle {
             graphs,
             initial,
         })
+    }
+
+    /// Puts together what another process unpacked: the same checks as [`Bundle::open`], on what came out of it.
+    ///
+    /// `arrays` are the initial values of the variables that name a file; the others begin as zeros.
+    ///
+    /// # Errors
+    /// [`BundleError`] when the parts do not belong together.
+    pub fn assemble(
+        commitment: Digest,
+        manifest: Manifest,
+        graphs: BTreeMap<String, Vec<u8>>,
+        mut arrays: BTreeMap<Name, Tensor>,
+    ) -> Result<Self, BundleError> {
+        let errors = manifest.errors();
+        if !errors.is_empty() {
+            return Err(BundleError::Manifest(errors));
+        }
+        for (path, file) in manifest.graph_files() {
+            if !graphs.contains_key(file) {
+                return Err(BundleError::Missing {
+                    file: file.to_owned(),
+                    named_by: path,
+                });
+            }
+        }
+        let mut initial = BTreeMap::new();
+        for (name, spec) in &manifest.variables {
+            let value = match &spec.init {
+                None => Tensor::zeros(spec.dtype, spec.shape.clone()),
+                Some(_) => arrays
+                    .remove(name)
+                    .filter(|t| t.dtype() == spec.dtype && t.shape() == spec.shape),
+            };
+            initial.insert(name.clone(), value.ok_or_else(|| wrong_array(name, spec))?);
+        }
+        Ok(Self {
+            commitment,
+            manifest,
+            graphs,
+            initial,
+        })
+    }
+
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let tensors = self.initial.values();
+        let tensors = tensors.map(|t| t.data().len().saturating_mul(t.dtype().size()));
+        let graphs = self.graphs.values().map(Vec::len);
+        tensors.chain(graphs).fold(4096, usize::saturating_add)
     }
 
     /// What the task says about itself.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
-use delta_domain::bundle::Bundle;
+use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::tensor::Tensor;
 
@@ -98,9 +98,20 @@ pub struct DatasetSummary {
     pub description: String,
 }
 
+/// For whom a bundle is opened and judged. Each has a turn of its own, so that neither waits for the other, nor for maps and reduces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// This node's own: its author waits for the answer.
+    Own,
+    /// Another node's.
+    Others,
+}
+
 /// Executes graphs.
 ///
 /// Obligations on implementers:
+/// - What a stranger packed is unpacked, checked and loaded in another process, within a time and a memory that suffice for that and
+///   no more; running maps do not wait for it, nor it for them.
 /// - A graph is checked before any runtime sees it, and runs in another process with limits on memory, time and files.
 /// - Trouble made by the task fails with `Rejected` (forbidden or malformed graph, wrong shapes) or `Exhausted`/`Timeout` (limits),
 ///   trouble with local data with `NotFound` (no such dataset) or `Corrupt` (unreadable, other columns, other shape), each naming the thing.
@@ -110,8 +121,16 @@ pub trait Executor: Send + Sync + 'static {
     /// The runtime in use, looked for when first asked; its name is `none` as long as there is none.
     async fn runtime(&self) -> RuntimeInfo;
 
+    /// Opens a bundle and checks everything in it but its graphs. The caller has compared its digest.
+    async fn open_bundle(
+        &self,
+        bytes: Vec<u8>,
+        limits: &BundleLimits,
+        whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError>;
+
     /// Checks all graphs of a bundle against its manifest and this node's limits. Reads no data.
-    async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;
+    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError>;
 
     /// Checks that every dataset the bundle names is here and looks as the manifest says.
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;

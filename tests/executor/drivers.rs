@@ -4,7 +4,7 @@ use std::path::Path;
 
 use delta_node::domain::tensor::{Tensor, TensorData};
 use delta_node::ports::PortErrorKind;
-use delta_node::ports::executor::{Executor as _, IteratorState};
+use delta_node::ports::executor::{Executor as _, IteratorState, Whose};
 use serde_json::{Value, json};
 
 use crate::graph::{ANY, Elem, Onnx};
@@ -115,7 +115,7 @@ async fn batches_carry_sum_and_keep_the_last_as_computed_by_hand() {
     let dir = table(FIVE);
     let bundle = bundle(&task(&batches(&json!({}))), graphs());
     each(dir.path(), async |name, executor| {
-        executor.check_graphs(&bundle).await.unwrap();
+        executor.check_graphs(&bundle, Whose::Own).await.unwrap();
         executor.check_data(&bundle).await.unwrap();
         let outcome = executor.map(map_job(&bundle)).await.unwrap();
         let values: Vec<f64> = outcome.contributions.iter().flat_map(floats).collect();
@@ -389,7 +389,10 @@ async fn graphs_that_do_not_fit_the_task_are_refused_before_any_data_is_read() {
         change(&mut task);
         let bundle = bundle(&task, graphs());
         each(Path::new("/nonexistent"), async |name, executor| {
-            let error = executor.check_graphs(&bundle).await.unwrap_err();
+            let error = executor
+                .check_graphs(&bundle, Whose::Own)
+                .await
+                .unwrap_err();
             assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}: {error}");
             assert!(error.message().contains(words), "{name}: {error}");
         })

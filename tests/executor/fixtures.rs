@@ -8,7 +8,7 @@ use delta_node::domain::bundle::Bundle;
 use delta_node::domain::ids::Name;
 use delta_node::domain::manifest::Location;
 use delta_node::domain::tensor::Tensor;
-use delta_node::ports::executor::{Executor, IteratorStates, MapJob};
+use delta_node::ports::executor::{Executor, IteratorStates, MapJob, Whose};
 
 use crate::world::{each, fixture, floats, initial, reduce_job};
 
@@ -17,7 +17,7 @@ type End = (BTreeMap<Name, Tensor>, Vec<BTreeMap<String, f64>>);
 
 /// Runs a task with `members` members that all have the same data, as coordinator and members would.
 async fn run(executor: &dyn Executor, bundle: &Arc<Bundle>, members: usize, rounds: u32) -> End {
-    executor.check_graphs(bundle).await.unwrap();
+    executor.check_graphs(bundle, Whose::Own).await.unwrap();
     executor.check_data(bundle).await.unwrap();
     let at = |location| {
         let manifest = bundle.manifest();

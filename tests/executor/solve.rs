@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use delta_node::ports::PortErrorKind;
-use delta_node::ports::executor::Executor as _;
+use delta_node::ports::executor::{Executor as _, Whose};
 use serde_json::{Value, json};
 
 use crate::graph::{ANY, Elem, Onnx};
@@ -118,7 +118,7 @@ async fn a_solve_between_two_graphs_gives_the_line_through_the_points() {
     let dir = table(&[(0.0, -1.0), (1.0, 1.0), (2.5, 4.0)]);
     let bundle = bundle(&task(0.0), graphs(2));
     each(dir.path(), async |name, executor| {
-        executor.check_graphs(&bundle).await.unwrap();
+        executor.check_graphs(&bundle, Whose::Own).await.unwrap();
         let member = executor.map(map_job(&bundle)).await.unwrap().contributions;
         let job = reduce_job(
             &bundle,
@@ -180,7 +180,7 @@ async fn the_size_of_a_system_is_known_before_anything_runs() {
                 "needs a as f64 [n, n] with a known n of at most 4096, it is f64 [2, 1]",
             ),
         ] {
-            let error = executor.check_graphs(bundle).await.unwrap_err();
+            let error = executor.check_graphs(bundle, Whose::Own).await.unwrap_err();
             for part in ["rounds[0]: reduce step 1: ", expected] {
                 assert!(error.message().contains(part), "{name}: {error}");
             }

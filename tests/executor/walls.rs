@@ -6,7 +6,7 @@ use std::time::Duration;
 use delta_node::adapters::onnx::{ExecutorConfig, OnnxExecutor};
 use delta_node::domain::tensor::{Tensor, TensorData};
 use delta_node::ports::PortErrorKind;
-use delta_node::ports::executor::{Executor as _, MapJob};
+use delta_node::ports::executor::{Executor as _, MapJob, Whose};
 use serde_json::json;
 
 use crate::graph::{ANY, Elem, Onnx};
@@ -15,7 +15,7 @@ use crate::world::{bundle, config, each, each_with, map_job};
 /// A task that runs one graph on a variable `x` (f32, `[k, 1]`, all ones), and contributes its output `o` (f32, `[]`).
 ///
 /// Sizes come from a variable, so that no runtime can fold or foresee them.
-fn on_column(graph: Onnx, k: usize) -> MapJob {
+pub(crate) fn on_column(graph: Onnx, k: usize) -> MapJob {
     let graph = graph
         .input("x", Elem::F32, &[ANY, 1])
         .output("o", Elem::F32, &[])
@@ -60,7 +60,7 @@ fn column(shape: Vec<usize>) -> Tensor {
 }
 
 /// The product of every pair of rows, a `k` by `k` tensor, summed.
-fn square() -> Onnx {
+pub(crate) fn square() -> Onnx {
     Onnx::default()
         .node("Transpose", &["x"], &["y"])
         .node("Mul", &["x", "y"], &["z"])
@@ -89,7 +89,7 @@ async fn probe_reports_walls_that_a_worker_could_not_climb() {
         let report = executor.probe().await.unwrap();
         assert_eq!(report.info.name, name);
         assert_eq!(executor.runtime().await, report.info);
-        assert_eq!(report.containment.attempts.len(), 7);
+        assert_eq!(report.containment.attempts.len(), 9);
         // Every gap would be printed by `check`; a kernel that has Landlock and seccomp leaves none.
         assert!(
             report.containment.gaps().is_empty(),
@@ -209,7 +209,10 @@ async fn forbidden_graphs_are_refused_by_check_and_by_map() {
     each(Path::new("."), async |name, executor| {
         let job = on_column(Onnx::default().node("RandomNormal", &[], &["o"]), 1);
         for error in [
-            executor.check_graphs(&job.bundle).await.unwrap_err(),
+            executor
+                .check_graphs(&job.bundle, Whose::Own)
+                .await
+                .unwrap_err(),
             executor.map(job).await.unwrap_err(),
         ] {
             assert_eq!(error.kind(), PortErrorKind::Rejected, "{name}: {error}");

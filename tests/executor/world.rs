@@ -88,14 +88,27 @@ pub(crate) async fn each_with<F>(
     }
 }
 
-pub(crate) fn fixture(name: &str) -> Arc<Bundle> {
+pub(crate) fn bundle_bytes(name: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = ["tests/fixtures", "assets"]
         .map(|folder| root.join(folder).join(name))
         .into_iter()
         .find(|path| path.exists());
-    let bytes = std::fs::read(path.unwrap()).unwrap();
-    Arc::new(Bundle::open(&bytes, &BundleLimits::default()).unwrap())
+    std::fs::read(path.unwrap()).unwrap()
+}
+
+pub(crate) fn fixture(name: &str) -> Arc<Bundle> {
+    Arc::new(Bundle::open(&bundle_bytes(name), &BundleLimits::default()).unwrap())
+}
+
+/// Graphs packed with a manifest that is nobody's.
+pub(crate) fn packed(graphs: Vec<(&str, Vec<u8>)>) -> Vec<u8> {
+    let manifest = fixture("wages-means.delta").manifest().clone();
+    let graphs = graphs
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .collect();
+    write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap()
 }
 
 /// A bundle of one round from JSON parts and graphs.

@@ -10,13 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::faults::{FaultScript, When};
-use delta_domain::bundle::Bundle;
+use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::executor::{
-    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
+    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// What a node contributes: one tensor a contribution of the step, in the manifest's order.
 pub type Contribute = dyn Fn(&str, u32) -> Vec<Tensor> + Send + Sync;
@@ -67,7 +67,7 @@ impl ScriptedExecutor {
         self
     }
 
-    /// The next call of `op` (`"executor.map"`, `"executor.reduce"`, `"executor.check_graphs"`, `"executor.check_data"`, `"*"`) fails.
+    /// The next call of `op` (`"executor.map"`, `"executor.reduce"`, `"executor.open_bundle"`, `"executor.check_graphs"`, `"executor.check_data"`, `"*"`) fails.
     pub fn fail_next(&self, op: impl Into<String>, kind: PortErrorKind) {
         self.faults.fail_next(op, When::Before, kind);
     }
@@ -97,7 +97,21 @@ impl Executor for ScriptedExecutor {
         }
     }
 
-    async fn check_graphs(&self, _bundle: &Arc<Bundle>) -> Result<(), PortError> {
+    async fn open_bundle(
+        &self,
+        bytes: Vec<u8>,
+        limits: &BundleLimits,
+        _whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError> {
+        const OP: &str = "executor.open_bundle";
+        self.faults.run(OP, || {
+            Bundle::open(&bytes, limits)
+                .map(Arc::new)
+                .map_err(|e| PortError::new(PortErrorKind::Rejected, OP, report(&e)))
+        })
+    }
+
+    async fn check_graphs(&self, _bundle: &Arc<Bundle>, _whose: Whose) -> Result<(), PortError> {
         self.faults.run("executor.check_graphs", || Ok(()))
     }
 

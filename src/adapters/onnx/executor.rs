@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod data;
+mod judge;
 mod search;
 mod steps;
 
@@ -14,16 +15,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::contain::Containment;
 use super::datasets;
 use super::failure::Failure;
 use super::frame::{self, Blobs};
 use super::job::{Job, Reply, Work};
-use delta_domain::bundle::Bundle;
+use super::process::Launcher;
+use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
 use delta_domain::manifest::RoundSpec;
 use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::{
-    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
+    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
 use delta_ports::{PortError, PortErrorKind};
 
@@ -38,6 +41,7 @@ pub struct OnnxExecutor {
     config: ExecutorConfig,
     slots: Semaphore,
     waiting: Semaphore,
+    judging: judge::Turns,
     search: Search,
 }
 
@@ -65,6 +69,7 @@ impl OnnxExecutor {
             slots: Semaphore::new(jobs),
             waiting: Semaphore::new(jobs.saturating_add(queue)),
             config,
+            judging: judge::Turns::default(),
             search: Search::default(),
         }
     }
@@ -75,6 +80,14 @@ impl OnnxExecutor {
     /// `Unavailable` when there is no usable runtime (or `executor.library` names one that is not), saying what to do.
     pub async fn probe(&self) -> Result<RuntimeReport, PortError> {
         self.choose().await.map(|c| c.report.clone())
+    }
+
+    /// How the walls around a worker stand on this machine, tried out. Quick: no runtime is loaded.
+    ///
+    /// # Errors
+    /// The worker cannot be started, or cannot limit itself.
+    pub async fn walls(&self) -> Result<Containment, PortError> {
+        search::walls(&self.config).await
     }
 
     async fn choose(&self) -> Result<&Chosen, PortError> {
@@ -106,6 +119,18 @@ impl OnnxExecutor {
     /// Runs a worker when it is this job's turn.
     async fn work(&self, op: &'static str, order: Order<'_>) -> Result<(Reply, Blobs), PortError> {
         let _turn = self.turn(op).await?;
+        self.order(op, order, &self.config.launcher(), self.config.memory_bytes)
+            .await
+    }
+
+    /// Runs a worker now, with so much memory.
+    async fn order(
+        &self,
+        op: &'static str,
+        order: Order<'_>,
+        launcher: &Launcher,
+        memory: u64,
+    ) -> Result<(Reply, Blobs), PortError> {
         let choice = self.choose().await?.choice.clone();
         let mut blobs: Vec<Cow<'_, [u8]>> = Vec::new();
         for name in &order.graphs {
@@ -122,8 +147,13 @@ impl OnnxExecutor {
             variables: order.variables.keys().cloned().collect(),
             sums: order.sums.keys().cloned().collect(),
         };
-        let setup = self.config.setup(choice, order.readable);
-        self.config.launcher().run(op, &setup, &job, blobs).await
+        let budget = ExecutorConfig {
+            memory_bytes: memory,
+            time_limit: launcher.time_limit,
+            ..self.config.clone()
+        };
+        let setup = budget.setup(choice, order.readable);
+        launcher.run(op, &setup, &job, blobs).await
     }
 
     /// The round of a step, and the name of the runtime that will execute it.
@@ -159,7 +189,17 @@ impl Executor for OnnxExecutor {
         }
     }
 
-    async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
+    async fn open_bundle(
+        &self,
+        bytes: Vec<u8>,
+        limits: &BundleLimits,
+        whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError> {
+        let _turn = self.judging.take("executor.open_bundle", whose).await?;
+        judge::open(&self.config, bytes, limits).await
+    }
+
+    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError> {
         let op = "executor.check_graphs";
         let order = Order {
             work: Work::Check {
@@ -171,7 +211,12 @@ impl Executor for OnnxExecutor {
             variables: &NO_TENSORS,
             sums: &NO_TENSORS,
         };
-        match self.work(op, order).await? {
+        let bytes = bundle.graphs().map(|(_, g)| g.len()).sum::<usize>();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let (memory, launcher) = judge::checking(&self.config, bytes);
+        let _turn = self.judging.take(op, whose).await?;
+        let answer = self.order(op, order, &launcher, memory).await;
+        match answer.map_err(judge::beyond)? {
             (Reply::Checked, _) => Ok(()),
             _ => Err(wrong_answer(op)),
         }

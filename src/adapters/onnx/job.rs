@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::contain::Containment;
+use super::contain::{Containment, Sandbox};
 use super::failure::Failure;
 use super::guard::GraphLimits;
+use delta_domain::bundle::BundleLimits;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::Manifest;
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
@@ -21,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) limits: WorkerLimits,
     /// Files and folders that may be read.
     pub(crate) readable: Vec<PathBuf>,
+    /// What to do where walls are missing.
+    pub(crate) sandbox: Sandbox,
 }
 
 /// The runtime that a worker starts before it reads its job.
@@ -31,6 +34,8 @@ pub(crate) enum RuntimeChoice {
     Onnxruntime(PathBuf),
     /// The one that is part of this program.
     Tract,
+    /// None: for what needs no graph to run.
+    None,
 }
 
 /// What a worker may use.
@@ -52,12 +57,26 @@ pub(crate) struct Job {
     pub(crate) sums: Vec<Name>,
 }
 
+impl Job {
+    /// Asks a worker what it is.
+    pub(crate) fn probe() -> Self {
+        Self {
+            work: Work::Probe,
+            graphs: Vec::new(),
+            variables: Vec::new(),
+            sums: Vec::new(),
+        }
+    }
+}
+
 /// What a worker does with its graphs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Work {
     /// Say what the runtime is, and try to break out.
     Probe,
+    /// Unpack the bundle that comes in place of the graphs. Needs no runtime.
+    Unpack { limits: BundleLimits },
     /// Check and load every graph.
     Check {
         /// Of the task whose graphs these are.
@@ -86,9 +105,17 @@ pub(crate) enum Work {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
     Failed(Failure),
+    /// How the walls stand.
+    Walls(Containment),
     Probed {
         runtime: RuntimeInfo,
         containment: Containment,
+    },
+    /// Blobs: the graphs, then the initial values of the variables that have one in the bundle, in the order of the names.
+    Unpacked {
+        manifest: Box<Manifest>,
+        graphs: Vec<String>,
+        arrays: Vec<Name>,
     },
     Checked,
     /// Blobs: the contributions in the manifest's order, then the assigned variables.

@@ -35,7 +35,7 @@ mod runtime;
 mod shape;
 mod worker;
 
-pub use contain::{Attempt, Containment};
+pub use contain::{Attempt, Containment, Sandbox};
 pub use executor::{ExecutorConfig, OnnxExecutor, RuntimePreference, RuntimeReport};
 pub use guard::GraphLimits;
 pub use worker::worker_main;

@@ -23,6 +23,15 @@ pub(crate) struct Launcher {
     pub(crate) program: PathBuf,
     pub(crate) time_limit: Duration,
     pub(crate) reply_bytes: u64,
+    /// Which limits these are, in messages.
+    pub(crate) limits: LimitNames,
+}
+
+/// What the limits of a job are called where its author reads of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimitNames {
+    pub(crate) time: &'static str,
+    pub(crate) memory: &'static str,
 }
 
 /// Bytes of the standard error kept: its end.
@@ -66,8 +75,9 @@ impl Launcher {
                 PortErrorKind::Timeout,
                 op,
                 format!(
-                    "the task needed more than {} (limit executor.time); it was stopped",
-                    seconds(self.time_limit)
+                    "the task needed more than {} (limit {}); it was stopped",
+                    seconds(self.time_limit),
+                    self.limits.time
                 ),
             ));
         };
@@ -75,7 +85,7 @@ impl Launcher {
         match answer.ok().and_then(|bytes| self.parse(&bytes)) {
             Some((Reply::Failed(failure), _)) => Err(with_tail(failure, &stderr).into_port(op)),
             Some(answer) if status.success() => Ok(answer),
-            _ => Err(ended(status, &stderr, setup).into_port(op)),
+            _ => Err(ended(status, &stderr, setup, self.limits).into_port(op)),
         }
     }
 
@@ -194,11 +204,12 @@ fn with_tail(mut failure: Failure, stderr: &str) -> Failure {
 }
 
 /// Why a worker ended without an answer.
-fn ended(status: ExitStatus, stderr: &str, setup: &Setup) -> Failure {
+fn ended(status: ExitStatus, stderr: &str, setup: &Setup, names: LimitNames) -> Failure {
     let memory = || {
         Failure::exhausted(format!(
-            "the task needed more than {} of memory (limit executor.memory); it was stopped",
-            bytes(setup.limits.memory_bytes)
+            "the task needed more than {} of memory (limit {}); it was stopped",
+            bytes(setup.limits.memory_bytes),
+            names.memory
         ))
     };
     if [
@@ -219,8 +230,8 @@ fn ended(status: ExitStatus, stderr: &str, setup: &Setup) -> Failure {
     };
     match signal(status) {
         Some(SIGXCPU) => Failure::exhausted(format!(
-            "the task needed more than {} s of processor time (limit executor.time); it was stopped",
-            setup.limits.cpu_seconds
+            "the task needed more than {} s of processor time (limit {}); it was stopped",
+            setup.limits.cpu_seconds, names.time
         )),
         // Not ours: the deadline is handled before. The kernel kills so when the machine is out of memory or the hard limit on time is hit.
         Some(SIGKILL) => memory(),

@@ -27,6 +27,7 @@ pub(crate) fn start(choice: &RuntimeChoice, threads: usize) -> Result<Box<dyn Ru
         RuntimeChoice::Tract => Ok(Box::new(tract::Tract)),
         #[cfg(not(feature = "tract"))]
         RuntimeChoice::Tract => Err(no_runtime()),
+        RuntimeChoice::None => Err(no_runtime()),
     }
 }
 

@@ -9,15 +9,16 @@ use std::io::{Read as _, stdin, stdout};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use super::contain::{self, Containment};
+use super::contain::{self, Containment, Sandbox};
 use super::contract;
 use super::datasets::Datasets;
 use super::drivers::{self, Graphs, graph_of};
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::frame::{self, Blobs, Message};
 use super::guard::{self, CheckedGraph, GraphLimits};
 use super::job::{Job, Reply, RuntimeChoice, Setup, Work};
 use super::runtime::{self, Runtime};
+use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
 use delta_domain::manifest::{Manifest, RoundSpec};
 use delta_domain::tensor::{Tensor, TensorData};
@@ -34,7 +35,8 @@ type Answer = (Reply, Blobs);
 /// Meant for the hidden subcommand `__worker`; started by hand it says so and fails.
 #[must_use]
 pub fn worker_main() -> ExitCode {
-    let (reply, blobs) = match catch_unwind(AssertUnwindSafe(serve)) {
+    let left_open = contain::close_inherited();
+    let (reply, blobs) = match catch_unwind(AssertUnwindSafe(|| serve(left_open))) {
         Ok(Ok(answer)) => answer,
         Ok(Err(failure)) => (Reply::Failed(failure), Blobs::new()),
         // The panic's own text went to the standard error, which the node keeps.
@@ -53,7 +55,7 @@ pub fn worker_main() -> ExitCode {
     }
 }
 
-fn serve() -> Result<Answer, Failure> {
+fn serve(left_open: usize) -> Result<Answer, Failure> {
     let mut input = stdin().lock();
     let no_job = |e: std::io::Error| {
         Failure::internal(format!(
@@ -67,11 +69,17 @@ fn serve() -> Result<Answer, Failure> {
     // The walls stand before the library is loaded: it may start threads and talk to its maker as soon as it is (onnxruntime 1.31 does).
     let library = match &setup.runtime {
         RuntimeChoice::Onnxruntime(path) => Some(path.as_path()),
-        RuntimeChoice::Tract => None,
+        RuntimeChoice::Tract | RuntimeChoice::None => None,
     };
     contain::limit_memory(setup.limits.memory_bytes, library.is_some())?;
-    let containment = contain::close_in(&setup.readable, library);
-    let runtime = runtime::start(&setup.runtime, setup.threads)?;
+    let containment = contain::close_in(&setup.readable, library, left_open);
+    if setup.sandbox == Sandbox::Required {
+        refuse_open_walls(&containment)?;
+    }
+    let runtime = match &setup.runtime {
+        RuntimeChoice::None => None,
+        choice => Some(runtime::start(choice, setup.threads)?),
+    };
     // From here on, anything may be hostile.
     let message = Message::read(&mut input, setup.limits.memory_bytes).map_err(no_job)?;
     drop(input);
@@ -88,7 +96,59 @@ fn serve() -> Result<Answer, Failure> {
         sums: tensors(job.sums, sums)?,
         work: job.work,
     };
-    run(&*runtime, &setup.limits.graph, containment, job)
+    match runtime {
+        Some(runtime) => run(&*runtime, &setup.limits.graph, containment, job),
+        None => without_runtime(containment, job),
+    }
+}
+
+/// What needs no graph to run.
+fn without_runtime(containment: Containment, job: Received) -> Result<Answer, Failure> {
+    match job.work {
+        Work::Probe => Ok((Reply::Walls(attempted(containment)), Blobs::new())),
+        Work::Unpack { limits } => {
+            let bundle = job.graphs.into_values().next().unwrap_or_default();
+            unpack(&bundle, &limits)
+        }
+        _ => Err(runtime::no_runtime()),
+    }
+}
+
+fn unpack(bytes: &[u8], limits: &BundleLimits) -> Result<Answer, Failure> {
+    let bundle =
+        Bundle::open(bytes, limits).map_err(|e| Failure::rejected(delta_ports::report(&e)))?;
+    let manifest = bundle.manifest();
+    let variables = manifest.variables.iter();
+    let arrays: Vec<Name> = variables
+        .filter(|(_, spec)| spec.init.is_some())
+        .map(|(name, _)| name.clone())
+        .collect();
+    let values = arrays.iter().filter_map(|name| bundle.initial(name));
+    let graphs = bundle.graphs().map(|(_, bytes)| Cow::Owned(bytes.to_vec()));
+    let blobs = graphs
+        .chain(values.map(|t| Cow::Owned(frame::encode(t))))
+        .collect();
+    let reply = Reply::Unpacked {
+        manifest: Box::new(manifest.clone()),
+        graphs: bundle.graphs().map(|(name, _)| name.to_owned()).collect(),
+        arrays,
+    };
+    Ok((reply, blobs))
+}
+
+/// Fails closed: where a wall is missing, no job is read.
+fn refuse_open_walls(containment: &Containment) -> Result<(), Failure> {
+    let gaps = containment.gaps();
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Unavailable,
+        format!(
+            "no task runs without its walls: {}. To run with those that there are, set executor.sandbox: best_effort",
+            gaps.join("; ")
+        ),
+    ))
 }
 
 /// A job with its blobs in their places.
@@ -134,6 +194,7 @@ fn run(
     } = job;
     match work {
         Work::Probe => Ok(probe(runtime, containment)),
+        Work::Unpack { .. } => Err(Failure::internal("a bundle is unpacked without a runtime")),
         Work::Check { manifest } => load_all(runtime, &manifest, &check(graphs, limits)?),
         Work::Map {
             manifest,
@@ -186,13 +247,18 @@ fn check(
 }
 
 /// Says what the runtime is, and whether the walls hold.
-fn probe(runtime: &dyn Runtime, mut containment: Containment) -> Answer {
-    containment.attempts = contain::attempt_escape();
+fn probe(runtime: &dyn Runtime, containment: Containment) -> Answer {
     let reply = Reply::Probed {
         runtime: runtime.info(),
-        containment,
+        containment: attempted(containment),
     };
     (reply, Blobs::new())
+}
+
+/// The walls, tried out.
+fn attempted(mut containment: Containment) -> Containment {
+    containment.attempts = contain::attempt_escape();
+    containment
 }
 
 /// Compares the graphs with their task, and loads those that this runtime would execute.

@@ -14,11 +14,6 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 use super::BundleLimits;
 use super::error::BundleError;
 
-/// Expansion below this many bytes is never suspicious.
-const SMALL: usize = 16 << 20;
-/// Above it, a bundle may expand to this many times its own size.
-const RATIO: usize = 200;
-
 /// One file, as both of its headers describe it.
 struct Entry<'a> {
     name: &'a str,
@@ -92,15 +87,13 @@ fn check_sizes(
     packed: usize,
     limits: &BundleLimits,
 ) -> Result<(), BundleError> {
-    let limit = limits
-        .expanded_bytes
-        .min(packed.saturating_mul(RATIO).max(SMALL));
+    let expanded = limits.expanded(packed);
     let mut total = 0_usize;
     for entry in entries {
         total = total.saturating_add(entry.expanded);
         let (sum, limit) = match entry.name {
             super::TASK_JSON => (entry.expanded, limits.task_json_bytes),
-            _ => (total, limit),
+            _ => (total, expanded),
         };
         if sum > limit {
             let file = entry.name.to_owned();

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::contain::Sandbox;
 use crate::guard::GraphLimits;
 use crate::job::{RuntimeChoice, Setup, WorkerLimits};
-use crate::process::Launcher;
+use crate::process::{Launcher, LimitNames};
 
 /// The runtimes that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +35,8 @@ pub struct ExecutorConfig {
     pub memory_bytes: u64,
     /// Wall time of one job.
     pub time_limit: Duration,
+    /// Wall time of the check of a task's graphs, with a second more for every MiB of them; never more than `time_limit`.
+    pub check_time: Duration,
     /// Threads that one job computes with; 0 counts as 1.
     pub threads: usize,
     /// Jobs at the same time.
@@ -42,6 +45,8 @@ pub struct ExecutorConfig {
     pub queue: usize,
     /// How large graphs may be.
     pub graphs: GraphLimits,
+    /// What to do where this machine cannot put up every wall around a worker.
+    pub sandbox: Sandbox,
 }
 
 impl ExecutorConfig {
@@ -55,10 +60,12 @@ impl ExecutorConfig {
             worker,
             memory_bytes: 4 << 30,
             time_limit: Duration::from_secs(3600),
+            check_time: Duration::from_secs(20),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             jobs: 1,
             queue: 64,
             graphs: GraphLimits::default(),
+            sandbox: Sandbox::default(),
         }
     }
 
@@ -68,6 +75,10 @@ impl ExecutorConfig {
             program: self.worker.clone(),
             time_limit: self.time_limit,
             reply_bytes: self.memory_bytes,
+            limits: LimitNames {
+                time: "executor.time",
+                memory: "executor.memory",
+            },
         }
     }
 
@@ -90,6 +101,7 @@ impl ExecutorConfig {
                 graph: self.graphs.clone(),
             },
             readable,
+            sandbox: self.sandbox,
         }
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 
 use super::answer::wrong_answer;
 use super::config::{ExecutorConfig, RuntimePreference};
-use crate::contain::Containment;
-use crate::job::{Job, Reply, RuntimeChoice, Work};
+use crate::contain::{Containment, Sandbox};
+use crate::job::{Job, Reply, RuntimeChoice, Setup};
 use crate::process::Launcher;
 use crate::{library, runtime};
 use delta_ports::executor::RuntimeInfo;
@@ -84,6 +84,26 @@ async fn search(config: &ExecutorConfig) -> Result<Chosen, PortError> {
     probe(config, RuntimeChoice::Tract, &skipped).await
 }
 
+/// How the walls of a worker stand on this machine. Loads no runtime, so it is quick.
+///
+/// # Errors
+/// The worker cannot be started, or cannot limit itself.
+pub(super) async fn walls(config: &ExecutorConfig) -> Result<Containment, PortError> {
+    let setup = Setup {
+        // It tells what is missing, whatever the operator thinks of that.
+        sandbox: Sandbox::BestEffort,
+        ..config.setup(RuntimeChoice::None, Vec::new())
+    };
+    let launcher = Launcher {
+        time_limit: PROBE_TIME.min(config.time_limit),
+        ..config.launcher()
+    };
+    match launcher.run(OP, &setup, &Job::probe(), Vec::new()).await? {
+        (Reply::Walls(containment), _) => Ok(containment),
+        _ => Err(wrong_answer(OP)),
+    }
+}
+
 fn candidates(config: &ExecutorConfig) -> Vec<PathBuf> {
     library::candidates(
         config.library.as_deref(),
@@ -103,13 +123,7 @@ async fn probe(
         time_limit: PROBE_TIME.min(config.time_limit),
         ..config.launcher()
     };
-    let job = Job {
-        work: Work::Probe,
-        graphs: Vec::new(),
-        variables: Vec::new(),
-        sums: Vec::new(),
-    };
-    let (reply, _) = launcher.run(OP, &setup, &job, Vec::new()).await?;
+    let (reply, _) = launcher.run(OP, &setup, &Job::probe(), Vec::new()).await?;
     let Reply::Probed {
         runtime,
         containment,

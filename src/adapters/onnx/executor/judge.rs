@@ -1,0 +1,186 @@
+//! What is done with a stranger's bundle before it is trusted with a turn: unpacking, and the check of its graphs. Both in workers with
+//! budgets of their own, in turns of their own.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::answer::{decode_all, wrong_answer};
+use super::config::ExecutorConfig;
+use super::data;
+use crate::frame::Blobs;
+use crate::job::{Job, Reply, RuntimeChoice, Setup, Work};
+use crate::process::{Launcher, LimitNames};
+use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::ids::Digest;
+use delta_ports::executor::Whose;
+use delta_ports::{PortError, PortErrorKind, report};
+
+/// What the limits are called where a task's author reads of them.
+pub(super) const LIMITS: LimitNames = LimitNames {
+    time: "for the check of a task",
+    memory: "for the check of a task",
+};
+
+/// A task that cannot be checked within its budget is refused for good: another try would cost as much.
+pub(super) fn beyond(error: PortError) -> PortError {
+    match error.kind() {
+        PortErrorKind::Timeout | PortErrorKind::Exhausted => {
+            let text = error.message().to_owned();
+            PortError::new(PortErrorKind::Rejected, "executor.judge", text).with_source(error)
+        }
+        _ => error,
+    }
+}
+
+/// Bundles that may wait for one kind of turn; whoever comes later is told so at once.
+const WAITING: usize = 64;
+
+/// Address space that a worker takes before it has done anything.
+const BASE_BYTES: u64 = 256 << 20;
+
+/// Bytes that a manifest and the names around it may add to an answer.
+const HEADER_BYTES: u64 = 64 << 20;
+
+/// One bundle at a time for the node's own authors, one for everybody else.
+pub(super) struct Turns {
+    own: Lane,
+    others: Lane,
+}
+
+struct Lane {
+    slot: Semaphore,
+    waiting: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        let lane = || Lane {
+            slot: Semaphore::new(1),
+            waiting: Semaphore::new(WAITING),
+        };
+        Self {
+            own: lane(),
+            others: lane(),
+        }
+    }
+}
+
+impl Turns {
+    /// A turn; fails at once when too many wait already.
+    pub(super) async fn take(
+        &self,
+        op: &'static str,
+        whose: Whose,
+    ) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), PortError> {
+        let lane = match whose {
+            Whose::Own => &self.own,
+            Whose::Others => &self.others,
+        };
+        let waiting = lane.waiting.try_acquire().map_err(|_| {
+            let text = format!("{WAITING} tasks wait to be checked already");
+            PortError::new(PortErrorKind::Exhausted, op, text)
+        })?;
+        let slot = lane.slot.acquire().await;
+        let slot = slot
+            .map_err(|_| PortError::new(PortErrorKind::Internal, op, "the executor is closed"))?;
+        Ok((waiting, slot))
+    }
+}
+
+/// What unpacking a bundle of so many bytes may take.
+fn unpacking(packed: usize, limits: &BundleLimits) -> (u64, Duration) {
+    let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    // The files, the tensors in them, the answer that is made of both.
+    let memory = wide(limits.expanded(packed))
+        .saturating_mul(3)
+        .saturating_add(wide(packed).saturating_mul(2))
+        .saturating_add(HEADER_BYTES)
+        .saturating_add(BASE_BYTES);
+    (memory, Duration::from_secs(10 + (wide(packed) >> 20)))
+}
+
+/// What checking and loading graphs of so many bytes may take, within what the operator gives to a job.
+pub(super) fn checking(config: &ExecutorConfig, graphs: u64) -> (u64, Launcher) {
+    let memory = graphs.saturating_mul(12).saturating_add(1 << 30);
+    let launcher = Launcher {
+        time_limit: config
+            .check_time
+            .saturating_add(Duration::from_secs(graphs >> 20))
+            .min(config.time_limit),
+        limits: LIMITS,
+        ..config.launcher()
+    };
+    (memory.min(config.memory_bytes), launcher)
+}
+
+/// Opens a bundle in a worker.
+pub(super) async fn open(
+    config: &ExecutorConfig,
+    bytes: Vec<u8>,
+    limits: &BundleLimits,
+) -> Result<Arc<Bundle>, PortError> {
+    const OP: &str = "executor.open_bundle";
+    // Longer ones are refused by the worker too, but need not travel.
+    if bytes.len() > limits.bytes {
+        let text = format!("the bundle is larger than {} bytes", limits.bytes);
+        return Err(PortError::new(PortErrorKind::Rejected, OP, text));
+    }
+    let (memory, time) = unpacking(bytes.len(), limits);
+    let mut setup: Setup = config.setup(RuntimeChoice::None, Vec::new());
+    setup.limits.memory_bytes = memory;
+    setup.limits.cpu_seconds = time.as_secs();
+    let launcher = Launcher {
+        time_limit: time,
+        reply_bytes: memory,
+        limits: LIMITS,
+        ..config.launcher()
+    };
+    let job = Job {
+        work: Work::Unpack {
+            limits: limits.clone(),
+        },
+        graphs: vec!["bundle".to_owned()],
+        variables: Vec::new(),
+        sums: Vec::new(),
+    };
+    let answer = launcher
+        .run(OP, &setup, &job, vec![Cow::Borrowed(bytes.as_slice())])
+        .await
+        .map_err(beyond)?;
+    data::blocking(OP, move || Ok(assemble(OP, Digest::of(&bytes), answer))).await?
+}
+
+/// Believes a worker's answer as far as it is a bundle.
+fn assemble(
+    op: &'static str,
+    commitment: Digest,
+    answer: (Reply, Blobs),
+) -> Result<Arc<Bundle>, PortError> {
+    let (
+        Reply::Unpacked {
+            manifest,
+            graphs,
+            arrays,
+        },
+        mut blobs,
+    ) = answer
+    else {
+        return Err(wrong_answer(op));
+    };
+    if blobs.len() != graphs.len().saturating_add(arrays.len()) {
+        return Err(wrong_answer(op));
+    }
+    let tensors = decode_all(op, &blobs.split_off(graphs.len()))?;
+    let graphs: BTreeMap<String, Vec<u8>> = graphs
+        .into_iter()
+        .zip(blobs.into_iter().map(Cow::into_owned))
+        .collect();
+    let arrays = arrays.into_iter().zip(tensors).collect();
+    Bundle::assemble(commitment, *manifest, graphs, arrays)
+        .map(Arc::new)
+        .map_err(|e| PortError::new(PortErrorKind::Rejected, op, report(&e)))
+}
