@@ -1,21 +1,24 @@
-//! Logs: to the terminal and to rotated files in `log.dir`, as text or JSON, with UTC timestamps.
+//! Logs: to the terminal and to rotated, bounded files in `log.dir`, as text or JSON, with UTC timestamps.
 //!
 //! Both writers are bounded queues with a thread of their own: a slow disk or a stopped terminal costs log lines, never the node's time.
 //! How many were lost is told at the end. What may be logged is each caller's duty: never secrets, shares, seeds or model values.
+
+mod files;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_appender::rolling::RollingFileAppender;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::{Level, Log, LogFormat, Rotation};
+use crate::bootstrap;
+use crate::config::{Level, Log, LogFormat};
+use files::LogFiles;
 
 /// Records that may wait for a writer.
 const QUEUE: usize = 8192;
@@ -66,20 +69,8 @@ pub(crate) fn init(log: &Log) -> anyhow::Result<Flush> {
     })
 }
 
-fn appender(log: &Log) -> anyhow::Result<RollingFileAppender> {
-    use tracing_appender::rolling::Rotation as Every;
-    std::fs::create_dir_all(&log.dir).with_context(|| cannot_use(&log.dir))?;
-    RollingFileAppender::builder()
-        .rotation(match log.rotation {
-            Rotation::Hourly => Every::HOURLY,
-            Rotation::Daily => Every::DAILY,
-            Rotation::Never => Every::NEVER,
-        })
-        .filename_prefix("delta-node")
-        .filename_suffix("log")
-        .max_log_files(log.keep)
-        .build(&log.dir)
-        .with_context(|| cannot_use(&log.dir))
+fn appender(log: &Log) -> anyhow::Result<LogFiles> {
+    LogFiles::open(log, bootstrap::clock()).with_context(|| cannot_use(&log.dir))
 }
 
 fn cannot_use(dir: &Path) -> String {
