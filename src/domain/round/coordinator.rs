@@ -39,6 +39,8 @@ use crate::time::Timestamp;
 const FIRST_POLL: Duration = Duration::from_millis(200);
 /// The longest time between two such looks.
 const LAST_POLL: Duration = Duration::from_secs(3);
+/// The longest pause between two looks at who has joined: whom the round still waits for depends on the time (`attendance`).
+const LAST_JOIN_POLL: Duration = Duration::from_millis(750);
 
 /// What a coordinator knows before a round begins. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -346,7 +348,11 @@ impl CoordinatorRound {
     }
 
     fn poll_again(&mut self, now: Timestamp) {
-        self.poll_every = (self.poll_every * 3 / 2).min(LAST_POLL);
+        let longest = match self.phase {
+            Phase::AdvertiseKeys(_) => LAST_JOIN_POLL,
+            _ => LAST_POLL,
+        };
+        self.poll_every = (self.poll_every * 3 / 2).min(longest);
         self.poll_at = now + self.poll_every;
     }
 

@@ -12,6 +12,7 @@ pub mod message;
 pub mod neighbourhood;
 pub mod record;
 pub mod runner;
+pub mod steps;
 pub mod transcript;
 
 use std::collections::BTreeSet;
