@@ -19,6 +19,7 @@ mod executor;
 mod faults;
 mod peer;
 mod storage;
+mod tokens;
 
 pub use blobs::MemoryBlobs;
 pub use clock::PausedClock;
@@ -29,3 +30,4 @@ pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables}
 pub use faults::{FaultScript, When};
 pub use peer::{Chaos, MemoryNetwork, MemoryPeers, PeerFault};
 pub use storage::MemoryStorage;
+pub use tokens::MemoryTokens;

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -44,6 +44,30 @@ pub(super) fn io_error(op: &'static str, act: &str, path: &Path, error: io::Erro
         _ => PortErrorKind::Unavailable,
     };
     PortError::new(kind, op, format!("cannot {act} {}", path.display())).with_source(error)
+}
+
+/// Refuses a file with a secret that other users can read or change; `what` names the secret.
+pub(super) fn check_private(
+    op: &'static str,
+    what: &str,
+    path: &Path,
+    file: &File,
+) -> Result<(), PortError> {
+    let metadata = file
+        .metadata()
+        .map_err(|e| io_error(op, &format!("read the {what}"), path, e))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(PortError::new(
+        PortErrorKind::Denied,
+        op,
+        format!(
+            "other users can read or change the {what} {} (mode {mode:o}): run `chmod 600` on it",
+            path.display()
+        ),
+    ))
 }
 
 /// A new file that only its owner can read. It goes away when dropped, unless it was given its name.

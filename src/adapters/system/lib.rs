@@ -16,9 +16,13 @@ mod compute;
 mod entropy;
 mod files;
 mod node_key;
+mod process;
+mod tokens;
 
 pub use blobs::FileBlobs;
 pub use clock::SystemClock;
 pub use compute::BlockingThreads;
 pub use entropy::SystemEntropy;
 pub use node_key::{load_or_create_identity_key, load_or_create_node_key};
+pub use process::{harden_process, make_private_file};
+pub use tokens::{FileTokens, load_or_create_own_token, read_token};

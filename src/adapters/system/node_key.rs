@@ -6,13 +6,12 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rand_core::Rng as _;
 use zeroize::Zeroizing;
 
-use super::files::{TempFile, blocking, io_error, make_folder};
+use super::files::{TempFile, blocking, check_private, io_error, make_folder};
 use delta_domain::identity::NodeKey;
 use delta_domain::secret::Secret;
 use delta_ports::entropy::Entropy;
@@ -80,17 +79,7 @@ fn create(path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
 
 fn read(path: &Path, file: File) -> Result<Secret<32>, PortError> {
     let cannot = |e| io_error(OP, "read the key file", path, e);
-    let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(PortError::new(
-            PortErrorKind::Denied,
-            OP,
-            format!(
-                "other users can read or change the key file {} (mode {mode:o}): run `chmod 600` on it",
-                path.display()
-            ),
-        ));
-    }
+    check_private(OP, "key file", path, &file)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
     file.take(KEY_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
@@ -108,6 +97,7 @@ fn read(path: &Path, file: File) -> Result<Secret<32>, PortError> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
     use crate::SystemEntropy;
