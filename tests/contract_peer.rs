@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use delta_node::adapters::http::{HttpPeers, Lookup, PeerOptions, UrlPolicy};
+use delta_node::adapters::http::{Admission, HttpPeers, Lookup, PeerOptions, UrlPolicy};
 use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::message::RequestBody;
 use delta_node::ports::PortErrorKind;
@@ -377,7 +377,11 @@ impl Lookup for Fickle {
 
 #[tokio::test]
 async fn a_name_is_checked_each_time_it_is_resolved() {
-    let (first, second) = (World::start().await, World::start().await);
+    let admission = Admission::default().called("http://node.example");
+    let (first, second) = (
+        World::admitting(admission.clone()).await,
+        World::admitting(admission).await,
+    );
     let answers = [
         vec!["127.0.0.1"],
         vec!["169.254.169.254"],

@@ -149,7 +149,7 @@ async fn fetching_shares_needs_a_signature_and_has_the_recorded_shape() {
     let answer = world
         .send(
             format!(
-                "GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n",
+                "GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}\r\n",
                 signature_head(b"", 0)
             )
             .as_bytes(),
@@ -220,7 +220,7 @@ async fn shares_and_confirmations_are_fetched_in_the_compact_form() {
     for call in ["secret_shares", "confirmations"] {
         let get = |accept: &str| {
             format!(
-                "GET {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: {accept}\r\n{}\r\n",
+                "GET {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: {accept}\r\n{}\r\n",
                 target(call),
                 signature_head(b"", 0)
             )

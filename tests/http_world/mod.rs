@@ -2,14 +2,15 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use delta_node::adapters::http::{Doors, HttpOptions, HttpServer, serve};
+use delta_node::adapters::http::{Admission, Doors, HttpOptions, HttpServer, serve};
 use delta_node::domain::identity::{Card, Document, NodeKey};
+use delta_node::domain::ids::TaskId;
 use delta_node::domain::round::FailureCode;
 use delta_node::domain::round::message::RoundEnd;
 use delta_node::domain::secret::Secret;
@@ -26,7 +27,7 @@ use delta_node::ports::{PortError, PortErrorKind, UserError};
 use delta_testing::contracts::peer::moves::{MEMBERS, bytes, collect, member, task};
 use delta_testing::contracts::peer::recorder::Recorder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 /// A node that answers as it is told, and the coordinator in it.
@@ -101,6 +102,17 @@ impl AuthorApi for Fake {
 
     async fn tasks(&self, ids: &[LocalTaskId]) -> Result<Vec<TaskRow>, UserError> {
         Ok(ids.iter().filter_map(|id| row(*id)).collect())
+    }
+
+    async fn cancel_task(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
+        let row = found(id)?;
+        if row.status.is_terminal() {
+            return Err(UserError::Invalid(format!("task {id} is over")));
+        }
+        Ok(TaskRow {
+            status: TaskStatus::Error,
+            ..row
+        })
     }
 
     async fn task_page(&self, page: u32, _: u32, ascending: bool) -> Result<TaskPage, UserError> {
@@ -214,6 +226,15 @@ impl OwnerApi for Fake {
         })
     }
 
+    async fn leave_task(&self, left: &TaskId) -> Result<(), UserError> {
+        if *left == task() {
+            return Ok(());
+        }
+        Err(UserError::Invalid(format!(
+            "this node follows no task {left}, or it is over"
+        )))
+    }
+
     async fn ready(&self) -> Vec<ReadyCheck> {
         let ok = !*self.unready.lock().unwrap();
         let detail = if ok { "it answers" } else { "it is silent" };
@@ -245,21 +266,28 @@ impl World {
 
     /// With these limits.
     pub(crate) async fn with(options: HttpOptions) -> Self {
-        Self::behind(options, true, None).await
+        Self::behind(options, Admission::default(), true, None).await
+    }
+
+    /// Which lets in whom it is told.
+    pub(crate) async fn admitting(admission: Admission) -> Self {
+        Self::behind(HttpOptions::default(), admission, true, None).await
     }
 
     /// With nobody behind the doors of authors and owner.
     pub(crate) async fn for_members() -> Self {
-        Self::behind(HttpOptions::default(), false, None).await
+        Self::behind(HttpOptions::default(), Admission::default(), false, None).await
     }
 
     /// With another coordinator.
     pub(crate) async fn of(coordinator: Arc<dyn CoordinatorApi>) -> Self {
-        Self::behind(HttpOptions::default(), true, Some(coordinator)).await
+        let (options, admission) = (HttpOptions::default(), Admission::default());
+        Self::behind(options, admission, true, Some(coordinator)).await
     }
 
     async fn behind(
         options: HttpOptions,
+        admission: Admission,
         users: bool,
         coordinator: Option<Arc<dyn CoordinatorApi>>,
     ) -> Self {
@@ -273,6 +301,7 @@ impl World {
                 members: coordinator.unwrap_or_else(|| fake.recorder.clone()),
                 identity: users.then(|| fake.clone() as Arc<dyn IdentityApi>),
             },
+            admission,
             options,
             stop.clone().cancelled_owned(),
         )
@@ -294,7 +323,8 @@ impl World {
     /// GET.
     pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(
-            format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
+            format!("GET {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                .as_bytes(),
         )
         .await
     }
@@ -308,7 +338,7 @@ impl World {
         body: &[u8],
     ) -> Answer {
         let mut request = format!(
-            "POST {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{head}\r\n",
+            "POST {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n{head}\r\n",
             body.len()
         )
         .into_bytes();
@@ -318,18 +348,27 @@ impl World {
 
     /// Sends bytes on a connection of their own and reads until it is closed. A server that hangs fails the test.
     pub(crate) async fn send(&self, request: &[u8]) -> Answer {
-        self.exchange(request, false).await
+        self.exchange(request, false, None).await
+    }
+
+    /// As [`World::send`], from another address of this machine.
+    pub(crate) async fn send_from(&self, from: IpAddr, request: &[u8]) -> Answer {
+        self.exchange(request, false, Some(from)).await
     }
 
     /// As [`World::send`], but hangs up after the last byte.
     pub(crate) async fn send_and_hang_up(&self, request: &[u8]) -> Answer {
-        self.exchange(request, true).await
+        self.exchange(request, true, None).await
     }
 
-    async fn exchange(&self, request: &[u8], hang_up: bool) -> Answer {
+    async fn exchange(&self, request: &[u8], hang_up: bool, from: Option<IpAddr>) -> Answer {
         let exchange = async {
-            let (mut read, mut write) =
-                TcpStream::connect(self.address).await.unwrap().into_split();
+            let socket = TcpSocket::new_v4().unwrap();
+            if let Some(from) = from {
+                socket.bind(SocketAddr::new(from, 0)).unwrap();
+            }
+            let stream = socket.connect(self.address).await.unwrap();
+            let (mut read, mut write) = stream.into_split();
             let writing = async {
                 // The server may answer and close before it has seen everything.
                 let _closed_early = write.write_all(request).await;

@@ -22,15 +22,20 @@
 )]
 
 mod client;
+mod pem;
 #[cfg(feature = "testing")]
 pub mod probe;
 mod server;
 mod wire;
 
 pub use client::peers::{HttpPeers, PeerOptions};
+pub use client::tls::Trust;
 pub use client::url_policy::{Lookup, SystemLookup, UrlPolicy};
-pub use client::users::{LogLine, TaskInfo, UserClient};
+pub use client::users::{LogLine, TaskInfo, UserClient, Way};
+pub use pem::{SelfSigned, self_signed};
+pub use server::admission::{Admission, KnownTokens, Serves};
 pub use server::call::Doors;
 pub use server::listen::{HttpServer, serve};
 pub use server::options::HttpOptions;
 pub use server::routes::{Access, endpoints};
+pub use server::tls::TlsFiles;

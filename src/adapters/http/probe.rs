@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use warp::http::HeaderMap;
+use warp::http::header::{CONTENT_TYPE, HeaderValue};
 
 use crate::server::extract::body::{BodyError, BodyStream, Memory};
 use crate::server::extract::json::Fields;
@@ -44,13 +45,9 @@ pub async fn multipart(boundary: &str, pieces: Vec<Bytes>) -> usize {
 pub async fn shares(bytes: Vec<u8>) -> bool {
     let memory = Memory::new(1 << 20);
     let mut body = body(vec![Bytes::from(bytes)]);
-    let read = Fields::read(
-        &HeaderMap::new(),
-        &mut body,
-        headers::MAX_SMALL_JSON,
-        &memory,
-    )
-    .await;
+    let mut json = HeaderMap::new();
+    json.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let read = Fields::read(&json, &mut body, headers::MAX_SMALL_JSON, &memory).await;
     let Ok(fields) = read else { return false };
     let mut errors = FieldErrors::body();
     drop(fields.text(&mut errors, "address"));

@@ -3,7 +3,7 @@
 mod answer;
 mod identity;
 pub(crate) mod peers;
-mod tls;
+pub(crate) mod tls;
 mod upload;
 pub(crate) mod url_policy;
 pub(crate) mod users;

@@ -12,7 +12,7 @@ use reqwest::{Client, RequestBuilder, Url, redirect};
 use serde::Serialize;
 
 use super::answer::{bounded, done, good, parsed, whole};
-use super::tls;
+use super::tls::{self, Trust};
 use super::upload::Upload;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
 use crate::wire::compact::{self, Compact};
@@ -33,6 +33,8 @@ const MAX_VIEW: usize = 1 << 20;
 pub struct PeerOptions {
     /// Where it may go.
     pub policy: UrlPolicy,
+    /// Whose certificates it trusts.
+    pub trust: Trust,
     /// How names are resolved.
     pub lookup: Arc<dyn Lookup>,
     /// Longest time to connect, names and TLS included.
@@ -49,6 +51,7 @@ impl PeerOptions {
     pub fn new(policy: UrlPolicy) -> Self {
         Self {
             policy,
+            trust: Trust::System,
             lookup: Arc::new(SystemLookup),
             connect_within: Duration::from_secs(5),
             idle: Duration::from_secs(30),
@@ -72,7 +75,7 @@ impl HttpPeers {
     /// # Errors
     /// `Internal` when TLS or the client cannot be set up.
     pub fn new(options: PeerOptions) -> Result<Self, PortError> {
-        let tls = tls::config()?;
+        let tls = tls::config(&options.trust)?;
         let resolver = Arc::new(CheckedResolver::new(
             options.policy.clone(),
             options.lookup.clone(),

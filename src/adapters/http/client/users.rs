@@ -1,19 +1,27 @@
 //! A client of a node's API for its users: what `delta-node task ...` speaks.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::tls;
+use zeroize::Zeroizing;
+
+use super::tls::{self, Trust};
+use delta_domain::access::TokenSecret;
+use delta_domain::ids::TaskId;
 use delta_ports::storage::LocalTaskId;
 use delta_ports::{PortError, PortErrorKind};
 
 /// Longest wait for an answer that is computed, not streamed.
 const CALL_WITHIN: Duration = Duration::from_secs(60);
+/// Longest wait for the word that a node lives.
+const ALIVE_WITHIN: Duration = Duration::from_secs(5);
 /// Largest JSON answer taken.
 const MAX_JSON: usize = 16 << 20;
 /// Between the parts of an upload. A bundle is a zip file: it cannot contain this line by accident in any way that matters,
@@ -51,6 +59,15 @@ pub struct LogLine {
     pub tx_hash: Option<String>,
 }
 
+/// How a client gets to its node.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    /// Whose certificates it trusts.
+    pub trust: Trust,
+    /// Where a name is, whatever others say of it.
+    pub at: Option<(String, SocketAddr)>,
+}
+
 /// A client of one node.
 #[derive(Debug, Clone)]
 pub struct UserClient {
@@ -59,13 +76,33 @@ pub struct UserClient {
 }
 
 impl UserClient {
-    /// A client of the node at `base`.
+    /// A client of the node at `base`, which shows `token` with every request. Redirects are not followed: the token is for this node.
     ///
     /// # Errors
     /// `Internal` when TLS or the client cannot be set up.
-    pub fn new(base: &str) -> Result<Self, PortError> {
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::config()?)
+    pub fn new(base: &str, token: Option<&TokenSecret>, way: &Way) -> Result<Self, PortError> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let text = Zeroizing::new(format!("Bearer {}", token.text().as_str()));
+            let mut value = HeaderValue::from_str(&text).map_err(|e| {
+                PortError::new(
+                    PortErrorKind::Internal,
+                    "client.new",
+                    "the token is no text",
+                )
+                .with_source(e)
+            })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let mut builder = Client::builder();
+        if let Some((name, address)) = &way.at {
+            builder = builder.resolve(name, *address);
+        }
+        let client = builder
+            .default_headers(headers)
+            .redirect(redirect::Policy::none())
+            .tls_backend_preconfigured(tls::config(&way.trust)?)
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .build()
@@ -122,6 +159,35 @@ impl UserClient {
             .await
     }
 
+    /// Whether the node answers that it lives.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn alive(&self) -> Result<(), PortError> {
+        let asked = self.get("/healthz".into());
+        self.good(asked.timeout(ALIVE_WITHIN)).await.map(drop)
+    }
+
+    /// Cancels a task, and answers with it as it is then.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn cancel(&self, id: u64) -> Result<TaskInfo, PortError> {
+        let body = serde_json::json!({ "task_id": id });
+        self.json(self.post_json("/v1/task/cancel", &body)).await
+    }
+
+    /// Takes the node out of a task of the network.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn leave_task(&self, task: &TaskId) -> Result<(), PortError> {
+        let body = serde_json::json!({ "task_id": task });
+        let left: serde_json::Value = self.json(self.post_json("/v1/task/leave", &body)).await?;
+        drop(left);
+        Ok(())
+    }
+
     /// Log records from `start` on.
     ///
     /// # Errors
@@ -156,6 +222,14 @@ impl UserClient {
                 .with_source(e)
             })
         }))
+    }
+
+    fn post_json(&self, path: &str, body: &serde_json::Value) -> reqwest::RequestBuilder {
+        self.client
+            .post(format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .timeout(CALL_WITHIN)
+            .body(body.to_string())
     }
 
     fn get(&self, path: String) -> reqwest::RequestBuilder {

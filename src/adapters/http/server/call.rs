@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use warp::http::HeaderMap;
 
+use super::admission::{Admission, Caller};
 use super::extract::body::{BodyStream, Memory};
+use super::extract::json::Fields;
 use super::extract::query::Query;
 use super::options::HttpOptions;
 use super::rejection::Rejection;
+use super::tls::Tls;
+use crate::wire::headers;
 use delta_domain::round::message::SignedRequest;
 use delta_ports::author_api::AuthorApi;
 use delta_ports::blob::ByteStream;
@@ -32,6 +36,10 @@ pub struct Doors {
 pub(crate) struct Shared {
     /// Who answers.
     pub(crate) doors: Doors,
+    /// Who is let in.
+    pub(crate) admission: Admission,
+    /// The certificate, where the server has one.
+    pub(crate) tls: Option<Tls>,
     /// Limits.
     pub(crate) options: HttpOptions,
     /// Memory for JSON bodies.
@@ -64,8 +72,18 @@ impl Shared {
     }
 }
 
+impl Call {
+    /// The fields of a small JSON body.
+    pub(crate) async fn small_json(&mut self, memory: &Memory) -> Result<Fields, Rejection> {
+        let limit = headers::MAX_SMALL_JSON;
+        Ok(Fields::read(&self.headers, &mut self.body, limit, memory).await?)
+    }
+}
+
 /// A request on its way to a handler.
 pub(crate) struct Call {
+    /// Where it comes from.
+    pub(crate) caller: Caller,
     /// Its headers.
     pub(crate) headers: HeaderMap,
     /// Its query string.

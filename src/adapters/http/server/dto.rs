@@ -208,8 +208,8 @@ struct CheckDto<'a> {
 }
 
 impl<'a> ReadyDto<'a> {
-    /// The checks and what they amount to.
-    pub(crate) fn new(checks: &'a [ReadyCheck]) -> Self {
+    /// The checks and what they amount to; without `details` only whether each holds.
+    pub(crate) fn new(checks: &'a [ReadyCheck], details: bool) -> Self {
         let status = if checks.iter().all(|c| c.ok) {
             "ready"
         } else {
@@ -222,7 +222,7 @@ impl<'a> ReadyDto<'a> {
                 .map(|c| CheckDto {
                     name: c.name,
                     ok: c.ok,
-                    detail: &c.detail,
+                    detail: if details { &c.detail } else { "" },
                 })
                 .collect(),
         }

@@ -12,21 +12,28 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
+use warp::http::Request;
+use warp::hyper::body::Incoming;
 use warp::hyper::server::conn::http1;
+use warp::hyper::service::{Service as _, service_fn};
 
+use super::admission::{Admission, Caller};
 use super::call::{Doors, Shared};
 use super::extract::body::Memory;
 use super::options::HttpOptions;
+use super::per_address::{Connections, Place};
 use super::reply::Response;
 use super::routes::routes;
 use super::stall::StallGuard;
+use super::tls::Tls;
 use delta_ports::{PortError, PortErrorKind};
 
 /// A server that is running.
@@ -55,13 +62,14 @@ impl HttpServer {
     }
 }
 
-/// Starts the server of `doors` on `address`. It runs until `shutdown` is ready, then ends requests under way and closes.
+/// Starts the server of `doors` on `address`, for those whom `admission` lets in. It runs until `shutdown` is ready, then ends requests under way and closes.
 ///
 /// # Errors
-/// `Unavailable` when the address cannot be listened on.
+/// `Unavailable` when the address cannot be listened on; what is wrong with the certificate or its key.
 pub async fn serve(
     address: SocketAddr,
     doors: Doors,
+    admission: Admission,
     options: HttpOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<HttpServer, PortError> {
@@ -73,10 +81,13 @@ pub async fn serve(
         )
         .with_source(error)
     };
+    let tls = options.tls.clone().map(Tls::open).transpose()?;
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let shared = Arc::new(Shared {
         doors,
+        admission,
+        tls,
         memory: Memory::new(options.json_memory),
         options,
     });
@@ -89,7 +100,10 @@ const TURNED_AWAY_AT_A_TIME: usize = 64;
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future<Output = ()>) {
     let filter = routes(&shared);
-    let slots = Arc::new(Semaphore::new(shared.options.max_connections));
+    let places = Connections::new(
+        shared.options.max_connections,
+        shared.options.max_connections_each,
+    );
     let away = Arc::new(Semaphore::new(TURNED_AWAY_AT_A_TIME));
     let stop = CancellationToken::new();
     let mut connections = JoinSet::new();
@@ -100,13 +114,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Futur
             () = &mut shutdown => break,
             Some(ended) = connections.join_next() => note(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    if let Ok(slot) = slots.clone().try_acquire_owned() {
-                        let serving = converse(stream, filter.clone(), shared.options.clone(), stop.clone());
-                        connections.spawn(async move {
-                            serving.await;
-                            drop(slot);
-                        });
+                Ok((stream, peer)) => {
+                    if let Some(place) = places.enter(peer.ip()) {
+                        let serving = converse(stream, peer, place, filter.clone(), shared.clone(), stop.clone());
+                        connections.spawn(serving);
                     } else if let Ok(slot) = away.clone().try_acquire_owned() {
                         connections.spawn(async move {
                             turn_away(stream).await;
@@ -148,15 +159,61 @@ fn note(ended: Result<(), JoinError>) {
 
 async fn converse(
     stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
     filter: BoxedFilter<(Response,)>,
-    options: HttpOptions,
+    shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
-    let io = TokioIo::new(StallGuard::new(stream, options.write_stall));
-    let service = TowerToHyperService::new(warp::service(filter));
+    let stream = StallGuard::new(stream, shared.options.write_stall);
+    let Some(tls) = &shared.tls else {
+        return talk(stream, peer, &place, filter, &shared, stop).await;
+    };
+    let greeting = TlsAcceptor::from(tls.now()).accept(stream);
+    let greeted = tokio::select! {
+        greeted = timeout(shared.options.head_within, greeting) => greeted,
+        // Somebody with a request needs the place.
+        () = place.gone().cancelled_owned() => return,
+    };
+    match greeted {
+        Ok(Ok(stream)) => talk(stream, peer, &place, filter, &shared, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection did not get as far as TLS"),
+        Err(_) => tracing::debug!("a connection took too long to agree on TLS"),
+    }
+}
+
+/// Requests and answers over a connection that stands.
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    place: &Place,
+    filter: BoxedFilter<(Response,)>,
+    shared: &Shared,
+    stop: CancellationToken,
+) {
+    let options = &shared.options;
+    let routed = TowerToHyperService::new(warp::service(filter));
+    let caller = Caller { address: peer.ip() };
+    let admission = &shared.admission;
+    let (worker, gone) = (place.worker(), place.gone());
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let work = worker.begin();
+        let welcome = admission.front(request.uri(), request.headers());
+        request.extensions_mut().insert(caller);
+        let routed = routed.clone();
+        async move {
+            let answer = match welcome {
+                Ok(()) => routed.call(request).await,
+                Err(rejection) => Ok(rejection.into_response()),
+            };
+            // Until the last byte of the answer is sent.
+            answer.map(|answer| answer.map(|body| work.until_sent(body)))
+        }
+    });
+    let io = TokioIo::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.head_within)
@@ -165,6 +222,8 @@ async fn converse(
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        // Somebody with a request needs the place.
+        () = gone.cancelled() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

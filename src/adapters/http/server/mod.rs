@@ -1,15 +1,18 @@
 //! The server: from a connection to a handler and back.
 //!
-//! `listen.rs` takes connections, `routes.rs` finds the handler, `handlers/` answer with what `extract/` has read and checked.
+//! `listen.rs` takes connections, `admission.rs` says who is let in, `routes.rs` finds the handler, `handlers/` answer with what `extract/` has read and checked.
 
+pub(crate) mod admission;
 pub(crate) mod call;
 mod dto;
 pub(crate) mod extract;
 mod handlers;
 pub(crate) mod listen;
 pub(crate) mod options;
+mod per_address;
 mod rejection;
 mod reply;
 pub(crate) mod routes;
 mod signed;
 mod stall;
+pub(crate) mod tls;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::tls::TlsFiles;
+
 /// Limits of the server.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
@@ -9,6 +11,8 @@ pub struct HttpOptions {
     pub max_bundle_bytes: u64,
     /// Connections at a time. One more is answered with 503.
     pub max_connections: usize,
+    /// Connections of one address at a time. One more ends the one of them that has waited longest, or is answered with 503.
+    pub max_connections_each: usize,
     /// Bytes of JSON bodies held at a time, all requests together. Beyond them: 503.
     pub json_memory: usize,
     /// Longest wait for a request head; also how long a connection may idle between requests.
@@ -21,6 +25,8 @@ pub struct HttpOptions {
     pub answer_within: Duration,
     /// Longest pause of a client that should be reading its answer.
     pub write_stall: Duration,
+    /// Certificate and key; without them the server speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// How long requests under way may take to end after the shutdown signal.
     pub shutdown_grace: Duration,
 }
@@ -30,12 +36,14 @@ impl Default for HttpOptions {
         Self {
             max_bundle_bytes: 256 << 20,
             max_connections: 512,
+            max_connections_each: 256,
             json_memory: 128 << 20,
             head_within: Duration::from_secs(30),
             body_idle: Duration::from_secs(30),
             body_grace: Duration::from_secs(30),
             answer_within: Duration::from_secs(60),
             write_stall: Duration::from_secs(60),
+            tls: None,
             shutdown_grace: Duration::from_secs(5),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use warp::http::StatusCode;
-use warp::http::header::InvalidHeaderValue;
+use warp::http::header::{HeaderValue, InvalidHeaderValue, WWW_AUTHENTICATE};
 
 use super::extract::body::BodyError;
 use super::extract::json::NoFields;
@@ -18,6 +18,8 @@ pub(crate) enum Rejection {
     Unprocessable(Vec<FieldError>),
     /// A status and one sentence.
     Because(StatusCode, String),
+    /// Nobody has been shown who may do this: 401 and one sentence.
+    Unauthorized(String),
     /// A bug or a broken port: 500 and a fixed text. The cause is in the log already.
     Internal,
 }
@@ -59,6 +61,14 @@ impl Rejection {
                 json(StatusCode::UNPROCESSABLE_ENTITY, &Detail { detail: list })
             }
             Self::Because(status, text) => json(status, &Detail { detail: text }),
+            Self::Unauthorized(text) => {
+                let mut response = json(StatusCode::UNAUTHORIZED, &Detail { detail: text });
+                response.headers_mut().insert(
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"delta-node\""),
+                );
+                response
+            }
             Self::Internal => json(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &Detail {

@@ -16,14 +16,17 @@ use warp::http::header::{ALLOW, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 use warp::path::FullPath;
 
+use super::admission::Caller;
 use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
 use super::handlers::{identity, ops, rounds, shares, tasks, upload};
 use super::rejection::Rejection;
 use super::reply::{Response, json};
+use delta_domain::access::Scope;
 
 use Access::{Author, Member, Owner, Public};
+use Scope::{Admin, Read, Result as Results, Submit};
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Rejection>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Shared, &'a mut Call) -> Answer<'a>;
@@ -43,15 +46,15 @@ impl Verb {
     }
 }
 
-/// Whom an endpoint is for. Nothing is asked of callers yet: the class says who will have to show what.
+/// Whom an endpoint is for, and the scope of the token that opens it. `admission.rs` acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     /// Anybody.
     Public,
     /// Who submits tasks to this node.
-    Author,
+    Author(Scope),
     /// Who answers for this node.
-    Owner,
+    Owner(Scope),
     /// Members of a round, who sign what they ask.
     Member,
 }
@@ -62,9 +65,18 @@ impl Access {
     pub fn name(self) -> &'static str {
         match self {
             Self::Public => "public",
-            Self::Author => "author",
-            Self::Owner => "owner",
+            Self::Author(_) => "author",
+            Self::Owner(_) => "owner",
             Self::Member => "member",
+        }
+    }
+
+    /// The scope of the token that opens it, as `x-scope` in the OpenAPI document.
+    #[must_use]
+    pub fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Author(scope) | Self::Owner(scope) => Some(scope),
+            Self::Public | Self::Member => None,
         }
     }
 }
@@ -102,16 +114,18 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/readyz", Public, |s, c| Box::pin(ops::readyz(s, c))),
     get("/openapi.json", Public, |s, c| Box::pin(ops::openapi(s, c))),
     get("/v1/identity", Public, |s, c| Box::pin(identity::identity(s, c))),
-    post("/v1/task", Author, |s, c| Box::pin(upload::submit(s, c))),
-    get("/v1/task/metadata", Author, |s, c| Box::pin(tasks::metadata(s, c))),
-    get("/v1/task/status", Author, |s, c| Box::pin(tasks::status(s, c))),
-    get("/v1/task/list", Author, |s, c| Box::pin(tasks::list(s, c))),
-    get("/v1/task/logs", Author, |s, c| Box::pin(tasks::logs(s, c))),
-    get("/v1/task/result", Author, |s, c| Box::pin(tasks::result(s, c))),
-    get("/v1/task/progress", Author, |s, c| Box::pin(tasks::progress(s, c))),
-    get("/v1/task/bundle", Author, |s, c| Box::pin(tasks::bundle(s, c))),
-    get("/v1/tasks", Author, |s, c| Box::pin(tasks::page(s, c))),
-    get("/v1/nodes", Owner, |s, c| Box::pin(ops::nodes(s, c))),
+    post("/v1/task", Author(Submit), |s, c| Box::pin(upload::submit(s, c))),
+    post("/v1/task/cancel", Author(Submit), |s, c| Box::pin(tasks::cancel(s, c))),
+    get("/v1/task/metadata", Author(Read), |s, c| Box::pin(tasks::metadata(s, c))),
+    get("/v1/task/status", Author(Read), |s, c| Box::pin(tasks::status(s, c))),
+    get("/v1/task/list", Author(Read), |s, c| Box::pin(tasks::list(s, c))),
+    get("/v1/task/logs", Author(Read), |s, c| Box::pin(tasks::logs(s, c))),
+    get("/v1/task/result", Author(Results), |s, c| Box::pin(tasks::result(s, c))),
+    get("/v1/task/progress", Author(Read), |s, c| Box::pin(tasks::progress(s, c))),
+    get("/v1/task/bundle", Author(Read), |s, c| Box::pin(tasks::bundle(s, c))),
+    get("/v1/tasks", Author(Read), |s, c| Box::pin(tasks::page(s, c))),
+    post("/v1/task/leave", Owner(Admin), |s, c| Box::pin(ops::leave(s, c))),
+    get("/v1/nodes", Owner(Read), |s, c| Box::pin(ops::nodes(s, c))),
     get("/v1/coord/config", Public, |s, c| Box::pin(rounds::config(s, c))),
     get("/v1/coord/context", Member, |s, c| Box::pin(rounds::context(s, c))),
     get("/v1/coord/round", Public, |s, c| Box::pin(rounds::round(s, c))),
@@ -148,29 +162,33 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
     };
     at(endpoint.path)
         .and(method)
+        .and(warp::ext::get::<Caller>())
         .and(warp::header::headers_cloned())
         .and(raw_query())
         .and(warp::body::stream())
-        .then(move |headers: HeaderMap, query: String, body| {
-            let shared = shared.clone();
-            async move {
-                let pace = Pace {
-                    idle: shared.options.body_idle,
-                    grace: shared.options.body_grace,
-                };
-                let call = Call {
-                    headers,
-                    query: Query::parse(&query),
-                    body: paced(body, pace),
-                };
-                // In a task of its own: a client that goes away must not stop a handler halfway, between two writes.
-                tokio::spawn(async move { answer(endpoint, &shared, call).await })
-                    .await
-                    .unwrap_or_else(|_| {
-                        Rejection::busy("the node could not finish the request").into_response()
-                    })
-            }
-        })
+        .then(
+            move |caller: Caller, headers: HeaderMap, query: String, body| {
+                let shared = shared.clone();
+                async move {
+                    let pace = Pace {
+                        idle: shared.options.body_idle,
+                        grace: shared.options.body_grace,
+                    };
+                    let call = Call {
+                        caller,
+                        headers,
+                        query: Query::parse(&query),
+                        body: paced(body, pace),
+                    };
+                    // In a task of its own: a client that goes away must not stop a handler halfway, between two writes.
+                    tokio::spawn(async move { answer(endpoint, &shared, call).await })
+                        .await
+                        .unwrap_or_else(|_| {
+                            Rejection::busy("the node could not finish the request").into_response()
+                        })
+                }
+            },
+        )
         .boxed()
 }
 
@@ -180,7 +198,14 @@ async fn answer(endpoint: &Endpoint, shared: &Shared, mut call: Call) -> Respons
         Verb::Get => shared.options.answer_within,
         Verb::Post => Duration::MAX,
     };
-    let handled = tokio::time::timeout(patience, (endpoint.handler)(shared, &mut call)).await;
+    let handling = async {
+        let admission = &shared.admission;
+        admission
+            .admit(endpoint.access, call.caller, &call.headers)
+            .await?;
+        (endpoint.handler)(shared, &mut call).await
+    };
+    let handled = tokio::time::timeout(patience, handling).await;
     let response = handled
         .unwrap_or_else(|_| Err(Rejection::busy("the node did not find an answer in time")))
         .unwrap_or_else(|rejection| {

@@ -39,7 +39,7 @@ impl Fields {
     ) -> Result<Self, NoFields> {
         let is_json = headers
             .get(CONTENT_TYPE)
-            .is_none_or(|value| value.to_str().is_ok_and(names_json));
+            .is_some_and(|value| value.to_str().is_ok_and(names_json));
         read_whole(body, limit, memory, |bytes| Self::parse(bytes, is_json)).await?
     }
 

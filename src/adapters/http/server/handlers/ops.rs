@@ -1,4 +1,4 @@
-//! Handlers for operators and the owner: is it alive, can it work, what does it offer, which nodes are there.
+//! Handlers for operators and the owner: is it alive, can it work, what does it offer, which nodes are there, what it leaves.
 
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use crate::server::call::{Call, Shared};
 use crate::server::dto::{NodePageDto, ReadyDto};
 use crate::server::extract::validation::{FieldErrors, IntRule, PAGE_SIZE, clamp};
 use crate::server::rejection::Rejection;
-use crate::server::reply::{Response, json, ok, with_type};
+use crate::server::reply::{Response, json, ok, success, with_type};
+use crate::server::signed::known;
+use delta_domain::access::Scope;
 
 /// The document is written by hand; a test holds it against the table of endpoints.
 const OPENAPI: &str = include_str!("../openapi.json");
@@ -27,8 +29,8 @@ pub(crate) async fn healthz(_: &Shared, _: &mut Call) -> Result<Response, Reject
     Ok(ok(&Health { status: "ok" }))
 }
 
-/// `GET /readyz`: what it needs is there.
-pub(crate) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+/// `GET /readyz`: what it needs is there. Only who may read is told what is wrong.
+pub(crate) async fn readyz(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let checks = tokio::time::timeout(READY_WITHIN, shared.owner()?.ready())
         .await
         .map_err(|_| Rejection::busy("the node's checks did not end in time"))?;
@@ -37,7 +39,9 @@ pub(crate) async fn readyz(shared: &Shared, _: &mut Call) -> Result<Response, Re
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    Ok(json(status, &ReadyDto::new(&checks)))
+    let admission = &shared.admission;
+    let told = admission.may(Scope::Read, call.caller, &call.headers).await;
+    Ok(json(status, &ReadyDto::new(&checks, told.is_ok())))
 }
 
 /// `GET /openapi.json`
@@ -57,6 +61,17 @@ pub(crate) async fn index(_: &Shared, _: &mut Call) -> Result<Response, Rejectio
     );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
+}
+
+/// `POST /v1/task/leave`: not in the original.
+pub(crate) async fn leave(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let fields = call.small_json(&shared.memory).await?;
+    let mut errors = FieldErrors::body();
+    let task = fields.hex(&mut errors, "task_id");
+    errors.settle()?;
+    let task = known(&task, |id| format!("this node follows no task {id}"))?;
+    shared.owner()?.leave_task(&task).await?;
+    Ok(success())
 }
 
 /// `GET /v1/nodes`

@@ -118,13 +118,7 @@ async fn notice(
     call: &mut Call,
     body: impl FnOnce(&Fields, &mut FieldErrors) -> RequestBody,
 ) -> Result<Response, Rejection> {
-    let fields = Fields::read(
-        &call.headers,
-        &mut call.body,
-        headers::MAX_SMALL_JSON,
-        &shared.memory,
-    )
-    .await?;
+    let fields = call.small_json(&shared.memory).await?;
     let mut errors = FieldErrors::body();
     let address = fields.text(&mut errors, "address");
     let task = fields.text(&mut errors, "task_id");

@@ -76,6 +76,16 @@ pub(crate) async fn logs(shared: &Shared, call: &mut Call) -> Result<Response, R
     Ok(ok(&rows.iter().map(LogDto::from).collect::<Vec<_>>()))
 }
 
+/// `POST /v1/task/cancel`: not in the original.
+pub(crate) async fn cancel(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let fields = call.small_json(&shared.memory).await?;
+    let mut errors = FieldErrors::body();
+    let id = fields.int(&mut errors, "task_id");
+    errors.settle()?;
+    let row = shared.authors()?.cancel_task(existing(id)?).await?;
+    Ok(ok(&TaskDto::from(&row)))
+}
+
 /// `GET /v1/task/result`
 pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let id = task_id(call)?;
