@@ -4,6 +4,7 @@
 //! the reference expects.
 
 mod door;
+mod per_peer;
 mod services;
 mod subscribe;
 
@@ -18,6 +19,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 pub use self::door::Door;
+use self::per_peer::PerPeer;
 use self::services::Services;
 use super::pb::datahub::data_hub_server::DataHubServer;
 use super::pb::hlr::hlr_server::HlrServer;
@@ -61,6 +63,7 @@ pub async fn serve_tls(
         record,
         door,
         stop: stop.clone(),
+        peers: PerPeer::default(),
     };
     macro_rules! limited {
         ($server:ident) => {

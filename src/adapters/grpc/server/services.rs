@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::door::Door;
+use super::per_peer::PerPeer;
 use crate::convert::{Reply as _, Rpc, datahub, hlr, identity, rounds, shares, tasks};
 use crate::error::status_of;
 use crate::pb::datahub::data_hub_server::DataHub;
@@ -24,6 +25,8 @@ pub(super) struct Services {
     pub(super) door: Door,
     /// Ends subscriptions.
     pub(super) stop: CancellationToken,
+    /// How many subscriptions each machine has.
+    pub(super) peers: PerPeer,
 }
 
 impl Services {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::per_peer::{Place, SUBSCRIPTIONS};
 use super::services::Services;
 use crate::convert::events::outgoing;
 use crate::convert::method::SUBSCRIBE;
@@ -25,6 +26,8 @@ struct Live {
     events: RecordEvents,
     heartbeat: Option<Interval>,
     stop: CancellationToken,
+    /// Counted as long as the subscription lives.
+    _place: Place,
 }
 
 #[tonic::async_trait]
@@ -35,6 +38,11 @@ impl Subscribe for Services {
         &self,
         request: Request<EventReq>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
+        let place = self.peers.enter(request.remote_addr()).ok_or_else(|| {
+            Status::resource_exhausted(format!(
+                "this address has {SUBSCRIPTIONS} subscriptions, the most that one may have"
+            ))
+        })?;
         let signed = signature::read(request.metadata())?;
         let message = request.into_inner();
         let body = signature::body_of(&message);
@@ -50,6 +58,7 @@ impl Subscribe for Services {
             events,
             heartbeat: heartbeat(timeout),
             stop: self.stop.clone(),
+            _place: place,
         };
         Ok(Response::new(Box::pin(unfold(Some(live), next))))
     }
