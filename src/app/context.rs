@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backoff::Backoff;
+use super::bundles::Bundles;
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::machine::MachinePorts;
 use delta_domain::bundle::{Bundle, BundleLimits};
@@ -21,7 +22,7 @@ use delta_ports::clock::Clock;
 use delta_ports::compute::Compute;
 use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
-use delta_ports::executor::Executor;
+use delta_ports::executor::{Executor, Whose};
 use delta_ports::identity::IdentitySource;
 use delta_ports::peer::PeerTransport;
 use delta_ports::storage::{LogLevel, NewLog, Storage};
@@ -29,6 +30,9 @@ use delta_ports::{PortError, PortErrorKind, report};
 
 /// How long this node's own trouble may last before something is given up for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long nodes that were started together may take until the connector knows them all.
+const FINDING_EACH_OTHER: Duration = Duration::from_secs(3);
 
 /// The world, as this node sees it.
 #[derive(Clone)]
@@ -114,6 +118,8 @@ pub(crate) struct Context {
     pub(crate) cancel: CancellationToken,
     /// Everything that runs in the background.
     pub(crate) tracker: TaskTracker,
+    /// Bundles that are open, and turns to open more.
+    pub(crate) bundles: Arc<Bundles>,
 }
 
 impl Context {
@@ -131,6 +137,7 @@ impl Context {
             subscribed: watch::Sender::new(false),
             cancel: CancellationToken::new(),
             tracker: TaskTracker::new(),
+            bundles: Arc::default(),
         }
     }
 
@@ -147,6 +154,7 @@ impl Context {
             subscribed: self.subscribed.clone(),
             cancel: self.cancel.clone(),
             tracker: self.tracker.clone(),
+            bundles: self.bundles.clone(),
         }
     }
 
@@ -243,43 +251,67 @@ impl Context {
         }
     }
 
-    /// Opens a bundle that is kept under `name`; it must have this digest.
+    /// As [`Self::too_few_nodes`], but nodes that start together get a moment to find each other.
+    pub(crate) async fn too_few_nodes_for_long(&self, min_clients: u32) -> Option<String> {
+        let until = self.ports.clock.now() + FINDING_EACH_OTHER;
+        loop {
+            let text = self.too_few_nodes(min_clients).await?;
+            if self.ports.clock.now() >= until {
+                return Some(text);
+            }
+            self.ports.clock.sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// Why a cohort of this size cannot come together: the network has fewer nodes. `None` also where the connector cannot be asked.
+    pub(crate) async fn too_few_nodes(&self, min_clients: u32) -> Option<String> {
+        let wanted = usize::try_from(min_clients).unwrap_or(usize::MAX);
+        let wanted = u64::try_from(wanted.max(self.settings.min_clients)).unwrap_or(u64::MAX);
+        let nodes = self.ports.connector.nodes(1, 1).await.ok()?.total;
+        (wanted > nodes).then(|| {
+            format!("the task wants at least {wanted} members, the network has {nodes} nodes")
+        })
+    }
+
+    /// Opens a bundle that is kept under `name`; it must have this digest. One at a time is in memory for each of those whose it can be.
     pub(crate) async fn open_bundle(
         &self,
         name: &BlobName,
         commitment: Option<&Digest>,
+        whose: Whose,
     ) -> Result<Arc<Bundle>, PortError> {
-        let bytes = self
+        if let Some(open) = commitment.and_then(|digest| self.bundles.get(digest)) {
+            return Ok(open);
+        }
+        let _turn = self.bundles.turn(whose).await;
+        let limits = &self.settings.bundle;
+        let bytes = self.ports.blobs.read(name, limits.bytes as u64).await?;
+        let bytes = self.compare(bytes, commitment).await?;
+        let bundle = self
             .ports
-            .blobs
-            .read(name, self.settings.bundle.bytes as u64)
+            .executor
+            .open_bundle(bytes, limits, whose)
             .await?;
-        self.check_bundle(bytes, commitment).await
+        self.bundles.keep(&bundle);
+        Ok(bundle)
     }
 
-    /// Opens a bundle: commitment first, then form, then content. CPU-bound work leaves the async threads.
-    pub(crate) async fn check_bundle(
+    /// Gives bytes back if they have this digest. CPU-bound work leaves the async threads.
+    async fn compare(
         &self,
         bytes: Vec<u8>,
         commitment: Option<&Digest>,
-    ) -> Result<Arc<Bundle>, PortError> {
-        let limits = self.settings.bundle.clone();
-        let commitment = commitment.copied();
-        let rejected = |text: String| PortError::new(PortErrorKind::Rejected, "bundle.open", text);
-        let compute = &self.ports.compute;
-        let work = move || {
-            if commitment.is_some_and(|expected| Digest::of(&bytes) != expected) {
-                let text = "the bundle is not the one that was committed to: its SHA-256 differs";
-                return Err(rejected(text.to_owned()));
-            }
-            let bundle = Bundle::open(&bytes, &limits).map_err(|e| rejected(report(&e)))?;
-            let errors = bundle.manifest().errors();
-            if errors.is_empty() {
-                return Ok(Arc::new(bundle));
-            }
-            let list: Vec<String> = errors.iter().take(20).map(ToString::to_string).collect();
-            Err(rejected(format!("task.json: {}", list.join("; "))))
+    ) -> Result<Vec<u8>, PortError> {
+        let Some(expected) = commitment.copied() else {
+            return Ok(bytes);
         };
-        compute.blocking("bundle.open", work).await
+        let work = move || {
+            if Digest::of(&bytes) == expected {
+                return Ok(bytes);
+            }
+            let text = "the bundle is not the one that was committed to: its SHA-256 differs";
+            Err(PortError::new(PortErrorKind::Rejected, "bundle.open", text))
+        };
+        self.ports.compute.blocking("bundle.open", work).await
     }
 }

@@ -1,5 +1,7 @@
 //! This node as a coordinator: one run for each task of its users, and the members' requests to them.
 
+mod attendance;
+pub(crate) mod cancel;
 mod effects;
 mod inbound;
 mod round_machine;
@@ -16,12 +18,16 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::context::Context;
 use super::machine::{Handle, commit};
+use attendance::Roll;
+use cancel::Stops;
+use delta_domain::attendance::Attendance;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::TaskId;
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{NewTask, RejectionReason};
+use delta_ports::executor::Whose;
 use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
 use round_machine::RoundMachine;
@@ -33,8 +39,12 @@ use state::RunState;
 pub(super) struct Active {
     pub(super) bundle: Arc<Bundle>,
     pub(super) progress: watch::Sender<TaskProgress>,
+    /// Stops the loop of the round that was hosted last.
+    pub(super) hosted: CancellationToken,
     /// The round that is running, by its number.
     pub(super) round: Option<(u32, Handle<RoundMachine>)>,
+    /// Whom that round waits for, and who has told it that they decline.
+    pub(super) roll: Option<Arc<Roll>>,
 }
 
 /// All tasks that this node coordinates.
@@ -45,6 +55,18 @@ pub(crate) struct Coordinator {
     creating: watch::Sender<usize>,
     /// Fires when every unfinished task of the database runs again.
     resumed: CancellationToken,
+    /// Whom rounds wait for.
+    attendance: Arc<Mutex<Attendance>>,
+    stops: Stops,
+}
+
+/// A task that is being created, for as long as this lives.
+struct Creating(watch::Sender<usize>);
+
+impl Drop for Creating {
+    fn drop(&mut self) {
+        self.0.send_modify(|n| *n = n.saturating_sub(1));
+    }
 }
 
 impl Coordinator {
@@ -54,6 +76,8 @@ impl Coordinator {
             active: Mutex::new(BTreeMap::new()),
             creating: watch::Sender::new(0),
             resumed: CancellationToken::new(),
+            attendance: Arc::default(),
+            stops: Stops::default(),
         })
     }
 
@@ -82,20 +106,21 @@ impl Coordinator {
                 None => self.clone().spawn_new(row),
             }
         }
+        self.resume_cancelled(&runs).await?;
         self.resumed.cancel();
         Ok(())
     }
 
     /// Creates a recorded task on the connector and runs it, in the background.
     pub(crate) fn spawn_new(self: Arc<Self>, row: TaskRow) {
-        let context = self.context.clone();
-        context.spawn(async move {
-            self.creating.send_modify(|n| *n += 1);
+        let coordinator = self.clone();
+        coordinator.spawn_task(row.id, async move {
+            let creating = self.creating();
             let created = self
                 .create(&row)
                 .await
                 .map(|(state, bundle)| TaskRun::new(self.clone(), state, bundle));
-            self.creating.send_modify(|n| *n = n.saturating_sub(1));
+            drop(creating);
             match created {
                 Ok(run) => run.run().await,
                 Err(e) => self.give_up(row.id, &e).await,
@@ -104,13 +129,13 @@ impl Coordinator {
     }
 
     fn spawn_resumed(self: Arc<Self>, state: RunState) {
-        let context = self.context.clone();
-        self.creating.send_modify(|n| *n += 1);
-        context.spawn(async move {
+        let coordinator = self.clone();
+        let creating = self.creating();
+        coordinator.spawn_task(state.local_id, async move {
             let name = BlobName::coordinator_bundle(&state.task);
             let context = &self.context;
             let opened = context
-                .retry_transient(|| context.open_bundle(&name, None))
+                .retry_transient(|| context.open_bundle(&name, None, Whose::Own))
                 .await;
             match opened {
                 Ok(bundle) => {
@@ -120,22 +145,16 @@ impl Coordinator {
                         status: Some(TaskStatus::Running),
                         error: None,
                     };
-                    if let Err(e) = self
-                        .context
-                        .ports
-                        .storage
-                        .update_task(state.local_id, &update)
-                        .await
-                    {
+                    if let Err(e) = self.record(state.local_id, &update).await {
                         tracing::warn!(task = %state.task, "{}", report(&e));
                     }
                     self.forget_submitted(state.local_id).await;
                     let run = TaskRun::new(self.clone(), state, bundle);
-                    self.creating.send_modify(|n| *n = n.saturating_sub(1));
+                    drop(creating);
                     run.run().await;
                 }
                 Err(e) => {
-                    self.creating.send_modify(|n| *n = n.saturating_sub(1));
+                    drop(creating);
                     self.give_up(state.local_id, &e).await;
                 }
             }
@@ -147,7 +166,7 @@ impl Coordinator {
         let submitted = BlobName::submitted(row.id);
         let context = &self.context;
         let bundle = context
-            .retry_transient(|| context.open_bundle(&submitted, None))
+            .retry_transient(|| context.open_bundle(&submitted, None, Whose::Own))
             .await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
@@ -204,9 +223,8 @@ impl Coordinator {
             status: Some(TaskStatus::Running),
             error: None,
         };
-        let storage = &self.context.ports.storage;
         self.context
-            .retry_transient(|| storage.update_task(row.id, &update))
+            .retry_transient(|| self.record(row.id, &update))
             .await?;
         self.context
             .log(
@@ -230,13 +248,15 @@ impl Coordinator {
             error: Some(error.message().to_owned()),
             ..TaskUpdate::default()
         };
-        let storage = &self.context.ports.storage;
-        let recorded = self
-            .context
-            .retry_transient(|| storage.update_task(id, &update));
+        let recorded = self.context.retry_transient(|| self.record(id, &update));
         if let Err(e) = recorded.await {
             tracing::error!(task_id = id, "{}", report(&e));
         }
+    }
+
+    fn creating(&self) -> Creating {
+        self.creating.send_modify(|n| *n += 1);
+        Creating(self.creating.clone())
     }
 
     /// The bundle has its final name; what is left under the first one is in the way of nobody.

@@ -11,6 +11,7 @@
 )]
 
 mod backoff;
+mod bundles;
 pub mod context;
 mod coordinator;
 pub mod identities;

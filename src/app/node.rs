@@ -6,16 +6,17 @@ use async_trait::async_trait;
 
 use super::context::{Context, Ports, Settings};
 use super::coordinator::Coordinator;
+use super::coordinator::cancel::is_cancelled;
 use super::identities::Identities;
 use super::monitor::{ADDRESS_SETTING, follow_events, know_the_others, stay_registered};
 use super::peers::Peers;
 use super::runner::Runner;
-use delta_domain::ids::Address;
+use delta_domain::ids::{Address, TaskId};
 use delta_domain::task::{TaskKind, TaskStatus};
 use delta_ports::author_api::{AuthorApi, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
-use delta_ports::blob::{collect, pieces};
 use delta_ports::connector::NodePage;
+use delta_ports::executor::Whose;
 use delta_ports::owner_api::{OwnerApi, ReadyCheck};
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
@@ -57,6 +58,8 @@ impl Node {
         context.spawn(stay_registered(context.clone()));
         context.spawn(know_the_others(context.clone()));
         context.spawn(follow_events(context.clone(), node.runner.clone()));
+        // What was being sent when the node stopped.
+        ports.blobs.remove(&BlobName::submissions()).await?;
         node.runner.resume().await?;
         node.coordinator.resume().await?;
         Ok(node)
@@ -107,17 +110,16 @@ impl Node {
         }
     }
 
-    async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
-        let row = self.context.ports.storage.task(id).await?;
-        row.ok_or_else(|| UserError::Invalid(format!("task {id} does not exist")))
-    }
-}
-
-#[async_trait]
-impl AuthorApi for Node {
-    async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
+    /// Keeps a bundle on disk while it comes, judges it, and makes it a task.
+    async fn take_submission(
+        &self,
+        arriving: &BlobName,
+        bundle: ByteStream,
+    ) -> Result<LocalTaskId, UserError> {
         let limit = self.context.settings.bundle.bytes as u64;
-        let bytes = collect(bundle, limit, "node.submit")
+        let blobs = &self.context.ports.blobs;
+        let kept = blobs
+            .put(arriving, bundle, limit)
             .await
             .map_err(|e| match e.kind() {
                 PortErrorKind::Rejected => {
@@ -125,37 +127,33 @@ impl AuthorApi for Node {
                 }
                 _ => UserError::Port(e),
             })?;
-        let unfinished = self.context.ports.storage.unfinished_tasks().await?.len();
-        let most = self.context.settings.max_tasks;
-        if unfinished >= most {
-            let text = format!(
-                "{unfinished} tasks are running on this node, the most it takes is {most} (policy.max_tasks)"
-            );
-            return Err(UserError::Unavailable(text));
-        }
+        let unfit = |e: PortError| match e.kind() {
+            PortErrorKind::Rejected => UserError::Invalid(e.message().to_owned()),
+            _ => UserError::Port(e),
+        };
         let opened = self
             .context
-            .check_bundle(bytes.clone(), None)
+            .open_bundle(arriving, Some(&kept.digest), Whose::Own)
             .await
-            .map_err(|e| match e.kind() {
-                PortErrorKind::Rejected => UserError::Invalid(e.message().to_owned()),
-                _ => UserError::Port(e),
-            })?;
+            .map_err(unfit)?;
         let manifest = opened.manifest();
         if manifest.enable_verify || (manifest.kind == TaskKind::Hlr && manifest.tolerance != 0) {
             return Err(UserError::Invalid(
                 "the task asks for proofs (enable_verify), which this version cannot make".into(),
             ));
         }
-        self.context
-            .ports
-            .executor
-            .check_graphs(&opened)
+        let executor = &self.context.ports.executor;
+        executor
+            .check_graphs(&opened, Whose::Own)
             .await
-            .map_err(|e| match e.kind() {
-                PortErrorKind::Rejected => UserError::Invalid(e.message().to_owned()),
-                _ => UserError::Port(e),
-            })?;
+            .map_err(unfit)?;
+        if let Some(text) = self
+            .context
+            .too_few_nodes_for_long(manifest.strategy.min_clients)
+            .await
+        {
+            return Err(UserError::Invalid(text));
+        }
         let new = NewTaskRow {
             created_at: self.context.ports.clock.now(),
             name: manifest.name.clone(),
@@ -164,14 +162,7 @@ impl AuthorApi for Node {
         };
         let storage = &self.context.ports.storage;
         let id = storage.insert_task(&new).await?;
-        let len = bytes.len() as u64;
-        let kept = self
-            .context
-            .ports
-            .blobs
-            .put(&BlobName::submitted(id), pieces(bytes), len)
-            .await;
-        if let Err(e) = kept {
+        if let Err(e) = blobs.rename(arriving, &BlobName::submitted(id)).await {
             let update = TaskUpdate {
                 status: Some(TaskStatus::Error),
                 error: Some("the bundle could not be kept".into()),
@@ -185,6 +176,32 @@ impl AuthorApi for Node {
         Ok(id)
     }
 
+    async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
+        let row = self.context.ports.storage.task(id).await?;
+        row.ok_or_else(|| UserError::Invalid(format!("task {id} does not exist")))
+    }
+}
+
+#[async_trait]
+impl AuthorApi for Node {
+    async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
+        let unfinished = self.context.ports.storage.unfinished_tasks().await?.len();
+        let most = self.context.settings.max_tasks;
+        if unfinished >= most {
+            let text = format!(
+                "{unfinished} tasks are running on this node, the most it takes is {most} (policy.max_tasks)"
+            );
+            return Err(UserError::Unavailable(text));
+        }
+        let arriving = BlobName::submission(self.context.bundles.next_submission());
+        let outcome = self.take_submission(&arriving, bundle).await;
+        if outcome.is_err() {
+            // Gone at the next start, at the latest.
+            drop(self.context.ports.blobs.remove(&arriving).await);
+        }
+        outcome
+    }
+
     async fn task(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
         self.row(id).await
     }
@@ -195,6 +212,14 @@ impl AuthorApi for Node {
             rows.extend(self.context.ports.storage.task(*id).await?);
         }
         Ok(rows)
+    }
+
+    async fn cancel_task(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
+        match self.coordinator.cancel(id).await? {
+            None => Err(UserError::Invalid(format!("task {id} does not exist"))),
+            Some(row) if is_cancelled(&row) => Ok(row),
+            Some(_) => Err(UserError::Invalid(format!("task {id} is over"))),
+        }
     }
 
     async fn task_page(
@@ -279,6 +304,14 @@ impl OwnerApi for Node {
                     UserError::Port(e)
                 }
             })
+    }
+
+    async fn leave_task(&self, task: &TaskId) -> Result<(), UserError> {
+        if self.runner.leave(task).await? {
+            return Ok(());
+        }
+        let text = format!("this node follows no task {task}, or it is over");
+        Err(UserError::Invalid(text))
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {

@@ -10,12 +10,12 @@ mod membership;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::context::Context;
 use super::machine::erase;
 use delta_domain::event::NetworkEvent;
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Address, TaskId};
 use delta_domain::task::TaskKind;
 use delta_ports::PortError;
 use delta_ports::storage::MachineKind;
@@ -25,6 +25,8 @@ use membership::{Membership, MembershipState};
 const QUEUE: usize = 1024;
 /// Tasks of the network that this node follows at the same time.
 const MAX_TASKS: usize = 10_000;
+/// Tasks of one owner among them; those whose owner is not known yet count as one's.
+const MAX_OWNED: usize = 256;
 
 /// What a task's actor hears.
 #[derive(Debug)]
@@ -33,12 +35,26 @@ pub(super) enum Notice {
     Event(NetworkEvent),
     /// Events may have been lost.
     Gap,
+    /// This node's owner leaves the task; the answer comes once that is on disk.
+    Leave(oneshot::Sender<Result<(), PortError>>),
 }
 
 /// All tasks in which this node is, or may become, a member.
 pub(crate) struct Runner {
     context: Arc<Context>,
-    tasks: Mutex<BTreeMap<TaskId, mpsc::Sender<Notice>>>,
+    tasks: Mutex<BTreeMap<TaskId, Followed>>,
+}
+
+/// A task that this node follows.
+struct Followed {
+    sender: mpsc::Sender<Notice>,
+    owner: Option<Address>,
+}
+
+/// Whether there is room for one more task of this owner.
+fn has_room(tasks: &BTreeMap<TaskId, Followed>, owner: Option<&Address>) -> bool {
+    let owned = tasks.values().filter(|t| t.owner.as_ref() == owner);
+    tasks.len() < MAX_TASKS && owned.count() < MAX_OWNED
 }
 
 impl Runner {
@@ -58,7 +74,8 @@ impl Runner {
                 Ok(state) if state.is_over() => {}
                 Ok(state) => {
                     going_on.insert(state.task.clone());
-                    self.start(state, Vec::new());
+                    let owner = state.owner().cloned();
+                    self.start(state, owner, Vec::new());
                 }
                 Err(e) => tracing::error!(task = %stored.key.task, "{}", delta_ports::report(&e)),
             }
@@ -77,7 +94,7 @@ impl Runner {
         let Some(task) = event.task().cloned() else {
             return;
         };
-        let sender = self.tasks().get(&task).cloned();
+        let sender = self.tasks().get(&task).map(|t| t.sender.clone());
         if let Some(sender) = sender {
             if sender.try_send(Notice::Event(event)).is_err() {
                 tracing::warn!(%task, "the queue of events is full; this node will ask the coordinator");
@@ -85,14 +102,14 @@ impl Runner {
             return;
         }
         match &event {
-            NetworkEvent::TaskCreated { kind, .. } => {
-                let state = MembershipState::new(task, *kind);
-                self.start(state, vec![Notice::Event(event)]);
+            NetworkEvent::TaskCreated { kind, owner, .. } => {
+                let (state, owner) = (MembershipState::new(task, *kind), owner.clone());
+                self.start(state, Some(owner), vec![Notice::Event(event)]);
             }
             // A task whose creation was missed: its record says the rest.
             NetworkEvent::RoundStarted { .. } => {
                 let state = MembershipState::new(task, TaskKind::Horizontal);
-                self.start(state, vec![Notice::Gap, Notice::Event(event)]);
+                self.start(state, None, vec![Notice::Gap, Notice::Event(event)]);
             }
             _ => {}
         }
@@ -100,13 +117,30 @@ impl Runner {
 
     /// Tells every actor that events may have been lost.
     pub(crate) fn gap(&self) {
-        for sender in self.tasks().values() {
+        for followed in self.tasks().values() {
             // A full queue wakes the actor anyway.
-            drop(sender.try_send(Notice::Gap));
+            drop(followed.sender.try_send(Notice::Gap));
         }
     }
 
-    fn start(self: &Arc<Self>, state: MembershipState, first: Vec<Notice>) {
+    /// Takes no further part in a task; `false` when there is none that this node follows.
+    pub(crate) async fn leave(&self, task: &TaskId) -> Result<bool, PortError> {
+        let sender = self.tasks().get(task).map(|t| t.sender.clone());
+        let Some(sender) = sender else {
+            return Ok(false);
+        };
+        let (reply, answer) = oneshot::channel();
+        if sender.send(Notice::Leave(reply)).await.is_err() {
+            return Ok(false);
+        }
+        match answer.await {
+            Ok(left) => left.map(|()| true),
+            // The task was over first.
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: MembershipState, owner: Option<Address>, first: Vec<Notice>) {
         let task = state.task.clone();
         let (sender, notices) = mpsc::channel(QUEUE);
         for notice in first {
@@ -114,11 +148,12 @@ impl Runner {
         }
         {
             let mut tasks = self.tasks();
-            if tasks.len() >= MAX_TASKS {
-                tracing::warn!(%task, "this node follows {MAX_TASKS} tasks already and ignores this one");
+            if !has_room(&tasks, owner.as_ref()) {
+                // Not worth a line each: whoever makes so many would fill the log with them.
+                tracing::debug!(%task, "there are too many tasks, or too many of this owner; this one is ignored");
                 return;
             }
-            tasks.insert(task.clone(), sender);
+            tasks.insert(task.clone(), Followed { sender, owner });
         }
         let runner = self.clone();
         let membership = Membership::new(self.context.clone(), state, notices);
@@ -128,8 +163,30 @@ impl Runner {
         });
     }
 
-    fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TaskId, mpsc::Sender<Notice>>> {
+    fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<TaskId, Followed>> {
         // Nothing that can panic runs under this lock.
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_tasks_of_one_owner_leave_room_for_anothers() {
+        let node = |n: usize| -> Address { format!("0x{n:040x}").parse().unwrap() };
+        let mut tasks = BTreeMap::new();
+        for number in 0..10_050 {
+            let owner = Some(node(1));
+            if has_room(&tasks, owner.as_ref()) {
+                let (sender, _) = mpsc::channel(1);
+                let task: TaskId = format!("0x{number:064x}").parse().unwrap();
+                tasks.insert(task, Followed { sender, owner });
+            }
+        }
+        assert_eq!(tasks.len(), MAX_OWNED);
+        assert!(!has_room(&tasks, Some(&node(1))) && has_room(&tasks, Some(&node(2))));
+        assert!(has_room(&tasks, None));
     }
 }

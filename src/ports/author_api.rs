@@ -72,6 +72,10 @@ pub trait AuthorApi: Send + Sync + 'static {
         page_size: u32,
         ascending: bool,
     ) -> Result<TaskPage, UserError>;
+    /// Cancels a task, and answers with it as it is then: its status is ERROR, and the reason says so. That is on disk before it is
+    /// answered, members hear of it afterwards. A task that is cancelled already is answered in the same way; `Invalid` for one that is
+    /// over otherwise.
+    async fn cancel_task(&self, id: LocalTaskId) -> Result<TaskRow, UserError>;
     /// Log records of a task from record id `start` on.
     async fn task_logs(
         &self,

@@ -63,6 +63,18 @@ impl BlobName {
         Self(format!("submitted/{local_id}.delta"))
     }
 
+    /// A bundle while its author sends it and while it is checked.
+    #[must_use]
+    pub fn submission(number: u64) -> Self {
+        Self(format!("submitted/incoming/{number:016x}.delta"))
+    }
+
+    /// All bundles that were being sent or checked: what is left of them at a start is nobody's.
+    #[must_use]
+    pub fn submissions() -> Self {
+        Self("submitted/incoming".to_owned())
+    }
+
     /// A task's bundle as its coordinator keeps it.
     #[must_use]
     pub fn coordinator_bundle(task: &TaskId) -> Self {

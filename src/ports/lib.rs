@@ -27,5 +27,6 @@ pub mod owner_api;
 pub mod peer;
 pub mod prover;
 pub mod storage;
+pub mod tokens;
 
 pub use error::{PortError, PortErrorKind, UserError, report};

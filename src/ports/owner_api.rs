@@ -5,6 +5,7 @@ use async_trait::async_trait;
 
 use super::UserError;
 use super::connector::NodePage;
+use delta_domain::ids::TaskId;
 
 /// One thing that must hold before the node can work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub struct ReadyCheck {
 pub trait OwnerApi: Send + Sync + 'static {
     /// The nodes of the network; `page` from 1.
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError>;
+    /// Takes no further part in a task of the network, whoever coordinates it: open rounds are declined, and those that follow. That is
+    /// on disk before it is answered. `Invalid` when this node follows no such task.
+    async fn leave_task(&self, task: &TaskId) -> Result<(), UserError>;
     /// Whether the node can work.
     async fn ready(&self) -> Vec<ReadyCheck>;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::attendance::Roll;
 use super::round_machine::RoundMachine;
 use super::sum::Sum;
 use crate::context::Context;
@@ -27,6 +28,8 @@ pub(super) struct RoundEffects {
     pub(super) bundle: Arc<Bundle>,
     pub(super) round: CoordinatorContext,
     pub(super) key: RoundKey,
+    /// Whom the round waits for while members join.
+    pub(super) roll: Arc<Roll>,
 }
 
 #[async_trait]
@@ -86,12 +89,14 @@ impl RoundEffects {
         let record = connector.round(&self.key).await?;
         let known = connector.nodes(1, 0).await?;
         // What is no address cannot be a member.
-        let joined = record
+        let joined: Vec<Address> = record
             .joined
             .iter()
             .filter_map(|a| a.parse().ok())
             .collect();
         let known = known.nodes.into_iter().map(|n| n.address).collect();
+        let now = self.context.ports.clock.now();
+        let known = self.roll.look(now, &joined, known);
         Ok(CoordinatorInput::Joins { joined, known })
     }
 
@@ -100,6 +105,7 @@ impl RoundEffects {
         u1: &[Address],
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
+        self.roll.close();
         if !self.reached(again, RoundStatus::Running).await? {
             let connector = &self.context.ports.connector;
             let tx = connector

@@ -176,6 +176,11 @@ impl Coordinator {
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
         give(&round, CoordinatorInput::Request(request)).await?;
         if let Some(reason) = declined {
+            // Anybody can say this in anybody's name: once for each known node is heard, the rest is not worth a line.
+            let roll = self.active().get(&task).and_then(|a| a.roll.clone());
+            if !roll.is_some_and(|roll| roll.declined(&sender)) {
+                return Ok(());
+            }
             let message = format!("task {task} round {number} {sender} declines: it {reason}");
             self.context.log(LogLevel::Warn, &task, message, None).await;
         } else if uploaded {

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::attendance::Roll;
 use super::effects::RoundEffects;
 use super::round_machine::RoundMachine;
 use super::state::{Contributors, Ended, RunState};
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
-use crate::context::Context;
+use crate::context::{Context, PATIENCE};
 use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, RoundNumber};
@@ -27,7 +28,8 @@ use delta_ports::blob::BlobName;
 use delta_ports::connector::RoundKey;
 use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
-use end::{publish_end, write_result};
+pub(super) use end::publish_end;
+use end::write_result;
 use reduce::{Outcome, Reduce};
 
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
@@ -44,6 +46,10 @@ pub(super) struct TaskRun {
     hosted: CancellationToken,
 }
 
+fn rejected(text: String) -> PortError {
+    PortError::new(PortErrorKind::Rejected, "coordinator.run", text)
+}
+
 impl TaskRun {
     pub(super) fn new(coordinator: Arc<Coordinator>, state: RunState, bundle: Arc<Bundle>) -> Self {
         let progress = watch::Sender::new(state.starting(&bundle));
@@ -51,7 +57,9 @@ impl TaskRun {
         let active = Active {
             bundle: bundle.clone(),
             progress: progress.clone(),
+            hosted: CancellationToken::new(),
             round: None,
+            roll: None,
         };
         coordinator.active().insert(state.task.clone(), active);
         Self {
@@ -90,10 +98,10 @@ impl TaskRun {
                 }
             }
         };
-        let (storage, id) = (&self.context.ports.storage, self.state.local_id);
+        let (coordinator, id) = (&self.coordinator, self.state.local_id);
         let recorded = self
             .context
-            .retry_transient(|| storage.update_task(id, &update));
+            .retry_transient(|| coordinator.record(id, &update));
         if let Err(e) = recorded.await {
             tracing::error!(%task, "the task's end could not be recorded: {}", report(&e));
         }
@@ -134,6 +142,7 @@ impl TaskRun {
             }
         }
         while !self.state.complete {
+            self.wait_for_nodes().await?;
             let handle = self.start_round().await?;
             self.finish_round(handle).await?;
         }
@@ -147,6 +156,26 @@ impl TaskRun {
         }
         let key = self.state.round_key();
         self.context.ports.storage.machine(&key).await
+    }
+
+    /// Gives a task up whose cohort cannot come together, after a while in which nodes may come back.
+    async fn wait_for_nodes(&self) -> Result<(), PortError> {
+        let strategy = &self.bundle.manifest().strategy;
+        let clock = &self.context.ports.clock;
+        let patience = strategy
+            .connection_timeout()
+            .saturating_mul(strategy.retries.saturating_add(1))
+            .min(PATIENCE);
+        let until = clock.now() + patience;
+        let mut backoff = Backoff::STEPS;
+        while let Some(text) = self.context.too_few_nodes(strategy.min_clients).await {
+            if clock.now() >= until {
+                return Err(rejected(text));
+            }
+            tracing::info!(task = %self.state.task, "{text}; it waits for more");
+            clock.sleep(backoff.pause()).await;
+        }
+        Ok(())
     }
 
     /// Begins the next attempt: its number and the round itself are one transaction.
@@ -180,10 +209,18 @@ impl TaskRun {
         let ports = self.context.machine_ports();
         let number = stored.key.round;
         let loaded: Loaded<RoundMachine> = load(&ports, &stored)?;
+        let round = loaded.machine.0.context().clone();
+        let wanted = usize::try_from(round.strategy.min_clients).unwrap_or(usize::MAX);
+        let roll = Arc::new(Roll::new(
+            self.coordinator.attendance.clone(),
+            self.context.ports.clock.now(),
+            round.floor.max(wanted),
+        ));
         let effects = RoundEffects {
             context: self.context.clone(),
             bundle: self.bundle.clone(),
-            round: loaded.machine.0.context().clone(),
+            roll: roll.clone(),
+            round,
             key: RoundKey {
                 kind: self.state.kind,
                 task: self.state.task.clone(),
@@ -199,10 +236,12 @@ impl TaskRun {
             fresh,
             cancel.clone(),
         )?;
-        self.hosted = cancel;
+        self.hosted = cancel.clone();
         self.context.spawn_to_its_end(running);
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
+            active.hosted = cancel;
             active.round = Some((number, handle.clone()));
+            active.roll = Some(roll);
         }
         Ok(handle)
     }
@@ -244,16 +283,7 @@ impl TaskRun {
     /// Puts a failed round away. The step is attempted again, as often as the strategy allows.
     async fn count_failure(&mut self, failure: RoundFailure) -> Result<(), PortError> {
         let reason = failure.reason.clone();
-        let message = format!(
-            "task {} round {} failed: {reason}",
-            self.state.task, self.state.round
-        );
-        self.context
-            .log(LogLevel::Warn, &self.state.task, message, None)
-            .await;
-        self.state.failures += 1;
-        self.report(Ended::Failed(failure));
-        self.close_round().await?;
+        self.put_away(failure).await?;
         if self.state.failures <= self.bundle.manifest().strategy.retries {
             return Ok(());
         }
@@ -262,11 +292,16 @@ impl TaskRun {
             self.state.step + 1,
             self.state.failures
         );
-        Err(PortError::new(
-            PortErrorKind::Rejected,
-            "coordinator.run",
-            text,
-        ))
+        Err(rejected(text))
+    }
+
+    async fn put_away(&mut self, failure: RoundFailure) -> Result<(), PortError> {
+        let (task, round) = (&self.state.task, self.state.round);
+        let message = format!("task {task} round {round} failed: {}", failure.reason);
+        self.context.log(LogLevel::Warn, task, message, None).await;
+        self.state.failures += 1;
+        self.report(Ended::Failed(failure));
+        self.close_round().await
     }
 
     /// Runs the reduce on the sums and moves on to the next step.
@@ -278,7 +313,13 @@ impl TaskRun {
         };
         let reduced = match reduce.run(&u3, &dropped).await? {
             Outcome::Reduced(reduced) => reduced,
-            Outcome::TooFew(failure) => return self.count_failure(failure).await,
+            // Each member contributes to a step once: another attempt would find nobody.
+            Outcome::TooFew(failure) => {
+                let reason = failure.reason.clone();
+                self.put_away(failure).await?;
+                let text = format!("step {} failed: {reason}", self.state.step + 1);
+                return Err(rejected(text));
+            }
         };
         let message = reduced.told(u3.len());
         self.state = reduced.state;

@@ -59,6 +59,9 @@ pub(super) struct RunState {
     pub(super) round_started: Timestamp,
     /// All steps are done; the result is being written and published.
     pub(super) complete: bool,
+    /// The task was cancelled, and nothing is left to do about it.
+    #[serde(default)]
+    pub(super) wound_up: bool,
 }
 
 /// How a round ended.
@@ -100,6 +103,7 @@ impl RunState {
             rounds: Vec::new(),
             round_started: Timestamp::default(),
             complete: false,
+            wound_up: false,
         }
     }
 

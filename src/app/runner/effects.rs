@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::compute::Computation;
 use crate::context::Context;
@@ -84,6 +85,8 @@ pub(super) struct RunnerEffects {
     pub(super) key: RoundKey,
     /// The coordinator's url on record.
     pub(super) url: String,
+    /// Fires when nobody needs what is computed.
+    pub(super) stop: CancellationToken,
     pub(super) state_step: u32,
 }
 
@@ -321,7 +324,14 @@ impl MemberWorld for Network<'_> {
             url: &self.0.url,
             state_step: self.0.state_step,
         };
-        let info = computation.run(variables, masks, cohort).await?;
+        let info = tokio::select! {
+            biased;
+            () = self.0.stop.cancelled() => {
+                let text = "the task is over for this node";
+                return Err(PortError::new(PortErrorKind::Rejected, "runner.compute", text));
+            }
+            info = computation.run(variables, masks, cohort) => info?,
+        };
         Ok((info.digest, info.len))
     }
 }

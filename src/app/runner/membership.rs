@@ -3,6 +3,7 @@
 mod catching_up;
 mod joining;
 mod judging;
+mod leaving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,17 +11,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::Notice;
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::machine::{Handle, HandleError, commit, erase};
-use delta_domain::bundle::Bundle;
 use delta_domain::event::NetworkEvent;
-use delta_domain::ids::{Digest, RoundNumber, TaskId};
+use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RoundEnd;
 use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
+use delta_domain::round::steps::StepsSeen;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::{
@@ -49,6 +51,9 @@ pub(super) struct MembershipState {
     last_round: u32,
     /// The step whose client state counts: the one after the last contribution.
     state_step: u32,
+    /// Which steps were joined and contributed to.
+    #[serde(default)]
+    steps: StepsSeen,
     finished: bool,
 }
 
@@ -56,6 +61,9 @@ pub(super) struct MembershipState {
 struct TaskOnRecord {
     url: String,
     commitment: Digest,
+    /// Its coordinator's address. Records that an earlier version kept have none.
+    #[serde(default)]
+    owner: Option<Address>,
 }
 
 impl MembershipState {
@@ -68,6 +76,7 @@ impl MembershipState {
             verdict: None,
             last_round: 0,
             state_step: 0,
+            steps: StepsSeen::default(),
             finished: false,
         }
     }
@@ -87,6 +96,11 @@ impl MembershipState {
 
     pub(super) fn is_over(&self) -> bool {
         self.finished
+    }
+
+    /// The task's coordinator, once its record is known.
+    pub(super) fn owner(&self) -> Option<&Address> {
+        self.record.as_ref()?.owner.as_ref()
     }
 
     fn change(&self) -> Result<MachineChange, PortError> {
@@ -113,8 +127,9 @@ pub(super) struct Membership {
     context: Arc<Context>,
     state: MembershipState,
     notices: mpsc::Receiver<Notice>,
-    bundle: Option<Arc<Bundle>>,
     rounds: BTreeMap<u32, Handle<RunnerRound>>,
+    /// Fires when nobody needs what this node computes for the task.
+    stop: CancellationToken,
 }
 
 impl Membership {
@@ -127,8 +142,8 @@ impl Membership {
             context,
             state,
             notices,
-            bundle: None,
             rounds: BTreeMap::new(),
+            stop: CancellationToken::new(),
         }
     }
 
@@ -147,6 +162,10 @@ impl Membership {
                     None => return,
                     Some(Notice::Gap) => self.catch_up(true).await,
                     Some(Notice::Event(event)) => self.hear(event).await,
+                    Some(Notice::Leave(reply)) => {
+                        // Whoever asked may be gone; it has happened all the same.
+                        drop(reply.send(self.leave().await));
+                    }
                 },
                 // A round that goes on is heard through its handle; one that stands still is asked about.
                 () = clock.sleep(QUIET), if !self.rounds.is_empty() => self.catch_up(false).await,
@@ -162,10 +181,11 @@ impl Membership {
                 url,
                 commitment,
                 kind,
+                owner,
                 ..
             } => {
                 self.state.kind = kind;
-                self.learn(url, &commitment).await;
+                self.learn(owner, url, &commitment).await;
                 self.judge().await;
             }
             NetworkEvent::RoundStarted { round, .. } => self.round_started(round).await,
@@ -240,6 +260,7 @@ impl Membership {
             Some(RunnerOutcome::Contributed) => {
                 let before = self.state.state_step;
                 self.state.state_step = step + 1;
+                self.state.steps.contributed(step);
                 self.remove(&BlobName::client_state(&task, before), before != step + 1)
                     .await;
                 (
@@ -295,6 +316,7 @@ impl Membership {
             // A round that is still open when the task ends has no sum to wait for.
             drop(handle.give(RunnerInput::Ended(RoundEnd::Finished)).await);
         }
+        self.stop.cancel();
         self.reap().await;
         self.save().await;
     }

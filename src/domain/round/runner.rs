@@ -24,7 +24,7 @@ use super::message::{
 };
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
-use super::{FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names};
+use super::{DeclineCode, FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names};
 use crate::ids::{Address, Digest, RoundNumber, TaskId};
 use crate::secagg::keys::KeyPair;
 use crate::secret::Secret;
@@ -112,6 +112,8 @@ pub enum RunnerInput {
     Revealed,
     /// The coordinator, or the connector, says that the round is over.
     Ended(RoundEnd),
+    /// This node's owner leaves the task.
+    Leave,
     /// An effect could not be carried out.
     EffectFailed {
         /// What kind of failure this makes of this member's part: the computation's or a port's.
@@ -198,6 +200,11 @@ impl RunnerRound {
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::Ended(end) => Ok(self.ended(end)),
+            RunnerInput::Leave => {
+                let failure =
+                    RoundFailure::new(FailureCode::Abandoned, "its owner has left the task");
+                Ok(self.end_with(failure, DeclineCode::Left))
+            }
             RunnerInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             RunnerInput::Tick if now >= self.deadline => {
                 let reason = match &self.phase {
@@ -264,6 +271,11 @@ impl RunnerRound {
     /// Ends this member's part and tells the coordinator, so that nobody waits.
     fn fail_with(&mut self, failure: RoundFailure) -> Vec<RunnerEffect> {
         let reason = failure.code.into();
+        self.end_with(failure, reason)
+    }
+
+    /// The same, with the word that the coordinator is told.
+    fn end_with(&mut self, failure: RoundFailure, reason: DeclineCode) -> Vec<RunnerEffect> {
         let body = RequestBody::Decline { reason };
         let request = match &self.phase {
             Phase::AdvertiseKeys { cipher, .. } | Phase::ReadKeys { cipher, .. } => {

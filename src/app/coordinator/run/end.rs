@@ -34,7 +34,10 @@ pub(super) async fn write_result(
 }
 
 /// Finishes the task on the record, where that has not been done yet.
-pub(super) async fn publish_end(context: &Context, state: &RunState) -> Result<(), PortError> {
+pub(in crate::coordinator) async fn publish_end(
+    context: &Context,
+    state: &RunState,
+) -> Result<(), PortError> {
     let connector = &context.ports.connector;
     let task = &state.task;
     if connector

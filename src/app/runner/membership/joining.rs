@@ -51,18 +51,16 @@ impl Membership {
         };
         let bundle = self.bundle().await?;
         let task = self.state.task.clone();
+        let (peers, url) = (&self.context.ports.peers, &record.url);
         let view = self
-            .retry_transient(|| {
-                self.context
-                    .ports
-                    .peers
-                    .round_view(&record.url, &task, round)
-            })
+            .retry_transient(|| self.reach(&record, || peers.round_view(url, &task, round)))
             .await?;
         if let Some(RoundEnd::Failed(why)) = view.ended {
             return Err(rejected(format!("the round {}", why.meaning())));
         }
         check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
+        let step = view.announcement.step;
+        self.state.steps.check(step).map_err(rejected)?;
         let context = RunnerContext {
             me: self.context.own_address().await?,
             announcement: view.announcement,
@@ -80,6 +78,7 @@ impl Membership {
         let (change, stored) = create(&ports, &task, round.0, &machine, &effects)?;
         let mut state = self.state.clone();
         state.last_round = round.0;
+        state.steps.joined(step);
         commit(&ports, vec![state.change()?, change]).await?;
         state.version += 1;
         self.state = state;
@@ -106,6 +105,7 @@ impl Membership {
             round: round_context.clone(),
             key: round_key(self.state.kind, round_context),
             url: record.url.clone(),
+            stop: self.stop.clone(),
             state_step: self.state.state_step.min(round_context.announcement.step),
         };
         let (handle, running) = spawn(
@@ -134,8 +134,9 @@ impl Membership {
             body: RequestBody::Decline { reason },
             signature: Vec::new(),
         };
+        let peers = &self.context.ports.peers;
         let sent = self
-            .retry_transient(|| self.context.ports.peers.submit(&record.url, &request))
+            .retry_transient(|| self.reach(record, || peers.submit(&record.url, &request)))
             .await;
         if let Err(e) = sent {
             tracing::debug!(task = %self.state.task, "the decline did not arrive: {}", report(&e));

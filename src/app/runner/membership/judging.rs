@@ -3,22 +3,31 @@
 use std::sync::Arc;
 
 use super::{Membership, TaskOnRecord};
+use crate::bundles::COSTLY;
 use delta_domain::bundle::Bundle;
+use delta_domain::ids::{Address, Digest};
 use delta_domain::round::DeclineCode;
 use delta_domain::task::TaskKind;
-use delta_ports::blob::BlobName;
+use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::executor::Whose;
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind, report};
 
 impl Membership {
     /// The task's record, as an event or the connector tells it. The first word counts.
-    pub(super) async fn learn(&mut self, url: String, commitment: &str) {
+    pub(super) async fn learn(&mut self, owner: Address, url: String, commitment: &str) {
         if self.state.record.is_some() {
             return;
         }
         match commitment.parse() {
-            Ok(commitment) => self.state.record = Some(TaskOnRecord { url, commitment }),
+            Ok(commitment) => {
+                self.state.record = Some(TaskOnRecord {
+                    url,
+                    commitment,
+                    owner: Some(owner),
+                });
+            }
             Err(e) => {
                 tracing::warn!(task = %self.state.task, "the task's commitment cannot be read: {e}");
                 self.state.verdict = Some(Err(DeclineCode::TaskUnfit));
@@ -41,7 +50,9 @@ impl Membership {
             {
                 self.state.kind = kind;
                 self.state.finished |= record.finished;
-                return self.learn(record.url, &record.commitment).await;
+                return self
+                    .learn(record.owner, record.url, &record.commitment)
+                    .await;
             }
         }
     }
@@ -66,7 +77,6 @@ impl Membership {
                 for line in bundle.manifest().disclosure() {
                     tracing::info!(%task, "{line}");
                 }
-                self.bundle = Some(bundle);
                 Ok(())
             }
             Err(e) if e.is_transient() => {
@@ -79,6 +89,8 @@ impl Membership {
                 tracing::warn!(%task, "the task is declined as {}: {}", code.name(), report(&e));
                 let text = format!("task {task} is declined: this node {code}");
                 self.context.log(LogLevel::Warn, &task, text, None).await;
+                // Nothing of a task that is not taken stays.
+                self.remove(&BlobName::runner_task(&task), true).await;
                 Err(code)
             }
         };
@@ -97,6 +109,20 @@ impl Membership {
             return Err(declined("the task has no record"));
         };
         let task = &self.state.task;
+        let context = &self.context;
+        let now = || context.ports.clock.now();
+        let _turn = match &record.owner {
+            None => None,
+            Some(owner) => match context.bundles.judging(owner, now()).await {
+                Some(turn) => Some(turn),
+                None => {
+                    return Err(declined(
+                        "an earlier task of the same owner cost too much to check",
+                    ));
+                }
+            },
+        };
+        self.check_url(record).await?;
         let limit = self.context.settings.bundle.bytes as u64;
         let name = BlobName::runner_bundle(task);
         self.context
@@ -109,28 +135,23 @@ impl Membership {
             .await;
         self.retry_transient(|| async {
             let content = self
-                .context
-                .ports
-                .peers
-                .bundle(&record.url, task, limit)
+                .reach(record, || {
+                    let peers = &self.context.ports.peers;
+                    peers.bundle(&record.url, task, limit)
+                })
                 .await?;
-            self.context.ports.blobs.put(&name, content, limit).await
+            self.keep(&name, content, &record.commitment).await
         })
         .await?;
-        let bundle = self
-            .context
-            .open_bundle(&name, Some(&record.commitment))
-            .await?;
-        let manifest = bundle.manifest();
-        if manifest.kind != self.state.kind {
-            return Err(declined("the bundle's type is not the one on record"));
+        let begun = now();
+        let judged = self.judge_bundle(&name, record).await;
+        if let (Err(e), Some(owner)) = (&judged, &record.owner)
+            && e.kind() == PortErrorKind::Rejected
+            && now() - begun >= COSTLY
+        {
+            context.bundles.bar(owner, now());
         }
-        if manifest.enable_verify {
-            return Err(declined(
-                "the task asks for proofs, which this version cannot make",
-            ));
-        }
-        self.context.ports.executor.check_graphs(&bundle).await?;
+        let bundle = judged?;
         match self.context.ports.executor.check_data(&bundle).await {
             // What is in the data is nobody's to learn from whether this node takes part: it will contribute zeros, as a member does
             // whose computation fails.
@@ -143,18 +164,105 @@ impl Membership {
         }
     }
 
-    pub(super) async fn bundle(&mut self) -> Result<Arc<Bundle>, PortError> {
-        if let Some(bundle) = &self.bundle {
-            return Ok(bundle.clone());
+    /// Sends a request to the coordinator's url, unless too many to it have failed lately.
+    pub(super) async fn reach<T, F: Future<Output = Result<T, PortError>>>(
+        &self,
+        record: &TaskOnRecord,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, PortError> {
+        let (bundles, clock) = (&self.context.bundles, &self.context.ports.clock);
+        let Some(owner) = &record.owner else {
+            return call().await;
+        };
+        if !bundles.may_ask(owner, &record.url, clock.now()) {
+            let text =
+                "the coordinator's url has not answered lately; it is left alone for a while";
+            let kind = PortErrorKind::Unavailable;
+            return Err(PortError::new(kind, "runner.reach", text));
         }
+        let answer = call().await;
+        bundles.asked(owner, &record.url, answer.is_ok(), clock.now());
+        answer
+    }
+
+    /// Whether the url of a task is its coordinator's own, as the connector has it.
+    async fn check_url(&self, record: &TaskOnRecord) -> Result<(), PortError> {
+        let Some(owner) = &record.owner else {
+            return Ok(());
+        };
+        let registered = match self.context.ports.connector.node(owner).await {
+            Ok(node) => node.url,
+            // It has just died, or is on its way back.
+            Err(e) if e.kind() == PortErrorKind::Rejected => {
+                let text = "the task's coordinator is not registered now";
+                let kind = PortErrorKind::Unavailable;
+                return Err(PortError::new(kind, "runner.judge", text).with_source(e));
+            }
+            Err(e) => return Err(e),
+        };
+        if registered == record.url {
+            return Ok(());
+        }
+        let text = "the task's url is not the one that its coordinator has registered";
+        Err(PortError::new(PortErrorKind::Denied, "runner.judge", text))
+    }
+
+    /// Keeps a bundle under its name only if it is the one that was committed to.
+    async fn keep(
+        &self,
+        name: &BlobName,
+        content: ByteStream,
+        commitment: &Digest,
+    ) -> Result<(), PortError> {
+        let limit = self.context.settings.bundle.bytes as u64;
+        let blobs = &self.context.ports.blobs;
+        let incoming = name.incoming(commitment);
+        let kept = blobs.put(&incoming, content, limit).await?;
+        if kept.digest == *commitment {
+            return blobs.rename(&incoming, name).await;
+        }
+        blobs.remove(&incoming).await?;
+        let text = "the bundle is not the one that was committed to: its SHA-256 differs";
+        Err(PortError::new(
+            PortErrorKind::Rejected,
+            "runner.judge",
+            text,
+        ))
+    }
+
+    /// Whether the bundle is one of this version, and its graphs may run.
+    async fn judge_bundle(
+        &self,
+        name: &BlobName,
+        record: &TaskOnRecord,
+    ) -> Result<Arc<Bundle>, PortError> {
+        let declined = |text: &str| PortError::new(PortErrorKind::Denied, "runner.judge", text);
+        let bundle = self
+            .context
+            .open_bundle(name, Some(&record.commitment), Whose::Others)
+            .await?;
+        let manifest = bundle.manifest();
+        if manifest.kind != self.state.kind {
+            return Err(declined("the bundle's type is not the one on record"));
+        }
+        if manifest.enable_verify {
+            return Err(declined(
+                "the task asks for proofs, which this version cannot make",
+            ));
+        }
+        let executor = &self.context.ports.executor;
+        executor.check_graphs(&bundle, Whose::Others).await?;
+        Ok(bundle)
+    }
+
+    /// The task's bundle, open. Not held on to: what is not used is closed when others need the room.
+    pub(super) async fn bundle(&self) -> Result<Arc<Bundle>, PortError> {
         let commitment = self.state.record.as_ref().map(|r| r.commitment);
         let name = BlobName::runner_bundle(&self.state.task);
         let context = &self.context;
-        let bundle = context
-            .retry_transient(|| context.open_bundle(&name, commitment.as_ref()))
-            .await?;
-        self.bundle = Some(bundle.clone());
-        Ok(bundle)
+        context
+            .retry_transient(|| context.open_bundle(&name, commitment.as_ref(), Whose::Others))
+            .await
     }
 }
 
