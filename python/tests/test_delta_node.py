@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import numpy as np
 import pytest
 
@@ -25,6 +26,7 @@ class Node:
     status = "RUNNING"
     reports: list[dict[str, Any]] = []  # noqa: RUF012
     received = b""
+    shown: str | None = None
     detail = "task 1 is not finished"
 
     def answer(self, method: str, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
@@ -33,6 +35,8 @@ class Node:
 
         if path == "/v1/task" and method == "POST":
             return said({"task_id": 1})
+        if path == "/v1/task/cancel" and json.loads(self.received) == {"task_id": 1}:
+            return said({"id": 1, "status": "ERROR"})
         if path == "/v1/task/metadata":
             return said({"id": 1, "status": self.status, "enable_verify": False})
         if path == "/v1/task/progress":
@@ -66,6 +70,7 @@ def world() -> Iterator[tuple[Node, delta.DeltaNode]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             url = urlsplit(self.path)
+            node.shown = self.headers.get("authorization")
             node.received = self.rfile.read(int(self.headers.get("content-length", 0)))
             code, body = node.answer(self.command, url.path, parse_qs(url.query))
             self.send_response(code)
@@ -147,6 +152,72 @@ def test_a_refusal_has_the_nodes_words(world: tuple[Node, delta.DeltaNode]) -> N
     node.status, node.detail = "ERROR", "task 1 failed: too few members"
     with pytest.raises(delta.TaskFailed, match="too few members"):
         client.get_result(1)
+
+
+def test_a_task_is_cancelled(world: tuple[Node, delta.DeltaNode]) -> None:
+    node, client = world
+    client.cancel(1)
+    assert json.loads(node.received) == {"task_id": 1}
+    with pytest.raises(delta.DeltaNodeError, match="HTTP 400"):
+        client.cancel(2)
+
+
+def test_a_token_is_found_where_it_may_stand(
+    world: tuple[Node, delta.DeltaNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, client = world
+    tokens = [f"delta_{digit * 64}" for digit in "abcd"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DELTA_NODE_TOKEN", raising=False)
+
+    def shown(**arguments: Any) -> str | None:
+        with delta.DeltaNode(client.url, **arguments) as asking:
+            asking.status(1)
+        return node.shown
+
+    def private(name: str, token: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{token}\n")
+        path.chmod(0o600)
+        return path
+
+    assert shown() is None
+    own = private("db/node.token", tokens[0])
+    assert shown() == f"Bearer {tokens[0]}"
+    monkeypatch.setenv("DELTA_NODE_TOKEN", tokens[1])
+    assert shown() == f"Bearer {tokens[1]}"
+    file = private("file", tokens[2])
+    assert shown(token_file=file) == f"Bearer {tokens[2]}"
+    assert shown(token_file=file, token=tokens[3]) == f"Bearer {tokens[3]}"
+    monkeypatch.delenv("DELTA_NODE_TOKEN")
+    own.chmod(0o644)
+    assert shown() is None
+    file.chmod(0o640)
+    with pytest.raises(ValueError, match="chmod 600"):
+        delta.DeltaNode(client.url, token_file=file)
+    for wrong in ["secret", tokens[0].upper(), tokens[0] + "\nx"]:
+        with pytest.raises(ValueError, match="no token") as refused:
+            delta.DeltaNode(client.url, token=wrong)
+        assert wrong not in str(refused.value)
+
+
+def test_the_own_token_is_shown_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "db").mkdir()
+    path = tmp_path / "db/node.token"
+    path.write_text("delta_" + "a" * 64)
+    path.chmod(0o600)
+    for url in ["http://node.example.org:6700", "http://10.0.0.1:6700", "http://localhost.example.org"]:
+        seen: list[str | None] = []
+
+        def answer(request: httpx.Request, seen: list[str | None] = seen) -> httpx.Response:
+            seen.append(request.headers.get("authorization"))
+            return httpx.Response(200, json={"status": "RUNNING"})
+
+        with httpx.Client(transport=httpx.MockTransport(answer)) as transport:
+            delta.DeltaNode(url, client=transport).status(1)
+        assert seen == [None]
 
 
 def test_a_node_that_is_not_there_is_named() -> None:

@@ -5,6 +5,7 @@ Talks to the HTTP API of a running ``delta-node`` (``/openapi.json`` there descr
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import zipfile
@@ -16,7 +17,7 @@ from typing import Any, TextIO, TypeVar
 
 import httpx
 
-from . import results
+from . import _token, results
 from ._answers import Progress, advanced, arrays, records
 from ._progress import Display, display
 from .bundle import Bundle
@@ -57,6 +58,12 @@ class DeltaNode:
     client : httpx.Client, optional
         Makes the requests in place of a client of the node's own: for proxies, certificates and credentials, and for tests
         over ``httpx.MockTransport``. Whoever made it closes it.
+    token : str, optional
+        What the node's owner made with ``delta-node token create``. By default what stands in ``token_file``, else in the
+        environment variable ``DELTA_NODE_TOKEN``, else, for a node on this machine, in ``db/node.token``, where a node keeps its
+        own. None is needed where the node trusts the address that the request comes from.
+    token_file : path, optional
+        File with the token, which nobody but its owner may be able to read.
 
     Raises
     ------
@@ -64,6 +71,10 @@ class DeltaNode:
         From every method that asks the node: it cannot be reached, it refuses, or its answer cannot be read.
     httpx.InvalidURL
         ``url`` is none.
+    OSError
+        ``token_file`` cannot be read.
+    ValueError
+        What was found is no token, or others can read ``token_file``.
 
     Examples
     --------
@@ -73,9 +84,18 @@ class DeltaNode:
     ...         print(node.get_result(task_id))
     """
 
-    def __init__(self, url: str, *, timeout: float | None = None, client: httpx.Client | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float | None = None,
+        client: httpx.Client | None = None,
+        token: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+    ) -> None:
         self.url = url.rstrip("/")
-        httpx.URL(self.url)
+        found = _token.find(httpx.URL(self.url), token, token_file)
+        self._headers = {} if found is None else {"authorization": f"Bearer {found}"}
         self._timeout = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
         self._owned = client is None
         self._http = httpx.Client(timeout=TIMEOUT, trust_env=False) if client is None else client
@@ -256,6 +276,21 @@ class DeltaNode:
         """
         return self._about(lambda answer: Bundle(answer.content), "bundle", task_id)
 
+    def cancel(self, task_id: int) -> None:
+        """Cancel a task that is not over. Its status is ``ERROR`` then, and nobody computes for it any more.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Raises
+        ------
+        DeltaNodeError
+            The task is over, or there is none with this id.
+        """
+        self._ask(lambda answer: answer.json()["status"], "POST", "/v1/task/cancel", json={"task_id": task_id})
+
     def close(self) -> None:
         """Close the connections; those of a ``client`` that was given stay open."""
         if self._owned:
@@ -311,7 +346,9 @@ class DeltaNode:
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, f"{self.url}{path}", timeout=self._timeout, **arguments)
+            answer = self._http.request(
+                method, f"{self.url}{path}", timeout=self._timeout, headers=self._headers, **arguments
+            )
         except httpx.HTTPError as error:
             raise DeltaNodeError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}") from error
         if answer.is_success:
