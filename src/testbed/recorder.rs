@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use delta_domain::bundle::Bundle;
+use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::word::Ring;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::PortError;
 use delta_ports::executor::{
-    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
+    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
 
 /// What was seen, by step.
@@ -107,8 +107,16 @@ impl Executor for Witnessed {
         self.inner.runtime().await
     }
 
-    async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
-        self.inner.check_graphs(bundle).await
+    async fn open_bundle(
+        &self,
+        bytes: Vec<u8>,
+        limits: &BundleLimits,
+        whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError> {
+        self.inner.open_bundle(bytes, limits, whose).await
+    }
+    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError> {
+        self.inner.check_graphs(bundle, whose).await
     }
 
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {

@@ -1,10 +1,11 @@
 //! A small HTTP/1.1 client without an opinion about what it sends: one request, one connection.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// How long a node may take for one answer.
@@ -46,8 +47,24 @@ pub(super) fn host(url: &str) -> anyhow::Result<&str> {
 
 /// Sends these bytes, as far as the node takes them, and reads what comes until the connection is closed.
 pub(super) async fn raw(url: &str, request: &[u8]) -> anyhow::Result<Reply> {
+    raw_from(url, None, request).await
+}
+
+/// As [`raw`], from another address of this machine.
+pub(super) async fn raw_from(
+    url: &str,
+    from: Option<IpAddr>,
+    request: &[u8],
+) -> anyhow::Result<Reply> {
     let work = async {
-        let mut stream = TcpStream::connect(host(url)?).await?;
+        let mut stream = match from {
+            None => TcpStream::connect(host(url)?).await?,
+            Some(from) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind(SocketAddr::new(from, 0))?;
+                socket.connect(host(url)?.parse()?).await?
+            }
+        };
         let (mut reader, mut writer) = stream.split();
         let mut answer = Vec::new();
         // A refusal may come, and the connection go, before everything is written.
@@ -87,6 +104,16 @@ pub(super) async fn send(
 
 /// A form with one file.
 pub(super) async fn upload(url: &str, path: &str, file: &[u8]) -> anyhow::Result<Reply> {
+    upload_with(url, path, "", file).await
+}
+
+/// As [`upload`], with further header lines.
+pub(super) async fn upload_with(
+    url: &str,
+    path: &str,
+    headers: &str,
+    file: &[u8],
+) -> anyhow::Result<Reply> {
     let mut body = b"--attack\r\ncontent-disposition: form-data; name=\"file\"; filename=\"task.delta\"\r\ncontent-type: application/octet-stream\r\n\r\n".to_vec();
     body.extend_from_slice(file);
     body.extend_from_slice(b"\r\n--attack--\r\n");
@@ -94,7 +121,7 @@ pub(super) async fn upload(url: &str, path: &str, file: &[u8]) -> anyhow::Result
         url,
         "POST",
         path,
-        "content-type: multipart/form-data; boundary=attack\r\n",
+        &format!("{headers}content-type: multipart/form-data; boundary=attack\r\n"),
         &body,
     )
     .await

@@ -31,7 +31,8 @@ use network::Network;
 use play::play;
 use report::Report;
 use scenarios::{
-    connectors, controls, coordinators, keys, members, results, reveals, sharing, strangers, urls,
+    connectors, controls, coordinators, doors, identities, keys, members, results, reveals,
+    sharing, strangers, urls,
 };
 use target::{Target, Targets};
 
@@ -43,6 +44,8 @@ fn all(weaken: bool) -> Vec<Attack> {
     [
         controls,
         strangers::ATTACKS,
+        doors::ATTACKS,
+        identities::ATTACKS,
         members::ATTACKS,
         keys::ATTACKS,
         results::ATTACKS,
@@ -142,6 +145,7 @@ fn own(network: &Network, log: PathBuf) -> anyhow::Result<Targets> {
             url: node.url.clone(),
             address: node.address.clone(),
             rogue: Some(node.rogue.clone()),
+            tokens: Some(node.tokens.clone()),
         })
         .collect();
     Targets::new(targets, "127.0.0.1", network.connector_port, Some(log))
@@ -163,6 +167,7 @@ async fn foreign(url: &str, connector: &str) -> anyhow::Result<(Targets, String)
             url: node.url.trim_end_matches('/').to_owned(),
             address: node.address,
             rogue: None,
+            tokens: None,
         })
         .collect();
     targets.sort_by_key(|target| target.url != url);

@@ -8,9 +8,10 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::rogue_connector::RogueConnector;
-use crate::bootstrap::Running;
+use crate::bootstrap::{Running, tokens};
 use crate::testbed::network::{config, free_port, launch, name, record};
 use delta_domain::ids::Address;
+use delta_ports::tokens::TokenStore;
 
 /// Members of the network.
 pub(super) const NODES: usize = 3;
@@ -21,6 +22,8 @@ pub(super) struct Node {
     pub(super) address: Address,
     /// What speaks to this node as its connector.
     pub(super) rogue: Arc<RogueConnector>,
+    /// The tokens that its owner makes.
+    pub(super) tokens: Arc<dyn TokenStore>,
     runtime: Option<Runtime>,
     running: Option<Running>,
 }
@@ -46,8 +49,7 @@ impl Network {
     /// Starts everything. `weaken` takes two walls down: urls may point into private networks, and a cohort of one is accepted.
     pub(super) async fn start(folder: &Path, weaken: bool) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
-        // Strangers do not sign.
-        let embedded = record(folder, true).await?;
+        let embedded = record(folder, false).await?;
         let (listener, connector_port) = port().await?;
         let (honest, stopped) = (embedded.clone(), stop.clone());
         tokio::spawn(async move { honest.serve(listener, stopped.cancelled_owned()).await });
@@ -67,10 +69,14 @@ impl Network {
             // Nothing but the nodes' own address is allowed, so that every other loopback address is forbidden ground.
             config.policy.allow_private_addresses = weaken;
             config.policy.allowed_hosts = vec!["127.0.0.1".into()];
+            // One address of this machine is trusted, so that the others can be strangers'.
+            config.api.trust_loopback = Some(false);
+            config.api.trusted_networks = vec!["127.0.0.1".parse()?];
             if weaken {
                 config.policy.min_clients = 1;
             }
             let url = config.node.url.clone();
+            let tokens = tokens(&config);
             let (runtime, running) = launch(config, |_| {}).await?;
             let address = running
                 .node
@@ -80,6 +86,7 @@ impl Network {
                 url,
                 address,
                 rogue,
+                tokens,
                 runtime: Some(runtime),
                 running: Some(running),
             });

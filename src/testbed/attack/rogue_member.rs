@@ -29,13 +29,15 @@ use delta_domain::strategy::Strategy;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::pieces;
 use delta_ports::clock::Clock;
-use delta_ports::connector::RoundKey;
+use delta_ports::connector::{Connector, RoundKey};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind};
 
 /// A member of one task's rounds.
 pub(super) struct RogueMember<'a> {
     pub(super) field: &'a Targets,
+    /// Signed by this member's own key.
+    pub(super) connector: Arc<dyn Connector>,
     pub(super) address: Address,
     /// The coordinator's number of the task.
     pub(super) id: u64,
@@ -54,10 +56,8 @@ pub(super) struct RogueMember<'a> {
 impl<'a> RogueMember<'a> {
     /// Joins the network and has the coordinator start a task for all its nodes and this one.
     pub(super) async fn enter(field: &'a Targets, rounds: u32) -> anyhow::Result<Self> {
-        let joined = field
-            .connector
-            .join("http://127.0.0.1:9", "attacker")
-            .await?;
+        let connector = field.newcomer()?;
+        let joined = connector.join("http://127.0.0.1:9", "attacker").await?;
         let members = u32::try_from(field.targets.len())? + 1;
         let bundle = bundles::task(|m| {
             m.strategy.min_clients = 2;
@@ -68,6 +68,7 @@ impl<'a> RogueMember<'a> {
         let (id, task) = field.submit_heard(&joined.address, &bundle).await?;
         Ok(Self {
             field,
+            connector,
             address: joined.address,
             id,
             task,
@@ -282,10 +283,7 @@ impl<'a> RogueMember<'a> {
     pub(super) async fn join_with(&mut self, keys: &RawPublicKeys) -> anyhow::Result<()> {
         if let RunnerEffect::Join { notify, .. } = self.until("join").await? {
             let key = self.key();
-            self.field
-                .connector
-                .join_round(&self.address, &key, keys)
-                .await?;
+            self.connector.join_round(&self.address, &key, keys).await?;
             self.send(&notify).await?;
         }
         Ok(())
@@ -303,7 +301,7 @@ impl<'a> RogueMember<'a> {
                 drop(self.send(&request).await);
             }
         }
-        self.field.connector.leave(&self.address).await?;
+        self.connector.leave(&self.address).await?;
         self.field
             .ends_right(self.id, rounds)
             .await
@@ -312,7 +310,7 @@ impl<'a> RogueMember<'a> {
 
     /// Leaves the network while its contribution stays, and waits for the task.
     pub(super) async fn stay(self, rounds: u32) -> anyhow::Result<()> {
-        self.field.connector.leave(&self.address).await?;
+        self.connector.leave(&self.address).await?;
         self.field
             .ends_right(self.id, rounds)
             .await

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::rogue_connector::RogueConnector;
 use super::told::ProgramLog;
 use super::{bundles, http};
-use crate::bootstrap::{Dial, LogLine, connect, peers_anywhere, users};
+use crate::bootstrap::{Dial, LogLine, Way, connect, connect_as_somebody, peers_anywhere, users};
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, Digest, TaskId};
 use delta_domain::npy::{NpzLimits, decode_npz};
@@ -20,6 +20,7 @@ use delta_domain::tensor::TensorData;
 use delta_ports::PortErrorKind;
 use delta_ports::connector::{Connector, RoundKey};
 use delta_ports::peer::PeerTransport;
+use delta_ports::tokens::TokenStore;
 
 /// How long a task of the attackers, or the honest one, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,13 +33,17 @@ pub(super) struct Target {
     pub(super) address: Address,
     /// The hostile connector of this node; only where the network is our own.
     pub(super) rogue: Option<Arc<RogueConnector>>,
+    /// The tokens that its owner makes; only where the network is our own.
+    pub(super) tokens: Option<Arc<dyn TokenStore>>,
 }
 
 /// What attackers see.
 pub(super) struct Targets {
     /// The first is the coordinator of the honest task.
     pub(super) targets: Vec<Target>,
+    /// As a bystander speaks to it, who has joined nothing.
     pub(super) connector: Arc<dyn Connector>,
+    connector_at: (String, u16),
     pub(super) peers: Arc<dyn PeerTransport>,
     /// What nodes of our own write into their log.
     pub(super) log: ProgramLog,
@@ -55,11 +60,28 @@ impl Targets {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             targets,
-            connector: connect(host, port, Dial::default(), None, None)?,
+            connector: connect_as_somebody(host, port)?,
+            connector_at: (host.to_owned(), port),
             peers: peers_anywhere()?,
             log: ProgramLog(log),
             touched: Mutex::default(),
         })
+    }
+
+    /// The connector as a newcomer with a key of its own speaks to it.
+    pub(super) fn newcomer(&self) -> anyhow::Result<Arc<dyn Connector>> {
+        connect_as_somebody(&self.connector_at.0, self.connector_at.1)
+    }
+
+    /// The connector as a client without a key speaks to it.
+    pub(super) fn unsigned(&self) -> anyhow::Result<Arc<dyn Connector>> {
+        connect(
+            &self.connector_at.0,
+            self.connector_at.1,
+            Dial::default(),
+            None,
+            None,
+        )
     }
 
     /// The node that coordinates the honest task.
@@ -95,7 +117,7 @@ impl Targets {
 
     /// Submits a task to the coordinator.
     pub(super) async fn submit(&self, bundle: &[u8]) -> anyhow::Result<u64> {
-        let client = users(&self.coordinator().url)?;
+        let client = users(&self.coordinator().url, None, &Way::default())?;
         Ok(u64::try_from(client.submit(bundle).await?)?)
     }
 
@@ -132,12 +154,14 @@ impl Targets {
 
     /// The coordinator's log of one of its tasks, as its users read it.
     pub(super) async fn task_log(&self, id: u64) -> anyhow::Result<Vec<LogLine>> {
-        Ok(users(&self.coordinator().url)?.logs(id, 0).await?)
+        Ok(users(&self.coordinator().url, None, &Way::default())?
+            .logs(id, 0)
+            .await?)
     }
 
     /// Waits for a task of the coordinator's to end well and gives its numbers.
     pub(super) async fn numbers(&self, id: u64) -> anyhow::Result<Vec<f32>> {
-        let client = users(&self.coordinator().url)?;
+        let client = users(&self.coordinator().url, None, &Way::default())?;
         let status = until("the task to end", || async {
             let info = client.task(id).await.ok()?;
             matches!(info.status.as_str(), "FINISHED" | "ERROR").then_some(info.status)

@@ -13,7 +13,7 @@ use super::follow::follow;
 use super::screen::Screen;
 use super::summary::{Round, Summary};
 use crate::assets::DIGITS_TASK;
-use crate::bootstrap::{UserClient, users};
+use crate::bootstrap::{UserClient, Way, users};
 use crate::testbed::network::{Network, Plan, name};
 use crate::testbed::recorder::Witness;
 use delta_domain::bundle::{Bundle, BundleLimits, write_bundle};
@@ -32,7 +32,7 @@ pub(super) async fn run(args: &DemoArgs, folder: &Path, show: &Screen) -> anyhow
     let bundle = Bundle::open(&task, &BundleLimits::default())?;
     let witness = Witness::default();
     let mut network = start(args, &bundle, &witness, folder, show).await?;
-    let client = users(&network.nodes()[0].url)?;
+    let client = users(&network.nodes()[0].url, None, &Way::default())?;
     let id = client
         .submit(&task)
         .await

@@ -20,6 +20,7 @@ use delta_ports::connector::{Connector, NewTask, RawShareRecord, RoundKey};
 /// A coordinator with a task on the record.
 pub(in crate::testbed::attack) struct RogueCoordinator<'a> {
     field: &'a Targets,
+    connector: Arc<dyn Connector>,
     address: Address,
     task: TaskId,
     round: u32,
@@ -73,7 +74,8 @@ impl<'a> RogueCoordinator<'a> {
         inbox: Arc<Inbox>,
         stop: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let joined = field.connector.join(url, "attacker").await?;
+        let connector = field.newcomer()?;
+        let joined = connector.join(url, "attacker").await?;
         let commitment = commitment.unwrap_or_else(|| Digest::of(&bundle));
         if let Ok(manifest) = bundles::manifest_of(&bundle) {
             let mut papers = inbox.papers();
@@ -92,9 +94,10 @@ impl<'a> RogueCoordinator<'a> {
             enable_verify: false,
             tolerance: 0,
         };
-        let created = field.connector.create_task(&new).await?;
+        let created = connector.create_task(&new).await?;
         Ok(Self {
             field,
+            connector,
             address: joined.address,
             task: created.task,
             round: 0,
@@ -116,7 +119,7 @@ impl<'a> RogueCoordinator<'a> {
     }
 
     pub(in crate::testbed::attack) fn connector(&self) -> &dyn Connector {
-        self.field.connector.as_ref()
+        self.connector.as_ref()
     }
 
     pub(in crate::testbed::attack) fn task(&self) -> &TaskId {

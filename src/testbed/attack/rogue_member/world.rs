@@ -38,13 +38,13 @@ impl MemberWorld for RogueMember<'_> {
     }
 
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), PortError> {
-        let (connector, key) = (&self.field.connector, self.key());
+        let (connector, key) = (&self.connector, self.key());
         let joined = connector.join_round(&self.address, &key, keys).await;
         joined.map(drop)
     }
 
     async fn public_keys(&mut self, members: &[Address]) -> Result<Vec<RawPublicKeys>, PortError> {
-        let connector = &self.field.connector;
+        let connector = &self.connector;
         connector.public_keys(&self.key(), members).await
     }
 
@@ -53,7 +53,7 @@ impl MemberWorld for RogueMember<'_> {
         kind: ShareKind,
         commitments: &[(Address, Digest)],
     ) -> Result<(), PortError> {
-        let (connector, key) = (&self.field.connector, self.key());
+        let (connector, key) = (&self.connector, self.key());
         let done = connector
             .upload_share_commitments(&self.address, &key, kind, commitments)
             .await;
@@ -64,14 +64,14 @@ impl MemberWorld for RogueMember<'_> {
         &mut self,
         senders: &[Address],
     ) -> Result<Vec<RawShareRecord>, PortError> {
-        let connector = &self.field.connector;
+        let connector = &self.connector;
         connector
             .share_records(&self.key(), senders, &self.address)
             .await
     }
 
     async fn commit_result(&mut self, commitment: &Digest) -> Result<(), PortError> {
-        let (connector, key) = (&self.field.connector, self.key());
+        let (connector, key) = (&self.connector, self.key());
         let done = connector
             .upload_result_commitment(&self.address, &key, commitment)
             .await;
@@ -83,7 +83,7 @@ impl MemberWorld for RogueMember<'_> {
         kind: ShareKind,
         shares: &[(Address, SecretBytes)],
     ) -> Result<(), PortError> {
-        let (connector, key) = (&self.field.connector, self.key());
+        let (connector, key) = (&self.connector, self.key());
         let in_clear: Vec<(Address, String)> = shares
             .iter()
             .map(|(owner, share)| (owner.clone(), encode_hex(share.expose())))

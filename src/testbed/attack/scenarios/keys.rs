@@ -67,12 +67,12 @@ async fn double_join(field: &Targets) -> anyhow::Result<Outcome> {
     };
     let key = rogue.key();
     let me = rogue.address.clone();
-    field.connector.join_round(&me, &key, &keys).await?;
+    rogue.connector.join_round(&me, &key, &keys).await?;
     let swapped = RawPublicKeys {
         pk1: keys.pk2,
         pk2: keys.pk1,
     };
-    let second = field.connector.join_round(&me, &key, &swapped).await;
+    let second = rogue.connector.join_round(&me, &key, &swapped).await;
     rogue.send(&notify).await?;
     let outcome = rogue.until("post_shares").await;
     let answered = match (&second, &outcome) {

@@ -200,7 +200,6 @@ pub(super) async fn reveal(
     }
     let key = rogue.key();
     rogue
-        .field
         .connector
         .reveal_shares(&rogue.address, &key, kind, &shares)
         .await?;

@@ -3,6 +3,8 @@
 pub(super) mod connectors;
 pub(super) mod controls;
 pub(super) mod coordinators;
+pub(super) mod doors;
+pub(super) mod identities;
 pub(super) mod keys;
 pub(super) mod members;
 pub(super) mod results;

@@ -78,7 +78,6 @@ pub(in crate::testbed::attack) async fn announce(
     let (me, key) = (rogue.address.clone(), rogue.key());
     let commitment = Digest::of(&content);
     rogue
-        .field
         .connector
         .upload_result_commitment(&me, &key, &commitment)
         .await?;
@@ -124,7 +123,7 @@ async fn anothers_result(field: &Targets) -> anyhow::Result<Outcome> {
 async fn uncommitted(field: &Targets) -> anyhow::Result<Outcome> {
     let (rogue, _, request) = before_upload(field).await?;
     let (me, key) = (rogue.address.clone(), rogue.key());
-    field
+    rogue
         .connector
         .upload_result_commitment(&me, &key, &Digest([7; 32]))
         .await?;

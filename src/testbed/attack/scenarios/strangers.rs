@@ -71,7 +71,7 @@ async fn terabyte(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 async fn announced(field: &Targets) -> anyhow::Result<Outcome> {
-    let request = b"POST /v1/task HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 10000000000\r\n\r\n--b\r\n";
+    let request = b"POST /v1/task HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 10000000000\r\n\r\n--b\r\n";
     let reply = http::raw(&field.coordinator().url, request).await?;
     Ok(Outcome::new(reply.status == 413, reply.line()))
 }
@@ -79,7 +79,7 @@ async fn announced(field: &Targets) -> anyhow::Result<Outcome> {
 /// Sends until the node has had enough; a node that takes 256 MiB of shares has no limit worth the name.
 async fn unending(field: &Targets) -> anyhow::Result<Outcome> {
     const ENOUGH: usize = 256 << 20;
-    let head = b"POST /v1/coord/secret_shares HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = b"POST /v1/coord/secret_shares HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut stream = TcpStream::connect(http::host(&field.coordinator().url)?).await?;
     let (mut reader, mut writer) = stream.split();
     let block = [b"10000\r\n".as_slice(), &[b'['; 0x10000], b"\r\n"].concat();
@@ -170,7 +170,7 @@ async fn half(field: &Targets) -> anyhow::Result<Outcome> {
     for _ in 0..200 {
         let mut stream = TcpStream::connect(http::host(&field.coordinator().url)?).await?;
         stream
-            .write_all(b"POST /v1/coord/result HTTP/1.1\r\nhost: x\r\n")
+            .write_all(b"POST /v1/coord/result HTTP/1.1\r\nhost: localhost\r\n")
             .await?;
         open.push(stream);
     }
