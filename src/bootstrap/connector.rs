@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rand_core::Rng as _;
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
 
-use super::storage::make_folder_of;
 use crate::adapters::connector::{
     Durability, EmbeddedConnector, EmbeddedOptions, Intercepted, Keyed, RecordFile,
 };
 pub(crate) use crate::adapters::grpc::CallSigner;
 use crate::adapters::grpc::{Door, GrpcConnector, GrpcOptions, ServerTls, serve, serve_tls};
+use crate::adapters::system::make_private_file;
 use crate::config::{Config, ConnectorTls, Sync};
+use delta_domain::identity::NodeKey;
 use delta_domain::ids::Address;
+use delta_domain::secret::Secret;
 use delta_ports::PortError;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
@@ -57,6 +61,19 @@ pub(crate) fn connect(
     }))
 }
 
+/// As [`connect`], for a caller without an identity of its own: each connection signs under a key that is made for it.
+///
+/// # Errors
+/// As there, and `Internal` when there is no randomness.
+pub(crate) fn connect_as_somebody(host: &str, port: u16) -> anyhow::Result<Arc<dyn Connector>> {
+    let entropy = super::ends::entropy();
+    let mut seed = Zeroizing::new([0; 32]);
+    entropy.rng()?.fill_bytes(seed.as_mut_slice());
+    let key = NodeKey::new(&Secret::new(*seed)).context("a key of secp256k1")?;
+    let signer = CallSigner::new(Arc::new(key), super::ends::clock(), entropy);
+    connect(host, port, Dial::default(), Some(signer), None)
+}
+
 /// A connector kept by this program. Clones share one record.
 #[derive(Debug, Clone)]
 pub struct Embedded {
@@ -78,7 +95,10 @@ pub async fn embedded(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         durability,
         ..EmbeddedOptions::default()
     };
-    make_folder_of(&config.connector.db_file)?;
+    make_private_file(&config.connector.db_file).with_context(|| {
+        let file = config.connector.db_file.display();
+        format!("the connector's database {file} cannot be made for this user alone")
+    })?;
     let file = RecordFile::OnDisk(config.connector.db_file.clone());
     let door = Door::new(config.connector.open, clock.clone());
     let record = EmbeddedConnector::open(&file, clock, options)

@@ -5,9 +5,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::http::{self, Access, Doors, HttpOptions, HttpPeers, PeerOptions, UrlPolicy};
+use crate::adapters::http::{
+    self, Access, Admission, Doors, HttpOptions, HttpPeers, PeerOptions, UrlPolicy,
+};
 use crate::adapters::system::{SystemClock, SystemEntropy};
-use crate::config::Policy;
+
+/// Keeps this process's memory and files to its owner.
+pub(crate) use crate::adapters::system::harden_process;
+use crate::config::{Policy, Tls};
+use delta_domain::access::TokenSecret;
 use delta_ports::PortError;
 use delta_ports::clock::Clock;
 use delta_ports::entropy::Entropy;
@@ -15,7 +21,7 @@ use delta_ports::identity::IdentitySource;
 use delta_ports::peer::{CoordinatorApi, PeerTransport};
 
 /// A client of a node's API for its users, and what its logs look like.
-pub(crate) use crate::adapters::http::{LogLine, UserClient};
+pub(crate) use crate::adapters::http::{LogLine, Trust, UserClient, Way, self_signed};
 
 /// This machine's clock.
 #[must_use]
@@ -28,18 +34,24 @@ pub(crate) fn entropy() -> Arc<dyn Entropy> {
     Arc::new(SystemEntropy)
 }
 
-/// A client of the node at `url`, for its users.
+/// A client of the node at `url`, for its users; it shows `token`, where there is one.
 ///
 /// # Errors
 /// `Internal` when TLS or the client cannot be set up.
-pub(crate) fn users(url: &str) -> Result<UserClient, PortError> {
-    UserClient::new(url)
+pub(crate) fn users(
+    url: &str,
+    token: Option<&TokenSecret>,
+    way: &Way,
+) -> Result<UserClient, PortError> {
+    UserClient::new(url, token, way)
 }
 
 /// The way to coordinators that an operator's policy allows.
-pub(super) fn peers(policy: &Policy) -> Result<Arc<HttpPeers>, PortError> {
+pub(super) fn peers(policy: &Policy, tls: &Tls) -> Result<Arc<HttpPeers>, PortError> {
     let hosts = policy.allowed_hosts.iter().cloned();
-    peers_under(UrlPolicy::new(policy.allow_private_addresses, hosts))
+    let policy = UrlPolicy::new(policy.allow_private_addresses, hosts);
+    let trust = tls.ca.clone().map_or(Trust::System, Trust::Only);
+    peers_under(policy, trust)
 }
 
 /// The way to coordinators wherever they are, as attackers go.
@@ -47,7 +59,10 @@ pub(super) fn peers(policy: &Policy) -> Result<Arc<HttpPeers>, PortError> {
 /// # Errors
 /// `Internal` when TLS or the client cannot be set up.
 pub(crate) fn peers_anywhere() -> Result<Arc<dyn PeerTransport>, PortError> {
-    Ok(peers_under(UrlPolicy::new(true, Vec::new()))?)
+    Ok(peers_under(
+        UrlPolicy::new(true, Vec::new()),
+        Trust::System,
+    )?)
 }
 
 /// The way to anybody's identity document: the owner types the url.
@@ -55,11 +70,18 @@ pub(crate) fn peers_anywhere() -> Result<Arc<dyn PeerTransport>, PortError> {
 /// # Errors
 /// `Internal` when TLS or the client cannot be set up.
 pub(crate) fn documents_anywhere() -> Result<Arc<dyn IdentitySource>, PortError> {
-    Ok(peers_under(UrlPolicy::new(true, Vec::new()))?)
+    Ok(peers_under(
+        UrlPolicy::new(true, Vec::new()),
+        Trust::System,
+    )?)
 }
 
-fn peers_under(policy: UrlPolicy) -> Result<Arc<HttpPeers>, PortError> {
-    Ok(Arc::new(HttpPeers::new(PeerOptions::new(policy))?))
+fn peers_under(policy: UrlPolicy, trust: Trust) -> Result<Arc<HttpPeers>, PortError> {
+    let options = PeerOptions {
+        trust,
+        ..PeerOptions::new(policy)
+    };
+    Ok(Arc::new(HttpPeers::new(options)?))
 }
 
 /// Serves members on `address` until `stop` fires, and nobody else: what an attacker's node says.
@@ -80,6 +102,7 @@ pub(crate) async fn serve_api(
     http::serve(
         address,
         doors,
+        Admission::default(),
         HttpOptions::default(),
         stop.cancelled_owned(),
     )

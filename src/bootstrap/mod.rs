@@ -7,6 +7,7 @@
 //! Elsewhere only `src/adapters/mod.rs`, which lists the adapters, and `src/testing` name them; `tests/tidy.rs` fails on anything else.
 
 mod connector;
+mod doors;
 mod ends;
 mod executor;
 mod identity;
@@ -15,14 +16,16 @@ mod running;
 mod storage;
 mod tls;
 
-pub(crate) use connector::{Dial, Intercept, connect};
+pub(crate) use connector::{Dial, Intercept, connect, connect_as_somebody};
 pub use connector::{Embedded, embedded};
+pub(crate) use doors::{own_token, read_token, tokens};
 pub use ends::clock;
 pub(crate) use ends::{
-    LogLine, UserClient, documents_anywhere, endpoints, entropy, peers_anywhere, serve_api, users,
+    LogLine, Trust, UserClient, Way, documents_anywhere, endpoints, entropy, harden_process,
+    peers_anywhere, self_signed, serve_api, users,
 };
 pub(crate) use executor::executor;
-pub use executor::{LocalExecutor, Probed, own_program, worker_main};
+pub use executor::{LocalExecutor, Probed, Walls, own_program, worker_main};
 pub(crate) use identity::{
     accept_roster, checked_roster, node_key, read_roster, settings as identity_settings,
 };

@@ -9,10 +9,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::connector::{CallSigner, Dial, Embedded, connect, embedded};
+use super::doors::admission;
 use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
 use super::identity::{self, accepted_roster, node_key};
 use super::storage::{lock, make_folder_of, open_storage, open_vault};
+use crate::adapters::http::{Admission, TlsFiles};
 use crate::adapters::system::{BlockingThreads, FileBlobs};
 use crate::config::Config;
 use delta_app::{Ports, Settings};
@@ -34,6 +36,12 @@ pub struct Parts {
     pub executor: LocalExecutor,
     /// Where the API will listen.
     pub(super) address: SocketAddr,
+    /// Where it will listen for authors and the owner, where that is another address.
+    pub(super) owner_address: Option<SocketAddr>,
+    /// The API's certificate and key, where it has them.
+    pub(super) tls: Option<TlsFiles>,
+    /// Whom the API lets in.
+    pub(super) admission: Admission,
     /// The embedded connector, with the address at which other nodes reach it.
     pub(super) embedded: Option<(Embedded, SocketAddr)>,
     /// The same database as in `ports`, to close it at the end.
@@ -60,11 +68,12 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         .await
         .context("task_dir cannot be used")?;
     let vault = open_vault(config, entropy.as_ref()).await?;
+    let admission = admission(config, &clock, entropy.as_ref()).await?;
     let executor = executor(config, worker);
     let key = Arc::new(node_key(config, entropy.as_ref()).await?);
     let roster = accepted_roster(config, &storage, clock.now()).await?;
     let (connector, embedded) = connector(config, &key, &clock, &entropy).await?;
-    let peers = peers(&config.policy)?;
+    let peers = peers(&config.policy, &config.tls)?;
     let ports = Ports {
         connector,
         storage: storage.clone(),
@@ -83,6 +92,12 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         settings: settings(config, roster),
         executor,
         address: SocketAddr::new(config.api_host, config.api_port),
+        owner_address: config.api.owner_listen,
+        admission,
+        tls: config.api.tls.clone().map(|tls| TlsFiles {
+            certificate: tls.certificate,
+            key: tls.key,
+        }),
         embedded,
         storage,
         lock,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connector::Embedded;
 use super::parts::Parts;
-use crate::adapters::http::{Doors, HttpOptions, HttpServer, serve};
+use crate::adapters::http::{Admission, Doors, HttpOptions, HttpServer, Serves, serve};
 use delta_app::Node;
 use delta_ports::storage::Storage;
 
@@ -23,7 +23,9 @@ pub struct Running {
     pub node: Arc<Node>,
     /// Where the API listens.
     pub address: SocketAddr,
-    http: HttpServer,
+    /// Where it listens for authors and the owner, where that is another address.
+    pub owner_address: Option<SocketAddr>,
+    http: Vec<HttpServer>,
     stop: CancellationToken,
     embedded: Option<Embedded>,
     storage: Arc<dyn Storage>,
@@ -41,6 +43,9 @@ impl Running {
             ports,
             settings,
             address,
+            owner_address,
+            admission,
+            tls,
             embedded,
             storage,
             lock,
@@ -56,20 +61,37 @@ impl Running {
         let options = HttpOptions {
             max_bundle_bytes,
             shutdown_grace: FAREWELL,
+            tls,
             ..HttpOptions::default()
         };
-        let shutdown = stop.clone().cancelled_owned();
         let doors = Doors {
             authors: Some(node.clone()),
             owner: Some(node.clone()),
             members: node.coordinator_api(),
             identity: Some(node.identities()),
         };
-        let http = serve(address, doors, options, shutdown).await?;
-        let address = http.address();
+        let whom = match owner_address {
+            Some(_) => Serves::Members,
+            None => Serves::All,
+        };
+        let mut http = Vec::new();
+        for (address, serves) in [(Some(address), whom), (owner_address, Serves::Users)] {
+            let Some(address) = address else { continue };
+            let admission = Admission {
+                serves,
+                ..admission.clone()
+            };
+            let shutdown = stop.clone().cancelled_owned();
+            let (doors, options) = (doors.clone(), options.clone());
+            http.push(serve(address, doors, admission, options, shutdown).await?);
+        }
+        let mut addresses = http.iter().map(HttpServer::address);
+        let address = addresses.next().context("the API listens nowhere")?;
+        let owner_address = addresses.next();
         Ok(Self {
             node,
             address,
+            owner_address,
             http,
             stop,
             embedded,
@@ -90,7 +112,12 @@ impl Running {
         }
         self.stop.cancel();
         self.node.stop().await;
-        drop(tokio::time::timeout(FAREWELL, self.http.ended()).await);
+        let ending = async {
+            for http in self.http {
+                drop(http.ended().await);
+            }
+        };
+        drop(tokio::time::timeout(FAREWELL, ending).await);
         if let Some(embedded) = &self.embedded {
             drop(tokio::time::timeout(FAREWELL, embedded.close()).await);
         }

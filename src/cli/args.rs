@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::commands::token::Lifetime;
 use super::datasets::MNIST_URL;
 use crate::config::DEFAULT_PATH;
 use crate::testbed::attack::AttackArgs;
 use crate::testbed::demo::DemoArgs;
+use delta_domain::access::{Scope, TokenName};
+use delta_domain::ids::TaskId;
 
 /// The version, with the git revision when the build was told it (`DELTA_NODE_REVISION`).
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -48,13 +51,20 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Write the configuration file and make the directories it names
-    Init,
+    Init(InitArgs),
     /// Run the node
     Run,
-    /// Tell the network that this node is gone
-    Leave,
     /// Show who this node is to others; sign rosters, accept keys
     Identity(IdentityArgs),
+    /// Tell the network that this node is gone; with a task: take no further part in it
+    Leave(LeaveArgs),
+    /// Cancel a task that was submitted to a node
+    Cancel {
+        /// The task's id at the node
+        id: u64,
+        #[command(flatten)]
+        node: NodeArg,
+    },
     /// Run the embedded connector as a server
     Connector,
     /// Check configuration, directories, connector, runtime and data
@@ -76,6 +86,9 @@ pub(super) enum Command {
     /// Submit tasks and follow them
     #[command(subcommand)]
     Task(TaskCommand),
+    /// Make, list and revoke the tokens with which authors and the owner call the API
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Ask the node on this machine whether it is alive
     #[command(hide = true)]
     Healthcheck,
@@ -116,6 +129,20 @@ pub(super) enum IdentityCommand {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Make a certificate for the host in node.url and this machine, and set it in the configuration
+    #[arg(long, value_name = "KIND")]
+    pub(super) tls: Option<TlsKind>,
+}
+
+/// Where the certificate comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TlsKind {
+    /// The node vouches for itself: for trials, and for networks that exchange certificates (tls.ca)
+    SelfSigned,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Print one JSON object
     #[arg(long)]
@@ -142,12 +169,50 @@ pub(super) struct MnistArgs {
     pub(super) url: String,
 }
 
-/// Which node the `task` commands talk to.
+/// Which node a command talks to, and with which token.
 #[derive(Debug, Args)]
 pub(super) struct NodeArg {
     /// The node's URL [default: this machine, port from the configuration]
     #[arg(long, value_name = "URL")]
     pub(super) node: Option<String>,
+    /// File with the token to show [default: $DELTA_NODE_TOKEN; of the node on this machine its own token]
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LeaveArgs {
+    /// The task's id on the network, 0x and 64 hex digits; the running node is asked
+    pub(super) task: Option<TaskId>,
+    #[command(flatten)]
+    pub(super) node: NodeArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token and print it: it is shown this once
+    Create {
+        /// What to call it
+        name: TokenName,
+        /// What it is good for: submit, result, read, approve, admin, metrics
+        #[arg(
+            long = "scope",
+            required = true,
+            value_delimiter = ',',
+            value_name = "SCOPE"
+        )]
+        scopes: Vec<Scope>,
+        /// How long: 30m, 12h, 90d, or never
+        #[arg(long, default_value = "90d", value_name = "TIME")]
+        expires: Lifetime,
+    },
+    /// List the tokens, without what is secret of them
+    List,
+    /// Make a token good for nothing
+    Revoke {
+        /// What it is called
+        name: TokenName,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::args::{Cli, Command, IdentityCommand, MnistArgs, NodeArg, TaskCommand};
+use super::args::{
+    Cli, Command, IdentityCommand, LeaveArgs, MnistArgs, NodeArg, TaskCommand, TokenCommand,
+};
 use super::check::{self, Finding, Level};
-use super::{commands, datasets, health, init, signals, telemetry};
+use super::{client, commands, datasets, health, init, signals, telemetry};
 use crate::assets::{IRIS, SPECTOR, Table, WAGES};
-use crate::bootstrap;
+use crate::bootstrap::{self, UserClient};
 use crate::config::{Config, ConfigError, ENVIRONMENT_PREFIX, Loaded, Purpose};
 use crate::testbed::{attack, demo};
 
@@ -36,20 +38,42 @@ pub(super) fn run(cli: Cli) -> ExitCode {
 
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = cli.config;
+    let exposed = match cli.command {
+        // It walls itself in.
+        Command::Worker => Vec::new(),
+        _ => bootstrap::harden_process(),
+    };
     match cli.command {
         Command::Worker => return Ok(bootstrap::worker_main()),
-        Command::Init => {
-            print(&init::init(&file, &environment()?)?)?;
+        Command::Init(args) => {
+            let environment = environment()?;
+            print(&block_on(init::init(&file, &environment, args.tls))?)?;
             let config = load(&file, Purpose::Tool)?.config;
             print(&block_on(commands::identity::made(config))?)?;
         }
-        Command::Run => return daemon(&file, commands::run::run),
-        Command::Leave => return daemon(&file, commands::leave::leave),
+        Command::Run => {
+            return daemon(&file, async |config| {
+                exposed.iter().for_each(|e| tracing::warn!("{e}"));
+                commands::run::run(config).await
+            });
+        }
         Command::Identity(args) => {
             let config = load(&file, Purpose::Tool)?.config;
             let command = args.command.unwrap_or(IdentityCommand::Show);
             print(&block_on(commands::identity::identity(config, command))?)?;
         }
+        Command::Leave(LeaveArgs { task: None, .. }) => {
+            return daemon(&file, commands::leave::leave);
+        }
+        Command::Leave(LeaveArgs {
+            task: Some(task),
+            node,
+        }) => with_node(&file, node, async |node| {
+            commands::task::leave(&node, &task).await
+        })?,
+        Command::Cancel { id, node } => with_node(&file, node, async |node| {
+            commands::task::cancel(&node, id).await
+        })?,
         Command::Connector => {
             let loaded = load(&file, Purpose::Tool)?;
             return served(loaded, commands::connector::connector);
@@ -66,9 +90,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             mnist(&file, &args)?;
         }
         Command::Task(command) => task(&file, command)?,
+        Command::Token(command) => token(&file, command)?,
         Command::Healthcheck => {
             let config = load(&file, Purpose::Tool)?.config;
-            health::ask(config.api_host, config.api_port)?;
+            health::ask_own(&config)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -104,6 +129,7 @@ fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let (findings, wrong_config) = match load(file, Purpose::Network) {
         Ok(loaded) => {
             let mut findings = check::local(file, &loaded);
+            findings.extend(check::doors(&loaded.config));
             findings.extend(block_on(async { Ok(check::probes(&loaded.config).await) })?);
             (findings, false)
         }
@@ -153,40 +179,39 @@ fn mnist(file: &Path, args: &MnistArgs) -> anyhow::Result<()> {
 
 fn task(file: &Path, command: TaskCommand) -> anyhow::Result<()> {
     match command {
-        TaskCommand::Submit { file: bundle, node } => {
-            let url = node_url(file, node)?;
-            block_on(async { commands::task::submit(&url, &bundle).await })
-        }
-        TaskCommand::Status { id, node } => {
-            let url = node_url(file, node)?;
-            block_on(async { commands::task::status(&url, id).await })
-        }
-        TaskCommand::Logs { id, follow, node } => {
-            let url = node_url(file, node)?;
-            block_on(async { commands::task::logs(&url, id, follow).await })
-        }
-        TaskCommand::Result { id, output, node } => {
-            let url = node_url(file, node)?;
-            block_on(async { commands::task::result(&url, id, &output).await })
-        }
+        TaskCommand::Submit { file: bundle, node } => with_node(file, node, async |node| {
+            commands::task::submit(&node, &bundle).await
+        }),
+        TaskCommand::Status { id, node } => with_node(file, node, async |node| {
+            commands::task::status(&node, id).await
+        }),
+        TaskCommand::Logs { id, follow, node } => with_node(file, node, async |node| {
+            commands::task::logs(&node, id, follow).await
+        }),
+        TaskCommand::Result { id, output, node } => with_node(file, node, async |node| {
+            commands::task::result(&node, id, &output).await
+        }),
         TaskCommand::Inspect { file } => commands::task::inspect(&file),
     }
 }
 
-/// The node to talk to: as given, else this machine's, at the configured port (or the default one when nothing is configured).
-fn node_url(file: &Path, node: NodeArg) -> anyhow::Result<String> {
-    if let Some(url) = node.node {
-        return Ok(url.trim_end_matches('/').to_owned());
-    }
+/// Runs a command with a client of the node that the arguments name.
+fn with_node(
+    file: &Path,
+    node: NodeArg,
+    command: impl AsyncFnOnce(UserClient) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let config = if file.exists() {
-        load(file, Purpose::Tool)?.config
+        Some(load(file, Purpose::Tool)?.config)
     } else {
-        Config::default()
+        None
     };
-    Ok(format!(
-        "http://{}",
-        health::local_address(config.api_host, config.api_port)
-    ))
+    block_on(async { command(client::of(node, config).await?).await })
+}
+
+fn token(file: &Path, command: TokenCommand) -> anyhow::Result<()> {
+    let config = load(file, Purpose::Tool)?.config;
+    block_on(async { commands::token::run(&config, command).await })
 }
 
 fn load(file: &Path, purpose: Purpose) -> anyhow::Result<Loaded> {

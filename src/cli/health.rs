@@ -1,10 +1,14 @@
-//! `healthcheck`: asks the node on this machine whether it lives. For container engines; no HTTP client needed.
+//! `healthcheck`: asks the node on this machine whether it lives. For container engines; without TLS no HTTP client is needed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+
+use super::client;
+use crate::bootstrap;
+use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -18,8 +22,24 @@ pub(super) fn local_address(host: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(host, port)
 }
 
+/// Fails unless the node of this configuration answers on this machine.
+pub(crate) fn ask_own(config: &Config) -> anyhow::Result<()> {
+    if config.api.tls.is_none() {
+        return ask(config.api_host, config.api_port);
+    }
+    // Members' address: it is the one that must be there for everybody.
+    let mut members = config.clone();
+    members.api.owner_listen = None;
+    let (url, way) = client::own(&members);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime does not start")?;
+    Ok(runtime.block_on(async { bootstrap::users(&url, None, &way)?.alive().await })?)
+}
+
 /// Fails unless `GET /healthz` answers 200 within three seconds a step.
-pub(crate) fn ask(host: IpAddr, port: u16) -> anyhow::Result<()> {
+fn ask(host: IpAddr, port: u16) -> anyhow::Result<()> {
     let address = local_address(host, port);
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
         .with_context(|| format!("no node answers at {address}"))?;

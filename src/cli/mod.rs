@@ -5,6 +5,7 @@
 
 mod args;
 mod check;
+mod client;
 mod commands;
 mod datasets;
 mod dispatch;

@@ -1,14 +1,15 @@
 //! Which key holds what: type, bounds and default of every field, in the order of the file.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::database::{Database, Unusable};
 use super::reader::Reader;
 use super::types::{
-    CertificateFiles, ChainConnector, Config, ConnectorTls, EmbeddedConnector, Executor, Identity,
-    Level, Log, LogFormat, Node, Policy, Roster, Rotation, Sync, TrustedConnector, Zk,
+    Api, ApiTls, CertificateFiles, ChainConnector, Config, ConnectorTls, EmbeddedConnector,
+    Executor, Identity, Level, Log, LogFormat, Node, Policy, Roster, Rotation, Sandbox, Sync, Tls,
+    TrustedConnector, Zk,
 };
 use delta_domain::identity::{MAX_WORD_BYTES, Pin, presentable};
 use delta_domain::ids::Digest;
@@ -40,6 +41,10 @@ impl Config {
             },
             api_host: address(reader, "api_host"),
             api_port: port(reader, "api_port", 6700),
+            api: read_api(reader),
+            tls: Tls {
+                ca: optional_path(reader, "tls.ca"),
+            },
             task_dir: reader.path("task_dir", "task"),
             data_dir: reader.path("data_dir", "data"),
             key_file: optional_path(reader, "key_file"),
@@ -99,7 +104,75 @@ fn read_log(reader: &mut Reader<'_>) -> Log {
         ),
         rotation: reader.word("log.rotation", &rotations, Rotation::Daily),
         keep: number(reader, "log.keep", 1..=10_000, 14),
+        max_mb: reader.number("log.max_mb", 1..=(1 << 20), 256),
     }
+}
+
+fn read_api(reader: &mut Reader<'_>) -> Api {
+    let trust = [("auto", None), ("true", Some(true)), ("false", Some(false))];
+    Api {
+        trusted_networks: reader.parsed_list("api.trusted_networks"),
+        trust_loopback: reader.word("api.trust_loopback", &trust, None),
+        hosts: read_hosts(reader),
+        owner_listen: read_owner_listen(reader),
+        token_file: optional_path(reader, "api.token_file"),
+        tls: read_api_tls(reader),
+    }
+}
+
+fn read_api_tls(reader: &mut Reader<'_>) -> Option<ApiTls> {
+    let certificate = optional_path(reader, "api.tls.certificate");
+    let key = optional_path(reader, "api.tls.key");
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(ApiTls { certificate, key }),
+        (Some(_), None) => {
+            reader.wrong("api.tls.key", "is required beside api.tls.certificate");
+            None
+        }
+        (None, Some(_)) => {
+            reader.wrong("api.tls.certificate", "is required beside api.tls.key");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+fn read_hosts(reader: &mut Reader<'_>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for host in reader.list("api.hosts") {
+        let host = host.trim().trim_end_matches('.').to_ascii_lowercase();
+        let plain = !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if plain {
+            hosts.push(host);
+        } else {
+            reader.wrong(
+                "api.hosts",
+                &format!("must be names such as \"node1.example.org\", without scheme and port, not \"{host}\""),
+            );
+        }
+    }
+    hosts
+}
+
+fn read_owner_listen(reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let text = reader.text("api.owner_listen", "");
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    let address = text.parse().ok();
+    if address.is_none() {
+        reader.wrong(
+            "api.owner_listen",
+            &format!(
+                "must be an IP address and a port, for example \"127.0.0.1:6701\", not \"{text}\""
+            ),
+        );
+    }
+    address
 }
 
 fn read_executor(reader: &mut Reader<'_>) -> Executor {
@@ -109,6 +182,14 @@ fn read_executor(reader: &mut Reader<'_>) -> Executor {
         time_limit: Duration::from_secs(reader.number("executor.time_limit", 1..=2_592_000, 3600)),
         threads: number(reader, "executor.threads", 0..=1024, 0),
         jobs: number(reader, "executor.jobs", 1..=1024, 1),
+        sandbox: reader.word(
+            "executor.sandbox",
+            &[
+                ("required", Sandbox::Required),
+                ("best_effort", Sandbox::BestEffort),
+            ],
+            Sandbox::Required,
+        ),
     }
 }
 

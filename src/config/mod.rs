@@ -23,8 +23,9 @@ pub use error::{ConfigError, Place, SettingError};
 pub use locate::Position;
 pub use reader::ENVIRONMENT_PREFIX;
 pub use types::{
-    CertificateFiles, ChainConnector, Config, ConnectorTls, EMBEDDED, EmbeddedConnector, Executor,
-    Identity, Level, Log, LogFormat, Node, Policy, Roster, Rotation, Sync, TrustedConnector, Zk,
+    Api, ApiTls, CertificateFiles, ChainConnector, Config, ConnectorTls, EMBEDDED,
+    EmbeddedConnector, Executor, Identity, Level, Log, LogFormat, Node, Policy, Roster, Rotation,
+    Sandbox, Sync, Tls, TrustedConnector, Zk,
 };
 
 use reader::Reader;
@@ -41,6 +42,7 @@ const KEYS: &[&str] = &[
     "log.format",
     "log.rotation",
     "log.keep",
+    "log.max_mb",
     "db",
     "chain_connector.host",
     "chain_connector.port",
@@ -56,6 +58,14 @@ const KEYS: &[&str] = &[
     "zk.port",
     "api_host",
     "api_port",
+    "api.trusted_networks",
+    "api.trust_loopback",
+    "api.hosts",
+    "api.owner_listen",
+    "api.token_file",
+    "api.tls.certificate",
+    "api.tls.key",
+    "tls.ca",
     "task_dir",
     "data_dir",
     "key_file",
@@ -77,6 +87,7 @@ const KEYS: &[&str] = &[
     "executor.time_limit",
     "executor.threads",
     "executor.jobs",
+    "executor.sandbox",
     "connector.host",
     "connector.port",
     "connector.db",
@@ -86,6 +97,12 @@ const KEYS: &[&str] = &[
     "connector.tls_private_key",
     "connector.tls_client_ca",
 ];
+
+/// Where the value of a key stands in a text, lines and columns from 1.
+pub(crate) fn position(text: &str, key: &str) -> Option<Position> {
+    let path: Vec<&str> = key.split('.').collect();
+    locate::locate(text, &path, locate::Target::Value)
+}
 
 /// What a command needs from its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

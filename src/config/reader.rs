@@ -65,30 +65,38 @@ impl<'t> Reader<'t> {
             }
             return;
         };
-        for (key, value) in top {
-            let key = key_text(&key);
-            let prefix = format!("{key}.");
+        self.take_section(&[], top, known);
+    }
+
+    fn take_section(
+        &mut self,
+        above: &[String],
+        section: yaml_serde::Mapping,
+        known: &'static [&'static str],
+    ) {
+        for (key, value) in section {
+            let mut path = above.to_vec();
+            path.push(key_text(&key));
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            let prefix = format!("{}.", names.join("."));
             if !known.iter().any(|known| known.starts_with(&prefix)) {
-                self.take_value(&[&key], value, known);
+                self.take_value(&names, value, known);
                 continue;
             }
             match value {
                 Value::Null => {}
-                Value::Mapping(section) => {
-                    for (inner, value) in section {
-                        self.take_value(&[&key, &key_text(&inner)], value, known);
-                    }
-                }
+                Value::Mapping(inner) => self.take_section(&path, inner, known),
                 _ => {
                     let keys: Vec<&str> = known
                         .iter()
                         .filter_map(|known| known.strip_prefix(&prefix))
                         .collect();
                     let message = format!(
-                        "`{key}` is a section; write its keys ({}) under it, indented",
+                        "`{}` is a section; write its keys ({}) under it, indented",
+                        names.join("."),
                         keys.join(", ")
                     );
-                    self.problem(&[&key], Target::Value, message);
+                    self.problem(&names, Target::Value, message);
                 }
             }
         }
@@ -226,6 +234,18 @@ impl<'t> Reader<'t> {
                 Vec::new()
             }
         }
+    }
+
+    /// A list of values that are parsed from text, each by itself.
+    pub(super) fn parsed_list<T: std::str::FromStr<Err: Display>>(&mut self, key: &str) -> Vec<T> {
+        let mut values = Vec::new();
+        for text in self.list(key) {
+            match text.trim().parse() {
+                Ok(value) => values.push(value),
+                Err(error) => self.wrong(key, &format!("cannot be used: {error}")),
+            }
+        }
+        values
     }
 
     /// One of a closed set of words, in any case.

@@ -1,10 +1,11 @@
 //! The configuration as plain typed fields, one struct a section of the file.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::database::Database;
+use delta_domain::access::Network;
 use delta_domain::identity::Pin;
 use delta_domain::ids::Digest;
 
@@ -25,6 +26,10 @@ pub struct Config {
     pub api_host: IpAddr,
     /// The port that the HTTP API listens on.
     pub api_port: u16,
+    /// Who may call the HTTP API, and how.
+    pub api: Api,
+    /// Whose certificates this node trusts.
+    pub tls: Tls,
     /// Task bundles, rounds and results.
     pub task_dir: PathBuf,
     /// The datasets: every file or folder in it is one.
@@ -65,6 +70,59 @@ impl Config {
             (None, None) => PathBuf::from(name),
         }
     }
+
+    /// The list of tokens: as set, else `tokens.json` beside the database.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        self.beside_database(self.api.token_file.as_ref(), "tokens.json")
+    }
+
+    /// The token that the node makes for itself, in the folder of the list of tokens.
+    #[must_use]
+    pub fn own_token_file(&self) -> PathBuf {
+        self.token_file().with_file_name("node.token")
+    }
+
+    /// Whether calls from this machine need no token. Unless it is said, not when the node's url is https and the node itself has no
+    /// certificate: then a proxy in front of it passes on the calls of everybody.
+    #[must_use]
+    pub fn trusts_loopback(&self) -> bool {
+        let proxied = self.node.url.starts_with("https://") && self.api.tls.is_none();
+        self.api.trust_loopback.unwrap_or(!proxied)
+    }
+}
+
+/// `api`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// Networks whose calls as author or owner need no token.
+    pub trusted_networks: Vec<Network>,
+    /// Whether calls from this machine need none; `None`: see [`Config::trusts_loopback`].
+    pub trust_loopback: Option<bool>,
+    /// Names under which the API is called, beside that in `node.url`, `localhost` and IP addresses. Lower case, no port.
+    pub hosts: Vec<String>,
+    /// An address of their own for authors and the owner, who are then not answered at `api_host` and `api_port`.
+    pub owner_listen: Option<SocketAddr>,
+    /// The list of tokens; `None` means [`Config::token_file`]'s default.
+    pub token_file: Option<PathBuf>,
+    /// The API's certificate and key; `None`: it speaks plain HTTP.
+    pub tls: Option<ApiTls>,
+}
+
+/// `api.tls`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiTls {
+    /// PEM file of the certificate, with those between it and one that others trust.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+/// `tls`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM file of the certificates that this node trusts when it calls others by https; `None`: those that the system trusts.
+    pub ca: Option<PathBuf>,
 }
 
 /// `log`
@@ -80,6 +138,8 @@ pub struct Log {
     pub rotation: Rotation,
     /// How many files are kept.
     pub keep: usize,
+    /// The most that all files together may take, in MiB.
+    pub max_mb: u64,
 }
 
 /// A log level.
@@ -193,6 +253,20 @@ pub struct Roster {
     pub signatures: usize,
 }
 
+impl Node {
+    /// The host of the url: a name, or an address without brackets.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        if let Some(rest) = authority.strip_prefix('[') {
+            return rest.split_once(']').map(|(address, _)| address);
+        }
+        let host = authority.split(':').next()?;
+        (!host.is_empty()).then_some(host)
+    }
+}
+
 /// `zk`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zk {
@@ -235,6 +309,17 @@ pub struct Executor {
     pub threads: usize,
     /// Workers at the same time.
     pub jobs: usize,
+    /// What to do where this machine cannot put up every wall around a worker.
+    pub sandbox: Sandbox,
+}
+
+/// What to do where this machine cannot put up every wall around a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// `run` refuses to start.
+    Required,
+    /// Tasks run within the walls that there are.
+    BestEffort,
 }
 
 /// `connector`: the embedded connector, inside `run` or as `delta-node connector`.

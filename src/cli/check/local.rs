@@ -118,7 +118,7 @@ fn api_port(config: &Config) -> Finding {
     match TcpListener::bind((host, port)) {
         Ok(_) => Finding::ok(name, format!("{port} is free.")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if health::ask(host, port).is_ok() {
+            if health::ask_own(config).is_ok() {
                 Finding::ok(name, format!("a node is running on {port}."))
             } else {
                 Finding::fail(

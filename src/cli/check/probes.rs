@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use crate::bootstrap::{Dial, LocalExecutor, connect, executor, open_storage, own_program};
-use crate::config::Config;
+use crate::cli::commands::run::WITHOUT_WALLS;
+use crate::config::{Config, Sandbox};
 use delta_ports::report;
 
 /// How long the connector may take for one answer.
@@ -25,6 +26,7 @@ pub(crate) async fn probes(config: &Config) -> Vec<Finding> {
         Err(e) => findings.push(Finding::fail("executor", format!("{e:#}"))),
         Ok(worker) => {
             let executor = executor(config, worker);
+            findings.extend(walls(&executor, config.executor.sandbox).await);
             findings.extend(runtime(&executor).await);
             findings.extend(datasets(&executor).await);
         }
@@ -82,15 +84,33 @@ async fn runtime(executor: &LocalExecutor) -> Vec<Finding> {
         detail.push_str("; ");
         detail.push_str(ONNXRUNTIME_HINT);
     }
-    let walls = if found.gaps.is_empty() {
-        Finding::ok(
-            "containment",
-            "workers are limited in memory, time and files, and cannot open sockets or other files",
-        )
-    } else {
-        Finding::warn("containment", found.gaps.join("; "))
+    vec![Finding::ok("executor", detail)]
+}
+
+async fn walls(executor: &LocalExecutor, sandbox: Sandbox) -> Vec<Finding> {
+    const NAME: &str = "containment";
+    let walls = match executor.walls().await {
+        Ok(walls) => walls,
+        Err(e) => return vec![Finding::fail(NAME, report(&e))],
     };
-    vec![Finding::ok("executor", detail), walls]
+    let found = match (walls.gaps.is_empty(), sandbox) {
+        (true, _) => Finding::ok(
+            NAME,
+            "workers are limited in memory, time and files, and cannot open sockets or other files",
+        ),
+        (false, Sandbox::Required) => {
+            Finding::fail(NAME, format!("{}; {WITHOUT_WALLS}", walls.gaps.join("; ")))
+        }
+        (false, Sandbox::BestEffort) => Finding::warn(
+            NAME,
+            format!(
+                "executor.sandbox is best_effort, and {}",
+                walls.gaps.join("; ")
+            ),
+        ),
+    };
+    let notes = walls.notes.into_iter().map(|n| Finding::warn(NAME, n));
+    std::iter::once(found).chain(notes).collect()
 }
 
 async fn datasets(executor: &LocalExecutor) -> Vec<Finding> {

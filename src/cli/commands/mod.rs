@@ -5,3 +5,4 @@ pub(super) mod identity;
 pub(super) mod leave;
 pub(super) mod run;
 pub(super) mod task;
+pub(super) mod token;

@@ -1,9 +1,15 @@
 //! `run`: the node at work.
 
-use crate::bootstrap::{self, Running};
+use anyhow::{Context as _, bail};
+
+use crate::bootstrap::{self, LocalExecutor, Running};
+use crate::cli::check::{Level, doors};
 use crate::cli::signals;
-use crate::config::Config;
+use crate::config::{Config, Sandbox};
 use delta_ports::report;
+
+/// How to go on where walls are missing.
+pub(in crate::cli) const WITHOUT_WALLS: &str = "tasks are programs of other people and would run without them, so `run` refuses; to run with the walls that there are, set executor.sandbox: best_effort";
 
 /// `run`: takes part in the network until SIGTERM or SIGINT.
 ///
@@ -11,10 +17,22 @@ use delta_ports::report;
 /// What stopped the node.
 pub(in crate::cli) async fn run(config: Config) -> anyhow::Result<()> {
     let stop = signals::listen()?;
+    for open in doors(&config).iter().filter(|f| f.level == Level::Warn) {
+        tracing::warn!("{}: {}", open.name, open.detail);
+    }
+    let scheme = if config.api.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
     let executor = parts.executor.clone();
+    look_at_walls(&executor, config.executor.sandbox).await?;
     let running = Running::start(parts).await?;
-    tracing::info!("the API listens on http://{}", running.address);
+    tracing::info!("the API listens on {scheme}://{}", running.address);
+    if let Some(address) = running.owner_address {
+        tracing::info!("it listens for authors and the owner on {scheme}://{address}");
+    }
     tokio::spawn(async move {
         // In the background: the API must not wait for a runtime to load.
         match executor.probe().await {
@@ -27,5 +45,23 @@ pub(in crate::cli) async fn run(config: Config) -> anyhow::Result<()> {
     let signal = stop.await;
     tracing::info!("{signal} received, shutting down");
     running.stop().await;
+    Ok(())
+}
+
+/// Refuses to go on where a wall around the workers is missing, or says so where the operator wants to go on.
+async fn look_at_walls(executor: &LocalExecutor, sandbox: Sandbox) -> anyhow::Result<()> {
+    let walls = executor
+        .walls()
+        .await
+        .context("the walls around workers cannot be tried out")?;
+    if sandbox == Sandbox::Required && !walls.gaps.is_empty() {
+        bail!("{}; {WITHOUT_WALLS}", walls.gaps.join("; "));
+    }
+    for gap in &walls.gaps {
+        tracing::warn!("executor.sandbox is best_effort: {gap}");
+    }
+    for note in &walls.notes {
+        tracing::warn!("{note}");
+    }
     Ok(())
 }

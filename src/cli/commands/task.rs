@@ -1,4 +1,4 @@
-//! `task ...`: a client of a node's HTTP API. `node` is its URL without a slash at the end.
+//! `task ...`, `cancel` and `leave TASK`: a client of a node's HTTP API.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,10 +8,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 
-use crate::bootstrap::{self, LogLine, users};
+use crate::bootstrap::{self, LogLine, UserClient};
 use crate::config::Config;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::ids::TaskId;
 use delta_ports::PortError;
+use delta_ports::executor::Whose;
 
 /// How often `logs --follow` asks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -20,10 +22,10 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
-pub(in crate::cli) async fn submit(node: &str, bundle: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) async fn submit(node: &UserClient, bundle: &Path) -> anyhow::Result<()> {
     let bytes =
         std::fs::read(bundle).with_context(|| format!("{} cannot be read", bundle.display()))?;
-    let id = users(node)?.submit(&bytes).await.map_err(plain)?;
+    let id = node.submit(&bytes).await.map_err(plain)?;
     say(&format!(
         "task {id} is submitted; follow it with: delta-node task logs {id} --follow"
     ))
@@ -33,29 +35,46 @@ pub(in crate::cli) async fn submit(node: &str, bundle: &Path) -> anyhow::Result<
 ///
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
-pub(in crate::cli) async fn status(node: &str, id: u64) -> anyhow::Result<()> {
-    let task = users(node)?.task(id).await.map_err(plain)?;
+pub(in crate::cli) async fn status(node: &UserClient, id: u64) -> anyhow::Result<()> {
+    let task = node.task(id).await.map_err(plain)?;
     say(&format!(
         "task {} ({}, {}): {}",
         task.id, task.name, task.kind, task.status
     ))
 }
 
+/// `cancel`
+///
+/// # Errors
+/// The node's refusal, or that it cannot be reached.
+pub(in crate::cli) async fn cancel(node: &UserClient, id: u64) -> anyhow::Result<()> {
+    let task = node.cancel(id).await.map_err(plain)?;
+    say(&format!("task {} ({}) is cancelled", task.id, task.name))
+}
+
+/// `leave TASK`
+///
+/// # Errors
+/// The node's refusal, or that it cannot be reached.
+pub(in crate::cli) async fn leave(node: &UserClient, task: &TaskId) -> anyhow::Result<()> {
+    node.leave_task(task).await.map_err(plain)?;
+    say(&format!("this node has left task {task}"))
+}
+
 /// `task logs`
 ///
 /// # Errors
 /// The node's refusal, or that it cannot be reached.
-pub(in crate::cli) async fn logs(node: &str, id: u64, follow: bool) -> anyhow::Result<()> {
-    let client = users(node)?;
+pub(in crate::cli) async fn logs(node: &UserClient, id: u64, follow: bool) -> anyhow::Result<()> {
     let mut next = 0;
     loop {
         // The status first: what is logged before the end is then certainly read below.
         let ended = !matches!(
-            client.task(id).await.map_err(plain)?.status.as_str(),
+            node.task(id).await.map_err(plain)?.status.as_str(),
             "PENDING" | "RUNNING"
         );
         loop {
-            let lines = client.logs(id, next).await.map_err(plain)?;
+            let lines = node.logs(id, next).await.map_err(plain)?;
             for line in &lines {
                 say(&show(line))?;
                 next = line.id + 1;
@@ -75,8 +94,12 @@ pub(in crate::cli) async fn logs(node: &str, id: u64, follow: bool) -> anyhow::R
 ///
 /// # Errors
 /// The node's refusal, that it cannot be reached, or that the file cannot be written.
-pub(in crate::cli) async fn result(node: &str, id: u64, output: &Path) -> anyhow::Result<()> {
-    let mut content = Box::pin(users(node)?.result(id).await.map_err(plain)?);
+pub(in crate::cli) async fn result(
+    node: &UserClient,
+    id: u64,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let mut content = Box::pin(node.result(id).await.map_err(plain)?);
     let folder = output
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -121,7 +144,7 @@ pub(in crate::cli) fn inspect(bundle: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    if let Err(e) = runtime.block_on(executor.port().check_graphs(&Arc::new(opened))) {
+    if let Err(e) = runtime.block_on(executor.port().check_graphs(&Arc::new(opened), Whose::Own)) {
         problems.push(e.message().to_owned());
     }
     if problems.is_empty() {
@@ -131,7 +154,7 @@ pub(in crate::cli) fn inspect(bundle: &Path) -> anyhow::Result<()> {
 }
 
 /// The node's own sentence, without the names of our calls and libraries.
-fn plain(error: PortError) -> anyhow::Error {
+pub(super) fn plain(error: PortError) -> anyhow::Error {
     anyhow::Error::msg(error.message().to_owned())
 }
 
@@ -161,6 +184,6 @@ fn utc(ms: u64) -> String {
     )
 }
 
-fn say(line: &str) -> anyhow::Result<()> {
+pub(super) fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("the output is closed")
 }
