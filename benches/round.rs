@@ -18,14 +18,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use delta_node::adapters::http::UserClient;
+use delta_node::adapters::http::{UserClient, Way};
 use delta_node::bootstrap::{self, Running};
 use delta_node::config::{Config, Database};
-use delta_node::domain::bundle::Bundle;
+use delta_node::domain::bundle::{Bundle, BundleLimits};
 use delta_node::ports::PortError;
 use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::executor::{
-    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo,
+    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
 
 const TASK: &[u8] = include_bytes!("../tests/fixtures/wide-round.delta");
@@ -46,8 +46,16 @@ impl Executor for Timed {
     async fn runtime(&self) -> RuntimeInfo {
         self.inner.runtime().await
     }
-    async fn check_graphs(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
-        self.inner.check_graphs(bundle).await
+    async fn open_bundle(
+        &self,
+        bytes: Vec<u8>,
+        limits: &BundleLimits,
+        whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError> {
+        self.inner.open_bundle(bytes, limits, whose).await
+    }
+    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError> {
+        self.inner.check_graphs(bundle, whose).await
     }
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
         self.inner.check_data(bundle).await
@@ -95,7 +103,12 @@ async fn bench() {
         running.node.connected().await;
         nodes.push(running);
     }
-    let client = UserClient::new(&format!("http://{}", nodes[0].address)).unwrap();
+    let client = UserClient::new(
+        &format!("http://{}", nodes[0].address),
+        None,
+        &Way::default(),
+    )
+    .unwrap();
     let id = client.submit(TASK).await.unwrap();
     while client.task(id.try_into().unwrap()).await.unwrap().status != "FINISHED" {
         let status = client.task(id.try_into().unwrap()).await.unwrap().status;

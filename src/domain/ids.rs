@@ -19,7 +19,7 @@ pub struct IdError {
 }
 
 impl IdError {
-    fn new(what: &'static str, got: &str, rule: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str, got: &str, rule: &'static str) -> Self {
         // The offending text may be hostile and huge: show its beginning only.
         let got = got.chars().take(80).collect();
         Self { what, got, rule }

@@ -14,6 +14,8 @@
 )]
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod access;
+pub mod attendance;
 pub mod bundle;
 pub mod connector_record;
 pub mod event;

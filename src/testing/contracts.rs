@@ -13,10 +13,11 @@ pub mod blob;
 pub mod connector;
 pub mod peer;
 pub mod storage;
+pub mod tokens;
 
 /// Makes a module of tests, one for each obligation of a port, so that a failure has the obligation's name.
 ///
-/// `contract_tests!(PORT, MODULE, SUBJECT)`: the port is `storage`, `blob`, `connector` or `peer`; the subject is an expression, which
+/// `contract_tests!(PORT, MODULE, SUBJECT)`: the port is `storage`, `blob`, `connector`, `peer` or `tokens`; the subject is an expression, which
 /// may await and sees the names around the macro, and is evaluated anew for every test. Tests run on one thread, in real time.
 #[macro_export]
 macro_rules! contract_tests {
@@ -93,6 +94,13 @@ macro_rules! contract_tests {
             messages::answers_beyond_their_limit_are_corrupt,
         }
     };
+    (tokens, $module:ident, $subject:expr) => {
+        $crate::one_test_each! { tokens, $module, $subject;
+            book::what_is_acknowledged_is_seen_by_every_handle,
+            book::a_name_is_given_once,
+            book::changes_at_once_lose_nothing,
+        }
+    };
 }
 
 /// For [`contract_tests!`](crate::contract_tests), which knows the names.
@@ -134,7 +142,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let list = std::fs::read_to_string(root.with_extension("rs")).unwrap();
         let mut found = 0;
-        for port in ["storage", "blob", "connector", "peer"] {
+        for port in ["storage", "blob", "connector", "peer", "tokens"] {
             for entry in std::fs::read_dir(root.join(port)).unwrap() {
                 let path = entry.unwrap().path();
                 let group = path.file_stem().unwrap().to_str().unwrap();

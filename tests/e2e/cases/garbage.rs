@@ -93,8 +93,8 @@ fn garbage_for_every_endpoint_harms_nothing() {
     for noise in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"GET / HTTP/9.9\r\n\r\n",
-        b"POST /v1/task HTTP/1.1\r\nhost: x\r\ncontent-length: -5\r\n\r\n",
-        b"POST /v1/coord/result HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/task HTTP/1.1\r\nhost: localhost\r\ncontent-length: -5\r\n\r\n",
+        b"POST /v1/coord/result HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         &[b'A'; 200_000],
     ] {
         // An answer or a closed connection, both are fine.
@@ -118,7 +118,7 @@ fn a_client_that_goes_away_leaves_no_half_task() {
     let world = World::new();
     let body = http::form(&task::wages(task::endless(3)));
     let head = format!(
-        "POST /v1/task HTTP/1.1\r\nhost: x\r\ncontent-type: multipart/form-data; boundary=e2e\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/task HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=e2e\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     let whole = [head.as_bytes(), &body].concat();
