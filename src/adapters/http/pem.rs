@@ -46,7 +46,11 @@ pub fn self_signed(names: Vec<String>, now: Timestamp) -> Result<SelfSigned, Por
     params
         .distinguished_name
         .push(DnType::CommonName, "delta-node");
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // Also what the node shows to a connector that asks for a certificate.
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     let certificate = params.self_signed(&key).map_err(failed)?;
     Ok(SelfSigned {
         certificate: certificate.pem(),
