@@ -50,8 +50,7 @@ pub(crate) fn users(
 pub(super) fn peers(policy: &Policy, tls: &Tls) -> Result<Arc<HttpPeers>, PortError> {
     let hosts = policy.allowed_hosts.iter().cloned();
     let policy = UrlPolicy::new(policy.allow_private_addresses, hosts);
-    let trust = tls.ca.clone().map_or(Trust::System, Trust::Only);
-    peers_under(policy, trust)
+    peers_under(policy, trusted(tls))
 }
 
 /// The way to coordinators wherever they are, as attackers go.
@@ -65,15 +64,16 @@ pub(crate) fn peers_anywhere() -> Result<Arc<dyn PeerTransport>, PortError> {
     )?)
 }
 
-/// The way to anybody's identity document: the owner types the url.
+/// The way to anybody's identity document: the owner types the url. Certificates are trusted as the node trusts them.
 ///
 /// # Errors
 /// `Internal` when TLS or the client cannot be set up.
-pub(crate) fn documents_anywhere() -> Result<Arc<dyn IdentitySource>, PortError> {
-    Ok(peers_under(
-        UrlPolicy::new(true, Vec::new()),
-        Trust::System,
-    )?)
+pub(crate) fn documents_anywhere(tls: &Tls) -> Result<Arc<dyn IdentitySource>, PortError> {
+    Ok(peers_under(UrlPolicy::new(true, Vec::new()), trusted(tls))?)
+}
+
+fn trusted(tls: &Tls) -> Trust {
+    tls.ca.clone().map_or(Trust::System, Trust::Only)
 }
 
 fn peers_under(policy: UrlPolicy, trust: Trust) -> Result<Arc<HttpPeers>, PortError> {

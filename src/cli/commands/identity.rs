@@ -15,6 +15,7 @@ use delta_domain::identity::{
     Card, DATA_NAME, Document, Expected, Fingerprint, Known, NodeKey, Trust, TrustAnchors, day_of,
 };
 use delta_domain::ids::{Address, Digest};
+use delta_domain::time::Timestamp;
 use delta_ports::connector::Connector;
 use delta_ports::storage::Storage;
 
@@ -102,6 +103,10 @@ async fn show(config: &Config) -> anyhow::Result<String> {
 }
 
 fn own_standing(config: &Config, card: &Card) -> anyhow::Result<String> {
+    // A roster that is still to be written must not keep its owner from the entry that belongs in it.
+    if let Some(file) = config.roster.file.as_deref().filter(|file| !file.exists()) {
+        return Ok(format!("by nobody yet: there is no {}", file.display()));
+    }
     let now = bootstrap::clock().now();
     let Some((roster, _)) = bootstrap::checked_roster(config, now)? else {
         return Ok("by nobody: no roster is configured".to_owned());
@@ -124,7 +129,7 @@ fn anchors(
 async fn verify(config: &Config, url: Option<String>) -> anyhow::Result<String> {
     let url = url.unwrap_or_else(|| config.node.url.clone());
     let url = url.trim_end_matches('/');
-    let document = bootstrap::documents_anywhere()?
+    let document = bootstrap::documents_anywhere(&config.tls)?
         .document_of(url)
         .await
         .with_context(|| format!("{url} shows no identity"))?;
@@ -313,7 +318,22 @@ async fn sign_roster(config: &Config, file: &Path) -> anyhow::Result<String> {
         ),
         Err(e) => format!("not yet enough: {e}"),
     };
-    Ok(format!("signed {}; {standing}", file.display()))
+    let mut text = format!("signed {}; {standing}\n", file.display());
+    writeln!(
+        text,
+        "it lists (ask each owner for the fingerprint before you pass it on):"
+    )?;
+    for entry in roster.entries() {
+        let print = Fingerprint::of(&entry.key);
+        let url = entry.url.as_deref().unwrap_or("any url");
+        let last = day_of(Timestamp(entry.until.0.saturating_sub(1)));
+        writeln!(
+            text,
+            "  {print}  {}, {url}, until {last}",
+            entry.organisation
+        )?;
+    }
+    Ok(text)
 }
 
 fn folder_of(file: &Path) -> &Path {
