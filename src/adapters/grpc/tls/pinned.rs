@@ -27,9 +27,11 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<ServerCertVerified, Error> {
         match key_of(end_entity) {
             Some(key) if key == self.key => Ok(ServerCertVerified::assertion()),
-            _ => Err(Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            )),
+            // Words for whoever runs the node: rustls's own for this say nothing of a pin.
+            Some(key) => Err(Error::General(format!(
+                "the connector shows the key {key}, not the one in chain_connector.tls_key: it has a new certificate, or somebody stands in between; ask its operator"
+            ))),
+            None => Err(Error::InvalidCertificate(CertificateError::BadEncoding)),
         }
     }
 
