@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use super::finding::Finding;
-use crate::bootstrap::{Dial, LocalExecutor, connect, executor, open_storage, own_program};
+use crate::bootstrap::{
+    Dial, LocalExecutor, checked_roster, clock, connect, entropy, executor, identity_settings,
+    node_key, open_storage, own_program,
+};
 use crate::cli::commands::run::WITHOUT_WALLS;
 use crate::config::{Config, Sandbox};
+use delta_domain::identity::Trust;
 use delta_ports::report;
 
 /// How long the connector may take for one answer.
@@ -22,6 +26,8 @@ pub(crate) async fn probes(config: &Config) -> Vec<Finding> {
         Err(e) => Finding::fail("database", report(&e)),
     });
     findings.push(reach_connector(config).await);
+    findings.push(way_to_connector(config));
+    findings.push(roster(config).await);
     match own_program() {
         Err(e) => findings.push(Finding::fail("executor", format!("{e:#}"))),
         Ok(worker) => {
@@ -55,9 +61,93 @@ async fn reach_connector(config: &Config) -> Finding {
                 page.total
             ),
         ),
-        Err(e) => Finding::fail(
-            "connector",
-            format!("{host}:{port} does not answer: {}", report(&e)),
+        Err(e) => {
+            // TLS 1.3 tells a client only afterwards that its certificate is not taken: all it sees is an end.
+            let hint = match config.chain_connector.tls {
+                Some(_) => {
+                    "; a connector that asks for certificates (connector.tls_client_ca) and does not know this node's breaks off without a reason"
+                }
+                None => "",
+            };
+            let text = format!("{host}:{port} does not answer: {}{hint}", report(&e));
+            Finding::fail("connector", text)
+        }
+    }
+}
+
+/// What somebody on the way to the connector can do, and a stranger at its port.
+fn way_to_connector(config: &Config) -> Finding {
+    let name = "connector door";
+    let embedded = config.chain_connector.is_embedded();
+    let (tls, set) = match embedded {
+        true => (
+            config.connector.tls.is_some(),
+            "connector.tls_certificate and tls_private_key",
+        ),
+        false => (
+            config.chain_connector.tls.is_some(),
+            "chain_connector.tls_ca or tls_key",
+        ),
+    };
+    if embedded && config.connector.open {
+        return Finding::warn(
+            name,
+            "connector.open: true serves clients that do not sign, and whoever reaches the port can act in their names; false closes it",
+        );
+    }
+    if !tls {
+        return Finding::warn(
+            name,
+            format!(
+                "plain text: who is on the way can show a node another record, and hold calls back; set {set}"
+            ),
+        );
+    }
+    if embedded && config.connector.tls_client_ca.is_none() {
+        return Finding::warn(
+            name,
+            "TLS; whoever reaches the port may join the network: connector.tls_client_ca lets in only those whose certificates are in it",
+        );
+    }
+    Finding::ok(name, "TLS")
+}
+
+/// Who vouches for others. `run` refuses to start with a roster that does not count.
+async fn roster(config: &Config) -> Finding {
+    let name = "roster";
+    let now = clock().now();
+    let roster = match checked_roster(config, now) {
+        Ok(Some((roster, _))) => roster,
+        Ok(None) if config.pins.is_empty() => {
+            return Finding::warn(
+                name,
+                "none, and no pins: other nodes' keys are believed as they were first seen; set roster.file, or pins",
+            );
+        }
+        Ok(None) => return Finding::ok(name, format!("none; {} pins", config.pins.len())),
+        Err(e) => return Finding::fail(name, format!("{e:#}")),
+    };
+    let signers = Vec::from_iter(roster.signed_by()).join(", ");
+    let told = format!(
+        "{}, serial {}, signed by {signers}",
+        roster.roster().network(),
+        roster.roster().serial()
+    );
+    let key = match node_key(config, entropy().as_ref()).await {
+        Ok(key) => key,
+        Err(e) => return Finding::fail(name, format!("{e:#}")),
+    };
+    let anchors = identity_settings(config, Some(roster)).anchors;
+    match anchors.judge(key.public(), &config.node.url, None, now) {
+        Trust::Rostered { organisation } => {
+            Finding::ok(name, format!("{told}; this node is {organisation} in it"))
+        }
+        _ => Finding::warn(
+            name,
+            format!(
+                "{told}; this node's key is not in it at {}: to others nobody vouches for this node",
+                config.node.url
+            ),
         ),
     }
 }
