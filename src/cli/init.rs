@@ -76,11 +76,18 @@ pub(crate) async fn init(
 fn certificate(file: &Path, config: &Config) -> anyhow::Result<String> {
     let mut said = String::new();
     if let Some(tls) = &config.api.tls {
-        writeln!(
-            said,
-            "{} is the API's certificate already and was left as it is",
-            tls.certificate.display()
-        )?;
+        let (named, file) = (tls.certificate.display(), file.display());
+        if tls.certificate.exists() {
+            writeln!(
+                said,
+                "{named} is the API's certificate already and was left as it is"
+            )?;
+        } else {
+            writeln!(
+                said,
+                "api.tls in {file} names {named}, which is not there: for a new one set certificate and key to \"\" and run this again"
+            )?;
+        }
         return Ok(said);
     }
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -262,5 +269,8 @@ mod tests {
         let said = init(&file, &BTreeMap::new(), tls).await.unwrap();
         assert!(said.contains("already"), "{said}");
         assert_eq!(fs::read(&set.key).unwrap(), before);
+        fs::remove_file(&set.certificate).unwrap();
+        let said = init(&file, &BTreeMap::new(), tls).await.unwrap();
+        assert!(said.contains("which is not there"), "{said}");
     }
 }
