@@ -5,6 +5,10 @@
 //! after it is what its output must contain: these lines, in this order, `...` standing for anything. Ports are replaced by free ones.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(
+    clippy::print_stderr,
+    reason = "a failed test shows what its nodes logged"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
