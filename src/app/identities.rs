@@ -5,6 +5,7 @@
 //! noticed, and in memory, so that a round does not wait for the network. What an answer counts for is the caller's to decide:
 //! [`Trust::is_vouched`] is what no sybil can have.
 
+mod claims;
 mod learning;
 mod own;
 
@@ -18,6 +19,7 @@ use futures_util::stream;
 use delta_domain::identity::{Card, Document, Known, NodeKey, Trust, TrustAnchors, same_address};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::secagg::keys::PublicKey;
+use delta_domain::secret::Secret;
 use delta_domain::time::Timestamp;
 
 use super::context::Ports;
@@ -108,6 +110,10 @@ pub struct Identities {
     url: String,
     own: Mutex<own::Own>,
     cache: Mutex<BTreeMap<Address, Cached>>,
+    /// Whose key the record proved.
+    claims: Mutex<claims::Claims>,
+    /// What this node's key agrees on with others.
+    agreed: Mutex<BTreeMap<PublicKey, Secret<32>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -127,6 +133,8 @@ impl Identities {
             url: url.to_owned(),
             own: Mutex::default(),
             cache: Mutex::default(),
+            claims: Mutex::default(),
+            agreed: Mutex::default(),
         })
     }
 

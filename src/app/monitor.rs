@@ -38,8 +38,9 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
         match joined {
             Ok(joined) => {
                 backoff.reset();
-                announce(&context, joined.address.clone()).await;
+                // First: who knows its address may join rounds, whose members want to know who it is.
                 present(&context, &joined.address).await;
+                announce(&context, joined.address.clone()).await;
                 registered = Some(joined.address);
                 context.ports.clock.sleep(context.settings.rejoin).await;
             }

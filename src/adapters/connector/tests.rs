@@ -74,7 +74,7 @@ async fn fill(c: &EmbeddedConnector) -> (RoundKey, [Address; 2]) {
         task,
         round: RoundNumber(1),
     };
-    c.register_data(&a, "d", 3, &Digest::of(b"data"))
+    c.register_data(&a, "d", 3, &Digest::of(b"data").to_string())
         .await
         .unwrap();
     c.start_round(&a, &key, Some(&Digest::of(b"w")))
@@ -257,7 +257,9 @@ async fn a_subscriber_that_falls_behind_is_told_so() {
     let a = c.join("http://a", "a").await.unwrap().address;
     let mut events = c.subscribe(&a).await.unwrap();
     for i in 0..6 {
-        c.register_data(&a, "d", i, &Digest::of(b"")).await.unwrap();
+        c.register_data(&a, "d", i, &Digest::of(b"").to_string())
+            .await
+            .unwrap();
     }
     let last = events.next().await.unwrap().unwrap_err();
     assert_eq!(last.kind(), PortErrorKind::Unavailable);

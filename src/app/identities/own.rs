@@ -3,7 +3,9 @@
 use std::sync::PoisonError;
 
 use super::{Identities, Identity, lower, same_address};
-use delta_domain::identity::{Card, CardError, DATA_NAME, Document, NodeKey, Trust};
+use delta_domain::identity::{
+    CLAIM_INDEX, Card, CardError, DATA_NAME, Document, NodeKey, Trust, claim,
+};
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
 use delta_ports::identity::IdentityApi;
@@ -80,25 +82,30 @@ impl Identities {
             return Ok(());
         };
         let digest = card.digest();
+        // The claim first: rounds need it, and whoever reads the card wants to see both.
+        let claimed = claim(self.key(), address);
+        self.put(address, CLAIM_INDEX, &claimed).await?;
+        if self.put(address, DATA_INDEX, &digest.to_string()).await? {
+            tracing::info!(
+                card = %digest,
+                fingerprint = %self.key().fingerprint(),
+                "this node's identity card is on the connector's record"
+            );
+        }
+        Ok(())
+    }
+
+    /// Puts a text on the record under this node's address, unless it is there. Whether it was not.
+    async fn put(&self, address: &Address, index: i32, text: &str) -> Result<bool, PortError> {
         let connector = &self.ports.connector;
-        match connector
-            .data_commitment(address, DATA_NAME, DATA_INDEX)
-            .await
-        {
-            Ok(published) if published.parse() == Ok(digest) => return Ok(()),
+        match connector.data_commitment(address, DATA_NAME, index).await {
+            Ok(published) if published == text => return Ok(false),
             Ok(_) => {}
             Err(e) if e.kind() == PortErrorKind::Rejected => {}
             Err(e) => return Err(e),
         }
-        connector
-            .register_data(address, DATA_NAME, DATA_INDEX, &digest)
-            .await?;
-        tracing::info!(
-            card = %digest,
-            fingerprint = %self.key().fingerprint(),
-            "this node's identity card is on the connector's record"
-        );
-        Ok(())
+        let put = connector.register_data(address, DATA_NAME, index, text);
+        put.await.map(|_| true)
     }
 
     /// Whether the record has this node's card as it would be made now.

@@ -5,9 +5,12 @@ use std::str::FromStr;
 
 use crate::ids::{Address, encode_hex};
 use crate::round::message::Encoder;
+use crate::secagg::kdf::{expand, extract, framed};
 use crate::secagg::keys::{Curve, KeyError, KeyPair, PublicKey};
+use crate::secagg::pairwise::sorted;
 use crate::secret::Secret;
 
+const COMMON: &[u8] = b"delta-node secagg v1 identities";
 const BYTES: usize = 20;
 /// RFC 4648, in lower case.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
@@ -47,6 +50,19 @@ impl NodeKey {
     #[must_use]
     pub fn public(&self) -> &PublicKey {
         self.pair.public_ref()
+    }
+
+    /// What this key and `their` agree on, and nobody else knows (docs/protocol/secagg.md, Identities). `None` for this key itself, and for one of
+    /// another curve.
+    #[must_use]
+    pub fn common(&self, their: &PublicKey) -> Option<Secret<32>> {
+        if their == self.public() {
+            return None;
+        }
+        let shared = self.pair.agree(their).ok()?;
+        let (low, high) = sorted(self.public(), their);
+        let context = framed(&[COMMON, low.as_bytes(), high.as_bytes()]);
+        Some(Secret::new(*expand(&extract(COMMON, &shared), &context)))
     }
 
     /// What people compare.
@@ -186,6 +202,17 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Fingerprint>(), Err(FingerprintError), "{bad}");
         }
+    }
+
+    #[test]
+    fn two_keys_agree_and_a_third_does_not() {
+        let (a, b, c) = (key(1), key(2), key(3));
+        let of = |own: &NodeKey, their: &NodeKey| *own.common(their.public()).unwrap().expose();
+        assert_eq!(of(&a, &b), of(&b, &a));
+        assert!(of(&a, &b) != of(&a, &c) && of(&b, &c) != of(&a, &b));
+        assert!(a.common(a.public()).is_none());
+        let other = KeyPair::generate(Curve::Secp256r1, &mut crate::secagg::vectors::rng(1));
+        assert!(a.common(other.public_ref()).is_none());
     }
 
     #[test]

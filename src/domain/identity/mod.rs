@@ -9,6 +9,7 @@
 
 mod call;
 mod card;
+mod claim;
 mod day;
 mod document;
 mod key;
@@ -21,6 +22,7 @@ mod words;
 
 pub use call::{CallFault, ReplayLimits, ReplayWindow, SignedCall};
 pub use card::{Card, CardError, CardForm, MAX_URL_BYTES};
+pub use claim::{claim, claimed_key};
 pub use day::day_of;
 pub use document::{AddressClaim, Document, Expected, IdentityFault, MAX_DOCUMENT_BYTES};
 pub use key::{ADDRESS_MARK, Fingerprint, FingerprintError, NodeKey, is_key_address};
@@ -31,3 +33,6 @@ pub use words::{MAX_WORD_BYTES, presentable};
 
 /// The name under which the digest of a node's card stands on the connector's data hub, at index 0.
 pub const DATA_NAME: &str = "delta-identity";
+
+/// Where a node's [`claim`] stands under that name.
+pub const CLAIM_INDEX: i32 = 1;

@@ -112,6 +112,13 @@ impl TrustAnchors {
         self.roster.is_none() && self.pins.is_empty()
     }
 
+    /// Whether the roster says where the node with this key is.
+    #[must_use]
+    pub fn names_url_of(&self, key: &PublicKey, now: Timestamp) -> bool {
+        let entry = self.roster.as_ref().and_then(|r| r.entry(key, now));
+        entry.is_some_and(|entry| entry.url.is_some())
+    }
+
     /// Judges a key that a node proved, with the url that its card gives.
     ///
     /// A key that roster or pins vouch for counts whatever was there before: that is how a lost key is replaced.

@@ -61,7 +61,7 @@ pub trait Connector: Send + Sync + 'static {
         address: &Address,
         name: &str,
         index: i32,
-        commitment: &Digest,
+        commitment: &str,
     ) -> Result<TxHash, PortError>;
     /// The commitment of a data block, unparsed.
     async fn data_commitment(

@@ -88,14 +88,13 @@ impl<B: RecordBackend> Connector for B {
         address: &Address,
         name: &str,
         index: i32,
-        commitment: &Digest,
+        commitment: &str,
     ) -> Result<TxHash, PortError> {
-        let (address, commitment) = (text(address), commitment.to_string());
         let command = Command::RegisterData {
-            address,
+            address: text(address),
             name: name.to_owned(),
             index,
-            commitment,
+            commitment: commitment.to_owned(),
         };
         ask!(self, "register_data", command, Answer::Done => tx_of)
     }

@@ -18,7 +18,7 @@ fn connector() -> MemoryConnector {
 
 async fn register(c: &MemoryConnector, owner: &Address, indices: impl IntoIterator<Item = i32>) {
     for index in indices {
-        c.register_data(owner, "d", index, &Digest::of(b""))
+        c.register_data(owner, "d", index, &Digest::of(b"").to_string())
             .await
             .unwrap();
     }

@@ -98,7 +98,7 @@ pub async fn data_commitments_are_kept_by_owner_name_and_index(subject: impl Sub
         (&a, -1, "odd"),
         (&b, 0, "other"),
     ] {
-        c.register_data(owner, "mnist", index, &digest(text))
+        c.register_data(owner, "mnist", index, &digest(text).to_string())
             .await
             .unwrap();
         let event = NetworkEvent::DataRegistered {

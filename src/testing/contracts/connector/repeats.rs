@@ -81,7 +81,7 @@ pub async fn identical_repeats_are_accepted_and_publish_nothing(subject: impl Su
     }
     assert_eq!(heard.len(), 7, "{heard:?}");
     // Nothing came behind the last one either.
-    c.register_data(a, "sentinel", 0, &digest(""))
+    c.register_data(a, "sentinel", 0, &digest("").to_string())
         .await
         .unwrap();
     assert!(matches!(

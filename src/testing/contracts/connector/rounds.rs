@@ -299,7 +299,7 @@ pub async fn every_subscriber_hears_the_same_order(subject: impl Subject) {
     let mut first = c.subscribe(&a).await.unwrap();
     let mut second = c.subscribe(&b).await.unwrap();
     let count = 24;
-    let commitment = digest("d");
+    let commitment = digest("d").to_string();
     let calls =
         (0..count).map(|i| c.register_data(if i % 2 == 0 { &a } else { &b }, "d", i, &commitment));
     for outcome in join_all(calls).await {

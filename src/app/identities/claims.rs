@@ -1,0 +1,145 @@
+//! Whom a round knows: by the claims on the connector's record, which every member can read, and by what was learnt before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
+
+use futures_util::future::try_join_all;
+
+use super::{AT_ONCE, FRESH, Identities, Known, MOST_CACHED, Trust, lower};
+use delta_domain::identity::{CLAIM_INDEX, DATA_NAME, claimed_key};
+use delta_domain::ids::Address;
+use delta_domain::round::{Acquaintance, Acquaintances};
+use delta_domain::secagg::keys::PublicKey;
+use delta_domain::secret::Secret;
+use delta_domain::time::Timestamp;
+use delta_ports::{PortError, PortErrorKind};
+
+/// Keys that claims proved, and until when nobody asks again.
+pub(super) type Claims = BTreeMap<Address, (PublicKey, Timestamp)>;
+
+impl Identities {
+    /// What a round of `members` may know of them, as the node at `me` does.
+    ///
+    /// # Errors
+    /// The connector's, when it cannot be asked.
+    pub(crate) async fn acquaintances(
+        &self,
+        me: &Address,
+        members: &[Address],
+    ) -> Result<Acquaintances, PortError> {
+        let asked: Vec<&Address> = members.iter().filter(|member| *member != me).collect();
+        let mut found = Vec::with_capacity(asked.len());
+        for some in asked.chunks(AT_ONCE) {
+            let proofs = some.iter().map(|member| self.proved(member));
+            found.extend(try_join_all(proofs).await?);
+        }
+        let mut others = Acquaintances {
+            anchored: self.has_anchors(),
+            ..Acquaintances::default()
+        };
+        // A key counts once, whatever number of addresses it has; and this node's own is its own.
+        let mut counted = BTreeSet::from([self.key().public().clone()]);
+        for (member, proved) in asked.into_iter().zip(found) {
+            let member = member.clone();
+            let Some((key, trust)) = proved else {
+                continue;
+            };
+            if trust == Trust::Changed {
+                others.changed.insert(member);
+            } else if let Some(common) = self.common(&key) {
+                let vouched = trust.is_vouched() && counted.insert(key);
+                others
+                    .known
+                    .insert(member, Acquaintance { common, vouched });
+            }
+        }
+        Ok(others)
+    }
+
+    /// The key that the record proves for an address, and what it counts for.
+    async fn proved(&self, member: &Address) -> Result<Option<(PublicKey, Trust)>, PortError> {
+        let address = lower(member);
+        let Some(key) = self.claimed(&address).await? else {
+            return Ok(None);
+        };
+        let trust = self.trust_in(&address, &key).await?;
+        Ok(Some((key, trust)))
+    }
+
+    /// The key that the record proves for an address: from memory while it is fresh. `None`: it proves none.
+    async fn claimed(&self, address: &Address) -> Result<Option<PublicKey>, PortError> {
+        let now = self.ports.clock.now();
+        let known = {
+            let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            claims.get(address).cloned()
+        };
+        if let Some((key, until)) = &known
+            && *until > now
+        {
+            return Ok(Some(key.clone()));
+        }
+        let connector = &self.ports.connector;
+        let text = match connector
+            .data_commitment(address, DATA_NAME, CLAIM_INDEX)
+            .await
+        {
+            Ok(text) => text,
+            Err(e) if e.kind() == PortErrorKind::Rejected => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        match claimed_key(address, &text) {
+            Ok(key) => {
+                let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+                if claims.len() >= MOST_CACHED {
+                    claims.clear();
+                }
+                claims.insert(address.clone(), (key.clone(), now + FRESH));
+                Ok(Some(key))
+            }
+            Err(fault) => {
+                tracing::warn!(%address, "who this node is is not proved: {fault}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// What the key counts for, given what was learnt of the address before.
+    async fn trust_in(&self, address: &Address, key: &PublicKey) -> Result<Trust, PortError> {
+        let now = self.ports.clock.now();
+        let learnt = match self.cached(address, Timestamp(0)) {
+            Some(learnt) => learnt,
+            None => self.remembered(address).await,
+        };
+        let known = learnt.document.is_some().then_some(Known {
+            key: learnt.first_key,
+        });
+        let anchors = &self.settings.anchors;
+        let url = if anchors.names_url_of(key, now) {
+            self.ports.connector.node(address).await?.url
+        } else {
+            String::new()
+        };
+        let trust = anchors.judge(key, url.trim_end_matches('/'), known.as_ref(), now);
+        if trust == Trust::Changed {
+            tracing::error!(
+                %address,
+                "THE KEY OF A NODE HAS CHANGED: this node takes part in no round with it until you have asked its owner and run `delta-node identity accept {address}`"
+            );
+        }
+        Ok(trust)
+    }
+
+    /// What this node's key and another's agree on; computed once for each pair.
+    fn common(&self, key: &PublicKey) -> Option<Secret<32>> {
+        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(common) = agreed.get(key) {
+            return Some(common.clone());
+        }
+        let common = self.key().common(key)?;
+        if agreed.len() >= MOST_CACHED {
+            agreed.clear();
+        }
+        agreed.insert(key.clone(), common.clone());
+        Some(common)
+    }
+}

@@ -1,0 +1,108 @@
+//! A key's claim to an address, short enough for the connector's record (docs/protocol/identity.md, Publication).
+//!
+//! Whoever reads the record knows the key without asking the node, which may be reachable for nobody: so all members of a round find the same.
+
+use super::document::IdentityFault;
+use super::key::{Fingerprint, NodeKey, is_key_address};
+use super::trust::same_address;
+use crate::ids::{Address, decode_hex, encode_hex};
+use crate::round::message::Encoder;
+use crate::secagg::keys::PublicKey;
+
+/// Bytes of a key on secp256k1, and of a signature under it.
+const KEY_BYTES: usize = 33;
+const SIGNATURE_BYTES: usize = 64;
+
+/// What the record says under [`DATA_NAME`](super::DATA_NAME) at [`CLAIM_INDEX`](super::CLAIM_INDEX): `0x`, the key and its signature over
+/// the address, in hex.
+#[must_use]
+pub fn claim(key: &NodeKey, address: &Address) -> String {
+    let signature = key.sign(&claimed_bytes(address));
+    encode_hex(&[key.public().as_bytes(), &signature].concat())
+}
+
+/// The key that `text`, read under `address`, proves.
+///
+/// # Errors
+/// `NoAddress` for what is no claim; `OtherKey` when the address is the hash of another key; `AddressSignature` when it does not hold.
+pub fn claimed_key(address: &Address, text: &str) -> Result<PublicKey, IdentityFault> {
+    let whole = 2 + 2 * (KEY_BYTES + SIGNATURE_BYTES);
+    if text.len() != whole || !text.starts_with("0x") {
+        return Err(IdentityFault::NoAddress);
+    }
+    let bytes = decode_hex(text).map_err(|_| IdentityFault::NoAddress)?;
+    let (key, signature) = bytes.split_at(KEY_BYTES);
+    let key =
+        PublicKey::parse(NodeKey::CURVE, &encode_hex(key)).map_err(|_| IdentityFault::NoAddress)?;
+    if is_key_address(address.as_str()) && !same_address(&Fingerprint::of(&key).address(), address)
+    {
+        return Err(IdentityFault::OtherKey);
+    }
+    key.verify(&claimed_bytes(address), signature)
+        .map_err(|_| IdentityFault::AddressSignature)?;
+    Ok(key)
+}
+
+fn claimed_bytes(address: &Address) -> Vec<u8> {
+    let mut e = Encoder::new("delta identity claim 1");
+    e.text(&address.as_str().to_ascii_lowercase());
+    e.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn key(byte: u8) -> NodeKey {
+        NodeKey::new(&Secret::new([byte; 32])).unwrap()
+    }
+
+    fn address(byte: &str) -> Address {
+        format!("0x{}", byte.repeat(20)).parse().unwrap()
+    }
+
+    #[test]
+    fn a_claim_holds_for_its_address_and_no_other() {
+        let (own, other) = (address("ab"), address("cd"));
+        let text = claim(&key(1), &own);
+        assert_eq!(claimed_key(&own, &text).as_ref(), Ok(key(1).public()));
+        assert_eq!(
+            claimed_key(&address("AB"), &text).as_ref(),
+            Ok(key(1).public())
+        );
+        assert_eq!(
+            claimed_key(&other, &text),
+            Err(IdentityFault::AddressSignature)
+        );
+        let hashed = key(2).fingerprint().address();
+        let foreign = claim(&key(1), &hashed);
+        assert_eq!(claimed_key(&hashed, &foreign), Err(IdentityFault::OtherKey));
+        let right = claim(&key(2), &hashed);
+        assert_eq!(claimed_key(&hashed, &right).as_ref(), Ok(key(2).public()));
+        assert!(text.len() <= 256, "the connector takes {}", text.len());
+    }
+
+    #[test]
+    fn nothing_else_is_a_claim() {
+        let own = address("ab");
+        let text = claim(&key(1), &own);
+        for bad in [
+            "",
+            "0x",
+            &text[2..],
+            &text[..text.len() - 2],
+            &format!("{text}00"),
+        ] {
+            assert_eq!(
+                claimed_key(&own, bad),
+                Err(IdentityFault::NoAddress),
+                "{bad}"
+            );
+        }
+        let mut bad = text.into_bytes();
+        *bad.last_mut().unwrap() ^= 1;
+        let bad = String::from_utf8(bad).unwrap();
+        assert!(claimed_key(&own, &bad).is_err());
+    }
+}
