@@ -135,14 +135,14 @@ pub(crate) fn public_key(data: &[u8]) {
         if let Ok(key) = PublicKey::from_bytes(curve, data) {
             assert_eq!(PublicKey::parse(curve, &key.to_wire()).unwrap(), key);
             assert!(key.verify(b"nobody signed this", data).is_err());
-            assert!(key.verify_statement(b"nor this", data).is_err());
+            assert!(key.verify(b"nor this", data).is_err());
         }
     }
     // A signature needs a key that is one.
     let mut generator = vec![2];
     generator.extend_from_slice(&GENERATOR_X);
     if let Ok(key) = PublicKey::from_bytes(Curve::Secp256k1, &generator) {
-        assert!(key.verify_statement(b"nor this", data).is_err());
+        assert!(key.verify(b"nor this", data).is_err());
     }
     if let Ok(text) = std::str::from_utf8(data) {
         drop(PublicKey::parse(Curve::Secp256k1, text));

@@ -17,36 +17,50 @@ fn target(call: &str) -> String {
     )
 }
 
-/// One record: a member, and byte strings with their lengths.
-fn record(member: &str, strings: &[&[u8]]) -> Vec<u8> {
-    let mut out = member.as_bytes().to_vec();
-    for string in strings {
-        out.extend((string.len() as u16).to_le_bytes());
-        out.extend_from_slice(string);
+/// One record: a member, and a byte string with its length.
+fn record(member: &str, string: &[u8]) -> Vec<u8> {
+    let digits = member.as_bytes()[2..].to_vec();
+    let value = |d: &u8| char::from(*d).to_digit(16).unwrap() as u8;
+    let mut out: Vec<u8> = digits
+        .chunks(2)
+        .map(|two| value(&two[0]) << 4 | value(&two[1]))
+        .collect();
+    for eight in digits.chunks(8) {
+        let capital = |(i, d): (usize, &u8)| u8::from(d.is_ascii_uppercase()) << i;
+        out.push(eight.iter().enumerate().map(capital).sum());
     }
+    out.extend((string.len() as u16).to_le_bytes());
+    out.extend_from_slice(string);
     out
 }
 
-/// The shares of [`shares`] as a post, with these signatures.
-fn compact(signatures: &[Vec<u8>]) -> Vec<u8> {
+/// The shares of [`shares`] as a post, with these confirmations, which belong into no post.
+fn compact(confirmations: &[Vec<u8>]) -> Vec<u8> {
     let count = |n: usize| (n as u32).to_le_bytes().to_vec();
     let mut parts = vec![count(shares().len())];
     for share in shares() {
-        let both: [&[u8]; 2] = [&share.seed_share, &share.sk_share];
-        parts.push(record(share.receiver.as_str(), &both));
+        parts.push(record(share.receiver.as_str(), &share.sealed));
     }
-    parts.push(count(signatures.len()));
-    parts.extend_from_slice(signatures);
+    parts.push(count(confirmations.len()));
+    parts.extend_from_slice(confirmations);
     parts.concat()
 }
 
 fn shares_json() -> String {
     let entries: Vec<_> = shares()
         .iter()
-        .map(|s| format!(r#"{{"sender":"{}","receiver":"{}","seed_share":"0x00{:02x}03","sk_share":"0x{}"}}"#, s.sender, s.receiver, s.seed_share[1], "ff".repeat(48)))
+        .map(|s| {
+            format!(
+                r#"{{"sender":"{}","receiver":"{}","sealed":"0x00{:02x}03{}"}}"#,
+                s.sender,
+                s.receiver,
+                s.sealed[1],
+                "ff".repeat(48)
+            )
+        })
         .collect();
     format!(
-        r#"{{"address":"{}","task_id":"{TASK}","round":1,"shares":[{}],"transcript":"0x0909"}}"#,
+        r#"{{"address":"{}","task_id":"{TASK}","round":1,"shares":[{}]}}"#,
         MEMBERS[1],
         entries.join(",")
     )
@@ -63,13 +77,10 @@ async fn shares_arrive_as_signed_and_are_refused_as_recorded() {
     assert_eq!((answer.status, answer.text().as_str()), (200, SUCCESS));
     assert_eq!(
         world.fake.taken(),
-        [request(RequestBody::Shares {
-            shares: shares(),
-            transcript: vec![9, 9]
-        })]
+        [request(RequestBody::Shares { shares: shares() })]
     );
 
-    let bad_hex = r#"{"detail":[{"loc":["body","shares",0,"seed_share"],"msg":"string does not match regex \"0x[0-9a-fA-F]+\"","type":"value_error.str.regex","ctx":{"pattern":"0x[0-9a-fA-F]+"}}]}"#;
+    let bad_hex = r#"{"detail":[{"loc":["body","shares",0,"sealed"],"msg":"string does not match regex \"0x[0-9a-fA-F]+\"","type":"value_error.str.regex","ctx":{"pattern":"0x[0-9a-fA-F]+"}}]}"#;
     let not_json = r#"{"detail":[{"loc":["body",1],"msg":"Expecting property name enclosed in double quotes: line 1 column 2 (char 1)","type":"value_error.jsondecode","ctx":{"msg":"Expecting property name enclosed in double quotes","doc":"{bad","pos":1,"lineno":1,"colno":2}}]}"#;
     let empty = ["address", "task_id", "round", "shares"]
         .map(|n| {
@@ -157,31 +168,24 @@ async fn fetching_shares_needs_a_signature_and_has_the_recorded_shape() {
         .await;
     assert_eq!(answer.status, 200);
     let start = format!(
-        r#"{{"address":"{m}","task_id":"{TASK}","round":1,"shares":[{{"sender":"{}","receiver":"{m}","seed_share":"0x0000000000","sk_share":"0x0700"}},"#,
+        r#"{{"address":"{m}","task_id":"{TASK}","round":1,"shares":[{{"sender":"{}","receiver":"{m}","sealed":"0x0000000000"}},"#,
         MEMBERS[0],
         m = MEMBERS[1]
     );
     assert!(answer.text().starts_with(&start), "{}", answer.text());
-    assert!(answer.text().ends_with(&format!(
-        r#""transcripts":[{{"signer":"{}","signature":"0x{}"}}]}}"#,
-        MEMBERS[0],
-        "09".repeat(64)
-    )));
+    assert!(answer.text().ends_with(r#""sealed":"0x0202020202"}]}"#));
 }
 
 #[tokio::test]
 async fn compact_shares_arrive_as_signed() {
     let world = World::start().await;
     let head = signature_head(b"", 0);
-    let body = compact(&[record(MEMBERS[1], &[&[9, 9]])]);
+    let body = compact(&[]);
     let answer = world
         .post(&target("secret_shares"), COMPACT, &head, &body)
         .await;
     assert_eq!((answer.status, answer.text().as_str()), (200, SUCCESS));
-    let expected = RequestBody::Shares {
-        shares: shares(),
-        transcript: vec![9, 9],
-    };
+    let expected = RequestBody::Shares { shares: shares() };
     assert_eq!(world.fake.taken(), [request(expected)]);
 }
 
@@ -189,18 +193,14 @@ async fn compact_shares_arrive_as_signed() {
 async fn wrong_compact_shares_are_refused() {
     let world = World::start().await;
     let head = signature_head(b"", 0);
-    let own = record(MEMBERS[1], &[&[9, 9]]);
-    let good = compact(std::slice::from_ref(&own));
+    let good = compact(&[]);
     let form = r#"{"detail":"the shares are not in the compact form"}"#;
-    let transcript = r#"{"detail":"there is not one transcript signature, the sender's"}"#;
     for (body, detail) in [
         (Vec::new(), form),
         (vec![0xff; 8], form),
         (good[..good.len() - 1].to_vec(), form),
         ([&good[..], &[0]].concat(), form),
-        (compact(&[]), transcript),
-        (compact(&[own.clone(), own]), transcript),
-        (compact(&[record(MEMBERS[2], &[&[9, 9]])]), transcript),
+        (compact(&[record(MEMBERS[1], &[9, 9])]), form),
     ] {
         let answer = world
             .post(&target("secret_shares"), COMPACT, &head, &body)
@@ -228,8 +228,11 @@ async fn shares_and_confirmations_are_fetched_in_the_compact_form() {
         let answer = world.send(get(COMPACT).as_bytes()).await;
         assert_eq!(answer.status, 200);
         assert!(answer.head.contains(&format!("content-type: {COMPACT}")));
-        let signature = record(MEMBERS[0], &[&[9; 64]]);
-        assert!(answer.body.ends_with(&signature), "{call}");
+        let last = match call {
+            "confirmations" => record(MEMBERS[0], &[9; 16]),
+            _ => [record(MEMBERS[2], &[2; 5]), vec![0; 4]].concat(),
+        };
+        assert!(answer.body.ends_with(&last), "{call}");
         let json = world.send(get("*/*").as_bytes()).await;
         assert!(json.head.contains(&format!("content-type: {JSON}")));
         assert!(answer.body.len() * 3 < json.body.len() * 2, "{call}");

@@ -63,7 +63,7 @@ pub async fn shares(bytes: Vec<u8>) -> bool {
 #[must_use]
 pub fn compact_shares(bytes: &[u8]) -> Option<(usize, usize)> {
     let read = compact::decode(bytes)?;
-    Some((read.shares.len(), read.signatures.len()))
+    Some((read.shares.len(), read.confirmations.len()))
 }
 
 /// Reads a query string; answers whether it names a round.

@@ -19,7 +19,7 @@ use crate::wire::compact::{self, Compact};
 use crate::wire::headers::{self, ConfirmBody, NoticeBody};
 use delta_domain::ids::{Address, RoundNumber, TaskId, encode_hex};
 use delta_domain::round::message::{
-    RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
+    RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
 };
 use delta_ports::blob::ByteStream;
 use delta_ports::peer::{PeerAnswer, PeerRequest, PeerTransport};
@@ -203,19 +203,15 @@ impl Call<'_> {
                     .download
                     .get(self.about("confirmations", request)?);
                 let read = self.compact(with_signature(get, request)).await?;
-                Ok(PeerAnswer::Confirmations(read.signatures))
+                Ok(PeerAnswer::Confirmations(read.confirmations))
             }
-            RequestBody::Shares { shares, transcript } => {
-                let own = TranscriptSignature {
-                    signer: request.sender.clone(),
-                    signature: transcript.clone(),
-                };
-                let body = compact::encode(shares, |s| &s.receiver, &[own]);
+            RequestBody::Shares { shares } => {
+                let body = compact::encode(shares, |s| &s.receiver, &[]);
                 let url = self.about("secret_shares", request)?;
                 self.post(url, request, compact::TYPE, body).await
             }
-            RequestBody::Confirm { signature } => {
-                let body = ConfirmBody::new(request, signature);
+            RequestBody::Confirm { statement, tags } => {
+                let body = ConfirmBody::new(request, statement, tags);
                 self.post_json("confirm", request, &body).await
             }
             RequestBody::Joined => self.notice("joined", request, None).await,
@@ -266,16 +262,14 @@ impl Call<'_> {
         get: RequestBuilder,
         receiver: &Address,
     ) -> Result<PeerAnswer, PortError> {
-        let Compact { shares, signatures } = self.compact(get).await?;
-        let sealed = |(sender, [seed_share, sk_share]): (_, [_; 2])| SealedShares {
+        let read = self.compact(get).await?;
+        let sealed = |(sender, sealed)| SealedShares {
             sender,
             receiver: receiver.clone(),
-            seed_share,
-            sk_share,
+            sealed,
         };
         Ok(PeerAnswer::Shares(ShareDelivery {
-            shares: shares.into_iter().map(sealed).collect(),
-            transcripts: signatures,
+            shares: read.shares.into_iter().map(sealed).collect(),
         }))
     }
 

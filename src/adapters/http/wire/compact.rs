@@ -1,55 +1,66 @@
-//! Sealed shares and signatures in as few bytes as they have: what nodes send each other where the original's JSON doubles them.
+//! Sealed shares and confirmations in as few bytes as they have: what nodes send each other where the original's JSON doubles them.
 //!
 //! ```text
 //! number of shares               4 bytes, little-endian
-//! each: the other member         42 ASCII characters
-//!       seed share, key share    2 bytes of length, little-endian, and the bytes, twice
-//! number of signatures           4 bytes, little-endian
-//! each: signer                   42 ASCII characters
-//!       signature                2 bytes of length, little-endian, and the bytes
+//! each: the other member         25 bytes
+//!       both shares, sealed      2 bytes of length, little-endian, and the bytes
+//! number of confirmations        4 bytes, little-endian
+//! each: whose                    25 bytes
+//!       tag                      2 bytes of length, little-endian, and the bytes
 //! ```
 //!
+//! A member is the 20 bytes of its address, and 5 bytes that say which of the 40 digits, from the first, are capital letters: bit 0 of a byte first.
 //! "The other member" is the receiver in a post and the sender in a delivery. Exactly one byte string stands for each value.
 
-use delta_domain::ids::Address;
-use delta_domain::round::message::{SealedShares, TranscriptSignature};
+use delta_domain::ids::{Address, decode_hex};
+use delta_domain::round::message::{Confirmation, SealedShares};
 
 /// Media type of this form, in `Content-Type` and `Accept`.
 pub(crate) const TYPE: &str = "application/vnd.delta.shares";
 
-const ADDRESS_BYTES: usize = 42;
+const ADDRESS_BYTES: usize = 25;
 const LENGTH_BYTES: usize = 2;
 
 /// What one body holds.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Compact {
-    /// The other member, its seed share and its key share.
-    pub(crate) shares: Vec<(Address, [Vec<u8>; 2])>,
-    /// Who signed, and the signature.
-    pub(crate) signatures: Vec<TranscriptSignature>,
+    /// The other member, and what is sealed.
+    pub(crate) shares: Vec<(Address, Vec<u8>)>,
+    /// Whose word, and the tag.
+    pub(crate) confirmations: Vec<Confirmation>,
 }
 
-/// Writes shares, each beside the member that `other` names, and signatures.
+/// Writes shares, each beside the member that `other` names, and confirmations.
 ///
 /// Nothing that is sent is longer than 64 KiB; what were is cut off, and so refused.
 pub(crate) fn encode<'a>(
     shares: &'a [SealedShares],
     other: fn(&'a SealedShares) -> &'a Address,
-    signatures: &[TranscriptSignature],
+    confirmations: &[Confirmation],
 ) -> Vec<u8> {
     let mut out = Vec::new();
     count(&mut out, shares.len());
     for entry in shares {
-        out.extend_from_slice(other(entry).as_str().as_bytes());
-        bytes(&mut out, &entry.seed_share);
-        bytes(&mut out, &entry.sk_share);
+        address(&mut out, other(entry));
+        bytes(&mut out, &entry.sealed);
     }
-    count(&mut out, signatures.len());
-    for entry in signatures {
-        out.extend_from_slice(entry.signer.as_str().as_bytes());
-        bytes(&mut out, &entry.signature);
+    count(&mut out, confirmations.len());
+    for entry in confirmations {
+        address(&mut out, &entry.member);
+        bytes(&mut out, &entry.tag);
     }
     out
+}
+
+fn address(out: &mut Vec<u8>, address: &Address) {
+    // Invariant: an address is 0x and 40 hex digits.
+    out.extend(decode_hex(address.as_str()).unwrap_or_default());
+    let digits = &address.as_str().as_bytes()[2..];
+    let capital = |digits: &[u8]| {
+        let bits = digits.iter().enumerate();
+        bits.fold(0, |all, (i, d)| all | u8::from(d.is_ascii_uppercase()) << i)
+    };
+    out.extend(digits.chunks(8).map(capital));
 }
 
 fn count(out: &mut Vec<u8>, n: usize) {
@@ -65,16 +76,19 @@ fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Reads the form, all of it and nothing more. Never allocates more than a few times its length.
 pub(crate) fn decode(body: &[u8]) -> Option<Compact> {
     let mut rest = Rest(body);
-    let shares = rest.list(ADDRESS_BYTES + 2 * LENGTH_BYTES, |rest| {
-        Some((rest.address()?, [rest.bytes()?, rest.bytes()?]))
+    let shares = rest.list(ADDRESS_BYTES + LENGTH_BYTES, |rest| {
+        Some((rest.address()?, rest.bytes()?))
     })?;
-    let signatures = rest.list(ADDRESS_BYTES + LENGTH_BYTES, |rest| {
-        Some(TranscriptSignature {
-            signer: rest.address()?,
-            signature: rest.bytes()?,
+    let confirmations = rest.list(ADDRESS_BYTES + LENGTH_BYTES, |rest| {
+        Some(Confirmation {
+            member: rest.address()?,
+            tag: rest.bytes()?,
         })
     })?;
-    rest.0.is_empty().then_some(Compact { shares, signatures })
+    rest.0.is_empty().then_some(Compact {
+        shares,
+        confirmations,
+    })
 }
 
 /// What is still to be read.
@@ -102,10 +116,21 @@ impl Rest<'_> {
     }
 
     fn address(&mut self) -> Option<Address> {
-        std::str::from_utf8(self.take(ADDRESS_BYTES)?)
-            .ok()?
-            .parse()
-            .ok()
+        let (value, capitals) = self.take(ADDRESS_BYTES)?.split_at(ADDRESS_BYTES - 5);
+        let mut text = String::from("0x");
+        for (place, digit) in value.iter().flat_map(|b| [b >> 4, b & 15]).enumerate() {
+            let digit = char::from_digit(u32::from(digit), 16)?;
+            let capital = capitals[place / 8] >> (place % 8) & 1 == 1;
+            if capital && digit.is_ascii_digit() {
+                return None;
+            }
+            text.push(if capital {
+                digit.to_ascii_uppercase()
+            } else {
+                digit
+            });
+        }
+        text.parse().ok()
     }
 
     fn bytes(&mut self) -> Option<Vec<u8>> {
@@ -128,33 +153,46 @@ mod tests {
         let share = |i: u8| SealedShares {
             sender: address(200),
             receiver: address(i),
-            seed_share: vec![i; usize::from(i)],
-            sk_share: vec![1, i],
+            sealed: vec![i; usize::from(i)],
         };
         (0..n).map(share).collect()
     }
 
-    fn signatures(n: u8) -> Vec<TranscriptSignature> {
-        let signature = |i| TranscriptSignature {
-            signer: address(i),
-            signature: vec![i; 65],
+    fn confirmations(n: u8) -> Vec<Confirmation> {
+        let one = |i| Confirmation {
+            member: address(i),
+            tag: vec![i; 16],
         };
-        (0..n).map(signature).collect()
+        (0..n).map(one).collect()
     }
 
     fn written(n: u8) -> Vec<u8> {
-        encode(&shares(n), |s| &s.receiver, &signatures(n))
+        encode(&shares(n), |s| &s.receiver, &confirmations(n))
     }
 
     #[test]
     fn what_is_written_is_read() {
         for n in [0, 1, 5] {
             let read = decode(&written(n)).unwrap();
-            let expected = shares(n)
-                .into_iter()
-                .map(|s| (s.receiver, [s.seed_share, s.sk_share]));
+            let expected = shares(n).into_iter().map(|s| (s.receiver, s.sealed));
             assert_eq!(read.shares, expected.collect::<Vec<_>>());
-            assert_eq!(read.signatures, signatures(n));
+            assert_eq!(read.confirmations, confirmations(n));
+        }
+    }
+
+    #[test]
+    fn capital_letters_of_addresses_are_kept() {
+        for text in [
+            "0xAbCdEf0123456789aBcDeF0123456789ABCDEFab",
+            "0xffffffffffffffffffffffffffffffffffffffff",
+            "0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+        ] {
+            let word = Confirmation {
+                member: text.parse().unwrap(),
+                tag: vec![1],
+            };
+            let read = decode(&encode(&[], |s| &s.sender, std::slice::from_ref(&word))).unwrap();
+            assert_eq!(read.confirmations, [word]);
         }
     }
 
@@ -166,8 +204,8 @@ mod tests {
         }
         assert_eq!(decode(&[&good[..], &[0]].concat()), None);
         let mut stranger = good;
-        stranger[4] = b'9';
-        assert_eq!(decode(&stranger), None, "an address begins with 0x");
+        stranger[4 + 20] |= 1;
+        assert_eq!(decode(&stranger), None, "a digit is no capital letter");
         // Numbers that nobody has the bytes for.
         for (at, length) in [(0, 8), (4, 8)] {
             let mut huge = vec![0; length];

@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use delta_domain::ids::{Address, RoundNumber, TaskId, encode_hex};
-use delta_domain::round::message::{SealedShares, SignedRequest, TranscriptSignature};
+use delta_domain::ids::{Address, Digest, RoundNumber, TaskId, encode_hex};
+use delta_domain::round::message::{Confirmation, SealedShares, SignedRequest};
 
 /// Digest of the members and keys that the sender believes in: `0x` and 64 hex digits. Absent means all zeros.
 pub(crate) const VIEW: &str = "x-delta-view";
@@ -50,17 +50,19 @@ pub(crate) struct ConfirmBody<'a> {
     address: &'a Address,
     task_id: &'a TaskId,
     round: RoundNumber,
-    confirmation: String,
+    statement: &'a Digest,
+    tags: String,
 }
 
 impl<'a> ConfirmBody<'a> {
     /// The body of `request`.
-    pub(crate) fn new(request: &'a SignedRequest, signature: &[u8]) -> Self {
+    pub(crate) fn new(request: &'a SignedRequest, statement: &'a Digest, tags: &[u8]) -> Self {
         Self {
             address: &request.sender,
             task_id: &request.task,
             round: request.round,
-            confirmation: encode_hex(signature),
+            statement,
+            tags: encode_hex(tags),
         }
     }
 }
@@ -68,8 +70,8 @@ impl<'a> ConfirmBody<'a> {
 /// Answer to `GET confirmations` in JSON.
 #[derive(Serialize)]
 pub(crate) struct ConfirmationsBody {
-    /// What members of u3 signed about it.
-    pub(crate) confirmations: Vec<TranscriptSignature>,
+    /// What members of u3 say to the asking one about it.
+    pub(crate) confirmations: Vec<Confirmation>,
 }
 
 /// Answer to `GET secret_shares` in JSON.
@@ -83,6 +85,4 @@ pub(crate) struct DeliveryBody {
     pub(crate) round: RoundNumber,
     /// Shares sealed for the receiver.
     pub(crate) shares: Vec<SealedShares>,
-    /// Transcript signatures of everybody who shared.
-    pub(crate) transcripts: Vec<TranscriptSignature>,
 }

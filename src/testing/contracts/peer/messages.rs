@@ -9,7 +9,9 @@ use delta_ports::PortErrorKind;
 use delta_ports::peer::{PeerCalls as _, PeerRequest, PeerTransport, RejectionKind};
 
 use super::Subject;
-use super::moves::{announced, collect, delivery, member, pattern, request, shares, task, view};
+use super::moves::{
+    announced, collect, confirmations, delivery, member, pattern, request, shares, task, view,
+};
 use super::recorder::Recorder;
 
 const MIB_20: u64 = 20 << 20;
@@ -31,13 +33,11 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
         RequestBody::Decline {
             reason: DeclineCode::NoSuchData,
         },
-        RequestBody::Shares {
-            shares: shares(),
-            transcript: vec![0; 64],
-        },
-        RequestBody::Shares {
-            shares: vec![],
-            transcript: vec![],
+        RequestBody::Shares { shares: shares() },
+        RequestBody::Shares { shares: vec![] },
+        RequestBody::Confirm {
+            statement: Digest([8; 32]),
+            tags: vec![7; 48],
         },
     ] {
         let sent = request(body);
@@ -54,6 +54,11 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
 
     let sent = request(RequestBody::FetchShares);
     assert_eq!(peers.fetch_shares(url, &sent).await.unwrap(), delivery());
+    assert_eq!(fake.taken(), [sent]);
+
+    let sent = request(RequestBody::FetchConfirmations);
+    let said = peers.confirmations(url, &sent).await.unwrap();
+    assert_eq!(said, confirmations());
     assert_eq!(fake.taken(), [sent]);
 
     let sent = request(RequestBody::Variable {

@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::round::message::{
-    Announcement, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
-    TranscriptSignature,
+    Announcement, Confirmation, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
 };
 use delta_domain::task::TaskKind;
 use delta_ports::PortError;
@@ -48,8 +47,7 @@ pub fn shares() -> Vec<SealedShares> {
         .map(|i| SealedShares {
             sender: member(1),
             receiver: member(i),
-            seed_share: vec![0, i as u8, 3],
-            sk_share: vec![0xff; 48],
+            sealed: [&[0, i as u8, 3][..], &[0xff; 48]].concat(),
         })
         .collect()
 }
@@ -61,15 +59,18 @@ pub fn delivery() -> ShareDelivery {
             .map(|i| SealedShares {
                 sender: member(i),
                 receiver: member(1),
-                seed_share: vec![i as u8; 5],
-                sk_share: vec![7, i as u8],
+                sealed: vec![i as u8; 5],
             })
             .collect(),
-        transcripts: vec![TranscriptSignature {
-            signer: member(0),
-            signature: vec![9; 64],
-        }],
     }
+}
+
+/// What the fake relays about u3.
+pub fn confirmations() -> Vec<Confirmation> {
+    vec![Confirmation {
+        member: member(0),
+        tag: vec![9; 16],
+    }]
 }
 
 /// What the fake says of a round.

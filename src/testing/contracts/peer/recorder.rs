@@ -8,7 +8,7 @@ use delta_domain::round::message::{RequestBody, SignedRequest};
 use delta_ports::blob::ByteStream;
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
 
-use super::moves::{collect, delivery, pattern, task, view};
+use super::moves::{collect, confirmations, delivery, pattern, task, view};
 
 /// Remembers what it is asked and answers as it is told.
 pub struct Recorder {
@@ -96,7 +96,7 @@ impl CoordinatorApi for Recorder {
         Ok(match body {
             RequestBody::Variable { .. } => PeerAnswer::file(self.file()),
             RequestBody::FetchShares => PeerAnswer::Shares(delivery()),
-            RequestBody::FetchConfirmations => PeerAnswer::Confirmations(delivery().transcripts),
+            RequestBody::FetchConfirmations => PeerAnswer::Confirmations(confirmations()),
             RequestBody::Result { .. } => {
                 let content = collect(content.unwrap())
                     .await

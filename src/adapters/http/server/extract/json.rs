@@ -84,11 +84,6 @@ impl Fields {
         hex_of(self.0.get(name), errors, [name.into()])
     }
 
-    /// Whether a field is there.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
     /// An integer.
     pub(crate) fn int(&self, errors: &mut FieldErrors, name: &'static str) -> i128 {
         let Some(value) = errors.required(name, self.0.get(name)) else {

@@ -1,4 +1,4 @@
-//! Handlers for what members sign and seal: sealed shares, and signatures of u3. In the original's JSON, or in the compact form.
+//! Handlers for what members seal for one another: shares, and their word about u3. In JSON, or in the compact form.
 
 use warp::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use warp::http::{HeaderMap, StatusCode};
@@ -44,7 +44,7 @@ pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
     };
     let delivery = shared.call(request, None).await?.shares()?;
     if wants_compact(&call.headers) {
-        let body = compact::encode(&delivery.shares, |s| &s.sender, &delivery.transcripts);
+        let body = compact::encode(&delivery.shares, |s| &s.sender, &[]);
         return Ok(with_type(StatusCode::OK, compact::TYPE, body));
     }
     Ok(ok(&DeliveryBody {
@@ -52,7 +52,6 @@ pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
         task_id: task,
         round,
         shares: delivery.shares,
-        transcripts: delivery.transcripts,
     }))
 }
 
@@ -75,15 +74,8 @@ pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
     let raw = fields.objects(&mut errors, "shares", |item, errors| RawShare {
         sender: item.text(errors, "sender"),
         receiver: item.text(errors, "receiver"),
-        seed_share: item.hex(errors, "seed_share"),
-        sk_share: item.hex(errors, "sk_share"),
+        sealed: item.hex(errors, "sealed"),
     });
-    // Clients of the original do not send it; without it, the app refuses.
-    let transcript = if fields.has("transcript") {
-        fields.hex(&mut errors, "transcript")
-    } else {
-        String::new()
-    };
     errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
     let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
@@ -97,17 +89,12 @@ pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
         .enumerate()
         .map(|(index, share)| share.checked(&sender, index))
         .collect::<Result<_, _>>()?;
-    let transcript = if transcript.is_empty() {
-        Vec::new()
-    } else {
-        canonical_hex(&transcript, "transcript")?
-    };
     let request = signed(
         &call.headers,
         task,
         round,
         sender,
-        RequestBody::Shares { shares, transcript },
+        RequestBody::Shares { shares },
     )?;
     shared.ask(request).await?.done()?;
     Ok(success())
@@ -130,27 +117,22 @@ async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Re
         &shared.memory,
         compact::decode,
     );
-    let Some(Compact { shares, signatures }) = read.await? else {
-        return Err(Rejection::bad("the shares are not in the compact form"));
-    };
-    let transcript = match <[_; 1]>::try_from(signatures) {
-        Ok([own]) if own.signer == sender => own.signature,
-        _ => {
-            return Err(Rejection::bad(
-                "there is not one transcript signature, the sender's",
-            ));
-        }
+    let shares = match read.await? {
+        Some(Compact {
+            shares,
+            confirmations,
+        }) if confirmations.is_empty() => shares,
+        _ => return Err(Rejection::bad("the shares are not in the compact form")),
     };
     let shares = shares
         .into_iter()
-        .map(|(receiver, [seed_share, sk_share])| SealedShares {
+        .map(|(receiver, sealed)| SealedShares {
             sender: sender.clone(),
             receiver,
-            seed_share,
-            sk_share,
+            sealed,
         })
         .collect();
-    let body = RequestBody::Shares { shares, transcript };
+    let body = RequestBody::Shares { shares };
     let request = signed(&call.headers, task, round, sender, body)?;
     shared.ask(request).await?.done()?;
     Ok(success())
@@ -183,16 +165,20 @@ pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
     let address = fields.text(&mut errors, "address");
     let task = fields.text(&mut errors, "task_id");
     let round = fields.int(&mut errors, "round");
-    let confirmation = fields.hex(&mut errors, "confirmation");
+    let statement = fields.hex(&mut errors, "statement");
+    let tags = fields.hex(&mut errors, "tags");
     errors.settle()?;
     let sender = member(&address, |a| format!("member {a} is not allowed"))?;
-    let signature = canonical_hex(&confirmation, "confirmation")?;
+    let statement = statement
+        .parse()
+        .map_err(|_| Rejection::bad("the statement is no digest"))?;
+    let tags = canonical_hex(&tags, "tags")?;
     let request = signed(
         &call.headers,
         known_task(&task)?,
         round_number(round)?,
         sender,
-        RequestBody::Confirm { signature },
+        RequestBody::Confirm { statement, tags },
     )?;
     shared.ask(request).await?.done()?;
     Ok(success())
@@ -222,8 +208,7 @@ pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Re
 struct RawShare {
     sender: String,
     receiver: String,
-    seed_share: String,
-    sk_share: String,
+    sealed: String,
 }
 
 impl RawShare {
@@ -233,8 +218,7 @@ impl RawShare {
             receiver: member(&self.receiver, |a| {
                 format!("share {index}: receiver {a} is not a member")
             })?,
-            seed_share: canonical_hex(&self.seed_share, "seed_share")?,
-            sk_share: canonical_hex(&self.sk_share, "sk_share")?,
+            sealed: canonical_hex(&self.sealed, "sealed")?,
         })
     }
 }
