@@ -222,7 +222,7 @@ fn curves() {
             micros(20, || drop(black_box(KeyPair::generate(curve, &mut rng)))),
             micros(20, || drop(black_box(a.agree(black_box(&public)).unwrap()))),
             micros(20, || drop(black_box(
-                SealKey::new(&a, black_box(&public)).unwrap()
+                SealKey::new(&a, black_box(&public), None).unwrap()
             ))),
             micros(20, || drop(black_box(a.sign(black_box(b"m"))))),
             micros(20, || a

@@ -22,7 +22,6 @@ use delta_node::app::parallel;
 use delta_node::app::vectors::MaskedVector;
 use delta_node::domain::round::runner::MaskStream;
 use delta_node::domain::secagg::encoding::Encoding;
-use delta_node::domain::secagg::keys::all_signed;
 use delta_node::domain::secagg::shamir::{self, Share};
 use delta_node::domain::secagg::stream_adder::{StreamAdder, add_le_bytes_into};
 use delta_node::domain::secagg::{
@@ -330,20 +329,6 @@ fn agreements() {
         micros(50, || {
             a.public_ref().verify(black_box(b"m"), &signature).unwrap()
         }),
-        " us",
-        None,
-    );
-    let signers: Vec<_> = (0..99)
-        .map(|_| KeyPair::generate(curve, &mut rng))
-        .map(|pair| (pair.public(), pair.sign_statement(b"m")))
-        .collect();
-    let signed: Vec<_> = signers.iter().map(|(k, s)| (k, s.as_slice())).collect();
-    let all = micros(1, || {
-        all_signed(black_box(b"m"), &signed, &mut rng).unwrap()
-    });
-    row(
-        "verify a statement that 99 signed, a signature",
-        all / 99.0,
         " us",
         None,
     );

@@ -122,25 +122,17 @@ fn tamper(w: &mut World, malice: &Malice) {
         if !m.strikes() {
             return;
         }
-        match m.below(4) {
+        let (at, other) = (
+            m.below(delivery.shares.len()),
+            m.below(delivery.shares.len()),
+        );
+        match m.below(3) {
             0 => m.shuffle(&mut delivery.shares),
-            1 => m.shuffle(&mut delivery.transcripts),
-            2 => {
-                let at = m.below(delivery.shares.len());
-                if let Some(shares) = delivery.shares.get_mut(at) {
-                    match m.below(3) {
-                        0 => m.flip(&mut shares.seed_share),
-                        1 => m.flip(&mut shares.sk_share),
-                        _ => std::mem::swap(&mut shares.seed_share, &mut shares.sk_share),
-                    }
-                }
+            1 if !delivery.shares.is_empty() => m.flip(&mut delivery.shares[at].sealed),
+            _ if !delivery.shares.is_empty() => {
+                delivery.shares[at].sealed = delivery.shares[other].sealed.clone();
             }
-            _ => {
-                let at = m.below(delivery.transcripts.len());
-                if let Some(said) = delivery.transcripts.get_mut(at) {
-                    m.flip(&mut said.signature);
-                }
-            }
+            _ => {}
         }
     }));
     let m = malice.clone();
@@ -151,8 +143,8 @@ fn tamper(w: &mut World, malice: &Malice) {
         let (a, b) = (m.below(said.len()), m.below(said.len()));
         match m.below(3) {
             0 => m.shuffle(said),
-            1 if !said.is_empty() => m.flip(&mut said[a].signature),
-            _ if !said.is_empty() => said[a].signer = said[b].signer.clone(),
+            1 if !said.is_empty() => m.flip(&mut said[a].tag),
+            _ if !said.is_empty() => said[a].member = said[b].member.clone(),
             _ => {}
         }
     }));
@@ -189,7 +181,7 @@ fn tamper(w: &mut World, malice: &Malice) {
             (1, _) => m.flip(&mut request.view.0),
             (2, _) => request.sender = address(m.below(6)),
             (_, RequestBody::Shares { shares, .. }) => m.shuffle(shares),
-            (_, RequestBody::Confirm { signature }) => m.flip(signature),
+            (_, RequestBody::Confirm { tags, .. }) => m.flip(tags),
             (_, body) => *body = RequestBody::Revealed,
         }
     }));

@@ -25,6 +25,7 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
+const TRANSCRIPT: Digest = Digest([3; 32]);
 const ROUND: RoundNumber = RoundNumber(3);
 const PRECISION: u8 = 4;
 
@@ -82,21 +83,18 @@ fn share_keys(n: usize, threshold: usize, curve: Curve, rng: &mut ChaCha20Rng) -
             };
             let shares = shamir::split(&secret, threshold, n, rng).unwrap();
             for ((receiver, share), held) in members.iter().zip(&shares).zip(&mut held) {
-                let task = task();
                 let context = SealContext {
-                    task: &task,
-                    round: ROUND,
+                    transcript: &TRANSCRIPT,
                     sender: &sender.address,
                     receiver: &receiver.address,
-                    kind,
                 };
                 let encoded = share.encode();
                 let commitment = commit_share(&encoded);
-                let sealed = SealKey::new(&sender.cipher, receiver.cipher.public_ref())
+                let sealed = SealKey::new(&sender.cipher, receiver.cipher.public_ref(), None)
                     .unwrap()
-                    .seal(context, &encoded, rng)
+                    .seal(context, &encoded)
                     .unwrap();
-                let opened = SealKey::new(&receiver.cipher, sender.cipher.public_ref())
+                let opened = SealKey::new(&receiver.cipher, sender.cipher.public_ref(), None)
                     .unwrap()
                     .open(context, &sealed)
                     .unwrap();
@@ -372,22 +370,21 @@ proptest! {
         seed in any::<u64>(),
         at in any::<prop::sample::Index>(),
         flip in 1_u8..,
-        place in 0_u8..5,
+        place in 0_u8..3,
+        identified in any::<bool>(),
     ) {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let (a, b) = (KeyPair::generate(Curve::Secp256k1, &mut rng), KeyPair::generate(Curve::Secp256k1, &mut rng));
-        let (task, other_task) = (task(), format!("0x{}", "00".repeat(32)).parse().unwrap());
-        let (alice, bob) = (address(0), address(1));
-        let right = SealContext { task: &task, round: ROUND, sender: &alice, receiver: &bob, kind: ShareKind::MaskKey };
-        let key = SealKey::new(&a, b.public_ref()).unwrap();
-        let sealed = key.seal(right, &plain, &mut rng).unwrap();
+        let (alice, bob, other) = (address(0), address(1), Digest([0; 32]));
+        let common = identified.then(|| Secret::new([7; 32]));
+        let right = SealContext { transcript: &TRANSCRIPT, sender: &alice, receiver: &bob };
+        let key = SealKey::new(&a, b.public_ref(), common.as_ref()).unwrap();
+        let sealed = key.seal(right, &plain).unwrap();
         prop_assert_eq!(&*key.open(right, &sealed).unwrap(), &plain);
         let wrong = match place {
-            0 => SealContext { task: &other_task, ..right },
-            1 => SealContext { round: RoundNumber(ROUND.0 + 1), ..right },
-            2 => SealContext { sender: &bob, receiver: &alice, ..right },
-            3 => SealContext { receiver: &alice, ..right },
-            _ => SealContext { kind: ShareKind::SelfMaskSeed, ..right },
+            0 => SealContext { transcript: &other, ..right },
+            1 => SealContext { sender: &bob, receiver: &alice, ..right },
+            _ => SealContext { receiver: &alice, ..right },
         };
         prop_assert_eq!(key.open(wrong, &sealed).unwrap_err(), SealError::DoesNotOpen);
         let mut bad = sealed.clone();

@@ -6,13 +6,13 @@ use delta_node::app::member::{self, MemberWorld};
 use delta_node::app::vectors::MaskedVector;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_node::domain::round::message::{
-    RequestBody, RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature,
+    Confirmation, RequestBody, RoundEnd, ShareDelivery, SignedRequest,
 };
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
 };
-use delta_node::domain::round::{PrivacyFloor, Rejection};
+use delta_node::domain::round::{Acquaintances, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::mask::Masker;
 use delta_node::domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
@@ -21,7 +21,7 @@ use delta_node::domain::secret::{Secret, SecretBytes};
 use delta_node::domain::strategy::Strategy;
 use delta_node::domain::tensor::{Tensor, TensorData};
 use delta_node::ports::connector::ShareKind;
-use delta_node::testing::round::task;
+use delta_node::testing::round::{acquainted, task};
 use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 
@@ -299,7 +299,7 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
     }
 
     async fn submit(&mut self, request: &SignedRequest) -> Result<(), Early> {
-        // u3 is signed once, however often the others are asked.
+        // u3 is confirmed once, however often the others are asked.
         let confirms = matches!(request.body, RequestBody::Confirm { .. });
         if !(confirms && self.books.confirmed) {
             self.books.confirmed = confirms;
@@ -316,11 +316,15 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
         Ok(())
     }
 
+    async fn acquaintances(&mut self, members: &[Address]) -> Result<Acquaintances, Early> {
+        Ok(acquainted(&self.books.address, members))
+    }
+
     async fn fetch_shares(&mut self, request: &SignedRequest) -> Result<ShareDelivery, Early> {
         self.books.sends(request);
         let coordinator = &mut self.between.coordinator;
         let delivery = coordinator.timed(|c| c.deliver(request).unwrap());
-        self.books.receives += wire::compact(&delivery.shares, &delivery.transcripts);
+        self.books.receives += wire::compact(&delivery.shares, &[]);
         Ok(delivery)
     }
 
@@ -328,7 +332,7 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
         &mut self,
         request: &SignedRequest,
         _again: bool,
-    ) -> Result<Vec<TranscriptSignature>, Early> {
+    ) -> Result<Vec<Confirmation>, Early> {
         let coordinator = &mut self.between.coordinator;
         // Those that come early are not counted: a node waits for the others.
         if let Err(Rejection::NotYet { .. }) = coordinator.machine.confirmations(request) {

@@ -1,9 +1,7 @@
 //! Bytes on the wire: what goes by HTTP, as JSON or in the compact form of shares, and through the connector as protobuf.
 
 use delta_node::domain::ids::Address;
-use delta_node::domain::round::message::{
-    RequestBody, SealedShares, SignedRequest, TranscriptSignature,
-};
+use delta_node::domain::round::message::{Confirmation, RequestBody, SealedShares, SignedRequest};
 
 /// Counts what is written to it.
 struct Counter(u64);
@@ -55,26 +53,22 @@ pub fn pairs<'a>(list: impl IntoIterator<Item = (&'a Address, String)>) -> u64 {
 
 /// Bytes of a request: its shares in the compact form, the rest as JSON, which stands for url, headers and small bodies.
 pub fn request(request: &SignedRequest) -> u64 {
-    let RequestBody::Shares { shares, transcript } = &request.body else {
+    let RequestBody::Shares { shares } = &request.body else {
         return json(request);
     };
     let around = SignedRequest {
         body: RequestBody::FetchShares,
         ..request.clone()
     };
-    let own = TranscriptSignature {
-        signer: request.sender.clone(),
-        signature: transcript.clone(),
-    };
-    json(&around) + compact(shares, &[own])
+    json(&around) + compact(shares, &[])
 }
 
-/// Bytes of shares and signatures as `src/adapters/http/wire/compact.rs` writes them.
-pub fn compact(shares: &[SealedShares], signatures: &[TranscriptSignature]) -> u64 {
-    let of_share = |s: &SealedShares| 42 + 4 + s.seed_share.len() + s.sk_share.len();
-    let of_signature = |s: &TranscriptSignature| 42 + 2 + s.signature.len();
+/// Bytes of shares and confirmations as `src/adapters/http/wire/compact.rs` writes them.
+pub fn compact(shares: &[SealedShares], confirmations: &[Confirmation]) -> u64 {
+    let of_share = |s: &SealedShares| 25 + 2 + s.sealed.len();
+    let of_word = |c: &Confirmation| 25 + 2 + c.tag.len();
     let all = 8
         + shares.iter().map(of_share).sum::<usize>()
-        + signatures.iter().map(of_signature).sum::<usize>();
+        + confirmations.iter().map(of_word).sum::<usize>();
     all as u64
 }

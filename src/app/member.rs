@@ -6,7 +6,8 @@
 //! at the record first).
 
 use delta_domain::ids::{Address, Digest};
-use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::Acquaintances;
+use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput, VariableRequest};
 use delta_domain::secret::SecretBytes;
@@ -34,6 +35,8 @@ pub trait MemberWorld {
     /// Keys on record, in the order of `members`.
     async fn public_keys(&mut self, members: &[Address])
     -> Result<Vec<RawPublicKeys>, Self::Error>;
+    /// Whom of `members` this one knows for longer than the round.
+    async fn acquaintances(&mut self, members: &[Address]) -> Result<Acquaintances, Self::Error>;
     /// Whether this member's commitments of this kind are on record.
     async fn has_committed(
         &mut self,
@@ -69,12 +72,12 @@ pub trait MemberWorld {
     /// The shares sealed for this member.
     async fn fetch_shares(&mut self, request: &SignedRequest)
     -> Result<ShareDelivery, Self::Error>;
-    /// What the neighbours signed about u3; `again` when it was asked for before.
+    /// What the neighbours say to this member about u3; `again` when it was asked for before.
     async fn confirmations(
         &mut self,
         request: &SignedRequest,
         again: bool,
-    ) -> Result<Vec<TranscriptSignature>, Self::Error>;
+    ) -> Result<Vec<Confirmation>, Self::Error>;
     /// Uploads the masked result.
     async fn upload(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
     /// Says farewell: the round's machine is over, and nobody will try again.
@@ -112,7 +115,8 @@ pub async fn carry_out<W: MemberWorld>(
         }
         RunnerEffect::ReadKeys { members } => {
             let keys = world.public_keys(members).await?;
-            Ok(Some(RunnerInput::PublicKeys(keys)))
+            let others = world.acquaintances(members).await?;
+            Ok(Some(RunnerInput::PublicKeys { keys, others }))
         }
         RunnerEffect::PublishCommitments { seed, key } => {
             for (kind, commitments) in [(ShareKind::SelfMaskSeed, seed), (ShareKind::MaskKey, key)]

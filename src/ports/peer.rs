@@ -15,7 +15,7 @@ use super::blob::ByteStream;
 use super::{PortError, PortErrorKind};
 use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::message::{
-    RequestBody, RoundView, ShareDelivery, SignedRequest, TranscriptSignature,
+    Confirmation, RequestBody, RoundView, ShareDelivery, SignedRequest,
 };
 
 pub use rejection::{PeerRejection, RejectionKind};
@@ -40,7 +40,7 @@ pub enum PeerRequest {
     ///
     /// - `Variable` (members of u1): a server variable as `.npy`, [`PeerAnswer::Content`];
     /// - `FetchShares`: the shares sealed for the sender, [`PeerAnswer::Shares`];
-    /// - `FetchConfirmations`: what the sender's neighbours signed about u3, [`PeerAnswer::Confirmations`]; `Unavailable` until there is a
+    /// - `FetchConfirmations`: what the sender's neighbours say to it about u3, [`PeerAnswer::Confirmations`]; `Unavailable` until there is a
     ///   threshold of them;
     /// - `Result`: the sender's masked result, which comes as content of the announced length, [`PeerAnswer::Done`];
     /// - all others: messages without an answer, [`PeerAnswer::Done`].
@@ -127,7 +127,7 @@ pub enum PeerAnswer {
     /// The shares sealed for the sender.
     Shares(ShareDelivery),
     /// What the sender's neighbours signed about u3.
-    Confirmations(Vec<TranscriptSignature>),
+    Confirmations(Vec<Confirmation>),
 }
 
 impl PeerAnswer {
@@ -188,7 +188,7 @@ impl PeerAnswer {
     ///
     /// # Errors
     /// [`WrongAnswer`].
-    pub fn confirmations(self) -> Result<Vec<TranscriptSignature>, WrongAnswer> {
+    pub fn confirmations(self) -> Result<Vec<Confirmation>, WrongAnswer> {
         match self {
             Self::Confirmations(list) => Ok(list),
             other => Err(other.instead_of("confirmations")),
@@ -334,7 +334,7 @@ pub trait PeerCalls: PeerTransport {
         &self,
         url: &str,
         request: &SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PortError> {
+    ) -> Result<Vec<Confirmation>, PortError> {
         let request = PeerRequest::Signed(request.clone());
         Ok(self.call(url, request, None, 0).await?.confirmations()?)
     }

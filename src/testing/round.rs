@@ -37,7 +37,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 pub use node::{Machine, Node};
 pub use record::{Record, Status};
-pub use setup::{Faults, Setup, address, secret, task};
+pub use setup::{Faults, Setup, acquainted, address, secret, task};
 pub use tamper::{List, Tamper, Tamperer};
 
 /// The longest virtual time that a round may take: no schedule may hang.

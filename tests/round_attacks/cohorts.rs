@@ -175,7 +175,11 @@ fn duplicates_in_lists_are_refused() {
     let mut w = World::new(Setup::new(4, 3));
     refused(&mut w, RunnerInput::Selected { u1: twice() });
     at_effect(&mut w, 0, "read_keys");
-    refused(&mut w, RunnerInput::PublicKeys(vec![other_keys(); 5]));
+    let keys = RunnerInput::PublicKeys {
+        keys: vec![other_keys(); 5],
+        others: Acquaintances::default(),
+    };
+    refused(&mut w, keys);
     at_effect(&mut w, 0, "post_shares");
     refused(&mut w, RunnerInput::CalculationStarted { u2: twice() });
     at_effect(&mut w, 0, "upload");

@@ -9,6 +9,7 @@
 mod clocks;
 mod cohorts;
 mod graph;
+mod identities;
 mod model;
 mod public_keys;
 mod requests;
@@ -23,12 +24,16 @@ use std::rc::Rc;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_node::domain::round::coordinator::{CoordinatorInput, CoordinatorOutcome};
 use delta_node::domain::round::message::{
-    RequestBody, RoundEnd, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
+    Confirmation, RequestBody, RoundEnd, SealedShares, ShareDelivery, SignedRequest,
 };
 use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::{RunnerEffect, RunnerInput, RunnerOutcome};
-use delta_node::domain::round::{DeclineCode, FailureCode, Members, PrivacyFloor, Rejection};
-use delta_node::domain::secagg::keys::{Curve, KeyPair};
+use delta_node::domain::round::transcript::transcript_digest;
+use delta_node::domain::round::{
+    Acquaintances, DeclineCode, Directory, FailureCode, Members, PrivacyFloor, Rejection,
+};
+use delta_node::domain::secagg::keys::{Curve, KeyPair, PublicKey};
+use delta_node::domain::secagg::{SealContext, SealKey};
 use delta_testing::round::{List, Setup, Status, World, address};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -45,17 +50,14 @@ fn without(n: usize, i: usize) -> Vec<Address> {
     (0..n).filter(|j| *j != i).map(address).collect()
 }
 
-fn other_keys() -> RawPublicKeys {
+fn other_pairs() -> [KeyPair; 2] {
     let mut rng = ChaCha20Rng::seed_from_u64(99);
-    let mut key = || {
-        KeyPair::generate(Curve::Secp256k1, &mut rng)
-            .public()
-            .to_wire()
-    };
-    RawPublicKeys {
-        pk1: key(),
-        pk2: key(),
-    }
+    [(); 2].map(|()| KeyPair::generate(Curve::Secp256k1, &mut rng))
+}
+
+fn other_keys() -> RawPublicKeys {
+    let [pk1, pk2] = other_pairs().map(|pair| pair.public().to_wire());
+    RawPublicKeys { pk1, pk2 }
 }
 
 /// Runs until every runner has uploaded and u3 is on record; nobody has heard of u3.

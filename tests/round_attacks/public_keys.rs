@@ -45,8 +45,8 @@ fn a_key_shown_differently_to_one_member_is_noticed_by_an_honest_coordinator() {
 }
 
 #[test]
-fn a_key_shown_differently_with_a_colluding_coordinator_is_noticed_by_the_transcripts() {
-    // In the other world the others were shown another key of member 3; the coordinator relays what they signed there.
+fn a_key_shown_differently_with_a_colluding_coordinator_is_noticed_by_what_does_not_open() {
+    // In the other world the others were shown another key of member 3; the coordinator relays what they sealed there.
     let theirs = deliveries(Setup::new(5, 3), |w| {
         w.tamper.keys = Some(Box::new(|(_, members), keys| {
             let at = members.iter().position(|m| *m == address(3)).unwrap();
@@ -56,19 +56,16 @@ fn a_key_shown_differently_with_a_colluding_coordinator_is_noticed_by_the_transc
     let mut w = World::new(Setup::new(5, 3));
     w.tamper.delivery = Some(Box::new(move |to, delivery| {
         if to == address(0) {
-            for mine in &mut delivery.transcripts {
-                let other = theirs[&to]
-                    .transcripts
-                    .iter()
-                    .find(|t| t.signer == mine.signer);
-                if let (true, Some(other)) = (mine.signer == address(1), other) {
+            for mine in &mut delivery.shares {
+                let other = theirs[&to].shares.iter().find(|s| s.sender == mine.sender);
+                if let (true, Some(other)) = (mine.sender == address(1), other) {
                     *mine = other.clone();
                 }
             }
         }
     }));
     w.run();
-    assert_violation(&w, 0, "signed another round");
+    assert_violation(&w, 0, "do not open");
     assert_violation(&w, 0, address(1).as_str());
     assert!(!w.masked.contains_key(&address(0)));
     assert_sum_without(&w, 0);

@@ -1,6 +1,7 @@
 //! Attacks on the one answer of a member: both kinds of share of one node, other lists for other nodes, a coordinator that asks again.
 
 use super::*;
+use delta_node::domain::secagg::seal::TAG_BYTES;
 
 #[test]
 fn key_shares_of_a_node_are_not_followed_by_its_seed_shares() {
@@ -56,21 +57,32 @@ fn different_u3_for_two_halves_reveal_nothing() {
     assert!(w.sum.is_none());
 }
 
-/// What runner `i` signs when it is shown this list.
-fn signs(w: &mut World, i: usize, u3: Vec<Address>) -> TranscriptSignature {
+/// What runner `i` says to everybody, in address order, when it is shown this list.
+fn says(w: &mut World, i: usize, u3: Vec<Address>) -> Vec<Vec<u8>> {
     w.feed_runner(i, RunnerInput::AggregationStarted { u3 })
         .unwrap();
     let effect = at_effect(w, i, "confirm");
     let RunnerEffect::Confirm { request, .. } = effect else {
         panic!("{}", effect.name())
     };
-    let RequestBody::Confirm { signature } = request.body else {
+    let RequestBody::Confirm { tags, .. } = request.body else {
         panic!("no confirmation")
     };
-    TranscriptSignature {
-        signer: address(i),
-        signature,
-    }
+    tags.chunks(TAG_BYTES).map(<[u8]>::to_vec).collect()
+}
+
+/// All that was said to runner `to`.
+fn told(said: &[Vec<Vec<u8>>], to: usize) -> Vec<Confirmation> {
+    let word = |(i, tags): (usize, &Vec<Vec<u8>>)| {
+        let mut order = everybody(tags.len());
+        order.sort();
+        let place = order.iter().position(|a| *a == address(to)).unwrap();
+        Confirmation {
+            member: address(i),
+            tag: tags[place].clone(),
+        }
+    };
+    said.iter().enumerate().map(word).collect()
 }
 
 /// Every list is large enough for the one who is shown it. Together, unsigned, they would give the sum of two.
@@ -84,14 +96,14 @@ fn a_list_of_its_own_for_every_member_reveals_nothing_though_the_coordinator_rel
         [3, 0, 1, 4],
         [4, 0, 1, 2],
     ];
-    let said: Vec<TranscriptSignature> = (0..5)
-        .map(|i| signs(&mut w, i, lists[i].map(address).to_vec()))
+    let said: Vec<_> = (0..5)
+        .map(|i| says(&mut w, i, lists[i].map(address).to_vec()))
         .collect();
     // The first three agree; the others are alone.
     for i in 3..5 {
-        w.feed_runner(i, RunnerInput::Confirmed(said.clone()))
+        w.feed_runner(i, RunnerInput::Confirmed(told(&said, i)))
             .unwrap();
-        assert_violation(&w, i, "holders of this node's shares signed the u3");
+        assert_violation(&w, i, "holders of this node's shares confirmed the u3");
         assert!(w.runner(i).pending(|e| e.name() == "reveal").is_none());
     }
     assert_eq!(w.revealed(), (0, 0));
@@ -100,16 +112,19 @@ fn a_list_of_its_own_for_every_member_reveals_nothing_though_the_coordinator_rel
 #[test]
 fn confirmations_are_counted_once_for_each_holder_in_u3_and_only_under_its_key() {
     let mut w = at_u3(5);
-    let own = signs(&mut w, 0, everybody(5));
-    let mut padded = vec![own.clone(); 5];
+    let own = says(&mut w, 0, everybody(5));
+    let mut padded = vec![told(std::slice::from_ref(&own), 0)[0].clone(); 5];
     for i in 1..5 {
-        padded.push(TranscriptSignature {
-            signer: address(i),
-            signature: own.signature.clone(),
-        });
+        // Its own words to others, and to itself, in others' names.
+        for tag in [&own[0], &own[i]] {
+            padded.push(Confirmation {
+                member: address(i),
+                tag: tag.clone(),
+            });
+        }
     }
     w.feed_runner(0, RunnerInput::Confirmed(padded)).unwrap();
-    assert_violation(&w, 0, "1 holders of this node's shares signed");
+    assert_violation(&w, 0, "1 holders of this node's shares confirmed");
     assert_eq!(w.revealed(), (0, 0));
 }
 
@@ -151,7 +166,7 @@ fn a_runner_in_its_last_phase_does_not_begin_again() {
 #[test]
 fn a_member_whose_list_nobody_signs_gives_up_at_its_deadline_and_says_what_it_waited_for() {
     let mut w = at_u3(4);
-    signs(&mut w, 0, everybody(4));
+    says(&mut w, 0, everybody(4));
     w.last_effect.insert(address(0), "upload");
     let deadline = w.runner(0).machine.deadline().unwrap();
     let mut machine = w.runner(0).machine.clone();
@@ -164,7 +179,7 @@ fn a_member_whose_list_nobody_signs_gives_up_at_its_deadline_and_says_what_it_wa
         panic!("{:?}", machine.outcome())
     };
     assert_eq!(failure.code, FailureCode::DeadlinePassed);
-    assert!(failure.reason.contains("signatures of u3"), "{failure}");
+    assert!(failure.reason.contains("confirmations of u3"), "{failure}");
 }
 
 #[test]

@@ -16,8 +16,7 @@ use delta_domain::ids::{Name, RoundNumber, TaskId};
 use delta_domain::round::FailureCode;
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{
-    Announcement, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
-    TranscriptSignature,
+    Announcement, Confirmation, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
 };
 use delta_ports::PortErrorKind;
 use delta_ports::blob::{BlobName, ByteStream};
@@ -208,7 +207,7 @@ impl Coordinator {
     async fn confirmations(
         &self,
         request: &SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, PeerRejection> {
+    ) -> Result<Vec<Confirmation>, PeerRejection> {
         let round = self.find(request).await?;
         round.state().0.confirmations(request).map_err(rejected)
     }

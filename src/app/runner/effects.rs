@@ -12,7 +12,8 @@ use crate::machine::{Effects, Machine};
 use crate::member::{self, MemberWorld};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, encode_hex};
-use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::Acquaintances;
+use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
@@ -152,6 +153,11 @@ impl MemberWorld for Network<'_> {
         self.connector().public_keys(&self.0.key, members).await
     }
 
+    async fn acquaintances(&mut self, members: &[Address]) -> Result<Acquaintances, PortError> {
+        let identities = &self.0.context.identities;
+        identities.acquaintances(&self.0.round.me, members).await
+    }
+
     /// The connector tells only once both kinds are on record; one kind alone reads as rejected, for a reason that names the kind that
     /// is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors).
     async fn has_committed(
@@ -275,7 +281,7 @@ impl MemberWorld for Network<'_> {
         &mut self,
         request: &SignedRequest,
         again: bool,
-    ) -> Result<Vec<TranscriptSignature>, PortError> {
+    ) -> Result<Vec<Confirmation>, PortError> {
         // The others are as far as this node: a moment is mostly enough.
         for look in 0..if again { 0 } else { LOOKS } {
             match self.peers().confirmations(&self.0.url, request).await {

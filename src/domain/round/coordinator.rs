@@ -14,7 +14,6 @@ mod revealing;
 mod unmask;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
@@ -267,7 +266,6 @@ impl CoordinatorRound {
                     u3,
                     uploads,
                     reveals: Reveals::default(),
-                    statement: OnceLock::new(),
                     confirmations: BTreeMap::new(),
                     noticed: Members::new(),
                     answered: BTreeSet::new(),

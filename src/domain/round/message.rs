@@ -82,23 +82,21 @@ pub struct SealedShares {
     pub sender: Address,
     /// Who can open them.
     pub receiver: Address,
-    /// Share of the sender's self-mask seed, sealed.
+    /// The share of the sender's self-mask seed and the one of its mask key, sealed as one
+    /// ([`SealKey`](crate::secagg::SealKey)).
     #[serde(with = "hex_bytes")]
-    pub seed_share: Vec<u8>,
-    /// Share of the sender's mask key, sealed.
-    #[serde(with = "hex_bytes")]
-    pub sk_share: Vec<u8>,
+    pub sealed: Vec<u8>,
 }
 
-/// A member's signature over (task, round, u1, keys, announcement), relayed with its shares; or over u3, relayed before shares are revealed.
+/// A member's word about u3 for one other, which that one alone can check; relayed before shares are revealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TranscriptSignature {
-    /// The member that signed.
-    pub signer: Address,
-    /// The signature under the signer's `pk1`.
+pub struct Confirmation {
+    /// Whose word it is.
+    pub member: Address,
+    /// [`SealKey::tag`](crate::secagg::SealKey::tag) of the [statement](super::transcript::confirmation_digest).
     #[serde(with = "hex_bytes")]
-    pub signature: Vec<u8>,
+    pub tag: Vec<u8>,
 }
 
 /// Everything that the coordinator relays to one receiver.
@@ -107,8 +105,6 @@ pub struct TranscriptSignature {
 pub struct ShareDelivery {
     /// The shares sealed for the receiver, one entry a sender in u2.
     pub shares: Vec<SealedShares>,
-    /// Transcript signatures of u2.
-    pub transcripts: Vec<TranscriptSignature>,
 }
 
 /// What a member asks or tells.
@@ -131,9 +127,6 @@ pub enum RequestBody {
     Shares {
         /// One entry a receiver.
         shares: Vec<SealedShares>,
-        /// My signature over the transcript.
-        #[serde(with = "hex_bytes")]
-        transcript: Vec<u8>,
     },
     /// The shares sealed for me, please.
     FetchShares,
@@ -146,11 +139,13 @@ pub enum RequestBody {
     },
     /// "This is the u3 that I was shown."
     Confirm {
-        /// My signature over it ([`confirmation_bytes`](super::transcript::confirmation_bytes)).
+        /// What I say of it to each ([`confirmation_digest`](super::transcript::confirmation_digest)).
+        statement: Digest,
+        /// My tags of it, [`TAG_BYTES`](crate::secagg::seal::TAG_BYTES) for each holder of my shares, in address order.
         #[serde(with = "hex_bytes")]
-        signature: Vec<u8>,
+        tags: Vec<u8>,
     },
-    /// What my neighbours signed, please.
+    /// What my neighbours say of it to me, please.
     FetchConfirmations,
     /// "I have revealed my shares; read the connector."
     Revealed,
@@ -177,18 +172,19 @@ impl RequestBody {
         e.text(self.name());
         match self {
             Self::Joined | Self::FetchShares | Self::FetchConfirmations | Self::Revealed => {}
-            Self::Confirm { signature } => e.bytes(signature),
+            Self::Confirm { statement, tags } => {
+                e.bytes(&statement.0);
+                e.bytes(tags);
+            }
             Self::Decline { reason } => e.text(reason.name()),
             Self::Variable { name } => e.text(name.as_str()),
-            Self::Shares { shares, transcript } => {
+            Self::Shares { shares } => {
                 e.number(shares.len() as u64);
                 for s in shares {
                     e.text(s.sender.as_str());
                     e.text(s.receiver.as_str());
-                    e.bytes(&s.seed_share);
-                    e.bytes(&s.sk_share);
+                    e.bytes(&s.sealed);
                 }
-                e.bytes(transcript);
             }
             Self::Result { digest, len } => {
                 e.bytes(&digest.0);

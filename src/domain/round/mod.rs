@@ -2,8 +2,9 @@
 //!
 //! `handle(now, input)` answers with effects for the caller to carry out, or with a [`Rejection`] that leaves the state as it was.
 //! Too few members is not an error: it is a failed round. Protocol: Bonawitz et al., CCS 2017, with the phases of `docs/protocol/secagg.md`;
-//! the consistency check of the paper's round 3 is replaced by signed transcripts (see [`transcript`]).
+//! the consistency checks of the paper's round 3 are replaced by seals that are bound to what each member sees, and by tags (see [`transcript`]).
 
+pub mod acquaintances;
 pub mod coordinator;
 pub mod decline;
 pub mod directory;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::Address;
 
+pub use acquaintances::{Acquaintance, Acquaintances};
 pub use decline::DeclineCode;
 pub use directory::{Directory, MemberKeys};
 pub use graph::NeighbourGraph;

@@ -88,7 +88,7 @@ impl Default for PrivacyFloor {
 }
 
 impl PrivacyFloor {
-    fn colluders_among(&self, members: usize) -> usize {
+    pub(super) fn colluders_among(&self, members: usize) -> usize {
         self.colluders.map_or_else(
             || assumed_colluders(members),
             |c| usize::try_from(c).unwrap_or(usize::MAX).min(members),

@@ -20,11 +20,13 @@ pub use effect::{MaskStream, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
 use super::message::{
-    Announcement, RequestBody, RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature,
+    Announcement, Confirmation, RequestBody, RoundEnd, ShareDelivery, SignedRequest,
 };
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
-use super::{DeclineCode, FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names};
+use super::{
+    Acquaintances, DeclineCode, FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names,
+};
 use crate::ids::{Address, Digest, RoundNumber, TaskId};
 use crate::secagg::keys::KeyPair;
 use crate::secret::Secret;
@@ -78,8 +80,13 @@ pub enum RunnerInput {
         /// Who is selected, in the published order.
         u1: Vec<Address>,
     },
-    /// The keys that were asked for, in the order asked.
-    PublicKeys(Vec<RawPublicKeys>),
+    /// The keys that were asked for, in the order asked, and whom of their owners this node knows.
+    PublicKeys {
+        /// On record.
+        keys: Vec<RawPublicKeys>,
+        /// Whom this node knows.
+        others: Acquaintances,
+    },
     /// The share commitments are on record.
     CommitmentsPublished,
     /// u2 is published.
@@ -106,8 +113,8 @@ pub enum RunnerInput {
         /// Whose masked input arrived, in the published order.
         u3: Vec<Address>,
     },
-    /// What this node's neighbours signed about u3.
-    Confirmed(Vec<TranscriptSignature>),
+    /// What this node's neighbours say to it about u3.
+    Confirmed(Vec<Confirmation>),
     /// The revealed shares are on record.
     Revealed,
     /// The coordinator, or the connector, says that the round is over.
@@ -189,7 +196,7 @@ impl RunnerRound {
         }
         match input {
             RunnerInput::Selected { u1 } => self.selected(now, &u1),
-            RunnerInput::PublicKeys(raw) => self.public_keys(now, &raw),
+            RunnerInput::PublicKeys { keys, others } => self.public_keys(now, &keys, others),
             RunnerInput::CommitmentsPublished => Ok(self.commitments_published()),
             RunnerInput::CalculationStarted { u2 } => self.calculation_started(now, &u2),
             RunnerInput::SharesCollected { delivery, records } => {
@@ -209,7 +216,7 @@ impl RunnerRound {
             RunnerInput::Tick if now >= self.deadline => {
                 let reason = match &self.phase {
                     Phase::Confirming { input, .. } => format!(
-                        "until the deadline the coordinator relayed no {} signatures of u3 by holders of this node's shares; nothing was revealed",
+                        "until the deadline the coordinator relayed no {} confirmations of u3 by holders of this node's shares; nothing was revealed",
                         input.sharing.threshold()
                     ),
                     phase => format!(
@@ -313,11 +320,29 @@ impl RunnerRound {
         })
     }
 
+    /// Too few of a list count towards this node's own floor, which roster or pins vouch for.
+    fn too_few_known(
+        &self,
+        what: &str,
+        members: &Members,
+        others: &Acquaintances,
+    ) -> Option<RoundFailure> {
+        let counted = others.counted(&self.context.me, members);
+        (counted < self.context.floor).then(|| {
+            let reason = format!(
+                "{counted} of the {} members of {what} are vouched for by this node's roster and pins, it takes part with {} or more",
+                members.len(),
+                self.context.floor
+            );
+            RoundFailure::new(FailureCode::TooFewMembers, reason)
+        })
+    }
+
     fn request(&self, sharing: &Sharing, u2: Option<&Members>, body: RequestBody) -> SignedRequest {
         sign(
             &self.context,
             &sharing.cipher,
-            view_digest(&sharing.directory, u2),
+            view_digest(&sharing.transcript, u2),
             body,
         )
     }

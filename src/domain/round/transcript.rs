@@ -1,15 +1,17 @@
-//! What all members of a round must see alike, and how each proves it.
+//! What all members of a round must see alike, and how each finds out.
 //!
-//! Every member signs (task, round, u1 and keys, announcement) under its `pk1` and the coordinator relays the signatures with the sealed
-//! shares; nobody computes or reveals before all its neighbours in u2 signed the same, and so, the graph being connected, all of u2. This stands in for the paper's consistency check, and stops a
-//! coordinator that shows different models or different members to different nodes (docs/protocol/secagg.md, Transcript).
+//! Shares are sealed under keys that are bound to the transcript: task, round, u1 and its keys, what is computed. Whoever sees another one
+//! cannot open what its neighbours sealed, and leaves the round before it computes anything; the graph being connected, all of u2 then see
+//! the same. Before anything is revealed each member tells its neighbours, by tags under the same keys, which u2 and u3 it was shown.
+//! This stands in for the paper's consistency check, and stops a coordinator that shows different models or different members to different nodes
+//! (docs/protocol/secagg.md, Transcript).
 
 use super::Members;
 use super::message::{Announcement, Encoder, SignedRequest};
 use super::{Directory, Rejection};
 use crate::ids::{Address, Digest};
 
-/// The bytes that each member signs.
+/// Task, round, members and their keys, and what is computed, in bytes.
 #[must_use]
 pub fn transcript_bytes(announcement: &Announcement, directory: &Directory) -> Vec<u8> {
     let mut e = Encoder::new("delta transcript 1");
@@ -20,23 +22,20 @@ pub fn transcript_bytes(announcement: &Announcement, directory: &Directory) -> V
     e.finish()
 }
 
-/// The bytes that each member of u3 signs before it reveals anything: which lists it was shown (the paper's consistency check).
+/// SHA-256 of [`transcript_bytes`]: what every seal, tag and request of a round is bound to.
 #[must_use]
-pub fn confirmation_bytes(
-    announcement: &Announcement,
-    directory: &Directory,
-    u2: &Members,
-    u3: &Members,
-) -> Vec<u8> {
-    let mut e = Encoder::new("delta u3 2");
-    e.bytes(&transcript_bytes(announcement, directory));
-    // Short, however many members there are: each signature hashes it again.
-    for list in [u2, u3] {
-        let mut members = Encoder::new("delta members 1");
-        encode_members(&mut members, list);
-        e.bytes(&members.digest().0);
-    }
-    e.finish()
+pub fn transcript_digest(announcement: &Announcement, directory: &Directory) -> Digest {
+    Digest::of(&transcript_bytes(announcement, directory))
+}
+
+/// What each member of u3 says to its neighbours before it reveals anything: which lists it was shown (the paper's consistency check).
+#[must_use]
+pub fn confirmation_digest(transcript: &Digest, u2: &Members, u3: &Members) -> Digest {
+    let mut e = Encoder::new("delta u3 3");
+    e.bytes(&transcript.0);
+    encode_members(&mut e, u2);
+    encode_members(&mut e, u3);
+    e.digest()
 }
 
 fn encode_members(e: &mut Encoder, list: &Members) {
@@ -46,11 +45,11 @@ fn encode_members(e: &mut Encoder, list: &Members) {
     }
 }
 
-/// Digest of the members and keys that a request's sender believes in: u1 with its keys, and u2 once it is known.
+/// Digest of what a request's sender believes in: the transcript, and u2 once it is known.
 #[must_use]
-pub fn view_digest(directory: &Directory, u2: Option<&Members>) -> Digest {
-    let mut e = Encoder::new("delta view 1");
-    e.bytes(&directory.digest().0);
+pub fn view_digest(transcript: &Digest, u2: Option<&Members>) -> Digest {
+    let mut e = Encoder::new("delta view 2");
+    e.bytes(&transcript.0);
     if let Some(u2) = u2 {
         encode_members(&mut e, u2);
     }
@@ -86,5 +85,60 @@ pub fn authenticate(
         Err(Rejection::InconsistentView {
             sender: sender.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::RoundNumber;
+    use crate::round::record::RawPublicKeys;
+    use crate::secagg::keys::{Curve, KeyPair};
+
+    /// The examples of docs/protocol/secagg.md, computed by another implementation from that page alone.
+    #[test]
+    fn the_examples_of_the_protocol() {
+        let member =
+            |digits: &str| -> Address { format!("0x{}", digits.repeat(20)).parse().unwrap() };
+        let (a, b) = (member("11"), member("22"));
+        let wire = |byte: u8| {
+            let pair = KeyPair::from_secret_bytes(Curve::Secp256k1, &[byte; 32]).unwrap();
+            pair.public_ref().to_wire()
+        };
+        let keys = |pk1, pk2| RawPublicKeys {
+            pk1: wire(pk1),
+            pk2: wire(pk2),
+        };
+        let both = [a.clone(), b.clone()];
+        let directory = Directory::judge(Curve::Secp256k1, &both, &[keys(1, 2), keys(3, 4)]);
+        let announcement = Announcement {
+            task: format!("0x{}", "07".repeat(32)).parse().unwrap(),
+            round: RoundNumber(3),
+            step: 0,
+            variables: [("w".parse().unwrap(), Digest::of(b"w"))].into(),
+        };
+        assert_eq!(transcript_bytes(&announcement, &directory).len(), 188);
+        let transcript = transcript_digest(&announcement, &directory);
+        let all: Members = both.into();
+        for (digest, expected) in [
+            (
+                transcript,
+                "d0d766fa0b097388a4e628f493502c08465e576d26cfec820e495961bb70d362",
+            ),
+            (
+                view_digest(&transcript, None),
+                "0bfbb434af4b447d3e7ec31845061b7b7a822b369c9b8025f4a428f27b48962a",
+            ),
+            (
+                view_digest(&transcript, Some(&all)),
+                "82ebd189d52131a6810829ea559f8d41790b9fe55282512a1cabf1dabef31b08",
+            ),
+            (
+                confirmation_digest(&transcript, &all, &all),
+                "43dd33cf17a27d616db42e2ed0868a792039dc0478e6b2a97f7a8d1f14de8617",
+            ),
+        ] {
+            assert_eq!(digest.to_string(), format!("0x{expected}"));
+        }
     }
 }

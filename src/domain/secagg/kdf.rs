@@ -8,7 +8,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// HKDF-Extract: one pseudorandom key for `label` from `input`.
-pub(super) fn extract(label: &[u8], input: &[u8]) -> Zeroizing<[u8; 32]> {
+pub(crate) fn extract(label: &[u8], input: &[u8]) -> Zeroizing<[u8; 32]> {
     let (mut prk, _) = Hkdf::<Sha256>::extract(Some(label), input);
     let key = Zeroizing::new(prk.into());
     zeroize::Zeroize::zeroize(&mut *prk);
@@ -16,7 +16,7 @@ pub(super) fn extract(label: &[u8], input: &[u8]) -> Zeroizing<[u8; 32]> {
 }
 
 /// HKDF-Expand of `key` under `context`, 32 bytes.
-pub(super) fn expand(key: &[u8; 32], context: &[u8]) -> Zeroizing<[u8; 32]> {
+pub(crate) fn expand(key: &[u8; 32], context: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut out = Zeroizing::new([0; 32]);
     // Invariant: a key of 32 bytes is one hash output long and 32 bytes of output are far below 255 blocks;
     // HKDF fails for no other reason.
@@ -29,7 +29,7 @@ pub(super) fn expand(key: &[u8; 32], context: &[u8]) -> Zeroizing<[u8; 32]> {
 }
 
 /// The parts one after the other, each preceded by its length (4 bytes, big-endian): no two lists of parts give the same bytes.
-pub(super) fn framed(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn framed(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(parts.iter().map(|p| p.len() + 4).sum());
     for part in parts {
         // A part longer than 4 GiB cannot occur: parts are labels, identifiers and public keys.

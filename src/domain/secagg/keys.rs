@@ -9,13 +9,11 @@ mod curve;
 mod error;
 mod pair;
 mod public;
-mod statement;
 
 pub use curve::Curve;
 pub use error::KeyError;
 pub use pair::KeyPair;
 pub use public::PublicKey;
-pub use statement::all_signed;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ pub mod commitment;
 pub mod encoding;
 pub mod field;
 mod fixed_point;
-mod kdf;
+pub(crate) mod kdf;
 pub mod keys;
 mod keystream;
 pub mod mask;

@@ -42,7 +42,7 @@ pub fn sign_for(own: &Address, other: &Address) -> Sign {
 }
 
 /// Two keys in byte order.
-pub(super) fn sorted<'a>(a: &'a PublicKey, b: &'a PublicKey) -> (&'a PublicKey, &'a PublicKey) {
+pub(crate) fn sorted<'a>(a: &'a PublicKey, b: &'a PublicKey) -> (&'a PublicKey, &'a PublicKey) {
     if a <= b { (a, b) } else { (b, a) }
 }
 

@@ -13,8 +13,9 @@ use futures_util::StreamExt as _;
 use delta_domain::ids::{Address, Name};
 use delta_domain::round::DeclineCode;
 use delta_domain::round::message::{
-    RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest, TranscriptSignature,
+    Confirmation, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
 };
+use delta_domain::secagg::seal::TAG_BYTES;
 use delta_ports::blob::ByteStream;
 use delta_ports::blob::pieces;
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
@@ -30,7 +31,7 @@ pub(super) struct Papers {
     pub(super) bundle: Vec<u8>,
     pub(super) bundles_fetched: usize,
     views: BTreeMap<u32, RoundView>,
-    pub(super) shares: BTreeMap<(u32, Address), (Vec<SealedShares>, Vec<u8>)>,
+    pub(super) shares: BTreeMap<(u32, Address), Vec<SealedShares>>,
     variables: BTreeMap<Name, Vec<u8>>,
     /// What single members get in place of a variable.
     pub(super) other_variables: BTreeMap<Address, Vec<u8>>,
@@ -97,7 +98,7 @@ impl Papers {
             }
             RequestBody::FetchShares => return Ok(PeerAnswer::Shares(self.deliver(&at))),
             RequestBody::FetchConfirmations => {
-                return self.confirmed(at.0).map(PeerAnswer::Confirmations);
+                return self.confirmed(&at).map(PeerAnswer::Confirmations);
             }
             RequestBody::Result { .. } => {
                 self.results.insert(at, length);
@@ -105,11 +106,11 @@ impl Papers {
             RequestBody::Decline { reason } => {
                 self.declines.insert(at, reason);
             }
-            RequestBody::Confirm { signature } => {
-                self.confirmations.insert(at, signature);
+            RequestBody::Confirm { tags, .. } => {
+                self.confirmations.insert(at, tags);
             }
-            RequestBody::Shares { shares, transcript } => {
-                self.shares.insert(at, (shares, transcript));
+            RequestBody::Shares { shares } => {
+                self.shares.insert(at, shares);
             }
             _ => {}
         }
@@ -119,17 +120,9 @@ impl Papers {
     /// What a receiver gets in a round.
     fn deliver(&self, (round, receiver): &(u32, Address)) -> ShareDelivery {
         let posted = self.shares.iter().filter(|((r, _), _)| r == round);
-        let (mut shares, mut transcripts) = (Vec::new(), Vec::new());
-        for ((_, sender), (theirs, signature)) in posted {
-            shares.extend(theirs.iter().filter(|s| s.receiver == *receiver).cloned());
-            transcripts.push(TranscriptSignature {
-                signer: sender.clone(),
-                signature: signature.clone(),
-            });
-        }
+        let all = posted.flat_map(|(_, theirs)| theirs);
         let delivery = ShareDelivery {
-            shares,
-            transcripts,
+            shares: all.filter(|s| s.receiver == *receiver).cloned().collect(),
         };
         match &self.delivery {
             Some(lie) => lie(receiver, delivery),
@@ -137,18 +130,29 @@ impl Papers {
         }
     }
 
-    /// All that there is, once as many have signed as the members need; then a member has to judge it.
-    fn confirmed(&self, round: u32) -> Result<Vec<TranscriptSignature>, PeerRejection> {
-        let said: Vec<TranscriptSignature> = self
-            .confirmations
-            .iter()
-            .filter(|((r, _), _)| *r == round)
-            .map(|((_, signer), signature)| TranscriptSignature {
-                signer: signer.clone(),
-                signature: signature.clone(),
+    /// All that there is for one of them, once as many have spoken as the members need; then it has to judge it.
+    fn confirmed(
+        &self,
+        (round, receiver): &(u32, Address),
+    ) -> Result<Vec<Confirmation>, PeerRejection> {
+        let spoken = self.confirmations.iter().filter(|((r, _), _)| r == round);
+        let said: Vec<Confirmation> = spoken
+            .filter_map(|((_, member), tags)| {
+                let mut told: Vec<&Address> = self
+                    .shares
+                    .get(&(*round, member.clone()))?
+                    .iter()
+                    .map(|s| &s.receiver)
+                    .collect();
+                told.sort();
+                let place = told.iter().position(|a| *a == receiver)?;
+                Some(Confirmation {
+                    member: member.clone(),
+                    tag: tags.chunks_exact(TAG_BYTES).nth(place)?.to_vec(),
+                })
             })
             .collect();
-        let uploaded = self.results.keys().filter(|(r, _)| *r == round);
+        let uploaded = self.results.keys().filter(|(r, _)| r == round);
         if said.len() < uploaded.count() {
             return Err(PeerRejection::new(RejectionKind::Unavailable, "not yet"));
         }

@@ -4,10 +4,10 @@
 use delta_app::member::{self, MemberWorld};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::round::coordinator::CoordinatorInput;
-use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput, VariableRequest};
-use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::round::{Acquaintances, FailureCode, Rejection};
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::le_bytes;
 use delta_domain::secagg::word::{Ring, Word};
@@ -16,6 +16,7 @@ use delta_ports::connector::ShareKind;
 use futures_util::FutureExt as _;
 
 use super::coordinator::{RETRY, apply};
+use super::setup::acquainted;
 use super::{Status, World};
 
 /// What became of an effect.
@@ -257,6 +258,14 @@ impl MemberWorld for Member<'_> {
         }
     }
 
+    async fn acquaintances(&mut self, members: &[Address]) -> Result<Acquaintances, NoAnswer> {
+        let mut others = acquainted(self.who, members);
+        if let Some(tamper) = &mut self.world.tamper.others {
+            tamper(self.who.clone(), &mut others);
+        }
+        Ok(others)
+    }
+
     async fn fetch_shares(&mut self, request: &SignedRequest) -> Result<ShareDelivery, NoAnswer> {
         let request = self.world.on_the_way(request);
         self.world.reach()?;
@@ -272,7 +281,7 @@ impl MemberWorld for Member<'_> {
         &mut self,
         request: &SignedRequest,
         _again: bool,
-    ) -> Result<Vec<TranscriptSignature>, NoAnswer> {
+    ) -> Result<Vec<Confirmation>, NoAnswer> {
         let request = self.world.on_the_way(request);
         self.world.reach()?;
         let said = self.world.coordinator.machine.confirmations(&request);

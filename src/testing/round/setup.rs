@@ -1,8 +1,8 @@
 //! What a world is made of, and the faults that it has.
 
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
-use delta_domain::round::PrivacyFloor;
 use delta_domain::round::message::Announcement;
+use delta_domain::round::{Acquaintance, Acquaintances, PrivacyFloor};
 use delta_domain::secret::Secret;
 use delta_domain::strategy::Strategy;
 
@@ -70,6 +70,26 @@ impl Setup {
         } else {
             -self.skew
         }
+    }
+}
+
+/// What `me` knows of `members`: each of them, vouched for.
+#[must_use]
+pub fn acquainted(me: &Address, members: &[Address]) -> Acquaintances {
+    let others = members.iter().filter(|other| *other != me);
+    let known = others.map(|other| {
+        let (low, high) = if me < other { (me, other) } else { (other, me) };
+        let pair = Digest::of(format!("{low} {high}").as_bytes());
+        let acquaintance = Acquaintance {
+            common: Secret::new(pair.0),
+            vouched: true,
+        };
+        (other.clone(), acquaintance)
+    });
+    Acquaintances {
+        known: known.collect(),
+        anchored: true,
+        ..Acquaintances::default()
     }
 }
 

@@ -1,7 +1,8 @@
 //! What an attacker changes on the way.
 
 use delta_domain::ids::Address;
-use delta_domain::round::message::{ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::Acquaintances;
+use delta_domain::round::message::{Confirmation, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 
 /// Which list of members.
@@ -25,10 +26,12 @@ pub struct Tamper {
     pub list: Tamperer<(Address, List), Vec<Address>>,
     /// Keys as read.
     pub keys: Tamperer<(Option<Address>, Vec<Address>), Vec<RawPublicKeys>>,
+    /// Whom a runner knows; without this all others, vouched for.
+    pub others: Tamperer<Address, Acquaintances>,
     /// Sealed shares as relayed to a runner.
     pub delivery: Tamperer<Address, ShareDelivery>,
-    /// What others signed about u3, as relayed to a runner.
-    pub confirmations: Tamperer<Address, Vec<TranscriptSignature>>,
+    /// What others say about u3, as relayed to a runner.
+    pub confirmations: Tamperer<Address, Vec<Confirmation>>,
     /// Share records as read: reader, receiver, senders.
     pub records: Tamperer<(Option<Address>, Address, Vec<Address>), Vec<RawShareRecord>>,
     /// Requests on their way to the coordinator.

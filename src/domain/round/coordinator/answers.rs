@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::CoordinatorRound;
 use super::phase::{Phase, Sharing};
 use crate::ids::Digest;
-use crate::round::message::{RequestBody, ShareDelivery, SignedRequest, TranscriptSignature};
+use crate::round::message::{Confirmation, RequestBody, ShareDelivery, SignedRequest};
 use crate::round::transcript::authenticate;
 use crate::round::{Members, Rejection, names};
 
@@ -17,29 +17,22 @@ impl CoordinatorRound {
     pub fn deliver(&self, request: &SignedRequest) -> Result<ShareDelivery, Rejection> {
         let (sharing, u2) = self.member_of_u2(request)?;
         let me = &request.sender;
-        let (mut shares, mut transcripts) = (Vec::new(), Vec::new());
+        let mut shares = Vec::new();
         for sender in sharing.senders_to(me, u2) {
             if let Some(theirs) = sharing.shares.get(sender) {
                 // In the receivers' order since they were taken.
                 let at = theirs.binary_search_by(|s| s.receiver.cmp(me));
                 shares.extend(at.ok().and_then(|i| theirs.get(i)).cloned());
             }
-            transcripts.extend(sharing.transcripts.get(sender).cloned());
         }
-        Ok(ShareDelivery {
-            shares,
-            transcripts,
-        })
+        Ok(ShareDelivery { shares })
     }
 
-    /// What the holders of the sender's shares signed about u3, once there is a threshold of them.
+    /// What the holders of the sender's shares say to it about u3, once there is a threshold of them.
     ///
     /// # Errors
     /// [`Rejection`] before that, from strangers, or without a valid signature.
-    pub fn confirmations(
-        &self,
-        request: &SignedRequest,
-    ) -> Result<Vec<TranscriptSignature>, Rejection> {
+    pub fn confirmations(&self, request: &SignedRequest) -> Result<Vec<Confirmation>, Rejection> {
         let early = Rejection::WrongPhase {
             phase: self.phase.name(),
             what: request.body.name(),
@@ -55,15 +48,18 @@ impl CoordinatorRound {
         };
         let (mut said, mut silent) = (Vec::new(), Vec::new());
         for holder in sharing.graph().holders_in_order(&request.sender) {
-            match state.confirmations.get(holder) {
-                Some(signature) => said.push(signature.clone()),
+            match state.word_of(holder, &request.sender) {
+                Some(tag) => said.push(Confirmation {
+                    member: holder.clone(),
+                    tag,
+                }),
                 None if state.u3.contains(holder) => silent.push(holder),
                 None => {}
             }
         }
         if said.len() < sharing.threshold() {
             let waits_for = format!(
-                "{} signatures of u3, {} are here; silent: {}",
+                "{} confirmations of u3, {} are here; silent: {}",
                 sharing.threshold(),
                 said.len(),
                 names(silent)

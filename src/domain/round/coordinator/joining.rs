@@ -11,6 +11,7 @@ use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::Address;
 use crate::round::graph::CachedGraph;
 use crate::round::record::RawPublicKeys;
+use crate::round::transcript::transcript_digest;
 use crate::round::{
     Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection, names,
 };
@@ -171,6 +172,7 @@ impl CoordinatorRound {
             ));
         }
         let (strategy, announcement) = (&self.context.strategy, &self.context.announcement);
+        let transcript = transcript_digest(announcement, &directory);
         self.phase = Phase::ShareKeys(Sharing {
             u1: u1.clone(),
             neighbourhood: Neighbourhood::of(strategy, directory.members().len()),
@@ -183,7 +185,7 @@ impl CoordinatorRound {
             views: CachedViews::default(),
             directory,
             shares: BTreeMap::new(),
-            transcripts: BTreeMap::new(),
+            transcript,
             declined: BTreeMap::new(),
         });
         self.wait(now, self.context.strategy.wait_timeout());

@@ -9,9 +9,10 @@ use super::CoordinatorOutcome;
 use super::unmask::Reveals;
 use crate::ids::{Address, Digest};
 use crate::round::graph::CachedGraph;
-use crate::round::message::{SealedShares, TranscriptSignature};
+use crate::round::message::SealedShares;
 use crate::round::transcript::view_digest;
 use crate::round::{Directory, Members, NeighbourGraph, Neighbourhood};
+use crate::secagg::seal::TAG_BYTES;
 
 /// A coordinator's phases, in the paper's words.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,6 +77,8 @@ pub(super) struct Sharing {
     pub(super) u1: Members,
     pub(super) directory: Directory,
     pub(super) neighbourhood: Neighbourhood,
+    /// What all members must see alike.
+    pub(super) transcript: Digest,
     /// What the graph's ring is drawn from.
     pub(super) randomness: Digest,
     #[serde(skip)]
@@ -84,7 +87,6 @@ pub(super) struct Sharing {
     pub(super) views: CachedViews,
     /// Complete sets of shares, by sender.
     pub(super) shares: BTreeMap<Address, Arc<Vec<SealedShares>>>,
-    pub(super) transcripts: BTreeMap<Address, TranscriptSignature>,
     pub(super) declined: BTreeMap<Address, String>,
 }
 
@@ -110,12 +112,8 @@ pub(super) struct Unmasking {
     pub(super) reveals: Reveals,
     /// Members of u2 whose secret has not enough shares yet.
     pub(super) lacking: usize,
-    /// What they sign, once one of them has.
-    #[serde(skip)]
-    pub(super) statement: OnceLock<Vec<u8>>,
-    /// What members of u3 signed about it.
-    #[serde(default)]
-    pub(super) confirmations: BTreeMap<Address, TranscriptSignature>,
+    /// What members of u3 say about it: a tag for each holder of their shares, in address order.
+    pub(super) confirmations: BTreeMap<Address, Vec<u8>>,
     /// Gave notice that they revealed: each is worth one look.
     pub(super) noticed: Members,
     /// Members whose reveal is complete, or of no use.
@@ -123,6 +121,14 @@ pub(super) struct Unmasking {
 }
 
 impl Unmasking {
+    /// What `holder` says about u3 to `member`, if it has said anything.
+    pub(super) fn word_of(&self, holder: &Address, member: &Address) -> Option<Vec<u8>> {
+        let tags = self.confirmations.get(holder)?;
+        let mut told = self.sharing.graph().holders_in_order(holder);
+        let place = told.position(|other| other == member)?;
+        tags.chunks_exact(TAG_BYTES).nth(place).map(<[u8]>::to_vec)
+    }
+
     /// Whether `member` may still reveal something that counts.
     pub(super) fn may_answer(&self, member: &Address) -> bool {
         self.u3.contains(member) && !self.answered.contains(member)
@@ -183,13 +189,13 @@ impl Sharing {
 
     /// What members see before u2 is known.
     pub(super) fn view(&self) -> Digest {
-        let digest = || view_digest(&self.directory, None);
+        let digest = || view_digest(&self.transcript, None);
         *self.views.before.get_or_init(digest)
     }
 
     /// What members see once u2 is known, which never changes then.
     pub(super) fn view_with(&self, u2: &Members) -> Digest {
-        let digest = || view_digest(&self.directory, Some(u2));
+        let digest = || view_digest(&self.transcript, Some(u2));
         *self.views.with_u2.get_or_init(digest)
     }
 

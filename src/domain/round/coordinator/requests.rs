@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::phase::{MaskedInput, Phase, Unmasking};
 use super::{CoordinatorEffect, CoordinatorRound};
-use crate::ids::Address;
-use crate::round::message::{RequestBody, SealedShares, SignedRequest, TranscriptSignature};
-use crate::round::transcript::{authenticate, confirmation_bytes, transcript_bytes};
+use crate::ids::{Address, Digest};
+use crate::round::message::{RequestBody, SealedShares, SignedRequest};
+use crate::round::transcript::{authenticate, confirmation_digest};
 use crate::round::{DeclineCode, Rejection};
-use crate::secagg::seal::OVERHEAD_BYTES;
+use crate::secagg::seal::{OVERHEAD_BYTES, TAG_BYTES};
 use crate::secagg::shamir::MAX_ENCODED_BYTES;
 use crate::time::Timestamp;
 
-/// The longest sealed share.
-const MAX_SEALED_BYTES: usize = MAX_ENCODED_BYTES + OVERHEAD_BYTES;
+/// The longest that a member seals for one receiver: two shares, and the length of the first.
+const MAX_SEALED_BYTES: usize = 1 + 2 * MAX_ENCODED_BYTES + OVERHEAD_BYTES;
 /// The most notices and declines that are kept while nobody's keys are known.
 const MAX_NOTICES: usize = 10_000;
 
@@ -31,10 +31,8 @@ impl CoordinatorRound {
         match &request.body {
             RequestBody::Joined => Ok(self.joined(&request.sender)),
             RequestBody::Decline { reason } => self.declined(now, request, *reason),
-            RequestBody::Shares { shares, transcript } => {
-                self.shares(now, request, shares, transcript)
-            }
-            RequestBody::Confirm { signature } => self.confirm(request, signature),
+            RequestBody::Shares { shares } => self.shares(now, request, shares),
+            RequestBody::Confirm { statement, tags } => self.confirm(request, statement, tags),
             RequestBody::Revealed => self.revealed(request),
             RequestBody::Variable { .. }
             | RequestBody::FetchShares
@@ -67,11 +65,12 @@ impl CoordinatorRound {
         }
     }
 
-    /// What a member of u3 signed about it: kept only when it is about this very list.
+    /// What a member of u3 says about it to its neighbours: kept only when it is about this very list. That the tags are right only they can tell.
     fn confirm(
         &mut self,
         request: &SignedRequest,
-        signature: &[u8],
+        statement: &Digest,
+        tags: &[u8],
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
         let what = request.body.name();
         if let Phase::Summing(_) | Phase::Ending(_) | Phase::Done(_) = self.phase {
@@ -94,24 +93,22 @@ impl CoordinatorRound {
                 what,
             });
         }
-        let announcement = &self.context.announcement;
-        let statement = state
-            .statement
-            .get_or_init(|| confirmation_bytes(announcement, &sharing.directory, u2, &state.u3));
-        let keys = sharing.directory.keys(sender);
-        if keys.is_none_or(|k| k.cipher.verify_statement(statement, signature).is_err()) {
+        if *statement != confirmation_digest(&sharing.transcript, u2, &state.u3) {
             return Err(Rejection::InconsistentView {
                 sender: sender.clone(),
+            });
+        }
+        if tags.len() != TAG_BYTES * sharing.graph().holders_in_order(sender).count() {
+            return Err(Rejection::Malformed {
+                what,
+                why: "it has not one tag for each holder of the sender's shares".into(),
             });
         }
         if let Phase::Unmasking(state) = &mut self.phase {
             state
                 .confirmations
                 .entry(sender.clone())
-                .or_insert_with(|| TranscriptSignature {
-                    signer: sender.clone(),
-                    signature: signature.to_vec(),
-                });
+                .or_insert_with(|| tags.to_vec());
         }
         Ok(Vec::new())
     }
@@ -185,10 +182,8 @@ impl CoordinatorRound {
         now: Timestamp,
         request: &SignedRequest,
         shares: &[SealedShares],
-        transcript: &[u8],
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
         let sender = &request.sender;
-        let announcement = self.context.announcement.clone();
         let phase = self.phase.name();
         let sharing = match &mut self.phase {
             Phase::ShareKeys(sharing) => sharing,
@@ -239,27 +234,9 @@ impl CoordinatorRound {
         if !sharing.graph().holders_in_order(sender).eq(receivers) {
             return Err(malformed("should share to all members in RUNNING phase"));
         }
-        if shares
-            .iter()
-            .any(|s| s.seed_share.len() > MAX_SEALED_BYTES || s.sk_share.len() > MAX_SEALED_BYTES)
-        {
+        if shares.iter().any(|s| s.sealed.len() > MAX_SEALED_BYTES) {
             return Err(malformed("a sealed share is too long"));
         }
-        let keys = sharing
-            .directory
-            .keys(sender)
-            .ok_or_else(|| Rejection::NotAMember {
-                sender: sender.clone(),
-                what: "shares",
-            })?;
-        keys.cipher
-            .verify_statement(
-                &transcript_bytes(&announcement, &sharing.directory),
-                transcript,
-            )
-            .map_err(|_| Rejection::InconsistentView {
-                sender: sender.clone(),
-            })?;
         if let Some(before) = sharing.shares.get(sender) {
             return if **before == shares {
                 Ok(Vec::new())
@@ -271,11 +248,6 @@ impl CoordinatorRound {
             };
         }
         sharing.shares.insert(sender.clone(), Arc::new(shares));
-        let signature = TranscriptSignature {
-            signer: sender.clone(),
-            signature: transcript.to_vec(),
-        };
-        sharing.transcripts.insert(sender.clone(), signature);
         Ok(self.check_when_shared(now))
     }
 

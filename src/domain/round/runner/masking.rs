@@ -5,7 +5,6 @@ use super::{GRACE, MaskStream, RunnerEffect, RunnerRound, VariableRequest, share
 use crate::ids::{Address, Digest, Name};
 use crate::round::message::{RequestBody, ShareDelivery};
 use crate::round::record::RawShareRecord;
-use crate::round::transcript::transcript_bytes;
 use crate::round::{FailureCode, Members, Rejection, unique};
 use crate::secagg::keys::PublicKey;
 use crate::secagg::pairwise::{pairwise_seed, sign_for};
@@ -51,6 +50,9 @@ impl RunnerRound {
         if let Some(failure) = self.too_small("u2", &u2) {
             return Ok(self.fail_with(failure));
         }
+        if let Some(failure) = self.too_few_known("u2", &u2, &sharing.others) {
+            return Ok(self.fail_with(failure));
+        }
         let holders = sharing
             .graph()
             .holders_in_order(&self.context.me)
@@ -88,14 +90,7 @@ impl RunnerRound {
         else {
             return Ok(Vec::new());
         };
-        let signed = transcript_bytes(&self.context.announcement, &sharing.directory);
         let senders = sharing.senders_to(&self.context.me, u2);
-        let directory = &sharing.directory;
-        if let Err(reason) =
-            share_keys::check_transcripts(&signed, directory, &senders, delivery, &self.seed)
-        {
-            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
-        }
         let held = match share_keys::open_shares(&self.context, sharing, senders, delivery, records)
         {
             Ok(held) => held,

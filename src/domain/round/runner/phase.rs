@@ -9,9 +9,10 @@ use super::{RunnerContext, RunnerEffect, RunnerOutcome};
 use crate::ids::{Address, Digest};
 use crate::round::graph::CachedGraph;
 use crate::round::message::SignedRequest;
-use crate::round::{Directory, Members, NeighbourGraph, Neighbourhood, Rejection};
+use crate::round::transcript::transcript_digest;
+use crate::round::{Acquaintances, Directory, Members, NeighbourGraph, Neighbourhood, Rejection};
 use crate::secagg::keys::KeyPair;
-use crate::secagg::seal::SealKey;
+use crate::secagg::seal::{SealContext, SealKey};
 use crate::secret::{Secret, SecretBytes};
 
 /// A member's phases, in the paper's words.
@@ -41,7 +42,7 @@ pub(super) enum Phase {
     },
     /// Computing, masking, uploading; waiting for u3.
     MaskedInput(MaskedInput),
-    /// In u3, and signed it; waiting for neighbours that signed the same.
+    /// In u3, and said so; waiting for neighbours that say the same.
     Confirming { input: MaskedInput, u3: Members },
     /// In u3; shares are revealed; waiting for the end.
     Unmasking {
@@ -60,6 +61,10 @@ pub(super) struct Sharing {
     pub(super) mask: KeyPair,
     pub(super) u1: Members,
     pub(super) directory: Directory,
+    /// What all members must see alike.
+    pub(super) transcript: Digest,
+    /// Whom this member knows for longer than the round.
+    pub(super) others: Acquaintances,
     pub(super) neighbourhood: Neighbourhood,
     /// What the graph's ring is drawn from.
     pub(super) randomness: Digest,
@@ -94,12 +99,15 @@ impl Sharing {
         mask: KeyPair,
         u1: Members,
         directory: Directory,
+        others: Acquaintances,
     ) -> Self {
         Self {
             neighbourhood: Neighbourhood::of(&context.strategy, directory.members().len()),
             randomness: NeighbourGraph::randomness(context.task(), context.round(), &directory),
             graph: CachedGraph::new(),
+            transcript: transcript_digest(&context.announcement, &directory),
             seal_keys: BTreeMap::new(),
+            others,
             cipher,
             mask,
             u1,
@@ -116,9 +124,22 @@ impl Sharing {
             .directory
             .keys(other)
             .ok_or_else(|| format!("{other} has no keys"))?;
-        SealKey::new(&self.cipher, &keys.cipher)
+        SealKey::new(&self.cipher, &keys.cipher, self.others.common(other))
             .map(Arc::new)
             .map_err(|e| format!("no key with {other}: {e}"))
+    }
+
+    /// Where what `sender` says to `receiver` is good.
+    pub(super) fn place<'a>(
+        &'a self,
+        sender: &'a Address,
+        receiver: &'a Address,
+    ) -> SealContext<'a> {
+        SealContext {
+            transcript: &self.transcript,
+            sender,
+            receiver,
+        }
     }
 
     /// Shares that rebuild one of a member's secrets.

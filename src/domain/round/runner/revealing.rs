@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::phase::{MaskedInput, Phase};
-use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound, share_keys};
-use crate::ids::Address;
-use crate::round::message::{RequestBody, RoundEnd, TranscriptSignature};
-use crate::round::transcript::confirmation_bytes;
+use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound};
+use crate::ids::{Address, Digest};
+use crate::round::message::{Confirmation, RequestBody, RoundEnd};
+use crate::round::transcript::confirmation_digest;
 use crate::round::{FailureCode, Members, Rejection, RoundFailure, names, unique};
-use crate::secagg::keys::all_signed;
 use crate::time::Timestamp;
 
 impl RunnerRound {
@@ -64,14 +63,18 @@ impl RunnerRound {
             );
             return Ok(self.fail(FailureCode::TooFewMembers, reason));
         }
-        // Signed before anything is revealed, and one list for ever: the decision is in the snapshot before it leaves.
-        let signature = state
-            .sharing
-            .cipher
-            .sign_statement(&self.statement(state, &u3));
+        if let Some(failure) = self.too_few_known("u3", &u3, &state.sharing.others) {
+            return Ok(self.fail_with(failure));
+        }
+        // Said before anything is revealed, and one list for ever: the decision is in the snapshot before it leaves.
+        let statement = confirmation_digest(&state.sharing.transcript, &state.u2, &u3);
+        let tags = match self.tags(state, &statement) {
+            Ok(tags) => tags,
+            Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
+        };
         let ask = |body| self.request(&state.sharing, Some(&state.u2), body);
         let effect = RunnerEffect::Confirm {
-            request: ask(RequestBody::Confirm { signature }),
+            request: ask(RequestBody::Confirm { statement, tags }),
             fetch: ask(RequestBody::FetchConfirmations),
         };
         self.phase = Phase::Confirming {
@@ -82,19 +85,29 @@ impl RunnerRound {
         Ok(vec![effect])
     }
 
-    /// Reveals, once a threshold of those who hold this node's shares signed the same u3.
+    /// This member's word for `statement` to each holder of its shares, in address order.
+    fn tags(&self, state: &MaskedInput, statement: &Digest) -> Result<Vec<u8>, String> {
+        let sharing = &state.sharing;
+        let mut tags = Vec::new();
+        for holder in sharing.graph().holders_in_order(&self.context.me) {
+            let place = sharing.place(&self.context.me, holder);
+            tags.extend_from_slice(&sharing.seal_key(holder)?.tag(place, statement));
+        }
+        Ok(tags)
+    }
+
+    /// Reveals, once a threshold of those who hold this node's shares say the same of u3.
     pub(super) fn confirmed(
         &mut self,
         now: Timestamp,
-        confirmations: &[TranscriptSignature],
+        confirmations: &[Confirmation],
     ) -> Vec<RunnerEffect> {
         let Phase::Confirming { input: state, u3 } = &self.phase else {
             return Vec::new();
         };
-        let statement = self.statement(state, u3);
-        if let Err((agree, differ)) = self.holders_agree(state, u3, &statement, confirmations) {
+        if let Err((agree, differ)) = self.holders_agree(state, u3, confirmations) {
             let reason = format!(
-                "{agree} holders of this node's shares signed the u3 that it was shown, {} are needed; another list, or none, was signed by {}",
+                "{agree} holders of this node's shares confirmed the u3 that it was shown, {} are needed; another list, or none, was confirmed by {}",
                 state.sharing.threshold(),
                 names(&differ)
             );
@@ -124,46 +137,34 @@ impl RunnerRound {
         }]
     }
 
-    /// Whether a threshold of those who hold this node's shares signed `statement`; else how many did, and who did not.
+    /// Whether a threshold of those who hold this node's shares say the same; else how many do, and who does not.
     fn holders_agree(
         &self,
         state: &MaskedInput,
         u3: &Members,
-        statement: &[u8],
-        confirmations: &[TranscriptSignature],
+        confirmations: &[Confirmation],
     ) -> Result<(), (usize, Members)> {
-        let threshold = state.sharing.threshold();
-        let holders = state.sharing.graph().holders(&self.context.me);
+        let (sharing, me) = (&state.sharing, &self.context.me);
+        let statement = confirmation_digest(&sharing.transcript, &state.u2, u3);
+        let holders = sharing.graph().holders(me);
         let said: BTreeMap<&Address, &[u8]> = confirmations
             .iter()
-            .filter(|c| holders.contains(&c.signer))
-            .map(|c| (&c.signer, c.signature.as_slice()))
+            .filter(|c| holders.contains(&c.member))
+            .map(|c| (&c.member, c.tag.as_slice()))
             .collect();
-        let of_u3: Vec<_> = said
-            .iter()
-            .filter(|(signer, _)| u3.contains(**signer))
-            .filter_map(|(a, s)| Some((&state.sharing.directory.keys(a)?.cipher, *s)))
-            .collect();
-        if let Some(enough) = of_u3.get(..threshold) {
-            let mut rng = share_keys::rng(&self.seed, "confirmations");
-            if all_signed(statement, enough, &mut rng).is_ok() {
-                return Ok(());
-            }
-        }
-        let (agree, differ): (Vec<&Address>, Vec<&Address>) = said.keys().partition(|a| {
-            let keys = state.sharing.directory.keys(a);
-            u3.contains(**a)
-                && keys.is_some_and(|k| k.cipher.verify_statement(statement, said[*a]).is_ok())
-        });
-        if agree.len() >= threshold {
+        let agrees = |holder: &Address, tag: &[u8]| {
+            u3.contains(holder)
+                && sharing
+                    .seal_key(holder)
+                    .is_ok_and(|key| key.says(sharing.place(holder, me), &statement, tag))
+        };
+        let (agree, differ): (Vec<&Address>, Vec<&Address>) = said
+            .keys()
+            .partition(|holder| agrees(holder, said[*holder]));
+        if agree.len() >= sharing.threshold() {
             return Ok(());
         }
         Err((agree.len(), differ.into_iter().cloned().collect()))
-    }
-
-    fn statement(&self, state: &MaskedInput, u3: &Members) -> Vec<u8> {
-        let directory = &state.sharing.directory;
-        confirmation_bytes(&self.context.announcement, directory, &state.u2, u3)
     }
 
     pub(super) fn ended(&mut self, end: RoundEnd) -> Vec<RunnerEffect> {

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::RunnerContext;
 use super::phase::{HeldShares, Sharing};
 use crate::ids::{Address, Digest};
-use crate::round::Directory;
+use crate::round::NeighbourGraph;
 use crate::round::message::{SealedShares, ShareDelivery};
 use crate::round::record::RawShareRecord;
 use crate::secagg::commitment::{commit_share, verify};
-use crate::secagg::keys::all_signed;
-use crate::secagg::seal::{SealContext, SealKey, ShareKind};
+use crate::secagg::seal::SealKey;
 use crate::secagg::shamir::{Share, split};
 use crate::secret::{Secret, SecretBytes};
 
@@ -61,7 +61,6 @@ pub(super) fn share(
         &mut coefficients,
     )
     .map_err(|e| e.to_string())?;
-    let mut nonces = rng(seed, "nonces");
     let mut shared = Shared {
         self_mask,
         sealed: Vec::new(),
@@ -71,63 +70,37 @@ pub(super) fn share(
     };
     for ((receiver, seed_share), key_share) in holders.iter().zip(&seed_shares).zip(&key_shares) {
         let key = sharing.seal_key(receiver)?;
-        let mut seal = |kind: ShareKind, share: &Share| {
-            let encoded = share.encode();
-            let context = seal_context(context, &context.me, receiver, kind);
-            key.seal(context, &encoded, &mut nonces)
-                .map(|sealed| (sealed, commit_share(&encoded)))
-                .map_err(|e| e.to_string())
-        };
-        let (seed_share, seed_commitment) = seal(ShareKind::SelfMaskSeed, seed_share)?;
-        let (sk_share, key_commitment) = seal(ShareKind::MaskKey, key_share)?;
+        let (seed, sk) = (seed_share.encode(), key_share.encode());
+        let sealed = key
+            .seal(sharing.place(&context.me, receiver), &both(&seed, &sk))
+            .map_err(|e| e.to_string())?;
         shared.sealed.push(SealedShares {
             sender: context.me.clone(),
             receiver: receiver.clone(),
-            seed_share,
-            sk_share,
+            sealed,
         });
-        shared
-            .seed_commitments
-            .push((receiver.clone(), seed_commitment));
-        shared
-            .key_commitments
-            .push((receiver.clone(), key_commitment));
+        let commit = |share: &[u8]| (receiver.clone(), commit_share(share));
+        shared.seed_commitments.push(commit(&seed));
+        shared.key_commitments.push(commit(&sk));
         shared.seal_keys.insert(receiver.clone(), key);
     }
     Ok(shared)
 }
 
-/// Checks that all of `signers`, this member's neighbours in u2, signed the same round.
-///
-/// In a ring that is enough for all: who signed nothing but what its own neighbours signed agrees with theirs, and the ring
-/// without colluding and dropped members hangs together (see `neighbourhood`).
-pub(super) fn check_transcripts(
-    signed: &[u8],
-    directory: &Directory,
-    signers: &[Address],
-    delivery: &ShareDelivery,
-    seed: &Secret<32>,
-) -> Result<(), String> {
-    let relayed: BTreeMap<&Address, &[u8]> = delivery
-        .transcripts
-        .iter()
-        .map(|t| (&t.signer, t.signature.as_slice()))
-        .collect();
-    let mut signatures = Vec::with_capacity(signers.len());
-    for member in signers {
-        let signature = relayed
-            .get(member)
-            .ok_or_else(|| format!("no transcript signature of {member} was relayed"))?;
-        let keys = directory
-            .keys(member)
-            .ok_or_else(|| format!("{member} has no keys"))?;
-        signatures.push((&keys.cipher, *signature));
-    }
-    // A wrong one ends the round for this member: nobody gets a second try against the same randomness.
-    all_signed(signed, &signatures, &mut rng(seed, "transcripts")).map_err(|at| {
-        let member = &signers[at];
-        format!("{member} signed another round: other members, keys, step or variables than this node sees")
-    })
+/// Both shares for one receiver: the length of the first in a byte, and then the two.
+fn both(seed: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(1 + seed.len() + key.len()));
+    // A share has at most 69 bytes.
+    out.push(u8::try_from(seed.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(seed);
+    out.extend_from_slice(key);
+    out
+}
+
+/// What [`both`] put together.
+fn apart(both: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = both.split_first()?;
+    rest.split_at_checked(usize::from(*length))
 }
 
 /// Opens the shares of all senders in u2 and checks each against its commitment.
@@ -160,65 +133,48 @@ pub(super) fn open_shares(
         let shares = sealed
             .get(&sender)
             .ok_or_else(|| format!("no shares from {sender} were relayed"))?;
-        let key = sharing.seal_key(&sender)?;
-        let open = |kind,
-                    sealed: &[u8],
-                    commitment: Option<&String>|
-         -> Result<SecretBytes, String> {
-            let what = match kind {
-                ShareKind::SelfMaskSeed => "seed share",
-                ShareKind::MaskKey => "key share",
-            };
-            let opened = key
-                .open(seal_context(context, &sender, &context.me, kind), sealed)
-                .map_err(|_| format!("the {what} of {sender} cannot be opened: it was tampered with or is for somebody else"))?;
-            let share = Share::decode(&opened)
-                .map_err(|e| format!("the {what} of {sender} is malformed: {e}"))?;
-            if graph.place(&context.me, &sender) != Some(share.x()) {
-                return Err(format!("the {what} of {sender} is another holder's"));
-            }
-            let commitment: Digest = commitment
-                .and_then(|c| c.parse().ok())
-                .ok_or_else(|| format!("there is no valid commitment to the {what} of {sender}"))?;
-            if !verify(&opened, &commitment) {
-                return Err(format!(
-                    "the {what} of {sender} does not match its commitment"
-                ));
-            }
-            Ok(SecretBytes::new(opened.to_vec()))
+        let opened = sharing
+            .seal_key(&sender)?
+            .open(sharing.place(&sender, &context.me), &shares.sealed)
+            .map_err(|_| {
+                format!(
+                    "the shares of {sender} do not open: they were changed, or it sees other members, keys, step or variables than this \
+                     node, or another key was put in its place or in this node's"
+                )
+            })?;
+        let (seed, key) =
+            apart(&opened).ok_or_else(|| format!("the shares of {sender} are malformed"))?;
+        let check = |what: &str, share: &[u8], commitment: Option<&String>| {
+            checked(graph, context, &sender, what, share, commitment)
         };
-        let seed = open(
-            ShareKind::SelfMaskSeed,
-            &shares.seed_share,
-            record.seed_commitment.as_ref(),
-        )?;
-        let key_share = open(
-            ShareKind::MaskKey,
-            &shares.sk_share,
-            record.secret_key_commitment.as_ref(),
-        )?;
-        held.insert(
-            sender,
-            HeldShares {
-                seed,
-                key: key_share,
-            },
-        );
+        let seed = check("seed share", seed, record.seed_commitment.as_ref())?;
+        let key = check("key share", key, record.secret_key_commitment.as_ref())?;
+        held.insert(sender, HeldShares { seed, key });
     }
     Ok(held)
 }
 
-fn seal_context<'a>(
-    context: &'a RunnerContext,
-    sender: &'a Address,
-    receiver: &'a Address,
-    kind: ShareKind,
-) -> SealContext<'a> {
-    SealContext {
-        task: context.task(),
-        round: context.round(),
-        sender,
-        receiver,
-        kind,
+/// A share that is this member's, in its one form, and the one that its sender committed to.
+fn checked(
+    graph: &NeighbourGraph,
+    context: &RunnerContext,
+    sender: &Address,
+    what: &str,
+    share: &[u8],
+    commitment: Option<&String>,
+) -> Result<SecretBytes, String> {
+    let decoded =
+        Share::decode(share).map_err(|e| format!("the {what} of {sender} is malformed: {e}"))?;
+    if graph.place(&context.me, sender) != Some(decoded.x()) {
+        return Err(format!("the {what} of {sender} is another holder's"));
     }
+    let commitment: Digest = commitment
+        .and_then(|c| c.parse().ok())
+        .ok_or_else(|| format!("there is no valid commitment to the {what} of {sender}"))?;
+    if !verify(share, &commitment) {
+        return Err(format!(
+            "the {what} of {sender} does not match its commitment"
+        ));
+    }
+    Ok(SecretBytes::new(share.to_vec()))
 }

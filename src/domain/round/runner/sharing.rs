@@ -5,8 +5,7 @@ use super::{GRACE, RunnerEffect, RunnerRound, share_keys};
 use crate::ids::Address;
 use crate::round::message::RequestBody;
 use crate::round::record::RawPublicKeys;
-use crate::round::transcript::transcript_bytes;
-use crate::round::{Directory, FailureCode, Members, Rejection, unique};
+use crate::round::{Acquaintances, Directory, FailureCode, Members, Rejection, names, unique};
 use crate::time::Timestamp;
 
 impl RunnerRound {
@@ -39,6 +38,7 @@ impl RunnerRound {
         &mut self,
         now: Timestamp,
         raw: &[RawPublicKeys],
+        others: Acquaintances,
     ) -> Result<Vec<RunnerEffect>, Rejection> {
         let Phase::ReadKeys { cipher, mask, u1 } = &self.phase else {
             return Ok(Vec::new());
@@ -67,17 +67,27 @@ impl RunnerRound {
         if let Some(failure) = self.too_small("u1 with valid keys", &usable) {
             return Ok(self.fail_with(failure));
         }
+        let changed: Members = usable.intersection(&others.changed).cloned().collect();
+        if !changed.is_empty() {
+            let reason = format!(
+                "another key than before was proved for {}: `delta-node identity known` shows both",
+                names(&changed)
+            );
+            return Ok(self.fail(FailureCode::ProtocolViolation, reason));
+        }
+        if let Some(failure) = self.too_few_known("u1", &usable, &others) {
+            return Ok(self.fail_with(failure));
+        }
+        let floor = others.floor(&self.context.me, &usable, self.context.privacy);
         let mut sharing = Sharing::prepare(
             &self.context,
             cipher.clone(),
             mask.clone(),
             u1.clone(),
             directory,
+            others,
         );
-        if let Some(why) = sharing
-            .neighbourhood
-            .objection(usable.len(), &self.context.privacy)
-        {
+        if let Some(why) = sharing.neighbourhood.objection(usable.len(), &floor) {
             return Ok(self.fail(FailureCode::TooWeak, why));
         }
         match share_keys::share(&self.context, &self.seed, &sharing) {
@@ -89,7 +99,6 @@ impl RunnerRound {
                     None,
                     RequestBody::Shares {
                         shares: shared.sealed,
-                        transcript: self.sign_transcript(&sharing),
                     },
                 );
                 let effect = RunnerEffect::PublishCommitments {
@@ -116,12 +125,5 @@ impl RunnerRound {
                 .collect(),
             _ => Vec::new(),
         }
-    }
-
-    fn sign_transcript(&self, sharing: &Sharing) -> Vec<u8> {
-        sharing.cipher.sign_statement(&transcript_bytes(
-            &self.context.announcement,
-            &sharing.directory,
-        ))
     }
 }

@@ -2,7 +2,8 @@
 
 use delta_app::member::MemberWorld;
 use delta_domain::ids::{Address, Digest, RoundNumber, encode_hex};
-use delta_domain::round::message::{RoundEnd, ShareDelivery, SignedRequest, TranscriptSignature};
+use delta_domain::round::Acquaintances;
+use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{MaskStream, VariableRequest};
 use delta_domain::secret::SecretBytes;
@@ -102,6 +103,11 @@ impl MemberWorld for RogueMember<'_> {
         self.send(request).await
     }
 
+    /// It shows nobody who it is, and asks nobody.
+    async fn acquaintances(&mut self, _: &[Address]) -> Result<Acquaintances, PortError> {
+        Ok(Acquaintances::default())
+    }
+
     async fn fetch_shares(&mut self, request: &SignedRequest) -> Result<ShareDelivery, PortError> {
         self.retry_transient(|| self.field.peers.fetch_shares(self.url(), request))
             .await
@@ -111,7 +117,7 @@ impl MemberWorld for RogueMember<'_> {
         &mut self,
         request: &SignedRequest,
         _again: bool,
-    ) -> Result<Vec<TranscriptSignature>, PortError> {
+    ) -> Result<Vec<Confirmation>, PortError> {
         self.retry_transient(|| self.field.peers.confirmations(self.url(), request))
             .await
     }

@@ -64,7 +64,7 @@ async fn every_call(
         tried("UpdateName", c.update_name(victim, "another")).await,
         tried(
             "RegisterData",
-            c.register_data(victim, "delta-identity", 0, &digest),
+            c.register_data(victim, "delta-identity", 0, &digest.to_string()),
         )
         .await,
         tried("CreateTask", c.create_task(&new)).await,

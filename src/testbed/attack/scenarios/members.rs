@@ -108,7 +108,7 @@ async fn post_anothers(field: &Targets) -> anyhow::Result<Outcome> {
 fn spoil(request: &mut SignedRequest) {
     if let RequestBody::Shares { shares, .. } = &mut request.body {
         for share in shares {
-            if let Some(byte) = share.seed_share.last_mut() {
+            if let Some(byte) = share.sealed.last_mut() {
                 *byte ^= 1;
             }
         }

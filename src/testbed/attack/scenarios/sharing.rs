@@ -12,12 +12,10 @@ use delta_domain::round::message::ShareDelivery;
 pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "coordinator", false;
     "share-tampered", "a relayed share with one bit changed" => tampered;
     "share-swapped", "a share relayed to another receiver" => swapped;
-    "share-kinds-swapped", "seed share and key share exchanged" => kinds;
+    "share-reflected", "what a member sealed for another, given back to it as the other's" => reflected;
     "share-withheld", "one member's shares not relayed" => withheld;
     "share-twice", "one member's shares relayed twice" => twice;
     "shares-replayed", "shares of an earlier round relayed again" => replayed;
-    "transcripts-withheld", "no member's signature relayed" => unsigned;
-    "transcript-forged", "a member's signature replaced by another's" => forged;
 };
 
 /// A round whose deliveries are changed: nobody may compute.
@@ -45,7 +43,7 @@ async fn judge(
 async fn tampered(field: &Targets) -> anyhow::Result<Outcome> {
     lie(field, |me, mut d| {
         if let Some(share) = d.shares.iter_mut().find(|s| s.sender != *me)
-            && let Some(byte) = share.seed_share.last_mut()
+            && let Some(byte) = share.sealed.last_mut()
         {
             *byte ^= 1;
         }
@@ -59,7 +57,7 @@ async fn swapped(field: &Targets) -> anyhow::Result<Outcome> {
     let members = coordinator.up_to_shares().await?;
     let all = {
         let papers = coordinator.papers();
-        let shares = papers.shares.values().flat_map(|(s, _)| s.clone());
+        let shares = papers.shares.values().flat_map(Clone::clone);
         Arc::new(shares.collect::<Vec<_>>())
     };
     coordinator.papers().delivery = Some(Box::new(move |me, mut d| {
@@ -68,8 +66,7 @@ async fn swapped(field: &Targets) -> anyhow::Result<Outcome> {
                 .iter()
                 .find(|s| s.sender == share.sender && s.receiver != *me);
             if let Some(other) = other {
-                share.seed_share.clone_from(&other.seed_share);
-                share.sk_share.clone_from(&other.sk_share);
+                share.sealed.clone_from(&other.sealed);
             }
         }
         d
@@ -77,14 +74,26 @@ async fn swapped(field: &Targets) -> anyhow::Result<Outcome> {
     judge(coordinator, members).await
 }
 
-async fn kinds(field: &Targets) -> anyhow::Result<Outcome> {
-    lie(field, |_, mut d| {
-        for share in &mut d.shares {
-            std::mem::swap(&mut share.seed_share, &mut share.sk_share);
+async fn reflected(field: &Targets) -> anyhow::Result<Outcome> {
+    let mut coordinator = RogueCoordinator::create(field, bundles::task(|_| {})?, None).await?;
+    let members = coordinator.up_to_shares().await?;
+    let all = {
+        let papers = coordinator.papers();
+        let shares = papers.shares.values().flat_map(Clone::clone);
+        Arc::new(shares.collect::<Vec<_>>())
+    };
+    coordinator.papers().delivery = Some(Box::new(move |me, mut d| {
+        for share in d.shares.iter_mut().filter(|s| s.sender != *me) {
+            let back = all
+                .iter()
+                .find(|s| s.sender == *me && s.receiver == share.sender);
+            if let Some(back) = back {
+                share.sealed.clone_from(&back.sealed);
+            }
         }
         d
-    })
-    .await
+    }));
+    judge(coordinator, members).await
 }
 
 async fn withheld(field: &Targets) -> anyhow::Result<Outcome> {
@@ -118,36 +127,11 @@ async fn replayed(field: &Targets) -> anyhow::Result<Outcome> {
             .shares
             .iter()
             .filter(|((round, _), _)| *round == before);
-        Arc::new(
-            of_before
-                .flat_map(|(_, (s, _))| s.clone())
-                .collect::<Vec<_>>(),
-        )
+        Arc::new(of_before.flat_map(|(_, s)| s.clone()).collect::<Vec<_>>())
     };
     coordinator.papers().delivery = Some(Box::new(move |me, mut d| {
         d.shares = old.iter().filter(|s| s.receiver == *me).cloned().collect();
         d
     }));
     judge(coordinator, members).await
-}
-
-async fn unsigned(field: &Targets) -> anyhow::Result<Outcome> {
-    lie(field, |_, mut d| {
-        d.transcripts.clear();
-        d
-    })
-    .await
-}
-
-async fn forged(field: &Targets) -> anyhow::Result<Outcome> {
-    lie(field, |me, mut d| {
-        let own = d.transcripts.iter().find(|t| t.signer == *me).cloned();
-        for transcript in &mut d.transcripts {
-            if let Some(own) = &own {
-                transcript.signature.clone_from(&own.signature);
-            }
-        }
-        d
-    })
-    .await
 }
