@@ -229,6 +229,16 @@ impl Identities {
         anchors.judge(card.key(), card.url(), Some(&known), now)
     }
 
+    /// A node that roster or pins vouch for is known over TLS by the key that its card names.
+    fn open_the_way(&self, learnt: &Learnt) {
+        let vouched = self.judged(learnt, self.ports.clock.now());
+        if let (true, Some(card)) = (vouched.trust.is_vouched(), vouched.card)
+            && let Some(key) = card.tls_key()
+        {
+            self.ports.documents.trust_key(card.url(), key);
+        }
+    }
+
     /// What is in memory and fresh at `now`.
     fn cached(&self, address: &Address, now: Timestamp) -> Option<Learnt> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,6 +253,7 @@ impl Identities {
     }
 
     fn cache(&self, address: &Address, learnt: Learnt) {
+        self.open_the_way(&learnt);
         let good = learnt.document.is_some() && !learnt.changed && !learnt.doubtful;
         let lasts = if good { FRESH } else { DOUBTFUL };
         let now = self.ports.clock.now();

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
+use crate::adapters::grpc::key_of_certificate;
 use crate::adapters::system::load_or_create_identity_key;
 use crate::config::Config;
 use delta_app::IdentitySettings;
 use delta_domain::identity::{
     MAX_ROSTER_BYTES, NodeKey, Roster, RosterFile, TrustAnchors, VerifiedRoster, presentable,
 };
+use delta_domain::ids::Digest;
 use delta_domain::time::Timestamp;
 use delta_ports::entropy::Entropy;
 use delta_ports::storage::Storage;
@@ -39,12 +41,19 @@ pub(crate) fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Ident
     IdentitySettings {
         organisation: word(&config.identity.organisation),
         name: word(&config.identity.name),
-        tls_key: None,
+        tls_key: own_tls_key(config),
         anchors: TrustAnchors {
             roster,
             pins: config.pins.clone(),
         },
     }
+}
+
+/// The key that this node's API proves over TLS; a certificate that cannot be read is told where it is used.
+fn own_tls_key(config: &Config) -> Option<Digest> {
+    let certificate = &config.api.tls.as_ref()?.certificate;
+    let pem = std::fs::read(certificate).ok()?;
+    key_of_certificate(&pem).ok()
 }
 
 /// A roster file, read and of the right form; its signatures are not checked.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::PortError;
 use delta_domain::identity::Document;
+use delta_domain::ids::Digest;
 
 /// What a node shows of itself. Implemented by the app.
 pub trait IdentityApi: Send + Sync + 'static {
@@ -20,6 +21,12 @@ pub trait IdentityApi: Send + Sync + 'static {
 /// - Nothing that the document says is checked: that is the caller's.
 #[async_trait]
 pub trait IdentitySource: Send + Sync + 'static {
-    /// The document of the node at `url`.
+    /// The document of the node at `url`. Whoever answers there may have any certificate: the document proves itself.
     async fn document_of(&self, url: &str) -> Result<Document, PortError>;
+
+    /// Calls to the host of `url` may from now on be answered by whoever has this TLS key (SHA-256 of a SubjectPublicKeyInfo), as the card of a
+    /// node there says that roster or pins vouch for. For transports without TLS nothing.
+    fn trust_key(&self, url: &str, key: &Digest) {
+        let _ = (url, key);
+    }
 }

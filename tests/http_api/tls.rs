@@ -4,11 +4,13 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use delta_node::adapters::grpc::key_of_certificate;
 use delta_node::adapters::http::{
     HttpOptions, HttpPeers, PeerOptions, TlsFiles, Trust, UrlPolicy, UserClient, Way, self_signed,
 };
-use delta_node::domain::ids::RoundNumber;
+use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::time::Timestamp;
+use delta_node::ports::identity::IdentitySource as _;
 use delta_node::ports::peer::PeerCalls as _;
 use delta_testing::contracts::peer::moves::task;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -90,6 +92,31 @@ async fn users_and_members_call_by_https_and_trust_whom_they_are_told() {
     let untrusted = peers(Trust::System);
     let refused = untrusted.round_view(&url, &task(), RoundNumber(1)).await;
     assert!(refused.is_err());
+}
+
+/// Nobody's authority, and a name that is not the certificate's: the card says which key it is.
+#[tokio::test]
+async fn a_node_is_known_by_the_key_that_its_card_names_and_no_other_key_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = put(dir.path(), &["elsewhere.example"]);
+    let world = world(&files).await;
+    let url = format!("https://{}", world.address);
+    let pem = fs::read(&files.certificate).unwrap();
+    let key = key_of_certificate(&pem).unwrap();
+    let peers = HttpPeers::new(PeerOptions::new(UrlPolicy::new(true, Vec::new()))).unwrap();
+    let view = async || peers.round_view(&url, &task(), RoundNumber(1)).await;
+    // Its document proves itself, so that it is read whoever brings it.
+    peers.document_of(&url).await.unwrap();
+    assert!(view().await.is_err());
+    peers.trust_key("https://elsewhere.example", &key);
+    assert!(
+        view().await.is_err(),
+        "another host's key is no key of this one"
+    );
+    peers.trust_key(&url, &Digest([7; 32]));
+    assert!(view().await.is_err());
+    peers.trust_key(&url, &key);
+    assert_eq!(view().await.unwrap().announcement.task, task());
 }
 
 #[tokio::test]

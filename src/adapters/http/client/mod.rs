@@ -1,6 +1,7 @@
 //! The clients: of coordinators (`peers.rs`), and of a node's API for its users (`users.rs`).
 
 mod answer;
+mod card_keys;
 mod identity;
 pub(crate) mod peers;
 pub(crate) mod tls;

@@ -9,9 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Client, RequestBuilder, Url, redirect};
+use rustls::ClientConfig;
 use serde::Serialize;
 
 use super::answer::{bounded, done, good, parsed, whole};
+use super::card_keys::CardKeys;
 use super::tls::{self, Trust};
 use super::upload::Upload;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
@@ -66,6 +68,10 @@ pub struct HttpPeers {
     download: Client,
     /// For uploads: silence is normal while we are the ones who talk. [`Upload`] watches the progress.
     upload: Client,
+    /// For identity documents, which prove themselves.
+    documents: Client,
+    /// TLS keys that cards name.
+    pub(super) keys: CardKeys,
     options: PeerOptions,
 }
 
@@ -75,12 +81,14 @@ impl HttpPeers {
     /// # Errors
     /// `Internal` when TLS or the client cannot be set up.
     pub fn new(options: PeerOptions) -> Result<Self, PortError> {
-        let tls = tls::config(&options.trust)?;
+        let keys = CardKeys::default();
+        let tls = tls::config(&options.trust, &keys)?;
+        let unchecked = tls::unchecked()?;
         let resolver = Arc::new(CheckedResolver::new(
             options.policy.clone(),
             options.lookup.clone(),
         ));
-        let builder = || {
+        let builder = |tls: &ClientConfig| {
             Client::builder()
                 .tls_backend_preconfigured(tls.clone())
                 .dns_resolver(resolver.clone())
@@ -100,22 +108,23 @@ impl HttpPeers {
             )
             .with_source(error)
         };
-        let download = builder()
-            .read_timeout(options.idle)
-            .build()
-            .map_err(failed)?;
-        let upload = builder().build().map_err(failed)?;
+        let patient = |tls| builder(tls).read_timeout(options.idle);
+        let download = patient(&tls).build().map_err(failed)?;
+        let documents = patient(&unchecked).build().map_err(failed)?;
+        let upload = builder(&tls).build().map_err(failed)?;
         Ok(Self {
             download,
             upload,
+            documents,
+            keys,
             options,
         })
     }
 }
 
 impl HttpPeers {
-    /// A GET of `path` below a node's url, for what it tells everybody.
-    pub(super) fn get_public(&self, url: &str, path: &str) -> Result<RequestBuilder, PortError> {
+    /// A GET of `path` below a node's url, for what proves itself: the server's certificate is not looked at.
+    pub(super) fn get_document(&self, url: &str, path: &str) -> Result<RequestBuilder, PortError> {
         let base = self.options.policy.base(url)?;
         let url = base.join(path).map_err(|error| {
             PortError::new(
@@ -125,7 +134,7 @@ impl HttpPeers {
             )
             .with_source(error)
         })?;
-        Ok(self.download.get(url).timeout(self.options.call_within))
+        Ok(self.documents.get(url).timeout(self.options.call_within))
     }
 }
 

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use zeroize::Zeroizing;
 
+use super::card_keys::CardKeys;
 use super::tls::{self, Trust};
 use delta_domain::access::TokenSecret;
 use delta_domain::ids::TaskId;
@@ -102,7 +103,7 @@ impl UserClient {
         let client = builder
             .default_headers(headers)
             .redirect(redirect::Policy::none())
-            .tls_backend_preconfigured(tls::config(&way.trust)?)
+            .tls_backend_preconfigured(tls::config(&way.trust, &CardKeys::default())?)
             .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .build()

@@ -190,6 +190,11 @@ impl Membership {
         let Some(owner) = &record.owner else {
             return Ok(());
         };
+        // Its card may say how it is known over TLS; who it is counts for nothing here.
+        self.context
+            .identities
+            .of(std::slice::from_ref(owner))
+            .await;
         let registered = match self.context.ports.connector.node(owner).await {
             Ok(node) => node.url,
             // It has just died, or is on its way back.
