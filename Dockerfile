@@ -19,9 +19,12 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --bin delta-node --bin delta_node_start \
     && install -D -t /out target/release/delta-node target/release/delta_node_start
 
-# The onnxruntime library comes out of its Python package; nothing else of Python is kept.
+# The onnxruntime library comes out of its Python package, which must be one of these two files; nothing else of Python is kept.
 FROM python:3.11-slim-bookworm AS onnxruntime
-RUN pip install --no-cache-dir --no-deps --target /wheel onnxruntime==1.31.1 \
+ARG WHEEL_X86_64=5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f
+ARG WHEEL_AARCH64=da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3
+RUN echo "onnxruntime==1.31.1 --hash=sha256:${WHEEL_X86_64} --hash=sha256:${WHEEL_AARCH64}" > /wheels.txt \
+    && pip install --no-cache-dir --no-deps --require-hashes --target /wheel --requirement /wheels.txt \
     && mkdir /out \
     && cp /wheel/onnxruntime/capi/libonnxruntime.so.1.31.1 /out/libonnxruntime.so
 
