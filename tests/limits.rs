@@ -153,6 +153,30 @@ fn a_task_that_wants_more_members_than_there_are_is_refused_at_once() {
 }
 
 #[test]
+fn a_task_that_its_own_coordinator_would_leave_is_refused_at_once() {
+    run(async {
+        let recipe = Recipe {
+            min_clients: 3,
+            max_clients: 3,
+            ..Recipe::default()
+        };
+        let mut world = Cluster::new(3, 1, recipe).await;
+        world.crash(0).await;
+        // One of three may collude, this owner thinks: the strategy's threshold of two is too low then.
+        world.hosts[0].settings.privacy.colluders = Some(1);
+        world.start(0).await;
+        world.node(0).connected().await;
+        let bytes = world.recipe.bundle();
+        let refused = world.node(0).submit_task(pieces(bytes)).await;
+        let Err(UserError::Invalid(why)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(why.contains("set colluders"), "{why}");
+        world.stop().await;
+    });
+}
+
+#[test]
 fn what_is_left_of_a_submission_goes_when_it_is_refused() {
     run(async {
         let mut world = Cluster::new(3, 1, Recipe::default()).await;

@@ -12,6 +12,8 @@ use super::monitor::{ADDRESS_SETTING, follow_events, know_the_others, stay_regis
 use super::peers::Peers;
 use super::runner::Runner;
 use delta_domain::ids::{Address, TaskId};
+use delta_domain::round::Neighbourhood;
+use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
 use delta_ports::author_api::{AuthorApi, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
@@ -147,6 +149,9 @@ impl Node {
             .check_graphs(&opened, Whose::Own)
             .await
             .map_err(unfit)?;
+        if let Some(text) = self.own_objection(&manifest.strategy) {
+            return Err(UserError::Invalid(text));
+        }
         if let Some(text) = self
             .context
             .too_few_nodes_for_long(manifest.strategy.min_clients)
@@ -174,6 +179,26 @@ impl Node {
         let row = self.row(id).await?;
         self.coordinator.clone().spawn_new(row);
         Ok(id)
+    }
+
+    /// Why this node, which is a member of its own tasks, would leave every round of this one before it shares anything.
+    fn own_objection(&self, strategy: &Strategy) -> Option<String> {
+        /// Sizes of a cohort that are looked at: one that will do is among them, or none is.
+        const SIZES: usize = 64;
+        let settings = &self.context.settings;
+        let size = |clients| usize::try_from(clients).unwrap_or(usize::MAX);
+        let least = size(strategy.min_clients).max(settings.min_clients);
+        let most = size(strategy.max_clients).max(least);
+        let objection =
+            |members| Neighbourhood::of(strategy, members).objection(members, &settings.privacy);
+        let mut objections = (least..=most.min(least.saturating_add(SIZES))).map(objection);
+        let first = objections.next().flatten()?;
+        if !settings.accept || objections.any(|objection| objection.is_none()) {
+            return None;
+        }
+        Some(format!(
+            "this node would leave every round of the task: {first}; set colluders in the task's strategy"
+        ))
     }
 
     async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
