@@ -136,10 +136,16 @@ impl Bundles {
     /// at whom a task's record makes every node knock.
     pub(crate) fn may_ask(&self, owner: &Address, url: &str, now: Timestamp) -> bool {
         let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        let proven = |o: &Owner| o.proven.as_deref() == Some(url);
-        owners
-            .get(owner)
-            .is_none_or(|o| o.not_before <= now || proven(o))
+        let rests = owners.get(owner).is_some_and(|o| o.not_before > now);
+        drop(owners);
+        !rests || self.is_proven(owner, url)
+    }
+
+    /// Whether a node has answered there for this owner.
+    pub(crate) fn is_proven(&self, owner: &Address, url: &str) -> bool {
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = owners.get(owner);
+        known.is_some_and(|o| o.proven.as_deref() == Some(url))
     }
 
     /// How a request to this owner's url ended. No is no answer: any server on the Internet says it.

@@ -134,9 +134,24 @@ impl Membership {
             body: RequestBody::Decline { reason },
             signature: Vec::new(),
         };
-        let peers = &self.context.ports.peers;
+        // Whoever put another's url on the record gets no node to call there, not even to say no.
+        if let Err(e) = self.check_url(record).await {
+            tracing::debug!(task = %self.state.task, "the decline is not sent: {}", report(&e));
+            return;
+        }
+        let (peers, task) = (&self.context.ports.peers, &self.state.task);
+        let proven = |owner| self.context.bundles.is_proven(owner, &record.url);
+        if !record.owner.as_ref().is_none_or(proven) {
+            // Nothing is posted to somebody who is not known to be a node; one that is shows the round.
+            let view = || peers.round_view(&record.url, task, round);
+            let seen = self.retry_transient(|| self.reach(record, view)).await;
+            if let Err(e) = seen {
+                tracing::debug!(%task, "the decline is not sent: {}", report(&e));
+                return;
+            }
+        }
         let sent = self
-            .retry_transient(|| self.reach(record, || peers.submit(&record.url, &request)))
+            .retry_transient(|| self.knock(record, || peers.submit(&record.url, &request)))
             .await;
         if let Err(e) = sent {
             tracing::debug!(task = %self.state.task, "the decline did not arrive: {}", report(&e));

@@ -134,12 +134,9 @@ impl Membership {
             )
             .await;
         self.retry_transient(|| async {
-            let content = self
-                .reach(record, || {
-                    let peers = &self.context.ports.peers;
-                    peers.bundle(&record.url, task, limit)
-                })
-                .await?;
+            let peers = &self.context.ports.peers;
+            let download = || peers.bundle(&record.url, task, limit);
+            let content = self.knock(record, download).await?;
             self.keep(&name, content, &record.commitment).await
         })
         .await?;
@@ -152,6 +149,9 @@ impl Membership {
             context.bundles.bar(owner, now());
         }
         let bundle = judged?;
+        if let Some(owner) = &record.owner {
+            context.bundles.asked(owner, &record.url, true, now());
+        }
         match self.context.ports.executor.check_data(&bundle).await {
             // What is in the data is nobody's to learn from whether this node takes part: it will contribute zeros, as a member does
             // whose computation fails.
@@ -164,8 +164,22 @@ impl Membership {
         }
     }
 
-    /// Sends a request to the coordinator's url, unless too many to it have failed lately.
+    /// Sends a request to the coordinator's url, unless too many to it have failed lately. Its answer is one that only a node gives.
     pub(super) async fn reach<T, F: Future<Output = Result<T, PortError>>>(
+        &self,
+        record: &TaskOnRecord,
+        call: impl FnOnce() -> F,
+    ) -> Result<T, PortError> {
+        let answer = self.knock(record, call).await;
+        if let (Ok(_), Some(owner)) = (&answer, &record.owner) {
+            let (bundles, clock) = (&self.context.bundles, &self.context.ports.clock);
+            bundles.asked(owner, &record.url, true, clock.now());
+        }
+        answer
+    }
+
+    /// As [`Self::reach`], where any server on the Internet may answer yes: until the url is proven, that counts like no answer.
+    pub(super) async fn knock<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         record: &TaskOnRecord,
         call: impl FnOnce() -> F,
@@ -181,12 +195,12 @@ impl Membership {
             return Err(PortError::new(kind, "runner.reach", text));
         }
         let answer = call().await;
-        bundles.asked(owner, &record.url, answer.is_ok(), clock.now());
+        bundles.asked(owner, &record.url, false, clock.now());
         answer
     }
 
     /// Whether the url of a task is its coordinator's own, as the connector has it.
-    async fn check_url(&self, record: &TaskOnRecord) -> Result<(), PortError> {
+    pub(super) async fn check_url(&self, record: &TaskOnRecord) -> Result<(), PortError> {
         let Some(owner) = &record.owner else {
             return Ok(());
         };
