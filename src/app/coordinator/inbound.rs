@@ -172,6 +172,12 @@ impl Coordinator {
             RequestBody::Decline { reason } => Some(*reason),
             _ => None,
         };
+        // Who has not joined has no key to sign with: the name is a claim.
+        let claimed = if request.signature.is_empty() {
+            ", unsigned"
+        } else {
+            ""
+        };
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
         give(&round, CoordinatorInput::Request(request)).await?;
         if let Some(reason) = declined {
@@ -180,7 +186,8 @@ impl Coordinator {
             if !roll.is_some_and(|roll| roll.declined(&sender)) {
                 return Ok(());
             }
-            let message = format!("task {task} round {number} {sender} declines: it {reason}");
+            let message =
+                format!("task {task} round {number} {sender} declines{claimed}: it {reason}");
             self.context.log(LogLevel::Warn, &task, message, None).await;
         } else if uploaded {
             let message = format!("task {task} round {number} {sender} upload secret shares");
