@@ -221,3 +221,18 @@ fn assemble(
         .map(Arc::new)
         .map_err(|e| PortError::new(PortErrorKind::Rejected, op, report(&e)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_task_is_looked_at_briefly_first_and_an_own_authors_is_not() {
+        let launcher = ExecutorConfig::new("data".into(), "worker".into()).launcher();
+        let brief = quick(&launcher, Whose::Others).unwrap();
+        assert_eq!(brief.time_limit, BRIEF);
+        assert!(quick(&launcher, Whose::Own).is_none());
+        // Nothing is won by a look as long as the whole check.
+        assert!(quick(&brief, Whose::Others).is_none());
+    }
+}
