@@ -33,33 +33,39 @@ pub(super) async fn play(
 /// One attack and its aftermath.
 async fn one(field: &Targets, attack: &Attack) -> Finding {
     let begun = Instant::now();
+    let mut open = attack.open;
+    let mut tries = 1;
     let tried = async {
-        let mut tries = 1;
         loop {
             match (attack.run)(field).await {
-                Ok(outcome) => break outcome,
-                // The honest members may have been faster, and the round over before it could be attacked.
-                Err(_) if tries < TRIES => tries += 1,
-                // An attack that cannot be judged is no proof of anything.
-                Err(e) => break Outcome::new(false, format!("could not be judged: {e:#}")),
+                Ok(outcome) => break Ok(outcome),
+                // A machine that is busy may be too slow for one of the attack's own deadlines.
+                Err(e) if tries < TRIES => {
+                    tracing::warn!("{} is played again: {e:#}", attack.name);
+                    tries += 1;
+                }
+                Err(e) => break Err(e),
             }
         }
     };
-    let (mut outcome, aftermath) = match tokio::time::timeout(AT_MOST, tried).await {
-        Ok(outcome) => {
-            let looked = tokio::time::timeout(AT_MOST, field.aftermath()).await;
-            let looked = looked.unwrap_or_else(|_| bail_late());
-            (outcome, looked)
+    let mut outcome = match tokio::time::timeout(AT_MOST, tried).await {
+        Ok(Ok(outcome)) => outcome,
+        // An attack that cannot be judged is no proof of anything, and none of what is known either.
+        failed => {
+            open = None;
+            let why = match failed {
+                Ok(Err(e)) => format!("could not be judged: {e:#}"),
+                _ => format!("nothing within {AT_MOST:?}"),
+            };
+            Outcome::new(false, why)
         }
-        Err(_) => (
-            Outcome::new(false, format!("nothing within {AT_MOST:?}")),
-            field.aftermath().await,
-        ),
     };
+    let aftermath = tokio::time::timeout(AT_MOST, field.aftermath()).await;
+    let aftermath = aftermath.unwrap_or_else(|_| bail_late());
     let afterwards = match aftermath {
         Ok(()) => "unharmed: every node answers, an honest task ends right".to_owned(),
         Err(e) => {
-            outcome.repelled = false;
+            (outcome.repelled, open) = (false, None);
             format!("harmed: {e:#}")
         }
     };
@@ -70,6 +76,8 @@ async fn one(field: &Targets, attack: &Attack) -> Finding {
         answered: outcome.answered,
         afterwards,
         repelled: outcome.repelled,
+        open: open.filter(|_| !outcome.repelled),
+        tries,
         seconds: begun.elapsed().as_secs_f64(),
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::bail;
 use serde::Serialize;
 
+use super::case::Open;
+
 /// One attack and what came of it.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Finding {
@@ -14,7 +16,12 @@ pub(super) struct Finding {
     pub(super) answered: String,
     pub(super) afterwards: String,
     pub(super) repelled: bool,
+    /// Of an attack that got through and is known to: who can do it, and what is against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) open: Option<Open>,
     pub(super) seconds: f64,
+    /// How often it was played until it could be judged.
+    pub(super) tries: u32,
 }
 
 /// All of them.
@@ -25,16 +32,31 @@ pub(super) struct Report {
     seconds: f64,
     attacks: usize,
     not_repelled: usize,
+    open: usize,
     findings: Vec<Finding>,
 }
 
 impl Finding {
     fn verdict(&self) -> &'static str {
-        if self.repelled {
-            "repelled"
-        } else {
-            "NOT repelled"
+        match (self.repelled, self.open) {
+            (true, _) => "repelled",
+            (false, Some(_)) => "open",
+            (false, None) => "NOT repelled",
         }
+    }
+
+    /// Whether it got through without being known to.
+    fn is_through(&self) -> bool {
+        !self.repelled && self.open.is_none()
+    }
+
+    /// Who can do it, and what is against it; nothing of an attack that is not open.
+    fn known(&self) -> Option<String> {
+        let open = self.open.filter(|_| !self.repelled)?;
+        Some(format!(
+            "Who can: {}. Against it: {}",
+            open.who, open.against
+        ))
     }
 
     /// The line for the terminal.
@@ -47,7 +69,10 @@ impl Finding {
             one_line(&self.answered),
             self.seconds
         );
-        if !self.repelled {
+        if let Some(known) = self.known() {
+            line.push(' ');
+            line.push_str(&known);
+        } else if !self.repelled {
             line.push_str(" Afterwards: ");
             line.push_str(&one_line(&self.afterwards));
         }
@@ -62,20 +87,25 @@ impl Report {
             network,
             seconds: took.as_secs_f64(),
             attacks: findings.len(),
-            not_repelled: findings.iter().filter(|f| !f.repelled).count(),
+            not_repelled: findings.iter().filter(|f| f.is_through()).count(),
+            open: findings.iter().filter(|f| f.verdict() == "open").count(),
             findings,
         }
     }
 
     pub(super) fn summary(&self) -> String {
-        let repelled = self.attacks - self.not_repelled;
-        format!(
+        let repelled = self.attacks - self.not_repelled - self.open;
+        let mut text = format!(
             "{repelled} of {} attacks repelled in {:.0} s",
             self.attacks, self.seconds
-        )
+        );
+        if self.open > 0 {
+            text.push_str(&format!("; {} are open: known to work", self.open));
+        }
+        text
     }
 
-    /// An error names what got through.
+    /// An error names what got through; what is open does not count.
     pub(super) fn verdict(&self) -> anyhow::Result<()> {
         if self.not_repelled == 0 {
             return Ok(());
@@ -83,7 +113,7 @@ impl Report {
         let names: Vec<&str> = self
             .findings
             .iter()
-            .filter(|f| !f.repelled)
+            .filter(|f| f.is_through())
             .map(|f| f.name)
             .collect();
         bail!("not repelled: {}", names.join(", "))
@@ -97,13 +127,21 @@ impl Report {
     pub(super) fn html(&self) -> String {
         let mut rows = String::new();
         for f in &self.findings {
-            let class = if f.repelled { "ok" } else { "bad" };
+            let class = match f.verdict() {
+                "repelled" => "ok",
+                "open" => "open",
+                _ => "bad",
+            };
+            let known = f
+                .known()
+                .map(|known| format!("<br><small>{}</small>", escape(&known)));
             rows.push_str(&format!(
-                "<tr><td class=\"{class}\">{}</td><td><b>{}</b><br><small>by a {}</small></td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{:.1}</td></tr>\n",
+                "<tr><td class=\"{class}\">{}</td><td><b>{}</b><br><small>by a {}</small></td><td>{}{}</td><td>{}</td><td>{}</td><td class=\"n\">{:.1}</td></tr>\n",
                 f.verdict(),
                 escape(f.name),
                 escape(f.by),
                 escape(f.tried),
+                known.unwrap_or_default(),
                 escape(&f.answered),
                 escape(&f.afterwards),
                 f.seconds
@@ -115,7 +153,8 @@ impl Report {
              <title>delta-node attack</title>\n<style>{STYLE}</style></head>\n<body><h1>Attacks on {}</h1>\n\
              <p class=\"{class}\">{}</p>\n\
              <p>Program version {}. An attack is repelled when the nodes refused it and were unharmed afterwards: all of them answered, \
-             nobody's two secrets were on the record, and an honest task over all of them ended with the right numbers.</p>\n\
+             nobody's two secrets were on the record, and an honest task over all of them ended with the right numbers. \
+             It is open when it is known to work: the nodes have nothing against it yet.</p>\n\
              <table><thead><tr><th>Verdict</th><th>Attack</th><th>What was tried</th><th>What the nodes answered</th><th>Afterwards</th>\
              <th class=\"n\">s</th></tr></thead>\n<tbody>\n{rows}</tbody></table></body></html>\n",
             escape(&self.network),
@@ -130,7 +169,7 @@ body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:80rem;paddin
 h1{font-size:1.5rem}table{border-collapse:collapse;width:100%}\
 th,td{text-align:left;vertical-align:top;padding:.45rem .6rem;border-bottom:1px solid #d8dee4;overflow-wrap:anywhere}\
 th{border-bottom:2px solid #8c959f}th,td b{white-space:nowrap}small{color:#57606a}.n{text-align:right;white-space:nowrap}\
-td.ok,td.bad{white-space:nowrap;font-weight:600}.ok{color:#1a7f37}.bad{color:#cf222e}p.ok,p.bad{font-size:1.15rem;font-weight:600}";
+td.ok,td.bad,td.open{white-space:nowrap;font-weight:600}.ok{color:#1a7f37}.bad{color:#cf222e}.open{color:#9a6700}p.ok,p.bad{font-size:1.15rem;font-weight:600}";
 
 /// The beginning of an answer; the reports have all of it.
 fn one_line(text: &str) -> String {
@@ -173,8 +212,49 @@ mod tests {
             answered: answered.into(),
             afterwards: String::new(),
             repelled,
+            open: None,
             seconds: 0.0,
+            tries: 1,
         }
+    }
+
+    const KNOWN: Open = Open {
+        who: "an author",
+        against: "nothing",
+    };
+
+    #[test]
+    fn an_open_attack_is_told_and_does_not_spoil_the_verdict() {
+        let open = Finding {
+            open: Some(KNOWN),
+            ..finding(false, "yes")
+        };
+        let report = Report::new("x".into(), Duration::ZERO, vec![finding(true, "no"), open]);
+        assert!(report.verdict().is_ok());
+        assert_eq!((report.not_repelled, report.open), (0, 1));
+        assert!(report.summary().starts_with("1 of 2 attacks repelled"));
+        assert!(report.summary().contains("1 are open"));
+        let line = report.findings[1].line();
+        assert!(
+            line.starts_with("open ") && line.contains("Who can: an author. Against it: nothing")
+        );
+        let page = report.html();
+        assert!(page.contains("class=\"open\"") && page.contains("Who can: an author"));
+        let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+        assert_eq!(json["open"], 1);
+        assert_eq!(json["findings"][1]["open"]["against"], "nothing");
+        assert!(json["findings"][0].get("open").is_none());
+    }
+
+    #[test]
+    fn an_open_attack_that_is_repelled_is_no_longer_open() {
+        let repelled = Finding {
+            open: Some(KNOWN),
+            ..finding(true, "no")
+        };
+        assert!(repelled.line().starts_with("repelled "));
+        let report = Report::new("x".into(), Duration::ZERO, vec![repelled]);
+        assert_eq!(report.summary(), "1 of 1 attacks repelled in 0 s");
     }
 
     #[test]
