@@ -1,7 +1,6 @@
 //! Task bundles: the honest one that every attack is followed by, and those that no node may open.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use anyhow::Context as _;
 use zip::ZipWriter;
@@ -59,8 +58,8 @@ pub(super) fn expected(rounds: u32) -> f32 {
     (0..rounds).fold(0.0, |w, _| w * 0.5 + 1.0)
 }
 
-/// The honest task's files with one more.
-fn with_file(name: &str, content: &[u8]) -> anyhow::Result<Vec<u8>> {
+/// The honest task's files.
+fn files() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(HALVES_TASK))?;
     for index in 0..archive.len() {
@@ -70,23 +69,65 @@ fn with_file(name: &str, content: &[u8]) -> anyhow::Result<Vec<u8>> {
         let name = file.name()?.into_owned();
         files.push((name, bytes));
     }
-    files.push((name.to_owned(), content.to_vec()));
+    Ok(files)
+}
+
+fn zipped<R: std::io::Read>(files: Vec<(String, R)>) -> anyhow::Result<Vec<u8>> {
     let mut out = ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, content) in files {
+    for (name, mut content) in files {
         out.start_file(name, SimpleFileOptions::default())?;
-        out.write_all(&content)?;
+        std::io::copy(&mut content, &mut out)?;
     }
     Ok(out.finish()?.into_inner())
 }
 
+/// The honest task's files with one more.
+fn with_file(name: &str, content: impl std::io::Read + 'static) -> anyhow::Result<Vec<u8>> {
+    let mut all: Vec<(String, Box<dyn std::io::Read>)> = Vec::new();
+    for (name, content) in files()? {
+        all.push((name, Box::new(std::io::Cursor::new(content))));
+    }
+    all.push((name.to_owned(), Box::new(content)));
+    zipped(all)
+}
+
+/// The honest task, with data under this name that no manifest of ours would hold.
+pub(super) fn with_dataset_name(dataset: &str) -> anyhow::Result<Vec<u8>> {
+    let mut all = files()?;
+    for (name, content) in &mut all {
+        if name == "task.json" {
+            let mut manifest: serde_json::Value = serde_json::from_slice(content)?;
+            let table = serde_json::json!({ "kind": "table", "columns": ["a"] });
+            let mut datasets = serde_json::Map::new();
+            datasets.insert(dataset.to_owned(), table);
+            manifest["datasets"] = serde_json::Value::Object(datasets);
+            *content = serde_json::to_vec(&manifest)?;
+        }
+    }
+    zipped(
+        all.into_iter()
+            .map(|(name, content)| (name, std::io::Cursor::new(content)))
+            .collect(),
+    )
+}
+
 /// A bundle that expands a thousandfold.
 pub(super) fn bomb() -> anyhow::Result<Vec<u8>> {
-    with_file("arrays/zeros.npy", &vec![0; 64 << 20])
+    expanding(64 << 20)
+}
+
+/// A bundle that expands to so many bytes more.
+pub(super) fn expanding(len: u64) -> anyhow::Result<Vec<u8>> {
+    use std::io::Read as _;
+    with_file("arrays/zeros.npy", std::io::repeat(0).take(len))
 }
 
 /// A bundle with a file that climbs out of its folder.
 pub(super) fn climbing() -> anyhow::Result<Vec<u8>> {
-    with_file("../../../etc/cron.d/delta", b"* * * * * root id\n")
+    with_file(
+        "../../../etc/cron.d/delta",
+        b"* * * * * root id\n".as_slice(),
+    )
 }
 
 /// What the original's nodes would have run.

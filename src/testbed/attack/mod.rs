@@ -7,15 +7,19 @@
 mod args;
 mod bundles;
 mod case;
+mod conspiracy;
+mod data;
 mod graphs;
 mod http;
 mod network;
 mod play;
+mod questions;
 mod report;
 mod rogue_connector;
 mod rogue_coordinator;
 mod rogue_member;
 mod scenarios;
+mod tap;
 mod target;
 mod told;
 
@@ -31,8 +35,8 @@ use network::Network;
 use play::play;
 use report::Report;
 use scenarios::{
-    connectors, controls, coordinators, doors, identities, keys, members, results, reveals,
-    sharing, strangers, urls,
+    connectors, controls, coordinators, crowds, disclosures, doors, floods, identities, keys,
+    leaks, members, order, probes, results, reveals, sharing, strangers, thresholds, urls,
 };
 use target::{Target, Targets};
 
@@ -54,6 +58,13 @@ fn all(weaken: bool) -> Vec<Attack> {
         reveals::ATTACKS,
         urls::ATTACKS,
         connectors::ATTACKS,
+        order::ATTACKS,
+        thresholds::ATTACKS,
+        leaks::ATTACKS,
+        probes::ATTACKS,
+        floods::ATTACKS,
+        crowds::ATTACKS,
+        disclosures::ATTACKS,
     ]
     .concat()
 }
@@ -146,6 +157,7 @@ fn own(network: &Network, log: PathBuf) -> anyhow::Result<Targets> {
             address: node.address.clone(),
             rogue: Some(node.rogue.clone()),
             tokens: Some(node.tokens.clone()),
+            home: Some(node.home.clone()),
         })
         .collect();
     Targets::new(targets, "127.0.0.1", network.connector_port, Some(log))
@@ -168,6 +180,7 @@ async fn foreign(url: &str, connector: &str) -> anyhow::Result<(Targets, String)
             address: node.address,
             rogue: None,
             tokens: None,
+            home: None,
         })
         .collect();
     targets.sort_by_key(|target| target.url != url);

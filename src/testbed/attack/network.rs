@@ -1,12 +1,13 @@
 //! The network that is attacked when none is named: three nodes and a connector on loopback, each node with a connector port of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use super::data;
 use super::rogue_connector::RogueConnector;
 use crate::bootstrap::{Running, tokens};
 use crate::testbed::network::{config, free_port, launch, name, record};
@@ -24,6 +25,8 @@ pub(super) struct Node {
     pub(super) rogue: Arc<RogueConnector>,
     /// The tokens that its owner makes.
     pub(super) tokens: Arc<dyn TokenStore>,
+    /// Where its files are.
+    pub(super) home: PathBuf,
     runtime: Option<Runtime>,
     running: Option<Running>,
 }
@@ -65,6 +68,7 @@ impl Network {
             });
             let home = folder.join(name(index));
             std::fs::create_dir_all(home.join("data"))?;
+            data::put(&home.join("data"), index)?;
             let mut config = config(&home, index, free_port()?, port);
             // Nothing but the nodes' own address is allowed, so that every other loopback address is forbidden ground.
             config.policy.allow_private_addresses = weaken;
@@ -87,6 +91,7 @@ impl Network {
                 address,
                 rogue,
                 tokens,
+                home,
                 runtime: Some(runtime),
                 running: Some(running),
             });

@@ -4,7 +4,7 @@
 
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -37,9 +37,13 @@ pub(super) struct Papers {
     pub(super) other_variables: BTreeMap<Address, Vec<u8>>,
     pub(super) results: BTreeMap<(u32, Address), u64>,
     pub(super) confirmations: BTreeMap<(u32, Address), Vec<u8>>,
+    /// Who said that its shares are on record.
+    pub(super) revealed: BTreeSet<(u32, Address)>,
     pub(super) declines: BTreeMap<(u32, Address), DeclineCode>,
     pub(super) delivery: Option<DeliveryLie>,
     pub(super) view: Option<ViewLie>,
+    /// What a colluding member says about u3 to one receiver.
+    pub(super) said_to: BTreeMap<Address, Confirmation>,
 }
 
 /// Where members' requests arrive.
@@ -109,6 +113,9 @@ impl Papers {
             RequestBody::Confirm { tags, .. } => {
                 self.confirmations.insert(at, tags);
             }
+            RequestBody::Revealed => {
+                self.revealed.insert(at);
+            }
             RequestBody::Shares { shares } => {
                 self.shares.insert(at, shares);
             }
@@ -136,7 +143,7 @@ impl Papers {
         (round, receiver): &(u32, Address),
     ) -> Result<Vec<Confirmation>, PeerRejection> {
         let spoken = self.confirmations.iter().filter(|((r, _), _)| r == round);
-        let said: Vec<Confirmation> = spoken
+        let mut said: Vec<Confirmation> = spoken
             .filter_map(|((_, member), tags)| {
                 let mut told: Vec<&Address> = self
                     .shares
@@ -152,6 +159,7 @@ impl Papers {
                 })
             })
             .collect();
+        said.extend(self.said_to.get(receiver).cloned());
         let uploaded = self.results.keys().filter(|(r, _)| r == round);
         if said.len() < uploaded.count() {
             return Err(PeerRejection::new(RejectionKind::Unavailable, "not yet"));

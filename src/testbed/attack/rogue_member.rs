@@ -10,11 +10,12 @@ use anyhow::{Context as _, bail};
 use rand_core::Rng as _;
 
 use super::bundles;
+use super::rogue_coordinator::RogueCoordinator;
 use super::target::{LOOK, PATIENCE, Targets, until};
 use crate::bootstrap::{clock, entropy};
 use delta_app::member;
 use delta_domain::ids::{Address, RoundNumber, TaskId};
-use delta_domain::round::message::{RoundView, SignedRequest};
+use delta_domain::round::message::{Confirmation, RequestBody, RoundView, SignedRequest};
 use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
@@ -24,6 +25,7 @@ use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::keys::KeyPair;
 use delta_domain::secagg::mask::{Masker, Ring};
 use delta_domain::secagg::masked_input::{MaskedInputHeader, write_le_words};
+use delta_domain::secagg::seal::TAG_BYTES;
 use delta_domain::secret::Secret;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::TaskKind;
@@ -43,6 +45,8 @@ pub(super) struct RogueMember<'a> {
     pub(super) id: u64,
     pub(super) task: TaskId,
     pub(super) round: u32,
+    /// The coordinator's.
+    url: String,
     strategy: Strategy,
     machine: Option<RunnerRound>,
     queue: VecDeque<RunnerEffect>,
@@ -56,6 +60,21 @@ pub(super) struct RogueMember<'a> {
 impl<'a> RogueMember<'a> {
     /// Joins the network and has the coordinator start a task for all its nodes and this one.
     pub(super) async fn enter(field: &'a Targets, rounds: u32) -> anyhow::Result<Self> {
+        Self::enter_with(field, rounds, |_| {}).await
+    }
+
+    /// As [`Self::enter`], in a round that cannot go on without this member: the others are never faster than the attack.
+    pub(super) async fn enter_needed(field: &'a Targets, rounds: u32) -> anyhow::Result<Self> {
+        let others = u32::try_from(field.targets.len())?;
+        // So many colluders are withstood by shares of all members alone, with this one and without it.
+        Self::enter_with(field, rounds, |s| s.colluders = Some(others - 1)).await
+    }
+
+    async fn enter_with(
+        field: &'a Targets,
+        rounds: u32,
+        change: impl FnOnce(&mut Strategy),
+    ) -> anyhow::Result<Self> {
         let connector = field.newcomer()?;
         let joined = connector.join("http://127.0.0.1:9", "attacker").await?;
         let members = u32::try_from(field.targets.len())? + 1;
@@ -63,27 +82,90 @@ impl<'a> RogueMember<'a> {
             m.strategy.min_clients = 2;
             m.strategy.max_clients = members;
             m.rounds[0].repeat = rounds;
+            change(&mut m.strategy);
         })?;
         let strategy = bundles::manifest_of(&bundle)?.strategy;
         let (id, task) = field.submit_heard(&joined.address, &bundle).await?;
-        Ok(Self {
+        let url = field.coordinator().url.clone();
+        let mut rogue = Self::new(field, connector, joined.address, url, task, strategy);
+        rogue.id = id;
+        Ok(rogue)
+    }
+
+    /// Joins the network for the task of a hostile coordinator.
+    pub(super) async fn of(
+        field: &'a Targets,
+        coordinator: &RogueCoordinator<'_>,
+    ) -> anyhow::Result<Self> {
+        let connector = field.newcomer()?;
+        let joined = connector.join("http://127.0.0.1:9", "attacker").await?;
+        let strategy = bundles::manifest_of(&coordinator.papers().bundle)?.strategy;
+        let (url, task) = (coordinator.url().to_owned(), coordinator.task().clone());
+        Ok(Self::new(
             field,
             connector,
-            address: joined.address,
-            id,
+            joined.address,
+            url,
+            task,
+            strategy,
+        ))
+    }
+
+    fn new(
+        field: &'a Targets,
+        connector: Arc<dyn Connector>,
+        address: Address,
+        url: String,
+        task: TaskId,
+        strategy: Strategy,
+    ) -> Self {
+        Self {
+            field,
+            connector,
+            address,
+            id: 0,
             task,
             round: 0,
+            url,
             strategy,
             machine: None,
             queue: VecDeque::new(),
             cipher: None,
             upload: Vec::new(),
             clock: clock(),
-        })
+        }
     }
 
     pub(super) fn url(&self) -> &str {
-        &self.field.coordinator().url
+        &self.url
+    }
+
+    /// What this member would say to one of `members`, all of the round's, when it is shown this u3, again and again: a copy of its machine says so.
+    pub(super) fn would_say(
+        &self,
+        members: &[Address],
+        to: &Address,
+        u3: Vec<Address>,
+    ) -> anyhow::Result<Confirmation> {
+        let mut copy = self.machine.clone().context("not in a round")?;
+        let now = self.clock.now();
+        let effects = copy.handle(now, RunnerInput::AggregationStarted { u3 })?;
+        let tags = effects.into_iter().find_map(|effect| match effect {
+            RunnerEffect::Confirm { request, .. } => match request.body {
+                RequestBody::Confirm { tags, .. } => Some(tags),
+                _ => None,
+            },
+            _ => None,
+        });
+        let tags = tags.context("it does not confirm this u3")?;
+        let mut order: Vec<&Address> = members.iter().collect();
+        order.sort();
+        let place = order.iter().position(|member| *member == to);
+        let tag = place.and_then(|place| tags.chunks_exact(TAG_BYTES).nth(place));
+        Ok(Confirmation {
+            member: self.address.clone(),
+            tag: tag.context("it says nothing to this one")?.to_vec(),
+        })
     }
 
     pub(super) fn key(&self) -> RoundKey {

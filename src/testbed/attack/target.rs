@@ -35,6 +35,8 @@ pub(super) struct Target {
     pub(super) rogue: Option<Arc<RogueConnector>>,
     /// The tokens that its owner makes; only where the network is our own.
     pub(super) tokens: Option<Arc<dyn TokenStore>>,
+    /// Where its files are; only where the network is our own.
+    pub(super) home: Option<PathBuf>,
 }
 
 /// What attackers see.

@@ -17,6 +17,7 @@ pub(super) fn declines(log: &[LogLine]) -> Vec<&str> {
 
 /// The message in which a member other than `culprit` declines because the protocol was broken.
 pub(super) fn notices<'l>(log: &'l [LogLine], culprit: &Address) -> Option<&'l str> {
+    // Signed, or it would be anybody's word.
     let broken = format!(" declines: it {}", DeclineCode::Protocol);
     let noticed = |text: &&str| text.ends_with(&broken) && !text.contains(culprit.as_str());
     declines(log).into_iter().find(noticed)

@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::{Inbox, Papers};
 use crate::bootstrap::serve_api;
 use crate::testbed::attack::bundles;
+use crate::testbed::attack::tap::Tap;
 use crate::testbed::attack::target::{Targets, until};
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::npy;
 use delta_domain::round::DeclineCode;
-use delta_domain::round::message::{Announcement, RoundView};
+use delta_domain::round::message::{Announcement, RoundEnd, RoundView};
 use delta_domain::task::TaskKind;
 use delta_domain::tensor::{DType, Tensor};
 use delta_ports::connector::{Connector, NewTask, RawShareRecord, RoundKey};
@@ -24,8 +25,12 @@ pub(in crate::testbed::attack) struct RogueCoordinator<'a> {
     address: Address,
     task: TaskId,
     round: u32,
+    step: u32,
+    url: String,
     inbox: Arc<Inbox>,
     stop: CancellationToken,
+    /// What passes between the members and this coordinator, where somebody looks.
+    tap: Option<Tap>,
 }
 
 impl Drop for RogueCoordinator<'_> {
@@ -41,19 +46,32 @@ impl<'a> RogueCoordinator<'a> {
         bundle: Vec<u8>,
         commitment: Option<Digest>,
     ) -> anyhow::Result<Self> {
+        let (port, inbox, stop) = Self::served().await?;
+        let url = format!("http://127.0.0.1:{port}");
+        Self::create_at(field, &url, bundle, commitment, inbox, stop).await
+    }
+
+    /// As [`Self::create`], with every byte that members send on record: [`Self::heard`].
+    pub(in crate::testbed::attack) async fn tapped(
+        field: &'a Targets,
+        bundle: Vec<u8>,
+    ) -> anyhow::Result<Self> {
+        let (port, inbox, stop) = Self::served().await?;
+        let tap = Tap::before(port).await?;
+        let mut own = Self::create_at(field, &tap.url(), bundle, None, inbox, stop).await?;
+        own.tap = Some(tap);
+        Ok(own)
+    }
+
+    async fn served() -> anyhow::Result<(u16, Arc<Inbox>, CancellationToken)> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
         let inbox = Arc::new(Inbox::default());
         let stop = CancellationToken::new();
-        serve_api(
-            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-            inbox.clone(),
-            stop.clone(),
-        )
-        .await?;
-        let url = format!("http://127.0.0.1:{port}");
-        Self::create_at(field, &url, bundle, commitment, inbox, stop).await
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        serve_api(address, inbox.clone(), stop.clone()).await?;
+        Ok((port, inbox, stop))
     }
 
     /// As [`Self::create`], with a url on record that leads elsewhere.
@@ -101,9 +119,21 @@ impl<'a> RogueCoordinator<'a> {
             address: joined.address,
             task: created.task,
             round: 0,
+            step: 0,
+            url: url.to_owned(),
             inbox,
             stop,
+            tap: None,
         })
+    }
+
+    pub(in crate::testbed::attack) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that members have sent, as it came over the wire; nothing without a tap.
+    pub(in crate::testbed::attack) fn heard(&self) -> String {
+        self.tap.as_ref().map(Tap::heard).unwrap_or_default()
     }
 
     pub(in crate::testbed::attack) fn papers(&self) -> MutexGuard<'_, Papers> {
@@ -135,7 +165,7 @@ impl<'a> RogueCoordinator<'a> {
         Announcement {
             task: self.task.clone(),
             round: RoundNumber(self.round),
-            step: 0,
+            step: self.step,
             variables: variables
                 .iter()
                 .map(|(name, bytes)| (name.clone(), Digest::of(bytes)))
@@ -161,6 +191,27 @@ impl<'a> RogueCoordinator<'a> {
             .start_round(&self.address, &key, None)
             .await?;
         Ok(())
+    }
+
+    /// Starts the next round with this step of the task.
+    pub(in crate::testbed::attack) async fn begin_step(&mut self, step: u32) -> anyhow::Result<()> {
+        self.step = step;
+        self.begin().await
+    }
+
+    /// Ends the round as one whose sum is there.
+    pub(in crate::testbed::attack) async fn end(&self) -> anyhow::Result<()> {
+        self.show(|view| view.ended = Some(RoundEnd::Finished));
+        let key = self.key();
+        self.connector().end_round(&self.address, &key).await?;
+        Ok(())
+    }
+
+    /// Changes what this coordinator tells of the round to whoever asks.
+    pub(in crate::testbed::attack) fn show(&self, change: impl FnOnce(&mut RoundView)) {
+        if let Some(view) = self.papers().views.get_mut(&self.round) {
+            change(view);
+        }
     }
 
     /// Waits until each of `members` has joined or declined; gives those who joined.
@@ -257,6 +308,15 @@ impl<'a> RogueCoordinator<'a> {
     ) -> anyhow::Result<Vec<RawShareRecord>> {
         let key = self.key();
         Ok(self.connector().share_records(&key, owners, holder).await?)
+    }
+
+    /// As [`Self::up_to_results`], of this step of the task.
+    pub(in crate::testbed::attack) async fn up_to_results_of(
+        &mut self,
+        step: u32,
+    ) -> anyhow::Result<Vec<Address>> {
+        self.step = step;
+        self.up_to_results().await
     }
 
     /// The whole round up to the results, honestly. Gives its members.

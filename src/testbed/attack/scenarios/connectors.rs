@@ -117,7 +117,7 @@ async fn own_key(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 /// Changes the list of one kind of event for one node.
-fn change_list(
+pub(super) fn change_list(
     field: &Targets,
     shown_to: usize,
     kind: &'static str,
@@ -135,7 +135,10 @@ fn change_list(
     Ok(())
 }
 
-fn without(field: &Targets, node: usize) -> impl Fn(&mut Vec<String>) + Send + Sync + 'static {
+pub(super) fn without(
+    field: &Targets,
+    node: usize,
+) -> impl Fn(&mut Vec<String>) + Send + Sync + 'static {
     let gone = field.targets[node].address.as_str().to_owned();
     move |list| list.retain(|a| *a != gone)
 }

@@ -150,7 +150,7 @@ async fn garbage_shares(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 async fn replayed(field: &Targets) -> anyhow::Result<Outcome> {
-    let mut rogue = RogueMember::enter(field, 2).await?;
+    let mut rogue = RogueMember::enter_needed(field, 2).await?;
     rogue.next_round().await?;
     let RunnerEffect::CollectShares { request, senders } = rogue.until("collect_shares").await?
     else {

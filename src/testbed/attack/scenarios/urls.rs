@@ -20,7 +20,7 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "coordinato
 };
 
 /// A service that nobody may reach, and how often somebody did.
-struct Canary {
+pub(super) struct Canary {
     url: String,
     visits: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -34,7 +34,7 @@ impl Drop for Canary {
 
 impl Canary {
     /// Listens on `host` and answers everybody with `answer`.
-    async fn listen(host: &str, answer: String) -> anyhow::Result<Self> {
+    pub(super) async fn listen(host: &str, answer: String) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((host, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let visits = Arc::new(AtomicUsize::new(0));
@@ -54,12 +54,17 @@ impl Canary {
         Ok(Self { url, visits, task })
     }
 
-    fn visits(&self) -> usize {
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn visits(&self) -> usize {
         self.visits.load(Ordering::SeqCst)
     }
 }
 
-const SECRET: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
+pub(super) const SECRET: &str =
+    "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
 
 /// Offers a task there. Nodes with such a coordinator can tell nobody that they decline: their logs say it.
 async fn offered(field: &Targets, url: &str) -> anyhow::Result<String> {
