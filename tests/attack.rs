@@ -44,9 +44,24 @@ fn a_sound_network_repels_every_attack_in_time() {
     let lines = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{lines}");
     let verdicts = verdicts(&report);
-    assert!(verdicts.len() >= 25, "{} attacks", verdicts.len());
-    assert!(verdicts.iter().all(|(_, repelled)| *repelled), "{lines}");
-    assert_eq!(lines.matches("\nrepelled ").count(), verdicts.len());
+    assert!(verdicts.len() >= 110, "{} attacks", verdicts.len());
+    let through = verdicts.iter().filter(|(_, repelled)| !repelled);
+    let through: Vec<&str> = through.map(|(name, _)| name.as_str()).collect();
+    // What is known to work (SECURITY.md, What it does not protect). Whoever closes one takes its name away here.
+    let open = [
+        "two-lists-of-three",
+        "flood-endless-map",
+        "sum-of-rows",
+        "sum-of-one-person",
+        "sum-differences",
+    ];
+    assert_eq!(through, open, "{lines}");
+    assert_eq!(report["open"], open.len());
+    assert_eq!(lines.matches("\nopen ").count(), open.len());
+    assert_eq!(
+        lines.matches("\nrepelled ").count(),
+        verdicts.len() - open.len()
+    );
     assert!(page.starts_with("<!doctype html>") && !page.contains("http-equiv"));
     for (name, _) in verdicts {
         assert!(page.contains(&name), "{name} is not on the page");
