@@ -94,3 +94,23 @@ fn walls_that_are_down_are_reported_and_fail_the_run() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("cohort-of-one, url-loopback"), "{told}");
 }
+
+/// A connector and somebody between the nodes, who change one field after the other.
+fn nothing_wrong_comes_of(attacks: &[&str]) {
+    let only = attacks.iter().flat_map(|name| ["--only", name]);
+    let args: Vec<&str> = ["--between"].into_iter().chain(only).collect();
+    let (output, report, _) = attack(&args);
+    let lines = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{lines}");
+    assert!(verdicts(&report).len() >= 12, "{lines}");
+}
+
+#[test]
+fn a_connector_in_the_middle_that_rewrites_every_field_gets_no_wrong_sum() {
+    nothing_wrong_comes_of(&["rewrite-", "hide-"]);
+}
+
+#[test]
+fn somebody_between_the_nodes_who_rewrites_every_field_gets_no_wrong_sum() {
+    nothing_wrong_comes_of(&["between-"]);
+}

@@ -129,6 +129,14 @@ impl Embedded {
         serve_tls(record, door, listener, tls, shutdown).await
     }
 
+    /// The same record behind a door like the original connector's, which knows no signatures: for trials.
+    pub(crate) fn like_the_original(self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            door: Door::of_the_reference(clock),
+            ..self
+        }
+    }
+
     /// As [`Self::serve`], with somebody `between`: for trials of a network's defences.
     pub(crate) async fn serve_intercepted(
         &self,

@@ -11,6 +11,7 @@ mod conspiracy;
 mod data;
 mod graphs;
 mod http;
+mod middle;
 mod network;
 mod play;
 mod questions;
@@ -31,20 +32,25 @@ use anyhow::{Context as _, bail};
 use super::log;
 use crate::bootstrap::{Dial, connect};
 use case::Attack;
-use network::Network;
+use network::{Network, Terrain};
 use play::play;
 use report::Report;
 use scenarios::{
-    connectors, controls, coordinators, crowds, disclosures, doors, floods, identities, keys,
-    leaks, members, order, probes, results, reveals, sharing, strangers, thresholds, urls,
+    between, connectors, controls, coordinators, crowds, disclosures, doors, floods, identities,
+    keys, leaks, members, order, probes, results, reveals, rewriting, sharing, strangers,
+    thresholds, urls,
 };
 use target::{Target, Targets};
 
 pub(crate) use args::AttackArgs;
 
-/// Controls belong to the weakened network: both must be reported.
-fn all(weaken: bool) -> Vec<Attack> {
-    let controls: &[Attack] = if weaken { controls::ATTACKS } else { &[] };
+/// Controls belong to the weakened network: both must be reported. Where somebody is between, it is his attacks that are played.
+fn all(terrain: Terrain) -> Vec<Attack> {
+    let controls: &[Attack] = match terrain {
+        Terrain::Sound => &[],
+        Terrain::Weakened => controls::ATTACKS,
+        Terrain::Between => return [rewriting::ATTACKS, between::ATTACKS].concat(),
+    };
     [
         controls,
         strangers::ATTACKS,
@@ -100,7 +106,7 @@ pub(crate) async fn run(args: AttackArgs) -> anyhow::Result<()> {
         }
         _ => {
             say("starting a connector and three nodes on loopback");
-            let network = Network::start(folder.path(), args.weaken).await?;
+            let network = Network::start(folder.path(), args.terrain()).await?;
             let field = own(&network, log_file)?;
             let report = play(
                 &field,
@@ -130,7 +136,7 @@ pub(crate) async fn run(args: AttackArgs) -> anyhow::Result<()> {
 fn chosen(args: &AttackArgs) -> Vec<Attack> {
     let named = |a: &Attack| args.only.is_empty() || args.only.iter().any(|t| a.name.contains(t));
     let possible = |a: &Attack| args.coordinator.is_none() || !a.own;
-    let all = all(args.weaken).into_iter();
+    let all = all(args.terrain()).into_iter();
     all.filter(named).filter(possible).collect()
 }
 
@@ -158,6 +164,7 @@ fn own(network: &Network, log: PathBuf) -> anyhow::Result<Targets> {
             rogue: Some(node.rogue.clone()),
             tokens: Some(node.tokens.clone()),
             home: Some(node.home.clone()),
+            middle: node.middle.clone(),
         })
         .collect();
     Targets::new(targets, "127.0.0.1", network.connector_port, Some(log))
@@ -181,6 +188,7 @@ async fn foreign(url: &str, connector: &str) -> anyhow::Result<(Targets, String)
             rogue: None,
             tokens: None,
             home: None,
+            middle: None,
         })
         .collect();
     targets.sort_by_key(|target| target.url != url);

@@ -8,11 +8,25 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::data;
+use super::middle::Middle;
 use super::rogue_connector::RogueConnector;
-use crate::bootstrap::{Running, tokens};
+use crate::bootstrap::{Running, clock, entropy, node_key, tokens};
 use crate::testbed::network::{config, free_port, launch, name, record};
+use delta_domain::identity::Pin;
 use delta_domain::ids::Address;
 use delta_ports::tokens::TokenStore;
+
+/// What the network is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Terrain {
+    /// As an owner would have it.
+    Sound,
+    /// Two walls are down: urls may point into private networks, and a cohort of one is accepted.
+    Weakened,
+    /// Somebody is between the nodes, who speak plain HTTP, and the connector knows no signatures, as the original's; the nodes pin each
+    /// other's keys.
+    Between,
+}
 
 /// Members of the network.
 pub(super) const NODES: usize = 3;
@@ -27,6 +41,8 @@ pub(super) struct Node {
     pub(super) tokens: Arc<dyn TokenStore>,
     /// Where its files are.
     pub(super) home: PathBuf,
+    /// Who is on the way to it, where somebody is.
+    pub(super) middle: Option<Arc<Middle>>,
     runtime: Option<Runtime>,
     running: Option<Running>,
 }
@@ -49,10 +65,18 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Starts everything. `weaken` takes two walls down: urls may point into private networks, and a cohort of one is accepted.
-    pub(super) async fn start(folder: &Path, weaken: bool) -> anyhow::Result<Self> {
+    /// Starts everything.
+    pub(super) async fn start(folder: &Path, terrain: Terrain) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
-        let embedded = record(folder, false).await?;
+        let embedded = match terrain {
+            Terrain::Between => record(folder, false).await?.like_the_original(clock()),
+            Terrain::Sound | Terrain::Weakened => record(folder, false).await?,
+        };
+        let pins = match terrain {
+            Terrain::Between => pins(folder).await?,
+            Terrain::Sound | Terrain::Weakened => Vec::new(),
+        };
+        let weaken = terrain == Terrain::Weakened;
         let (listener, connector_port) = port().await?;
         let (honest, stopped) = (embedded.clone(), stop.clone());
         tokio::spawn(async move { honest.serve(listener, stopped.cancelled_owned()).await });
@@ -80,6 +104,14 @@ impl Network {
                 config.policy.min_clients = 1;
             }
             let url = config.node.url.clone();
+            let mut middle = None;
+            if terrain == Terrain::Between {
+                let between = Arc::new(Middle::default());
+                let port = between.serve(config.api_port, stop.clone()).await?;
+                config.node.url = format!("http://127.0.0.1:{port}");
+                config.pins.clone_from(&pins);
+                middle = Some(between);
+            }
             let tokens = tokens(&config);
             let (runtime, running) = launch(config, |_| {}).await?;
             let address = running
@@ -92,6 +124,7 @@ impl Network {
                 rogue,
                 tokens,
                 home,
+                middle,
                 runtime: Some(runtime),
                 running: Some(running),
             });
@@ -115,6 +148,18 @@ impl Network {
         }
         self.stop.cancel();
     }
+}
+
+/// The keys of all nodes, which are made now.
+async fn pins(folder: &Path) -> anyhow::Result<Vec<Pin>> {
+    let mut pins = Vec::new();
+    for index in 0..NODES {
+        let home = folder.join(name(index));
+        std::fs::create_dir_all(&home)?;
+        let key = node_key(&config(&home, index, 1, 1), entropy().as_ref()).await?;
+        pins.push(key.fingerprint().to_string().parse()?);
+    }
+    Ok(pins)
 }
 
 async fn port() -> anyhow::Result<(tokio::net::TcpListener, u16)> {

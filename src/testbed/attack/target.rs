@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
+use super::middle::Middle;
 use super::rogue_connector::RogueConnector;
 use super::told::ProgramLog;
 use super::{bundles, http};
@@ -37,6 +38,8 @@ pub(super) struct Target {
     pub(super) tokens: Option<Arc<dyn TokenStore>>,
     /// Where its files are; only where the network is our own.
     pub(super) home: Option<PathBuf>,
+    /// Who is on the way to it, where somebody is.
+    pub(super) middle: Option<Arc<Middle>>,
 }
 
 /// What attackers see.
@@ -107,6 +110,9 @@ impl Targets {
     pub(super) fn calm(&self) {
         for rogue in self.targets.iter().filter_map(|t| t.rogue.as_ref()) {
             rogue.honest();
+        }
+        for middle in self.targets.iter().filter_map(|t| t.middle.as_ref()) {
+            middle.honest();
         }
     }
 

@@ -25,16 +25,21 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "connector"
 };
 
 /// How a task went under a lying connector.
-struct Aftermath {
+pub(in crate::testbed::attack) struct Aftermath {
+    /// It ended with a sum that is wrong.
+    pub(in crate::testbed::attack) wrong: bool,
     /// It ended right, or not at all because somebody noticed.
     fair: bool,
     /// Somebody declined.
     noticed: bool,
-    story: String,
+    pub(in crate::testbed::attack) story: String,
 }
 
 /// Runs a task under a lying connector. Two of three members are enough, so the task must end right, one way or another.
-async fn under_lies(field: &Targets, rounds: u32) -> anyhow::Result<Aftermath> {
+pub(in crate::testbed::attack) async fn under_lies(
+    field: &Targets,
+    rounds: u32,
+) -> anyhow::Result<Aftermath> {
     let members = u32::try_from(field.targets.len())?;
     let bundle = bundles::task(|m| {
         m.strategy.min_clients = 2;
@@ -59,6 +64,7 @@ async fn under_lies(field: &Targets, rounds: u32) -> anyhow::Result<Aftermath> {
     declines.dedup();
     let noticed = !declines.is_empty();
     let right = vec![bundles::expected(rounds); bundles::VALUES];
+    let wrong = matches!(&ended, Ok(numbers) if *numbers != right);
     let (fair, end) = match ended {
         Ok(numbers) if numbers == right => (true, "ended right".to_owned()),
         Ok(numbers) => (false, format!("ended wrong: {numbers:?}")),
@@ -67,6 +73,7 @@ async fn under_lies(field: &Targets, rounds: u32) -> anyhow::Result<Aftermath> {
     };
     let before: String = declines.iter().map(|text| format!("{text}; ")).collect();
     Ok(Aftermath {
+        wrong,
         fair,
         noticed,
         story: format!("{before}the task {end}"),
@@ -84,12 +91,14 @@ pub(in crate::testbed::attack) async fn noticed(field: &Targets) -> anyhow::Resu
         fair,
         noticed,
         story,
+        ..
     } = under_lies(field, 1).await?;
     Ok(Outcome::new(fair && noticed, story))
 }
 
 /// The generator of secp256k1: a good point that belongs to nobody here.
-const SOMEBODY: &str = "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+pub(in crate::testbed::attack) const SOMEBODY: &str =
+    "0x0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 
 fn replace_key(field: &Targets, shown_to: usize, whose: usize) -> anyhow::Result<()> {
     let victim = field.targets[whose].address.as_str().to_owned();

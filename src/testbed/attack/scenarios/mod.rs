@@ -1,5 +1,6 @@
 //! The attacks, by who attacks. Each file has a list `ATTACKS`.
 
+pub(super) mod between;
 pub(super) mod connectors;
 pub(super) mod controls;
 pub(super) mod coordinators;
@@ -15,6 +16,7 @@ pub(super) mod order;
 pub(super) mod probes;
 pub(super) mod results;
 pub(super) mod reveals;
+pub(super) mod rewriting;
 pub(super) mod sharing;
 pub(super) mod strangers;
 pub(super) mod thresholds;
