@@ -30,6 +30,9 @@ const KNOCKS: u32 = 12;
 /// How long it waits; twice as long after each further failure, up to an hour.
 const QUIET: Duration = Duration::from_secs(60);
 
+/// Requests to one host by the urls of all owners who are not proven there, within [`QUIET`]: keys of owners cost nothing.
+const HOST_KNOCKS: u32 = 48;
+
 /// Bundles that are open, and whose turn it is to open one.
 pub(crate) struct Bundles {
     /// The last used at the end.
@@ -37,6 +40,8 @@ pub(crate) struct Bundles {
     own: Semaphore,
     others: Semaphore,
     owners: Mutex<BTreeMap<Address, Owner>>,
+    /// Since when requests to a host are counted, and how many there were.
+    hosts: Mutex<BTreeMap<String, (Timestamp, u32)>>,
     submissions: AtomicU64,
 }
 
@@ -60,6 +65,7 @@ impl Default for Bundles {
             own: Semaphore::new(1),
             others: Semaphore::new(1),
             owners: Mutex::default(),
+            hosts: Mutex::default(),
             submissions: AtomicU64::default(),
         }
     }
@@ -138,7 +144,31 @@ impl Bundles {
         let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         let rests = owners.get(owner).is_some_and(|o| o.not_before > now);
         drop(owners);
-        !rests || self.is_proven(owner, url)
+        self.is_proven(owner, url) || !rests && self.knocks_at(url, now) < HOST_KNOCKS
+    }
+
+    /// Requests to the host of this url lately, by owners who are not proven there.
+    fn knocks_at(&self, url: &str, now: Timestamp) -> u32 {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = hosts
+            .get(host(url))
+            .filter(|(since, _)| now < *since + QUIET);
+        recent.map_or(0, |(_, count)| *count)
+    }
+
+    fn count_knock(&self, url: &str, now: Timestamp) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= OWNERS {
+            hosts.retain(|_, (since, _)| now < *since + QUIET);
+        }
+        if hosts.len() >= OWNERS && !hosts.contains_key(host(url)) {
+            return;
+        }
+        let known = hosts.entry(host(url).to_owned()).or_insert((now, 0));
+        if now >= known.0 + QUIET {
+            *known = (now, 0);
+        }
+        known.1 = known.1.saturating_add(1);
     }
 
     /// Whether a node has answered there for this owner.
@@ -160,6 +190,7 @@ impl Bundles {
         if known.proven.as_deref() == Some(url) {
             return;
         }
+        self.count_knock(url, now);
         known.failures = known.failures.saturating_add(1);
         if known.failures >= KNOCKS {
             let doublings = known.failures.saturating_sub(KNOCKS).min(6);
@@ -172,6 +203,12 @@ impl Bundles {
         let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         owners.entry(owner.clone()).or_default().barred_until = now + BARRED;
     }
+}
+
+/// `HOST:PORT` of a url.
+fn host(url: &str) -> &str {
+    let behind = url.split_once("://").map_or(url, |(_, rest)| rest);
+    behind.split('/').next().unwrap_or(behind)
 }
 
 #[cfg(test)]
@@ -234,6 +271,28 @@ mod tests {
             bundles.asked(&owner(1), "http://c", false, now);
         }
         assert!(!bundles.may_ask(&owner(1), "http://c", now));
+    }
+
+    #[test]
+    fn a_hundred_owners_do_not_knock_at_one_host_more_than_a_few() {
+        let bundles = Bundles::default();
+        let now = Timestamp(1000);
+        let mut knocks = 0;
+        for n in 0..100 {
+            let url = format!("http://third.party:80/{n}");
+            for _ in 0..20 {
+                if bundles.may_ask(&owner(n), &url, now) {
+                    bundles.asked(&owner(n), &url, false, now);
+                    knocks += 1;
+                }
+            }
+        }
+        assert_eq!(knocks, HOST_KNOCKS);
+        // Who is proven there is not kept out by them, nor is anybody at another host, nor later.
+        bundles.asked(&owner(7), "http://third.party:80/7", true, now);
+        assert!(bundles.may_ask(&owner(7), "http://third.party:80/7", now));
+        assert!(bundles.may_ask(&owner(200), "http://other.party", now));
+        assert!(bundles.may_ask(&owner(200), "http://third.party:80", now + QUIET));
     }
 
     #[tokio::test]

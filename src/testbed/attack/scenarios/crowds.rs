@@ -22,7 +22,7 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "stranger",
     "flood-tasks", "three hundred tasks that nobody serves" => tasks;
     "flood-subscriptions", "1,100 subscriptions of one client" => subscriptions;
     "task-url-elsewhere", "a task whose url on record is not its coordinator's: a third party's" => elsewhere;
-    "task-knocks", "thirty rounds of a coordinator whose registered url is a third party's" => knocks;
+    "task-knocks", "120 tasks of six coordinators whose registered urls are a third party's" => knocks;
 };
 
 /// How long an honest task of one round may take beside a flood.
@@ -206,35 +206,44 @@ async fn refusals(field: &Targets, task: &TaskId) -> anyhow::Result<String> {
     Ok(reasons.join("; "))
 }
 
-/// A service on an address that nodes may call; it answers nothing that a node would.
+/// A service on an address that nodes may call; it answers nothing that a node would. Every owner has a key and a path of its own.
 async fn knocks(field: &Targets) -> anyhow::Result<Outcome> {
-    const ROUNDS: u32 = 30;
-    // Twelve that fail in a row for each node, and what was under way.
-    let enough = 16 * field.targets.len();
+    const OWNERS: u32 = 6;
+    const TASKS: u32 = 20;
+    // What one node sends to one host in a minute, and what was under way.
+    let enough = 60 * field.targets.len();
     let canary = Canary::listen("127.0.0.1", super::urls::SECRET.into()).await?;
-    let connector = field.newcomer()?;
-    let owner = connector.join(canary.url(), "attacker").await?.address;
     let mut created = Vec::new();
-    for number in 0..ROUNDS {
-        let task = connector.create_task(&nobodys(&owner, number)).await?.task;
-        let key = RoundKey {
-            kind: TaskKind::Horizontal,
-            task: task.clone(),
-            round: RoundNumber(1),
-        };
-        connector.start_round(&owner, &key, None).await?;
-        created.push(task);
+    for number in 0..OWNERS {
+        let connector = field.newcomer()?;
+        let url = format!("{}/{number}", canary.url());
+        let owner = connector.join(&url, "attacker").await?.address;
+        for number in 0..TASKS {
+            let task = connector.create_task(&nobodys(&owner, number)).await?.task;
+            let key = RoundKey {
+                kind: TaskKind::Horizontal,
+                task: task.clone(),
+                round: RoundNumber(1),
+            };
+            connector.start_round(&owner, &key, None).await?;
+            created.push((connector.clone(), owner.clone(), task));
+        }
     }
     let took = honest_beside(field).await;
-    for task in &created {
+    for (connector, owner, task) in &created {
         drop(
             connector
-                .finish_task(TaskKind::Horizontal, &owner, task)
+                .finish_task(TaskKind::Horizontal, owner, task)
                 .await,
         );
     }
-    drop(connector.leave(&owner).await);
+    for (connector, owner, _) in &created {
+        drop(connector.leave(owner).await);
+    }
     let visits = canary.visits();
-    let story = format!("{ROUNDS} tasks made {visits} connections to a third party");
+    let story = format!(
+        "{} tasks made {visits} connections to a third party",
+        OWNERS * TASKS
+    );
     Ok(beside(visits <= enough, &story, took?))
 }
