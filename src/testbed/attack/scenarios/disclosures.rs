@@ -1,8 +1,7 @@
 //! Attacks by an author that are known to work: what a sum gives away because of what was asked. Policies of the data's owner are to stop
 //! them; until there are any, this program says so of every network.
 
-use std::collections::BTreeMap;
-
+use anyhow::{Context as _, ensure};
 use serde_json::json;
 
 use crate::testbed::attack::case::{Attack, Outcome, attacks};
@@ -16,7 +15,7 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "task autho
         ("whoever may submit a task", "policy.accept: false; data on no node whose question the owner has not read") => rows;
     "sum-of-one-person", "a sum over one person, wage * (id == 4702)"
         ("whoever may submit a task, or create one on the connector", "the same") => one_person;
-    "sum-differences", "one sum over changing members, whose differences are each member's own"
+    "sum-differences", "the same sum over three members and over two, whose difference is the third one's own"
         ("whoever may submit a task, with the members that its log names", "the same; members that take part in every round") => differences;
 };
 
@@ -126,33 +125,18 @@ async fn one_person(field: &Targets) -> anyhow::Result<Outcome> {
     Ok(Outcome::new(!told, answered))
 }
 
-/// Sums of two members of three, drawn by the coordinator, until every pair was drawn.
+/// The sum of all three less the sum of some two is the third one's own.
 async fn differences(field: &Targets) -> anyhow::Result<Outcome> {
-    const TASKS: usize = 16;
-    let mut seen: BTreeMap<Vec<usize>, f64> = BTreeMap::new();
-    for played in 1..=TASKS {
-        let (sums, whose) = summed(field, total, 2).await?;
-        if whose.len() == 2 {
-            seen.insert(whose, sums[0]);
-        }
-        let of = |a: usize, b: usize| seen.get(&vec![a, b]).copied();
-        let (Some(ab), Some(ac), Some(bc)) = (of(0, 1), of(0, 2), of(1, 2)) else {
-            continue;
-        };
-        let single = [ab + ac - bc, ab + bc - ac, ac + bc - ab].map(|twice| twice / 2.0);
-        let known = single
-            .iter()
-            .zip(WAGES)
-            .filter(|(found, wages)| is(**found, wages.iter().sum()));
-        let count = known.count();
-        return Ok(Outcome::new(
-            count == 0,
-            format!("after {played} tasks the sums of {count} single nodes are known"),
-        ));
-    }
-    let pairs = seen.len();
-    Ok(Outcome::new(
-        true,
-        format!("{TASKS} tasks summed {pairs} different pairs: too few to tell"),
-    ))
+    let (all, _) = summed(field, total, 3).await?;
+    let (two, whose) = summed(field, total, 2).await?;
+    ensure!(whose.len() == 2, "the log names {} members", whose.len());
+    let third = (0..WAGES.len()).find(|node| !whose.contains(node));
+    let third = third.context("the log names everybody")?;
+    let known = is(all[0] - two[0], WAGES[third].iter().sum());
+    let answered = if known {
+        "two tasks, and the sum over one node's data is known"
+    } else {
+        "the difference is nobody's"
+    };
+    Ok(Outcome::new(!known, answered))
 }
