@@ -156,8 +156,9 @@ pub(super) fn nan_at(graph: Graph) -> Graph {
 
 /// A number too large to be summed.
 pub(super) fn overflow(graph: Graph) -> Graph {
-    as_f32(n(graph).op("Mul", &["n", "n"], "large"), "large", "value")
-        .op("Mul", &["value", "value"], "larger")
+    as_f32(n(graph), "n", "value")
+        .op("Mul", &["value", "value"], "large")
+        .op("Mul", &["large", "large"], "larger")
         .op("Add", &["w", "larger"], "next")
 }
 
@@ -178,10 +179,13 @@ pub(super) fn reshape(graph: Graph) -> Graph {
         .op("Add", &["w", "sum"], "next")
 }
 
-/// A tensor as long as the square of the number.
+/// A tensor about as long as the square of the number.
 pub(super) fn huge(graph: Graph) -> Graph {
     n(graph)
-        .op("Mul", &["n", "n"], "length")
+        .ints("unit", &[1])
+        .op("Add", &["n", "unit"], "one_more")
+        .op("Add", &["one_more", "unit"], "two_more")
+        .op("Mul", &["one_more", "two_more"], "length")
         .op("ConstantOfShape", &["length"], "zeros")
         .op_with("ReduceSum", &["zeros"], "sum", &[("keepdims", 0)])
         .op("Add", &["w", "sum"], "next")
