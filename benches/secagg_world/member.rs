@@ -15,7 +15,7 @@ use delta_node::domain::round::runner::{
 use delta_node::domain::round::{Acquaintances, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::mask::Masker;
-use delta_node::domain::secagg::masked_input::{HEADER_BYTES, MaskedInputHeader};
+use delta_node::domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader};
 use delta_node::domain::secagg::word::Word;
 use delta_node::domain::secret::{Secret, SecretBytes};
 use delta_node::domain::strategy::Strategy;
@@ -160,10 +160,10 @@ impl Books {
             round: RoundNumber(1),
             sender: self.address.clone(),
             ring: strategy.ring,
-            length: self.values.len() as u64,
+            length: (self.values.len() + COUNTER_WORDS) as u64,
         };
         // Written once before, so that the system's clearing of fresh pages is not counted: the node writes to a file.
-        let mut upload = vec![1; HEADER_BYTES + self.values.len() * W::BYTES];
+        let mut upload = vec![1; HEADER_BYTES + (self.values.len() + COUNTER_WORDS) * W::BYTES];
         upload.clear();
         let generator = strategy.mask_generator;
         let (digest, time) = seconds(|| {

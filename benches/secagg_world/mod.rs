@@ -23,7 +23,7 @@ use delta_node::domain::round::message::{Announcement, SignedRequest};
 use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::RunnerInput;
 use delta_node::domain::secagg::mask::{MaskGenerator, Masker};
-use delta_node::domain::secagg::masked_input::HEADER_BYTES;
+use delta_node::domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES};
 use delta_node::domain::secagg::word::{Ring, Word};
 use delta_node::domain::strategy::Strategy;
 use delta_node::domain::time::Timestamp;
@@ -148,7 +148,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     let mut between = Between {
         record: Record::default(),
         coordinator: Coordinator::start(&strategy),
-        total: vec![W::default(); setup.d],
+        total: vec![W::default(); setup.d + COUNTER_WORDS],
         keys: Vec::new(),
         notices: Vec::new(),
     };
@@ -224,7 +224,7 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         client_sends: alive[0].books.sends,
         client_receives: alive[0].books.receives,
         client_connector: alive[0].books.connector,
-        vector: (HEADER_BYTES + setup.d * W::BYTES) as u64,
+        vector: (HEADER_BYTES + (setup.d + COUNTER_WORDS) * W::BYTES) as u64,
         client_messages: alive[0].books.messages,
         messages: clients.iter().map(|c| c.books.messages).sum(),
         coordinator_state,
