@@ -53,14 +53,22 @@ pub fn pairs<'a>(list: impl IntoIterator<Item = (&'a Address, String)>) -> u64 {
 
 /// Bytes of a request: its shares in the compact form, the rest as JSON, which stands for url, headers and small bodies.
 pub fn request(request: &SignedRequest) -> u64 {
-    let RequestBody::Shares { shares } = &request.body else {
-        return json(request);
+    let (shares, confirmations) = match &request.body {
+        RequestBody::Shares { shares } => (shares.as_slice(), Vec::new()),
+        RequestBody::Confirm { tags, .. } => {
+            let own = Confirmation {
+                member: request.sender.clone(),
+                tag: tags.clone(),
+            };
+            (&[][..], vec![own])
+        }
+        _ => return json(request),
     };
     let around = SignedRequest {
         body: RequestBody::FetchShares,
         ..request.clone()
     };
-    json(&around) + compact(shares, &[])
+    json(&around) + compact(shares, &confirmations)
 }
 
 /// Bytes of shares and confirmations as `src/adapters/http/wire/compact.rs` writes them.

@@ -18,10 +18,10 @@ use super::tls::{self, Trust};
 use super::upload::Upload;
 use super::url_policy::{CheckedResolver, Lookup, SystemLookup, UrlPolicy};
 use crate::wire::compact::{self, Compact};
-use crate::wire::headers::{self, ConfirmBody, NoticeBody};
+use crate::wire::headers::{self, NoticeBody};
 use delta_domain::ids::{Address, RoundNumber, TaskId, encode_hex};
 use delta_domain::round::message::{
-    RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
+    Confirmation, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
 };
 use delta_ports::blob::ByteStream;
 use delta_ports::peer::{PeerAnswer, PeerRequest, PeerTransport};
@@ -220,8 +220,15 @@ impl Call<'_> {
                 self.post(url, request, compact::TYPE, body).await
             }
             RequestBody::Confirm { statement, tags } => {
-                let body = ConfirmBody::new(request, statement, tags);
-                self.post_json("confirm", request, &body).await
+                let own = Confirmation {
+                    member: request.sender.clone(),
+                    tag: tags.clone(),
+                };
+                let body = compact::encode(&[], |s| &s.sender, &[own]);
+                let url = self.about("confirm", request)?;
+                let post = self.peers.download.post(url);
+                let post = post.header(headers::DIGEST, statement.to_string());
+                self.send(post, request, compact::TYPE, body).await
             }
             RequestBody::Joined => self.notice("joined", request, None).await,
             RequestBody::Revealed => self.notice("revealed", request, None).await,
@@ -330,7 +337,18 @@ impl Call<'_> {
         content_type: &'static str,
         body: Vec<u8>,
     ) -> Result<PeerAnswer, PortError> {
-        let post = with_signature(self.peers.download.post(url), request)
+        let post = self.peers.download.post(url);
+        self.send(post, request, content_type, body).await
+    }
+
+    async fn send(
+        &self,
+        post: RequestBuilder,
+        request: &SignedRequest,
+        content_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<PeerAnswer, PortError> {
+        let post = with_signature(post, request)
             .header(CONTENT_TYPE, content_type)
             .body(body)
             .timeout(self.peers.options.call_within);

@@ -5,21 +5,21 @@
 
 use serde::Serialize;
 
-use delta_domain::ids::{Address, Digest, RoundNumber, TaskId, encode_hex};
+use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::message::{Confirmation, SealedShares, SignedRequest};
 
 /// Digest of the members and keys that the sender believes in: `0x` and 64 hex digits. Absent means all zeros.
 pub(crate) const VIEW: &str = "x-delta-view";
 /// Signature under the sender's `pk1`: `0x` and hex. Absent means none.
 pub(crate) const SIGNATURE: &str = "x-delta-signature";
-/// SHA-256 of an uploaded result: `0x` and 64 hex digits.
+/// SHA-256 of an uploaded result, or the statement that is confirmed: `0x` and 64 hex digits.
 pub(crate) const DIGEST: &str = "x-delta-digest";
 /// Length in bytes, decimal: of an uploaded result, or of a streamed answer.
 pub(crate) const LENGTH: &str = "x-delta-length";
 
 /// Longest body with shares, in either form and direction.
 pub(crate) const MAX_SHARES: usize = 16 << 20;
-/// Longest other JSON body.
+/// Longest other body in JSON, and of a confirmation.
 pub(crate) const MAX_SMALL_JSON: usize = 64 << 10;
 
 /// Body of `POST joined`, `decline` and `revealed`.
@@ -40,29 +40,6 @@ impl<'a> NoticeBody<'a> {
             task_id: &request.task,
             round: request.round,
             reason,
-        }
-    }
-}
-
-/// Body of `POST confirm`.
-#[derive(Serialize)]
-pub(crate) struct ConfirmBody<'a> {
-    address: &'a Address,
-    task_id: &'a TaskId,
-    round: RoundNumber,
-    statement: &'a Digest,
-    tags: String,
-}
-
-impl<'a> ConfirmBody<'a> {
-    /// The body of `request`.
-    pub(crate) fn new(request: &'a SignedRequest, statement: &'a Digest, tags: &[u8]) -> Self {
-        Self {
-            address: &request.sender,
-            task_id: &request.task,
-            round: request.round,
-            statement,
-            tags: encode_hex(tags),
         }
     }
 }

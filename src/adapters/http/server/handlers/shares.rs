@@ -9,7 +9,7 @@ use crate::server::extract::json::Fields;
 use crate::server::extract::validation::{FieldErrors, IntRule};
 use crate::server::rejection::Rejection;
 use crate::server::reply::{Response, ok, success, with_type};
-use crate::server::signed::{canonical_hex, known_task, member, round_number, signed};
+use crate::server::signed::{canonical_hex, digest, known_task, member, round_number, signed};
 use crate::wire::compact::{self, Compact};
 use crate::wire::headers::{self, ConfirmationsBody, DeliveryBody};
 use delta_domain::ids::Address;
@@ -152,34 +152,42 @@ fn names_compact(headers: &HeaderMap, name: HeaderName) -> bool {
         .is_some_and(|value| value.as_bytes() == compact::TYPE.as_bytes())
 }
 
-/// `POST /v1/coord/confirm`
+/// `POST /v1/coord/confirm`, in the compact form alone: one confirmation, the sender's, with its tags one after the other.
 pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
-    let fields = Fields::read(
-        &call.headers,
+    let mut errors = FieldErrors::query();
+    let address = errors
+        .required("address", call.query.owned("address"))
+        .unwrap_or_default();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
+    errors.settle()?;
+    let (task, round) = (known_task(&task)?, round_number(round)?);
+    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let statement = digest(&call.headers, headers::DIGEST)?
+        .ok_or_else(|| Rejection::bad(format!("{} is missing", headers::DIGEST)))?;
+    let read = read_whole(
         &mut call.body,
         headers::MAX_SMALL_JSON,
         &shared.memory,
-    )
-    .await?;
-    let mut errors = FieldErrors::body();
-    let address = fields.text(&mut errors, "address");
-    let task = fields.text(&mut errors, "task_id");
-    let round = fields.int(&mut errors, "round");
-    let statement = fields.hex(&mut errors, "statement");
-    let tags = fields.hex(&mut errors, "tags");
-    errors.settle()?;
-    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
-    let statement = statement
-        .parse()
-        .map_err(|_| Rejection::bad("the statement is no digest"))?;
-    let tags = canonical_hex(&tags, "tags")?;
-    let request = signed(
-        &call.headers,
-        known_task(&task)?,
-        round_number(round)?,
-        sender,
-        RequestBody::Confirm { statement, tags },
-    )?;
+        compact::decode,
+    );
+    let own = match read.await? {
+        Some(Compact {
+            shares,
+            confirmations,
+        }) if shares.is_empty() => <[_; 1]>::try_from(confirmations).ok(),
+        _ => None,
+    };
+    let tags = match own {
+        Some([own]) if own.member == sender => own.tag,
+        _ => {
+            return Err(Rejection::bad(
+                "the body is not one confirmation, the sender's",
+            ));
+        }
+    };
+    let body = RequestBody::Confirm { statement, tags };
+    let request = signed(&call.headers, task, round, sender, body)?;
     shared.ask(request).await?.done()?;
     Ok(success())
 }
