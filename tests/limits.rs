@@ -156,7 +156,7 @@ fn a_task_that_wants_more_members_than_there_are_is_refused_at_once() {
 fn a_task_that_its_own_coordinator_would_leave_is_refused_at_once() {
     run(async {
         let recipe = Recipe {
-            min_clients: 3,
+            min_clients: 2,
             max_clients: 3,
             ..Recipe::default()
         };
@@ -164,6 +164,7 @@ fn a_task_that_its_own_coordinator_would_leave_is_refused_at_once() {
         world.crash(0).await;
         // One of three may collude, this owner thinks: the strategy's threshold of two is too low then.
         world.hosts[0].settings.privacy.colluders = Some(1);
+        world.hosts[0].settings.min_clients = 3;
         world.start(0).await;
         world.node(0).connected().await;
         let bytes = world.recipe.bundle();

@@ -1,5 +1,6 @@
 //! A hostile member: the node's own round machine, stopped wherever an attack wants to do something else.
 
+mod word;
 mod world;
 
 use std::collections::VecDeque;
@@ -15,7 +16,7 @@ use super::target::{LOOK, PATIENCE, Targets, until};
 use crate::bootstrap::{clock, entropy};
 use delta_app::member;
 use delta_domain::ids::{Address, RoundNumber, TaskId};
-use delta_domain::round::message::{Confirmation, RequestBody, RoundView, SignedRequest};
+use delta_domain::round::message::{RequestBody, RoundView, SignedRequest};
 use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
@@ -25,7 +26,6 @@ use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::keys::KeyPair;
 use delta_domain::secagg::mask::{Masker, Ring};
 use delta_domain::secagg::masked_input::{MaskedInputHeader, write_le_words};
-use delta_domain::secagg::seal::TAG_BYTES;
 use delta_domain::secret::Secret;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::TaskKind;
@@ -138,34 +138,6 @@ impl<'a> RogueMember<'a> {
 
     pub(super) fn url(&self) -> &str {
         &self.url
-    }
-
-    /// What this member would say to one of `members`, all of the round's, when it is shown this u3, again and again: a copy of its machine says so.
-    pub(super) fn would_say(
-        &self,
-        members: &[Address],
-        to: &Address,
-        u3: Vec<Address>,
-    ) -> anyhow::Result<Confirmation> {
-        let mut copy = self.machine.clone().context("not in a round")?;
-        let now = self.clock.now();
-        let effects = copy.handle(now, RunnerInput::AggregationStarted { u3 })?;
-        let tags = effects.into_iter().find_map(|effect| match effect {
-            RunnerEffect::Confirm { request, .. } => match request.body {
-                RequestBody::Confirm { tags, .. } => Some(tags),
-                _ => None,
-            },
-            _ => None,
-        });
-        let tags = tags.context("it does not confirm this u3")?;
-        let mut order: Vec<&Address> = members.iter().collect();
-        order.sort();
-        let place = order.iter().position(|member| *member == to);
-        let tag = place.and_then(|place| tags.chunks_exact(TAG_BYTES).nth(place));
-        Ok(Confirmation {
-            member: self.address.clone(),
-            tag: tag.context("it says nothing to this one")?.to_vec(),
-        })
     }
 
     pub(super) fn key(&self) -> RoundKey {
