@@ -16,7 +16,7 @@ use super::target::{LOOK, PATIENCE, Targets, until};
 use crate::bootstrap::{clock, entropy};
 use delta_app::member;
 use delta_domain::ids::{Address, RoundNumber, TaskId};
-use delta_domain::round::message::{RequestBody, RoundView, SignedRequest};
+use delta_domain::round::message::{RoundView, SignedRequest};
 use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::{
     MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,

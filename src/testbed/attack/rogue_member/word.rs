@@ -7,7 +7,6 @@ use delta_domain::ids::Address;
 use delta_domain::round::message::{Confirmation, RequestBody};
 use delta_domain::round::runner::{RunnerEffect, RunnerInput};
 use delta_domain::secagg::seal::TAG_BYTES;
-use delta_ports::clock::Clock as _;
 
 impl RogueMember<'_> {
     /// What this member would say to one of `members`, all of the round's, when it is shown this u3, again and again: a copy of its machine says so.
