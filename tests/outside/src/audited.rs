@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use delta_domain::ids::{Address, TaskId};
 use delta_ports::PortError;
 use delta_ports::storage::{
-    KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow, Storage,
-    StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow,
+    Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
 };
 
 /// Passes every call on, and counts those that write.
