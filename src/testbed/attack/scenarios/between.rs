@@ -192,18 +192,13 @@ async fn result(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 async fn confirmation(field: &Targets) -> anyhow::Result<Outcome> {
-    let mut stories = Vec::new();
-    let mut repelled = true;
-    for name in ["statement", "tags"] {
-        let outcome = under(field, move |m| {
-            is(m, Way::Asked, "POST /v1/coord/confirm")
-                && json(m, |body| body.get_mut(name).is_some_and(other))
-        })
-        .await?;
-        repelled &= outcome.repelled;
-        stories.push(format!("{name}: {}", outcome.answered));
-    }
-    Ok(Outcome::new(repelled, stories.join("; ")))
+    const CONFIRM: &str = "POST /v1/coord/confirm";
+    let statement = under(field, |m| m.call == CONFIRM && header(m, "x-delta-digest")).await?;
+    let tags = under(field, |m| is(m, Way::Asked, CONFIRM) && flip(m)).await?;
+    Ok(Outcome::new(
+        statement.repelled && tags.repelled,
+        format!("statement: {}; tags: {}", statement.answered, tags.answered),
+    ))
 }
 
 async fn confirmations(field: &Targets) -> anyhow::Result<Outcome> {
