@@ -23,6 +23,7 @@ pub mod identity;
 pub mod ids;
 pub mod manifest;
 pub mod npy;
+pub mod policy;
 pub mod round;
 pub mod secagg;
 pub mod secret;

@@ -4,8 +4,9 @@ use crate::time::Timestamp;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
-/// The first moment after a day.
-pub(super) fn end_of(day: &str) -> Option<Timestamp> {
+/// The first moment after a day. `None` when the text is no day of the calendar from 1970 on.
+#[must_use]
+pub fn end_of(day: &str) -> Option<Timestamp> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *day.as_bytes() else {
         return None;
     };

@@ -1,0 +1,328 @@
+//! Rules as they are written: `policy.d/*.yaml`, and the section `datasets` of the configuration.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::{ApprovalMode, Kind, Policy, Privacy, Renewal, Role, Unit};
+use crate::identity::end_of_day;
+
+/// The rules of some datasets of this node.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// By the name of the file or folder in `data_dir`. A dataset that stands nowhere asks about every task.
+    pub datasets: BTreeMap<String, PolicyForm>,
+}
+
+/// The rules of one dataset. What is left out sets no limit; without `approval` every task asks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyForm {
+    /// What each column is. A column that is not listed asks; a hidden one does not exist for tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<BTreeMap<String, Role>>,
+    /// Who may ask: `org:NAME`, a node's key or fingerprint, `author:NAME@` and one of these. Left out: anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub who: Option<Vec<String>>,
+    /// Kinds of tasks. Left out: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<Kind>>,
+    /// Fewest members of a sum that the roster or a pin vouches for, at least 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 2, max = 10_000)))]
+    pub members: Option<u32>,
+    /// Members that may work together with the coordinator and the connector, and learn nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 10_000)))]
+    pub colluders: Option<u32>,
+    /// Fewest local rows that a task reads, at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub rows: Option<u64>,
+    /// Most numbers that leave in a round, for each row read. Above 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
+    pub outputs_per_row: Option<f64>,
+    /// Most rounds within 24 hours, at least 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub rounds_per_day: Option<u32>,
+    /// When the owner is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalMode>,
+    /// The budget for tasks under noise. `approval: private` needs one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyForm>,
+    /// The last day (UTC) on which anything is allowed: `YYYY-MM-DD`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// The budget for tasks under noise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PrivacyForm {
+    /// Whom the noise must protect at least.
+    pub unit: UnitForm,
+    /// The column whose value tells persons apart (`unit: person`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The most that all tasks of a period may cost together. Above 0.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
+    pub epsilon: f64,
+    /// The delta at which that is stated: above 0, below 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1)))]
+    pub delta: f64,
+    /// When the budget is full again.
+    #[serde(default)]
+    pub renew: Renewal,
+}
+
+/// Whom noise protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum UnitForm {
+    /// One row.
+    Record,
+    /// All rows with the same value in the column `key`.
+    Person,
+    /// Everything that one member has.
+    Member,
+}
+
+/// A value that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldFault {
+    /// Names of keys from the dataset's downwards.
+    pub path: Vec<String>,
+    /// What is wrong and what to write; follows the key's name.
+    pub fault: String,
+}
+
+impl FieldFault {
+    fn new(path: &[&str], fault: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|key| (*key).to_owned()).collect(),
+            fault: fault.into(),
+        }
+    }
+}
+
+impl PolicyForm {
+    /// The rules, when every value can be.
+    ///
+    /// # Errors
+    /// All values that cannot.
+    pub fn check(self) -> Result<Policy, Vec<FieldFault>> {
+        let mut faults = Vec::new();
+        let mut bad = |path: &[&str], fault: &str| faults.push(FieldFault::new(path, fault));
+        if self.members.is_some_and(|n| !(2..=10_000).contains(&n)) {
+            bad(&["members"], "must be a whole number from 2 to 10000");
+        }
+        if self.colluders.is_some_and(|n| n > 10_000) {
+            bad(&["colluders"], "must be a whole number from 0 to 10000");
+        }
+        if self.rows == Some(0) {
+            bad(&["rows"], "must be at least 1; leave it out for no limit");
+        }
+        if self
+            .outputs_per_row
+            .is_some_and(|x| !x.is_finite() || x <= 0.0)
+        {
+            bad(&["outputs_per_row"], "must be a number above 0");
+        }
+        if self.rounds_per_day == Some(0) {
+            bad(
+                &["rounds_per_day"],
+                "must be at least 1; approval: never allows none",
+            );
+        }
+        if self.kinds.as_ref().is_some_and(Vec::is_empty) {
+            bad(
+                &["kinds"],
+                "must list statistics, regression or learning; leave it out for all",
+            );
+        }
+        if self.approval == Some(ApprovalMode::Private) && self.privacy.is_none() {
+            bad(
+                &["approval"],
+                "is private, and there is no budget: add privacy: { unit, epsilon, delta, renew }",
+            );
+        }
+        let until = self.until.as_deref().map(end_of_day);
+        if until == Some(None) {
+            bad(
+                &["until"],
+                "is no day: expected YYYY-MM-DD, the last day on which anything is allowed",
+            );
+        }
+        let columns = self.columns.map(|columns| checked(columns, &mut faults));
+        let who = self.who.map(|who| {
+            if who.is_empty() {
+                faults.push(FieldFault::new(
+                    &["who"],
+                    "must name somebody; leave it out for anybody, or write approval: never for nobody",
+                ));
+            }
+            who.iter()
+                .filter_map(|text| match text.parse() {
+                    Ok(who) => Some(who),
+                    Err(error) => {
+                        faults.push(FieldFault::new(&["who"], format!("is wrong: {error}")));
+                        None
+                    }
+                })
+                .collect()
+        });
+        let privacy = self.privacy.and_then(|form| form.check(&mut faults));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Policy {
+            columns,
+            who,
+            kinds: self.kinds.map(|kinds| kinds.into_iter().collect()),
+            members: self.members,
+            colluders: self.colluders,
+            rows: self.rows,
+            outputs_per_row: self.outputs_per_row,
+            rounds_per_day: self.rounds_per_day,
+            approval: self.approval.unwrap_or_default(),
+            privacy,
+            until: until.flatten(),
+        })
+    }
+}
+
+/// Columns by their names without spaces around them, as files have them.
+fn checked(
+    columns: BTreeMap<String, Role>,
+    faults: &mut Vec<FieldFault>,
+) -> BTreeMap<String, Role> {
+    let mut all = BTreeMap::new();
+    for (name, role) in columns {
+        let clean = name.trim().to_owned();
+        if clean.is_empty() || clean.len() > 256 {
+            let fault = "is no column: a name has 1 to 256 bytes";
+            faults.push(FieldFault::new(&["columns", &name], fault));
+        } else if all.insert(clean, role).is_some() {
+            faults.push(FieldFault::new(&["columns", &name], "stands twice"));
+        }
+    }
+    all
+}
+
+impl PrivacyForm {
+    fn check(self, faults: &mut Vec<FieldFault>) -> Option<Privacy> {
+        let before = faults.len();
+        if !self.epsilon.is_finite() || self.epsilon <= 0.0 {
+            faults.push(FieldFault::new(
+                &["privacy", "epsilon"],
+                "must be a number above 0, for example 3.0",
+            ));
+        }
+        if !(self.delta > 0.0 && self.delta < 1.0) {
+            faults.push(FieldFault::new(
+                &["privacy", "delta"],
+                "must lie between 0 and 1, for example 1e-6",
+            ));
+        }
+        let unit = match (self.unit, self.key) {
+            (UnitForm::Record, None) => Some(Unit::Record),
+            (UnitForm::Member, None) => Some(Unit::Member),
+            (UnitForm::Person, Some(key)) if !key.trim().is_empty() => {
+                Some(Unit::Person(key.trim().to_owned()))
+            }
+            (UnitForm::Person, _) => {
+                let fault = "is person, and no column tells persons apart: add key: COLUMN";
+                faults.push(FieldFault::new(&["privacy", "unit"], fault));
+                None
+            }
+            (UnitForm::Record | UnitForm::Member, Some(_)) => {
+                let fault = "goes with unit: person only; remove it";
+                faults.push(FieldFault::new(&["privacy", "key"], fault));
+                None
+            }
+        };
+        (faults.len() == before).then_some(Privacy {
+            unit: unit?,
+            epsilon: self.epsilon,
+            delta: self.delta,
+            renew: self.renew,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(json: &str) -> PolicyForm {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn faults(json: &str) -> Vec<String> {
+        let faults = form(json).check().unwrap_err();
+        faults.into_iter().map(|f| f.path.join(".")).collect()
+    }
+
+    #[test]
+    fn nothing_written_asks_and_sets_no_limit() {
+        assert_eq!(form("{}").check().unwrap(), Policy::default());
+        assert_eq!(Policy::default().approval, ApprovalMode::Ask);
+    }
+
+    #[test]
+    fn every_value_that_cannot_be_is_told() {
+        assert_eq!(
+            faults(
+                r#"{"members": 1, "colluders": 10001, "rows": 0, "outputs_per_row": 0, "rounds_per_day": 0, "kinds": [],
+                    "approval": "private", "until": "2027-02-30", "columns": {" ": "value"}, "who": ["anna"]}"#
+            ),
+            [
+                "members",
+                "colluders",
+                "rows",
+                "outputs_per_row",
+                "rounds_per_day",
+                "kinds",
+                "approval",
+                "until",
+                "columns. ",
+                "who"
+            ]
+        );
+        assert_eq!(faults(r#"{"who": []}"#), ["who"]);
+        assert_eq!(
+            faults(r#"{"privacy": {"unit": "person", "epsilon": 0, "delta": 1}}"#),
+            ["privacy.epsilon", "privacy.delta", "privacy.unit"]
+        );
+        assert_eq!(
+            faults(r#"{"privacy": {"unit": "record", "key": "id", "epsilon": 1, "delta": 1e-6}}"#),
+            ["privacy.key"]
+        );
+        assert_eq!(
+            faults(r#"{"columns": {"a": "value", " a": "hidden"}}"#),
+            ["columns.a"]
+        );
+    }
+
+    #[test]
+    fn the_owners_example_is_read() {
+        let policy = form(
+            r#"{"columns": {"id": "identifier", "name": "hidden", "age": "quasi", "hba1c": "value"},
+                "who": ["org:university-hospital"], "kinds": ["statistics", "regression", "learning"], "members": 3, "colluders": 1,
+                "rows": 50, "outputs_per_row": 0.33, "rounds_per_day": 500, "approval": "ask",
+                "privacy": {"unit": "record", "epsilon": 3.0, "delta": 1e-6, "renew": "yearly"}, "until": "2027-12-31"}"#,
+        )
+        .check()
+        .unwrap();
+        assert_eq!(policy.until, end_of_day("2027-12-31"));
+        assert_eq!(policy.columns.unwrap()["name"], Role::Hidden);
+    }
+}
