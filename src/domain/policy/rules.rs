@@ -13,7 +13,7 @@ use crate::secagg::keys::PublicKey;
 use crate::time::Timestamp;
 
 /// The rules of one dataset. A field without a value sets no limit of its own. Made by [`PolicyForm`](super::PolicyForm).
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Policy {
     /// What each column is; `None`: columns are not told apart. Names without spaces around them.
     pub columns: Option<BTreeMap<String, Role>>,
@@ -54,7 +54,7 @@ pub enum Role {
     Hidden,
 }
 
-/// What a task is by its form (see [`Question`](super::Question)).
+/// What a task is by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -248,6 +248,12 @@ impl fmt::Display for Who {
             Self::Node(print) => print.fmt(f),
             Self::Author(name, at) => write!(f, "author:{name}@{at}"),
         }
+    }
+}
+
+impl Serialize for Who {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
