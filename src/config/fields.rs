@@ -70,6 +70,7 @@ impl Config {
                     256 << 20,
                 ),
                 max_tasks: number(reader, "policy.max_tasks", 1..=10_000, 16),
+                dir: optional_path(reader, "policy.dir"),
             },
             executor: read_executor(reader),
             connector: read_connector(reader),

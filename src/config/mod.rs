@@ -10,6 +10,7 @@ mod database;
 mod error;
 mod fields;
 mod locate;
+mod policies;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::path::Path;
 pub use database::Database;
 pub use error::{ConfigError, Place, SettingError};
 pub use locate::Position;
+pub use policies::LoadedPolicies;
 pub use reader::ENVIRONMENT_PREFIX;
 pub use types::{
     Api, ApiTls, CertificateFiles, ChainConnector, Config, ConnectorTls, EMBEDDED,
@@ -82,6 +84,7 @@ const KEYS: &[&str] = &[
     "policy.allowed_hosts",
     "policy.max_bundle_bytes",
     "policy.max_tasks",
+    "policy.dir",
     "executor.library",
     "executor.memory_mb",
     "executor.time_limit",
@@ -165,6 +168,7 @@ impl Config {
             mut warnings,
             ..
         } = reader;
+        errors.extend(policies::errors_of(file, text));
         if !errors.is_empty() {
             errors.sort();
             return Err(ConfigError { errors });

@@ -12,6 +12,7 @@ use yaml_serde::Value;
 
 use super::error::{Place, SettingError, closest};
 use super::locate::{Target, locate, position_of};
+use super::policies::SECTION;
 
 /// What environment variables that override a key begin with; the key's parts are joined by two underscores.
 pub const ENVIRONMENT_PREFIX: &str = "DELTA_NODE__";
@@ -78,6 +79,10 @@ impl<'t> Reader<'t> {
             let mut path = above.to_vec();
             path.push(key_text(&key));
             let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            // Its keys are names of datasets, not ours: `policies.rs` reads it.
+            if names == [SECTION] {
+                continue;
+            }
             let prefix = format!("{}.", names.join("."));
             if !known.iter().any(|known| known.starts_with(&prefix)) {
                 self.take_value(&names, value, known);
@@ -342,7 +347,7 @@ fn hint(dotted: &str, known: &'static [&'static str]) -> String {
     })
 }
 
-fn key_text(key: &Value) -> String {
+pub(super) fn key_text(key: &Value) -> String {
     match key {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
@@ -353,7 +358,7 @@ fn key_text(key: &Value) -> String {
 }
 
 /// A value as it may stand in a message: short, quoted when it is a text.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{text:?}"),
         Value::Sequence(_) => "a list".to_owned(),
@@ -363,7 +368,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// The parser's message without its own "at line ...", which the place already tells.
-fn without_position(error: &impl Display) -> String {
+pub(super) fn without_position(error: &impl Display) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }

@@ -294,6 +294,8 @@ pub struct Policy {
     pub max_bundle_bytes: u64,
     /// How many tasks may run at the same time.
     pub max_tasks: usize,
+    /// The folder of the rules for datasets; `None`: [`Config::policy_dir`]'s default.
+    pub dir: Option<PathBuf>,
 }
 
 /// `executor`
