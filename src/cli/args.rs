@@ -11,7 +11,8 @@ use crate::config::DEFAULT_PATH;
 use crate::testbed::attack::AttackArgs;
 use crate::testbed::demo::DemoArgs;
 use delta_domain::access::{Scope, TokenName};
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{DatasetName, TaskId};
+use delta_domain::policy::Who;
 
 /// The version, with the git revision when the build was told it (`DELTA_NODE_REVISION`).
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -89,6 +90,9 @@ pub(super) enum Command {
     /// Make, list and revoke the tokens with which authors and the owner call the API
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show the rules for this node's data, and what would become of a task
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Ask the node on this machine whether it is alive
     #[command(hide = true)]
     Healthcheck,
@@ -213,6 +217,38 @@ pub(super) enum TokenCommand {
         /// What it is called
         name: TokenName,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Print the rules as they are understood
+    Show {
+        /// Of this dataset only
+        dataset: Option<DatasetName>,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what would become of a task, and by which rules
+    Test(PolicyTestArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyTestArgs {
+    /// The bundle
+    pub(super) file: PathBuf,
+    /// Who asks: org:NAME, a node's key or fingerprint, author:NAME@ and one of these [default: somebody without a key]
+    #[arg(long, value_name = "WHO")]
+    pub(super) author: Option<Who>,
+    /// As if it were submitted to this very node
+    #[arg(long)]
+    pub(super) own: bool,
+    /// As if every dataset had so many rows [default: counted, where that is quick]
+    #[arg(long, value_name = "N")]
+    pub(super) rows: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

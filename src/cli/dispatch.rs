@@ -91,6 +91,11 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Task(command) => task(&file, command)?,
         Command::Token(command) => token(&file, command)?,
+        Command::Policy(command) => {
+            let config = load(&file, Purpose::Tool)?.config;
+            let told = block_on(commands::policy::policy(&file, &config, command))?;
+            print(&told)?;
+        }
         Command::Healthcheck => {
             let config = load(&file, Purpose::Tool)?.config;
             health::ask_own(&config)?;

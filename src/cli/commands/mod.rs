@@ -3,6 +3,7 @@
 pub(super) mod connector;
 pub(super) mod identity;
 pub(super) mod leave;
+pub(super) mod policy;
 pub(super) mod run;
 pub(super) mod task;
 pub(super) mod token;

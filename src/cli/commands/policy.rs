@@ -1,0 +1,378 @@
+//! `policy ...`: what the owner's rules say, and what would become of a task. Reads the configuration's files; no node need run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::bootstrap;
+use crate::cli::args::{PolicyCommand, PolicyTestArgs};
+use crate::config::{Config, LoadedPolicies};
+use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::identity::day_of;
+use delta_domain::ids::DatasetName;
+use delta_domain::policy::{
+    Author, DatasetFacts, Decision, Facts, Kind, Policy, Privacy, Question, Role, Standing,
+    Verdict, Who, judge,
+};
+use delta_domain::time::Timestamp;
+use delta_ports::executor::DatasetSummary;
+
+/// Carries out a command, and says what came of it. `file`: the configuration's.
+///
+/// # Errors
+/// What is wrong with the policies, all at once, or with the bundle.
+pub(in crate::cli) async fn policy(
+    file: &Path,
+    config: &Config,
+    command: PolicyCommand,
+) -> anyhow::Result<String> {
+    let loaded = config.load_policies(file)?;
+    let executor = bootstrap::executor(config, bootstrap::own_program()?);
+    // Without a data folder there is nothing to tell of; the rules can be looked at all the same.
+    let there = executor.port().datasets().await.unwrap_or_default();
+    match command {
+        PolicyCommand::Show { dataset, json } => show(&loaded, &there, dataset.as_ref(), json),
+        PolicyCommand::Test(args) => test(&loaded, &there, &args),
+    }
+}
+
+fn show(
+    loaded: &LoadedPolicies,
+    there: &[DatasetSummary],
+    only: Option<&DatasetName>,
+    json: bool,
+) -> anyhow::Result<String> {
+    let written = loaded.policies.written();
+    let all: BTreeSet<&DatasetName> = match only {
+        Some(name) => BTreeSet::from([name]),
+        None => written
+            .keys()
+            .chain(there.iter().map(|d| &d.name))
+            .collect(),
+    };
+    let is_there = |name: &DatasetName| there.iter().any(|d| d.name == *name);
+    if json {
+        let of = |name: &DatasetName| {
+            serde_json::json!({
+                "written": loaded.places.get(name).map(ToString::to_string),
+                "in_data_dir": is_there(name),
+                "rules": loaded.policies.of(name),
+            })
+        };
+        let datasets: BTreeMap<&str, _> = all.iter().map(|n| (n.as_str(), of(n))).collect();
+        let answer = serde_json::json!({ "digest": loaded.digest, "datasets": datasets });
+        return Ok(serde_json::to_string_pretty(&answer)?);
+    }
+    let mut text = String::new();
+    for name in all {
+        match loaded.places.get(name) {
+            Some(place) => writeln!(text, "{name}  ({place})")?,
+            None => writeln!(text, "{name}  (no rules written)")?,
+        }
+        if !is_there(name) {
+            writeln!(
+                text,
+                "  WARNING: there is no such dataset in data_dir; is the name spelled as the file's?"
+            )?;
+        }
+        for (key, says) in in_words(loaded.policies.of(name)) {
+            writeln!(text, "  {key:<16}{says}")?;
+        }
+        writeln!(text)?;
+    }
+    writeln!(text, "A dataset without rules asks about every task.")?;
+    Ok(text)
+}
+
+/// Every rule of a policy, by its key and in words.
+fn in_words(policy: &Policy) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if let Some(columns) = &policy.columns {
+        for (role, word) in [
+            (Role::Identifier, "identifier"),
+            (Role::Quasi, "quasi"),
+            (Role::Value, "value"),
+            (Role::Hidden, "hidden"),
+        ] {
+            let these = columns.iter().filter(|(_, r)| **r == role);
+            let names: Vec<String> = these.map(|(name, _)| format!("{name:?}")).collect();
+            if !names.is_empty() {
+                lines.push(("columns", format!("{word}: {}", names.join(", "))));
+            }
+        }
+        lines.push(("", "every other column asks".to_owned()));
+    }
+    let who: Option<Vec<String>> = policy
+        .who
+        .as_ref()
+        .map(|who| who.iter().map(ToString::to_string).collect());
+    let kinds: Option<Vec<&str>> = policy
+        .kinds
+        .as_ref()
+        .map(|kinds| kinds.iter().map(|kind| kind.name()).collect());
+    let rest = [
+        (
+            "who",
+            Some(who.map_or("anybody".to_owned(), |w| w.join(", "))),
+        ),
+        (
+            "kinds",
+            Some(kinds.map_or("all".to_owned(), |k| k.join(", "))),
+        ),
+        (
+            "members",
+            policy.members.map(|n| format!("at least {n} in a sum")),
+        ),
+        (
+            "colluders",
+            policy
+                .colluders
+                .map(|n| format!("{n} members may work together with the coordinator")),
+        ),
+        (
+            "rows",
+            policy.rows.map(|n| format!("at least {n} rows are read")),
+        ),
+        (
+            "outputs_per_row",
+            policy
+                .outputs_per_row
+                .map(|x| format!("at most {x} numbers a row and round")),
+        ),
+        (
+            "rounds_per_day",
+            policy
+                .rounds_per_day
+                .map(|n| format!("at most {n} rounds within 24 hours")),
+        ),
+        ("approval", Some(policy.approval.name().to_owned())),
+        ("privacy", policy.privacy.as_ref().map(budget)),
+        (
+            "until",
+            policy
+                .until
+                .map(|end| format!("{}, the last day", last_day(end))),
+        ),
+    ];
+    lines.extend(
+        rest.into_iter()
+            .filter_map(|(key, says)| Some((key, says?))),
+    );
+    lines
+}
+
+fn budget(privacy: &Privacy) -> String {
+    let Privacy {
+        unit,
+        epsilon,
+        delta,
+        renew,
+    } = privacy;
+    format!(
+        "epsilon {epsilon} at delta {delta} for one {unit}, renewed {}",
+        renew.name()
+    )
+}
+
+/// The day before a moment that ends one.
+fn last_day(end: Timestamp) -> String {
+    day_of(Timestamp(end.0.saturating_sub(1)))
+}
+
+fn test(
+    loaded: &LoadedPolicies,
+    there: &[DatasetSummary],
+    args: &PolicyTestArgs,
+) -> anyhow::Result<String> {
+    let shown = args.file.display();
+    let bytes = std::fs::read(&args.file).with_context(|| format!("{shown} cannot be read"))?;
+    let bundle = Bundle::open(&bytes, &BundleLimits::default())
+        .with_context(|| format!("{shown} is no task"))?;
+    let question = Question::of(&bundle, author(args));
+    let facts = facts(&question, there, args);
+    let verdict = judge(
+        &loaded.policies,
+        &question,
+        &facts,
+        bootstrap::clock().now(),
+    );
+    if args.json {
+        let answer = serde_json::json!({
+            "decision": verdict.decision,
+            "by": verdict.by(),
+            "findings": verdict.findings,
+            "question": question,
+            "policies": loaded.digest,
+        });
+        return Ok(serde_json::to_string_pretty(&answer)?);
+    }
+    told(&bundle.manifest().name, &question, &facts, &verdict)
+}
+
+fn author(args: &PolicyTestArgs) -> Author {
+    let mut author = Author {
+        own: args.own,
+        ..Author::default()
+    };
+    let mut who = args.author.clone();
+    if let Some(Who::Author(name, at)) = who {
+        author.name = Some(name);
+        who = Some(*at);
+    }
+    match who {
+        Some(Who::Organisation(name)) => author.organisation = Some(name),
+        Some(Who::Node(print)) => author.node = Some(print),
+        Some(Who::Author(..)) | None => {}
+    }
+    author
+}
+
+/// What can be known without a node: the rows of datasets that say how many they have, and that nothing has run yet.
+fn facts(question: &Question, there: &[DatasetSummary], args: &PolicyTestArgs) -> Facts {
+    let of = |name: &DatasetName| DatasetFacts {
+        rows: args.rows.or_else(|| {
+            let summary = there.iter().find(|d| d.name == *name)?;
+            counted(&summary.description)
+        }),
+        rounds: Some(0),
+        epsilon: Some(0.0),
+    };
+    let datasets = question.reads.keys().map(|name| (name.clone(), of(name)));
+    Facts {
+        datasets: datasets.collect(),
+        members: None,
+        standing: Standing::Open,
+    }
+}
+
+/// The number in front of `rows` or `samples` in a dataset's description (`table, 534 rows, 11 columns`). A table that is too long to
+/// be counted says `more than`: then there is none.
+fn counted(description: &str) -> Option<u64> {
+    let words: Vec<&str> = description
+        .split([' ', ','])
+        .filter(|w| !w.is_empty())
+        .collect();
+    let at = words
+        .iter()
+        .position(|w| matches!(*w, "rows" | "samples"))?;
+    let before = words.get(..at)?;
+    if before.contains(&"than") || description.starts_with("folder") {
+        return None;
+    }
+    before.last()?.parse().ok()
+}
+
+fn told(
+    name: &str,
+    question: &Question,
+    facts: &Facts,
+    verdict: &Verdict,
+) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let (least, most) = (question.strategy.min_clients, question.strategy.max_clients);
+    let kind = match question.kind {
+        Kind::Statistics => "statistics",
+        Kind::Regression => "a regression",
+        Kind::Learning => "learning",
+    };
+    writeln!(
+        text,
+        "Task {name:?}: {kind} by its form, {} of {least} to {most} members, at most {} a round.",
+        many(u64::from(question.rounds), "round"),
+        many(question.outputs, "number")
+    )?;
+    for (dataset, reads) in &question.reads {
+        let rows = facts.datasets.get(dataset).and_then(|known| known.rows);
+        let rows = rows.map_or("unknown number of rows".to_owned(), |n| many(n, "row"));
+        let names: Vec<String> = reads.columns.iter().map(|c| format!("{c:?}")).collect();
+        let columns = match names.is_empty() {
+            true => String::new(),
+            false => format!(", columns {}", names.join(", ")),
+        };
+        writeln!(text, "It reads {dataset} ({rows}{columns}).")?;
+    }
+    writeln!(
+        text,
+        "The node proves nothing about what leaves: the task is {}.",
+        question.class.name()
+    )?;
+    let by: Vec<&str> = verdict.by().iter().map(|rule| rule.name()).collect();
+    let outcome = match verdict.decision {
+        Decision::Allowed => "It would run, allowed",
+        Decision::Asks => "It would wait for you, asked",
+        Decision::Refused => "It would be refused",
+    };
+    writeln!(text, "\n{outcome} by {}.\n", by.join(", "))?;
+    for finding in &verdict.findings {
+        let of = finding
+            .dataset
+            .as_ref()
+            .map_or("the task", DatasetName::as_str);
+        writeln!(
+            text,
+            "  {:<8} {:<26} {of}: {}",
+            finding.says.name(),
+            finding.rule.name(),
+            finding.why
+        )?;
+    }
+    writeln!(
+        text,
+        "\nAssumed: no round has run today, and the round has all its members. Decisions of yours are not looked up."
+    )?;
+    writeln!(
+        text,
+        "What is asked, as approvals name it: {}",
+        question.digest
+    )?;
+    Ok(text)
+}
+
+fn many(n: u64, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_where_the_description_counts_them() {
+        for (text, rows) in [
+            ("table, 534 rows, 11 columns", Some(534)),
+            ("table, more than 1000000 rows, 3 columns", None),
+            ("113 samples in 2 classes", Some(113)),
+            ("folder with train (8 samples) and val (2 samples)", None),
+            ("unusable: it is empty", None),
+            ("array of f32, shape [3, 4]", None),
+        ] {
+            assert_eq!(counted(text), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_limit_is_said_in_words() {
+        let form = r#"{"columns": {"id": "identifier", "age": "value"}, "members": 3, "colluders": 1, "rows": 50, "outputs_per_row": 0.5,
+            "rounds_per_day": 9, "approval": "private", "privacy": {"unit": "record", "epsilon": 3.0, "delta": 1e-6}, "until": "2027-12-31"}"#;
+        let form: delta_domain::policy::PolicyForm = serde_json::from_str(form).unwrap();
+        let lines = in_words(&form.check().unwrap());
+        let text: Vec<String> = lines.iter().map(|(k, v)| format!("{k} {v}")).collect();
+        let text = text.join("\n");
+        for part in [
+            "identifier: \"id\"",
+            "who anybody",
+            "kinds all",
+            "at least 3",
+            "approval private",
+            "epsilon 3 at delta 0.000001 for one record",
+            "until 2027-12-31",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}
