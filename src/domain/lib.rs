@@ -24,6 +24,7 @@ pub mod ids;
 pub mod manifest;
 pub mod npy;
 pub mod policy;
+pub mod privacy;
 pub mod round;
 pub mod secagg;
 pub mod secret;

@@ -1,0 +1,7 @@
+//! Differential privacy: noise that is exact, and what it costs.
+//!
+//! Formulas and claims in words: `docs/privacy.md`.
+//!
+//! Not here: who may ask (policy), what is clipped and how (the `records` driver), where the ledger is stored.
+
+pub mod discrete_gaussian;
