@@ -5,3 +5,4 @@
 //! Not here: who may ask (policy), what is clipped and how (the `records` driver), where the ledger is stored.
 
 pub mod discrete_gaussian;
+pub mod rdp;
