@@ -4,5 +4,7 @@
 //!
 //! Not here: who may ask (policy), what is clipped and how (the `records` driver), where the ledger is stored.
 
+pub mod cost;
 pub mod discrete_gaussian;
+pub mod noise;
 pub mod rdp;
