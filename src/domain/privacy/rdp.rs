@@ -119,7 +119,8 @@ impl Rdp {
     ///
     /// With n shares of variance s^2 each, s_n = s sqrt(n), and tau = 10 sum over 0 < k < n of exp(-2 pi^2 s^2 k / (k + 1)), the
     /// smallest of alpha D^2 / 2 s_n^2 + tau d, alpha / 2 (D^2 / s_n^2 + 2 D1 tau / s_n + tau^2 d), and alpha / 2 (D / s_n + sqrt(d)
-    /// tau)^2. One share has tau = 0. Source: Kairouz, Liu, Steinke, "The Distributed Discrete Gaussian Mechanism", 2021,
+    /// tau)^2. One share has tau = 0. Several of a variance below 1/4 cost infinitely
+    /// much, because the proposition does not speak of them. Source: Kairouz, Liu, Steinke, "The Distributed Discrete Gaussian Mechanism", 2021,
     /// proposition 14.
     ///
     /// # Errors
@@ -257,9 +258,16 @@ impl From<Rdp> for Vec<u64> {
     }
 }
 
-/// How far a sum of `shares` discrete Gaussians of this variance is from one, at most, as a ratio of probabilities: tau of KLS21.
+/// The smallest variance of a share that KLS21 is about: a standard deviation of 1/2.
+const SMALLEST_SHARE: f64 = 0.25;
+
+/// How far a sum of `shares` discrete Gaussians of this variance is from one, at most, as a ratio of probabilities: tau of KLS21. Infinite for
+/// more than one share of a variance below [`SMALLEST_SHARE`]: nothing is proven there.
 #[expect(clippy::cast_precision_loss, reason = "a number of members")]
 fn departure(shares: usize, variance: f64) -> f64 {
+    if shares > 1 && variance < SMALLEST_SHARE {
+        return f64::INFINITY;
+    }
     let rate = 2.0 * std::f64::consts::PI.powi(2) * variance;
     let sum: f64 = (1..shares)
         .map(|k| (-rate * (k as f64 / (k as f64 + 1.0))).exp())
