@@ -1,3 +1,5 @@
+//! Laws of the ledger: what is spent, held and let go.
+
 use proptest::prelude::*;
 
 use super::super::rdp::Rdp;

@@ -1,3 +1,5 @@
+//! The sampler against published samples, exact probabilities and chi-square.
+
 use rand_core::Rng as _;
 
 use super::*;

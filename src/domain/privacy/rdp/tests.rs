@@ -1,3 +1,5 @@
+//! The accountant against published figures and against another one.
+
 use super::*;
 use crate::secagg::vectors::load;
 
