@@ -43,7 +43,7 @@ fn main() {
             dropout,
             full,
             dropped: if dropout == Some(TWENTIETH) {
-                n / 20
+                (n / 20).max(1)
             } else {
                 n / 10
             },
