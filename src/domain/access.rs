@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-pub use network::{Network, NetworkError};
+pub use network::{Network, NetworkError, machine};
 
 use crate::ids::{Digest, IdError};
 use crate::secret::Secret;

@@ -1,6 +1,6 @@
 //! A network of addresses, as `10.1.0.0/16` writes it.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,6 +40,19 @@ impl Network {
     #[must_use]
     pub fn is_wide(&self) -> bool {
         self.size_bits() > if self.address.is_ipv4() { 16 } else { 80 }
+    }
+}
+
+/// What counts as one machine where callers are counted: an IPv4 address, or the 64 bits of an IPv6 address that name a network, since
+/// whoever has one address of such a network has them all.
+#[must_use]
+pub fn machine(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
     }
 }
 
@@ -113,6 +126,18 @@ mod tests {
     fn has(network: &str, address: &str) -> bool {
         let network: Network = network.parse().unwrap();
         network.contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn a_machine_is_an_ipv4_address_or_an_ipv6_network() {
+        for (address, same) in [
+            ("10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1"),
+            ("2001:db8::1", "2001:db8::"),
+            ("2001:db8:0:1::1", "2001:db8:0:1::"),
+        ] {
+            assert_eq!(machine(address.parse().unwrap()).to_string(), same);
+        }
     }
 
     #[test]

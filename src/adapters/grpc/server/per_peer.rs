@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use delta_domain::access::machine;
+
 /// Subscriptions of one address. Nodes behind one router share it.
 pub(super) const SUBSCRIPTIONS: usize = 128;
 
@@ -42,17 +44,6 @@ impl Drop for Place {
             if *count == 0 {
                 counts.remove(&self.address);
             }
-        }
-    }
-}
-
-/// What counts as one machine: an IPv4 address, or the 64 bits of an IPv6 address that name a network.
-fn machine(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
         }
     }
 }

@@ -5,13 +5,15 @@
 //! nobody else anything.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio_util::sync::CancellationToken;
 use warp::hyper::body::{Body, Frame, SizeHint};
+
+use delta_domain::access::machine;
 
 /// The connections of a server. Clones are the same.
 #[derive(Clone)]
@@ -208,17 +210,6 @@ impl Drop for Work {
     }
 }
 
-/// What counts as one address: an IPv4 address, or the 64 bits of an IPv6 address that name a network.
-pub(super) fn machine(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +260,5 @@ mod tests {
         let _busy = first.worker().begin();
         assert!(connections.enter(ip("2001:db8::2")).is_none());
         assert!(connections.enter(ip("2001:db8:0:1::1")).is_some());
-        assert_eq!(machine(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
     }
 }
