@@ -12,12 +12,15 @@ use crate::server::reply::{Response, ok, success, with_type};
 use crate::server::signed::{canonical_hex, digest, known_task, member, round_number, signed};
 use crate::wire::compact::{self, Compact};
 use crate::wire::headers::{self, ConfirmationsBody, DeliveryBody};
-use delta_domain::ids::Address;
+use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::message::{RequestBody, SealedShares};
 use delta_ports::peer::PeerRequest;
 
-/// `GET /v1/coord/secret_shares`
-pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+/// Who asks, and for which round, as the query names it.
+fn asker(
+    call: &Call,
+    unknown: impl FnOnce(&str) -> String,
+) -> Result<(TaskId, RoundNumber, Address), Rejection> {
     let mut errors = FieldErrors::query();
     let address = errors
         .required("address", call.query.get("address"))
@@ -26,7 +29,12 @@ pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Res
     let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
     errors.settle()?;
     let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(address, |a| format!("member {a} does not exists"))?;
+    Ok((task, round, member(address, unknown)?))
+}
+
+/// `GET /v1/coord/secret_shares`
+pub(crate) async fn fetch_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let (task, round, sender) = asker(call, |a| format!("member {a} does not exists"))?;
     let request = if call.headers.contains_key(headers::SIGNATURE) {
         PeerRequest::Signed(signed(
             &call.headers,
@@ -102,15 +110,7 @@ pub(crate) async fn shares(shared: &Shared, call: &mut Call) -> Result<Response,
 
 /// `POST /v1/coord/secret_shares` in the compact form; who posts, and for which round, is in the query.
 async fn compact_shares(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
-    let mut errors = FieldErrors::query();
-    let address = errors
-        .required("address", call.query.owned("address"))
-        .unwrap_or_default();
-    let task = errors.hex("task_id", call.query.owned("task_id"));
-    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
-    errors.settle()?;
-    let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(&address, |a| format!("member ${a} is not allowed"))?;
+    let (task, round, sender) = asker(call, |a| format!("member ${a} is not allowed"))?;
     let read = read_whole(
         &mut call.body,
         headers::MAX_SHARES,
@@ -154,15 +154,7 @@ fn names_compact(headers: &HeaderMap, name: HeaderName) -> bool {
 
 /// `POST /v1/coord/confirm`, in the compact form alone: one confirmation, the sender's, with its tags one after the other.
 pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
-    let mut errors = FieldErrors::query();
-    let address = errors
-        .required("address", call.query.owned("address"))
-        .unwrap_or_default();
-    let task = errors.hex("task_id", call.query.owned("task_id"));
-    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
-    errors.settle()?;
-    let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let (task, round, sender) = asker(call, |a| format!("member {a} is not allowed"))?;
     let statement = digest(&call.headers, headers::DIGEST)?
         .ok_or_else(|| Rejection::bad(format!("{} is missing", headers::DIGEST)))?;
     let read = read_whole(
@@ -194,15 +186,7 @@ pub(crate) async fn confirm(shared: &Shared, call: &mut Call) -> Result<Response
 
 /// `GET /v1/coord/confirmations`
 pub(crate) async fn confirmations(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
-    let mut errors = FieldErrors::query();
-    let address = errors
-        .required("address", call.query.owned("address"))
-        .unwrap_or_default();
-    let task = errors.hex("task_id", call.query.owned("task_id"));
-    let round = errors.int("round", call.query.get("round"), IntRule::REQUIRED);
-    errors.settle()?;
-    let (task, round) = (known_task(&task)?, round_number(round)?);
-    let sender = member(&address, |a| format!("member {a} is not allowed"))?;
+    let (task, round, sender) = asker(call, |a| format!("member {a} is not allowed"))?;
     let body = RequestBody::FetchConfirmations;
     let request = signed(&call.headers, task, round, sender, body)?;
     let confirmations = shared.ask(request).await?.confirmations()?;
