@@ -151,7 +151,9 @@ async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
         inner,
         spent: spent.clone(),
     });
-    Running::start(parts).await.unwrap()
+    let running = Running::start(parts).await.unwrap();
+    running.node.agree_to_everything();
+    running
 }
 
 async fn connector(folder: &Path) -> u16 {

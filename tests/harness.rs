@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
+#[path = "harness/approvals.rs"]
+mod approvals;
 #[path = "harness/cancel.rs"]
 mod cancel;
 #[path = "harness/restarts.rs"]

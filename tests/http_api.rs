@@ -6,6 +6,8 @@
     clippy::disallowed_methods
 )]
 
+#[path = "http_api/approvals.rs"]
+mod approvals;
 #[path = "http_api/doors.rs"]
 mod doors;
 mod http_world;
@@ -153,7 +155,7 @@ async fn recorded_gets_have_recorded_answers() {
             "/v1/task/progress?task_id=1".into(),
             200,
             format!(
-                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"failed":1,"error":null,"metrics":{{"gap":null,"loss":0.25}}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"failed":0,"error":"too few members","metrics":{{}}}}]}}"#,
+                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","asks_owner":[],"until":0,"error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"failed":1,"error":null,"metrics":{{"gap":null,"loss":0.25}}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"failed":0,"error":"too few members","metrics":{{}}}}]}}"#,
                 MEMBERS[1]
             ),
         ),
@@ -161,14 +163,14 @@ async fn recorded_gets_have_recorded_answers() {
             "/v1/task/progress?task_id=1&start=2".into(),
             200,
             format!(
-                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","error":null,"history":[]}}"#,
+                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","asks_owner":[],"until":0,"error":null,"history":[]}}"#,
                 MEMBERS[1]
             ),
         ),
         (
             "/v1/task/progress?task_id=2".into(),
             200,
-            r#"{"status":"PENDING","round":0,"rounds":0,"phase":"","waits_for":null,"error":null,"history":[]}"#.into(),
+            r#"{"status":"PENDING","round":0,"rounds":0,"phase":"","waits_for":null,"asks_owner":[],"until":null,"error":null,"history":[]}"#.into(),
         ),
         ("/v1/task/progress?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/progress?task_id=1&start=-1".into(), 422, at_least("start", 0)),

@@ -36,6 +36,8 @@ impl Coordinator {
             floor: 2,
             previous: Vec::new(),
             silent: Vec::new(),
+            asked: Vec::new(),
+            patience: std::time::Duration::ZERO,
         };
         let (machine, effects) = CoordinatorRound::start(NOW, context, Secret::new([9; 32]));
         let mut coordinator = Self {

@@ -11,6 +11,7 @@ use super::backoff::Backoff;
 use super::bundles::Bundles;
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::machine::MachinePorts;
+use super::owner::Owner;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
@@ -24,7 +25,10 @@ use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
 use delta_ports::executor::{Executor, Whose};
 use delta_ports::identity::IdentitySource;
+use delta_ports::journal::Journal;
+use delta_ports::owner_notice::OwnerNotice;
 use delta_ports::peer::PeerTransport;
+use delta_ports::policy::PolicySource;
 use delta_ports::storage::{LogLevel, NewLog, Storage};
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -59,6 +63,12 @@ pub struct Ports {
     pub node_key: Arc<NodeKey>,
     /// The way to other nodes' identity documents.
     pub documents: Arc<dyn IdentitySource>,
+    /// The owner's rules for data.
+    pub policies: Arc<dyn PolicySource>,
+    /// The owner's journal.
+    pub journal: Arc<dyn Journal>,
+    /// How the owner hears that a task waits.
+    pub notices: Arc<dyn OwnerNotice>,
 }
 
 /// How this node behaves.
@@ -78,6 +88,8 @@ pub struct Settings {
     pub max_tasks: usize,
     /// Limits of a bundle.
     pub bundle: BundleLimits,
+    /// For how long a question to the owner stays open, and a task of this node's own waits for others' owners.
+    pub patience: Duration,
     /// How often it renews its registration. The connector forgets it after 120 s.
     pub rejoin: Duration,
     /// How it presents itself, and whom it believes.
@@ -94,6 +106,7 @@ impl Default for Settings {
             accept: true,
             max_tasks: 16,
             bundle: BundleLimits::default(),
+            patience: Duration::from_secs(24 * 3600),
             rejoin: Duration::from_secs(60),
             identity: IdentitySettings {
                 organisation: "unnamed".to_owned(),
@@ -110,6 +123,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// Who the nodes of the network are.
     pub(crate) identities: Arc<Identities>,
+    /// What the owner says to tasks.
+    pub(crate) owner: Arc<Owner>,
     /// This node's address, once the connector has told it.
     pub(crate) address: watch::Sender<Option<Address>>,
     /// Whether the subscription to the connector stands.
@@ -129,10 +144,12 @@ impl Context {
             settings.identity.clone(),
             &settings.url,
         );
+        let owner = Owner::new(&ports, settings.patience);
         Self {
             ports,
             settings,
             identities,
+            owner,
             address: watch::Sender::new(None),
             subscribed: watch::Sender::new(false),
             cancel: CancellationToken::new(),
@@ -150,6 +167,7 @@ impl Context {
             },
             settings: self.settings.clone(),
             identities: self.identities.clone(),
+            owner: self.owner.clone(),
             address: self.address.clone(),
             subscribed: self.subscribed.clone(),
             cancel: self.cancel.clone(),

@@ -19,6 +19,7 @@ mod machine;
 pub mod member;
 mod monitor;
 pub mod node;
+mod owner;
 pub mod parallel;
 mod peers;
 mod runner;

@@ -11,7 +11,8 @@ use super::identities::Identities;
 use super::monitor::{ADDRESS_SETTING, follow_events, know_the_others, stay_registered};
 use super::peers::Peers;
 use super::runner::Runner;
-use delta_domain::ids::{Address, TaskId};
+use delta_domain::ids::{Address, Digest, TaskId};
+use delta_domain::policy::OwnerDecision;
 use delta_domain::round::Neighbourhood;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
@@ -19,7 +20,7 @@ use delta_ports::author_api::{AuthorApi, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::connector::NodePage;
 use delta_ports::executor::Whose;
-use delta_ports::owner_api::{OwnerApi, ReadyCheck};
+use delta_ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, UserError};
@@ -62,6 +63,9 @@ impl Node {
         context.spawn(follow_events(context.clone(), node.runner.clone()));
         // What was being sent when the node stopped.
         ports.blobs.remove(&BlobName::submissions()).await?;
+        // Nothing is judged before what the owner has said is known.
+        context.owner.open().await?;
+        context.spawn(context.owner.clone().follow_rules());
         node.runner.resume().await?;
         node.coordinator.resume().await?;
         Ok(node)
@@ -83,6 +87,12 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> Option<Address> {
         self.context.address.borrow().clone()
+    }
+
+    /// From now on every task that asks is allowed on the spot, as its journal shows: for networks on one machine whose data are
+    /// nobody's, as in `demo` and tests.
+    pub fn agree_to_everything(&self) {
+        self.context.owner.agree_to_everything();
     }
 
     /// Waits until the node is registered and hears events.
@@ -337,6 +347,37 @@ impl OwnerApi for Node {
         }
         let text = format!("this node follows no task {task}, or it is over");
         Err(UserError::Invalid(text))
+    }
+
+    async fn asked_tasks(&self) -> Vec<AskedTask> {
+        self.context.owner.asked()
+    }
+
+    async fn decisions(&self) -> Vec<Decided> {
+        self.context.owner.decided().await
+    }
+
+    async fn decide(
+        &self,
+        task: &TaskId,
+        decision: OwnerDecision,
+        scope: DecisionScope,
+        with: String,
+    ) -> Result<Decided, UserError> {
+        self.context.owner.decide(task, decision, scope, with).await
+    }
+
+    async fn revoke(&self, id: &Digest, with: String) -> Result<(), UserError> {
+        if self.context.owner.revoke(id, with).await? {
+            return Ok(());
+        }
+        let text = format!("there is no decision {id} that still stands");
+        Err(UserError::Invalid(text))
+    }
+
+    async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, UserError> {
+        let most = most.min(MAX_PAGE as usize);
+        Ok(self.context.owner.journal(skip, most).await?)
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {

@@ -11,6 +11,7 @@ mod doors;
 mod ends;
 mod executor;
 mod identity;
+mod owner;
 mod parts;
 mod running;
 mod storage;
@@ -29,6 +30,7 @@ pub use executor::{LocalExecutor, Probed, Walls, own_program, worker_main};
 pub(crate) use identity::{
     accept_roster, checked_roster, node_key, read_roster, settings as identity_settings,
 };
+pub(crate) use owner::rules;
 pub use parts::{Parts, open};
 pub(crate) use running::FAREWELL;
 pub use running::Running;

@@ -13,6 +13,7 @@ use super::doors::admission;
 use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
 use super::identity::{self, accepted_roster, node_key};
+use super::owner::{NoRules, journal, notices};
 use super::storage::{lock, make_folder_of, open_storage, open_vault};
 use crate::adapters::http::{Admission, TlsFiles};
 use crate::adapters::system::{BlockingThreads, FileBlobs};
@@ -53,6 +54,8 @@ pub struct Parts {
 /// Opens what `config` names. `worker`: the program that runs graphs when started as `PROGRAM __worker`, usually
 /// [`own_program`](super::own_program).
 ///
+/// Every dataset asks, until somebody puts [`rules`](super::rules) in `ports.policies`.
+///
 /// # Errors
 /// The first thing that cannot be opened, with its place.
 pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
@@ -86,6 +89,9 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         vault: Arc::new(vault),
         node_key: key,
         documents: peers,
+        policies: Arc::new(NoRules),
+        journal: journal(config).await?,
+        notices: notices(config)?,
     };
     Ok(Parts {
         ports,
@@ -120,6 +126,7 @@ fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
             bytes: usize::try_from(policy.max_bundle_bytes).unwrap_or(usize::MAX),
             ..BundleLimits::default()
         },
+        patience: policy.patience,
         rejoin: Duration::from_secs(60),
         identity: identity::settings(config, roster),
     }

@@ -11,7 +11,7 @@ use crate::config::DEFAULT_PATH;
 use crate::testbed::attack::AttackArgs;
 use crate::testbed::demo::DemoArgs;
 use delta_domain::access::{Scope, TokenName};
-use delta_domain::ids::{DatasetName, TaskId};
+use delta_domain::ids::{DatasetName, Digest, TaskId};
 use delta_domain::policy::Who;
 
 /// The version, with the git revision when the build was told it (`DELTA_NODE_REVISION`).
@@ -90,6 +90,12 @@ pub(super) enum Command {
     /// Make, list and revoke the tokens with which authors and the owner call the API
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Show and decide what waits for the owner's word
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Export and check the owner's journal
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show the rules for this node's data, and what would become of a task
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -174,7 +180,7 @@ pub(super) struct MnistArgs {
 }
 
 /// Which node a command talks to, and with which token.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct NodeArg {
     /// The node's URL [default: this machine, port from the configuration]
     #[arg(long, value_name = "URL")]
@@ -216,6 +222,86 @@ pub(super) enum TokenCommand {
     Revoke {
         /// What it is called
         name: TokenName,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApprovalsCommand {
+    /// List the tasks that wait for you
+    List {
+        /// Also those that do not wait, and every decision
+        #[arg(long)]
+        all: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Say what a task would do, and what your rules say to it
+    Show {
+        /// The task's id on the network, 0x and 64 hex digits
+        task: TaskId,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Let a task run on this node's data
+    Allow(DecisionArgs),
+    /// Keep a task from this node's data; one that runs stops at its next round
+    Deny(DecisionArgs),
+    /// Take a decision back; a task that runs by it stops at its next round
+    Revoke {
+        /// The decision's id, as `approvals list --all` shows it
+        id: Digest,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+}
+
+impl ApprovalsCommand {
+    /// Which node is meant.
+    pub(super) fn node(&self) -> &NodeArg {
+        match self {
+            Self::List { node, .. } | Self::Show { node, .. } | Self::Revoke { node, .. } => node,
+            Self::Allow(args) | Self::Deny(args) => &args.node,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DecisionArgs {
+    /// The task's id on the network, 0x and 64 hex digits
+    pub(super) task: TaskId,
+    /// This task only (the default)
+    #[arg(long, conflicts_with_all = ["always", "until"])]
+    pub(super) once: bool,
+    /// Also every later task of this author that asks the same, to the last weight of its graphs
+    #[arg(long, conflicts_with = "until")]
+    pub(super) always: bool,
+    /// The same, to the end of a day (UTC)
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) until: Option<String>,
+    #[command(flatten)]
+    pub(super) node: NodeArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Print the journal: one JSON object a line, each signed and hanging on the one before
+    Export,
+    /// Check every line of a journal
+    Verify {
+        /// An exported journal [default: this node's]
+        file: Option<PathBuf>,
+        /// Public key of the node that wrote it, 0x and 66 hex digits [default: this node's]
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// A head that was kept, LINES:DIGEST; without it nobody notices that lines are missing at the end
+        #[arg(long, value_name = "HEAD")]
+        head: Option<String>,
     },
 }
 

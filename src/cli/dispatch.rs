@@ -54,7 +54,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run => {
             return daemon(&file, async |config| {
                 exposed.iter().for_each(|e| tracing::warn!("{e}"));
-                commands::run::run(config).await
+                commands::run::run(config, &file).await
             });
         }
         Command::Identity(args) => {
@@ -91,6 +91,16 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Task(command) => task(&file, command)?,
         Command::Token(command) => token(&file, command)?,
+        Command::Approvals(command) => {
+            let node = command.node().clone();
+            with_node(&file, node, async |node| {
+                commands::approvals::approvals(&node, command).await
+            })?;
+        }
+        Command::Audit(command) => {
+            let config = load(&file, Purpose::Tool)?.config;
+            block_on(commands::audit::audit(&config, command))?;
+        }
         Command::Policy(command) => {
             let config = load(&file, Purpose::Tool)?.config;
             let told = block_on(commands::policy::policy(&file, &config, command))?;

@@ -70,12 +70,30 @@ impl Config {
                     256 << 20,
                 ),
                 max_tasks: number(reader, "policy.max_tasks", 1..=10_000, 16),
+                patience: Duration::from_secs(reader.number(
+                    "policy.patience",
+                    60..=31_536_000,
+                    86_400,
+                )),
+                webhook: read_webhook(reader),
                 dir: optional_path(reader, "policy.dir"),
             },
             executor: read_executor(reader),
             connector: read_connector(reader),
         }
     }
+}
+
+fn read_webhook(reader: &mut Reader<'_>) -> Option<String> {
+    let url = reader.text("policy.webhook", "").trim().to_owned();
+    let fits = ["http://", "https://"].iter().any(|s| url.starts_with(s));
+    if !url.is_empty() && !fits {
+        reader.wrong(
+            "policy.webhook",
+            "must be a url that begins with http:// or https://",
+        );
+    }
+    fits.then_some(url)
 }
 
 fn read_log(reader: &mut Reader<'_>) -> Log {

@@ -84,6 +84,8 @@ const KEYS: &[&str] = &[
     "policy.allowed_hosts",
     "policy.max_bundle_bytes",
     "policy.max_tasks",
+    "policy.patience",
+    "policy.webhook",
     "policy.dir",
     "executor.library",
     "executor.memory_mb",

@@ -63,6 +63,12 @@ impl Config {
         self.beside_database(self.identity.key_file.as_ref(), "identity.key")
     }
 
+    /// The owner's journal: `audit.jsonl` beside the database.
+    #[must_use]
+    pub fn journal_file(&self) -> PathBuf {
+        self.beside_database(None, "audit.jsonl")
+    }
+
     fn beside_database(&self, set: Option<&PathBuf>, name: &str) -> PathBuf {
         match (set, self.db.file()) {
             (Some(file), _) => file.clone(),
@@ -294,6 +300,10 @@ pub struct Policy {
     pub max_bundle_bytes: u64,
     /// How many tasks may run at the same time.
     pub max_tasks: usize,
+    /// For how long a question to the owner stays open, and a task of this node waits for the owners of others.
+    pub patience: Duration,
+    /// Where a question to the owner is announced; `None`: on the list only.
+    pub webhook: Option<String>,
     /// The folder of the rules for datasets; `None`: [`Config::policy_dir`]'s default.
     pub dir: Option<PathBuf>,
 }

@@ -171,7 +171,7 @@ impl fmt::Display for RoundNumber {
 /// A SHA-256 digest: of a bundle, of a share, of a masked result, of a variable.
 ///
 /// Wire form: `0x` and 64 lower-case hex digits, padded on the left (docs/protocol/connector.md, Encodings).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(pub [u8; 32]);
 

@@ -50,6 +50,8 @@ pub struct TaskProgress {
     pub phase: String,
     /// Members that the phase waits for.
     pub waiting_for: Vec<Address>,
+    /// Nodes that ask their owner whether they may take part. Waited for where the round is too small without them.
+    pub asking: Vec<Address>,
     /// When the phase gives up on them.
     pub deadline: Timestamp,
     /// Rounds that are over, failed ones included.

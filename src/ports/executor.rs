@@ -98,6 +98,27 @@ pub struct DatasetSummary {
     pub description: String,
 }
 
+impl DatasetSummary {
+    /// The number in front of `rows` or `samples` in the description. `None` where there is none: an array, a folder of two parts, a
+    /// table that is too long to be counted (`more than`).
+    #[must_use]
+    pub fn rows(&self) -> Option<u64> {
+        let description = &self.description;
+        let words: Vec<&str> = description
+            .split([' ', ','])
+            .filter(|w| !w.is_empty())
+            .collect();
+        let at = words
+            .iter()
+            .position(|w| matches!(*w, "rows" | "samples"))?;
+        let before = words.get(..at)?;
+        if before.contains(&"than") || description.starts_with("folder") {
+            return None;
+        }
+        before.last()?.parse().ok()
+    }
+}
+
 /// For whom a bundle is opened and judged. Each has a turn of its own, so that neither waits for the other, nor for maps and reduces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Whose {
@@ -143,4 +164,27 @@ pub trait Executor: Send + Sync + 'static {
 
     /// The datasets of this node.
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted_where_the_description_counts_them() {
+        for (text, rows) in [
+            ("table, 534 rows, 11 columns", Some(534)),
+            ("table, more than 1000000 rows, 3 columns", None),
+            ("113 samples in 2 classes", Some(113)),
+            ("folder with train (8 samples) and val (2 samples)", None),
+            ("unusable: it is empty", None),
+            ("array of f32, shape [3, 4]", None),
+        ] {
+            let summary = DatasetSummary {
+                name: "any.csv".parse().unwrap(),
+                description: text.to_owned(),
+            };
+            assert_eq!(summary.rows(), rows, "{text}");
+        }
+    }
 }

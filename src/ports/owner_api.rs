@@ -5,7 +5,9 @@ use async_trait::async_trait;
 
 use super::UserError;
 use super::connector::NodePage;
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Digest, TaskId};
+use delta_domain::policy::{Approval, OwnerDecision, Question, Verdict};
+use delta_domain::time::Timestamp;
 
 /// One thing that must hold before the node can work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,49 @@ pub struct ReadyCheck {
     pub detail: String,
 }
 
+/// A task of the network, as this node's owner is asked about it. For the owner only: it names data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedTask {
+    /// Its id on the network.
+    pub task: TaskId,
+    /// Its name, as the author has it.
+    pub name: String,
+    /// What it asks, and who.
+    pub question: Question,
+    /// What becomes of it, and by which rules.
+    pub verdict: Verdict,
+    /// What it takes and what leaves, in plain words; see `Manifest::disclosure`.
+    pub disclosure: Vec<String>,
+    /// Whether it waits for the owner.
+    pub waits: bool,
+    /// Since when it is on the list.
+    pub asked_at: Timestamp,
+    /// Until when it would wait.
+    pub until: Timestamp,
+}
+
+/// A decision of the owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What names it: [`Approval::id`].
+    pub id: Digest,
+    /// What was decided.
+    pub approval: Approval,
+    /// When it was taken back.
+    pub revoked: Option<Timestamp>,
+}
+
+/// For which tasks a decision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecisionScope {
+    /// This one.
+    Once,
+    /// All of this author that ask the same.
+    Always,
+    /// The same, before this moment.
+    Until(Timestamp),
+}
+
 /// What the node offers to its owner.
 #[async_trait]
 pub trait OwnerApi: Send + Sync + 'static {
@@ -26,6 +71,23 @@ pub trait OwnerApi: Send + Sync + 'static {
     /// Takes no further part in a task of the network, whoever coordinates it: open rounds are declined, and those that follow. That is
     /// on disk before it is answered. `Invalid` when this node follows no such task.
     async fn leave_task(&self, task: &TaskId) -> Result<(), UserError>;
+    /// The tasks that this node follows, as its owner is asked about them.
+    async fn asked_tasks(&self) -> Vec<AskedTask>;
+    /// Everything that the owner has decided, oldest first.
+    async fn decisions(&self) -> Vec<Decided>;
+    /// Decides about a task. That is on disk before it is answered; `with`: who decides, for the journal. `Invalid` when this node follows
+    /// no such task, or when its author proves no key and the decision is for more than this task.
+    async fn decide(
+        &self,
+        task: &TaskId,
+        decision: OwnerDecision,
+        scope: DecisionScope,
+        with: String,
+    ) -> Result<Decided, UserError>;
+    /// Takes a decision back: tasks that run by it stop at their next round. `Invalid` when there is none of this id that still stands.
+    async fn revoke(&self, id: &Digest, with: String) -> Result<(), UserError>;
+    /// At most `most` lines of the journal after the first `skip`.
+    async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, UserError>;
     /// Whether the node can work.
     async fn ready(&self) -> Vec<ReadyCheck>;
 }

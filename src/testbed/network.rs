@@ -231,6 +231,8 @@ pub(super) async fn launch(
             let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
             prepare(&mut parts);
             let running = Running::start(parts).await?;
+            // The data are the test bed's own.
+            running.node.agree_to_everything();
             tokio::time::timeout(PATIENCE, running.node.connected())
                 .await
                 .context("the node does not reach the connector")?;

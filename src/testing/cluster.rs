@@ -36,10 +36,11 @@ use delta_domain::tensor::{Tensor, TensorData};
 use delta_domain::time::Timestamp;
 use delta_domain::vault::Vault;
 use delta_memory::{
-    InPlace, MemoryBlobs, MemoryConnector, MemoryNetwork, MemoryStorage, PausedClock,
-    ScriptedExecutor, SeededEntropy, average_into_variables,
+    InPlace, MemoryBlobs, MemoryConnector, MemoryJournal, MemoryNetwork, MemoryPolicies,
+    MemoryStorage, PausedClock, ScriptedExecutor, SeededEntropy, average_into_variables,
 };
 use delta_ports::author_api::AuthorApi as _;
+use delta_ports::owner_notice::NoNotice;
 use delta_ports::storage::{LocalTaskId, MachineKind};
 
 pub use crate::facts::Contribution;
@@ -70,6 +71,12 @@ pub struct Host {
     vault: Arc<Vault>,
     /// Its long-term key, from its next start on.
     pub node_key: Arc<NodeKey>,
+    /// Its owner's rules. At first every dataset asks.
+    pub policies: MemoryPolicies,
+    /// Its owner's journal.
+    pub journal: MemoryJournal,
+    /// Whether its owner allows whatever asks, from its next start on.
+    pub agreeable: bool,
     node: Option<Arc<Node>>,
 }
 
@@ -123,7 +130,9 @@ impl Cluster {
             let url = format!("http://node-{index}.test:6700");
             let facts = world.facts.clone();
             let stop_after = world.recipe.stop_after;
+            let seen = world.facts.clone();
             let values = move |_: &str, step| {
+                seen.computed(index);
                 let values = contribution(index, step).to_vec();
                 vec![Tensor::new(vec![2], TensorData::F64(values)).unwrap()]
             };
@@ -153,6 +162,9 @@ impl Cluster {
                 entropy: entropy.derive(&format!("node {index}")),
                 vault: Arc::new(Vault::new(Secret::new(key))),
                 node_key: Arc::new(NodeKey::new(&Secret::new(identity)).unwrap()),
+                policies: MemoryPolicies::default(),
+                journal: MemoryJournal::default(),
+                agreeable: true,
                 node: None,
             });
         }
@@ -186,6 +198,9 @@ impl Cluster {
             vault: host.vault.clone(),
             node_key: host.node_key.clone(),
             documents: Arc::new(self.network.peers(host.url.clone())),
+            policies: Arc::new(host.policies.clone()),
+            journal: Arc::new(host.journal.clone()),
+            notices: Arc::new(NoNotice),
         };
         // A start that finds its database busy is repeated by whoever starts programs.
         let node = loop {
@@ -198,6 +213,9 @@ impl Cluster {
         self.network
             .register(host.url.clone(), node.coordinator_api());
         self.network.introduce(host.url.clone(), node.identities());
+        if host.agreeable {
+            node.agree_to_everything();
+        }
         host.node = Some(node);
     }
 

@@ -11,13 +11,14 @@
 
 pub mod blob;
 pub mod connector;
+pub mod journal;
 pub mod peer;
 pub mod storage;
 pub mod tokens;
 
 /// Makes a module of tests, one for each obligation of a port, so that a failure has the obligation's name.
 ///
-/// `contract_tests!(PORT, MODULE, SUBJECT)`: the port is `storage`, `blob`, `connector`, `peer` or `tokens`; the subject is an expression, which
+/// `contract_tests!(PORT, MODULE, SUBJECT)`: the port is `storage`, `blob`, `connector`, `peer`, `tokens` or `journal`; the subject is an expression, which
 /// may await and sees the names around the macro, and is evaluated anew for every test. Tests run on one thread, in real time.
 #[macro_export]
 macro_rules! contract_tests {
@@ -92,6 +93,12 @@ macro_rules! contract_tests {
             messages::large_files_pass_both_ways,
             messages::refusals_keep_their_sentences,
             messages::answers_beyond_their_limit_are_corrupt,
+        }
+    };
+    (journal, $module:ident, $subject:expr) => {
+        $crate::one_test_each! { journal, $module, $subject;
+            lines::lines_come_back_in_order,
+            lines::a_restart_keeps_every_line,
         }
     };
     (tokens, $module:ident, $subject:expr) => {

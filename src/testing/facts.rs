@@ -59,6 +59,16 @@ impl Facts {
         self.state().members[&index].clone()
     }
 
+    /// A node reads its data for a contribution.
+    pub fn computed(&self, index: usize) {
+        *self.state().computed.entry(index).or_default() += 1;
+    }
+
+    /// How often a node has read its data for a contribution.
+    pub fn computations_of(&self, index: usize) -> u32 {
+        self.state().computed.get(&index).copied().unwrap_or(0)
+    }
+
     /// A request was taken by its coordinator, and the sender knows.
     pub fn arrived(&self, request: &SignedRequest) {
         self.state().arrived.insert((

@@ -98,6 +98,8 @@ impl World {
             floor: setup.floor,
             previous: Vec::new(),
             silent: Vec::new(),
+            asked: Vec::new(),
+            patience: Duration::ZERO,
         };
         let (machine, effects) =
             CoordinatorRound::start(now, context, secret(setup.seed, u64::MAX));

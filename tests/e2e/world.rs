@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Output;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::process::{Daemon, lock, run, wait_until};
 use crate::{http, task};
@@ -104,7 +106,53 @@ pub(crate) struct World {
     pub(crate) connector: Daemon,
     pub(crate) connector_port: u16,
     pub(crate) folder: tempfile::TempDir,
+    _owners: Owners,
     _turn: Turn,
+}
+
+/// Whoever answers for the nodes' data: allows every task that waits, as with `approvals allow`.
+struct Owners(Arc<AtomicBool>);
+
+impl Owners {
+    /// Of the nodes at these ports, for as long as this value lives.
+    fn agreeing(ports: Vec<u16>) -> Self {
+        let gone = Arc::new(AtomicBool::new(false));
+        let left = gone.clone();
+        drop(std::thread::spawn(move || {
+            while !left.load(Ordering::Relaxed) {
+                // A node may be down: that is what these tests are about.
+                ports.iter().for_each(|port| drop(allow_all(*port)));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }));
+        Self(gone)
+    }
+}
+
+impl Drop for Owners {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn allow_all(port: u16) -> std::io::Result<()> {
+    let list = http::get(port, "/v1/approvals")?;
+    let list: serde_json::Value = serde_json::from_slice(&list.body)?;
+    let tasks = list["tasks"].as_array().into_iter().flatten();
+    for task in tasks.filter(|task| task["waits"] == true) {
+        let word = serde_json::json!({
+            "task_id": task["task"], "decision": "allow", "scope": "once",
+        });
+        let word = word.to_string();
+        http::send(
+            port,
+            "POST",
+            "/v1/approvals",
+            "application/json",
+            word.as_bytes(),
+        )?;
+    }
+    Ok(())
 }
 
 impl World {
@@ -139,12 +187,14 @@ impl World {
             std::fs::write(home.join("config.yaml"), text).unwrap();
             nodes.push(Daemon::start(&name, &home, "run"));
         }
+        let owners = Owners::agreeing(ports.clone());
         let world = Self {
             nodes,
             ports,
             connector,
             connector_port,
             folder,
+            _owners: owners,
             _turn: turn,
         };
         for index in 0..kinds.len() {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
@@ -10,17 +11,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use delta_node::adapters::http::{Admission, Doors, HttpOptions, HttpServer, serve};
 use delta_node::domain::identity::{Card, Document, NodeKey};
-use delta_node::domain::ids::TaskId;
+use delta_node::domain::ids::{Digest, TaskId};
+use delta_node::domain::policy::{
+    Approval, ApprovalScope, Author, Class, Facts, Kind, OwnerDecision, Policies, Question, Reads,
+    TableForm, judge,
+};
 use delta_node::domain::round::FailureCode;
 use delta_node::domain::round::message::RoundEnd;
 use delta_node::domain::secret::Secret;
+use delta_node::domain::strategy::Strategy;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::author_api::{AuthorApi, RoundReport, TaskProgress};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::identity::IdentityApi;
-use delta_node::ports::owner_api::{OwnerApi, ReadyCheck};
+use delta_node::ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
 use delta_node::ports::peer::CoordinatorApi;
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
 use delta_node::ports::{PortError, PortErrorKind, UserError};
@@ -35,6 +41,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Fake {
     /// What members talk to; it also keeps the files that users submit.
     pub(crate) recorder: Arc<Recorder>,
+    /// What the owner has decided.
+    pub(crate) decided: Mutex<Vec<Decided>>,
     /// What the checks say.
     pub(crate) unready: Mutex<bool>,
 }
@@ -181,6 +189,7 @@ impl AuthorApi for Fake {
             round: 3,
             phase: "MaskedInput".to_owned(),
             waiting_for: vec![MEMBERS[1].parse().unwrap()],
+            asking: Vec::new(),
             deadline: Timestamp(0),
             rounds: vec![
                 report(0, RoundEnd::Finished, &[("loss", 0.25), ("gap", f64::NAN)]),
@@ -195,6 +204,38 @@ impl AuthorApi for Fake {
     async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
         found(id)?;
         Ok((6, bytes(b"PK\x03\x04..")))
+    }
+}
+
+/// The recorded task as its owner is asked about it.
+pub(crate) fn asked() -> AskedTask {
+    let question = Question {
+        author: Author::default(),
+        kind: Kind::Statistics,
+        strategy: Strategy::default(),
+        rounds: 1,
+        outputs: 1,
+        reads: BTreeMap::from([(
+            "wages.csv".parse().unwrap(),
+            Reads {
+                columns: ["wage".to_owned()].into(),
+                form: TableForm::Names,
+                fraction: Some(1.0),
+            },
+        )]),
+        class: Class::Free,
+        digest: Digest([1; 32]),
+    };
+    let now = Timestamp(1_795_329_517_000);
+    AskedTask {
+        task: task(),
+        name: "wage_avg".to_owned(),
+        verdict: judge(&Policies::default(), &question, &Facts::default(), now),
+        question,
+        disclosure: vec!["Task wage_avg (horizontal).".to_owned()],
+        waits: true,
+        asked_at: now,
+        until: now + Duration::from_secs(86_400),
     }
 }
 
@@ -233,6 +274,66 @@ impl OwnerApi for Fake {
         Err(UserError::Invalid(format!(
             "this node follows no task {left}, or it is over"
         )))
+    }
+
+    async fn asked_tasks(&self) -> Vec<AskedTask> {
+        vec![asked()]
+    }
+
+    async fn decisions(&self) -> Vec<Decided> {
+        self.decided.lock().unwrap().clone()
+    }
+
+    async fn decide(
+        &self,
+        asked: &TaskId,
+        decision: OwnerDecision,
+        scope: DecisionScope,
+        with: String,
+    ) -> Result<Decided, UserError> {
+        if *asked != task() {
+            return Err(UserError::Invalid(format!(
+                "this node follows no task {asked}"
+            )));
+        }
+        let approval = Approval {
+            author: Author::default(),
+            question: Digest([1; 32]),
+            scope: match scope {
+                DecisionScope::Once => ApprovalScope::Once(task()),
+                DecisionScope::Always => ApprovalScope::Always,
+                DecisionScope::Until(end) => ApprovalScope::Until(end),
+            },
+            decision,
+            decided_at: Timestamp(1_795_329_517_000),
+            decided_with: with,
+        };
+        let decided = Decided {
+            id: approval.id(),
+            approval,
+            revoked: None,
+        };
+        self.decided.lock().unwrap().push(decided.clone());
+        Ok(decided)
+    }
+
+    async fn revoke(&self, id: &Digest, _: String) -> Result<(), UserError> {
+        let mut decided = self.decided.lock().unwrap();
+        let before = decided.len();
+        decided.retain(|d| d.id != *id);
+        if decided.len() < before {
+            return Ok(());
+        }
+        Err(UserError::Invalid(format!(
+            "there is no decision {id} that still stands"
+        )))
+    }
+
+    async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, UserError> {
+        let lines = ["{\"number\":1}", "{\"number\":2}", "{\"number\":3}"];
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let lines = lines.iter().skip(skip).take(most);
+        Ok(lines.map(|line| (*line).to_owned()).collect())
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {

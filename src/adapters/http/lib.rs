@@ -28,6 +28,7 @@ pub mod probe;
 mod server;
 mod wire;
 
+pub use client::notice::Webhook;
 pub use client::peers::{HttpPeers, PeerOptions};
 pub use client::tls::Trust;
 pub use client::url_policy::{Lookup, SystemLookup, UrlPolicy};

@@ -184,7 +184,7 @@ impl TaskRun {
         let mut state = self.state.clone();
         state.round += 1;
         state.round_started = now;
-        let round = state.round_context(&self.bundle, self.context.settings.min_clients);
+        let round = state.round_context(&self.bundle, &self.context.settings);
         let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
         let ports = self.context.machine_ports();
         let (change, stored) = create(
@@ -377,12 +377,15 @@ impl TaskRun {
     }
 
     /// Shows where the round stands.
-    fn show(&self, round: &CoordinatorRound) {
+    fn show(&mut self, round: &CoordinatorRound) {
+        let asking = round.asking();
+        self.state.asked.extend(asking.iter().cloned());
         self.progress.send_modify(|p| {
             p.step = self.state.step;
             p.round = self.state.round;
             p.phase = round.phase_name().into();
             p.waiting_for = round.waiting_for().into_iter().collect();
+            p.asking = asking.into_iter().collect();
             p.deadline = round.phase_deadline();
         });
     }

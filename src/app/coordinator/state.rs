@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
+use crate::context::{Context, Settings};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Location;
@@ -54,6 +54,9 @@ pub(super) struct RunState {
     /// Members that were dropped and have not contributed since.
     #[serde(default)]
     pub(super) silent: std::collections::BTreeSet<Address>,
+    /// Members whose owners have been asked; a later round does not wait for their word again.
+    #[serde(default)]
+    pub(super) asked: std::collections::BTreeSet<Address>,
     pub(super) rounds: Vec<RoundReport>,
     /// When the running round was started.
     pub(super) round_started: Timestamp,
@@ -100,6 +103,7 @@ impl RunState {
             variables: BTreeMap::new(),
             previous: Vec::new(),
             silent: std::collections::BTreeSet::new(),
+            asked: std::collections::BTreeSet::new(),
             rounds: Vec::new(),
             round_started: Timestamp::default(),
             complete: false,
@@ -159,6 +163,7 @@ impl RunState {
             round: self.round,
             phase: "Starting".into(),
             waiting_for: Vec::new(),
+            asking: Vec::new(),
             deadline: self.round_started,
             rounds: self.rounds.clone(),
         }
@@ -172,6 +177,7 @@ impl RunState {
             round: self.round,
             phase: "Done".into(),
             waiting_for: Vec::new(),
+            asking: Vec::new(),
             deadline: self.round_started,
             rounds: self.rounds,
         }
@@ -206,16 +212,18 @@ impl RunState {
         self.rounds.push(report);
     }
 
-    /// What a round for the current step is run with; it takes at least `floor` members.
-    pub(super) fn round_context(&self, bundle: &Bundle, floor: usize) -> CoordinatorContext {
+    /// What a round for the current step is run with, at a node of these settings.
+    pub(super) fn round_context(&self, bundle: &Bundle, settings: &Settings) -> CoordinatorContext {
         CoordinatorContext {
             me: self.owner.clone(),
             kind: self.kind,
             announcement: self.announcement(bundle),
             strategy: bundle.manifest().strategy.clone(),
-            floor,
+            floor: settings.min_clients,
+            patience: settings.patience,
             previous: self.previous.clone(),
             silent: self.silent.iter().cloned().collect(),
+            asked: self.asked.iter().cloned().collect(),
         }
     }
 

@@ -7,11 +7,13 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use crate::context::Context;
+use crate::owner::{Case, withheld};
 use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, Name};
 use delta_domain::manifest::{Location, Manifest};
 use delta_domain::npy::{self, NpzLimits, decode_npz, encode_npz};
+use delta_domain::policy::Decision;
 use delta_domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
 use delta_domain::secagg::masked_input::MaskedInputHeader;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
@@ -40,6 +42,7 @@ pub(super) struct ClientState {
 pub(super) struct Computation<'a> {
     pub(super) context: &'a Context,
     pub(super) bundle: Arc<Bundle>,
+    pub(super) case: &'a Case,
     pub(super) round: &'a RunnerContext,
     pub(super) url: &'a str,
     /// The step whose state the member stands at.
@@ -47,7 +50,7 @@ pub(super) struct Computation<'a> {
 }
 
 impl Computation<'_> {
-    /// Runs the map, and leaves the masked vector and the member's next state on disk.
+    /// Runs the map if the owner still allows it, and leaves the masked vector and the member's next state on disk.
     ///
     /// Whatever fails because of the data, in loading, in a graph, at a wall, out of time or in quantising, is the same to others as
     /// success: the vector is then one of zeros with a counter of one, and the reason stays in this node's log.
@@ -73,14 +76,21 @@ impl Computation<'_> {
             variables: state.variables,
             iterators: job.iterators.clone(),
         };
-        let failure = match self.context.ports.executor.map(job).await {
-            Ok(outcome) => match self.contribute(&before, outcome, masks, cohort).await {
-                Err(e) if e.op() == UNFIT => e,
-                end => return end,
-            },
-            // There is no runtime: nothing has been read.
-            Err(e) if e.kind() == PortErrorKind::Unavailable => return Err(e),
-            Err(e) => e,
+        // Rules and decisions may have changed since the round was joined, and what they say may depend on data.
+        let owner = &self.context.owner;
+        let verdict = owner.judge(self.round.task(), &self.case.question).await?;
+        let failure = if verdict.decision != Decision::Allowed {
+            withheld(&verdict)
+        } else {
+            match self.context.ports.executor.map(job).await {
+                Ok(outcome) => match self.contribute(&before, outcome, masks, cohort).await {
+                    Err(e) if e.op() == UNFIT => e,
+                    end => return end,
+                },
+                // There is no runtime: nothing has been read.
+                Err(e) if e.kind() == PortErrorKind::Unavailable => return Err(e),
+                Err(e) => e,
+            }
         };
         // For this node's owner only: the task's log may be read by its author.
         tracing::error!(
@@ -128,7 +138,14 @@ impl Computation<'_> {
                 "the map made another number of values than the task declares",
             ));
         }
+        let numbers = u64::try_from(vector.numbers()).unwrap_or(u64::MAX);
         let info = self.put(vector).await?;
+        // In the journal before anything can leave: this effect is done only then, and the upload is the next.
+        let (task, round) = (self.round.task(), u64::from(self.round.round().0));
+        self.context
+            .owner
+            .released(task, round, &self.case.question, numbers)
+            .await?;
         // Last, so that a failure finds the state as it was.
         self.keep_state(step + 1, &next).await?;
         Ok(info)

@@ -10,6 +10,7 @@ use super::compute::Computation;
 use crate::context::Context;
 use crate::machine::{Effects, Machine};
 use crate::member::{self, MemberWorld};
+use crate::owner::Case;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, encode_hex};
 use delta_domain::round::Acquaintances;
@@ -82,6 +83,7 @@ impl Machine for RunnerRound {
 pub(super) struct RunnerEffects {
     pub(super) context: Arc<Context>,
     pub(super) bundle: Arc<Bundle>,
+    pub(super) case: Arc<Case>,
     pub(super) round: RunnerContext,
     pub(super) key: RoundKey,
     /// The coordinator's url on record.
@@ -326,6 +328,7 @@ impl MemberWorld for Network<'_> {
         let computation = Computation {
             context: &self.0.context,
             bundle: self.0.bundle.clone(),
+            case: &self.0.case,
             round: &self.0.round,
             url: &self.0.url,
             state_step: self.0.state_step,

@@ -4,6 +4,7 @@ mod catching_up;
 mod joining;
 mod judging;
 mod leaving;
+mod permitting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::Notice;
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::machine::{Handle, HandleError, commit, erase};
+use crate::owner::Case;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::DeclineCode;
@@ -128,6 +130,10 @@ pub(super) struct Membership {
     state: MembershipState,
     notices: mpsc::Receiver<Notice>,
     rounds: BTreeMap<u32, Handle<RunnerRound>>,
+    /// What the owner is asked about, once the bundle is here.
+    case: Option<Arc<Case>>,
+    /// The round that waits for the owner's word.
+    waiting: Option<RoundNumber>,
     /// Fires when nobody needs what this node computes for the task.
     stop: CancellationToken,
 }
@@ -143,6 +149,8 @@ impl Membership {
             state,
             notices,
             rounds: BTreeMap::new(),
+            case: None,
+            waiting: None,
             stop: CancellationToken::new(),
         }
     }
@@ -154,6 +162,7 @@ impl Membership {
             }
             self.catch_up(true).await;
         }
+        let mut word = self.context.owner.changes();
         while !self.state.finished || !self.rounds.is_empty() {
             let clock = self.context.ports.clock.clone();
             tokio::select! {
@@ -167,6 +176,8 @@ impl Membership {
                         drop(reply.send(self.leave().await));
                     }
                 },
+                // The sender lives as long as the node.
+                _ = word.changed() => self.hear_the_owner().await,
                 // A round that goes on is heard through its handle; one that stands still is asked about.
                 () = clock.sleep(QUIET), if !self.rounds.is_empty() => self.catch_up(false).await,
             }
@@ -190,6 +201,9 @@ impl Membership {
             }
             NetworkEvent::RoundStarted { round, .. } => self.round_started(round).await,
             NetworkEvent::PartnerSelected { round, members, .. } => {
+                if self.waiting == Some(round) {
+                    self.waiting = None;
+                }
                 self.give(round, RunnerInput::Selected { u1: members })
                     .await
             }
@@ -322,6 +336,7 @@ impl Membership {
     }
 
     async fn tidy(&self) {
+        self.context.owner.forget(&self.state.task);
         // What could not be taken up or erased in its time.
         for stored in self.stored_rounds().await.unwrap_or_default() {
             self.forget(stored.key.round).await;

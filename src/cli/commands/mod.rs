@@ -1,5 +1,7 @@
 //! The commands that need the node's world, one a file; `dispatch` calls them.
 
+pub(super) mod approvals;
+pub(super) mod audit;
 pub(super) mod connector;
 pub(super) mod identity;
 pub(super) mod leave;

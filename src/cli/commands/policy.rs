@@ -234,7 +234,7 @@ fn facts(question: &Question, there: &[DatasetSummary], args: &PolicyTestArgs) -
     let of = |name: &DatasetName| DatasetFacts {
         rows: args.rows.or_else(|| {
             let summary = there.iter().find(|d| d.name == *name)?;
-            counted(&summary.description)
+            summary.rows()
         }),
         rounds: Some(0),
         epsilon: Some(0.0),
@@ -245,23 +245,6 @@ fn facts(question: &Question, there: &[DatasetSummary], args: &PolicyTestArgs) -
         members: None,
         standing: Standing::Open,
     }
-}
-
-/// The number in front of `rows` or `samples` in a dataset's description (`table, 534 rows, 11 columns`). A table that is too long to
-/// be counted says `more than`: then there is none.
-fn counted(description: &str) -> Option<u64> {
-    let words: Vec<&str> = description
-        .split([' ', ','])
-        .filter(|w| !w.is_empty())
-        .collect();
-    let at = words
-        .iter()
-        .position(|w| matches!(*w, "rows" | "samples"))?;
-    let before = words.get(..at)?;
-    if before.contains(&"than") || description.starts_with("folder") {
-        return None;
-    }
-    before.last()?.parse().ok()
 }
 
 fn told(
@@ -340,20 +323,6 @@ fn many(n: u64, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_are_counted_where_the_description_counts_them() {
-        for (text, rows) in [
-            ("table, 534 rows, 11 columns", Some(534)),
-            ("table, more than 1000000 rows, 3 columns", None),
-            ("113 samples in 2 classes", Some(113)),
-            ("folder with train (8 samples) and val (2 samples)", None),
-            ("unusable: it is empty", None),
-            ("array of f32, shape [3, 4]", None),
-        ] {
-            assert_eq!(counted(text), rows, "{text}");
-        }
-    }
 
     #[test]
     fn every_limit_is_said_in_words() {

@@ -1,5 +1,7 @@
 //! `run`: the node at work.
 
+use std::path::Path;
+
 use anyhow::{Context as _, bail};
 
 use crate::bootstrap::{self, LocalExecutor, Running};
@@ -11,11 +13,11 @@ use delta_ports::report;
 /// How to go on where walls are missing.
 pub(in crate::cli) const WITHOUT_WALLS: &str = "tasks are programs of other people and would run without them, so `run` refuses; to run with the walls that there are, set executor.sandbox: best_effort";
 
-/// `run`: takes part in the network until SIGTERM or SIGINT.
+/// `run`: takes part in the network until SIGTERM or SIGINT. `file`: the configuration's.
 ///
 /// # Errors
 /// What stopped the node.
-pub(in crate::cli) async fn run(config: Config) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run(config: Config, file: &Path) -> anyhow::Result<()> {
     let stop = signals::listen()?;
     for open in doors(&config).iter().filter(|f| f.level == Level::Warn) {
         tracing::warn!("{}: {}", open.name, open.detail);
@@ -25,7 +27,8 @@ pub(in crate::cli) async fn run(config: Config) -> anyhow::Result<()> {
     } else {
         "http"
     };
-    let parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
+    let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
+    parts.ports.policies = bootstrap::rules(&config, file)?;
     let executor = parts.executor.clone();
     look_at_walls(&executor, config.executor.sandbox).await?;
     let running = Running::start(parts).await?;

@@ -49,6 +49,18 @@ pub fn day_of(time: Timestamp) -> String {
     format!("{year:04}-{month:02}-{:02}", left + 1)
 }
 
+/// A moment to the minute, for people: `YYYY-MM-DD HH:MM UTC`.
+#[must_use]
+pub fn minute_of(time: Timestamp) -> String {
+    let minutes = time.0 % DAY_MS / 60_000;
+    format!(
+        "{} {:02}:{:02} UTC",
+        day_of(time),
+        minutes / 60,
+        minutes % 60
+    )
+}
+
 /// Days from 1970 to the beginning of a year.
 fn of_years(year: u64) -> u64 {
     let leaps = |year: u64| year / 4 - year / 100 + year / 400;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::approval::Standing;
-use super::question::{Author, Class, Question, Reads, TableForm};
+use super::question::{Class, Question, Reads, TableForm};
 use super::rule::Rule;
 use super::rules::{ApprovalMode, Policies, Policy, Role};
 use crate::ids::DatasetName;
@@ -227,8 +227,7 @@ impl Case<'_> {
         let author = &question.author;
         let may = |who: &BTreeSet<super::Who>| author.own || who.iter().any(|who| who.is(author));
         if policy.who.as_ref().is_some_and(|who| !may(who)) {
-            let who = described(author);
-            self.refuse(Rule::Who, format!("{who} is none of those who may ask"));
+            self.refuse(Rule::Who, format!("{author} is none of those who may ask"));
         }
         let kind = question.kind;
         if policy.kinds.as_ref().is_some_and(|k| !k.contains(&kind)) {
@@ -413,19 +412,6 @@ impl Case<'_> {
                 ),
             ),
         }
-    }
-}
-
-/// Who asks, in words.
-fn described(author: &Author) -> String {
-    let node = match (&author.organisation, author.node) {
-        (Some(organisation), _) => format!("org:{organisation}"),
-        (None, Some(print)) => format!("node {print}"),
-        (None, None) => "somebody without a key".to_owned(),
-    };
-    match &author.name {
-        Some(name) => format!("author {name:?} of {node}"),
-        None => node,
     }
 }
 

@@ -4,6 +4,7 @@
 //! The [`Kind`] is the task's form: it tells an owner what to expect and is no wall, because a graph may do anything in any form.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -32,6 +33,21 @@ pub struct Author {
     /// The author, as that node names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// In words, as the policy would name it.
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, "author {name:?} of ")?;
+        }
+        match (&self.organisation, self.node) {
+            _ if self.own => f.write_str("this node"),
+            (Some(organisation), _) => write!(f, "org:{organisation}"),
+            (None, Some(print)) => write!(f, "node {print}"),
+            (None, None) => f.write_str("somebody without a key"),
+        }
+    }
 }
 
 /// What the node itself has found out about what leaves it. Not what the task claims: a task that claims more than the node can prove is

@@ -36,6 +36,8 @@ pub enum Renewal {
     Monthly,
     /// On January 1.
     Yearly,
+    /// At midnight.
+    Daily,
 }
 
 /// How much privacy a dataset may lose from one renewal to the next.
@@ -202,7 +204,7 @@ pub enum SettleError {
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
     budget: Budget,
-    /// The year or month that `spent` is about, as far as the renewal names one.
+    /// The year, month or day that `spent` is about, as far as the renewal names one.
     period: String,
     spent: Cost,
     /// Everything ever charged, across renewals.
@@ -259,9 +261,7 @@ impl Ledger {
         if self.open.len() >= MAX_OPEN {
             return Err(ReserveError::TooManyOpen);
         }
-        let mut all = self.committed();
-        all += &cost;
-        let needed = all.colluding.epsilon(self.budget.delta);
+        let needed = self.with(&cost);
         if needed.is_nan() || needed > self.budget.epsilon {
             return Err(ReserveError::OverBudget {
                 needed,
@@ -278,6 +278,24 @@ impl Ledger {
         };
         self.open.insert(id, reservation);
         Ok(id)
+    }
+
+    /// Epsilon, at the budget's delta, of everything that is spent and reserved together with one more release of this cost; infinite when
+    /// none can be proven.
+    #[must_use]
+    pub fn with(&self, cost: &Cost) -> f64 {
+        let mut all = self.committed();
+        all += cost;
+        all.colluding.epsilon(self.budget.delta)
+    }
+
+    /// Whether a release for this purpose is reserved, or among the charges that are listed.
+    #[must_use]
+    pub fn is_known(&self, purpose: &str) -> bool {
+        let end = purpose.floor_char_boundary(MAX_PURPOSE);
+        let purpose = &purpose[..end];
+        self.open.values().any(|r| r.purpose == purpose)
+            || self.charged.iter().any(|c| c.purpose == purpose)
     }
 
     /// The release leaves. Charging twice charges once.
@@ -358,13 +376,14 @@ impl Ledger {
     }
 }
 
-/// The year or month of a moment, as text that sorts like time; empty when nothing is renewed.
+/// The year, month or day of a moment, as text that sorts like time; empty when nothing is renewed.
 fn period(now: Timestamp, renewal: Renewal) -> String {
     let day = day_of(now);
     let months = match renewal {
         Renewal::Never => "",
         Renewal::Monthly => day.get(..7).unwrap_or_default(),
         Renewal::Yearly => day.get(..4).unwrap_or_default(),
+        Renewal::Daily => &day,
     };
     months.to_owned()
 }

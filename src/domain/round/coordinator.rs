@@ -59,6 +59,12 @@ pub struct CoordinatorContext {
     /// Members that fell silent in earlier rounds and have not contributed since: waited for only briefly while members join.
     #[serde(default)]
     pub silent: Vec<Address>,
+    /// Nodes whose owners were being asked in an earlier round: a round that is large enough does not wait for their word again.
+    #[serde(default)]
+    pub asked: Vec<Address>,
+    /// For how long owners that are being asked are waited for, where the round is too small without them.
+    #[serde(default)]
+    pub patience: Duration,
 }
 
 /// One round as its coordinator sees it. A value: serialise it (sealed) and it goes on after a restart.
@@ -191,7 +197,7 @@ impl CoordinatorRound {
             Phase::AdvertiseKeys(j) => j
                 .known
                 .iter()
-                .filter(|a| !j.joined.contains(*a) && !j.declined.contains_key(*a))
+                .filter(|a| !j.joined.contains(*a) && !j.has_answered(a))
                 .cloned()
                 .collect(),
             Phase::ShareKeys(s) => s.silent().cloned().collect(),
@@ -202,6 +208,15 @@ impl CoordinatorRound {
                     .cloned()
                     .collect()
             }
+            _ => Members::new(),
+        }
+    }
+
+    /// Nodes that ask their owner whether they may join, and have not joined.
+    #[must_use]
+    pub fn asking(&self) -> Members {
+        match &self.phase {
+            Phase::AdvertiseKeys(j) => j.asking.difference(&j.joined).cloned().collect(),
             _ => Members::new(),
         }
     }

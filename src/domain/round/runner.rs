@@ -117,6 +117,8 @@ pub enum RunnerInput {
     Confirmed(Vec<Confirmation>),
     /// The revealed shares are on record.
     Revealed,
+    /// The coordinator says that members are still joining: it may wait for owners that are being asked.
+    StillJoining,
     /// The coordinator, or the connector, says that the round is over.
     Ended(RoundEnd),
     /// This node's owner leaves the task.
@@ -206,6 +208,12 @@ impl RunnerRound {
             RunnerInput::AggregationStarted { u3 } => self.aggregation_started(now, &u3),
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
+            RunnerInput::StillJoining => {
+                if let Phase::AdvertiseKeys { .. } = self.phase {
+                    self.deadline = now + self.context.strategy.connection_timeout() + GRACE;
+                }
+                Ok(Vec::new())
+            }
             RunnerInput::Ended(end) => Ok(self.ended(end)),
             RunnerInput::Leave => {
                 let failure =
@@ -255,6 +263,12 @@ impl RunnerRound {
     #[must_use]
     pub fn phase_name(&self) -> &'static str {
         self.phase.name()
+    }
+
+    /// Whether members are still joining, as far as this one knows.
+    #[must_use]
+    pub fn is_joining(&self) -> bool {
+        matches!(self.phase, Phase::AdvertiseKeys { .. })
     }
 
     /// What the round was started with.

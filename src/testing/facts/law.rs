@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) members: BTreeMap<usize, Address>,
     pub(super) arrived: BTreeSet<(String, u32, Address, &'static str)>,
     pub(super) reduces: Vec<(u32, Vec<usize>)>,
+    /// Maps, by node.
+    pub(super) computed: BTreeMap<usize, u32>,
     pub(super) broken: Vec<String>,
     pub(super) story: String,
 }

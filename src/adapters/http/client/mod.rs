@@ -3,6 +3,7 @@
 mod answer;
 mod card_keys;
 mod identity;
+pub(crate) mod notice;
 pub(crate) mod peers;
 pub(crate) mod tls;
 mod upload;

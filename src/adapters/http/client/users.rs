@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::card_keys::CardKeys;
 use super::tls::{self, Trust};
 use delta_domain::access::TokenSecret;
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Digest, TaskId};
 use delta_ports::storage::LocalTaskId;
 use delta_ports::{PortError, PortErrorKind};
 
@@ -186,6 +186,44 @@ impl UserClient {
         let body = serde_json::json!({ "task_id": task });
         let left: serde_json::Value = self.json(self.post_json("/v1/task/leave", &body)).await?;
         drop(left);
+        Ok(())
+    }
+
+    /// What asks the owner, and what was decided, as the API has it.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn approvals(&self) -> Result<serde_json::Value, PortError> {
+        self.json(self.get("/v1/approvals".into())).await
+    }
+
+    /// Decides about a task; `decision`: `allow` or `deny`, `scope`: `once`, `always`, or `until` with a day.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn decide(
+        &self,
+        task: &TaskId,
+        decision: &str,
+        scope: &str,
+        until: Option<&str>,
+    ) -> Result<serde_json::Value, PortError> {
+        let body = serde_json::json!({
+            "task_id": task, "decision": decision, "scope": scope, "until": until,
+        });
+        self.json(self.post_json("/v1/approvals", &body)).await
+    }
+
+    /// Takes a decision back.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn revoke(&self, id: &Digest) -> Result<(), PortError> {
+        let body = serde_json::json!({ "id": id });
+        let answer: serde_json::Value = self
+            .json(self.post_json("/v1/approvals/revoke", &body))
+            .await?;
+        drop(answer);
         Ok(())
     }
 

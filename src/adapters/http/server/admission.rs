@@ -137,34 +137,35 @@ impl Admission {
         Ok(())
     }
 
-    /// Whether `caller` may call an endpoint of this class.
+    /// Whether `caller` may call an endpoint of this class, and as whom, for the owner's journal.
     pub(crate) async fn admit(
         &self,
         access: Access,
         caller: Caller,
         headers: &HeaderMap,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Option<String>, Rejection> {
         match (access, self.serves) {
-            (Access::Public, _) | (Access::Member, Serves::All | Serves::Members) => Ok(()),
+            (Access::Public, _) | (Access::Member, Serves::All | Serves::Members) => Ok(None),
             (Access::Member, Serves::Users) => Err(Rejection::absent()),
             (Access::Author(_) | Access::Owner(_), Serves::Members) => Err(Rejection::forbidden(
                 "authors and the owner are not answered here but at api.owner_listen",
             )),
             (Access::Author(scope) | Access::Owner(scope), Serves::All | Serves::Users) => {
-                self.may(scope, caller, headers).await
+                self.may(scope, caller, headers).await.map(Some)
             }
         }
     }
 
-    /// Whether `caller` is trusted, or shows a token with this scope.
+    /// Whether `caller` is trusted, or shows a token with this scope; and which of the two.
     pub(crate) async fn may(
         &self,
         scope: Scope,
         caller: Caller,
         headers: &HeaderMap,
-    ) -> Result<(), Rejection> {
+    ) -> Result<String, Rejection> {
         if self.trusts(caller.address) && !is_forwarded(headers) {
-            return Ok(());
+            let from = caller.address.to_canonical();
+            return Ok(format!("a call from {from}, without a token"));
         }
         let refuse = |why: String| Err(Rejection::Unauthorized(why));
         let mut shown = headers.get_all(AUTHORIZATION).iter();
@@ -185,7 +186,7 @@ impl Admission {
             Rejection::busy("the node cannot check tokens now")
         })?;
         match book.judge(&secret, scope, known.clock.now()) {
-            Ok(_) => Ok(()),
+            Ok(token) => Ok(format!("token {}", token.name)),
             Err(error @ delta_domain::access::TokenError::WrongScope(..)) => {
                 Err(Rejection::forbidden(error.to_string()))
             }

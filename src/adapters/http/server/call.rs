@@ -73,6 +73,11 @@ impl Shared {
 }
 
 impl Call {
+    /// As whom the caller was let in, in words.
+    pub(crate) fn admitted_as(&self) -> String {
+        self.admitted.clone().unwrap_or_else(|| "nobody".to_owned())
+    }
+
     /// The fields of a small JSON body.
     pub(crate) async fn small_json(&mut self, memory: &Memory) -> Result<Fields, Rejection> {
         let limit = headers::MAX_SMALL_JSON;
@@ -84,6 +89,8 @@ impl Call {
 pub(crate) struct Call {
     /// Where it comes from.
     pub(crate) caller: Caller,
+    /// As whom it was let in, where that was asked.
+    pub(crate) admitted: Option<String>,
     /// Its headers.
     pub(crate) headers: HeaderMap,
     /// Its query string.

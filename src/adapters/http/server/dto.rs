@@ -51,6 +51,10 @@ pub(crate) struct ProgressDto<'a> {
     phase: &'a str,
     /// What the node waits for, in words; null when it waits for nobody.
     waits_for: Option<String>,
+    /// Nodes that ask their owner first.
+    asks_owner: &'a [Address],
+    /// Until when the phase waits, in unix ms.
+    until: Option<u64>,
     /// Why the task failed.
     error: Option<&'a str>,
     /// Attempts from number `start` on, failed ones included.
@@ -80,6 +84,8 @@ impl<'a> ProgressDto<'a> {
             rounds: progress.map_or(0, |p| p.total),
             phase: progress.map_or("", |p| &p.phase),
             waits_for: progress.and_then(waits_for),
+            asks_owner: progress.map_or(&[][..], |p| &p.asking),
+            until: progress.and_then(until),
             error: row.error.as_deref(),
             history: reports
                 .iter()
@@ -105,13 +111,23 @@ impl<'a> From<&'a RoundReport> for ReportDto<'a> {
     }
 }
 
-/// `MaskedInput of 0x12..., 0x34... and 5 more`
+/// When the phase gives up, where it waits for anybody.
+fn until(progress: &TaskProgress) -> Option<u64> {
+    let waits = !progress.waiting_for.is_empty() || !progress.asking.is_empty();
+    waits.then_some(progress.deadline.0)
+}
+
+/// `MaskedInput of 0x12..., 0x34... and 5 more`; where nobody else is waited for, `the owners of 0x12...`.
 fn waits_for(progress: &TaskProgress) -> Option<String> {
+    let of = |what: &str, nodes: &[Address]| {
+        (!nodes.is_empty()).then(|| format!("{what} of {}", listed(nodes)))
+    };
+    of(&progress.phase, &progress.waiting_for).or_else(|| of("the owners", &progress.asking))
+}
+
+/// The first three of a list.
+fn listed(waiting: &[Address]) -> String {
     const NAMED: usize = 3;
-    let waiting = &progress.waiting_for;
-    if waiting.is_empty() {
-        return None;
-    }
     let named: Vec<&str> = waiting.iter().take(NAMED).map(Address::as_str).collect();
     let more = waiting.len().saturating_sub(NAMED);
     let more = if more > 0 {
@@ -119,7 +135,7 @@ fn waits_for(progress: &TaskProgress) -> Option<String> {
     } else {
         String::new()
     };
-    Some(format!("{} of {}{more}", progress.phase, named.join(", ")))
+    format!("{}{more}", named.join(", "))
 }
 
 /// A page of tasks.

@@ -20,13 +20,13 @@ use super::admission::Caller;
 use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
-use super::handlers::{identity, ops, rounds, shares, tasks, upload};
+use super::handlers::{approvals, identity, ops, rounds, shares, tasks, upload};
 use super::rejection::Rejection;
 use super::reply::{Response, json};
 use delta_domain::access::Scope;
 
 use Access::{Author, Member, Owner, Public};
-use Scope::{Admin, Read, Result as Results, Submit};
+use Scope::{Admin, Approve, Read, Result as Results, Submit};
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Rejection>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Shared, &'a mut Call) -> Answer<'a>;
@@ -125,6 +125,10 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/bundle", Author(Read), |s, c| Box::pin(tasks::bundle(s, c))),
     get("/v1/tasks", Author(Read), |s, c| Box::pin(tasks::page(s, c))),
     post("/v1/task/leave", Owner(Admin), |s, c| Box::pin(ops::leave(s, c))),
+    get("/v1/approvals", Owner(Approve), |s, c| Box::pin(approvals::list(s, c))),
+    post("/v1/approvals", Owner(Approve), |s, c| Box::pin(approvals::decide(s, c))),
+    post("/v1/approvals/revoke", Owner(Approve), |s, c| Box::pin(approvals::revoke(s, c))),
+    get("/v1/audit", Owner(Approve), |s, c| Box::pin(approvals::audit(s, c))),
     get("/v1/nodes", Owner(Read), |s, c| Box::pin(ops::nodes(s, c))),
     get("/v1/coord/config", Public, |s, c| Box::pin(rounds::config(s, c))),
     get("/v1/coord/context", Member, |s, c| Box::pin(rounds::context(s, c))),
@@ -176,6 +180,7 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                     };
                     let call = Call {
                         caller,
+                        admitted: None,
                         headers,
                         query: Query::parse(&query),
                         body: paced(body, pace),
@@ -200,7 +205,7 @@ async fn answer(endpoint: &Endpoint, shared: &Shared, mut call: Call) -> Respons
     };
     let handling = async {
         let admission = &shared.admission;
-        admission
+        call.admitted = admission
             .admit(endpoint.access, call.caller, &call.headers)
             .await?;
         (endpoint.handler)(shared, &mut call).await

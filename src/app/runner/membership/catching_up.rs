@@ -5,6 +5,7 @@ use crate::machine::{HandleError, Loaded, load};
 use delta_domain::ids::RoundNumber;
 use delta_domain::round::message::RoundView;
 use delta_domain::round::runner::{RunnerInput, RunnerRound};
+use delta_domain::time::Timestamp;
 use delta_ports::connector::{RoundKey, RoundStatus};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{MachineKind, StoredMachine};
@@ -61,7 +62,10 @@ impl Membership {
 
     /// Feeds a round what the coordinator's view adds to what it has heard.
     pub(super) async fn show(&mut self, round: RoundNumber, view: RoundView) {
+        let joining = view.u1.is_none() && view.ended.is_none();
         let inputs = [
+            self.still_joins(round, joining)
+                .then_some(RunnerInput::StillJoining),
             view.u1.map(|u1| RunnerInput::Selected { u1 }),
             view.u2.map(|u2| RunnerInput::CalculationStarted { u2 }),
             view.u3.map(|u3| RunnerInput::AggregationStarted { u3 }),
@@ -78,6 +82,18 @@ impl Membership {
         }
     }
 
+    /// Whether a round that this node has joined would give up soon although its coordinator still waits for others' owners.
+    fn still_joins(&self, round: RoundNumber, joining: bool) -> bool {
+        let Some(handle) = self.rounds.get(&round.0).filter(|_| joining) else {
+            return false;
+        };
+        let state = handle.state();
+        let timeout = state.context().strategy.connection_timeout();
+        let now = self.context.ports.clock.now();
+        let soon = |end: Timestamp| end.remaining(now) < timeout / 2;
+        state.is_joining() && state.deadline().is_some_and(soon)
+    }
+
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
         for stored in self.stored_rounds().await? {
             let round = stored.key.round;
@@ -86,9 +102,9 @@ impl Membership {
             if machine.is_over() && stored.outbox.is_empty() {
                 self.put_away(stored.key.round, &machine).await;
             } else {
-                let hosted = match self.bundle().await {
-                    Ok(bundle) => self.host(stored, bundle, false),
-                    Err(e) => Err(e),
+                let hosted = match (self.bundle().await, self.case().await) {
+                    (Ok(bundle), Ok(case)) => self.host(stored, bundle, case, false),
+                    (Err(e), _) | (_, Err(e)) => Err(e),
                 };
                 if let Err(e) = hosted {
                     tracing::error!(task = %self.state.task, round, "the round cannot be taken up again: {}", report(&e));

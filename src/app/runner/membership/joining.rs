@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::Membership;
 use super::judging::decline_code;
 use crate::machine::{Loaded, commit, create, load, spawn};
+use crate::owner::{Case, Permit};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
-use delta_domain::round::DeclineCode;
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
 use delta_domain::round::runner::{RunnerContext, RunnerRound};
+use delta_domain::round::{DeclineCode, PrivacyFloor};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
@@ -24,23 +25,30 @@ impl Membership {
         }
         self.look_up().await;
         self.judge().await;
-        let task = self.state.task.clone();
-        let code = match self.state.verdict {
-            Some(Ok(())) => match self.join(round).await {
-                Ok(()) => return,
+        self.waiting = None;
+        match self.state.verdict {
+            Some(Ok(())) => match self.permit().await {
+                Ok(Permit::Join) => self.enter(round).await,
+                Ok(Permit::Ask) => self.wait_for_the_owner(round).await,
+                Ok(Permit::Decline(code)) => self.refuse(round, code).await,
                 Err(e) => {
-                    let code = decline_code(&e);
-                    tracing::warn!(%task, %round, "the round is declined as {}: {}", code.name(), report(&e));
-                    code
+                    tracing::error!(task = %self.state.task, %round, "the owner's word is not known: {}", report(&e));
+                    self.refuse(round, decline_code(&e)).await;
                 }
             },
-            Some(Err(code)) => code,
+            Some(Err(code)) => self.refuse(round, code).await,
             // The bundle could not be downloaded.
-            None => DeclineCode::Silence,
-        };
-        let text = format!("task {task} round {round} is declined: this node {code}");
-        self.context.log(LogLevel::Warn, &task, text, None).await;
-        self.decline(round, code).await;
+            None => self.refuse(round, DeclineCode::Silence).await,
+        }
+    }
+
+    /// Joins a round that may be joined, or declines it for what stands in the way.
+    pub(super) async fn enter(&mut self, round: RoundNumber) {
+        if let Err(e) = self.join(round).await {
+            let code = decline_code(&e);
+            tracing::warn!(task = %self.state.task, %round, "the round is declined as {}: {}", code.name(), report(&e));
+            self.refuse(round, code).await;
+        }
     }
 
     /// Asks what the round computes, checks that it may be joined, and joins.
@@ -58,15 +66,27 @@ impl Membership {
         if let Some(RoundEnd::Failed(why)) = view.ended {
             return Err(rejected(format!("the round {}", why.meaning())));
         }
+        if view.u1.is_some() {
+            // Its members were selected while this node's owner was asked: the next round is another chance.
+            let text = format!("task {task} round {round} went on without this node");
+            self.context.log(LogLevel::Info, &task, text, None).await;
+            return Ok(());
+        }
         check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
         let step = view.announcement.step;
         self.state.steps.check(step).map_err(rejected)?;
+        let case = self.case().await?;
+        let (members, colluders) = self.context.owner.floor(&case.question);
+        let settings = &self.context.settings;
         let context = RunnerContext {
             me: self.context.own_address().await?,
             announcement: view.announcement,
             strategy: bundle.manifest().strategy.clone(),
-            floor: self.context.settings.min_clients,
-            privacy: self.context.settings.privacy,
+            floor: settings.min_clients.max(members),
+            privacy: PrivacyFloor {
+                colluders: settings.privacy.colluders.max(colluders),
+                ..settings.privacy
+            },
         };
         let (machine, effects) = RunnerRound::join(
             self.context.ports.clock.now(),
@@ -82,13 +102,14 @@ impl Membership {
         commit(&ports, vec![state.change()?, change]).await?;
         state.version += 1;
         self.state = state;
-        self.host(stored, bundle, true)
+        self.host(stored, bundle, case, true)
     }
 
     pub(super) fn host(
         &mut self,
         stored: StoredMachine,
         bundle: Arc<Bundle>,
+        case: Arc<Case>,
         fresh: bool,
     ) -> Result<(), PortError> {
         let ports = self.context.machine_ports();
@@ -102,6 +123,7 @@ impl Membership {
         let effects = RunnerEffects {
             context: self.context.clone(),
             bundle,
+            case,
             round: round_context.clone(),
             key: round_key(self.state.kind, round_context),
             url: record.url.clone(),

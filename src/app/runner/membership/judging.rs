@@ -94,8 +94,12 @@ impl Membership {
                 Err(code)
             }
         };
+        let accepted = verdict.is_ok();
         self.state.verdict = Some(verdict);
         self.save().await;
+        if accepted {
+            self.ask_the_owner().await;
+        }
     }
 
     pub(super) async fn fetch_and_check(&self) -> Result<Arc<Bundle>, PortError> {

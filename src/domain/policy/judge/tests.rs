@@ -6,7 +6,8 @@ use proptest::strategy::Strategy as Strategy2;
 
 use super::*;
 use crate::ids::Digest;
-use crate::policy::{Kind, Privacy, Renewal, Spend, Unit, Who};
+
+use crate::policy::{Author, Kind, Privacy, Renewal, Spend, Unit, Who};
 use crate::strategy::Strategy;
 
 const NOW: Timestamp = Timestamp(1_000);

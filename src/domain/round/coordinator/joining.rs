@@ -13,7 +13,7 @@ use crate::round::graph::CachedGraph;
 use crate::round::record::RawPublicKeys;
 use crate::round::transcript::transcript_digest;
 use crate::round::{
-    Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection, names,
+    DeclineCode, Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection, names,
 };
 use crate::strategy::Selection;
 use crate::time::Timestamp;
@@ -28,6 +28,7 @@ impl CoordinatorRound {
         }
         self.phase = Phase::AdvertiseKeys(Joining {
             reading: true,
+            begun: Some(now),
             ..Joining::default()
         });
         self.wait(now, self.context.strategy.connection_timeout());
@@ -69,15 +70,26 @@ impl CoordinatorRound {
     }
 
     /// Selects when everybody has answered or the most that can be used are here; at the deadline, when enough are.
+    ///
+    /// Owners who are asked for the first time have until the deadline, as nodes have that say nothing. Where the round is too small
+    /// without them and would be large enough with them, they are waited for as long as the coordinator has patience.
     pub(super) fn select_when_complete(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
+        let floor = self.cohort_floor();
         let Phase::AdvertiseKeys(joining) = &self.phase else {
             return Vec::new();
         };
         let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
-        let enough = joining.joined.len() >= self.cohort_floor();
+        let enough = joining.joined.len() >= floor;
         // A node that is dead looks alive on the connector for two minutes; only the first round after its death waits for it.
         let timeout = self.context.strategy.connection_timeout();
-        let begun = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
+        let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
+        let begun = joining.begun.unwrap_or(of_deadline);
+        let hoped_for = joining.joined.union(&joining.asking).count();
+        let hopes = !enough && hoped_for >= floor;
+        self.deadline = match hopes {
+            true => begun + timeout.max(self.context.patience),
+            false => begun + timeout,
+        };
         let silence_counts = now >= begun + SILENT_GRACE;
         // Declining counts only from those who have not joined: nobody may talk a member out of the round.
         let everybody = !joining.known.is_empty()
@@ -85,6 +97,7 @@ impl CoordinatorRound {
                 joining.joined.contains(a)
                     || joining.doubled.contains(a)
                     || joining.declined.contains_key(a)
+                    || (joining.asking.contains(a) && self.context.asked.contains(a))
                     || (silence_counts && self.context.silent.contains(a))
             });
         let full = joining.joined.len() >= max;
@@ -107,10 +120,13 @@ impl CoordinatorRound {
             return vec![CoordinatorEffect::SelectCandidates { u1: list }];
         }
         if late {
+            let asking = joining.asking.difference(&joining.joined);
+            let asking = asking.map(|a| format!("{a}: {}", DeclineCode::AsksOwner));
             let declined: Vec<String> = joining
                 .declined
                 .iter()
                 .map(|(a, why)| format!("{a}: {why}"))
+                .chain(asking)
                 .collect();
             let reason = format!(
                 "{} of at least {} members joined before the deadline ({}){}",

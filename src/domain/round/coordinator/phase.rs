@@ -13,6 +13,7 @@ use crate::round::message::SealedShares;
 use crate::round::transcript::view_digest;
 use crate::round::{Directory, Members, NeighbourGraph, Neighbourhood};
 use crate::secagg::seal::TAG_BYTES;
+use crate::time::Timestamp;
 
 /// A coordinator's phases, in the paper's words.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub(super) struct Joining {
     pub(super) doubled: Members,
     /// Will not take part, and why.
     pub(super) declined: BTreeMap<Address, String>,
+    /// Ask their owner first; whoever is allowed to joins after all.
+    #[serde(default)]
+    pub(super) asking: Members,
+    /// When the phase began; `None` in a state of an earlier release.
+    #[serde(default)]
+    pub(super) begun: Option<Timestamp>,
     /// Every node of the network when last looked.
     pub(super) known: Members,
     /// Gave notice that they joined: each is worth one look.
@@ -62,6 +69,13 @@ pub(super) struct Joining {
     pub(super) reading: bool,
     #[serde(default)]
     pub(super) again: bool,
+}
+
+impl Joining {
+    /// Whether this node has said that it does not join, or not yet.
+    pub(super) fn has_answered(&self, node: &Address) -> bool {
+        self.declined.contains_key(node) || self.asking.contains(node)
+    }
 }
 
 /// What members must see, once it is known, so that a request does not cost a look at the whole cohort; not part of a snapshot.

@@ -119,12 +119,19 @@ impl CoordinatorRound {
         request: &SignedRequest,
         reason: DeclineCode,
     ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        let asks = reason == DeclineCode::AsksOwner;
         let reason = reason.to_string();
         let sender = request.sender.clone();
         match &mut self.phase {
             Phase::AdvertiseKeys(joining) => {
-                if joining.declined.len() < MAX_NOTICES {
-                    joining.declined.insert(sender, reason);
+                if joining.declined.len() + joining.asking.len() < MAX_NOTICES {
+                    if asks {
+                        joining.declined.remove(&sender);
+                        joining.asking.insert(sender);
+                    } else {
+                        joining.asking.remove(&sender);
+                        joining.declined.insert(sender, reason);
+                    }
                 }
                 Ok(self.select_when_complete(now))
             }
@@ -295,9 +302,11 @@ fn by_receiver(shares: &[SealedShares]) -> Vec<SealedShares> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use super::*;
     use crate::ids::{Digest, RoundNumber};
+    use crate::round::Members;
     use crate::round::coordinator::{CoordinatorContext, CoordinatorInput};
     use crate::round::message::Announcement;
     use crate::secret::Secret;
@@ -328,6 +337,8 @@ mod tests {
             floor: 2,
             previous: Vec::new(),
             silent: Vec::new(),
+            asked: Vec::new(),
+            patience: Duration::ZERO,
         };
         let (mut round, _) = CoordinatorRound::start(now, context, Secret::new([7; 32]));
         let decline = SignedRequest {
@@ -356,5 +367,131 @@ mod tests {
             effects[..],
             [CoordinatorEffect::SelectCandidates { .. }]
         ));
+    }
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    /// A round of two, at a coordinator with an hour's patience, that has been started.
+    fn joining(patience: Duration) -> CoordinatorRound {
+        let task: crate::ids::TaskId = format!("0x{}", "ab".repeat(32)).parse().unwrap();
+        let context = CoordinatorContext {
+            me: address("01"),
+            kind: TaskKind::Horizontal,
+            announcement: Announcement {
+                task,
+                round: RoundNumber(1),
+                step: 0,
+                variables: BTreeMap::new(),
+            },
+            strategy: Strategy {
+                max_clients: 3,
+                ..Strategy::default()
+            },
+            floor: 2,
+            previous: Vec::new(),
+            silent: Vec::new(),
+            asked: Vec::new(),
+            patience,
+        };
+        let (mut round, _) = CoordinatorRound::start(NOW, context, Secret::new([7; 32]));
+        round.handle(NOW, CoordinatorInput::Started).unwrap();
+        round
+    }
+
+    fn decline(sender: &str, reason: DeclineCode) -> CoordinatorInput {
+        CoordinatorInput::Request(SignedRequest {
+            task: format!("0x{}", "ab".repeat(32)).parse().unwrap(),
+            round: RoundNumber(1),
+            sender: address(sender),
+            view: Digest([0; 32]),
+            body: RequestBody::Decline { reason },
+            signature: Vec::new(),
+        })
+    }
+
+    fn joins(joined: &[&str], known: &[&str]) -> CoordinatorInput {
+        CoordinatorInput::Joins {
+            joined: joined.iter().map(|a| address(a)).collect(),
+            known: known.iter().map(|a| address(a)).collect(),
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn an_owner_who_is_asked_is_waited_for_while_the_round_is_too_small_without_him() {
+        let mut round = joining(HOUR);
+        round
+            .handle(NOW, joins(&["01"], &["01", "02", "03"]))
+            .unwrap();
+        round
+            .handle(NOW, decline("02", DeclineCode::AsksOwner))
+            .unwrap();
+        assert_eq!(round.phase_deadline(), NOW + HOUR);
+        assert_eq!(round.asking(), Members::from([address("02")]));
+        assert_eq!(round.waiting_for(), Members::from([address("03")]));
+        let later = NOW + Duration::from_secs(1800);
+        round.handle(later, CoordinatorInput::Tick).unwrap();
+        assert!(!round.is_over());
+        let effects = round
+            .handle(later, joins(&["01", "02"], &["01", "02", "03"]))
+            .unwrap();
+        assert!(matches!(
+            effects[..],
+            [CoordinatorEffect::SelectCandidates { .. }]
+        ));
+    }
+
+    #[test]
+    fn an_owner_who_is_asked_for_the_first_time_has_until_the_deadline() {
+        let mut round = joining(HOUR);
+        round
+            .handle(NOW, decline("03", DeclineCode::AsksOwner))
+            .unwrap();
+        let both = || joins(&["01", "02"], &["01", "02", "03"]);
+        assert_eq!(round.handle(NOW, both()).unwrap(), []);
+        let deadline = NOW + Duration::from_secs(60);
+        assert_eq!(round.phase_deadline(), deadline);
+        let effects = round.handle(deadline, CoordinatorInput::Tick).unwrap();
+        assert!(matches!(
+            effects[..],
+            [CoordinatorEffect::SelectCandidates { .. }]
+        ));
+        // In later rounds nobody waits for this owner's word.
+        let mut round = joining(HOUR);
+        round.context.asked = vec![address("03")];
+        round
+            .handle(NOW, decline("03", DeclineCode::AsksOwner))
+            .unwrap();
+        assert_eq!(round.handle(NOW, both()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn when_the_owner_says_no_the_usual_deadline_holds_again() {
+        let mut round = joining(HOUR);
+        round.handle(NOW, joins(&["01"], &["01", "02"])).unwrap();
+        round
+            .handle(NOW, decline("02", DeclineCode::AsksOwner))
+            .unwrap();
+        let later = NOW + Duration::from_secs(1800);
+        round
+            .handle(later, decline("02", DeclineCode::NotAllowed))
+            .unwrap();
+        assert!(round.is_over());
+    }
+
+    #[test]
+    fn patience_ends() {
+        let mut round = joining(HOUR);
+        round.handle(NOW, joins(&["01"], &["01", "02"])).unwrap();
+        round
+            .handle(NOW, decline("02", DeclineCode::AsksOwner))
+            .unwrap();
+        round.handle(NOW + HOUR, CoordinatorInput::Tick).unwrap();
+        let Some(crate::round::coordinator::CoordinatorOutcome::Failed(failure)) = round.outcome()
+        else {
+            panic!("the round goes on");
+        };
+        assert!(failure.reason.contains("asks its owner"), "{failure:?}");
     }
 }

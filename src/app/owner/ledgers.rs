@@ -1,0 +1,150 @@
+//! What tasks under noise have cost: one ledger a dataset, in the database. Reserved before data are read, charged before the masked
+//! vector can leave; a node that is killed in between has charged too much at worst.
+
+use std::sync::Arc;
+
+use delta_domain::ids::{DatasetName, TaskId};
+use delta_domain::policy::{Policy, Privacy, Renewal as Renews};
+use delta_domain::privacy::accountant::{Budget, Ledger, Renewal, ReserveError};
+use delta_domain::privacy::cost::Cost;
+use delta_domain::time::Timestamp;
+use delta_ports::storage::Storage;
+use delta_ports::{PortError, PortErrorKind};
+
+const OP: &str = "owner.ledger";
+/// Ledgers lie in the database under this and the dataset's name.
+const PREFIX: &str = "privacy/";
+/// The budget of a dataset whose owner set none and allowed a task under noise by hand: everything is counted and nothing stopped.
+const UNBOUNDED: f64 = 1e9;
+const UNBOUNDED_DELTA: f64 = 1e-6;
+
+pub(super) struct Ledgers {
+    storage: Arc<dyn Storage>,
+}
+
+/// A round's release of one dataset.
+pub(super) struct Release<'r> {
+    pub(super) dataset: &'r DatasetName,
+    pub(super) policy: &'r Policy,
+    pub(super) task: &'r TaskId,
+    pub(super) round: u64,
+}
+
+impl Release<'_> {
+    fn purpose(&self) -> String {
+        format!("task {} round {}", self.task, self.round)
+    }
+}
+
+impl Ledgers {
+    pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
+        Self { storage }
+    }
+
+    /// The ledger of a dataset as of `now`, under the budget that its rules have now.
+    pub(super) async fn of(
+        &self,
+        dataset: &DatasetName,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Ledger, PortError> {
+        let budget = budget(policy.privacy.as_ref())?;
+        let stored = self.storage.setting(&name(dataset)).await?;
+        let Some(stored) = stored else {
+            return Ok(Ledger::new(now, budget));
+        };
+        let mut ledger: Ledger = serde_json::from_slice(&stored).map_err(|e| {
+            let text = format!("the privacy ledger of {dataset} cannot be read");
+            PortError::new(PortErrorKind::Corrupt, OP, text).with_source(e)
+        })?;
+        if ledger.budget() == budget {
+            ledger.renew(now);
+        } else {
+            ledger.set_budget(now, budget);
+        }
+        Ok(ledger)
+    }
+
+    async fn keep(&self, dataset: &DatasetName, ledger: &Ledger) -> Result<(), PortError> {
+        let bytes = serde_json::to_vec(ledger).map_err(|e| {
+            PortError::new(PortErrorKind::Internal, OP, "a ledger cannot be written").with_source(e)
+        })?;
+        self.storage.set_setting(&name(dataset), &bytes).await
+    }
+
+    /// Epsilon of everything that was spent and reserved in this period, with one more release of this cost.
+    pub(super) async fn with(
+        &self,
+        dataset: &DatasetName,
+        policy: &Policy,
+        cost: &Cost,
+        now: Timestamp,
+    ) -> Result<f64, PortError> {
+        Ok(self.of(dataset, policy, now).await?.with(cost))
+    }
+
+    /// Sets a round's cost aside, once, however often it is computed. `Exhausted` when the budget does not suffice.
+    pub(super) async fn reserve(
+        &self,
+        release: &Release<'_>,
+        cost: &Cost,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        let mut ledger = self.of(release.dataset, release.policy, now).await?;
+        let purpose = release.purpose();
+        if ledger.is_known(&purpose) {
+            return Ok(());
+        }
+        ledger
+            .reserve(now, &purpose, cost.clone())
+            .map_err(|e| match e {
+                ReserveError::OverBudget { .. } | ReserveError::TooManyOpen => {
+                    let text = format!("the privacy budget of {}: {e}", release.dataset);
+                    PortError::new(PortErrorKind::Exhausted, OP, text)
+                }
+            })?;
+        self.keep(release.dataset, &ledger).await
+    }
+
+    /// The release may leave from now on. Answers with the epsilon of this period.
+    pub(super) async fn charge(
+        &self,
+        release: &Release<'_>,
+        now: Timestamp,
+    ) -> Result<Option<f64>, PortError> {
+        let mut ledger = self.of(release.dataset, release.policy, now).await?;
+        let purpose = release.purpose();
+        let open = ledger.open().find(|(_, r)| r.purpose == purpose);
+        if let Some(id) = open.map(|(id, _)| id) {
+            ledger.charge(now, id).map_err(|e| {
+                PortError::new(PortErrorKind::Internal, OP, format!("{purpose}: {e}"))
+            })?;
+            self.keep(release.dataset, &ledger).await?;
+        } else if !ledger.is_known(&purpose) {
+            let text = format!("{purpose} is not reserved: it must not leave");
+            return Err(PortError::new(PortErrorKind::Internal, OP, text));
+        }
+        Ok(ledger.spent().colluding)
+    }
+}
+
+fn name(dataset: &DatasetName) -> String {
+    format!("{PREFIX}{dataset}")
+}
+
+fn budget(privacy: Option<&Privacy>) -> Result<Budget, PortError> {
+    let (epsilon, delta, renew) = match privacy {
+        None => (UNBOUNDED, UNBOUNDED_DELTA, Renewal::Never),
+        Some(privacy) => {
+            let renew = match privacy.renew {
+                Renews::Never => Renewal::Never,
+                Renews::Yearly => Renewal::Yearly,
+                Renews::Monthly => Renewal::Monthly,
+                Renews::Daily => Renewal::Daily,
+            };
+            (privacy.epsilon, privacy.delta, renew)
+        }
+    };
+    Budget::new(epsilon, delta, renew)
+        .map_err(|e| PortError::new(PortErrorKind::Internal, OP, e.to_string()))
+}

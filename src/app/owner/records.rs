@@ -1,0 +1,263 @@
+//! The journal and what follows from it: decisions that hold, rounds of today. Written first, believed afterwards.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::context::Ports;
+use delta_domain::identity::NodeKey;
+use delta_domain::ids::{DatasetName, Digest, TaskId};
+use delta_domain::policy::audit::{self, AuditEvent, Entry, Head};
+use delta_domain::policy::{Approval, ApprovalBook, Decision, Question, Rule, Standing, Verdict};
+use delta_domain::time::Timestamp;
+use delta_ports::journal::Journal;
+use delta_ports::owner_api::Decided;
+use delta_ports::policy::OwnerRules;
+use delta_ports::{PortError, PortErrorKind};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Lines that are read at a time.
+const PAGE: usize = 1000;
+/// Verdicts other than "allowed" that are written down within a day: strangers must not fill the disk with questions.
+const UNASKED: usize = 1000;
+/// Verdicts that are remembered, so that each is written down once.
+const REMEMBERED: usize = 20_000;
+
+/// What was said of a task, in the shape in which a change is news.
+type Said = (Decision, Vec<Rule>);
+
+/// A round that left: when, of which task, which one.
+type Left = (Timestamp, TaskId, u64);
+
+pub(super) struct Records {
+    journal: Arc<dyn Journal>,
+    key: Arc<NodeKey>,
+    head: Head,
+    book: ApprovalBook,
+    rules: Option<Digest>,
+    said: BTreeMap<TaskId, Said>,
+    /// Of the last day.
+    left: BTreeMap<DatasetName, VecDeque<Left>>,
+    unasked: VecDeque<Timestamp>,
+}
+
+impl Records {
+    pub(super) fn new(ports: &Ports) -> Self {
+        Self {
+            journal: ports.journal.clone(),
+            key: ports.node_key.clone(),
+            head: Head::EMPTY,
+            book: ApprovalBook::default(),
+            rules: None,
+            said: BTreeMap::new(),
+            left: BTreeMap::new(),
+            unasked: VecDeque::new(),
+        }
+    }
+
+    /// Reads the journal from its first line on. Decisions are believed only with their signature; `audit verify` checks every line.
+    pub(super) async fn open(&mut self) -> Result<(), PortError> {
+        (self.head, self.book) = (Head::EMPTY, ApprovalBook::default());
+        loop {
+            let lines = self.journal.read(self.head.lines, PAGE).await?;
+            if lines.is_empty() {
+                return Ok(());
+            }
+            for line in lines {
+                let (entry, head) =
+                    audit::read(self.head, &line, self.key.public()).map_err(|fault| {
+                        let text = format!(
+                            "the owner's journal is damaged: {fault}; move it away to begin a new one (what was approved must then be approved again)"
+                        );
+                        PortError::new(PortErrorKind::Corrupt, "journal.open", text)
+                    })?;
+                self.head = head;
+                self.take_in(&entry);
+            }
+        }
+    }
+
+    /// What an entry changes.
+    fn take_in(&mut self, entry: &Entry) {
+        self.book.replay(entry);
+        match &entry.event {
+            AuditEvent::Policy { digest, .. } => self.rules = Some(*digest),
+            AuditEvent::Judged {
+                task, decision, by, ..
+            } => self.remember(task, (*decision, by.clone())),
+            AuditEvent::Released {
+                task,
+                round,
+                datasets,
+                ..
+            } => self.count(entry.at, task, *round, datasets),
+            AuditEvent::Decided(_) | AuditEvent::Revoked { .. } => {}
+        }
+    }
+
+    fn remember(&mut self, task: &TaskId, said: Said) {
+        if self.said.len() >= REMEMBERED {
+            self.said.pop_first();
+        }
+        self.said.insert(task.clone(), said);
+    }
+
+    fn count(&mut self, at: Timestamp, task: &TaskId, round: u64, datasets: &[DatasetName]) {
+        for name in datasets {
+            let left = self.left.entry(name.clone()).or_default();
+            while left.front().is_some_and(|(first, ..)| *first + DAY <= at) {
+                left.pop_front();
+            }
+            // A round that was computed again after a restart is one round.
+            if !left.iter().any(|(_, t, r)| t == task && *r == round) {
+                left.push_back((at, task.clone(), round));
+            }
+        }
+    }
+
+    async fn write(&mut self, now: Timestamp, event: AuditEvent) -> Result<(), PortError> {
+        let (line, head) =
+            audit::append(self.head, now, event.clone(), &self.key).map_err(|e| {
+                PortError::new(
+                    PortErrorKind::Internal,
+                    "journal.append",
+                    "an entry cannot be written",
+                )
+                .with_source(e)
+            })?;
+        self.journal.append(line).await?;
+        self.head = head;
+        self.take_in(&Entry { at: now, event });
+        Ok(())
+    }
+
+    /// The rules that hold now.
+    pub(super) async fn rules(
+        &mut self,
+        now: Timestamp,
+        rules: &OwnerRules,
+    ) -> Result<(), PortError> {
+        if self.rules == Some(rules.digest) {
+            return Ok(());
+        }
+        let event = AuditEvent::Policy {
+            digest: rules.digest,
+            datasets: rules.policies.written().keys().cloned().collect(),
+        };
+        self.write(now, event).await
+    }
+
+    /// Of the rules that were written down last.
+    pub(super) fn digest(&self) -> Digest {
+        self.rules.unwrap_or_default()
+    }
+
+    pub(super) fn standing(&self, question: &Question, task: &TaskId, now: Timestamp) -> Standing {
+        self.book.standing(question, task, now)
+    }
+
+    /// Rounds on a dataset within the last 24 hours.
+    pub(super) fn rounds_today(&self, name: &DatasetName, now: Timestamp) -> u32 {
+        let left = self.left.get(name).into_iter().flatten();
+        let today = left.filter(|(at, ..)| *at + DAY > now).count();
+        u32::try_from(today).unwrap_or(u32::MAX)
+    }
+
+    /// A verdict, once for each that is another than the one before.
+    pub(super) async fn judged(
+        &mut self,
+        now: Timestamp,
+        task: &TaskId,
+        question: &Question,
+        verdict: &Verdict,
+    ) -> Result<(), PortError> {
+        let said = (verdict.decision, verdict.by());
+        if self.said.get(task) == Some(&said) {
+            return Ok(());
+        }
+        if verdict.decision != Decision::Allowed {
+            self.unasked.retain(|at| *at + DAY > now);
+            if self.unasked.len() >= UNASKED {
+                tracing::debug!(%task, "more than {UNASKED} tasks were not allowed today; this one is not written down");
+                return Ok(());
+            }
+            self.unasked.push_back(now);
+        }
+        let event = AuditEvent::Judged {
+            task: task.clone(),
+            author: question.author.clone(),
+            question: question.digest,
+            decision: said.0,
+            by: said.1,
+        };
+        self.write(now, event).await
+    }
+
+    pub(super) async fn released(
+        &mut self,
+        now: Timestamp,
+        task: &TaskId,
+        round: u64,
+        question: &Question,
+        outputs: u64,
+    ) -> Result<(), PortError> {
+        let datasets: Vec<DatasetName> = question.reads.keys().cloned().collect();
+        let event = AuditEvent::Released {
+            task: task.clone(),
+            round,
+            datasets,
+            outputs,
+            epsilon: None,
+        };
+        self.write(now, event).await
+    }
+
+    pub(super) async fn decide(
+        &mut self,
+        now: Timestamp,
+        approval: Approval,
+    ) -> Result<Decided, PortError> {
+        self.write(now, AuditEvent::Decided(approval.clone()))
+            .await?;
+        Ok(Decided {
+            id: approval.id(),
+            approval,
+            revoked: None,
+        })
+    }
+
+    pub(super) async fn revoke(
+        &mut self,
+        now: Timestamp,
+        id: &Digest,
+        with: String,
+    ) -> Result<bool, PortError> {
+        let open: BTreeSet<Digest> = self
+            .book
+            .approvals()
+            .filter(|(_, revoked)| revoked.is_none())
+            .map(|(approval, _)| approval.id())
+            .collect();
+        if !open.contains(id) {
+            return Ok(false);
+        }
+        let event = AuditEvent::Revoked {
+            approval: *id,
+            with,
+        };
+        self.write(now, event).await.map(|()| true)
+    }
+
+    pub(super) fn decided(&self) -> Vec<Decided> {
+        let all = self.book.approvals().map(|(approval, revoked)| Decided {
+            id: approval.id(),
+            approval: approval.clone(),
+            revoked,
+        });
+        all.collect()
+    }
+
+    pub(super) async fn read(&self, skip: u64, most: usize) -> Result<Vec<String>, PortError> {
+        self.journal.read(skip, most).await
+    }
+}

@@ -1,0 +1,95 @@
+//! The owner's word over the API: what asks, what is decided, the journal.
+
+use serde_json::{Value, json};
+
+use crate::http_world::World;
+
+const JSON: &str = "application/json";
+const TASK: &str = "task_id";
+
+async fn post(world: &World, path: &str, body: &Value) -> (u16, Value) {
+    let answer = world
+        .post(path, JSON, "", body.to_string().as_bytes())
+        .await;
+    let value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    (answer.status, value)
+}
+
+async fn list(world: &World) -> Value {
+    let answer = world.get("/v1/approvals").await;
+    assert_eq!(answer.status, 200);
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn a_decision_is_made_listed_and_taken_back() {
+    let world = World::start().await;
+    let before = list(&world).await;
+    let asked = &before["tasks"][0];
+    assert_eq!(asked["waits"], true);
+    assert_eq!(asked["decision"], "asks");
+    assert_eq!(asked["rules"], json!(["policy.approval.ask"]));
+    assert_eq!(asked["reads"], json!({"wages.csv": ["wage"]}));
+    let word =
+        json!({TASK: asked["task"], "decision": "allow", "scope": "until", "until": "2027-12-31"});
+    let (status, decided) = post(&world, "/v1/approvals", &word).await;
+    assert_eq!(status, 200, "{decided}");
+    // The end of the day.
+    assert_eq!(decided["scope"], json!({"until": 1_830_297_600_000_u64}));
+    let with = decided["decided_with"].as_str().unwrap();
+    assert!(with.contains("127.0.0.1"), "{with}");
+    assert_eq!(list(&world).await["decisions"][0]["id"], decided["id"]);
+    let back = json!({"id": decided["id"]});
+    assert_eq!(post(&world, "/v1/approvals/revoke", &back).await.0, 200);
+    let (status, why) = post(&world, "/v1/approvals/revoke", &back).await;
+    assert_eq!(status, 400, "{why}");
+}
+
+#[tokio::test]
+async fn half_a_decision_is_none() {
+    let world = World::start().await;
+    let task = list(&world).await["tasks"][0]["task"].clone();
+    for (word, status) in [
+        (json!({TASK: task, "decision": "allow"}), 422),
+        (
+            json!({TASK: task, "decision": "perhaps", "scope": "once"}),
+            422,
+        ),
+        (
+            json!({TASK: task, "decision": "allow", "scope": "ever"}),
+            422,
+        ),
+        (
+            json!({TASK: task, "decision": "allow", "scope": "until"}),
+            422,
+        ),
+        (
+            json!({TASK: task, "decision": "allow", "scope": "until", "until": "soon"}),
+            400,
+        ),
+        (
+            json!({TASK: "0x12", "decision": "allow", "scope": "once"}),
+            400,
+        ),
+        (json!({"decision": "allow", "scope": "once"}), 422),
+    ] {
+        assert_eq!(
+            post(&world, "/v1/approvals", &word).await.0,
+            status,
+            "{word}"
+        );
+    }
+    assert_eq!(list(&world).await["decisions"], json!([]));
+}
+
+#[tokio::test]
+async fn the_journal_comes_in_pages_of_lines() {
+    let world = World::start().await;
+    let answer = world.get("/v1/audit?skip=1&limit=1").await;
+    assert_eq!(
+        (answer.status, answer.text().as_str()),
+        (200, "{\"number\":2}\n")
+    );
+    assert_eq!(world.get("/v1/audit?skip=3").await.text(), "");
+    assert_eq!(world.get("/v1/audit?limit=1001").await.status, 422);
+}
