@@ -25,6 +25,7 @@ pub mod manifest;
 pub mod npy;
 pub mod policy;
 pub mod privacy;
+pub mod records;
 pub mod round;
 pub mod secagg;
 pub mod secret;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::{ApprovalMode, Kind, Policy, Privacy, Renewal, Role, Unit};
 use crate::identity::end_of_day;
+use crate::records::ReleaseRules;
 
 /// The rules of some datasets of this node.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -56,9 +57,39 @@ pub struct PolicyForm {
     /// The budget for tasks under noise. `approval: private` needs one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy: Option<PrivacyForm>,
+    /// Limits of controlled releases. Left out: the defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub records: Option<ReleaseForm>,
     /// The last day (UTC) on which anything is allowed: `YYYY-MM-DD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+}
+
+/// Limits of controlled releases. What is left out has its default.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseForm {
+    /// Fewest units of a release, of a count and of the difference of two releases: at least 3; 10 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 3, max = 1_000_000)))]
+    pub threshold: Option<u64>,
+    /// The share of a sum from which on its two largest contributions are too much: above 0, at most 0.95; 0.9 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0.95)))]
+    pub dominance: Option<f64>,
+    /// The share of the largest contribution that the rest of a sum must reach: from 0.05 to 1; 0.1 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.05, max = 1)))]
+    pub p_percent: Option<f64>,
+    /// Fewest residual degrees of freedom: at least 3; 10 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 3, max = 1_000_000)))]
+    pub freedom: Option<u64>,
+    /// Most released numbers for each unit: above 0, at most 0.5; 0.33 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0.5)))]
+    pub outputs_per_row: Option<f64>,
 }
 
 /// The budget for tasks under noise.
@@ -180,6 +211,7 @@ impl PolicyForm {
                 .collect()
         });
         let privacy = self.privacy.and_then(|form| form.check(&mut faults));
+        let records = self.records.map(|form| form.check(&mut faults));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -194,6 +226,7 @@ impl PolicyForm {
             rounds_per_day: self.rounds_per_day,
             approval: self.approval.unwrap_or_default(),
             privacy,
+            records,
             until: until.flatten(),
         })
     }
@@ -215,6 +248,42 @@ fn checked(
         }
     }
     all
+}
+
+impl ReleaseForm {
+    /// No value is looser than what a careful checker of outputs would ever accept.
+    fn check(self, faults: &mut Vec<FieldFault>) -> ReleaseRules {
+        let mut bad =
+            |key: &str, fault: &str| faults.push(FieldFault::new(&["records", key], fault));
+        let few = |n: &u64| (3..=1_000_000).contains(n);
+        if !self.threshold.iter().all(few) {
+            bad("threshold", "must be a whole number from 3 to 1000000");
+        }
+        if !self.dominance.iter().all(|x| *x > 0.0 && *x <= 0.95) {
+            bad("dominance", "must be above 0 and at most 0.95");
+        }
+        if !self.p_percent.iter().all(|x| (0.05..=1.0).contains(x)) {
+            bad(
+                "p_percent",
+                "must be a number from 0.05 to 1, for example 0.1",
+            );
+        }
+        if !self.freedom.iter().all(few) {
+            bad("freedom", "must be a whole number from 3 to 1000000");
+        }
+        if !self.outputs_per_row.iter().all(|x| *x > 0.0 && *x <= 0.5) {
+            bad("outputs_per_row", "must be above 0 and at most 0.5");
+        }
+        let default = ReleaseRules::default();
+        ReleaseRules {
+            threshold: self.threshold.unwrap_or(default.threshold),
+            dominance: self.dominance.unwrap_or(default.dominance),
+            p_percent: self.p_percent.unwrap_or(default.p_percent),
+            freedom: self.freedom.unwrap_or(default.freedom),
+            outputs_per_row: self.outputs_per_row.unwrap_or(default.outputs_per_row),
+            leverage: default.leverage,
+        }
+    }
 }
 
 impl PrivacyForm {
@@ -307,9 +376,38 @@ mod tests {
             ["privacy.key"]
         );
         assert_eq!(
+            faults(
+                r#"{"records": {"threshold": 2, "dominance": 0.96, "p_percent": 0.01, "freedom": 2, "outputs_per_row": 0}}"#
+            ),
+            [
+                "records.threshold",
+                "records.dominance",
+                "records.p_percent",
+                "records.freedom",
+                "records.outputs_per_row"
+            ]
+        );
+        assert_eq!(
             faults(r#"{"columns": {"a": "value", " a": "hidden"}}"#),
             ["columns.a"]
         );
+    }
+
+    #[test]
+    fn limits_of_releases_have_defaults() {
+        let rules = |json: &str| form(json).check().unwrap().release_rules();
+        let default = ReleaseRules::default();
+        assert_eq!(rules("{}"), default);
+        assert_eq!(rules(r#"{"records": {}}"#), default);
+        let tight = ReleaseRules {
+            threshold: 20,
+            dominance: 0.7,
+            outputs_per_row: 0.2,
+            ..default
+        };
+        let json = r#"{"records": {"threshold": 20, "dominance": 0.7}, "outputs_per_row": 0.2}"#;
+        assert_eq!(rules(json), tight);
+        assert!(serde_json::from_str::<PolicyForm>(r#"{"records": {"leverage": 1}}"#).is_err());
     }
 
     #[test]

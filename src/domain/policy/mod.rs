@@ -21,7 +21,7 @@ mod rules;
 mod schema;
 
 pub use approval::{Approval, ApprovalBook, ApprovalScope, OwnerDecision, Standing};
-pub use form::{FieldFault, PolicyFile, PolicyForm, PrivacyForm};
+pub use form::{FieldFault, PolicyFile, PolicyForm, PrivacyForm, ReleaseForm};
 pub use judge::{Answer, DatasetFacts, Decision, Facts, Finding, Verdict, judge};
 pub use question::{Author, Class, Question, Reads, Spend, TableForm};
 pub use rule::Rule;

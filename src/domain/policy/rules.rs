@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::question::Author;
 use crate::identity::{Fingerprint, MAX_WORD_BYTES, NodeKey, presentable};
 use crate::ids::DatasetName;
+use crate::records::ReleaseRules;
 use crate::secagg::keys::PublicKey;
 use crate::time::Timestamp;
 
@@ -35,8 +36,23 @@ pub struct Policy {
     pub approval: ApprovalMode,
     /// The budget for tasks under noise.
     pub privacy: Option<Privacy>,
+    /// Limits of controlled releases; `None`: the defaults.
+    pub records: Option<ReleaseRules>,
     /// The first moment at which nothing is allowed any more.
     pub until: Option<Timestamp>,
+}
+
+impl Policy {
+    /// The limits of controlled releases: as written or the defaults, and never more numbers a row than any task may have.
+    #[must_use]
+    pub fn release_rules(&self) -> ReleaseRules {
+        let rules = self.records.unwrap_or_default();
+        let most = self.outputs_per_row.unwrap_or(rules.outputs_per_row);
+        ReleaseRules {
+            outputs_per_row: rules.outputs_per_row.min(most),
+            ..rules
+        }
+    }
 }
 
 /// What a column is.

@@ -457,6 +457,7 @@ fn policies() -> impl Strategy2<Value = Policy> {
     let rest = (modes, of(privacy()), of(900..1_100_u64));
     (columns, of(who()), of(kinds()), limits, rest).prop_map(
         |(columns, who, kinds, limits, (approval, privacy, until))| Policy {
+            records: None,
             columns,
             who,
             kinds,

@@ -1,0 +1,318 @@
+//! From batches of real vectors, one a record, to the clipped integer vectors of the units whose sum is released.
+//!
+//! A unit is a record, or all records with one key: those are summed before they are clipped, so that one person counts once. How the
+//! records came in batches changes nothing. Memory is bounded by the form; vectors of units are kept because the rules look at them twice
+//! and a graph should run once.
+
+use std::collections::BTreeMap;
+
+use super::clip::Clip;
+use super::quantise::{MAX_MAGNITUDE, quantise};
+use crate::secagg::encoding::{QuantiseError, QuantiseErrorKind};
+
+/// Most records of one release: 2^22. With [`MAX_MAGNITUDE`] it bounds every sum of squares below 2^126.
+pub const MAX_RECORDS: usize = 1 << 22;
+/// Most numbers of a record: 2^20.
+pub const MAX_WIDTH: usize = 1 << 20;
+/// What a key costs beside its vector, about: the entry of the map and the number of each of its rows.
+const KEY_BYTES: usize = 64;
+
+/// Who counts once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordUnit {
+    /// Each record.
+    Record,
+    /// All records with one key.
+    Person,
+}
+
+/// How records become units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordsForm {
+    /// Numbers that the graph makes of a record: d, from 1 to [`MAX_WIDTH`].
+    pub width: usize,
+    /// Decimal digits kept.
+    pub precision: u8,
+    /// Who counts once.
+    pub unit: RecordUnit,
+    /// The bound on the vector of a unit.
+    pub clip: Clip,
+    /// Most bytes held for vectors and keys.
+    pub memory: usize,
+}
+
+/// Why records cannot be summed. Shows no value; rows and columns in it are for the owner only.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum RecordsError {
+    /// No number, or too many.
+    #[error("a record becomes {0} numbers, and 1 to 1048576 are possible")]
+    Width(usize),
+    /// A batch that does not consist of whole rows.
+    #[error("a batch of {0} numbers is not a whole number of rows")]
+    Ragged(usize),
+    /// Keys where there should be none, none where there should be, or not one a row.
+    #[error("the batch has {keys} keys for {rows} rows")]
+    Keys {
+        /// Keys that came.
+        keys: usize,
+        /// Rows that came.
+        rows: usize,
+    },
+    /// A number that is no fixed-point number.
+    #[error("row {row}, number {column} {kind}")]
+    Value {
+        /// Counted from 0 over all batches.
+        row: usize,
+        /// Counted from 0.
+        column: usize,
+        /// What is wrong.
+        kind: QuantiseErrorKind,
+    },
+    /// More than [`MAX_RECORDS`].
+    #[error("more than 4194304 records")]
+    TooMany,
+    /// More bytes than the form allows.
+    #[error("the vectors need more than {0} bytes")]
+    Memory(usize),
+    /// The records of one key add up to too much; rows are added in their order.
+    #[error("the records of one person add up to 2^52 or more")]
+    Person,
+    /// A released sum would not be exact.
+    #[error("sum {0} is 2^52 or more")]
+    Sum(usize),
+}
+
+/// Takes records in batches; gives [`Units`]. Private to the node: it has no debug output.
+#[derive(Clone)]
+pub struct Accumulator {
+    form: RecordsForm,
+    records: usize,
+    /// Vectors of units, one after the other; in the order in which the units came.
+    vectors: Vec<i64>,
+    /// The unit of each key.
+    keys: BTreeMap<u64, u32>,
+    /// The unit of each row; empty when each row is one.
+    unit_of: Vec<u32>,
+    scratch: Vec<u64>,
+}
+
+impl Accumulator {
+    /// Takes records of this form.
+    ///
+    /// # Errors
+    /// [`RecordsError::Width`].
+    pub fn new(form: RecordsForm) -> Result<Self, RecordsError> {
+        if form.width == 0 || form.width > MAX_WIDTH {
+            return Err(RecordsError::Width(form.width));
+        }
+        Ok(Self {
+            form,
+            records: 0,
+            vectors: Vec::new(),
+            keys: BTreeMap::new(),
+            unit_of: Vec::new(),
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Adds a batch: `rows` is row-major, `width` numbers a row; `keys` has one key a row exactly when the unit is a person.
+    ///
+    /// # Errors
+    /// [`RecordsError`], every kind but `Width` and `Sum`. After one the accumulator is of no more use.
+    pub fn push(&mut self, rows: &[f64], keys: Option<&[u64]>) -> Result<(), RecordsError> {
+        let width = self.form.width;
+        if !rows.len().is_multiple_of(width) {
+            return Err(RecordsError::Ragged(rows.len()));
+        }
+        let count = rows.len() / width;
+        let wanted = match self.form.unit {
+            RecordUnit::Record => 0,
+            RecordUnit::Person => count,
+        };
+        let given = keys.map_or(0, <[u64]>::len);
+        if given != wanted {
+            return Err(RecordsError::Keys {
+                keys: given,
+                rows: count,
+            });
+        }
+        if self.records + count > MAX_RECORDS {
+            return Err(RecordsError::TooMany);
+        }
+        match keys.filter(|_| self.form.unit == RecordUnit::Person) {
+            None => self.push_records(rows)?,
+            Some(keys) => self.push_persons(rows, keys)?,
+        }
+        self.records += count;
+        Ok(())
+    }
+
+    fn push_records(&mut self, rows: &[f64]) -> Result<(), RecordsError> {
+        let limit = self.form.memory;
+        let bytes = (self.vectors.len() + rows.len()).saturating_mul(size_of::<i64>());
+        if bytes > limit {
+            return Err(RecordsError::Memory(limit));
+        }
+        self.vectors.reserve(rows.len());
+        for (i, row) in rows.chunks(self.form.width).enumerate() {
+            self.quantise(row, self.records + i)?;
+            let first = self.vectors.len();
+            self.vectors
+                .extend(self.scratch.iter().map(|word| word.cast_signed()));
+            self.form.clip.apply(&mut self.vectors[first..]);
+        }
+        Ok(())
+    }
+
+    fn push_persons(&mut self, rows: &[f64], keys: &[u64]) -> Result<(), RecordsError> {
+        let width = self.form.width;
+        for (i, (row, key)) in rows.chunks(width).zip(keys).enumerate() {
+            self.quantise(row, self.records + i)?;
+            let units = self.keys.len();
+            let unit = match self.keys.get(key) {
+                Some(unit) => *unit,
+                None => {
+                    let each = width
+                        .saturating_mul(size_of::<i64>())
+                        .saturating_add(KEY_BYTES);
+                    if (units + 1).saturating_mul(each) > self.form.memory {
+                        return Err(RecordsError::Memory(self.form.memory));
+                    }
+                    let unit = u32::try_from(units).map_err(|_| RecordsError::TooMany)?;
+                    self.keys.insert(*key, unit);
+                    self.vectors.resize(self.vectors.len() + width, 0);
+                    unit
+                }
+            };
+            self.unit_of.push(unit);
+            let first = usize::try_from(unit)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(width);
+            let sums = self.vectors.iter_mut().skip(first);
+            for (sum, word) in sums.zip(&self.scratch) {
+                // Both below 2^52 in magnitude.
+                *sum += word.cast_signed();
+                if sum.unsigned_abs() > MAX_MAGNITUDE {
+                    return Err(RecordsError::Person);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the scratch with the integers of one row.
+    fn quantise(&mut self, row: &[f64], number: usize) -> Result<(), RecordsError> {
+        quantise(row, self.form.precision, &mut self.scratch).map_err(
+            |QuantiseError { index, kind }| RecordsError::Value {
+                row: number,
+                column: index,
+                kind,
+            },
+        )
+    }
+
+    /// The units of all records so far.
+    #[must_use]
+    pub fn finish(mut self) -> Units {
+        if self.form.unit == RecordUnit::Person {
+            for vector in self.vectors.chunks_mut(self.form.width) {
+                self.form.clip.apply(vector);
+            }
+        }
+        Units {
+            width: self.form.width,
+            records: self.records,
+            vectors: self.vectors,
+            unit_of: (self.form.unit == RecordUnit::Person).then_some(self.unit_of),
+        }
+    }
+}
+
+/// The clipped vectors of all units: what is summed, and what the rules judge. Private to the node.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Units {
+    width: usize,
+    records: usize,
+    vectors: Vec<i64>,
+    unit_of: Option<Vec<u32>>,
+}
+
+/// Sizes only.
+impl std::fmt::Debug for Units {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Units({} of {} numbers)", self.len(), self.width)
+    }
+}
+
+impl Units {
+    /// How many units there are: n.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.vectors.len() / self.width
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.vectors.is_empty()
+    }
+
+    /// Numbers of a unit: d.
+    #[must_use]
+    pub const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// How many records they are made of.
+    #[must_use]
+    pub const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// The unit of each record, in the order in which records came; `None` when each record is a unit.
+    #[must_use]
+    pub fn unit_of(&self) -> Option<&[u32]> {
+        self.unit_of.as_deref()
+    }
+
+    /// Their vectors, each of `width` integers.
+    pub fn iter(&self) -> std::slice::Chunks<'_, i64> {
+        self.vectors.chunks(self.width)
+    }
+
+    /// All integers, row-major.
+    pub(super) fn vectors(&self) -> &[i64] {
+        &self.vectors
+    }
+
+    /// The sums over all units: `width` integers, each below 2^52 in magnitude.
+    ///
+    /// # Errors
+    /// [`RecordsError::Sum`] names the first that is not.
+    pub fn sums(&self) -> Result<Vec<i64>, RecordsError> {
+        // At most 2^22 units below 2^52: a 128-bit sum is far from its end.
+        let mut sums = vec![0_i128; self.width];
+        for vector in self.iter() {
+            for (sum, x) in sums.iter_mut().zip(vector) {
+                *sum += i128::from(*x);
+            }
+        }
+        let bound = i128::from(MAX_MAGNITUDE);
+        let exact = |(i, sum): (usize, i128)| match i64::try_from(sum) {
+            Ok(short) if sum.abs() <= bound => Ok(short),
+            _ => Err(RecordsError::Sum(i)),
+        };
+        sums.into_iter().enumerate().map(exact).collect()
+    }
+}
+
+impl<'u> IntoIterator for &'u Units {
+    type Item = &'u [i64];
+    type IntoIter = std::slice::Chunks<'u, i64>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The `records` driver's rules: the node bounds, counts and sums what a graph makes of each record, and releases only what is safe.
+//!
+//! What must stay true: nothing that a graph's author wrote can make a release unsafe by these rules; a verdict depends on the data
+//! and the rules alone, not on how rows came in batches; nothing of the data is in a public message. In words: `docs/policy.md`.
+
+mod accumulate;
+mod big;
+mod blocks;
+mod clip;
+mod cohort;
+mod factor;
+mod facts;
+mod gram;
+mod judge;
+mod leverage;
+mod overlap;
+mod quantise;
+mod row_set;
+mod rule;
+mod rules;
+
+pub use accumulate::{
+    Accumulator, MAX_RECORDS, MAX_WIDTH, RecordUnit, RecordsError, RecordsForm, Units,
+};
+pub use clip::{Clip, ClipError};
+pub use cohort::{CohortBook, ReleasePoint, cohort_digest};
+pub use facts::{Facts, MAX_AUDITED, OutputFacts, Spread};
+pub use judge::{Finding, Verdict, audit, judge};
+pub use overlap::{Overlap, overlaps};
+pub use quantise::MAX_MAGNITUDE;
+pub use row_set::{RowSet, RowSetError};
+pub use rule::RecordsRule;
+pub use rules::ReleaseRules;
