@@ -154,12 +154,12 @@ impl Accumulator {
             return Err(RecordsError::Memory(limit));
         }
         self.vectors.reserve(rows.len());
-        for (i, row) in rows.chunks(self.form.width).enumerate() {
-            self.quantise(row, self.records + i)?;
-            let first = self.vectors.len();
-            self.vectors
-                .extend(self.scratch.iter().map(|word| word.cast_signed()));
-            self.form.clip.apply(&mut self.vectors[first..]);
+        let first = self.vectors.len();
+        self.quantise(rows, self.records)?;
+        let integers = self.scratch.iter().map(|word| word.cast_signed());
+        self.vectors.extend(integers);
+        for vector in self.vectors[first..].chunks_mut(self.form.width) {
+            self.form.clip.apply(vector);
         }
         Ok(())
     }
@@ -200,12 +200,13 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Replaces the scratch with the integers of one row.
-    fn quantise(&mut self, row: &[f64], number: usize) -> Result<(), RecordsError> {
-        quantise(row, self.form.precision, &mut self.scratch).map_err(
+    /// Replaces the scratch with the integers of rows, the first of which is row `number`.
+    fn quantise(&mut self, rows: &[f64], number: usize) -> Result<(), RecordsError> {
+        let width = self.form.width;
+        quantise(rows, self.form.precision, &mut self.scratch).map_err(
             |QuantiseError { index, kind }| RecordsError::Value {
-                row: number,
-                column: index,
+                row: number + index / width,
+                column: index % width,
                 kind,
             },
         )
@@ -290,11 +291,17 @@ impl Units {
     /// # Errors
     /// [`RecordsError::Sum`] names the first that is not.
     pub fn sums(&self) -> Result<Vec<i64>, RecordsError> {
-        // At most 2^22 units below 2^52: a 128-bit sum is far from its end.
+        // At most 2^22 units below 2^52: a 128-bit sum is far from its end. 2^10 of them fit in 64 bits.
         let mut sums = vec![0_i128; self.width];
-        for vector in self.iter() {
-            for (sum, x) in sums.iter_mut().zip(vector) {
-                *sum += i128::from(*x);
+        for some in self.vectors.chunks(self.width << 10) {
+            let mut short = vec![0_i64; self.width];
+            for vector in some.chunks(self.width) {
+                for (sum, x) in short.iter_mut().zip(vector) {
+                    *sum += x;
+                }
+            }
+            for (sum, short) in sums.iter_mut().zip(short) {
+                *sum += i128::from(short);
             }
         }
         let bound = i128::from(MAX_MAGNITUDE);

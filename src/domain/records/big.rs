@@ -137,6 +137,16 @@ impl Big {
         Self::new(false, quotient)
     }
 
+    /// The number times 2^-n, within 2^-52 of it. Beyond what a double can hold: infinite or 0.
+    #[expect(clippy::cast_precision_loss, reason = "the last places are rounded")]
+    pub(super) fn float(&self, n: usize) -> f64 {
+        let below = self.bits().saturating_sub(64);
+        let top = self.down(below).limbs.first().copied().unwrap_or(0) as f64;
+        let exponent = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        let value = top * 2_f64.powi(exponent(below) - exponent(n));
+        if self.negative { -value } else { value }
+    }
+
     /// The number modulo 2^128.
     pub(super) fn wrapped(&self) -> u128 {
         let limb = |i: usize| u128::from(self.limbs.get(i).copied().unwrap_or(0));

@@ -48,6 +48,14 @@ impl Factor {
             move |(t, scale): (&Big, &usize)| t.down(self.bits + scale - fraction).wrapped();
         row.iter().zip(&self.scales).map(shifted)
     }
+
+    /// The coefficients of row `j` for unscaled columns as doubles, each within 2^-52 of itself.
+    pub(super) fn floats(&self, j: usize) -> impl Iterator<Item = f64> {
+        let row = self.rows.get(j).map(Vec::as_slice).unwrap_or_default();
+        row.iter()
+            .zip(&self.scales)
+            .map(|(t, scale)| t.float(self.bits + scale))
+    }
 }
 
 /// T with `p` bits behind the point, if those are enough.

@@ -27,28 +27,11 @@ impl Gram {
 
     /// Adds the rows of a block.
     pub(super) fn add(&mut self, block: &Block) {
-        let columns: Vec<(&[i64], u64)> = block
-            .columns()
-            .map(|column| {
-                (
-                    column,
-                    column.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0),
-                )
-            })
-            .collect();
-        // What a product may be so that a block's sum stays below 2^63.
-        let small = (1_u128 << 63) / (ROWS as u128) - 1;
-        for (j, (a, top_a)) in columns.iter().enumerate() {
+        let columns: Vec<Column<'_>> = block.columns().map(Column::new).collect();
+        for (j, a) in columns.iter().enumerate() {
             let row = &mut self.entries[j * self.columns..];
-            for ((b, top_b), entry) in columns.iter().take(j + 1).zip(row) {
-                *entry += match u128::from(*top_a) * u128::from(*top_b) <= small {
-                    true => i128::from(a.iter().zip(*b).map(|(x, y)| x * y).sum::<i64>()),
-                    false => a
-                        .iter()
-                        .zip(*b)
-                        .map(|(x, y)| i128::from(*x) * i128::from(*y))
-                        .sum(),
-                };
+            for (b, entry) in columns.iter().take(j + 1).zip(row) {
+                *entry += a.times(b);
             }
         }
     }
@@ -103,6 +86,50 @@ impl Gram {
         }
         kept
     }
+}
+
+/// A block of one column, in both types, and its largest magnitude.
+struct Column<'b> {
+    whole: &'b [i64],
+    doubles: Vec<f64>,
+    largest: u64,
+}
+
+impl<'b> Column<'b> {
+    #[expect(clippy::cast_precision_loss, reason = "integers below 2^52 are exact")]
+    fn new(whole: &'b [i64]) -> Self {
+        Self {
+            whole,
+            doubles: whole.iter().map(|x| *x as f64).collect(),
+            largest: whole.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0),
+        }
+    }
+
+    /// The exact scalar product.
+    fn times(&self, other: &Self) -> i128 {
+        // What a product may be so that every partial sum of a block is a double.
+        let small = (1_u128 << 53) / (ROWS as u128);
+        if u128::from(self.largest) * u128::from(other.largest) <= small {
+            return exact(&self.doubles, &other.doubles);
+        }
+        let wide = |(x, y): (&i64, &i64)| i128::from(*x) * i128::from(*y);
+        self.whole.iter().zip(other.whole).map(wide).sum()
+    }
+}
+
+/// Whole numbers in doubles, whose sums are exact in any order: four at a time.
+#[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+fn exact(a: &[f64], b: &[f64]) -> i128 {
+    let (a, rest_a) = a.as_chunks::<4>();
+    let (b, rest_b) = b.as_chunks::<4>();
+    let mut lanes = [0.0; 4];
+    for (x, y) in a.iter().zip(b) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += x * y;
+        }
+    }
+    let rest: f64 = rest_a.iter().zip(rest_b).map(|(x, y)| x * y).sum();
+    (lanes.iter().sum::<f64>() + rest) as i128
 }
 
 /// The first prime from 2^60 + the low bits of `bytes` on.

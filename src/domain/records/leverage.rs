@@ -6,16 +6,16 @@
 //! Not proven: anything of what other releases or other members' sums add, of several units together beyond that, and of what a
 //! combination shared by many says of each of them.
 //!
-//! |T w| with T from [`Factor`] is at most 1, so T w is computed in fixed point *modulo* a power of two above that: however large the
-//! coefficients are, their high bits cancel exactly, and only the rounding of the last place counts.
+//! |T w| with T from [`Factor`] is at most 1. Where doubles cannot tell it well enough, T w is computed in fixed point *modulo* a power
+//! of two above 1: however large the coefficients are, their high bits cancel exactly, and only the rounding of the last place counts.
 
 use super::accumulate::Units;
 use super::blocks::{Block, ROWS};
 use super::factor::Factor;
 use super::gram::Gram;
 
-/// Below this sum of the columns' largest magnitudes 62 bits behind the point are enough.
-const SHORT: u64 = 1 << 44;
+/// How far each number of T w may be off, in the cheaper types.
+const ENOUGH: f64 = 1.0 / 262_144.0;
 
 /// The rank of W and an upper bound on the largest leverage, within 1e-3 of it; `None` for the bound: too much work to tell.
 /// `largest`: the largest magnitude in each output.
@@ -28,47 +28,80 @@ pub(super) fn leverage(units: &Units, gram: &Gram, largest: &[u64]) -> (usize, O
         return (kept.len(), None);
     };
     // The column of ones first.
-    let magnitude = |k: &usize| {
-        k.checked_sub(1)
-            .map_or(1, |k| largest.get(k).copied().unwrap_or(0))
+    let magnitude = |k: &usize| match k.checked_sub(1) {
+        Some(k) => float(largest.get(k).copied().unwrap_or(0)),
+        None => 1.0,
     };
-    // At most 257 times 2^52.
-    let total: u64 = kept.iter().map(magnitude).sum();
-    let largest = match total <= SHORT {
-        true => largest_norm::<u64>(units, &factor, &kept),
-        false => largest_norm::<u128>(units, &factor, &kept),
+    let magnitudes: Vec<f64> = kept.iter().map(magnitude).collect();
+    let r = float(u64::try_from(kept.len()).unwrap_or(u64::MAX));
+    let rows = 0..kept.len();
+
+    // As doubles: products of T and w before they cancel, times what each step rounds.
+    let doubles: Vec<Vec<f64>> = rows.clone().map(|j| factor.floats(j).collect()).collect();
+    let before = |row: &Vec<f64>| row.iter().zip(&magnitudes).map(|(t, m)| t.abs() * m).sum();
+    let worst: f64 = doubles.iter().map(before).fold(0.0, f64::max);
+    let off = worst * (r + 4.0) / 2_f64.powi(52);
+    let words = |fraction: i32| magnitudes.iter().sum::<f64>() / 2_f64.powi(fraction);
+    let (top, off) = if off <= ENOUGH {
+        (largest_norm(units, &kept, &doubles, 1.0), off)
+    } else if words(SHORT) <= ENOUGH {
+        (
+            largest_in_words::<u64>(units, &factor, &kept, SHORT),
+            words(SHORT),
+        )
+    } else {
+        (
+            largest_in_words::<u128>(units, &factor, &kept, LONG),
+            words(LONG),
+        )
     };
-    // Each of the r numbers of T w is off by at most `each`.
-    let (r, each) = match total <= SHORT {
-        true => (
-            float(kept.len()),
-            float_of(total) / 2_f64.powi(u64::FRACTION),
-        ),
-        false => (
-            float(kept.len()),
-            float_of(total) / 2_f64.powi(u128::FRACTION),
-        ),
-    };
-    let bound = largest + 2.0 * r.sqrt() * each + r * each * each;
+    let bound = top + 2.0 * r.sqrt() * off + r * off * off;
     (kept.len(), Some(bound.min(1.0)))
 }
 
-/// The largest |T w|^2.
-fn largest_norm<F: Fixed>(units: &Units, factor: &Factor, kept: &[usize]) -> f64 {
-    let fraction = usize::try_from(F::FRACTION).unwrap_or(0);
-    let coefficients: Vec<Vec<F>> = (0..kept.len())
-        .map(|j| factor.row(j, fraction).map(F::wrap).collect())
+/// Bits behind the point in a word of 64 bits: one is left, and the sign.
+const SHORT: i32 = 62;
+/// In a word of 128 bits: 257 columns below 2^52 leave 2^-40.
+const LONG: i32 = 100;
+
+fn largest_in_words<N: Number>(
+    units: &Units,
+    factor: &Factor,
+    kept: &[usize],
+    fraction: i32,
+) -> f64 {
+    let bits = usize::try_from(fraction).unwrap_or(0);
+    let coefficients: Vec<Vec<N>> = (0..kept.len())
+        .map(|j| factor.row(j, bits).map(N::wrap).collect())
         .collect();
-    let scale = 2_f64.powi(-F::FRACTION);
+    largest_norm(units, kept, &coefficients, 2_f64.powi(-fraction))
+}
+
+/// The largest |T w|^2, with the rows of T times 1 / `scale`.
+fn largest_norm<N: Number>(
+    units: &Units,
+    kept: &[usize],
+    coefficients: &[Vec<N>],
+    scale: f64,
+) -> f64 {
     let mut largest = 0.0_f64;
+    let mut columns = vec![[N::default(); ROWS]; kept.len()];
     Block::each(units, |block| {
-        let all: Vec<&[i64]> = block.columns().collect();
-        let columns: Vec<&[i64]> = kept.iter().filter_map(|k| all.get(*k).copied()).collect();
+        let mut wanted = kept.iter().zip(&mut columns).peekable();
+        let mut rows = 0;
+        for (k, from) in block.columns().enumerate() {
+            rows = from.len();
+            if let Some((_, column)) = wanted.next_if(|(kept, _)| **kept == k) {
+                for (to, x) in column.iter_mut().zip(from) {
+                    *to = N::of(*x);
+                }
+            }
+        }
         let mut norms = [0.0; ROWS];
-        for row in &coefficients {
-            let mut sums = [F::default(); ROWS];
+        for row in coefficients {
+            let mut sums = [N::default(); ROWS];
             for (t, column) in row.iter().zip(&columns) {
-                for (sum, x) in sums.iter_mut().zip(*column) {
+                for (sum, x) in sums.iter_mut().zip(column) {
                     *sum = sum.add(*t, *x);
                 }
             }
@@ -77,72 +110,93 @@ fn largest_norm<F: Fixed>(units: &Units, factor: &Factor, kept: &[usize]) -> f64
                 *norm += y * y;
             }
         }
-        largest = norms.iter().copied().fold(largest, f64::max);
+        // Rows of an earlier block may stand behind the last ones.
+        largest = norms.iter().take(rows).copied().fold(largest, f64::max);
     });
     largest
 }
 
-/// Words of a fixed-point sum, modulo 2^w.
-trait Fixed: Copy + Default {
-    /// Bits behind the point; one bit and the sign are left.
-    const FRACTION: i32;
-    /// The low bits.
+/// What T w is summed in: doubles, or words modulo 2^w.
+trait Number: Copy + Default {
+    /// The low bits; not for doubles.
     fn wrap(value: u128) -> Self;
+    /// A whole number below 2^52.
+    fn of(x: i64) -> Self;
     /// self + t x.
-    fn add(self, t: Self, x: i64) -> Self;
+    fn add(self, t: Self, x: Self) -> Self;
     /// As a signed number, not scaled.
     fn float(self) -> f64;
 }
 
-impl Fixed for u64 {
-    const FRACTION: i32 = 62;
-
-    #[expect(clippy::cast_possible_truncation, reason = "modulo 2^64 is meant")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "whole numbers below 2^52 are exact"
+)]
+impl Number for f64 {
     fn wrap(value: u128) -> Self {
         value as Self
     }
 
-    #[inline(always)]
-    fn add(self, t: Self, x: i64) -> Self {
-        self.wrapping_add(t.wrapping_mul(x.cast_unsigned()))
+    fn of(x: i64) -> Self {
+        x as Self
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the last places do not count")]
     #[inline(always)]
+    fn add(self, t: Self, x: Self) -> Self {
+        self + t * x
+    }
+
+    fn float(self) -> f64 {
+        self
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "modulo 2^64 is meant, and the last places do not count"
+)]
+impl Number for u64 {
+    fn wrap(value: u128) -> Self {
+        value as Self
+    }
+
+    fn of(x: i64) -> Self {
+        x.cast_unsigned()
+    }
+
+    #[inline(always)]
+    fn add(self, t: Self, x: Self) -> Self {
+        self.wrapping_add(t.wrapping_mul(x))
+    }
+
     fn float(self) -> f64 {
         self.cast_signed() as f64
     }
 }
 
-impl Fixed for u128 {
-    const FRACTION: i32 = 100;
-
+#[expect(clippy::cast_precision_loss, reason = "the last places do not count")]
+impl Number for u128 {
     fn wrap(value: u128) -> Self {
         value
     }
 
-    #[inline(always)]
-    fn add(self, t: Self, x: i64) -> Self {
-        self.wrapping_add(t.wrapping_mul(i128::from(x).cast_unsigned()))
+    fn of(x: i64) -> Self {
+        i128::from(x).cast_unsigned()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the last places do not count")]
     #[inline(always)]
+    fn add(self, t: Self, x: Self) -> Self {
+        self.wrapping_add(t.wrapping_mul(x))
+    }
+
     fn float(self) -> f64 {
         self.cast_signed() as f64
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "at most 257")]
-fn float(n: usize) -> f64 {
-    n as f64
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a bound, whose last places do not count"
-)]
-fn float_of(n: u64) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+fn float(n: u64) -> f64 {
     n as f64
 }
 

@@ -189,7 +189,7 @@ fn tighter_limits_refuse_more() {
             RecordsRule::Leverage,
         ),
     ] {
-        assert_eq!(audit(&units, &tight).broken(), [rule], "{rule}");
+        assert_eq!(audit(&units, &tight).broken().first(), Some(&rule));
         assert_eq!(plain.and(tight), tight);
     }
 }
