@@ -47,9 +47,20 @@ const KEYS: &[(&str, &str)] = &[
         "privacy",
         "a section, for example { unit: record, epsilon: 3.0, delta: 1e-6, renew: yearly }",
     ),
+    (
+        "records",
+        "a section, for example { threshold: 10, dominance: 0.9, freedom: 10 }",
+    ),
     ("until", "a day, for example 2027-12-31"),
 ];
 const PRIVACY_KEYS: &[&str] = &["unit", "key", "epsilon", "delta", "renew"];
+const RECORDS_KEYS: &[&str] = &[
+    "threshold",
+    "dominance",
+    "p_percent",
+    "freedom",
+    "outputs_per_row",
+];
 
 /// Policies that were read.
 #[derive(Debug, Clone, PartialEq)]
@@ -322,7 +333,8 @@ impl PolicyReader {
             }
             let fits = match key.as_str() {
                 "columns" => self.columns(source, dataset, &mut value),
-                "privacy" => self.privacy(source, dataset, &value),
+                "privacy" => self.section(source, dataset, "privacy", PRIVACY_KEYS, &value),
+                "records" => self.section(source, dataset, "records", RECORDS_KEYS, &value),
                 _ => true,
             };
             if !fits {
@@ -380,17 +392,25 @@ impl PolicyReader {
         fits
     }
 
-    fn privacy(&mut self, source: Source<'_>, dataset: &str, value: &Value) -> bool {
+    /// The keys of a section within a dataset's rules.
+    fn section(
+        &mut self,
+        source: Source<'_>,
+        dataset: &str,
+        name: &str,
+        known: &[&'static str],
+        value: &Value,
+    ) -> bool {
         let Value::Mapping(section) = value else {
             return true;
         };
         let mut fits = true;
         for key in section.keys() {
             let key = key_text(key);
-            if !PRIVACY_KEYS.contains(&key.as_str()) {
-                let hint = suggestion(&key, PRIVACY_KEYS.iter().copied());
-                let path = [SECTION, dataset, "privacy", key.as_str()];
-                let message = format!("unknown key `privacy.{key}`{hint}");
+            if !known.contains(&key.as_str()) {
+                let hint = suggestion(&key, known.iter().copied());
+                let path = [SECTION, dataset, name, key.as_str()];
+                let message = format!("unknown key `{name}.{key}`{hint}");
                 self.problem(source, &path, Target::Key, message);
                 fits = false;
             }

@@ -16,6 +16,7 @@ use delta_domain::policy::{
     Author, DatasetFacts, Decision, Facts, Kind, Policy, Privacy, Question, Role, Standing,
     Verdict, Who, judge,
 };
+use delta_domain::records::ReleaseRules;
 use delta_domain::time::Timestamp;
 use delta_ports::executor::DatasetSummary;
 
@@ -149,6 +150,7 @@ fn in_words(policy: &Policy) -> Vec<(&'static str, String)> {
         ),
         ("approval", Some(policy.approval.name().to_owned())),
         ("privacy", policy.privacy.as_ref().map(budget)),
+        ("records", policy.records.as_ref().map(limits)),
         (
             "until",
             policy
@@ -161,6 +163,13 @@ fn in_words(policy: &Policy) -> Vec<(&'static str, String)> {
             .filter_map(|(key, says)| Some((key, says?))),
     );
     lines
+}
+
+fn limits(rules: &ReleaseRules) -> String {
+    format!(
+        "at least {} units, two below {} of a sum, the rest {} of the largest, {} degrees of freedom, {} numbers a unit",
+        rules.threshold, rules.dominance, rules.p_percent, rules.freedom, rules.outputs_per_row
+    )
 }
 
 fn budget(privacy: &Privacy) -> String {
