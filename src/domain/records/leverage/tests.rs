@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::*;
 use crate::records::facts::Facts;
 use crate::records::facts::tests::units;
 
@@ -64,6 +65,37 @@ fn a_selected_unit_in_the_last_place_is_found() {
         assert_eq!(rank, 3);
         assert!(top > 0.999, "{n}: {top}");
     }
+}
+
+#[test]
+fn full_size_numbers_hide_nobody() {
+    // Nothing is left of one unit in a double here: 2^51 squared, 2000 times, against 1.
+    let large = |i: i64| (noise(i) << 11) + noise(i + 5000) % 2048;
+    let rows: Vec<Vec<i64>> = (0..2000)
+        .map(|i| vec![large(i), i % 3, large(i) - (i % 3) + i64::from(i == 1999)])
+        .collect();
+    let (rank, top) = spread(&rows);
+    assert_eq!(rank, 4);
+    assert!(top > 0.999, "{top}");
+}
+
+#[test]
+fn words_and_doubles_agree() {
+    let rows: Vec<Vec<i64>> = (0..1000)
+        .map(|i| vec![noise(i) % 1000, noise(7 * i) % 1_000_000, i % 2, 5])
+        .collect();
+    let units = units(&rows);
+    let mut gram = Gram::new(5);
+    Block::each(&units, |block| gram.add(block));
+    let kept = gram.independent();
+    assert_eq!(kept, [0, 1, 2, 3]);
+    let factor = Factor::of(&gram, &kept).unwrap();
+    let doubles: Vec<Vec<f64>> = (0..4).map(|j| factor.floats(j).collect()).collect();
+    let top = largest_norm(&units, &kept, &doubles, 1.0);
+    let short = largest_in_words::<u64>(&units, &factor, &kept, SHORT);
+    let long = largest_in_words::<u128>(&units, &factor, &kept, LONG);
+    assert!((top - long).abs() < 1e-12, "{top} {long}");
+    assert!((short - long).abs() < 1e-9, "{short} {long}");
 }
 
 #[test]
