@@ -8,6 +8,7 @@
 mod check;
 mod dataset;
 mod disclosure;
+mod records;
 mod round;
 #[cfg(feature = "schema")]
 mod schema;
@@ -24,6 +25,7 @@ use super::tensor::DType;
 
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
+pub use records::{RecordClip, RecordNoise, RecordUnit, Records};
 pub use round::{Contribution, MapSpec, ReduceSpec, RoundSpec};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Contribution, DataField, DatasetSpec, Driver, Location, Manifest, RoundSpec, Source};
+use super::{
+    Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records, RoundSpec, Source,
+};
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
 use crate::tensor::element_count;
@@ -64,6 +66,11 @@ impl Manifest {
                 "  reads {dataset}: {}",
                 fields.into_iter().collect::<Vec<_>>().join("; ")
             ));
+        }
+        for step in &round.map.steps {
+            if let Driver::Records(records) = &step.driver {
+                lines.push(format!("  {}", record_by_record(records)));
+            }
         }
         let kept_at = |location| {
             let names = variables.iter().filter(move |n| {
@@ -143,8 +150,17 @@ fn reads(round: &RoundSpec) -> (BTreeMap<&DatasetName, BTreeSet<String>>, BTreeS
     let mut data: BTreeMap<&DatasetName, BTreeSet<String>> = BTreeMap::new();
     let mut variables = BTreeSet::new();
     for step in &round.map.steps {
-        if let Driver::Batches(batches) = &step.driver {
-            data.entry(&batches.dataset).or_default();
+        if let Some((dataset, _)) = step.driver.walks() {
+            data.entry(dataset).or_default();
+        }
+        if let Driver::Records(Records {
+            dataset,
+            unit: Some(unit),
+            ..
+        }) = &step.driver
+        {
+            let key = format!("column {}", printable(&unit.key));
+            data.entry(dataset).or_default().insert(key);
         }
         for source in step.inputs.values() {
             match source {
@@ -168,6 +184,34 @@ fn reads(round: &RoundSpec) -> (BTreeMap<&DatasetName, BTreeSet<String>>, BTreeS
         fields.insert("the number of its rows".to_owned());
     }
     (data, variables)
+}
+
+/// How the records of a step are bounded and summed.
+fn record_by_record(records: &Records) -> String {
+    let each = match &records.unit {
+        None => "one vector for each record".to_owned(),
+        Some(unit) => format!(
+            "one vector for all records with the same {}",
+            printable(&unit.key)
+        ),
+    };
+    let clip = records.clip.map_or_else(String::new, |clip| {
+        let single = clip
+            .linf
+            .map_or_else(String::new, |n| format!(", no number of it above {n}"));
+        format!(", of length {} at most{single}", clip.l2)
+    });
+    let noise = records.noise.as_ref().map_or_else(String::new, |noise| {
+        format!(
+            ", with noise of {} times that length at delta {:e}",
+            printable(&noise.multiplier),
+            noise.delta
+        )
+    });
+    format!(
+        "sums {}, record by record: {each}{clip}{noise}",
+        records.dataset
+    )
 }
 
 fn field_in_words(field: &DataField) -> String {
@@ -287,6 +331,21 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn record_by_record_is_said_with_its_bounds() {
+        let mut task = digits();
+        task.rounds[0].map.steps[0].driver = serde_json::from_value(serde_json::json!({
+            "kind": "records", "dataset": "digits", "unit": {"key": "person"},
+            "clip": {"l2": 2.5, "linf": 1.0}, "noise": {"multiplier": "1.3", "delta": 1e-6}
+        }))
+        .unwrap();
+        let text = task.disclosure().join("\n");
+        let expected = "sums digits, record by record: one vector for all records with the same person, of length 2.5 at most, \
+                        no number of it above 1, with noise of 1.3 times that length at delta 1e-6";
+        assert!(text.contains(expected), "{text}");
+        assert!(text.contains("column person"), "{text}");
     }
 
     #[test]

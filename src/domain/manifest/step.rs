@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::dataset::{DataField, Subset};
+use super::records::Records;
 use crate::ids::{DatasetName, Name};
 
 /// One graph under one driver, or a closed form that needs no graph.
@@ -34,7 +35,7 @@ impl Step {
         match (&self.graph, &self.driver) {
             (Some(file), _) => file,
             (None, Driver::Solve(_)) => "solve",
-            (None, Driver::Once | Driver::Batches(_)) => "no graph",
+            (None, Driver::Once | Driver::Batches(_) | Driver::Records(_)) => "no graph",
         }
     }
 }
@@ -49,8 +50,22 @@ pub enum Driver {
     Once,
     /// One execution for each mini-batch of a dataset.
     Batches(Batches),
+    /// Each record becomes one vector; the node bounds and sums them (maps only).
+    Records(Records),
     /// No graph: solves linear equations (reduces only).
     Solve(Solve),
+}
+
+impl Driver {
+    /// The dataset that the driver walks through, and which of its rows.
+    #[must_use]
+    pub fn walks(&self) -> Option<(&DatasetName, &Subset)> {
+        match self {
+            Self::Batches(batches) => Some((&batches.dataset, &batches.subset)),
+            Self::Records(records) => Some((&records.dataset, &records.subset)),
+            Self::Once | Self::Solve(_) => None,
+        }
+    }
 }
 
 /// Linear equations: output `x` of (`a` + `ridge` I) `x` = `b`.
@@ -120,13 +135,13 @@ pub enum Source {
         /// The name that the step's `outputs` gave it.
         name: Name,
     },
-    /// Local data (maps only): the whole dataset under `once`, one batch under `batches`.
+    /// Local data (maps only): the whole dataset under `once`, one batch under `batches` and `records`.
     Data {
         /// Its name in the manifest's `datasets`.
         dataset: DatasetName,
         /// Which part of each row.
         field: DataField,
-        /// Which rows (driver `once`; under `batches` the driver says).
+        /// Which rows (driver `once`; else the driver says).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subset: Option<Subset>,
     },
@@ -176,7 +191,7 @@ pub enum Target {
         /// Name of the final value.
         name: Name,
     },
-    /// Summed over the batches as `f64` (driver `batches`).
+    /// Summed over the batches as `f64` (driver `batches`), or over the records, without the output's first axis (driver `records`).
     Sum {
         /// Name of the total.
         name: Name,

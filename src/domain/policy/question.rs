@@ -206,14 +206,10 @@ fn reads_of(manifest: &Manifest) -> BTreeMap<DatasetName, Reads> {
     });
     let mut all: BTreeMap<DatasetName, Reads> = declared.collect();
     for step in manifest.rounds.iter().flat_map(|r| &r.map.steps) {
-        let batches = match &step.driver {
-            Driver::Batches(batches) => Some(batches),
-            Driver::Once | Driver::Solve(_) => None,
-        };
-        if let Some(batches) = batches
-            && let Some(reads) = all.get_mut(&batches.dataset)
+        if let Some((dataset, subset)) = step.driver.walks()
+            && let Some(reads) = all.get_mut(dataset)
         {
-            narrow(reads, &batches.subset);
+            narrow(reads, subset);
         }
         for source in step.inputs.values() {
             let Source::Data {

@@ -1,5 +1,8 @@
 //! The `records` driver's rules: the node bounds, counts and sums what a graph makes of each record, and releases only what is safe.
 //!
+//! [`proof`] says what has been found out about a task's graphs before anything runs; how a graph is followed is the business of the
+//! executor's adapter, where untrusted graphs are read.
+//!
 //! What must stay true: nothing that a graph's author wrote can make a release unsafe by these rules; a verdict depends on the data
 //! and the rules alone, not on how rows came in batches; nothing of the data is in a public message. In words: `docs/policy.md`.
 
@@ -14,6 +17,7 @@ mod gram;
 mod judge;
 mod leverage;
 mod overlap;
+pub mod proof;
 mod quantise;
 mod row_set;
 mod rule;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::records::{check_record_source, check_records};
 use super::{Found, check_shape, key, need_variable, quoted};
 use crate::bundle;
 use crate::ids::{DatasetName, Name};
@@ -45,20 +46,19 @@ pub(super) fn check_step(
             check_graph(file, &format!("{path}.{field}"), found);
         }
     }
-    let batches = match (&step.driver, side) {
-        (Driver::Once | Driver::Solve(_), _) => None,
+    match (&step.driver, side) {
+        (Driver::Once | Driver::Solve(_), _) => {}
         (Driver::Batches(batches), Side::Map) => {
             check_batches(manifest, batches, &format!("{path}.driver"), found);
-            Some(batches)
         }
-        (Driver::Batches(batches), Side::Reduce(_)) => {
-            found.add(
-                format!("{path}.driver"),
-                "the coordinator has no data to cut into batches; use once",
-            );
-            Some(batches)
+        (Driver::Records(records), Side::Map) => {
+            check_records(manifest, records, &format!("{path}.driver"), found);
         }
-    };
+        (Driver::Batches(_) | Driver::Records(_), Side::Reduce(_)) => found.add(
+            format!("{path}.driver"),
+            "the coordinator has no data to cut into batches or records; use once",
+        ),
+    }
     for (input, source) in &step.inputs {
         let at = format!("{path}.inputs.{}", key(input));
         found.need(
@@ -66,12 +66,19 @@ pub(super) fn check_step(
             &at,
             "a graph input's name must have 1 to 256 bytes",
         );
-        match side {
-            Side::Map => check_map_source(manifest, source, batches, values, &at, found),
-            Side::Reduce(sums) => check_reduce_source(manifest, source, sums, values, &at, found),
+        match (side, &step.driver) {
+            (Side::Map, Driver::Records(records)) => {
+                check_record_source(manifest, source, records, &at, found);
+            }
+            (Side::Map, driver) => {
+                check_map_source(manifest, source, driver, values, &at, found);
+            }
+            (Side::Reduce(sums), _) => {
+                check_reduce_source(manifest, source, sums, values, &at, found);
+            }
         }
     }
-    check_outputs(step, batches.is_some(), values, path, found);
+    check_outputs(step, values, path, found);
 }
 
 fn check_graph(file: &str, path: &str, found: &mut Found) {
@@ -150,7 +157,12 @@ fn check_batches(manifest: &Manifest, batches: &Batches, path: &str, found: &mut
     found.need(n >= 1, format!("{path}.length"), "must be at least 1");
 }
 
-fn check_subset(subset: &Subset, dataset: Option<&DatasetSpec>, path: &str, found: &mut Found) {
+pub(super) fn check_subset(
+    subset: &Subset,
+    dataset: Option<&DatasetSpec>,
+    path: &str,
+    found: &mut Found,
+) {
     let Subset { part, from, to, .. } = subset;
     found.need(
         // Written so that NaN fails.
@@ -169,11 +181,15 @@ fn check_subset(subset: &Subset, dataset: Option<&DatasetSpec>, path: &str, foun
 fn check_map_source(
     manifest: &Manifest,
     source: &Source,
-    batches: Option<&Batches>,
+    driver: &Driver,
     values: &BTreeSet<Name>,
     path: &str,
     found: &mut Found,
 ) {
+    let batches = match driver {
+        Driver::Batches(batches) => Some(batches),
+        Driver::Once | Driver::Records(_) | Driver::Solve(_) => None,
+    };
     match source {
         Source::Variable { name } => need_variable(manifest, name, None, path, found),
         Source::Value { name } => need_earlier(values, name, path, found),
@@ -240,7 +256,7 @@ fn check_reduce_source(
     }
 }
 
-fn check_field(
+pub(super) fn check_field(
     dataset: &DatasetName,
     spec: &DatasetSpec,
     field: &DataField,
@@ -295,18 +311,14 @@ fn check_field(
     }
 }
 
-fn check_outputs(
-    step: &Step,
-    batched: bool,
-    values: &mut BTreeSet<Name>,
-    path: &str,
-    found: &mut Found,
-) {
+fn check_outputs(step: &Step, values: &mut BTreeSet<Name>, path: &str, found: &mut Found) {
     found.need(
         !step.outputs.is_empty(),
         format!("{path}.outputs"),
         "the step makes nothing; list the outputs that are used",
     );
+    let batches = matches!(step.driver, Driver::Batches(_));
+    let records = matches!(step.driver, Driver::Records(_));
     let mut carried = BTreeSet::new();
     for (output, target) in &step.outputs {
         let at = format!("{path}.outputs.{}", key(output));
@@ -316,10 +328,17 @@ fn check_outputs(
             "a graph output's name must have 1 to 256 bytes",
         );
         let name = match target {
+            Target::Value { name } | Target::Carry { name, .. } if records => {
+                found.add(
+                    &at,
+                    "under the driver records nothing but sums leaves a step; make it a sum",
+                );
+                name
+            }
             Target::Value { name } => name,
             Target::Carry { input, name } => {
                 found.need(
-                    batched,
+                    batches,
                     &at,
                     "nothing is carried under the driver once; make it a value",
                 );
@@ -333,7 +352,7 @@ fn check_outputs(
             }
             Target::Sum { name } => {
                 found.need(
-                    batched,
+                    batches || records,
                     &at,
                     "nothing is summed under the driver once; make it a value",
                 );
@@ -360,7 +379,7 @@ fn check_carry(step: &Step, input: &str, path: &str, found: &mut Found) {
     }
 }
 
-fn need_dataset<'m>(
+pub(super) fn need_dataset<'m>(
     manifest: &'m Manifest,
     name: &DatasetName,
     path: &str,

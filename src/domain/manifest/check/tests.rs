@@ -164,7 +164,7 @@ fn batches_belong_to_maps_only() {
     assert_eq!(
         errors(&changed),
         [
-            "rounds[0].reduce.steps[0].driver: the coordinator has no data to cut into batches; use once"
+            "rounds[0].reduce.steps[0].driver: the coordinator has no data to cut into batches or records; use once"
         ]
     );
 }

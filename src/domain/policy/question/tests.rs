@@ -67,6 +67,22 @@ fn words_do_not_make_another_question_and_all_else_does() {
 }
 
 #[test]
+fn a_records_step_reads_its_subset() {
+    let task = TASK
+        .replace(
+            r#""graph": "graphs/map.onnx","#,
+            r#""graph": "graphs/map.onnx", "driver": {"kind": "records", "dataset": "a.csv", "unit": {"key": "age"}, "subset": {"to": 0.5}},"#,
+        )
+        .replace(r#", "subset": {"from": 0.5, "to": 0.75}"#, "")
+        .replace(r#""to": "value", "name": "total""#, r#""to": "sum", "name": "total""#);
+    let question = asked(&task, b"map");
+    assert_eq!(question.kind, Kind::Statistics);
+    let reads = &question.reads[&"a.csv".parse().unwrap()];
+    assert_eq!(reads.columns, trimmed(&["age".into(), "wage".into()]));
+    assert_eq!(reads.fraction, Some(0.5));
+}
+
+#[test]
 fn kinds_follow_from_the_form() {
     let repeated = TASK.replace("\"rounds\": [{", "\"rounds\": [{\"repeat\": 3,");
     assert_eq!(asked(&repeated, b"map").kind, Kind::Learning);
