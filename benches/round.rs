@@ -22,6 +22,7 @@ use delta_node::adapters::http::{UserClient, Way};
 use delta_node::bootstrap::{self, Running};
 use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::{Bundle, BundleLimits};
+use delta_node::domain::records::proof::ReleaseProof;
 use delta_node::ports::PortError;
 use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::executor::{
@@ -54,7 +55,11 @@ impl Executor for Timed {
     ) -> Result<Arc<Bundle>, PortError> {
         self.inner.open_bundle(bytes, limits, whose).await
     }
-    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError> {
+    async fn check_graphs(
+        &self,
+        bundle: &Arc<Bundle>,
+        whose: Whose,
+    ) -> Result<ReleaseProof, PortError> {
         self.inner.check_graphs(bundle, whose).await
     }
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {

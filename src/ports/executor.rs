@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::PortError;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{DatasetName, Name};
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::Tensor;
 
 /// The runtime in use.
@@ -150,8 +151,13 @@ pub trait Executor: Send + Sync + 'static {
         whose: Whose,
     ) -> Result<Arc<Bundle>, PortError>;
 
-    /// Checks all graphs of a bundle against its manifest and this node's limits. Reads no data.
-    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError>;
+    /// Checks all graphs of a bundle against its manifest and this node's limits, and finds out whether what leaves is a sum over records
+    /// that the graphs keep apart. Reads no data. A task that is not proven is no error: it is a question for the data's owner.
+    async fn check_graphs(
+        &self,
+        bundle: &Arc<Bundle>,
+        whose: Whose,
+    ) -> Result<ReleaseProof, PortError>;
 
     /// Checks that every dataset the bundle names is here and looks as the manifest says.
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;

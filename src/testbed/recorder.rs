@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::word::Ring;
 use delta_domain::tensor::{Tensor, TensorData};
@@ -115,7 +116,11 @@ impl Executor for Witnessed {
     ) -> Result<Arc<Bundle>, PortError> {
         self.inner.open_bundle(bytes, limits, whose).await
     }
-    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError> {
+    async fn check_graphs(
+        &self,
+        bundle: &Arc<Bundle>,
+        whose: Whose,
+    ) -> Result<ReleaseProof, PortError> {
         self.inner.check_graphs(bundle, whose).await
     }
 

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use delta_domain::ids::DatasetName;
-use delta_domain::manifest::{DataField, DatasetSpec, Driver, Manifest, Part, Source};
+use delta_domain::manifest::{DataField, DatasetSpec, Manifest, Part, Source};
 
 pub(crate) use place::locate;
 pub(crate) use rows::Rows;
@@ -154,10 +154,10 @@ pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> R
 fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<Option<Part>> {
     let mut parts = BTreeSet::new();
     for step in manifest.rounds.iter().flat_map(|r| &r.map.steps) {
-        if let Driver::Batches(b) = &step.driver
-            && b.dataset == *name
+        if let Some((walked, subset)) = step.driver.walks()
+            && walked == name
         {
-            parts.insert(b.subset.part);
+            parts.insert(subset.part);
         }
         for source in step.inputs.values() {
             if let Source::Data {

@@ -7,6 +7,7 @@ mod batches;
 mod graphs;
 mod once;
 mod random;
+mod records;
 mod scope;
 mod solve;
 mod subset;
@@ -44,7 +45,8 @@ pub(crate) fn map(
     for (index, step) in spec.steps.iter().enumerate() {
         let index = u32::try_from(index).map_err(|_| Failure::internal("too many steps"))?;
         let state = iterators.0.get(&index).copied().unwrap_or_default();
-        let (more, state) = self::step(graphs, step, &mut scope, data, state)
+        let precision = manifest.strategy.precision;
+        let (more, state) = self::step(graphs, step, precision, &mut scope, data, state)
             .map_err(|f| f.within(&format!("map step {index} ({})", step.label())))?;
         rows = rows.saturating_add(more);
         if let Some(state) = state {
@@ -88,6 +90,7 @@ pub(crate) fn reduce(
         self::step(
             graphs,
             step,
+            manifest.strategy.precision,
             &mut scope,
             &mut data,
             IteratorState::default(),
@@ -149,6 +152,7 @@ fn assign(
 fn step(
     graphs: &mut Graphs<'_>,
     step: &Step,
+    precision: u8,
     scope: &mut Scope<'_>,
     data: &mut Datasets<'_>,
     state: IteratorState,
@@ -161,6 +165,12 @@ fn step(
     match &step.driver {
         Driver::Once | Driver::Solve(_) => {
             once::run(graph, step, scope, data).map(|rows| (rows, None))
+        }
+        Driver::Records(spec) => {
+            let rows = data.open(&spec.dataset, spec.subset.part)?;
+            let done = records::run(graph, step, spec, precision, scope, rows)?;
+            scope.values.extend(done.values);
+            Ok((done.rows, None))
         }
         Driver::Batches(spec) => {
             let rows = data.open(&spec.dataset, spec.subset.part)?;

@@ -8,7 +8,7 @@ mod search;
 mod steps;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,11 +19,13 @@ use super::contain::Containment;
 use super::datasets;
 use super::failure::Failure;
 use super::frame::{self, Blobs};
-use super::job::{Job, Reply, Work};
+use super::job::{Job, Reply, RuntimeChoice, Work};
 use super::process::Launcher;
+use super::records;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
 use delta_domain::manifest::RoundSpec;
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
@@ -120,8 +122,9 @@ impl OnnxExecutor {
     /// Runs a worker when it is this job's turn.
     async fn work(&self, op: &'static str, order: Order<'_>) -> Result<(Reply, Blobs), PortError> {
         let _turn = self.turn(op).await?;
-        self.order(op, order, &self.config.launcher(), self.config.memory_bytes)
-            .await
+        let choice = &self.choose().await?.choice;
+        let (launcher, memory) = (self.config.launcher(), self.config.memory_bytes);
+        self.order(op, order, choice, &launcher, memory).await
     }
 
     /// Runs a worker now, with so much memory.
@@ -129,10 +132,10 @@ impl OnnxExecutor {
         &self,
         op: &'static str,
         order: Order<'_>,
+        choice: &RuntimeChoice,
         launcher: &Launcher,
         memory: u64,
     ) -> Result<(Reply, Blobs), PortError> {
-        let choice = self.choose().await?.choice.clone();
         let mut blobs: Vec<Cow<'_, [u8]>> = Vec::new();
         for name in &order.graphs {
             let bytes = order.bundle.graph(name);
@@ -153,8 +156,59 @@ impl OnnxExecutor {
             time_limit: launcher.time_limit,
             ..self.config.clone()
         };
-        let setup = budget.setup(choice, order.readable);
+        let setup = budget.setup(choice.clone(), order.readable);
         launcher.run(op, &setup, &job, blobs).await
+    }
+
+    /// Runs a worker that judges a stranger's graphs: in the turns and within the budget of such work, briefly at first.
+    async fn judged<'b>(
+        &self,
+        op: &'static str,
+        order: impl Fn() -> Order<'b>,
+        choice: &RuntimeChoice,
+        whose: Whose,
+    ) -> Result<(Reply, Blobs), PortError> {
+        let bundle = order().bundle;
+        let bytes = bundle.graphs().map(|(_, g)| g.len()).sum::<usize>();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let (memory, launcher) = judge::checking(&self.config, bytes);
+        if let Some(quick) = judge::quick(&launcher, whose) {
+            let _turn = self.judging.take(op, Turn::Brief).await?;
+            match self.order(op, order(), choice, &quick, memory).await {
+                // It needs more: behind others that do.
+                Err(e) if e.kind() == PortErrorKind::Timeout => {}
+                done => return done.map_err(judge::beyond),
+            }
+        }
+        let _turn = self.judging.take(op, whose.into()).await?;
+        let answer = self.order(op, order(), choice, &launcher, memory).await;
+        answer.map_err(judge::beyond)
+    }
+
+    /// Follows the graphs of `records` steps, in a worker that has no runtime: what reads a stranger's graph and then says that it is
+    /// harmless must not have loaded it before.
+    async fn prove(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<ReleaseProof, PortError> {
+        let op = "executor.prove";
+        let manifest = bundle.manifest();
+        let graphs = records::graphs_of(manifest);
+        if graphs.is_empty() {
+            // No graph decides.
+            return Ok(ReleaseProof::of(manifest, |_| Ok(BTreeSet::new())));
+        }
+        let order = || Order {
+            work: Work::Prove {
+                manifest: Box::new(manifest.clone()),
+            },
+            bundle,
+            graphs: graphs.iter().map(|name| (*name).to_owned()).collect(),
+            readable: Vec::new(),
+            variables: &NO_TENSORS,
+            sums: &NO_TENSORS,
+        };
+        match self.judged(op, order, &RuntimeChoice::None, whose).await? {
+            (Reply::Proved(proof), _) => Ok(proof),
+            _ => Err(wrong_answer(op)),
+        }
     }
 
     /// The round of a step, and the name of the runtime that will execute it.
@@ -204,7 +258,12 @@ impl Executor for OnnxExecutor {
         judge::open(&self.config, bytes, limits).await
     }
 
-    async fn check_graphs(&self, bundle: &Arc<Bundle>, whose: Whose) -> Result<(), PortError> {
+    async fn check_graphs(
+        &self,
+        bundle: &Arc<Bundle>,
+        whose: Whose,
+    ) -> Result<ReleaseProof, PortError> {
+        let proof = self.prove(bundle, whose).await?;
         let op = "executor.check_graphs";
         let order = || Order {
             work: Work::Check {
@@ -216,27 +275,9 @@ impl Executor for OnnxExecutor {
             variables: &NO_TENSORS,
             sums: &NO_TENSORS,
         };
-        let bytes = bundle.graphs().map(|(_, g)| g.len()).sum::<usize>();
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let (memory, launcher) = judge::checking(&self.config, bytes);
-        let mut answer = None;
-        if let Some(quick) = judge::quick(&launcher, whose) {
-            let _turn = self.judging.take(op, Turn::Brief).await?;
-            match self.order(op, order(), &quick, memory).await {
-                // It needs more: behind others that do.
-                Err(e) if e.kind() == PortErrorKind::Timeout => {}
-                done => answer = Some(done),
-            }
-        }
-        let answer = match answer {
-            Some(answer) => answer,
-            None => {
-                let _turn = self.judging.take(op, whose.into()).await?;
-                self.order(op, order(), &launcher, memory).await
-            }
-        };
-        match answer.map_err(judge::beyond)? {
-            (Reply::Checked, _) => Ok(()),
+        let choice = &self.choose().await?.choice;
+        match self.judged(op, order, choice, whose).await? {
+            (Reply::Checked, _) => Ok(proof),
             _ => Err(wrong_answer(op)),
         }
     }

@@ -21,6 +21,7 @@ use estimate::Estimate;
 pub use graph::GraphLimits;
 pub(crate) use graph::{CheckedGraph, Port};
 use names::{Names, short};
+pub(crate) use node::describe;
 use tensors::Constants;
 
 /// Checks a file. Messages name the node and the operator and say what to do; the caller adds the graph's name.

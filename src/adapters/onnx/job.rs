@@ -11,6 +11,7 @@ use super::guard::GraphLimits;
 use delta_domain::bundle::BundleLimits;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::Manifest;
+use delta_domain::records::proof::ReleaseProof;
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
 /// First message to a worker, written by this node alone: nothing in it comes from a task.
@@ -77,6 +78,11 @@ pub(crate) enum Work {
     Probe,
     /// Unpack the bundle that comes in place of the graphs. Needs no runtime.
     Unpack { limits: BundleLimits },
+    /// Find out whether the graphs keep records apart. Needs no runtime, so that nothing which a graph could break into has run.
+    Prove {
+        /// Of the task whose graphs these are.
+        manifest: Box<Manifest>,
+    },
     /// Check and load every graph.
     Check {
         /// Of the task whose graphs these are.
@@ -117,6 +123,7 @@ pub(crate) enum Reply {
         graphs: Vec<String>,
         arrays: Vec<Name>,
     },
+    Proved(ReleaseProof),
     Checked,
     /// Blobs: the contributions in the manifest's order, then the assigned variables.
     Mapped {

@@ -31,6 +31,7 @@ mod pb;
 #[cfg(feature = "testing")]
 pub mod probe;
 mod process;
+mod records;
 mod runtime;
 mod shape;
 mod worker;

@@ -17,6 +17,7 @@ use super::failure::{Failure, FailureKind};
 use super::frame::{self, Blobs, Message};
 use super::guard::{self, CheckedGraph, GraphLimits};
 use super::job::{Job, Reply, RuntimeChoice, Setup, Work};
+use super::records;
 use super::runtime::{self, Runtime};
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
@@ -98,17 +99,25 @@ fn serve(left_open: usize) -> Result<Answer, Failure> {
     };
     match runtime {
         Some(runtime) => run(&*runtime, &setup.limits.graph, containment, job),
-        None => without_runtime(containment, job),
+        None => without_runtime(&setup.limits.graph, containment, job),
     }
 }
 
 /// What needs no graph to run.
-fn without_runtime(containment: Containment, job: Received) -> Result<Answer, Failure> {
+fn without_runtime(
+    limits: &GraphLimits,
+    containment: Containment,
+    job: Received,
+) -> Result<Answer, Failure> {
     match job.work {
         Work::Probe => Ok((Reply::Walls(attempted(containment)), Blobs::new())),
         Work::Unpack { limits } => {
             let bundle = job.graphs.into_values().next().unwrap_or_default();
             unpack(&bundle, &limits)
+        }
+        Work::Prove { manifest } => {
+            let proof = records::prove(&manifest, &check(job.graphs, limits)?)?;
+            Ok((Reply::Proved(proof), Blobs::new()))
         }
         _ => Err(runtime::no_runtime()),
     }
@@ -194,7 +203,9 @@ fn run(
     } = job;
     match work {
         Work::Probe => Ok(probe(runtime, containment)),
-        Work::Unpack { .. } => Err(Failure::internal("a bundle is unpacked without a runtime")),
+        Work::Unpack { .. } | Work::Prove { .. } => Err(Failure::internal(
+            "bundles are unpacked and proofs made without a runtime",
+        )),
         Work::Check { manifest } => load_all(runtime, &manifest, &check(graphs, limits)?),
         Work::Map {
             manifest,

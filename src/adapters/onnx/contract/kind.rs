@@ -42,6 +42,21 @@ impl Kind {
         }
     }
 
+    /// One block of it along the first axis, as a sum over the records has.
+    pub(super) fn block(self) -> Result<Self, Failure> {
+        let dims = self.dims.as_ref().map(|d| d.get(1..).map(<[_]>::to_vec));
+        match dims {
+            None => Ok(self),
+            Some(Some(dims)) => Ok(Self {
+                dtype: self.dtype,
+                dims: Some(dims),
+            }),
+            Some(None) => Err(Failure::rejected(
+                "it is a single number; under the driver records an output has one block for each record",
+            )),
+        }
+    }
+
     /// Whether it may be a single number.
     pub(super) fn is_single(&self) -> bool {
         self.dims

@@ -137,10 +137,12 @@ impl<'a> Scope<'a> {
                 .source(step, port, source)
                 .map_err(|f| f.within(&format!("input {:?}", port.name)))?;
             feeds(&kind, port).map_err(|f| f.within(&format!("input {:?}", port.name)))?;
+            any_batch(step, port, source)
+                .map_err(|f| f.within(&format!("input {:?}", port.name)))?;
         }
         let outputs = graph.outputs.iter();
         outputs
-            .filter_map(|port| Some(made(graph, port, step.outputs.get(&port.name)?)))
+            .filter_map(|port| Some(made(step, graph, port, step.outputs.get(&port.name)?)))
             .collect()
     }
 
@@ -181,7 +183,7 @@ impl<'a> Scope<'a> {
                     self.manifest.datasets.get(dataset).ok_or_else(|| {
                         Failure::rejected(format!("there is no dataset {dataset}"))
                     })?;
-                data(spec, field, matches!(step.driver, Driver::Batches(_)))
+                data(spec, field, step.driver.walks().is_some())
             }
         }
     }
@@ -211,8 +213,17 @@ impl<'a> Scope<'a> {
 }
 
 /// What an output becomes: its name and its kind.
-fn made(graph: &CheckedGraph, port: &Port, target: &Target) -> Result<(Name, Kind), Failure> {
-    let kind = Kind::of(port);
+fn made(
+    step: &Step,
+    graph: &CheckedGraph,
+    port: &Port,
+    target: &Target,
+) -> Result<(Name, Kind), Failure> {
+    let kind = match step.driver {
+        Driver::Records(_) => Kind::of(port).block(),
+        Driver::Once | Driver::Batches(_) | Driver::Solve(_) => Ok(Kind::of(port)),
+    };
+    let kind = kind.map_err(|f| f.within(&format!("output {:?}", port.name)))?;
     match target {
         Target::Value { name } => Ok((name.clone(), kind)),
         Target::Sum { name } => {
@@ -231,6 +242,20 @@ fn made(graph: &CheckedGraph, port: &Port, target: &Target) -> Result<(Name, Kin
                 .map_err(|f| f.within(&format!("output {:?} carried into {input:?}", port.name)))?;
             Ok((name.clone(), kind))
         }
+    }
+}
+
+/// The node chooses how many records it gives at once, so a graph must take any number.
+fn any_batch(step: &Step, port: &Port, source: &Source) -> Result<(), Failure> {
+    let rows = port
+        .dims
+        .as_ref()
+        .and_then(|dims| dims.first().copied().flatten());
+    match (&step.driver, source, rows) {
+        (Driver::Records(_), Source::Data { .. }, Some(rows)) => Err(Failure::rejected(format!(
+            "the graph takes batches of {rows} records; under the driver records the node chooses, so leave the first length open"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::drivers::graph_of;
 use delta_domain::ids::DatasetName;
-use delta_domain::manifest::{Driver, Source, Step};
+use delta_domain::manifest::{Source, Step};
 
 /// The datasets that steps read.
 pub(super) fn datasets_of(steps: &[Step]) -> BTreeSet<DatasetName> {
     let mut names = BTreeSet::new();
     for step in steps {
-        if let Driver::Batches(batches) = &step.driver {
-            names.insert(batches.dataset.clone());
+        if let Some((dataset, _)) = step.driver.walks() {
+            names.insert(dataset.clone());
         }
         names.extend(step.inputs.values().filter_map(|s| match s {
             Source::Data { dataset, .. } => Some(dataset.clone()),

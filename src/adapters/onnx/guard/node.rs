@@ -59,7 +59,7 @@ pub(super) fn is_standard(domain: Option<&str>) -> bool {
 }
 
 /// Which node it is, for messages: `node 3 "name" (Relu)`.
-pub(super) fn describe(index: usize, node: &pb::Node) -> String {
+pub(crate) fn describe(index: usize, node: &pb::Node) -> String {
     let domain = node
         .domain
         .as_deref()

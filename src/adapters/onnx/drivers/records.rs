@@ -1,0 +1,265 @@
+//! The driver `records`: every record through the graph, and the sum of what comes out, made by the node.
+//!
+//! The graph sees records in batches whose size is this file's affair; a block of numbers for each record goes to `accumulate.rs`, which
+//! bounds and sums them. A record that ends the run of its batch (an index outside, say) is found and left out by itself, so that
+//! one record cannot take the others with it.
+
+mod accumulate;
+
+use std::collections::BTreeMap;
+
+use super::scope::{Scope, source};
+use super::subset::subset_rows;
+use crate::convert::widen;
+use crate::datasets::Rows;
+use crate::failure::{Failure, FailureKind};
+use crate::guard::Port;
+use crate::runtime::{Input, Loaded};
+use delta_domain::ids::Name;
+use delta_domain::manifest::{DataField, Records, Source, Step, Target};
+use delta_domain::tensor::{Tensor, TensorData, element_count};
+
+use accumulate::{Accumulate, Key, accumulator};
+
+/// Bytes of records, in and out, that go through the graph together.
+const BATCH_BYTES: usize = 1 << 20;
+/// Most records that go through the graph together.
+const BATCH_RECORDS: usize = 4096;
+
+/// What a step made of its records.
+pub(super) struct Done {
+    pub(super) values: BTreeMap<Name, Tensor>,
+    pub(super) rows: u64,
+}
+
+/// Runs all records. `precision`: decimal digits kept of each number, before anything is summed.
+pub(super) fn run(
+    graph: &mut Loaded,
+    step: &Step,
+    spec: &Records,
+    precision: u8,
+    scope: &Scope<'_>,
+    data: &mut dyn Rows,
+) -> Result<Done, Failure> {
+    let size = batch_size(step, &graph.graph.inputs, &graph.graph.outputs);
+    sized(graph, step, spec, precision, scope, data, size)
+}
+
+/// The same, `size` records at a time.
+fn sized(
+    graph: &mut Loaded,
+    step: &Step,
+    spec: &Records,
+    precision: u8,
+    scope: &Scope<'_>,
+    data: &mut dyn Rows,
+    size: usize,
+) -> Result<Done, Failure> {
+    let rows = subset_rows(data.len(), &spec.subset);
+    if rows.is_empty() {
+        return Err(Failure::corrupt(format!(
+            "dataset {} has no row in the part that the task reads",
+            spec.dataset
+        )));
+    }
+    let mut pass = Pass {
+        graph,
+        step,
+        spec,
+        scope,
+        data,
+        shapes: BTreeMap::new(),
+        sum: None,
+        precision,
+        failure: None,
+    };
+    for batch in rows.chunks(size.max(1)) {
+        pass.batch(batch)?;
+    }
+    Ok(Done {
+        values: pass.finish()?,
+        rows: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+    })
+}
+
+/// As many records as fit the bytes, by what the graph declares of them.
+fn batch_size(step: &Step, inputs: &[Port], outputs: &[Port]) -> usize {
+    let data = |port: &&Port| matches!(step.inputs.get(&port.name), Some(Source::Data { .. }));
+    let sums = outputs
+        .iter()
+        .filter(|p| step.outputs.contains_key(&p.name));
+    let bytes = |port: &Port| {
+        let known: Vec<usize> = port
+            .dims
+            .iter()
+            .flatten()
+            .skip(1)
+            .map(|d| d.unwrap_or(1))
+            .collect();
+        let count = element_count(&known).unwrap_or(usize::MAX);
+        count.saturating_mul(port.dtype.size())
+    };
+    let each = inputs.iter().filter(data).chain(sums).map(bytes);
+    let each = each.fold(1, usize::saturating_add);
+    (BATCH_BYTES / each).clamp(1, BATCH_RECORDS)
+}
+
+/// One way through all records.
+struct Pass<'p, 's> {
+    graph: &'p mut Loaded,
+    step: &'p Step,
+    spec: &'p Records,
+    scope: &'p Scope<'s>,
+    data: &'p mut dyn Rows,
+    /// Shape of one record's block, by output; empty before the first batch.
+    shapes: BTreeMap<String, Vec<usize>>,
+    sum: Option<Box<dyn Accumulate>>,
+    precision: u8,
+    /// Why the first record that was left out was.
+    failure: Option<Failure>,
+}
+
+impl Pass<'_, '_> {
+    /// Some records; where their run ends early, each half by itself, down to the record that is to blame.
+    fn batch(&mut self, rows: &[usize]) -> Result<(), Failure> {
+        match self.outputs(rows) {
+            Ok(outputs) => self.take(rows, &outputs),
+            // Anything else is no record's doing.
+            Err(failure)
+                if !matches!(failure.kind, FailureKind::Rejected | FailureKind::Corrupt) =>
+            {
+                Err(failure)
+            }
+            Err(failure) if rows.len() <= 1 => {
+                self.failure.get_or_insert(failure);
+                Ok(())
+            }
+            Err(_) => {
+                let (first, second) = rows.split_at(rows.len() / 2);
+                self.batch(first)?;
+                self.batch(second)
+            }
+        }
+    }
+
+    /// Runs the graph on some records; its outputs in its own order.
+    fn outputs(&mut self, rows: &[usize]) -> Result<Vec<Option<Tensor>>, Failure> {
+        let mut made = BTreeMap::new();
+        for port in &self.graph.graph.inputs {
+            if let Source::Data { field, .. } = source(self.step, port)? {
+                made.insert(port.name.clone(), self.data.read(field, rows)?);
+            }
+        }
+        let mut inputs = Vec::with_capacity(self.graph.graph.inputs.len());
+        for port in &self.graph.graph.inputs {
+            inputs.push(Input::Given(match made.get(&port.name) {
+                Some(tensor) => tensor,
+                None => self.scope.fixed(source(self.step, port)?)?.ok_or_else(|| {
+                    Failure::rejected(format!(
+                        "input {:?}: the driver records has data and variables only",
+                        port.name
+                    ))
+                })?,
+            }));
+        }
+        self.graph.run(&inputs, &[])
+    }
+
+    /// Gives each record's numbers to the sum.
+    fn take(&mut self, rows: &[usize], outputs: &[Option<Tensor>]) -> Result<(), Failure> {
+        let keys = self.keys(rows)?;
+        let mut blocks: Vec<(Vec<f64>, usize)> = Vec::new();
+        for output in self.step.outputs.keys() {
+            let number = self
+                .graph
+                .graph
+                .outputs
+                .iter()
+                .position(|p| p.name == *output);
+            let tensor = number.and_then(|n| outputs.get(n)?.as_ref());
+            let tensor = tensor
+                .ok_or_else(|| Failure::rejected(format!("the graph has no output {output:?}")))?;
+            let shape = match tensor.shape().split_first() {
+                Some((first, shape)) if *first == rows.len() => shape.to_vec(),
+                _ => {
+                    return Err(Failure::rejected(format!(
+                        "output {output:?} has shape {:?} for {} records; its first axis must count them",
+                        tensor.shape(),
+                        rows.len()
+                    )));
+                }
+            };
+            let length = element_count(&shape).unwrap_or(0);
+            let before = self
+                .shapes
+                .entry(output.clone())
+                .or_insert_with(|| shape.clone());
+            if *before != shape {
+                return Err(Failure::rejected(format!(
+                    "output {output:?} changed its shape from {before:?} to {shape:?} a record"
+                )));
+            }
+            blocks.push((widen(tensor), length));
+        }
+        let values = blocks.iter().map(|(_, n)| n).sum();
+        let sum = match &mut self.sum {
+            Some(sum) => sum,
+            none => none.insert(accumulator(self.spec, self.precision, values)?),
+        };
+        let mut record = Vec::with_capacity(values);
+        for index in 0..rows.len() {
+            record.clear();
+            for (numbers, length) in &blocks {
+                let from = index * length;
+                record.extend(numbers.get(from..from + length).unwrap_or_default());
+            }
+            sum.add(keys.get(index).copied(), &record)?;
+        }
+        Ok(())
+    }
+
+    /// Whose the records are; empty where each is on its own.
+    fn keys(&mut self, rows: &[usize]) -> Result<Vec<Key>, Failure> {
+        let Some(unit) = &self.spec.unit else {
+            return Ok(Vec::new());
+        };
+        let column = DataField::Columns(vec![unit.key.clone()]);
+        let read = self.data.read(&column, rows)?;
+        match read.data() {
+            TensorData::F64(keys) if keys.len() == rows.len() => {
+                Ok(keys.iter().map(|k| Key::of(*k)).collect())
+            }
+            _ => Err(Failure::internal("a key column is one number a row")),
+        }
+    }
+
+    /// The sums by name.
+    fn finish(self) -> Result<BTreeMap<Name, Tensor>, Failure> {
+        let Some(sum) = self.sum else {
+            let none = || Failure::rejected("the step has no output");
+            return Err(self.failure.unwrap_or_else(none));
+        };
+        let all = sum.finish()?;
+        let mut rest = all.as_slice();
+        let mut values = BTreeMap::new();
+        for (output, target) in &self.step.outputs {
+            let Target::Sum { name } = target else {
+                return Err(Failure::rejected(format!(
+                    "output {output:?}: under the driver records nothing but sums leaves a step"
+                )));
+            };
+            let shape = self.shapes.get(output).cloned().unwrap_or_default();
+            let short = || Failure::internal("the sum is shorter than a record");
+            let length = element_count(&shape).ok_or_else(short)?;
+            let (own, others) = rest.split_at_checked(length).ok_or_else(short)?;
+            rest = others;
+            let tensor = Tensor::new(shape, TensorData::F64(own.to_vec()))
+                .map_err(|e| Failure::internal(e.to_string()))?;
+            values.insert(name.clone(), tensor);
+        }
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests;
