@@ -22,6 +22,12 @@ mod sources;
 mod tests;
 mod value;
 
+/// Graphs for tests of the driver.
+#[cfg(test)]
+pub(crate) mod sketch {
+    pub(crate) use super::tests::{Sketch, axis, runtimes};
+}
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::failure::Failure;
