@@ -19,14 +19,8 @@ mod reshape;
 mod rules;
 mod sources;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
-
-/// Graphs for tests of the driver.
-#[cfg(test)]
-pub(crate) mod sketch {
-    pub(crate) use super::tests::{Sketch, axis, runtimes};
-}
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -64,8 +64,7 @@ impl Accumulate for Totals {
         self.integers.clear();
         for number in record {
             let scaled = (number * self.scale).round_ties_even();
-            // Written so that NaN leaves the record out.
-            if !(scaled.abs() < LIMIT) {
+            if scaled.is_nan() || scaled.abs() >= LIMIT {
                 return Ok(());
             }
             #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^52")]

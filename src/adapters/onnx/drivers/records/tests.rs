@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::guard::CheckedGraph;
-use crate::records::sketch::{Sketch, axis, runtimes};
+use crate::records::tests::{Sketch, axis, runtimes};
 use delta_domain::manifest::Driver;
 use delta_domain::tensor::DType;
 

@@ -18,12 +18,12 @@ use delta_domain::tensor::{Tensor, TensorData};
 
 /// Records in a batch.
 const RECORDS: usize = 5;
-const GRAPHS: u64 = 600;
+/// Seeds are tried from 0 on.
+const GRAPHS: u64 = 800;
 
 /// All runtimes of this machine.
 pub(crate) fn runtimes() -> Vec<Box<dyn Runtime>> {
     let mut found: Vec<Box<dyn Runtime>> = start(&RuntimeChoice::Tract, 1).into_iter().collect();
-    #[expect(clippy::disallowed_methods, reason = "where the library is")]
     let environment = |name: &str| -> Option<OsString> { std::env::var_os(name) };
     let libraries = candidates(None, &environment, None).into_iter();
     found.extend(
@@ -60,17 +60,16 @@ impl Random {
     }
 
     fn constant(&mut self) -> String {
-        let dims = [
-            vec![],
-            vec![3],
-            vec![1, 3],
-            vec![5, 1],
-            vec![1],
-            vec![3, 3],
-            vec![1, 1, 3],
-            vec![3, 5],
-        ];
-        let dims = dims[usize::try_from(self.below(8)).unwrap()].clone();
+        let dims = self.list(&[
+            &[],
+            &[3],
+            &[1, 3],
+            &[5, 1],
+            &[1],
+            &[3, 3],
+            &[1, 1, 3],
+            &[3, 5],
+        ]);
         let count = dims.iter().product::<i64>();
         let values: Vec<f64> = (0..count)
             .map(|i| f64::from(i32::try_from(i).unwrap()) * 0.75 - 1.0)
@@ -81,142 +80,209 @@ impl Random {
     /// One more node; what it makes is a value of `f64` from then on.
     fn grow(&mut self) {
         let x = self.value();
-        let along = self.number(-2, 1);
-        let ends = |g: &Sketch, a: i64| g.ints(&[a]);
-        let made = match self.below(24) {
+        let made = match self.below(4) {
+            0 => self.each(&x),
+            1 => self.along(&x),
+            2 => self.shaped(&x),
+            _ => self.picked(&x),
+        };
+        self.values.push(made);
+    }
+
+    /// One of so many.
+    fn any(&mut self, n: u64) -> usize {
+        usize::try_from(self.below(n)).unwrap()
+    }
+
+    fn list(&mut self, lists: &[&[i64]]) -> Vec<i64> {
+        lists[self.any(u64::try_from(lists.len()).unwrap())].to_vec()
+    }
+
+    fn other(&mut self) -> String {
+        if self.below(2) == 0 {
+            self.value()
+        } else {
+            self.constant()
+        }
+    }
+
+    /// Element by element, and products.
+    fn each(&mut self, x: &str) -> String {
+        let y = self.other();
+        match self.below(5) {
             0 => {
-                let ops = ["Relu", "Abs", "Tanh", "Neg", "Identity", "Floor"];
-                let op = ops[usize::try_from(self.below(6)).unwrap()];
-                self.sketch.op(op, &[&x])
+                let op = ["Relu", "Abs", "Tanh", "Neg", "Identity", "Floor"][self.any(6)];
+                self.sketch.op(op, &[x])
             }
-            1..=3 => {
-                let y = if self.below(2) == 0 {
-                    self.value()
-                } else {
-                    self.constant()
-                };
-                let ops = ["Add", "Sub", "Mul", "Max", "Min"];
-                let op = ops[usize::try_from(self.below(5)).unwrap()];
-                self.sketch.op(op, &[&x, &y])
+            1 => {
+                let op = ["Add", "Sub", "Mul", "Max", "Min", "Div"][self.any(6)];
+                self.sketch.op(op, &[x, &y])
             }
-            4 | 5 => {
-                let y = if self.below(2) == 0 {
-                    self.value()
-                } else {
-                    self.constant()
-                };
+            2 => {
                 let (a, b) = if self.below(2) == 0 {
-                    (&x, &y)
+                    (x, &*y)
                 } else {
-                    (&y, &x)
+                    (&*y, x)
                 };
                 self.sketch.op("MatMul", &[a, b])
             }
-            6 => {
-                let axes = ends(&self.sketch, along);
+            3 => {
+                let (a, b) = (self.number(0, 1), self.number(0, 1));
+                let z = self.other();
                 self.sketch.op_with(
-                    "ReduceSum",
-                    &[&x, &axes],
-                    vec![int("keepdims", i64::from(along != 1))],
+                    "Gemm",
+                    &[x, &y, &z],
+                    vec![int("transA", a), int("transB", b)],
                 )
             }
-            7 => self
-                .sketch
-                .op_with("ReduceMax", &[&x], vec![ints("axes", &[along])]),
-            8 => self.sketch.op_with("Softmax", &[&x], vec![axis(along)]),
-            9 => {
-                let at = self.sketch.single(along);
-                self.sketch.op("CumSum", &[&x, &at])
+            _ => {
+                let which = self.sketch.op("Greater", &[x, &y]);
+                let z = self.other();
+                self.sketch.op("Where", &[&which, x, &z])
             }
-            10 => {
-                let perms = [
-                    vec![1, 0],
-                    vec![0, 1],
-                    vec![0, 2, 1],
-                    vec![1, 0, 2],
-                    vec![2, 1, 0],
-                ];
-                let perm = perms[usize::try_from(self.below(5)).unwrap()].clone();
+        }
+    }
+
+    /// Along an axis.
+    fn along(&mut self, x: &str) -> String {
+        let along = self.number(-2, 1);
+        let keep = self.number(0, 1);
+        match self.below(7) {
+            0 => {
+                let axes = self.sketch.ints(&[along]);
                 self.sketch
-                    .op_with("Transpose", &[&x], vec![ints("perm", &perm)])
+                    .op_with("ReduceSum", &[x, &axes], vec![int("keepdims", keep)])
             }
-            11 | 12 => {
-                let shapes = [
-                    vec![0, -1],
-                    vec![-1],
-                    vec![-1, 3],
-                    vec![0, 3, 1],
-                    vec![1, -1, 3],
-                    vec![-1, 1],
-                    vec![0, 1, -1],
-                    vec![3, -1],
-                    vec![-1, 9],
-                    vec![0, 0, -1],
-                ];
-                let shape = shapes[usize::try_from(self.below(10)).unwrap()].clone();
+            1 => self.sketch.op_with(
+                "ReduceMax",
+                &[x],
+                vec![ints("axes", &[along]), int("keepdims", keep)],
+            ),
+            2 => self.sketch.op_with("Softmax", &[x], vec![axis(along)]),
+            3 => {
+                let at = self.sketch.single(along);
+                self.sketch.op("CumSum", &[x, &at])
+            }
+            4 => {
+                let count = self.sketch.ints(&[1]);
+                self.sketch
+                    .many("TopK", &[x, &count], vec![axis(along)], 2)
+                    .remove(0)
+            }
+            5 => {
+                let at =
+                    self.sketch
+                        .op_with("ArgMax", &[x], vec![axis(along), int("keepdims", keep)]);
+                self.sketch.op_with("Cast", &[&at], to(element::DOUBLE))
+            }
+            _ => {
+                let scale = self.sketch.floats(&[3], &[1.0, 2.0, 0.5]);
+                self.sketch
+                    .op_with("LayerNormalization", &[x, &scale], vec![axis(along)])
+            }
+        }
+    }
+
+    /// Into another shape.
+    fn shaped(&mut self, x: &str) -> String {
+        let along = self.number(-2, 1);
+        match self.below(8) {
+            0 => {
+                let perm = self.list(&[&[1, 0], &[0, 1], &[0, 2, 1], &[1, 0, 2], &[2, 1, 0]]);
+                self.sketch
+                    .op_with("Transpose", &[x], vec![ints("perm", &perm)])
+            }
+            1 | 2 => {
+                let shape = self.list(&[
+                    &[0, -1],
+                    &[-1],
+                    &[-1, 3],
+                    &[0, 3, 1],
+                    &[1, -1, 3],
+                    &[-1, 1],
+                    &[0, 1, -1],
+                    &[3, -1],
+                    &[-1, 9],
+                    &[0, 0, -1],
+                    &[1, 3, -1],
+                    &[3, -1, 1],
+                ]);
                 let shape = self.sketch.ints(&shape);
-                self.sketch.op("Reshape", &[&x, &shape])
+                self.sketch.op("Reshape", &[x, &shape])
             }
-            13 => {
-                let axes = ends(&self.sketch, along);
-                self.sketch.op("Unsqueeze", &[&x, &axes])
+            3 => {
+                let axes = self.sketch.ints(&[along]);
+                let op = ["Unsqueeze", "Squeeze"][self.any(2)];
+                self.sketch.op(op, &[x, &axes])
             }
-            14 => {
+            4 => {
+                let at = self.number(0, 2);
+                self.sketch.op_with("Flatten", &[x], vec![axis(at)])
+            }
+            5 => {
+                let times = self.list(&[&[1, 2], &[2, 1], &[1, 1], &[1, 2, 1]]);
+                let times = self.sketch.ints(&times);
+                self.sketch.op("Tile", &[x, &times])
+            }
+            6 => {
                 let y = self.value();
-                self.sketch.op_with("Concat", &[&x, &y], vec![axis(along)])
+                let shape = self.sketch.op("Shape", &[&y]);
+                let op = ["Expand", "Reshape"][self.any(2)];
+                self.sketch.op(op, &[x, &shape])
             }
-            15 => {
+            _ => {
+                let pads = self.list(&[&[0, 1, 0, 0], &[0, 0, 1, 0], &[1, 0, 0, 0], &[0, 1, 0, 1]]);
+                let pads = self.sketch.ints(&pads);
+                self.sketch.op("Pad", &[x, &pads])
+            }
+        }
+    }
+
+    /// Picked, cut and joined.
+    fn picked(&mut self, x: &str) -> String {
+        let along = self.number(-2, 1);
+        match self.below(6) {
+            0 => {
+                let y = self.value();
+                self.sketch.op_with("Concat", &[x, &y], vec![axis(along)])
+            }
+            1 => {
                 let (from, to) = (self.number(-2, 1), self.number(1, 6));
                 let to = if to == 6 { i64::MAX } else { to };
                 let three = [from, to, along].map(|n| self.sketch.ints(&[n]));
                 self.sketch
-                    .op("Slice", &[&x, &three[0], &three[1], &three[2]])
+                    .op("Slice", &[x, &three[0], &three[1], &three[2]])
             }
-            16 => {
-                let index = self.sketch.ints(&[i64::from(self.rng.next_u32() % 2), 1]);
+            2 => {
+                let index = self.list(&[&[0, 1], &[1, 1], &[-1], &[0]]);
+                let index = self.sketch.ints(&index);
                 self.sketch
-                    .op_with("Gather", &[&x, &index], vec![axis(along)])
+                    .op_with("Gather", &[x, &index], vec![axis(along)])
             }
-            17 => {
-                let at = self.number(0, 2);
-                self.sketch.op_with("Flatten", &[&x], vec![axis(at)])
+            3 => {
+                let y = self.other();
+                let at = self.sketch.op_with("ArgMax", &[x], vec![axis(along)]);
+                self.sketch
+                    .op_with("GatherElements", &[&y, &at], vec![axis(along)])
             }
-            18 => {
-                let parts =
-                    self.sketch
-                        .many("TopK", &[&x, &self.sketch.ints(&[1])], vec![axis(along)], 2);
-                parts[0].clone()
-            }
-            19 => {
-                let at =
-                    self.sketch
-                        .op_with("ArgMax", &[&x], vec![axis(along), int("keepdims", 1)]);
-                self.sketch.op_with("Cast", &[&at], to(element::DOUBLE))
-            }
-            20 => {
-                let y = self.value();
-                let which = self.sketch.op("Greater", &[&x, &y]);
-                let z = self.constant();
-                self.sketch.op("Where", &[&which, &x, &z])
-            }
-            21 => {
-                let times = self
+            4 => {
+                let at = self
                     .sketch
-                    .ints(&[1 + i64::from(self.rng.next_u32() % 2), 2]);
-                self.sketch.op("Tile", &[&x, &times])
-            }
-            22 => {
-                let y = self.value();
-                let shape = self.sketch.op("Shape", &[&y]);
-                self.sketch.op("Expand", &[&x, &shape])
+                    .op_with("ArgMax", &[x], vec![axis(along), int("keepdims", 0)]);
+                let (width, fill) = (
+                    self.sketch.ints(&[5]),
+                    self.sketch.floats(&[2], &[0.0, 1.0]),
+                );
+                self.sketch
+                    .op_with("OneHot", &[&at, &width, &fill], vec![axis(along)])
             }
             _ => {
-                let (a, b) = (self.number(0, 1), self.number(0, 1));
-                let pads = self.sketch.ints(&[a, 1, b, 0]);
-                self.sketch.op("Pad", &[&x, &pads])
+                let part = self.any(2);
+                self.sketch
+                    .many("Split", &[x], vec![axis(along)], 2)
+                    .remove(part)
             }
-        };
-        self.values.push(made);
+        }
     }
 }
 
