@@ -73,6 +73,7 @@ async fn best(executor: &OnnxExecutor, bundle: &Arc<Bundle>, runs: u32) -> (Dura
             step: 0,
             variables: variables.clone(),
             iterators: IteratorStates::default(),
+            rules: None,
         };
         let start = Instant::now();
         let outcome = executor.map(job).await.unwrap();

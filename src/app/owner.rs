@@ -3,6 +3,7 @@
 //! Every task that this node follows has one entry here. A verdict is made anew each time it is needed, before a round is joined and
 //! again before data are read: rules, decisions and counts change. What was decided and what leaves is in the journal before it is acted on.
 
+mod class;
 mod ledgers;
 mod records;
 
@@ -16,10 +17,13 @@ use tokio::sync::{Mutex as Turn, watch};
 use super::context::Ports;
 use delta_domain::identity::minute_of;
 use delta_domain::ids::{DatasetName, Digest, TaskId};
+use delta_domain::manifest::Records;
 use delta_domain::policy::{
-    Answer, Approval, ApprovalScope, DatasetFacts, Decision, Facts, OwnerDecision, Question,
+    Answer, Approval, ApprovalScope, DatasetFacts, Decision, Facts, OwnerDecision, Question, Rule,
     Verdict, judge,
 };
+use delta_domain::records::ReleaseRules;
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
 use delta_domain::time::Timestamp;
 use delta_ports::clock::Clock;
@@ -28,7 +32,7 @@ use delta_ports::owner_api::{AskedTask, Decided, DecisionScope};
 use delta_ports::owner_notice::{OwnerNotice, QuestionNotice};
 use delta_ports::policy::PolicySource;
 use delta_ports::{PortError, PortErrorKind, UserError, report};
-use records::Records;
+use records::Records as Journalled;
 
 /// How often it is looked whether the rules have changed.
 const LOOK: Duration = Duration::from_secs(5);
@@ -51,9 +55,14 @@ pub(crate) enum Permit {
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) name: String,
+    /// Its class is what holds whatever the rules say: free.
     pub(crate) question: Question,
     /// What it takes and what leaves, in plain words.
     pub(crate) disclosure: Vec<String>,
+    /// What was found out about its graphs.
+    pub(crate) proof: ReleaseProof,
+    /// Its `records` steps, in the order of the proof.
+    pub(crate) steps: Vec<Records>,
 }
 
 struct Entry {
@@ -71,7 +80,7 @@ pub(crate) struct Owner {
     executor: Arc<dyn Executor>,
     /// For how long a question stays open.
     patience: Duration,
-    records: Turn<Records>,
+    records: Turn<Journalled>,
     entries: Mutex<BTreeMap<TaskId, Entry>>,
     told: Mutex<Vec<Timestamp>>,
     /// Whether whatever asks is allowed on the spot.
@@ -88,7 +97,7 @@ impl Owner {
             clock: ports.clock.clone(),
             executor: ports.executor.clone(),
             patience,
-            records: Turn::new(Records::new(ports)),
+            records: Turn::new(Journalled::new(ports)),
             entries: Mutex::default(),
             told: Mutex::default(),
             agreeable: AtomicBool::new(false),
@@ -157,12 +166,10 @@ impl Owner {
     ///
     /// # Errors
     /// The journal takes no entry: then nothing is allowed.
-    pub(crate) async fn judge(
-        &self,
-        task: &TaskId,
-        question: &Question,
-    ) -> Result<Verdict, PortError> {
+    pub(crate) async fn judge(&self, task: &TaskId, case: &Case) -> Result<Verdict, PortError> {
         let rules = self.policies.rules();
+        let (class, _) = class::of(case, &rules.policies);
+        let question = &case.question.clone().proven(class);
         let rows = self.rows(question, &rules.policies).await?;
         let now = self.clock.now();
         let mut records = self.records.lock().await;
@@ -209,7 +216,7 @@ impl Owner {
     /// # Errors
     /// As [`Self::judge`].
     pub(crate) async fn permit(&self, task: &TaskId, case: &Case) -> Result<Permit, PortError> {
-        let mut verdict = self.judge(task, &case.question).await?;
+        let mut verdict = self.judge(task, case).await?;
         let now = self.clock.now();
         if verdict.decision == Decision::Asks && self.agreeable.load(Ordering::Relaxed) {
             let approval = Approval {
@@ -221,7 +228,7 @@ impl Owner {
                 decided_with: "an owner who agrees to everything".to_owned(),
             };
             self.records.lock().await.decide(now, approval).await?;
-            verdict = self.judge(task, &case.question).await?;
+            verdict = self.judge(task, case).await?;
         }
         let asks = verdict.decision == Decision::Asks;
         let permit = match verdict.answer() {
@@ -307,6 +314,15 @@ impl Owner {
         (usize::try_from(members).unwrap_or(usize::MAX), colluders)
     }
 
+    /// What must hold of the sums of a task that runs because it is safe by construction; `None` where it runs for another reason.
+    pub(crate) fn release_rules(&self, case: &Case, verdict: &Verdict) -> Option<ReleaseRules> {
+        let controlled = verdict.by().contains(&Rule::Controlled);
+        let policies = self.policies.rules().policies;
+        let of = case.question.reads.keys();
+        let all = of.map(|name| policies.of(name).release_rules());
+        all.reduce(ReleaseRules::and).filter(|_| controlled)
+    }
+
     /// Writes down that a round's contribution leaves. Before it does.
     ///
     /// # Errors
@@ -331,12 +347,17 @@ impl Owner {
     /// Every task that this node follows, as its owner is asked about it.
     pub(crate) fn asked(&self) -> Vec<AskedTask> {
         let now = self.clock.now();
+        let policies = self.policies.rules().policies;
         let entries = self.entries();
         let all = entries.iter().map(|(task, entry)| AskedTask {
             task: task.clone(),
             name: entry.case.name.clone(),
             waits: entry.verdict.decision == Decision::Asks && now < entry.until,
-            question: entry.case.question.clone(),
+            question: {
+                let (class, _) = class::of(&entry.case, &policies);
+                entry.case.question.clone().proven(class)
+            },
+            unproven: class::of(&entry.case, &policies).1,
             verdict: entry.verdict.clone(),
             disclosure: entry.case.disclosure.clone(),
             asked_at: entry.asked_at,
@@ -362,15 +383,16 @@ impl Owner {
         with: String,
     ) -> Result<Decided, UserError> {
         let now = self.clock.now();
-        let question = {
+        let case = {
             let entries = self.entries();
             let entry = entries.get(task).ok_or_else(|| {
                 UserError::Invalid(format!(
                     "this node follows no task {task}: it is over, or its bundle has not arrived"
                 ))
             })?;
-            entry.case.question.clone()
+            entry.case.clone()
         };
+        let question = &case.question;
         let scope = match scope {
             DecisionScope::Once => ApprovalScope::Once(task.clone()),
             _ if question.author.node.is_none() => {
@@ -394,13 +416,13 @@ impl Owner {
         };
         let decided = self.records.lock().await.decide(now, approval).await?;
         self.change();
-        self.look_again(task, &question).await?;
+        self.look_again(task, &case).await?;
         Ok(decided)
     }
 
     /// So that the list shows at once what the decision means.
-    async fn look_again(&self, task: &TaskId, question: &Question) -> Result<(), PortError> {
-        let verdict = self.judge(task, question).await?;
+    async fn look_again(&self, task: &TaskId, case: &Case) -> Result<(), PortError> {
+        let verdict = self.judge(task, case).await?;
         if let Some(entry) = self.entries().get_mut(task) {
             entry.verdict = verdict;
         }

@@ -333,8 +333,8 @@ impl PolicyReader {
             }
             let fits = match key.as_str() {
                 "columns" => self.columns(source, dataset, &mut value),
-                "privacy" => self.section(source, dataset, "privacy", PRIVACY_KEYS, &value),
-                "records" => self.section(source, dataset, "records", RECORDS_KEYS, &value),
+                "privacy" => self.part(source, dataset, "privacy", PRIVACY_KEYS, &value),
+                "records" => self.part(source, dataset, "records", RECORDS_KEYS, &value),
                 _ => true,
             };
             if !fits {
@@ -393,7 +393,7 @@ impl PolicyReader {
     }
 
     /// The keys of a section within a dataset's rules.
-    fn section(
+    fn part(
         &mut self,
         source: Source<'_>,
         dataset: &str,

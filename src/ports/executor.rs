@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::PortError;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{DatasetName, Name};
+use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::Tensor;
 
@@ -49,6 +50,8 @@ pub struct MapJob {
     pub variables: BTreeMap<Name, Tensor>,
     /// Where this member's iterators stand.
     pub iterators: IteratorStates,
+    /// What must hold of the sums of `records` steps before they leave; `None` where the owner has allowed this very task.
+    pub rules: Option<ReleaseRules>,
 }
 
 /// What a map made.

@@ -31,6 +31,8 @@ pub struct AskedTask {
     pub question: Question,
     /// What becomes of it, and by which rules.
     pub verdict: Verdict,
+    /// Why it is not safe by construction; empty when it is.
+    pub unproven: Vec<String>,
     /// What it takes and what leaves, in plain words; see `Manifest::disclosure`.
     pub disclosure: Vec<String>,
     /// Whether it waits for the owner.

@@ -39,6 +39,7 @@ async fn run(executor: &dyn Executor, bundle: &Arc<Bundle>, members: usize, roun
                 step,
                 variables,
                 iterators: iterators.clone(),
+                rules: None,
             };
             let outcome = executor.map(job).await.unwrap();
             private.extend(outcome.assigned);

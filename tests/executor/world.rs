@@ -142,6 +142,7 @@ pub(crate) fn map_job(bundle: &Arc<Bundle>) -> MapJob {
         step: 0,
         variables: initial(bundle),
         iterators: IteratorStates::default(),
+        rules: None,
     }
 }
 

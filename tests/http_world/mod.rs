@@ -232,6 +232,7 @@ pub(crate) fn asked() -> AskedTask {
         name: "wage_avg".to_owned(),
         verdict: judge(&Policies::default(), &question, &Facts::default(), now),
         question,
+        unproven: Vec::new(),
         disclosure: vec!["Task wage_avg (horizontal).".to_owned()],
         waits: true,
         asked_at: now,

@@ -19,10 +19,12 @@ use super::datasets::Datasets;
 use super::failure::Failure;
 use delta_domain::ids::Name;
 use delta_domain::manifest::{Driver, Manifest, MapSpec, ReduceSpec, Step};
+use delta_domain::records::ReleaseRules;
 use delta_domain::tensor::Tensor;
 use delta_ports::executor::{IteratorState, IteratorStates, MapOutcome, ReduceOutcome};
 
 pub(crate) use graphs::{Graphs, graph_of};
+use records::Limits;
 use scope::Scope;
 
 /// Runs a member's map: its steps over the local data, then what it contributes and assigns, in the types that the task declares.
@@ -32,6 +34,7 @@ pub(crate) fn map(
     spec: &MapSpec,
     variables: &BTreeMap<Name, Tensor>,
     mut iterators: IteratorStates,
+    rules: Option<&ReleaseRules>,
     data: &mut Datasets<'_>,
 ) -> Result<MapOutcome, Failure> {
     let no_sums = BTreeMap::new();
@@ -46,7 +49,8 @@ pub(crate) fn map(
         let index = u32::try_from(index).map_err(|_| Failure::internal("too many steps"))?;
         let state = iterators.0.get(&index).copied().unwrap_or_default();
         let precision = manifest.strategy.precision;
-        let (more, state) = self::step(graphs, step, precision, &mut scope, data, state)
+        let limits = Limits { precision, rules };
+        let (more, state) = self::step(graphs, step, limits, &mut scope, data, state)
             .map_err(|f| f.within(&format!("map step {index} ({})", step.label())))?;
         rows = rows.saturating_add(more);
         if let Some(state) = state {
@@ -90,7 +94,10 @@ pub(crate) fn reduce(
         self::step(
             graphs,
             step,
-            manifest.strategy.precision,
+            Limits {
+                precision: manifest.strategy.precision,
+                rules: None,
+            },
             &mut scope,
             &mut data,
             IteratorState::default(),
@@ -152,7 +159,7 @@ fn assign(
 fn step(
     graphs: &mut Graphs<'_>,
     step: &Step,
-    precision: u8,
+    limits: Limits<'_>,
     scope: &mut Scope<'_>,
     data: &mut Datasets<'_>,
     state: IteratorState,
@@ -168,7 +175,7 @@ fn step(
         }
         Driver::Records(spec) => {
             let rows = data.open(&spec.dataset, spec.subset.part)?;
-            let done = records::run(graph, step, spec, precision, scope, rows)?;
+            let done = records::run(graph, step, spec, limits, scope, rows)?;
             scope.values.extend(done.values);
             Ok((done.rows, None))
         }

@@ -306,6 +306,7 @@ impl Executor for OnnxExecutor {
                 manifest: Box::new(manifest.clone()),
                 step: job.step,
                 iterators: job.iterators,
+                rules: job.rules,
                 datasets,
             },
             bundle: &job.bundle,

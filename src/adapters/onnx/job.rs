@@ -11,6 +11,7 @@ use super::guard::GraphLimits;
 use delta_domain::bundle::BundleLimits;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::Manifest;
+use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
@@ -94,6 +95,8 @@ pub(crate) enum Work {
         manifest: Box<Manifest>,
         step: u32,
         iterators: IteratorStates,
+        /// What must hold of the sums of `records` steps.
+        rules: Option<ReleaseRules>,
         /// Where the datasets are that the map reads.
         datasets: BTreeMap<DatasetName, PathBuf>,
     },

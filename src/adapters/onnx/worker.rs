@@ -211,6 +211,7 @@ fn run(
             manifest,
             step,
             iterators,
+            rules,
             datasets,
         } => {
             let spec = &round(&manifest, step)?.map;
@@ -222,6 +223,7 @@ fn run(
                 spec,
                 &variables,
                 iterators,
+                rules.as_ref(),
                 &mut data,
             )
             .map(mapped)

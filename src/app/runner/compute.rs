@@ -66,19 +66,20 @@ impl Computation<'_> {
         for request in variables {
             inputs.insert(request.name.clone(), self.download(request).await?);
         }
+        // Rules and decisions may have changed since the round was joined, and what they say may depend on data.
+        let owner = &self.context.owner;
+        let verdict = owner.judge(self.round.task(), self.case).await?;
         let job = MapJob {
             bundle: self.bundle.clone(),
             step,
             variables: inputs,
             iterators: state.iterators,
+            rules: owner.release_rules(self.case, &verdict),
         };
         let before = ClientState {
             variables: state.variables,
             iterators: job.iterators.clone(),
         };
-        // Rules and decisions may have changed since the round was joined, and what they say may depend on data.
-        let owner = &self.context.owner;
-        let verdict = owner.judge(self.round.task(), &self.case.question).await?;
         let failure = if verdict.decision != Decision::Allowed {
             withheld(&verdict)
         } else {

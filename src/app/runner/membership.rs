@@ -21,6 +21,7 @@ use crate::machine::{Handle, HandleError, commit, erase};
 use crate::owner::Case;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RoundEnd;
 use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
@@ -49,6 +50,9 @@ pub(super) struct MembershipState {
     record: Option<TaskOnRecord>,
     /// Whether the bundle is here and acceptable, or why it is not.
     verdict: Option<Result<(), DeclineCode>>,
+    /// What was found out about its graphs when they were checked.
+    #[serde(default)]
+    proof: Option<ReleaseProof>,
     /// The highest round ever joined: no round is joined twice, whoever asks.
     last_round: u32,
     /// The step whose client state counts: the one after the last contribution.
@@ -76,6 +80,7 @@ impl MembershipState {
             version: 0,
             record: None,
             verdict: None,
+            proof: None,
             last_round: 0,
             state_step: 0,
             steps: StepsSeen::default(),

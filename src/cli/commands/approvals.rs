@@ -159,6 +159,20 @@ fn shown(task: &Value) -> anyhow::Result<String> {
     for line in entries(task, "disclosure").filter_map(Value::as_str) {
         writeln!(told, "  {line}")?;
     }
+    let unproven: Vec<&str> = entries(task, "unproven")
+        .filter_map(Value::as_str)
+        .collect();
+    if unproven.is_empty() {
+        writeln!(
+            told,
+            "\nEvery number that leaves is a sum over records that are kept apart."
+        )?;
+    } else {
+        writeln!(told, "\nWhy it is not safe by construction:")?;
+        for line in unproven {
+            writeln!(told, "  {line}")?;
+        }
+    }
     writeln!(told, "\nWhat your rules say:")?;
     for finding in entries(task, "findings") {
         let of = match finding["dataset"].as_str() {

@@ -17,9 +17,10 @@ use crate::guard::Port;
 use crate::runtime::{Input, Loaded};
 use delta_domain::ids::Name;
 use delta_domain::manifest::{DataField, Records, Source, Step, Target};
+use delta_domain::records::ReleaseRules;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 
-use accumulate::{Accumulate, Key, accumulator};
+use accumulate::{Key, Sum};
 
 /// Bytes of records, in and out, that go through the graph together.
 const BATCH_BYTES: usize = 1 << 20;
@@ -32,17 +33,26 @@ pub(super) struct Done {
     pub(super) rows: u64,
 }
 
-/// Runs all records. `precision`: decimal digits kept of each number, before anything is summed.
+/// How numbers are kept, and what the owner asks of sums.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits<'r> {
+    /// Decimal digits kept of each number, before anything is summed.
+    pub(crate) precision: u8,
+    /// What must hold of a sum; `None` where the owner has allowed the very task, whatever its sums are.
+    pub(crate) rules: Option<&'r ReleaseRules>,
+}
+
+/// Runs all records.
 pub(super) fn run(
     graph: &mut Loaded,
     step: &Step,
     spec: &Records,
-    precision: u8,
+    limits: Limits<'_>,
     scope: &Scope<'_>,
     data: &mut dyn Rows,
 ) -> Result<Done, Failure> {
     let size = batch_size(step, &graph.graph.inputs, &graph.graph.outputs);
-    sized(graph, step, spec, precision, scope, data, size)
+    sized(graph, step, spec, limits, scope, data, size)
 }
 
 /// The same, `size` records at a time.
@@ -50,7 +60,7 @@ fn sized(
     graph: &mut Loaded,
     step: &Step,
     spec: &Records,
-    precision: u8,
+    limits: Limits<'_>,
     scope: &Scope<'_>,
     data: &mut dyn Rows,
     size: usize,
@@ -70,7 +80,7 @@ fn sized(
         data,
         shapes: BTreeMap::new(),
         sum: None,
-        precision,
+        limits,
         failure: None,
     };
     for batch in rows.chunks(size.max(1)) {
@@ -113,8 +123,8 @@ struct Pass<'p, 's> {
     data: &'p mut dyn Rows,
     /// Shape of one record's block, by output; empty before the first batch.
     shapes: BTreeMap<String, Vec<usize>>,
-    sum: Option<Box<dyn Accumulate>>,
-    precision: u8,
+    sum: Option<Sum>,
+    limits: Limits<'p>,
     /// Why the first record that was left out was.
     failure: Option<Failure>,
 }
@@ -130,6 +140,8 @@ impl Pass<'_, '_> {
             {
                 Err(failure)
             }
+            // Without noise a sum that is silently about fewer records would be wrong.
+            Err(failure) if self.spec.noise.is_none() && rows.len() <= 1 => Err(failure),
             Err(failure) if rows.len() <= 1 => {
                 self.failure.get_or_insert(failure);
                 Ok(())
@@ -204,18 +216,16 @@ impl Pass<'_, '_> {
         let values = blocks.iter().map(|(_, n)| n).sum();
         let sum = match &mut self.sum {
             Some(sum) => sum,
-            none => none.insert(accumulator(self.spec, self.precision, values)?),
+            none => none.insert(Sum::new(self.spec, self.limits.precision, values)?),
         };
-        let mut record = Vec::with_capacity(values);
+        let mut records = Vec::with_capacity(values.saturating_mul(rows.len()));
         for index in 0..rows.len() {
-            record.clear();
             for (numbers, length) in &blocks {
                 let from = index * length;
-                record.extend(numbers.get(from..from + length).unwrap_or_default());
+                records.extend(numbers.get(from..from + length).unwrap_or_default());
             }
-            sum.add(keys.get(index).copied(), &record)?;
         }
-        Ok(())
+        sum.add(&keys, &records, values)
     }
 
     /// Whose the records are; empty where each is on its own.
@@ -239,7 +249,7 @@ impl Pass<'_, '_> {
             let none = || Failure::rejected("the step has no output");
             return Err(self.failure.unwrap_or_else(none));
         };
-        let all = sum.finish()?;
+        let all = sum.finish(self.limits.rules)?;
         let mut rest = all.as_slice();
         let mut values = BTreeMap::new();
         for (output, target) in &self.step.outputs {

@@ -6,6 +6,7 @@ use super::{Membership, TaskOnRecord};
 use crate::bundles::COSTLY;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest};
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::{BlobName, ByteStream};
@@ -102,18 +103,19 @@ impl Membership {
         }
     }
 
-    pub(super) async fn fetch_and_check(&self) -> Result<Arc<Bundle>, PortError> {
+    pub(super) async fn fetch_and_check(&mut self) -> Result<Arc<Bundle>, PortError> {
         let declined = |text: &str| PortError::new(PortErrorKind::Denied, "runner.judge", text);
         if !self.context.settings.accept {
             return Err(declined(
                 "this node takes part in no task (policy.accept is false)",
             ));
         }
-        let Some(record) = &self.state.record else {
+        let Some(record) = self.state.record.clone() else {
             return Err(declined("the task has no record"));
         };
-        let task = &self.state.task;
-        let context = &self.context;
+        let record = &record;
+        let task = &self.state.task.clone();
+        let context = self.context.clone();
         let now = || context.ports.clock.now();
         let _turn = match &record.owner {
             None => None,
@@ -152,7 +154,8 @@ impl Membership {
         {
             context.bundles.bar(owner, now());
         }
-        let bundle = judged?;
+        let (bundle, proof) = judged?;
+        self.state.proof = Some(proof);
         if let Some(owner) = &record.owner {
             context.bundles.asked(owner, &record.url, true, now());
         }
@@ -258,7 +261,7 @@ impl Membership {
         &self,
         name: &BlobName,
         record: &TaskOnRecord,
-    ) -> Result<Arc<Bundle>, PortError> {
+    ) -> Result<(Arc<Bundle>, ReleaseProof), PortError> {
         let declined = |text: &str| PortError::new(PortErrorKind::Denied, "runner.judge", text);
         let bundle = self
             .context
@@ -274,8 +277,8 @@ impl Membership {
             ));
         }
         let executor = &self.context.ports.executor;
-        executor.check_graphs(&bundle, Whose::Others).await?;
-        Ok(bundle)
+        let proof = executor.check_graphs(&bundle, Whose::Others).await?;
+        Ok((bundle, proof))
     }
 
     /// The task's bundle, open. Not held on to: what is not used is closed when others need the room.

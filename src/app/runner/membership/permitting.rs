@@ -6,10 +6,22 @@ use super::Membership;
 use crate::owner::{Case, Permit};
 use delta_domain::identity::{Fingerprint, Trust};
 use delta_domain::ids::RoundNumber;
+use delta_domain::manifest::{Driver, Manifest, Records};
 use delta_domain::policy::{Author, Question};
+use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, report};
+
+/// The `records` steps of a task, in order.
+fn records_of(manifest: &Manifest) -> Vec<Records> {
+    let steps = manifest.rounds.iter().flat_map(|round| &round.map.steps);
+    let records = steps.filter_map(|step| match &step.driver {
+        Driver::Records(records) => Some(records.clone()),
+        Driver::Once | Driver::Batches(_) | Driver::Solve(_) => None,
+    });
+    records.collect()
+}
 
 impl Membership {
     /// What the owner is asked about this task. Needs its bundle.
@@ -23,6 +35,13 @@ impl Membership {
             name: bundle.manifest().name.clone(),
             question: Question::of(&bundle, author),
             disclosure: bundle.manifest().disclosure(),
+            // What an earlier version accepted was not followed.
+            proof: self
+                .state
+                .proof
+                .clone()
+                .unwrap_or(ReleaseProof::Unproven(Vec::new())),
+            steps: records_of(bundle.manifest()),
         });
         // Who proves its key only later is then somebody who may ask for more.
         if case.question.author.own || case.question.author.node.is_some() {

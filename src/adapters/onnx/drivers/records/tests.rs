@@ -77,7 +77,18 @@ fn sums(
                 clients: 0,
                 values: BTreeMap::new(),
             };
-            let done = sized(&mut loaded, &step, &spec, 3, &scope, data, size)?;
+            let done = sized(
+                &mut loaded,
+                &step,
+                &spec,
+                Limits {
+                    precision: 3,
+                    rules: None,
+                },
+                &scope,
+                data,
+                size,
+            )?;
             assert_eq!(done.rows, data.len() as u64);
             let (_, value) = done.values.into_iter().next().unwrap();
             assert_eq!(value.dtype(), DType::F64);
