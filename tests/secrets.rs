@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
-use delta_node::domain::ids::RoundNumber;
+use delta_node::domain::ids::{Digest, RoundNumber};
 use delta_node::domain::round::PrivacyFloor;
 use delta_node::domain::round::message::Announcement;
 use delta_node::domain::round::runner::{MaskStream, RunnerContext, RunnerRound};
@@ -182,6 +182,7 @@ fn a_dropped_round_leaves_nothing_on_the_heap() {
             step: 0,
             variables: std::collections::BTreeMap::new(),
         },
+        bundle: Digest([2; 32]),
         strategy: Strategy::default(),
         floor: 2,
         privacy: PrivacyFloor::default(),

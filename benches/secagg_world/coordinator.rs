@@ -15,7 +15,7 @@ use delta_node::domain::strategy::Strategy;
 use delta_node::domain::task::TaskKind;
 
 use super::clock::seconds;
-use super::{NOW, address, announcement};
+use super::{NOW, address, announcement, bundle};
 
 pub(super) struct Coordinator {
     pub(super) machine: CoordinatorRound,
@@ -32,6 +32,7 @@ impl Coordinator {
             me: address(1_000_000),
             kind: TaskKind::Horizontal,
             announcement: announcement(),
+            bundle: bundle(),
             strategy: strategy.clone(),
             floor: 2,
             previous: Vec::new(),

@@ -26,7 +26,7 @@ use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::clock::seconds;
-use super::{Between, NOW, Setup, address, announcement, wire};
+use super::{Between, NOW, Setup, address, announcement, bundle, wire};
 
 /// One member.
 pub(super) struct Client {
@@ -61,6 +61,7 @@ impl Client {
         let context = RunnerContext {
             me: address(i),
             announcement: announcement(),
+            bundle: bundle(),
             strategy: strategy.clone(),
             floor: 2,
             privacy: PrivacyFloor::default(),

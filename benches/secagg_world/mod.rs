@@ -85,7 +85,7 @@ pub struct Cost {
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-pub use delta_node::testing::round::address;
+pub use delta_node::testing::round::{address, bundle};
 
 fn announcement() -> Announcement {
     Announcement {

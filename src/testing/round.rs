@@ -37,7 +37,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 pub use node::{Machine, Node};
 pub use record::{Record, Status};
-pub use setup::{Faults, Setup, acquainted, address, secret, task};
+pub use setup::{Faults, Setup, acquainted, address, bundle, secret, task};
 pub use tamper::{List, Tamper, Tamperer};
 
 /// The longest virtual time that a round may take: no schedule may hang.
@@ -94,6 +94,7 @@ impl World {
             me: address(1_000_000),
             kind: TaskKind::Horizontal,
             announcement: setup.announcement(),
+            bundle: setup::bundle(),
             strategy: setup.strategy.clone(),
             floor: setup.floor,
             previous: Vec::new(),
@@ -110,6 +111,7 @@ impl World {
             let mut context = RunnerContext {
                 me: address(i),
                 announcement: setup.announcement(),
+                bundle: setup::bundle(),
                 strategy: setup.strategy.clone(),
                 floor: setup.floor,
                 privacy: setup.privacy,

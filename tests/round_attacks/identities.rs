@@ -53,7 +53,7 @@ fn transcript_as_member_0_sees_it(w: &World) -> Digest {
     let mut keys = w.record.public_keys(&members);
     keys[1].pk1 = other_keys().pk1;
     let directory = Directory::judge(Curve::Secp256k1, &members, &keys);
-    transcript_digest(&w.setup.announcement(), &directory)
+    transcript_digest(&w.setup.announcement(), &bundle(), &directory)
 }
 
 #[test]

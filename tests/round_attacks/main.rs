@@ -34,7 +34,7 @@ use delta_node::domain::round::{
 };
 use delta_node::domain::secagg::keys::{Curve, KeyPair, PublicKey};
 use delta_node::domain::secagg::{SealContext, SealKey};
-use delta_testing::round::{List, Setup, Status, World, address};
+use delta_testing::round::{List, Setup, Status, World, address, bundle};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 

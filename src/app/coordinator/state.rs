@@ -218,6 +218,7 @@ impl RunState {
             me: self.owner.clone(),
             kind: self.kind,
             announcement: self.announcement(bundle),
+            bundle: bundle.commitment(),
             strategy: bundle.manifest().strategy.clone(),
             floor: settings.min_clients,
             patience: settings.patience,

@@ -28,7 +28,7 @@ use unmask::Reveals;
 
 use super::message::{Announcement, RoundEnd, RoundView};
 use super::{FailureCode, Members, Rejection, RoundFailure};
-use crate::ids::Address;
+use crate::ids::{Address, Digest};
 use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::task::TaskKind;
@@ -50,6 +50,8 @@ pub struct CoordinatorContext {
     pub kind: TaskKind,
     /// What the round computes.
     pub announcement: Announcement,
+    /// SHA-256 of the task's bundle.
+    pub bundle: Digest,
     /// The task's strategy.
     pub strategy: Strategy,
     /// The smallest cohort that this node coordinates, whatever the strategy says.

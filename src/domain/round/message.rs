@@ -26,13 +26,15 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Digest of the canonical encoding.
+    /// Digest of the canonical encoding, with the SHA-256 of the task's bundle as whoever encodes it knows that: the coordinator from the
+    /// bundle, a member from the task's record. It is not announced, so that nobody can be told another.
     #[must_use]
-    pub fn digest(&self) -> Digest {
-        let mut e = Encoder::new("delta announcement 1");
+    pub fn digest(&self, bundle: &Digest) -> Digest {
+        let mut e = Encoder::new("delta announcement 2");
         e.text(self.task.as_str());
         e.number(u64::from(self.round.0));
         e.number(u64::from(self.step));
+        e.bytes(&bundle.0);
         e.number(self.variables.len() as u64);
         for (name, digest) in &self.variables {
             e.text(name.as_str());

@@ -11,6 +11,8 @@ mod phase;
 mod revealing;
 mod share_keys;
 mod sharing;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -43,6 +45,8 @@ pub struct RunnerContext {
     pub me: Address,
     /// What the round computes, as the coordinator announced it.
     pub announcement: Announcement,
+    /// SHA-256 of the task's bundle, from this node's own record of the task and never from the coordinator's answer.
+    pub bundle: Digest,
     /// The task's strategy.
     pub strategy: Strategy,
     /// The smallest cohort that this node takes part in, whatever the strategy says.

@@ -1,9 +1,9 @@
 //! What all members of a round must see alike, and how each finds out.
 //!
-//! Shares are sealed under keys that are bound to the transcript: task, round, u1 and its keys, what is computed. Whoever sees another one
+//! Shares are sealed under keys that are bound to the transcript: task, round, u1 and its keys, the bundle, what is computed. Whoever sees another one
 //! cannot open what its neighbours sealed, and leaves the round before it computes anything; the graph being connected, all of u2 then see
 //! the same. Before anything is revealed each member tells its neighbours, by tags under the same keys, which u2 and u3 it was shown.
-//! This stands in for the paper's consistency check, and stops a coordinator that shows different models or different members to different nodes
+//! This stands in for the paper's consistency check, and stops a coordinator that shows different tasks, models or members to different nodes
 //! (docs/protocol/secagg.md, Transcript).
 
 use super::Members;
@@ -11,21 +11,29 @@ use super::message::{Announcement, Encoder, SignedRequest};
 use super::{Directory, Rejection};
 use crate::ids::{Address, Digest};
 
-/// Task, round, members and their keys, and what is computed, in bytes.
+/// Task, round, members and their keys, and what is computed, in bytes; `bundle` is the SHA-256 of the task's bundle.
 #[must_use]
-pub fn transcript_bytes(announcement: &Announcement, directory: &Directory) -> Vec<u8> {
+pub fn transcript_bytes(
+    announcement: &Announcement,
+    bundle: &Digest,
+    directory: &Directory,
+) -> Vec<u8> {
     let mut e = Encoder::new("delta transcript 1");
     e.text(announcement.task.as_str());
     e.number(u64::from(announcement.round.0));
     e.bytes(&directory.digest().0);
-    e.bytes(&announcement.digest().0);
+    e.bytes(&announcement.digest(bundle).0);
     e.finish()
 }
 
 /// SHA-256 of [`transcript_bytes`]: what every seal, tag and request of a round is bound to.
 #[must_use]
-pub fn transcript_digest(announcement: &Announcement, directory: &Directory) -> Digest {
-    Digest::of(&transcript_bytes(announcement, directory))
+pub fn transcript_digest(
+    announcement: &Announcement,
+    bundle: &Digest,
+    directory: &Directory,
+) -> Digest {
+    Digest::of(&transcript_bytes(announcement, bundle, directory))
 }
 
 /// What each member of u3 says to its neighbours before it reveals anything: which lists it was shown (the paper's consistency check).
@@ -117,25 +125,27 @@ mod tests {
             step: 0,
             variables: [("w".parse().unwrap(), Digest::of(b"w"))].into(),
         };
-        assert_eq!(transcript_bytes(&announcement, &directory).len(), 188);
-        let transcript = transcript_digest(&announcement, &directory);
+        let bundle = Digest::of(b"bundle");
+        let bytes = transcript_bytes(&announcement, &bundle, &directory);
+        assert_eq!(bytes.len(), 188);
+        let transcript = transcript_digest(&announcement, &bundle, &directory);
         let all: Members = both.into();
         for (digest, expected) in [
             (
                 transcript,
-                "d0d766fa0b097388a4e628f493502c08465e576d26cfec820e495961bb70d362",
+                "aa991863a30bba82cbac6b56964e59948ac2d3fb138cb7e06771276f0fa72d92",
             ),
             (
                 view_digest(&transcript, None),
-                "0bfbb434af4b447d3e7ec31845061b7b7a822b369c9b8025f4a428f27b48962a",
+                "e2f0d8839cbc596369b26f2bbe125d7a3c02e930dba79e12dfd3cf53528b2fde",
             ),
             (
                 view_digest(&transcript, Some(&all)),
-                "82ebd189d52131a6810829ea559f8d41790b9fe55282512a1cabf1dabef31b08",
+                "750f0f721e05ccdf982e40a43ae554cc95ed52343616fcedee66f84c884f81e5",
             ),
             (
                 confirmation_digest(&transcript, &all, &all),
-                "43dd33cf17a27d616db42e2ed0868a792039dc0478e6b2a97f7a8d1f14de8617",
+                "1c71607ef95616b58874e37b43bff342f373799fc01cdba3d5f7c129cbb09ad0",
             ),
         ] {
             assert_eq!(digest.to_string(), format!("0x{expected}"));

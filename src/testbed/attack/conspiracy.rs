@@ -65,6 +65,7 @@ impl Conspiracy {
             let context = RunnerContext {
                 me: me.clone(),
                 announcement: announcement.clone(),
+                bundle: Digest([0; 32]),
                 strategy: strategy.clone(),
                 floor: 2,
                 privacy: PrivacyFloor::default(),

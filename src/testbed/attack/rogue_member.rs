@@ -15,7 +15,7 @@ use super::rogue_coordinator::RogueCoordinator;
 use super::target::{LOOK, PATIENCE, Targets, until};
 use crate::bootstrap::{clock, entropy};
 use delta_app::member;
-use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::message::{RoundView, SignedRequest};
 use delta_domain::round::record::RawPublicKeys;
 use delta_domain::round::runner::{
@@ -48,6 +48,8 @@ pub(super) struct RogueMember<'a> {
     /// The coordinator's.
     url: String,
     strategy: Strategy,
+    /// SHA-256 of the task's bundle.
+    bundle: Digest,
     machine: Option<RunnerRound>,
     queue: VecDeque<RunnerEffect>,
     /// Signs as this member.
@@ -84,10 +86,10 @@ impl<'a> RogueMember<'a> {
             m.rounds[0].repeat = rounds;
             change(&mut m.strategy);
         })?;
-        let strategy = bundles::manifest_of(&bundle)?.strategy;
+        let known = (bundles::manifest_of(&bundle)?.strategy, Digest::of(&bundle));
         let (id, task) = field.submit_heard(&joined.address, &bundle).await?;
         let url = field.coordinator().url.clone();
-        let mut rogue = Self::new(field, connector, joined.address, url, task, strategy);
+        let mut rogue = Self::new(field, connector, joined.address, url, task, known);
         rogue.id = id;
         Ok(rogue)
     }
@@ -99,7 +101,10 @@ impl<'a> RogueMember<'a> {
     ) -> anyhow::Result<Self> {
         let connector = field.newcomer()?;
         let joined = connector.join("http://127.0.0.1:9", "attacker").await?;
-        let strategy = bundles::manifest_of(&coordinator.papers().bundle)?.strategy;
+        let known = {
+            let bundle = &coordinator.papers().bundle;
+            (bundles::manifest_of(bundle)?.strategy, Digest::of(bundle))
+        };
         let (url, task) = (coordinator.url().to_owned(), coordinator.task().clone());
         Ok(Self::new(
             field,
@@ -107,7 +112,7 @@ impl<'a> RogueMember<'a> {
             joined.address,
             url,
             task,
-            strategy,
+            known,
         ))
     }
 
@@ -117,7 +122,7 @@ impl<'a> RogueMember<'a> {
         address: Address,
         url: String,
         task: TaskId,
-        strategy: Strategy,
+        (strategy, bundle): (Strategy, Digest),
     ) -> Self {
         Self {
             field,
@@ -128,6 +133,7 @@ impl<'a> RogueMember<'a> {
             round: 0,
             url,
             strategy,
+            bundle,
             machine: None,
             queue: VecDeque::new(),
             cipher: None,
@@ -171,6 +177,7 @@ impl<'a> RogueMember<'a> {
         let context = RunnerContext {
             me: self.address.clone(),
             announcement: view.announcement,
+            bundle: self.bundle,
             strategy: self.strategy.clone(),
             floor: 2,
             privacy: PrivacyFloor::default(),

@@ -145,6 +145,12 @@ pub fn task() -> TaskId {
     format!("0x{}", "5a".repeat(32)).parse().unwrap()
 }
 
+/// SHA-256 of the bundle of every world.
+#[must_use]
+pub fn bundle() -> Digest {
+    Digest::of(b"the bundle")
+}
+
 /// What all secrets of node `i` come from.
 #[must_use]
 pub fn secret(seed: u64, i: u64) -> Secret<32> {

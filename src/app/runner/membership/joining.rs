@@ -81,6 +81,7 @@ impl Membership {
         let context = RunnerContext {
             me: self.context.own_address().await?,
             announcement: view.announcement,
+            bundle: record.commitment,
             strategy: bundle.manifest().strategy.clone(),
             floor: settings.min_clients.max(members),
             privacy: PrivacyFloor {

@@ -188,7 +188,7 @@ impl CoordinatorRound {
             ));
         }
         let (strategy, announcement) = (&self.context.strategy, &self.context.announcement);
-        let transcript = transcript_digest(announcement, &directory);
+        let transcript = transcript_digest(announcement, &self.context.bundle, &directory);
         self.phase = Phase::ShareKeys(Sharing {
             u1: u1.clone(),
             neighbourhood: Neighbourhood::of(strategy, directory.members().len()),

@@ -330,6 +330,7 @@ mod tests {
                 step: 0,
                 variables: BTreeMap::new(),
             },
+            bundle: Digest([2; 32]),
             strategy: Strategy {
                 max_clients: 3,
                 ..Strategy::default()

@@ -105,7 +105,7 @@ impl Sharing {
             neighbourhood: Neighbourhood::of(&context.strategy, directory.members().len()),
             randomness: NeighbourGraph::randomness(context.task(), context.round(), &directory),
             graph: CachedGraph::new(),
-            transcript: transcript_digest(&context.announcement, &directory),
+            transcript: transcript_digest(&context.announcement, &context.bundle, &directory),
             seal_keys: BTreeMap::new(),
             others,
             cipher,

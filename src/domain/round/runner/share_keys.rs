@@ -138,7 +138,7 @@ pub(super) fn open_shares(
             .open(sharing.place(&sender, &context.me), &shares.sealed)
             .map_err(|_| {
                 format!(
-                    "the shares of {sender} do not open: they were changed, or it sees other members, keys, step or variables than this \
+                    "the shares of {sender} do not open: they were changed, or it sees another bundle, other members, keys, step or variables than this \
                      node, or another key was put in its place or in this node's"
                 )
             })?;

@@ -1,0 +1,197 @@
+//! Whole rounds among members alone, relayed as coordinator and connector would, with what one attack needs changed.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::identity::NodeKey;
+use crate::round::Acquaintance;
+use crate::round::message::SealedShares;
+use crate::secagg::seal::TAG_BYTES;
+
+const NOW: Timestamp = Timestamp(0);
+
+fn node(i: usize) -> Address {
+    format!("0x{i:040x}").parse().unwrap()
+}
+
+/// Members of a round, and what lies between them.
+struct Play {
+    members: Vec<Address>,
+    rounds: Vec<RunnerRound>,
+    keys: Vec<RawPublicKeys>,
+    records: BTreeMap<(Address, Address), RawShareRecord>,
+    sealed: Vec<SealedShares>,
+}
+
+impl Play {
+    /// So many members have joined; `change` gives one (by number) another idea of the round.
+    fn joined(n: usize, change: impl Fn(usize, &mut RunnerContext)) -> Self {
+        let members: Vec<Address> = (0..n).map(node).collect();
+        let (mut rounds, mut keys) = (Vec::new(), Vec::new());
+        for (i, me) in members.iter().enumerate() {
+            let mut context = RunnerContext {
+                me: me.clone(),
+                announcement: Announcement {
+                    task: format!("0x{}", "07".repeat(32)).parse().unwrap(),
+                    round: RoundNumber(1),
+                    step: 0,
+                    variables: BTreeMap::new(),
+                },
+                bundle: Digest([1; 32]),
+                strategy: Strategy {
+                    min_clients: 2,
+                    ..Strategy::default()
+                },
+                floor: 2,
+                privacy: PrivacyFloor::default(),
+            };
+            change(i, &mut context);
+            let seed = Secret::new([u8::try_from(i + 40).unwrap(); 32]);
+            let (round, effects) = RunnerRound::join(NOW, context, seed);
+            let Some(RunnerEffect::Join { keys: own, .. }) = effects.first() else {
+                panic!("{effects:?}")
+            };
+            keys.push(own.clone());
+            rounds.push(round);
+        }
+        Self {
+            members,
+            rounds,
+            keys,
+            records: BTreeMap::new(),
+            sealed: Vec::new(),
+        }
+    }
+
+    /// u1 is everybody, and everybody knows everybody; only the members `vouched` are on rosters. Shares what they share.
+    fn share(&mut self, vouched: std::ops::Range<usize>) {
+        let identity = |i: usize| NodeKey::new(&Secret::new([u8::try_from(i + 1).unwrap(); 32]));
+        for i in 0..self.members.len() {
+            let u1 = self.members.clone();
+            self.give(i, RunnerInput::Selected { u1 });
+            let own = identity(i).unwrap();
+            let others = (0..self.members.len()).filter(|j| *j != i).map(|j| {
+                let common = own.common(identity(j).unwrap().public()).unwrap();
+                let vouched = vouched.contains(&j);
+                (node(j), Acquaintance { common, vouched })
+            });
+            let others = Acquaintances {
+                known: others.collect(),
+                anchored: vouched.contains(&i),
+                ..Acquaintances::default()
+            };
+            let keys = self.keys.clone();
+            let effects = self.give(i, RunnerInput::PublicKeys { keys, others });
+            let Some(RunnerEffect::PublishCommitments { seed, key }) = effects.first() else {
+                continue;
+            };
+            for ((to, seed), (_, key)) in seed.iter().zip(key) {
+                let record = RawShareRecord {
+                    seed_commitment: Some(seed.to_string()),
+                    secret_key_commitment: Some(key.to_string()),
+                    ..RawShareRecord::default()
+                };
+                self.records.insert((node(i), to.clone()), record);
+            }
+            let effects = self.give(i, RunnerInput::CommitmentsPublished);
+            let Some(RunnerEffect::PostShares { request }) = effects.first() else {
+                panic!("{effects:?}")
+            };
+            let RequestBody::Shares { shares } = &request.body else {
+                panic!("{request:?}")
+            };
+            self.sealed.extend(shares.iter().cloned());
+        }
+    }
+
+    /// u2 is everybody: each gets the shares for it. Gives who computes.
+    fn collect(&mut self) -> Vec<usize> {
+        let u2 = self.members.clone();
+        let mut computing = Vec::new();
+        for i in 0..u2.len() {
+            self.give(i, RunnerInput::CalculationStarted { u2: u2.clone() });
+            let mine = self.sealed.iter().filter(|s| s.receiver == node(i));
+            let delivery = ShareDelivery {
+                shares: mine.cloned().collect(),
+            };
+            let record = |from: &Address| self.records[&(from.clone(), node(i))].clone();
+            let records = u2.iter().map(record).collect();
+            let effects = self.give(i, RunnerInput::SharesCollected { delivery, records });
+            if matches!(effects.first(), Some(RunnerEffect::Compute { .. })) {
+                computing.push(i);
+            }
+        }
+        computing
+    }
+
+    /// All have computed, u3 is everybody, and each says so. Gives what each is told of it.
+    fn confirm(&mut self) -> Vec<Vec<Confirmation>> {
+        let u3 = self.members.clone();
+        let mut said = Vec::new();
+        for i in 0..u3.len() {
+            let digest = Digest([2; 32]);
+            self.give(i, RunnerInput::Masked { digest, len: 1 });
+            let effects = self.give(i, RunnerInput::AggregationStarted { u3: u3.clone() });
+            let Some(RunnerEffect::Confirm { request, .. }) = effects.first() else {
+                panic!("{effects:?}")
+            };
+            let RequestBody::Confirm { tags, .. } = &request.body else {
+                panic!("{request:?}")
+            };
+            said.push(tags.clone());
+        }
+        let told = |i: usize| {
+            let of = |j: usize| Confirmation {
+                member: node(j),
+                tag: said[j][TAG_BYTES * i..TAG_BYTES * (i + 1)].to_vec(),
+            };
+            (0..u3.len()).map(of).collect()
+        };
+        (0..u3.len()).map(told).collect()
+    }
+
+    fn give(&mut self, i: usize, input: RunnerInput) -> Vec<RunnerEffect> {
+        self.rounds[i].handle(NOW, input).unwrap()
+    }
+
+    fn failure(&self, i: usize) -> &RoundFailure {
+        match self.rounds[i].outcome() {
+            Some(RunnerOutcome::Failed(failure)) => failure,
+            other => panic!("{i}: {other:?}"),
+        }
+    }
+}
+
+/// Everybody is of the roster.
+const ALL: std::ops::Range<usize> = 0..9;
+
+#[test]
+fn honest_members_reveal_to_their_end() {
+    let mut play = Play::joined(4, |_, _| {});
+    play.share(ALL);
+    assert_eq!(play.collect(), [0, 1, 2, 3]);
+    for (i, told) in play.confirm().into_iter().enumerate() {
+        let effects = play.give(i, RunnerInput::Confirmed(told));
+        let Some(RunnerEffect::Reveal { seeds, keys, .. }) = effects.first() else {
+            panic!("{effects:?}")
+        };
+        assert_eq!((seeds.len(), keys.len()), (4, 0));
+    }
+}
+
+#[test]
+fn nobody_computes_for_two_bundles() {
+    // Member 0's record has another bundle than the others': another graph, another precision, and the sum would be its vector alone.
+    let mut play = Play::joined(4, |i, context| {
+        if i == 0 {
+            context.bundle = Digest([9; 32]);
+        }
+    });
+    play.share(ALL);
+    assert_eq!(play.collect(), [0_usize; 0]);
+    for i in 0..4 {
+        let failure = play.failure(i);
+        assert_eq!(failure.code, FailureCode::ProtocolViolation);
+        assert!(failure.reason.contains("another bundle"), "{failure}");
+    }
+}
