@@ -46,14 +46,16 @@ impl Acquaintances {
         others.count() + usize::from(list.contains(me))
     }
 
-    /// The protection that the owner insists on in a round of these members: those that do not count are taken to collude.
+    /// The protection that the owner insists on in a round of these members: those that do not count are taken to collude, beside as many
+    /// of those that do as the owner assumes. Strangers cost nothing, so they must not stand in for the assumed ones.
     #[must_use]
     pub fn floor(&self, me: &Address, list: &Members, floor: PrivacyFloor) -> PrivacyFloor {
-        let strangers = list.len() - self.counted(me, list);
+        let counted = self.counted(me, list);
+        let strangers = list.len() - counted;
         if strangers == 0 {
             return floor;
         }
-        let colluders = floor.colluders_among(list.len()).max(strangers);
+        let colluders = floor.colluders_among(counted).saturating_add(strangers);
         PrivacyFloor {
             colluders: Some(u32::try_from(colluders).unwrap_or(u32::MAX)),
             ..floor
@@ -96,6 +98,57 @@ mod tests {
         let floor = others.floor(&me, &everybody, PrivacyFloor::default());
         assert_eq!(floor.colluders, Some(20));
         assert_eq!(others.counted(&me, &list(1..23)), 2);
+    }
+
+    #[test]
+    fn strangers_collude_beside_those_that_the_owner_assumes() {
+        use crate::round::Neighbourhood;
+        use crate::strategy::Strategy;
+        let me = node(0);
+        // Of so many members, this node and so many others are of the roster.
+        for (members, vouched, assumed, colluders, threshold) in [
+            (4, 2, Some(1), 2, 4),
+            (4, 2, None, 1, 3),
+            (6, 4, None, 2, 5),
+            (6, 4, Some(2), 3, 5),
+            (10, 8, None, 4, 8),
+        ] {
+            let others = of(members - 1, vouched, true);
+            let everybody = list(0..members);
+            let floor = PrivacyFloor {
+                colluders: assumed,
+                ..PrivacyFloor::default()
+            };
+            let judged = others.floor(&me, &everybody, floor);
+            assert_eq!(judged.colluders, Some(colluders), "{members} {vouched}");
+            for t in 1..=members {
+                let neighbourhood = Neighbourhood {
+                    degree: None,
+                    threshold: t,
+                };
+                let refused = neighbourhood.objection(members, &judged).is_some();
+                assert_eq!(refused, t < threshold, "{t} of {members}");
+            }
+        }
+        // Six by default: a threshold of 4 withstands one of the roster or one stranger, not both.
+        let default = Neighbourhood::of(&Strategy::default(), 6);
+        let judged = of(5, 4, true).floor(&me, &list(0..6), PrivacyFloor::default());
+        assert!(default.objection(6, &judged).is_some());
+    }
+
+    #[test]
+    fn strangers_collude_beside_the_assumed_ones_in_a_ring_too() {
+        use crate::round::Neighbourhood;
+        use crate::strategy::Strategy;
+        // A third of a hundred are strangers: a ring for a third of colluders has no room for others.
+        let others = of(99, 66, true);
+        let floor = others.floor(&node(0), &list(0..100), PrivacyFloor::default());
+        assert_eq!(floor.colluders, Some(22 + 33));
+        let ring = Neighbourhood::of(&Strategy::default(), 100);
+        assert!(ring.degree.is_some());
+        assert!(ring.objection(100, &floor).is_some());
+        let known = of(99, 99, true).floor(&node(0), &list(0..100), PrivacyFloor::default());
+        assert_eq!(ring.objection(100, &known), None);
     }
 
     #[test]
