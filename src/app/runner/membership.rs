@@ -287,6 +287,19 @@ impl Membership {
                     "this node's contribution is in the sum".to_owned(),
                 )
             }
+            // Client state stays: nobody but the coordinator says that there is a sum.
+            Some(RunnerOutcome::Unconfirmed) => {
+                self.state.steps.contributed(step);
+                let text = "has a sum, the coordinator says; this node has revealed nothing for it, and takes the step as done";
+                (LogLevel::Warn, text.to_owned())
+            }
+            Some(RunnerOutcome::Revealed(failure)) => {
+                self.state.steps.contributed(step);
+                let text = format!(
+                    "failed after this node had revealed its shares, so that it takes the step as done: {failure}"
+                );
+                (LogLevel::Warn, text)
+            }
             Some(RunnerOutcome::LeftOut { phase }) => (
                 LogLevel::Info,
                 format!("went on without this node after {phase}"),
@@ -302,8 +315,10 @@ impl Membership {
                 None,
             )
             .await;
-        self.save().await;
-        self.forget(round).await;
+        // Until it is written down which step is over, the round's own state says so to the next start.
+        if self.save().await {
+            self.forget(round).await;
+        }
     }
 
     /// Deletes a round's machine, with every secret in it, and its files.
@@ -368,15 +383,20 @@ impl Membership {
         }
     }
 
-    async fn save(&mut self) {
+    /// Writes the task's state down; answers whether it is.
+    async fn save(&mut self) -> bool {
         let saved = match self.state.change() {
             Ok(change) => commit(&self.context.machine_ports(), vec![change]).await,
             Err(e) => Err(e),
         };
         match saved {
-            Ok(()) => self.state.version += 1,
+            Ok(()) => {
+                self.state.version += 1;
+                true
+            }
             Err(e) => {
-                tracing::error!(task = %self.state.task, "the task's state could not be kept: {}", report(&e))
+                tracing::error!(task = %self.state.task, "the task's state could not be kept: {}", report(&e));
+                false
             }
         }
     }

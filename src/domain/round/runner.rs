@@ -144,6 +144,10 @@ pub enum RunnerInput {
 pub enum RunnerOutcome {
     /// This member's contribution is in the sum.
     Contributed,
+    /// The coordinator says that there is a sum, and this member, which is in u3, has revealed nothing for it: it may be true or not.
+    Unconfirmed,
+    /// The round failed for this member after it had revealed its shares: its contribution may be in a sum all the same.
+    Revealed(RoundFailure),
     /// The round went on without this member.
     LeftOut {
         /// After which phase.
@@ -275,6 +279,22 @@ impl RunnerRound {
         matches!(self.phase, Phase::AdvertiseKeys { .. })
     }
 
+    /// Whether this member's contribution is in a sum, or may be: its shares are out, or the coordinator says so. Then the step is over for
+    /// it, however the round ends. A coordinator that could have it once more, in another cohort, would learn the difference.
+    #[must_use]
+    pub fn closes_step(&self) -> bool {
+        match &self.phase {
+            Phase::Unmasking { .. } => true,
+            Phase::Done(outcome) => matches!(
+                outcome,
+                RunnerOutcome::Contributed
+                    | RunnerOutcome::Unconfirmed
+                    | RunnerOutcome::Revealed(_)
+            ),
+            _ => false,
+        }
+    }
+
     /// What the round was started with.
     #[must_use]
     pub fn context(&self) -> &RunnerContext {
@@ -313,7 +333,7 @@ impl RunnerRound {
             }
             Phase::Unmasking { .. } | Phase::Done(_) => None,
         };
-        self.phase = Phase::Done(RunnerOutcome::Failed(failure));
+        self.phase = Phase::Done(self.phase.failed(failure));
         self.forget();
         request
             .map(|request| RunnerEffect::Decline { request })

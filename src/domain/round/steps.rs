@@ -31,7 +31,12 @@ impl StepsSeen {
         self.next = self.next.max(step);
     }
 
-    /// This node's contribution to this step is in a sum: the step is over too.
+    /// A round was lost of which nobody knows any more whether this node's shares are out: what was joined last is over.
+    pub fn lost(&mut self) {
+        self.contributed(self.next);
+    }
+
+    /// This node's contribution to this step is in a sum, or may be: the step is over too.
     pub fn contributed(&mut self, step: u32) {
         self.next = self.next.max(step.saturating_add(1));
     }
@@ -63,5 +68,14 @@ mod tests {
         assert_eq!(seen.check(9), Ok(()));
         seen.contributed(u32::MAX);
         assert!(seen.check(u32::MAX - 1).is_err());
+    }
+
+    #[test]
+    fn a_lost_round_closes_the_step_that_was_joined_last() {
+        let mut seen = StepsSeen::default();
+        seen.joined(4);
+        seen.lost();
+        assert!(seen.check(4).is_err());
+        assert_eq!(seen.check(5), Ok(()));
     }
 }

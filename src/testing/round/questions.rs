@@ -48,7 +48,7 @@ impl World {
     #[must_use]
     pub fn runner_failure(&self, i: usize) -> &RoundFailure {
         match self.runner(i).machine.outcome() {
-            Some(RunnerOutcome::Failed(failure)) => failure,
+            Some(RunnerOutcome::Failed(failure) | RunnerOutcome::Revealed(failure)) => failure,
             other => panic!("runner {i} did not fail: {other:?}"),
         }
     }

@@ -11,6 +11,9 @@ use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{MachineKind, StoredMachine};
 use delta_ports::{PortError, report};
 
+/// The most rounds that are looked for after a gap: a connector may know one for every number.
+const MOST_BEHIND: usize = 1_000;
+
 impl Membership {
     /// Asks the coordinator where the open rounds stand; after a gap, the connector for rounds that began meanwhile.
     pub(super) async fn catch_up(&mut self, gap: bool) {
@@ -24,19 +27,20 @@ impl Membership {
                 return self.finish().await;
             }
             let mut newest = None;
-            let mut next = RoundNumber(self.state.last_round + 1);
-            while let Ok(record) = connector
-                .round(&RoundKey {
+            let first = self.state.last_round.saturating_add(1);
+            for number in (first..=u32::MAX).take(MOST_BEHIND) {
+                let round = RoundNumber(number);
+                let key = RoundKey {
                     kind: self.state.kind,
                     task: self.state.task.clone(),
-                    round: next,
-                })
-                .await
-            {
+                    round,
+                };
+                let Ok(record) = connector.round(&key).await else {
+                    break;
+                };
                 if record.status == RoundStatus::Started {
-                    newest = Some(next);
+                    newest = Some(round);
                 }
-                next = next.next();
             }
             if let Some(round) = newest {
                 self.round_started(round).await;
@@ -97,8 +101,23 @@ impl Membership {
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
         for stored in self.stored_rounds().await? {
             let round = stored.key.round;
-            let Loaded::<RunnerRound> { machine, .. } =
-                load(&self.context.machine_ports(), &stored)?;
+            let Loaded::<RunnerRound> { machine, .. } = match load(
+                &self.context.machine_ports(),
+                &stored,
+            ) {
+                Ok(loaded) => loaded,
+                Err(e) => {
+                    tracing::error!(task = %self.state.task, round, "the round cannot be read, and its step is taken as done: {}", report(&e));
+                    self.state.steps.lost();
+                    self.save().await;
+                    continue;
+                }
+            };
+            if machine.closes_step() {
+                self.state
+                    .steps
+                    .contributed(machine.context().announcement.step);
+            }
             if machine.is_over() && stored.outbox.is_empty() {
                 self.put_away(stored.key.round, &machine).await;
             } else {
@@ -108,7 +127,9 @@ impl Membership {
                 };
                 if let Err(e) = hosted {
                     tracing::error!(task = %self.state.task, round, "the round cannot be taken up again: {}", report(&e));
-                    self.forget(round).await;
+                    if self.save().await {
+                        self.forget(round).await;
+                    }
                 }
             }
         }

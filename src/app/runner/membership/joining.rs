@@ -6,14 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Membership;
 use super::judging::decline_code;
-use crate::machine::{Loaded, commit, create, load, spawn};
+use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use crate::owner::{Case, Permit};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
-use delta_domain::round::runner::{RunnerContext, RunnerRound};
-use delta_domain::round::{DeclineCode, PrivacyFloor};
+use delta_domain::round::runner::{RunnerContext, RunnerInput, RunnerRound};
+use delta_domain::round::{DeclineCode, FailureCode, PrivacyFloor};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
@@ -74,6 +74,7 @@ impl Membership {
         }
         check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
         let step = view.announcement.step;
+        self.close_attempts(step).await?;
         self.state.steps.check(step).map_err(rejected)?;
         let case = self.case().await?;
         let (members, colluders) = self.context.owner.floor(&case.question);
@@ -104,6 +105,26 @@ impl Membership {
         state.version += 1;
         self.state = state;
         self.host(stored, bundle, case, true)
+    }
+
+    /// Ends what is still open of a step before it is attempted again: of two rounds of one step, one at most may reveal shares.
+    async fn close_attempts(&mut self, step: u32) -> Result<(), PortError> {
+        let of_step = |h: &&Handle<RunnerRound>| h.state().context().announcement.step == step;
+        for handle in self.rounds.values().filter(of_step) {
+            if !handle.state().closes_step() {
+                let end = RunnerInput::Ended(RoundEnd::Failed(FailureCode::Abandoned));
+                // Its state says whether it has happened.
+                drop(handle.give(end).await);
+            }
+            let state = handle.state();
+            if state.closes_step() {
+                self.state.steps.contributed(step);
+            } else if !state.is_over() {
+                let text = "an earlier round of this step cannot be closed";
+                return Err(PortError::new(PortErrorKind::Internal, "runner.join", text));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn host(

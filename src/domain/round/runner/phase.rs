@@ -10,7 +10,9 @@ use crate::ids::{Address, Digest};
 use crate::round::graph::CachedGraph;
 use crate::round::message::SignedRequest;
 use crate::round::transcript::transcript_digest;
-use crate::round::{Acquaintances, Directory, Members, NeighbourGraph, Neighbourhood, Rejection};
+use crate::round::{
+    Acquaintances, Directory, Members, NeighbourGraph, Neighbourhood, Rejection, RoundFailure,
+};
 use crate::secagg::keys::KeyPair;
 use crate::secagg::seal::{SealContext, SealKey};
 use crate::secret::{Secret, SecretBytes};
@@ -200,6 +202,14 @@ impl Phase {
         match self {
             Self::Confirming { u3, .. } | Self::Unmasking { u3, .. } => Some(u3),
             _ => None,
+        }
+    }
+
+    /// How a round ends that fails in this phase: what is revealed stays revealed.
+    pub(super) fn failed(&self, failure: RoundFailure) -> RunnerOutcome {
+        match self {
+            Self::Unmasking { .. } => RunnerOutcome::Revealed(failure),
+            _ => RunnerOutcome::Failed(failure),
         }
     }
 

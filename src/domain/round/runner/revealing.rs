@@ -169,13 +169,13 @@ impl RunnerRound {
 
     pub(super) fn ended(&mut self, end: RoundEnd) -> Vec<RunnerEffect> {
         let outcome = match (&self.phase, end) {
-            (_, RoundEnd::Failed(code)) => RunnerOutcome::Failed(RoundFailure::new(
+            (phase, RoundEnd::Failed(code)) => phase.failed(RoundFailure::new(
                 FailureCode::Abandoned,
                 format!("the coordinator says that the round {}", code.meaning()),
             )),
-            (Phase::Confirming { .. } | Phase::Unmasking { .. }, RoundEnd::Finished) => {
-                RunnerOutcome::Contributed
-            }
+            (Phase::Unmasking { .. }, RoundEnd::Finished) => RunnerOutcome::Contributed,
+            // Enough others may have revealed; and whoever can put a word into the coordinator's mouth can say so too early.
+            (Phase::Confirming { .. }, RoundEnd::Finished) => RunnerOutcome::Unconfirmed,
             (phase, RoundEnd::Finished) => RunnerOutcome::LeftOut {
                 phase: phase.name().into(),
             },

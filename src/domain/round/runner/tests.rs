@@ -195,3 +195,62 @@ fn nobody_computes_for_two_bundles() {
         assert!(failure.reason.contains("another bundle"), "{failure}");
     }
 }
+
+/// Whatever is said after the shares are out, the step is over for this member; before that it is not.
+#[test]
+fn who_has_revealed_has_done_the_step_whatever_end_is_said() {
+    let later = NOW + Duration::from_secs(1_000_000);
+    let ends = || {
+        [
+            RunnerInput::Ended(RoundEnd::Failed(FailureCode::DeadlinePassed)),
+            RunnerInput::Ended(RoundEnd::Finished),
+            RunnerInput::Tick,
+            RunnerInput::Leave,
+            RunnerInput::EffectFailed {
+                code: FailureCode::Abandoned,
+                reason: "the record cannot be written".into(),
+            },
+        ]
+    };
+    let mut play = Play::joined(4, |_, _| {});
+    play.share(ALL);
+    play.collect();
+    let told = play.confirm();
+    for (i, told) in told.into_iter().enumerate() {
+        for end in ends() {
+            let finished = matches!(end, RunnerInput::Ended(RoundEnd::Finished));
+            let mut round = play.rounds[i].clone();
+            assert!(!round.closes_step());
+            round.handle(later, end).unwrap();
+            // Somebody may say that there is a sum before this member has seen one word of its neighbours.
+            assert_eq!(round.closes_step(), finished);
+            assert_ne!(round.outcome(), Some(&RunnerOutcome::Contributed));
+        }
+        let effects = play.give(i, RunnerInput::Confirmed(told));
+        assert!(matches!(effects[..], [RunnerEffect::Reveal { .. }]));
+        assert!(play.rounds[i].closes_step());
+        for end in ends() {
+            let finished = matches!(end, RunnerInput::Ended(RoundEnd::Finished));
+            let mut round = play.rounds[i].clone();
+            round.handle(later, end).unwrap();
+            assert!(round.is_over() && round.closes_step());
+            let contributed = round.outcome() == Some(&RunnerOutcome::Contributed);
+            assert_eq!(contributed, finished);
+        }
+    }
+}
+
+/// Node 0, node 1 (which colludes) and node 2 are of the roster, node 3 of nobody's. With a threshold of 3, node 0 would be unmasked by
+/// two lists, {0, 1, 3} and {1, 2, 3}.
+#[test]
+fn a_stranger_does_not_take_the_place_of_the_colluder_that_the_owner_assumes() {
+    let mut play = Play::joined(4, |_, context| context.privacy.colluders = Some(1));
+    play.share(0..3);
+    for i in 0..3 {
+        assert_eq!(play.failure(i).code, FailureCode::TooWeak);
+    }
+    assert!(play.sealed.iter().all(|s| s.sender == node(3)));
+    let mut known = Play::joined(4, |_, context| context.privacy.colluders = Some(1));
+    known.share(ALL);
+    assert_eq!(known.collect().len(), 4);
+}
