@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use super::backoff::Backoff;
 use super::context::Context;
 use super::runner::Runner;
+use delta_domain::identity::{is_key_address, same_address};
 use delta_domain::ids::Address;
 use delta_ports::report;
 
@@ -36,6 +37,14 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
             .join(&context.settings.url, &context.settings.name)
             .await;
         match joined {
+            Ok(joined) if !may_be_own(&context, &joined.address) => {
+                let (pause, address) = (backoff.pause(), &joined.address);
+                tracing::error!(
+                    %address,
+                    "the connector gives this node an address that is the hash of another node's key; it is not taken, next try in {pause:?}"
+                );
+                context.ports.clock.sleep(pause).await;
+            }
             Ok(joined) => {
                 backoff.reset();
                 // First: who knows its address may join rounds, whose members want to know who it is.
@@ -54,6 +63,12 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
             }
         }
     }
+}
+
+/// Whether this node may have the address: one that is the hash of a key belongs to whoever has that key, and to nobody else.
+fn may_be_own(context: &Context, address: &Address) -> bool {
+    let own = context.ports.node_key.fingerprint().address();
+    !is_key_address(address.as_str()) || same_address(&own, address)
 }
 
 /// Whatever fails here is tried again with the next registration.
