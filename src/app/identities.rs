@@ -26,6 +26,7 @@ use super::context::Ports;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
 use delta_ports::identity::IdentitySource;
+use delta_ports::report;
 use delta_ports::storage::Storage;
 use learning::Learnt;
 
@@ -229,13 +230,30 @@ impl Identities {
         anchors.judge(card.key(), card.url(), Some(&known), now)
     }
 
-    /// A node that roster or pins vouch for is known over TLS by the key that its card names.
-    fn open_the_way(&self, learnt: &Learnt) {
-        let vouched = self.judged(learnt, self.ports.clock.now());
-        if let (true, Some(card)) = (vouched.trust.is_vouched(), vouched.card)
-            && let Some(key) = card.tls_key()
-        {
-            self.ports.documents.trust_key(card.url(), key);
+    /// A node that roster or pins vouch for is known over TLS by the key that its card names, and for as long as they do; where the roster
+    /// says where it is, only there.
+    fn open_the_way(&self, address: &Address, learnt: &Learnt) {
+        let now = self.ports.clock.now();
+        let Identity { trust, key, card } = self.judged(learnt, now);
+        let documents = &self.ports.documents;
+        let (true, Some(key), Some(card)) = (trust.is_vouched(), key, card) else {
+            if learnt.document.is_some() {
+                documents.distrust_key(&learnt.first_key);
+            }
+            return;
+        };
+        let listed = self.settings.anchors.url_of(&key, now);
+        let there = listed.is_none_or(|listed| listed == card.url());
+        match card.tls_key() {
+            Some(tls_key) if there && card.url().starts_with("https://") => {
+                if let Err(e) = documents.trust_key(&key, card.url(), tls_key) {
+                    tracing::error!(
+                        %address, url = card.url(),
+                        "this node is not known over TLS by the key on its card: {}", report(&e)
+                    );
+                }
+            }
+            _ => documents.distrust_key(&key),
         }
     }
 
@@ -253,7 +271,7 @@ impl Identities {
     }
 
     fn cache(&self, address: &Address, learnt: Learnt) {
-        self.open_the_way(&learnt);
+        self.open_the_way(address, &learnt);
         let good = learnt.document.is_some() && !learnt.changed && !learnt.doubtful;
         let lasts = if good { FRESH } else { DOUBTFUL };
         let now = self.ports.clock.now();

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::PortError;
 use delta_domain::identity::Document;
 use delta_domain::ids::Digest;
+use delta_domain::secagg::keys::PublicKey;
 
 /// What a node shows of itself. Implemented by the app.
 pub trait IdentityApi: Send + Sync + 'static {
@@ -24,9 +25,20 @@ pub trait IdentitySource: Send + Sync + 'static {
     /// The document of the node at `url`. Whoever answers there may have any certificate: the document proves itself.
     async fn document_of(&self, url: &str) -> Result<Document, PortError>;
 
-    /// Calls to the host of `url` may from now on be answered by whoever has this TLS key (SHA-256 of a SubjectPublicKeyInfo), as the card of a
-    /// node there says that roster or pins vouch for. For transports without TLS nothing.
-    fn trust_key(&self, url: &str, key: &Digest) {
-        let _ = (url, key);
+    /// Calls to `url`, which is https, may from now on be answered by whoever has this TLS key (SHA-256 of a SubjectPublicKeyInfo), as the card
+    /// of the node with the identity key `who` says, for which roster or pins vouch. What was said of `who` before is no longer true. For
+    /// transports without TLS nothing.
+    ///
+    /// # Errors
+    /// `Conflict` when another identity is known there by another TLS key; `Denied` for a url that is not https; `Exhausted` when there is no room.
+    /// Then `who` is known by no TLS key.
+    fn trust_key(&self, who: &PublicKey, url: &str, key: &Digest) -> Result<(), PortError> {
+        let _ = (who, url, key);
+        Ok(())
+    }
+
+    /// No TLS key of the node with this identity key is trusted any more.
+    fn distrust_key(&self, who: &PublicKey) {
+        let _ = who;
     }
 }

@@ -8,7 +8,9 @@ use delta_node::adapters::grpc::key_of_certificate;
 use delta_node::adapters::http::{
     HttpOptions, HttpPeers, PeerOptions, TlsFiles, Trust, UrlPolicy, UserClient, Way, self_signed,
 };
+use delta_node::domain::identity::NodeKey;
 use delta_node::domain::ids::{Digest, RoundNumber};
+use delta_node::domain::secret::Secret;
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::identity::IdentitySource as _;
 use delta_node::ports::peer::PeerCalls as _;
@@ -108,15 +110,26 @@ async fn a_node_is_known_by_the_key_that_its_card_names_and_no_other_key_by_it()
     // Its document proves itself, so that it is read whoever brings it.
     peers.document_of(&url).await.unwrap();
     assert!(view().await.is_err());
-    peers.trust_key("https://elsewhere.example", &key);
+    let who = |byte| {
+        let key = NodeKey::new(&Secret::new([byte; 32])).unwrap();
+        key.public().clone()
+    };
+    let elsewhere = "https://elsewhere.example";
+    peers.trust_key(&who(1), elsewhere, &key).unwrap();
     assert!(
         view().await.is_err(),
         "another host's key is no key of this one"
     );
-    peers.trust_key(&url, &Digest([7; 32]));
+    let other = Digest([7; 32]);
+    peers.trust_key(&who(1), &url, &other).unwrap();
     assert!(view().await.is_err());
-    peers.trust_key(&url, &key);
+    // Somebody else at this host cannot have his key added.
+    assert!(peers.trust_key(&who(2), &url, &key).is_err());
+    assert!(view().await.is_err());
+    peers.trust_key(&who(1), &url, &key).unwrap();
     assert_eq!(view().await.unwrap().announcement.task, task());
+    let plain = format!("http://{}", world.address);
+    assert!(peers.trust_key(&who(1), &plain, &key).is_err());
 }
 
 #[tokio::test]

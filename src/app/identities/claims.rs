@@ -114,7 +114,7 @@ impl Identities {
             key: learnt.first_key,
         });
         let anchors = &self.settings.anchors;
-        let url = if anchors.names_url_of(key, now) {
+        let url = if anchors.url_of(key, now).is_some() {
             self.ports.connector.node(address).await?.url
         } else {
             String::new()

@@ -112,11 +112,10 @@ impl TrustAnchors {
         self.roster.is_none() && self.pins.is_empty()
     }
 
-    /// Whether the roster says where the node with this key is.
+    /// Where the node with this key is, if the roster says so.
     #[must_use]
-    pub fn names_url_of(&self, key: &PublicKey, now: Timestamp) -> bool {
-        let entry = self.roster.as_ref().and_then(|r| r.entry(key, now));
-        entry.is_some_and(|entry| entry.url.is_some())
+    pub fn url_of(&self, key: &PublicKey, now: Timestamp) -> Option<&str> {
+        self.roster.as_ref()?.entry(key, now)?.url.as_deref()
     }
 
     /// Judges a key that a node proved, with the url that its card gives.

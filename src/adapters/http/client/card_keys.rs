@@ -3,8 +3,11 @@
 //!
 //! The handshake proves that the server has the private key; the card, signed by an identity that roster or pins vouch for, says that it is the
 //! right one. What else stands in the certificate means nothing then: no name, no date, no authority.
+//!
+//! Whoever checks a certificate is told the host and not the port. So a host has one such key: a second identity there, with another key, could
+//! answer in the first one's place, and is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,27 +16,56 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
+use delta_domain::identity::Fingerprint;
 use delta_domain::ids::Digest;
+use delta_domain::secagg::keys::PublicKey;
+use delta_ports::{PortError, PortErrorKind};
 
-/// Hosts that are remembered; of each this many keys, of nodes beside each other and of their last certificates.
-const MOST_HOSTS: usize = 10_000;
-const MOST_KEYS: usize = 64;
+/// The most identities that are known by a TLS key: more than a roster can have.
+const MOST: usize = 10_000;
 
-/// Which keys may be shown at which host. Clones are the same.
+/// Where an identity is, and the one TLS key that it has there.
+#[derive(Debug)]
+struct Door {
+    host: String,
+    key: Digest,
+}
+
+/// Which identity may show which key at which host. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct CardKeys(Arc<Mutex<BTreeMap<String, BTreeSet<Digest>>>>);
+pub(crate) struct CardKeys(Arc<Mutex<BTreeMap<PublicKey, Door>>>);
 
 impl CardKeys {
-    /// From now on whoever has this key may answer at this host: SHA-256 of a SubjectPublicKeyInfo.
-    pub(crate) fn trust(&self, host: &str, key: Digest) {
+    /// From now on whoever has this key (SHA-256 of a SubjectPublicKeyInfo) may answer at this host, for the identity `who`: its one key, in place
+    /// of the one before.
+    ///
+    /// # Errors
+    /// `Conflict` when another identity has another key at this host; `Exhausted` when there are too many.
+    pub(crate) fn trust(&self, who: &PublicKey, host: &str, key: Digest) -> Result<(), PortError> {
+        const OP: &str = "peer.trust_key";
+        let host = host.to_ascii_lowercase();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_HOSTS && !all.contains_key(host) {
-            return;
+        all.remove(who);
+        let other = all.iter().find(|(_, d)| d.host == host && d.key != key);
+        if let Some((other, _)) = other {
+            let text = format!(
+                "at {host} the node {} is known by another TLS key: of two nodes with keys of their own at one host only one can be known by its card, whatever their ports",
+                Fingerprint::of(other)
+            );
+            return Err(PortError::new(PortErrorKind::Conflict, OP, text));
         }
-        let keys = all.entry(host.to_ascii_lowercase()).or_default();
-        if keys.len() < MOST_KEYS {
-            keys.insert(key);
+        if all.len() >= MOST {
+            let text = format!("{MOST} nodes are known by their TLS keys, there is no room");
+            return Err(PortError::new(PortErrorKind::Exhausted, OP, text));
         }
+        all.insert(who.clone(), Door { host, key });
+        Ok(())
+    }
+
+    /// No key is trusted for the identity `who` any more.
+    pub(crate) fn distrust(&self, who: &PublicKey) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(who);
     }
 
     fn knows(&self, name: &ServerName<'_>, certificate: &CertificateDer<'_>) -> bool {
@@ -47,7 +79,8 @@ impl CardKeys {
             _ => return false,
         };
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&host).is_some_and(|keys| keys.contains(&key))
+        all.values()
+            .any(|door| door.host == host && door.key == key)
     }
 }
 
@@ -145,5 +178,53 @@ impl ServerCertVerifier for Blind {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delta_domain::identity::NodeKey;
+    use delta_domain::secret::Secret;
+
+    fn who(byte: u8) -> PublicKey {
+        let key = NodeKey::new(&Secret::new([byte; 32])).unwrap();
+        key.public().clone()
+    }
+
+    /// What may be shown at each host.
+    fn doors(keys: &CardKeys) -> Vec<(String, u8)> {
+        let all = keys.0.lock().unwrap();
+        let mut doors: Vec<_> = all.values().map(|d| (d.host.clone(), d.key.0[0])).collect();
+        doors.sort();
+        doors
+    }
+
+    #[test]
+    fn an_identity_has_one_key_at_one_host_until_it_is_distrusted() {
+        let keys = CardKeys::default();
+        keys.trust(&who(1), "A.example", Digest([1; 32])).unwrap();
+        keys.trust(&who(2), "b.example", Digest([2; 32])).unwrap();
+        // A new certificate takes the place of the old one, a new host that of the old one.
+        keys.trust(&who(1), "a.example", Digest([3; 32])).unwrap();
+        keys.trust(&who(2), "c.example", Digest([2; 32])).unwrap();
+        let left = [("a.example".to_owned(), 3), ("c.example".to_owned(), 2)];
+        assert_eq!(doors(&keys), left);
+        keys.distrust(&who(1));
+        assert_eq!(doors(&keys), left[1..]);
+    }
+
+    #[test]
+    fn a_second_identity_at_a_host_gets_no_key_of_its_own() {
+        let keys = CardKeys::default();
+        keys.trust(&who(1), "a", Digest([1; 32])).unwrap();
+        keys.trust(&who(2), "b", Digest([2; 32])).unwrap();
+        let refused = keys.trust(&who(2), "a", Digest([2; 32])).unwrap_err();
+        assert_eq!(refused.kind(), PortErrorKind::Conflict);
+        assert_eq!(doors(&keys), [("a".to_owned(), 1)]);
+        // One proxy before both shows one key.
+        keys.trust(&who(2), "a", Digest([1; 32])).unwrap();
+        keys.distrust(&who(1));
+        assert_eq!(doors(&keys), [("a".to_owned(), 1)]);
     }
 }

@@ -7,8 +7,9 @@ use super::answer::{good, parsed};
 use super::peers::HttpPeers;
 use delta_domain::identity::{Document, MAX_DOCUMENT_BYTES};
 use delta_domain::ids::Digest;
-use delta_ports::PortError;
+use delta_domain::secagg::keys::PublicKey;
 use delta_ports::identity::IdentitySource;
+use delta_ports::{PortError, PortErrorKind};
 
 const OP: &str = "peer.identity";
 
@@ -20,11 +21,21 @@ impl IdentitySource for HttpPeers {
         parsed(OP, response, MAX_DOCUMENT_BYTES).await
     }
 
-    fn trust_key(&self, url: &str, key: &Digest) {
-        let host = Url::parse(url).ok();
-        let host = host.as_ref().and_then(Url::host_str);
-        if let Some(host) = host {
-            self.keys.trust(host.trim_matches(['[', ']']), *key);
-        }
+    fn trust_key(&self, who: &PublicKey, url: &str, key: &Digest) -> Result<(), PortError> {
+        // Whatever comes of it, what was said before is over.
+        self.keys.distrust(who);
+        let denied = || {
+            let text = format!("{url} is no https url with a host: no TLS key is known for it");
+            PortError::new(PortErrorKind::Denied, "peer.trust_key", text)
+        };
+        let url = Url::parse(url).map_err(|e| denied().with_source(e))?;
+        let (Some(host), "https") = (url.host_str(), url.scheme()) else {
+            return Err(denied());
+        };
+        self.keys.trust(who, host.trim_matches(['[', ']']), *key)
+    }
+
+    fn distrust_key(&self, who: &PublicKey) {
+        self.keys.distrust(who);
     }
 }
