@@ -6,11 +6,12 @@
 //! [`Trust::is_vouched`] is what no sybil can have.
 
 mod claims;
+mod kept;
 mod learning;
 mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -113,6 +114,8 @@ pub struct Identities {
     cache: Mutex<BTreeMap<Address, Cached>>,
     /// Whose key the record proved.
     claims: Mutex<claims::Claims>,
+    /// Whom roster or pins vouch for, of those that are remembered; `None` until it matters.
+    spared: Mutex<Option<BTreeSet<Address>>>,
     /// What this node's key agrees on with others.
     agreed: Mutex<BTreeMap<PublicKey, Secret<32>>>,
 }
@@ -135,6 +138,7 @@ impl Identities {
             own: Mutex::default(),
             cache: Mutex::default(),
             claims: Mutex::default(),
+            spared: Mutex::default(),
             agreed: Mutex::default(),
         })
     }
@@ -175,14 +179,29 @@ impl Identities {
         found
     }
 
-    /// Learns who these are, for later.
+    /// Learns who these are, for later: some at the same time, and nobody holds up the others for longer than a round would wait.
     pub(crate) async fn prepare(&self, addresses: Vec<Address>) {
         let now = self.ports.clock.now();
-        for address in addresses.iter().map(lower) {
-            if !self.is_own(&address) && !self.looked(&address, now) {
-                self.learn(&address).await;
-            }
-        }
+        let unknown: Vec<Address> = addresses
+            .iter()
+            .map(lower)
+            .filter(|address| !self.is_own(address) && !self.looked(address, now))
+            .collect();
+        stream::iter(unknown)
+            .map(|address| async move {
+                tokio::select! {
+                    () = self.learn(&address) => {}
+                    () = self.ports.clock.sleep(PATIENCE) => {
+                        tracing::debug!(%address, "this node did not show who it is within {PATIENCE:?}");
+                        // Not asked again at once by whoever looks next.
+                        let learnt = self.remembered(&address).await;
+                        self.cache(&address, learnt);
+                    }
+                }
+            })
+            .buffer_unordered(AT_ONCE)
+            .for_each(|()| std::future::ready(()))
+            .await;
     }
 
     async fn judge(&self, address: &Address) -> Identity {
@@ -199,20 +218,20 @@ impl Identities {
 
     /// What something learnt is worth `now`: rosters and cards end while they lie in memory.
     fn judged(&self, learnt: &Learnt, now: Timestamp) -> Identity {
-        let Some(document) = &learnt.document else {
-            return Identity::UNKNOWN;
-        };
         if learnt.changed {
             return Identity {
                 trust: Trust::Changed,
                 ..Identity::UNKNOWN
             };
         }
+        let Some(document) = &learnt.document else {
+            return Identity::UNKNOWN;
+        };
         // Its signatures were checked when it was learnt.
         if document.card.not_after() < now {
             return Identity::UNKNOWN;
         }
-        let trust = self.trust(document, &learnt.first_key, now);
+        let trust = self.trust(document, learnt.first_key.as_ref(), now);
         let key = (trust != Trust::Changed).then(|| document.card.key().clone());
         Identity {
             trust,
@@ -221,13 +240,11 @@ impl Identities {
         }
     }
 
-    fn trust(&self, document: &Document, first_key: &PublicKey, now: Timestamp) -> Trust {
-        let known = Known {
-            key: first_key.clone(),
-        };
+    fn trust(&self, document: &Document, first_key: Option<&PublicKey>, now: Timestamp) -> Trust {
+        let known = first_key.map(|key| Known { key: key.clone() });
         let card = &document.card;
         let anchors = &self.settings.anchors;
-        anchors.judge(card.key(), card.url(), Some(&known), now)
+        anchors.judge(card.key(), card.url(), known.as_ref(), now)
     }
 
     /// A node that roster or pins vouch for is known over TLS by the key that its card names, and for as long as they do; where the roster
@@ -236,9 +253,10 @@ impl Identities {
         let now = self.ports.clock.now();
         let Identity { trust, key, card } = self.judged(learnt, now);
         let documents = &self.ports.documents;
+        self.spare(address, trust.is_vouched());
         let (true, Some(key), Some(card)) = (trust.is_vouched(), key, card) else {
-            if learnt.document.is_some() {
-                documents.distrust_key(&learnt.first_key);
+            if let Some(key) = &learnt.first_key {
+                documents.distrust_key(key);
             }
             return;
         };
@@ -290,6 +308,11 @@ impl Identities {
         };
         cache.insert(address.clone(), cached);
     }
+}
+
+/// What is behind a lock under which nothing that can panic runs.
+fn held<T>(behind: &Mutex<T>) -> MutexGuard<'_, T> {
+    behind.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One address, whatever the case of its digits.

@@ -3,6 +3,8 @@
 //! A *machine* is a state that survives restarts: a round as coordinator or member, a task run. Its snapshot and effects are opaque
 //! bytes here (sealed by the app when they hold secrets); what this port guarantees is that they change together.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::PortError;
@@ -261,6 +263,12 @@ pub trait Storage: Send + Sync + 'static {
     /// Keeps who was seen, in place of what was kept for the address. `false`, and nothing is kept, when the address is new and `most`
     /// others are there.
     async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError>;
+    /// Lets go of the one whose `last_seen` is the earliest, of equals the first by address, but of none in `spared`; answers which. `None` when there
+    /// is no other.
+    async fn let_identity_go(
+        &self,
+        spared: &BTreeSet<Address>,
+    ) -> Result<Option<Address>, PortError>;
 
     /// Waits for what runs and lets go of the database. Later calls may fail with `Unavailable`.
     async fn close(&self) {}

@@ -44,6 +44,7 @@ macro_rules! contract_tests {
             rows::settings_are_replaced,
             identities::identities_are_kept_by_address,
             identities::no_more_identities_than_the_limit_are_kept,
+            identities::who_was_not_seen_for_the_longest_time_is_let_go_and_nobody_who_is_spared,
             processes::a_restart_keeps_everything,
             processes::handles_that_write_at_once_lose_nothing,
         }

@@ -5,6 +5,7 @@
 
 mod state;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -311,6 +312,25 @@ impl Storage for MemoryStorage {
             }
             s.identities.insert(known.address.clone(), known.clone());
             Ok(true)
+        })
+        .await
+    }
+
+    async fn let_identity_go(
+        &self,
+        spared: &BTreeSet<Address>,
+    ) -> Result<Option<Address>, PortError> {
+        self.call("storage.let_identity_go", |s| {
+            let others = s
+                .identities
+                .values()
+                .filter(|k| !spared.contains(&k.address));
+            let oldest = others.min_by_key(|k| (k.last_seen, k.address.clone()));
+            let gone = oldest.map(|k| k.address.clone());
+            if let Some(gone) = &gone {
+                s.identities.remove(gone);
+            }
+            Ok(gone)
         })
         .await
     }

@@ -77,5 +77,9 @@ pub(super) const IDENTITY_PUT: &str = "INSERT INTO dn_identities (address, docum
      ON CONFLICT (address) DO UPDATE SET document = excluded.document, changed = excluded.changed, first_seen = excluded.first_seen, \
      last_seen = excluded.last_seen";
 
+/// ?1: a JSON list of addresses that stay.
+pub(super) const IDENTITY_GO: &str = "DELETE FROM dn_identities WHERE address = (SELECT address FROM dn_identities \
+     WHERE address NOT IN (SELECT value FROM json_each(?1)) ORDER BY last_seen, address LIMIT 1) RETURNING address";
+
 /// Moves the write-ahead log into the database file and empties it, so that deleted content is in neither.
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";

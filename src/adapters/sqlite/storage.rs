@@ -1,5 +1,6 @@
 //! The storage port over the two pools.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -344,6 +345,14 @@ impl Storage for SqliteStorage {
     async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError> {
         const OP: &str = "storage.keep_identity";
         write::identity(OP, &self.writer, known, most).await
+    }
+
+    async fn let_identity_go(
+        &self,
+        spared: &BTreeSet<Address>,
+    ) -> Result<Option<Address>, PortError> {
+        const OP: &str = "storage.let_identity_go";
+        write::identity_gone(OP, &self.writer, spared).await
     }
 
     async fn close(&self) {

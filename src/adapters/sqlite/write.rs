@@ -1,12 +1,15 @@
 //! Everything that writes. Each function works inside the caller's transaction, or is one statement.
 
+use std::collections::BTreeSet;
+
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{SqlStr, Sqlite, SqliteConnection, Transaction};
 
-use super::error::{migration_error, port_error};
+use super::error::{corrupt, migration_error, port_error};
 use super::rows::stored_time;
 use super::{queries, rows};
+use delta_domain::ids::Address;
 use delta_ports::storage::{
     KnownIdentity, LocalTaskId, MachineChange, NewLog, StateChange, TaskUpdate,
 };
@@ -258,6 +261,22 @@ pub(super) async fn identity(
         .await
         .map_err(|e| port_error(op, e))?;
     Ok(done.rows_affected() > 0)
+}
+
+pub(super) async fn identity_gone(
+    op: &'static str,
+    writer: &SqlitePool,
+    spared: &BTreeSet<Address>,
+) -> Result<Option<Address>, PortError> {
+    // Addresses are digits and letters: nothing in them needs escaping.
+    let quoted: Vec<String> = spared.iter().map(|a| format!("\"{a}\"")).collect();
+    let gone = sqlx::query_scalar::<Sqlite, String>(queries::IDENTITY_GO)
+        .bind(format!("[{}]", quoted.join(",")))
+        .fetch_optional(writer)
+        .await
+        .map_err(|e| port_error(op, e))?;
+    gone.map(|text| Address::try_from(text).map_err(|_| corrupt(op, "node address")))
+        .transpose()
 }
 
 #[cfg(test)]

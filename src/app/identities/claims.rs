@@ -1,12 +1,13 @@
 //! Whom a round knows: by the claims on the connector's record, which every member can read, and by what was learnt before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::PoisonError;
 
 use futures_util::future::try_join_all;
 
-use super::{AT_ONCE, FRESH, Identities, Known, MOST_CACHED, Trust, lower};
-use delta_domain::identity::{CLAIM_INDEX, DATA_NAME, claimed_key};
+use super::kept::Kept;
+use super::learning::Learnt;
+use super::{AT_ONCE, FRESH, Identities, Known, MOST_CACHED, Trust, held, lower};
+use delta_domain::identity::{CLAIM_INDEX, DATA_NAME, Fingerprint, Proof, claimed_key};
 use delta_domain::ids::Address;
 use delta_domain::round::{Acquaintance, Acquaintances};
 use delta_domain::secagg::keys::PublicKey;
@@ -16,6 +17,13 @@ use delta_ports::{PortError, PortErrorKind};
 
 /// Keys that claims proved, and until when nobody asks again.
 pub(super) type Claims = BTreeMap<Address, (PublicKey, Timestamp)>;
+
+/// What the record claims.
+struct Claimed {
+    key: PublicKey,
+    /// The claim itself, where it was read just now.
+    text: Option<String>,
+}
 
 impl Identities {
     /// What a round of `members` may know of them, as the node at `me` does.
@@ -56,27 +64,62 @@ impl Identities {
         Ok(others)
     }
 
-    /// The key that the record proves for an address, and what it counts for.
+    /// The key that the record proves for an address, or that it proved before, and what it counts for.
     async fn proved(&self, member: &Address) -> Result<Option<(PublicKey, Trust)>, PortError> {
         let address = lower(member);
-        let Some(key) = self.claimed(&address).await? else {
-            return Ok(None);
+        let claimed = self.claimed(&address).await?;
+        let before = match self.remembered(&address).await {
+            // Nothing is written down, or it cannot be read.
+            Learnt {
+                first_key: None, ..
+            } => self.cached(&address, Timestamp(0)),
+            learnt => Some(learnt),
         };
-        let trust = self.trust_in(&address, &key).await?;
+        let first_key = before.as_ref().and_then(|learnt| learnt.first_key.clone());
+        let Some(Claimed { key, text }) = claimed else {
+            let Some(key) = first_key else {
+                return Ok(None);
+            };
+            // Whoever keeps the record could else make a stranger of a node that is known.
+            tracing::warn!(
+                %address, fingerprint = %Fingerprint::of(&key),
+                "the record has no claim of a node that proved its key before: it is taken for that node"
+            );
+            if before.is_some_and(|learnt| learnt.changed) {
+                return Ok(Some((key, Trust::Changed)));
+            }
+            let trust = self.trust_in(&address, &key, Some(&key)).await?;
+            return Ok(Some((key, trust)));
+        };
+        let trust = self.trust_in(&address, &key, first_key.as_ref()).await?;
+        if let Some(text) = text {
+            self.remember_claim(&address, &trust, Proof::Claim(text))
+                .await;
+        }
         Ok(Some((key, trust)))
     }
 
-    /// The key that the record proves for an address: from memory while it is fresh. `None`: it proves none.
-    async fn claimed(&self, address: &Address) -> Result<Option<PublicKey>, PortError> {
+    /// Writes a claim down: the first of its address, or one of another key, which waits for the owner's word.
+    async fn remember_claim(&self, address: &Address, trust: &Trust, claim: Proof) {
         let now = self.ports.clock.now();
-        let known = {
-            let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-            claims.get(address).cloned()
-        };
-        if let Some((key, until)) = &known
-            && *until > now
+        match (self.kept(address).await, trust) {
+            (None, _) => self.keep(&Self::new_row(address, &claim, now)).await,
+            (Some(Kept { mut row, .. }), Trust::Changed) if row.changed.is_none() => {
+                row.changed = Some(claim.to_bytes());
+                self.keep(&row).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// The key that the record proves for an address: from memory while it is fresh. `None`: it proves none.
+    async fn claimed(&self, address: &Address) -> Result<Option<Claimed>, PortError> {
+        let now = self.ports.clock.now();
+        let known = held(&self.claims).get(address).cloned();
+        if let Some((key, until)) = known
+            && until > now
         {
-            return Ok(Some(key.clone()));
+            return Ok(Some(Claimed { key, text: None }));
         }
         let connector = &self.ports.connector;
         let text = match connector
@@ -89,12 +132,13 @@ impl Identities {
         };
         match claimed_key(address, &text) {
             Ok(key) => {
-                let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut claims = held(&self.claims);
                 if claims.len() >= MOST_CACHED {
                     claims.clear();
                 }
                 claims.insert(address.clone(), (key.clone(), now + FRESH));
-                Ok(Some(key))
+                let text = Some(text);
+                Ok(Some(Claimed { key, text }))
             }
             Err(fault) => {
                 tracing::warn!(%address, "who this node is is not proved: {fault}");
@@ -103,16 +147,15 @@ impl Identities {
         }
     }
 
-    /// What the key counts for, given what was learnt of the address before.
-    async fn trust_in(&self, address: &Address, key: &PublicKey) -> Result<Trust, PortError> {
+    /// What the key counts for, given the one that the address proved before.
+    async fn trust_in(
+        &self,
+        address: &Address,
+        key: &PublicKey,
+        first_key: Option<&PublicKey>,
+    ) -> Result<Trust, PortError> {
         let now = self.ports.clock.now();
-        let learnt = match self.cached(address, Timestamp(0)) {
-            Some(learnt) => learnt,
-            None => self.remembered(address).await,
-        };
-        let known = learnt.document.is_some().then_some(Known {
-            key: learnt.first_key,
-        });
+        let known = first_key.map(|key| Known { key: key.clone() });
         let anchors = &self.settings.anchors;
         let url = if anchors.url_of(key, now).is_some() {
             self.ports.connector.node(address).await?.url
@@ -131,7 +174,7 @@ impl Identities {
 
     /// What this node's key and another's agree on; computed once for each pair.
     fn common(&self, key: &PublicKey) -> Option<Secret<32>> {
-        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agreed = held(&self.agreed);
         if let Some(common) = agreed.get(key) {
             return Some(common.clone());
         }

@@ -1,27 +1,43 @@
 //! Learning who a node is: from the record to its url and back, and what is kept of it.
 
+use std::time::Duration;
+
+use super::kept::Kept;
 use super::own::DATA_INDEX;
 use super::{Identities, Known, Trust};
-use delta_domain::identity::{DATA_NAME, Document, Expected, IdentityFault, is_key_address};
+use delta_domain::identity::{
+    Card, DATA_NAME, Document, Expected, Fingerprint, IdentityFault, Proof, is_key_address,
+};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::secagg::keys::PublicKey;
-use delta_ports::storage::KnownIdentity;
+use delta_domain::time::Timestamp;
 use delta_ports::{PortError, PortErrorKind, report};
 
-/// The most addresses that are remembered.
-const MOST_KEPT: u32 = 10_000;
+/// How long it is not written down that somebody was seen again.
+const SEEN_LATELY: Duration = Duration::from_secs(24 * 3600);
 
 /// What is known of an address.
 #[derive(Debug, Clone)]
 pub(super) struct Learnt {
     /// What proves its key, if anything does.
     pub(super) document: Option<Document>,
-    /// The key that it had first, or that the owner accepted.
-    pub(super) first_key: PublicKey,
+    /// The key that it had first, or that the owner accepted; from a document or a claim. `None` where nothing is known.
+    pub(super) first_key: Option<PublicKey>,
     /// It proves another key now.
     pub(super) changed: bool,
     /// The last attempt to look failed: look again soon.
     pub(super) doubtful: bool,
+}
+
+impl Learnt {
+    fn good(document: Document) -> Self {
+        Self {
+            first_key: Some(document.card.key().clone()),
+            document: Some(document),
+            changed: false,
+            doubtful: false,
+        }
+    }
 }
 
 /// Why nothing was learnt.
@@ -38,54 +54,18 @@ impl Identities {
     /// Looks who is at `address`, and remembers it.
     pub(super) async fn learn(&self, address: &Address) {
         let kept = self.kept(address).await;
-        let looked = self.look(address, kept.as_ref().map(|(_, d)| d)).await;
+        let before = kept.as_ref().and_then(|kept| kept.proof.document());
+        let looked = self.look(address, before).await;
         let learnt = match (looked, kept) {
             (Ok(document), None) => self.first_seen(address, document).await,
-            (Ok(document), Some((row, before))) => self.seen_again(row, before, document).await,
+            (Ok(document), Some(kept)) => self.seen_again(kept, document).await,
             (Err(obstacle), kept) => {
                 let known = kept.is_some();
                 self.say(address, &obstacle, known);
-                self.recalled(kept, true)
+                Self::recalled(kept, true)
             }
         };
         self.cache(address, learnt);
-    }
-
-    /// What the database says of an address that was not looked at.
-    pub(super) async fn remembered(&self, address: &Address) -> Learnt {
-        let kept = self.kept(address).await;
-        self.recalled(kept, true)
-    }
-
-    fn recalled(&self, kept: Option<(KnownIdentity, Document)>, doubtful: bool) -> Learnt {
-        match kept {
-            Some((row, document)) => Learnt {
-                first_key: document.card.key().clone(),
-                document: Some(document),
-                changed: row.changed.is_some(),
-                doubtful,
-            },
-            None => Learnt {
-                document: None,
-                first_key: self.key().public().clone(),
-                changed: false,
-                doubtful,
-            },
-        }
-    }
-
-    async fn kept(&self, address: &Address) -> Option<(KnownIdentity, Document)> {
-        match self.ports.storage.identity(address).await {
-            Ok(row) => {
-                let row = row?;
-                let document = serde_json::from_slice(&row.document).ok()?;
-                Some((row, document))
-            }
-            Err(e) => {
-                tracing::warn!(%address, "what was known of this node cannot be read: {}", report(&e));
-                None
-            }
-        }
     }
 
     /// From the record to its url and back. What is kept is taken where the record still says the same.
@@ -118,14 +98,15 @@ impl Identities {
 
     async fn first_seen(&self, address: &Address, document: Document) -> Learnt {
         let now = self.ports.clock.now();
-        let row = KnownIdentity {
-            address: address.clone(),
-            document: bytes_of(&document),
-            changed: None,
-            first_seen: now,
-            last_seen: now,
-        };
-        let card = &document.card;
+        self.greet(address, &document.card, now);
+        let learnt = Learnt::good(document.clone());
+        let proof = Proof::Document(Box::new(document));
+        self.keep(&Self::new_row(address, &proof, now)).await;
+        learnt
+    }
+
+    /// Says who is seen for the first time.
+    fn greet(&self, address: &Address, card: &Card, now: Timestamp) {
         let (fingerprint, organisation) = (card.fingerprint(), card.organisation());
         match self
             .settings
@@ -145,37 +126,29 @@ impl Identities {
                 "a node is seen for the first time, and nobody vouches for its key: whoever stood in between, the connector for one, could have put another one there. Compare its fingerprint with its owner and pin it, or use a roster"
             ),
         }
-        self.keep(&row).await;
-        Learnt {
-            first_key: card.key().clone(),
-            document: Some(document),
-            changed: false,
-            doubtful: false,
-        }
     }
 
-    async fn seen_again(
-        &self,
-        mut row: KnownIdentity,
-        before: Document,
-        document: Document,
-    ) -> Learnt {
+    async fn seen_again(&self, kept: Kept, document: Document) -> Learnt {
+        let Kept {
+            mut row,
+            proof: before,
+            key,
+        } = kept;
         let now = self.ports.clock.now();
         let address = row.address.clone();
-        let known = Known {
-            key: before.card.key().clone(),
-        };
+        let was = Fingerprint::of(&key);
+        let known = Known { key };
         let card = &document.card;
         let trust = self
             .settings
             .anchors
             .judge(card.key(), card.url(), Some(&known), now);
-        let new = bytes_of(&document);
+        let new = Proof::Document(Box::new(document.clone())).to_bytes();
         if trust == Trust::Changed {
             if row.changed.as_ref() != Some(&new) {
                 tracing::error!(
                     %address,
-                    before = %before.card.fingerprint(),
+                    before = %was,
                     now = %card.fingerprint(),
                     claims = card.organisation(),
                     "THE KEY OF A NODE HAS CHANGED. Either its owner made a new one, or somebody stands in between. It counts for nothing until you have asked its owner and run `delta-node identity accept {address}`"
@@ -185,43 +158,29 @@ impl Identities {
                 self.keep(&row).await;
             }
             return Learnt {
-                document: Some(before),
-                first_key: known.key,
+                document: before.document().cloned(),
+                first_key: Some(known.key),
                 changed: true,
                 doubtful: false,
             };
         }
         if known.key != *card.key() {
             tracing::warn!(
-                %address, before = %before.card.fingerprint(), now = %card.fingerprint(),
+                %address, before = %was, now = %card.fingerprint(),
                 "a node has a new key, which roster or pins vouch for"
             );
+            self.ports.documents.distrust_key(&known.key);
+        } else if before.document().is_none() {
+            self.greet(&address, card, now);
         }
-        if row.document != new || row.changed.is_some() {
+        let seen_lately = row.last_seen + SEEN_LATELY > now;
+        if row.document != new || row.changed.is_some() || !seen_lately {
             row.document = new;
             row.changed = None;
             row.last_seen = now;
             self.keep(&row).await;
         }
-        Learnt {
-            first_key: card.key().clone(),
-            document: Some(document),
-            changed: false,
-            doubtful: false,
-        }
-    }
-
-    async fn keep(&self, row: &KnownIdentity) {
-        let address = &row.address;
-        match self.ports.storage.keep_identity(row, MOST_KEPT).await {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::warn!(%address, "{MOST_KEPT} nodes are remembered, this one is not: a change of its key will not be noticed")
-            }
-            Err(e) => {
-                tracing::warn!(%address, "who this node is could not be kept: {}", report(&e))
-            }
-        }
+        Learnt::good(document)
     }
 
     fn say(&self, address: &Address, obstacle: &Obstacle, known: bool) {
@@ -238,9 +197,4 @@ impl Identities {
             }
         }
     }
-}
-
-fn bytes_of(document: &Document) -> Vec<u8> {
-    // Never empty: a document is strings and numbers.
-    serde_json::to_vec(document).unwrap_or_default()
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
+mod remembering;
+
 use super::*;
 use delta_domain::identity::{DATA_NAME, Document, Pin};
 use delta_domain::secret::Secret;
@@ -14,6 +16,7 @@ use delta_ports::{PortError, PortErrorKind};
 /// What is shown at which url; a url that shows nothing never answers.
 #[derive(Clone, Default)]
 struct Shelf {
+    doors: Arc<Mutex<BTreeMap<PublicKey, (String, Digest)>>>,
     shown: Arc<Mutex<BTreeMap<String, Document>>>,
     fetched: Arc<AtomicUsize>,
 }
@@ -37,6 +40,16 @@ impl IdentitySource for Shelf {
             Some(document) => Ok(document),
             None => std::future::pending().await,
         }
+    }
+
+    fn trust_key(&self, who: &PublicKey, url: &str, key: &Digest) -> Result<(), PortError> {
+        let mut doors = self.doors.lock().unwrap();
+        doors.insert(who.clone(), (url.to_owned(), *key));
+        Ok(())
+    }
+
+    fn distrust_key(&self, who: &PublicKey) {
+        self.doors.lock().unwrap().remove(who);
     }
 }
 
@@ -70,6 +83,18 @@ impl World {
         url: &str,
         pins: Vec<Pin>,
     ) -> Arc<Identities> {
+        let anchors = TrustAnchors { roster: None, pins };
+        self.node_with(storage, byte, url, None, anchors)
+    }
+
+    fn node_with(
+        &self,
+        storage: &MemoryStorage,
+        byte: u8,
+        url: &str,
+        tls_key: Option<Digest>,
+        anchors: TrustAnchors,
+    ) -> Arc<Identities> {
         let ports = IdentityPorts {
             connector: Arc::new(self.connector.clone()),
             storage: Arc::new(storage.clone()),
@@ -80,8 +105,8 @@ impl World {
         let settings = IdentitySettings {
             organisation: format!("organisation {byte}"),
             name: format!("node {byte}"),
-            tls_key: None,
-            anchors: TrustAnchors { roster: None, pins },
+            tls_key,
+            anchors,
         };
         Identities::new(ports, settings, url)
     }

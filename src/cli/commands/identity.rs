@@ -12,7 +12,8 @@ use crate::cli::args::IdentityCommand;
 use crate::config::{ChainConnector, Config};
 use delta_app::IdentitySettings;
 use delta_domain::identity::{
-    Card, DATA_NAME, Document, Expected, Fingerprint, Known, NodeKey, Trust, TrustAnchors, day_of,
+    Card, DATA_NAME, Document, Expected, Fingerprint, Known, NodeKey, Proof, Trust, TrustAnchors,
+    day_of,
 };
 use delta_domain::ids::{Address, Digest};
 use delta_domain::time::Timestamp;
@@ -202,28 +203,31 @@ async fn known(config: &Config) -> anyhow::Result<String> {
     let anchors = anchors(config, roster);
     let mut text = String::new();
     for row in storage.identities(MOST).await? {
-        let Ok(document) = serde_json::from_slice::<Document>(&row.document) else {
+        let proof = Proof::from_bytes(&row.document);
+        let proved = proof.and_then(|proof| Some((proof.key(&row.address)?, proof)));
+        let Some((key, proof)) = proved else {
             writeln!(text, "{}  unreadable", row.address)?;
             continue;
         };
-        let card = &document.card;
-        let known = Known {
-            key: card.key().clone(),
-        };
+        let card = proof.document().map(|document| &document.card);
+        let known = Known { key: key.clone() };
+        let url = card.map_or("", |card| card.url());
         let trust = match &row.changed {
             Some(_) => Trust::Changed,
-            None => anchors.judge(card.key(), card.url(), Some(&known), now),
+            None => anchors.judge(&key, url, Some(&known), now),
         };
-        let (print, since) = (card.fingerprint(), day_of(row.first_seen));
+        let (print, since) = (Fingerprint::of(&key), day_of(row.first_seen));
+        let says = card.map_or_else(
+            || "has shown no card".to_owned(),
+            |card| format!("says {:?}, {}", card.organisation(), card.url()),
+        );
         writeln!(
             text,
-            "{}  {print}  {}  says {:?}, {}, since {since}",
+            "{}  {print}  {}  {says}, since {since}",
             row.address,
-            words(&trust),
-            card.organisation(),
-            card.url()
+            words(&trust)
         )?;
-        if let Some(new) = new_print(row.changed.as_deref()) {
+        if let Some(new) = new_print(&row.address, row.changed.as_deref()) {
             writeln!(
                 text,
                 "    shows the key {new} now; ask its owner, then `delta-node identity accept {}`",
@@ -248,9 +252,9 @@ fn words(trust: &Trust) -> String {
     }
 }
 
-fn new_print(changed: Option<&[u8]>) -> Option<Fingerprint> {
-    let document: Document = serde_json::from_slice(changed?).ok()?;
-    Some(document.card.fingerprint())
+fn new_print(address: &Address, changed: Option<&[u8]>) -> Option<Fingerprint> {
+    let key = Proof::from_bytes(changed?)?.key(address)?;
+    Some(Fingerprint::of(&key))
 }
 
 async fn accept(config: &Config, address: &str) -> anyhow::Result<String> {
@@ -259,7 +263,7 @@ async fn accept(config: &Config, address: &str) -> anyhow::Result<String> {
     let Some(mut row) = storage.identity(&address).await? else {
         bail!("no node was seen at {address}; `delta-node identity known` lists those that were")
     };
-    let print = new_print(row.changed.as_deref());
+    let print = new_print(&row.address, row.changed.as_deref());
     let (Some(new), Some(print)) = (row.changed.take(), print) else {
         bail!("the key of {address} has not changed")
     };

@@ -1,5 +1,7 @@
 //! Clauses about who was seen where.
 
+use std::collections::BTreeSet;
+
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
 use delta_ports::storage::KnownIdentity;
@@ -56,4 +58,29 @@ pub async fn no_more_identities_than_the_limit_are_kept(subject: impl Subject) {
     assert!(s.keep_identity(&known("aa", b"y"), 2).await.unwrap());
     assert!(s.keep_identity(&known("cc", b"x"), 3).await.unwrap());
     assert_eq!(s.identities(10).await.unwrap().len(), 3);
+}
+
+/// Room is made by who was not seen for the longest time; of equals by the first address, and by nobody who is spared.
+pub async fn who_was_not_seen_for_the_longest_time_is_let_go_and_nobody_who_is_spared(
+    subject: impl Subject,
+) {
+    let s = subject.open().await;
+    for (byte, last_seen) in [("aa", 5), ("bb", 3), ("cc", 3), ("dd", 1)] {
+        let one = KnownIdentity {
+            last_seen: Timestamp(last_seen),
+            ..known(byte, b"x")
+        };
+        assert!(s.keep_identity(&one, 4).await.unwrap());
+    }
+    let spared = BTreeSet::from([address("dd"), address("ee")]);
+    for byte in ["bb", "cc", "aa"] {
+        let gone = s.let_identity_go(&spared).await.unwrap();
+        assert_eq!(gone, Some(address(byte)));
+        assert_eq!(s.identity(&address(byte)).await.unwrap(), None);
+    }
+    assert_eq!(s.let_identity_go(&spared).await.unwrap(), None);
+    let nobody = BTreeSet::new();
+    let gone = s.let_identity_go(&nobody).await.unwrap();
+    assert_eq!(gone, Some(address("dd")));
+    assert_eq!(s.let_identity_go(&nobody).await.unwrap(), None);
 }
