@@ -25,6 +25,24 @@ struct Claimed {
     text: Option<String>,
 }
 
+/// Whose voice a member is. Roster and owner vouch for organisations, and one of them may have many keys and machines.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Voice {
+    Organisation(String),
+    Key(PublicKey),
+}
+
+impl Voice {
+    /// `None` for whom nobody vouches for.
+    fn of(key: &PublicKey, trust: &Trust) -> Option<Self> {
+        match trust {
+            Trust::Rostered { organisation } => Some(Self::Organisation(organisation.clone())),
+            Trust::Pinned { .. } => Some(Self::Key(key.clone())),
+            _ => None,
+        }
+    }
+}
+
 impl Identities {
     /// What a round of `members` may know of them, as the node at `me` does.
     ///
@@ -45,8 +63,10 @@ impl Identities {
             anchored: self.has_anchors(),
             ..Acquaintances::default()
         };
-        // A key counts once, whatever number of addresses it has; and this node's own is its own.
-        let mut counted = BTreeSet::from([self.key().public().clone()]);
+        // An organisation counts once, whatever number of keys it has, and a key once, whatever number of addresses; this node's own are its own.
+        let own = self.key().public();
+        let mut counted = BTreeSet::from([Voice::Key(own.clone())]);
+        counted.extend(Voice::of(own, &self.own_voice()));
         for (member, proved) in asked.into_iter().zip(found) {
             let member = member.clone();
             let Some((key, trust)) = proved else {
@@ -55,7 +75,7 @@ impl Identities {
             if trust == Trust::Changed {
                 others.changed.insert(member);
             } else if let Some(common) = self.common(&key) {
-                let vouched = trust.is_vouched() && counted.insert(key);
+                let vouched = Voice::of(&key, &trust).is_some_and(|voice| counted.insert(voice));
                 others
                     .known
                     .insert(member, Acquaintance { common, vouched });

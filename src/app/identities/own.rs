@@ -51,19 +51,28 @@ impl Identities {
         if !self.is_own(address) {
             return None;
         }
-        let key = self.key().public().clone();
-        let url = self.url.trim_end_matches('/');
-        let trust = match self.settings.anchors.judge(&key, url, None, now) {
+        Some(Identity {
+            trust: self.own_trust(self.url.trim_end_matches('/'), now),
+            key: Some(self.key().public().clone()),
+            card: self.card(now).ok(),
+        })
+    }
+
+    /// As whom this node counts in its own rounds: as the roster names it, wherever it is now, else by its key.
+    pub(super) fn own_voice(&self) -> Trust {
+        let now = self.ports.clock.now();
+        let listed = self.settings.anchors.url_of(self.key().public(), now);
+        self.own_trust(listed.unwrap_or(""), now)
+    }
+
+    fn own_trust(&self, url: &str, now: Timestamp) -> Trust {
+        let key = self.key().public();
+        match self.settings.anchors.judge(key, url, None, now) {
             rostered @ Trust::Rostered { .. } => rostered,
             _ => Trust::Pinned {
                 name: "this node".to_owned(),
             },
-        };
-        Some(Identity {
-            trust,
-            key: Some(key),
-            card: self.card(now).ok(),
-        })
+        }
     }
 
     /// The connector knows this node under `address`: from now on the document says so, and the record has the card's digest.

@@ -2,7 +2,9 @@
 
 use super::super::kept::MOST_KEPT;
 use super::*;
-use delta_domain::identity::{CLAIM_INDEX, Proof, claim};
+use delta_domain::identity::{
+    CLAIM_INDEX, Proof, Roster, RosterEntryForm, RosterFile, VerifiedRoster, claim,
+};
 use delta_ports::storage::KnownIdentity;
 
 fn me() -> Address {
@@ -79,6 +81,52 @@ async fn a_claim_of_another_key_is_an_alarm_until_the_owner_accepts_it() {
     assert!(others.changed.is_empty());
     let common = key(2).common(watcher.key().public()).unwrap();
     assert_eq!(others.common(&a).unwrap().expose(), common.expose());
+}
+
+/// Organisation 99 has this node and key 1, organisation 2 keys 2 and 3.
+fn roster() -> VerifiedRoster {
+    let entry = |organisation: &str, byte: u8| RosterEntryForm {
+        organisation: organisation.into(),
+        key: key(byte).public().to_wire(),
+        url: String::new(),
+        until: "2028-12-31".into(),
+    };
+    let mut file = RosterFile {
+        format: 1,
+        network: "n".into(),
+        serial: 1,
+        until: "2028-12-31".into(),
+        organisations: vec![
+            entry("Own", 99),
+            entry("Own", 1),
+            entry("Two", 2),
+            entry("Two", 3),
+        ],
+        signatures: vec![],
+    };
+    let unsigned = Roster::try_from(file.clone()).unwrap();
+    file.signatures = [99, 2]
+        .map(|byte| unsigned.sign(&key(byte)).unwrap())
+        .into();
+    let now = Timestamp(1_795_824_000_000);
+    Roster::try_from(file).unwrap().verify(None, now).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organisation_counts_once_whatever_number_of_keys_it_has() {
+    let world = World::new();
+    let mut members = Vec::new();
+    for byte in [1, 2, 3, 4] {
+        members.push(world.claims(byte, &format!("http://{byte}")).await);
+    }
+    let anchors = TrustAnchors {
+        roster: Some(roster()),
+        pins: vec![pin(4)],
+    };
+    let watcher = world.node_with(&world.storage, 99, "http://watcher", None, anchors);
+    let others = watcher.acquaintances(&me(), &members).await.unwrap();
+    let vouched: Vec<bool> = members.iter().map(|m| others.known[m].vouched).collect();
+    assert_eq!(vouched, [false, true, false, true]);
 }
 
 #[tokio::test(start_paused = true)]
