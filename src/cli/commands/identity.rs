@@ -211,7 +211,7 @@ async fn known(config: &Config) -> anyhow::Result<String> {
         };
         let card = proof.document().map(|document| &document.card);
         let known = Known { key: key.clone() };
-        let url = card.map_or("", |card| card.url());
+        let url = card.map_or("", Card::url);
         let trust = match &row.changed {
             Some(_) => Trust::Changed,
             None => anchors.judge(&key, url, Some(&known), now),

@@ -1,5 +1,6 @@
 //! A database that is any other one, with its writes counted.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -98,5 +99,12 @@ impl Storage for Audited {
 
     async fn keep_identity(&self, known: &KnownIdentity, most: u32) -> Result<bool, PortError> {
         self.write().keep_identity(known, most).await
+    }
+
+    async fn let_identity_go(
+        &self,
+        spared: &BTreeSet<Address>,
+    ) -> Result<Option<Address>, PortError> {
+        self.write().let_identity_go(spared).await
     }
 }
