@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::testbed::attack::case::{Attack, Outcome, attacks};
-use crate::testbed::attack::target::Targets;
+use crate::testbed::attack::rogue_coordinator::RogueCoordinator;
+use crate::testbed::attack::target::{Targets, until};
 use crate::testbed::attack::{bundles, told};
 use delta_domain::connector_record::{Answer, Command, RecordEvent};
-use delta_domain::ids::RoundNumber;
+use delta_domain::ids::{Digest, RoundNumber};
+use delta_domain::round::DeclineCode;
 use delta_domain::task::TaskKind;
 use delta_ports::connector::RoundKey;
 
@@ -18,6 +20,7 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "connector"
     "u2-grown-for-one", "a u2 with a stranger, shown to one member" => u2_grown;
     "share-commitment-replaced", "another commitment to a share, shown to its receiver" => commitment;
     "task-commitment-replaced", "another commitment to the bundle, shown to one node" => task_commitment;
+    "bundle-differs-for-one", "another task for one member than for the others, by its coordinator and its connector" => other_bundle_for_one;
     "events-repeated", "every event three times" => repeated;
     "events-reordered", "every two events exchanged" => reordered;
     "events-omitted", "no event of a running round to one node" => omitted;
@@ -189,6 +192,42 @@ async fn task_commitment(field: &Targets) -> anyhow::Result<Outcome> {
         vec![event]
     });
     noticed(field).await
+}
+
+/// The victim hears of the task last, with another commitment on its record, and by then the coordinator serves the bundle to match.
+///
+/// Its numbers would be ten thousand times as large as the others': the sum would be its vector, and only what the seals are bound to can tell.
+async fn other_bundle_for_one(field: &Targets) -> anyhow::Result<Outcome> {
+    const VICTIM: usize = 1;
+    let theirs = bundles::task(|_| {})?;
+    let other = bundles::task(|m| m.strategy.precision += 4)?;
+    let commitment = Digest::of(&other).to_string();
+    let rogue = field.rogue(VICTIM)?;
+    rogue.events(|event| match event {
+        RecordEvent::TaskCreated { .. } => Vec::new(),
+        event => vec![event],
+    });
+    rogue.answers(move |_, mut answer| {
+        if let Answer::Task(task) = &mut answer {
+            commitment.clone_into(&mut task.commitment);
+        }
+        answer
+    });
+    let mut coordinator = RogueCoordinator::create(field, theirs, None).await?;
+    let others = field.targets.len() - 1;
+    until("the others to fetch the bundle", || async {
+        (coordinator.papers().bundles_fetched >= others).then_some(())
+    })
+    .await?;
+    coordinator.papers().bundle = other;
+    let members = coordinator.up_to_shares().await?;
+    coordinator.calculate(&members).await?;
+    let uploaded = coordinator.uploaded(&members).await?;
+    let answered = coordinator.reasons();
+    let broken = |m| coordinator.declined(m) == Some(DeclineCode::Protocol);
+    let noticed = members.iter().all(broken);
+    coordinator.finish().await;
+    Ok(Outcome::new(uploaded.is_empty() && noticed, answered))
 }
 
 async fn repeated(field: &Targets) -> anyhow::Result<Outcome> {
