@@ -109,7 +109,9 @@ impl Membership {
                 Err(e) => {
                     tracing::error!(task = %self.state.task, round, "the round cannot be read, and its step is taken as done: {}", report(&e));
                     self.state.steps.lost();
-                    self.save().await;
+                    if self.save().await {
+                        self.forget(round).await;
+                    }
                     continue;
                 }
             };

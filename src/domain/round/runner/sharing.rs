@@ -79,6 +79,7 @@ impl RunnerRound {
             return Ok(self.fail_with(failure));
         }
         let floor = others.floor(&self.context.me, &usable, self.context.privacy);
+        let strangers = usable.len() - others.counted(&self.context.me, &usable);
         let mut sharing = Sharing::prepare(
             &self.context,
             cipher.clone(),
@@ -88,6 +89,10 @@ impl RunnerRound {
             others,
         );
         if let Some(why) = sharing.neighbourhood.objection(usable.len(), &floor) {
+            let why = match strangers {
+                0 => why,
+                _ => format!("{why}; neither roster nor pins vouch for {strangers} of them"),
+            };
             return Ok(self.fail(FailureCode::TooWeak, why));
         }
         match share_keys::share(&self.context, &self.seed, &sharing) {

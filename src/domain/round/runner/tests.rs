@@ -248,6 +248,8 @@ fn a_stranger_does_not_take_the_place_of_the_colluder_that_the_owner_assumes() {
     play.share(0..3);
     for i in 0..3 {
         assert_eq!(play.failure(i).code, FailureCode::TooWeak);
+        let reason = &play.failure(i).reason;
+        assert!(reason.contains("vouch for 1 of them"), "{reason}");
     }
     assert!(play.sealed.iter().all(|s| s.sender == node(3)));
     let mut known = Play::joined(4, |_, context| context.privacy.colluders = Some(1));
