@@ -40,7 +40,7 @@ async fn a_claim_that_is_kept_back_makes_no_stranger_of_a_node_that_is_known() {
     let before = world.watcher(vec![pin(1)]);
     let seen = before.acquaintances(&me(), &members).await.unwrap();
     assert!(seen.known[&a].vouched);
-    world.says(&a, "").await;
+    world.says(&a, "kept back").await;
     // Also for the next process, which has nothing in memory.
     later().await;
     for watcher in [before, world.watcher(vec![pin(1)])] {
@@ -70,7 +70,8 @@ async fn a_claim_of_another_key_is_an_alarm_until_the_owner_accepts_it() {
         assert!(others.changed.contains(&a) && others.known.is_empty());
     }
     // Kept back afterwards, the alarm stays.
-    world.says(&a, "").await;
+    world.connector.join("http://a", "n").await.unwrap();
+    world.says(&a, "kept back").await;
     later().await;
     let others = watcher.acquaintances(&me(), &members).await.unwrap();
     assert!(others.changed.contains(&a));
