@@ -102,8 +102,9 @@ impl<'a> RogueMember<'a> {
         let connector = field.newcomer()?;
         let joined = connector.join("http://127.0.0.1:9", "attacker").await?;
         let known = {
-            let bundle = &coordinator.papers().bundle;
-            (bundles::manifest_of(bundle)?.strategy, Digest::of(bundle))
+            let papers = coordinator.papers();
+            let strategy = bundles::manifest_of(&papers.bundle)?.strategy;
+            (strategy, Digest::of(&papers.bundle))
         };
         let (url, task) = (coordinator.url().to_owned(), coordinator.task().clone());
         Ok(Self::new(
