@@ -10,6 +10,10 @@ use crate::round::record::RawShareRecord;
 use crate::round::{FailureCode, names};
 use crate::time::Timestamp;
 
+/// How long the last members are waited for when enough has been revealed: who hears of the end before it has revealed leaves the variables
+/// that it keeps as they were.
+const LINGER: Duration = Duration::from_secs(1);
+
 impl CoordinatorRound {
     pub(super) fn reveals(
         &mut self,
@@ -46,13 +50,17 @@ impl CoordinatorRound {
         self.unmask_when_enough(now)
     }
 
-    /// Makes the sum as soon as every secret has its threshold of shares; fails when that cannot happen any more.
+    /// Makes the sum when every secret has its threshold of shares and everybody has answered, or a moment later; fails when that cannot happen any more.
     pub(super) fn unmask_when_enough(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
         let Phase::Unmasking(state) = &self.phase else {
             return Vec::new();
         };
         let strategy = &self.context.strategy;
         if state.lacking == 0 {
+            if state.answered.len() < state.u3.len() && now < self.deadline {
+                self.deadline = self.deadline.min(now + LINGER);
+                return Vec::new();
+            }
             return match state.rebuild(strategy.curve) {
                 Err(reason) => self.fail(FailureCode::ProtocolViolation, reason),
                 Ok((masks, dropped)) => {
