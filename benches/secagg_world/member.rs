@@ -10,7 +10,7 @@ use delta_node::domain::round::message::{
 };
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{
-    MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
+    MaskStream, NoiseGround, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
 };
 use delta_node::domain::round::{Acquaintances, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::encoding::Encoding;
@@ -368,6 +368,7 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
         _variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
+        _noise: Option<&NoiseGround>,
     ) -> Result<(Digest, u64), Early> {
         Ok(self.books.mask::<W>(masks, cohort))
     }

@@ -9,7 +9,9 @@ use delta_domain::ids::{Address, Digest};
 use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
-use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput, VariableRequest};
+use delta_domain::round::runner::{
+    MaskStream, NoiseGround, RunnerEffect, RunnerInput, VariableRequest,
+};
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
 
@@ -85,12 +87,14 @@ pub trait MemberWorld {
     /// How the round ended, if it has and the coordinator says so.
     async fn ended(&mut self) -> Result<Option<RoundEnd>, Self::Error>;
 
-    /// Downloads the variables, computes, quantises, masks, keeps the upload; answers its SHA-256 and its length in bytes.
+    /// Downloads the variables, computes, quantises, adds noise where the task asks for it, masks, keeps the upload; answers its SHA-256
+    /// and its length in bytes.
     async fn compute(
         &mut self,
         variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
+        noise: Option<&NoiseGround>,
     ) -> Result<(Digest, u64), Self::Error>;
 }
 
@@ -137,8 +141,10 @@ pub async fn carry_out<W: MemberWorld>(
             variables,
             masks,
             cohort,
+            noise,
         } => {
-            let (digest, len) = world.compute(variables, masks, *cohort).await?;
+            let computed = world.compute(variables, masks, *cohort, noise.as_ref());
+            let (digest, len) = computed.await?;
             Ok(Some(RunnerInput::Masked { digest, len }))
         }
         RunnerEffect::Upload {

@@ -22,6 +22,7 @@ use delta_domain::policy::{
     Answer, Approval, ApprovalScope, DatasetFacts, Decision, Facts, OwnerDecision, Question, Rule,
     Verdict, judge,
 };
+use delta_domain::privacy::cost::Cost;
 use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
@@ -63,6 +64,17 @@ pub(crate) struct Case {
     pub(crate) proof: ReleaseProof,
     /// Its `records` steps, in the order of the proof.
     pub(crate) steps: Vec<Records>,
+    /// What a round costs each dataset at most, where it has noise.
+    pub(crate) costs: BTreeMap<DatasetName, Cost>,
+}
+
+/// A round whose contribution is about to leave.
+pub(crate) struct Left<'l> {
+    pub(crate) task: &'l TaskId,
+    /// As the network counts.
+    pub(crate) round: u64,
+    /// What it costs each dataset, where it has noise.
+    pub(crate) costs: BTreeMap<DatasetName, Cost>,
 }
 
 struct Entry {
@@ -166,23 +178,42 @@ impl Owner {
     ///
     /// # Errors
     /// The journal takes no entry: then nothing is allowed.
-    pub(crate) async fn judge(&self, task: &TaskId, case: &Case) -> Result<Verdict, PortError> {
+    ///
+    /// `round`: the one that is being computed, whose cost may be set aside already; before there is one, the cost that a round may have.
+    pub(crate) async fn judge(
+        &self,
+        task: &TaskId,
+        case: &Case,
+        round: Option<&Left<'_>>,
+    ) -> Result<Verdict, PortError> {
         let rules = self.policies.rules();
         let (class, _) = class::of(case, &rules.policies);
         let question = &case.question.clone().proven(class);
         let rows = self.rows(question, &rules.policies).await?;
         let now = self.clock.now();
         let mut records = self.records.lock().await;
-        let datasets = question.reads.keys().map(|name| {
+        let mut datasets = BTreeMap::new();
+        for name in question.reads.keys() {
+            let cost = match round {
+                Some(round) => round.costs.get(name),
+                None => case.costs.get(name),
+            };
+            let epsilon = match cost {
+                None => None,
+                Some(cost) => {
+                    let policy = rules.policies.of(name);
+                    Some(records.epsilon(name, policy, cost, round, now).await?)
+                }
+            };
             let facts = DatasetFacts {
                 rows: rows.get(name).copied(),
                 rounds: Some(records.rounds_today(name, now)),
-                epsilon: None,
+                epsilon,
             };
-            (name.clone(), facts)
-        });
+            datasets.insert(name.clone(), facts);
+        }
         let facts = Facts {
-            datasets: datasets.collect(),
+            datasets,
             members: None,
             standing: records.standing(question, task, now),
         };
@@ -216,7 +247,7 @@ impl Owner {
     /// # Errors
     /// As [`Self::judge`].
     pub(crate) async fn permit(&self, task: &TaskId, case: &Case) -> Result<Permit, PortError> {
-        let mut verdict = self.judge(task, case).await?;
+        let mut verdict = self.judge(task, case, None).await?;
         let now = self.clock.now();
         if verdict.decision == Decision::Asks && self.agreeable.load(Ordering::Relaxed) {
             let approval = Approval {
@@ -228,7 +259,7 @@ impl Owner {
                 decided_with: "an owner who agrees to everything".to_owned(),
             };
             self.records.lock().await.decide(now, approval).await?;
-            verdict = self.judge(task, case).await?;
+            verdict = self.judge(task, case, None).await?;
         }
         let asks = verdict.decision == Decision::Asks;
         let permit = match verdict.answer() {
@@ -329,14 +360,27 @@ impl Owner {
     /// The journal takes no entry: then it must not leave.
     pub(crate) async fn released(
         &self,
-        task: &TaskId,
-        round: u64,
+        left: &Left<'_>,
         question: &Question,
         outputs: u64,
     ) -> Result<(), PortError> {
         let now = self.clock.now();
+        let policies = self.policies.rules().policies;
         let mut records = self.records.lock().await;
-        records.released(now, task, round, question, outputs).await
+        records
+            .released(now, left, &policies, question, outputs)
+            .await
+    }
+
+    /// Sets aside what a round costs, where it has noise. Before data are read.
+    ///
+    /// # Errors
+    /// `Exhausted` when a budget does not suffice; the database's.
+    pub(crate) async fn reserve(&self, left: &Left<'_>) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let records = self.records.lock().await;
+        records.reserve(now, left, &policies).await
     }
 
     /// The task is over.
@@ -422,7 +466,7 @@ impl Owner {
 
     /// So that the list shows at once what the decision means.
     async fn look_again(&self, task: &TaskId, case: &Case) -> Result<(), PortError> {
-        let verdict = self.judge(task, case).await?;
+        let verdict = self.judge(task, case, None).await?;
         if let Some(entry) = self.entries().get_mut(task) {
             entry.verdict = verdict;
         }

@@ -6,6 +6,7 @@
 mod compute;
 mod effects;
 mod membership;
+pub(super) mod noise;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

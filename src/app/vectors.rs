@@ -13,6 +13,7 @@ use delta_domain::secagg::mask::{MaskGenerator, Masker};
 use delta_domain::secagg::masked_input::{COUNTER_WORDS, le_bytes};
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::tensor::Tensor;
+use zeroize::Zeroizing;
 
 /// Values of a block: what one core quantises, masks and writes at a time, 512 KiB to 1 MiB of words.
 const BLOCK: usize = 128 * 1024;
@@ -52,6 +53,8 @@ pub struct MaskedVector {
     encoding: Encoding,
     /// Numbers in front of the counter.
     numbers: usize,
+    /// Added to the numbers in the ring; empty where the task asks for none.
+    noise: Zeroizing<Vec<i64>>,
 }
 
 /// Which number cannot be sent. Never shows it: it is private.
@@ -98,6 +101,7 @@ impl MaskedVector {
             tensors,
             failed: false,
             encoding,
+            noise: Zeroizing::default(),
         }
     }
 
@@ -115,7 +119,15 @@ impl MaskedVector {
             tensors: Vec::new(),
             failed: true,
             encoding,
+            noise: Zeroizing::default(),
         }
+    }
+
+    /// With this noise: one integer of the ring for each number. A member that could not compute adds it too, or the sum would have less
+    /// noise than was paid for.
+    #[must_use]
+    pub fn with_noise(self, noise: Zeroizing<Vec<i64>>) -> Self {
+        Self { noise, ..self }
     }
 
     /// Words in all: the numbers and the counter.
@@ -177,6 +189,11 @@ impl MaskedVector {
             })?;
             if self.failed {
                 words.resize(self.numbers.min(end).saturating_sub(at), W::default());
+            }
+            // Wraps, if at all, to what is private already.
+            let noise = self.noise.get(at.min(self.noise.len())..);
+            for (word, noise) in words.iter_mut().zip(noise.unwrap_or_default()) {
+                *word = word.plus(W::from_signed(*noise));
             }
             if end == self.length() {
                 words.push(W::from_signed(i64::from(self.failed)));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use delta_domain::ids::{DatasetName, TaskId};
+use delta_domain::ids::DatasetName;
 use delta_domain::policy::{Policy, Privacy, Renewal as Renews};
 use delta_domain::privacy::accountant::{Budget, Ledger, Renewal, ReserveError};
 use delta_domain::privacy::cost::Cost;
@@ -20,20 +20,6 @@ const UNBOUNDED_DELTA: f64 = 1e-6;
 
 pub(super) struct Ledgers {
     storage: Arc<dyn Storage>,
-}
-
-/// A round's release of one dataset.
-pub(super) struct Release<'r> {
-    pub(super) dataset: &'r DatasetName,
-    pub(super) policy: &'r Policy,
-    pub(super) task: &'r TaskId,
-    pub(super) round: u64,
-}
-
-impl Release<'_> {
-    fn purpose(&self) -> String {
-        format!("task {} round {}", self.task, self.round)
-    }
 }
 
 impl Ledgers {
@@ -72,55 +58,46 @@ impl Ledgers {
         self.storage.set_setting(&name(dataset), &bytes).await
     }
 
-    /// Epsilon of everything that was spent and reserved in this period, with one more release of this cost.
-    pub(super) async fn with(
-        &self,
-        dataset: &DatasetName,
-        policy: &Policy,
-        cost: &Cost,
-        now: Timestamp,
-    ) -> Result<f64, PortError> {
-        Ok(self.of(dataset, policy, now).await?.with(cost))
-    }
-
     /// Sets a round's cost aside, once, however often it is computed. `Exhausted` when the budget does not suffice.
     pub(super) async fn reserve(
         &self,
-        release: &Release<'_>,
+        dataset: &DatasetName,
+        policy: &Policy,
+        purpose: &str,
         cost: &Cost,
         now: Timestamp,
     ) -> Result<(), PortError> {
-        let mut ledger = self.of(release.dataset, release.policy, now).await?;
-        let purpose = release.purpose();
-        if ledger.is_known(&purpose) {
+        let mut ledger = self.of(dataset, policy, now).await?;
+        if ledger.is_known(purpose) {
             return Ok(());
         }
         ledger
-            .reserve(now, &purpose, cost.clone())
+            .reserve(now, purpose, cost.clone())
             .map_err(|e| match e {
                 ReserveError::OverBudget { .. } | ReserveError::TooManyOpen => {
-                    let text = format!("the privacy budget of {}: {e}", release.dataset);
+                    let text = format!("the privacy budget of {}: {e}", dataset);
                     PortError::new(PortErrorKind::Exhausted, OP, text)
                 }
             })?;
-        self.keep(release.dataset, &ledger).await
+        self.keep(dataset, &ledger).await
     }
 
     /// The release may leave from now on. Answers with the epsilon of this period.
     pub(super) async fn charge(
         &self,
-        release: &Release<'_>,
+        dataset: &DatasetName,
+        policy: &Policy,
+        purpose: &str,
         now: Timestamp,
     ) -> Result<Option<f64>, PortError> {
-        let mut ledger = self.of(release.dataset, release.policy, now).await?;
-        let purpose = release.purpose();
+        let mut ledger = self.of(dataset, policy, now).await?;
         let open = ledger.open().find(|(_, r)| r.purpose == purpose);
         if let Some(id) = open.map(|(id, _)| id) {
             ledger.charge(now, id).map_err(|e| {
                 PortError::new(PortErrorKind::Internal, OP, format!("{purpose}: {e}"))
             })?;
-            self.keep(release.dataset, &ledger).await?;
-        } else if !ledger.is_known(&purpose) {
+            self.keep(dataset, &ledger).await?;
+        } else if !ledger.is_known(purpose) {
             let text = format!("{purpose} is not reserved: it must not leave");
             return Err(PortError::new(PortErrorKind::Internal, OP, text));
         }

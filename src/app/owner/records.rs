@@ -4,11 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Left;
+use super::ledgers::Ledgers;
 use crate::context::Ports;
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::{DatasetName, Digest, TaskId};
 use delta_domain::policy::audit::{self, AuditEvent, Entry, Head};
-use delta_domain::policy::{Approval, ApprovalBook, Decision, Question, Rule, Standing, Verdict};
+use delta_domain::policy::{
+    Approval, ApprovalBook, Decision, Policies, Policy, Question, Rule, Standing, Verdict,
+};
+use delta_domain::privacy::cost::Cost;
 use delta_domain::time::Timestamp;
 use delta_ports::journal::Journal;
 use delta_ports::owner_api::Decided;
@@ -27,9 +32,15 @@ const REMEMBERED: usize = 20_000;
 type Said = (Decision, Vec<Rule>);
 
 /// A round that left: when, of which task, which one.
-type Left = (Timestamp, TaskId, u64);
+type Gone = (Timestamp, TaskId, u64);
+
+/// What a release is called in ledgers.
+fn purpose(left: &Left<'_>) -> String {
+    format!("task {} round {}", left.task, left.round)
+}
 
 pub(super) struct Records {
+    ledgers: Ledgers,
     journal: Arc<dyn Journal>,
     key: Arc<NodeKey>,
     head: Head,
@@ -37,13 +48,14 @@ pub(super) struct Records {
     rules: Option<Digest>,
     said: BTreeMap<TaskId, Said>,
     /// Of the last day.
-    left: BTreeMap<DatasetName, VecDeque<Left>>,
+    left: BTreeMap<DatasetName, VecDeque<Gone>>,
     unasked: VecDeque<Timestamp>,
 }
 
 impl Records {
     pub(super) fn new(ports: &Ports) -> Self {
         Self {
+            ledgers: Ledgers::new(ports.storage.clone()),
             journal: ports.journal.clone(),
             key: ports.node_key.clone(),
             head: Head::EMPTY,
@@ -193,21 +205,65 @@ impl Records {
         self.write(now, event).await
     }
 
+    /// Epsilon of this period with a round of this cost; if it is one that is set aside already, without it once more.
+    pub(super) async fn epsilon(
+        &self,
+        dataset: &DatasetName,
+        policy: &Policy,
+        cost: &Cost,
+        round: Option<&Left<'_>>,
+        now: Timestamp,
+    ) -> Result<f64, PortError> {
+        let ledger = self.ledgers.of(dataset, policy, now).await?;
+        let known = round.is_some_and(|left| ledger.is_known(&purpose(left)));
+        let cost = match known {
+            true => &Cost::zero(),
+            false => cost,
+        };
+        Ok(ledger.with(cost))
+    }
+
+    pub(super) async fn reserve(
+        &self,
+        now: Timestamp,
+        left: &Left<'_>,
+        policies: &Policies,
+    ) -> Result<(), PortError> {
+        let purpose = purpose(left);
+        for (dataset, cost) in &left.costs {
+            let policy = policies.of(dataset);
+            self.ledgers
+                .reserve(dataset, policy, &purpose, cost, now)
+                .await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn released(
         &mut self,
         now: Timestamp,
-        task: &TaskId,
-        round: u64,
+        left: &Left<'_>,
+        policies: &Policies,
         question: &Question,
         outputs: u64,
     ) -> Result<(), PortError> {
+        let purpose = purpose(left);
+        let mut epsilon: Option<f64> = None;
+        for dataset in left.costs.keys() {
+            let policy = policies.of(dataset);
+            let spent = self.ledgers.charge(dataset, policy, &purpose, now).await?;
+            epsilon = match (epsilon, spent) {
+                (Some(most), Some(spent)) => Some(most.max(spent)),
+                (most, spent) => most.or(spent),
+            };
+        }
         let datasets: Vec<DatasetName> = question.reads.keys().cloned().collect();
         let event = AuditEvent::Released {
-            task: task.clone(),
-            round,
+            task: left.task.clone(),
+            round: left.round,
             datasets,
             outputs,
-            epsilon: None,
+            epsilon,
         };
         self.write(now, event).await
     }

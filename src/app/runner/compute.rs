@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
+use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::owner::{Case, withheld};
+use crate::owner::{Case, Left, withheld};
+use crate::runner::noise::{Noise, Sum};
 use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, Name};
 use delta_domain::manifest::{Location, Manifest};
 use delta_domain::npy::{self, NpzLimits, decode_npz, encode_npz};
 use delta_domain::policy::Decision;
-use delta_domain::round::runner::{MaskStream, RunnerContext, VariableRequest};
+use delta_domain::round::runner::{MaskStream, NoiseGround, RunnerContext, VariableRequest};
 use delta_domain::secagg::masked_input::MaskedInputHeader;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
@@ -38,6 +40,13 @@ pub(super) struct ClientState {
     pub(super) iterators: IteratorStates,
 }
 
+/// What turns numbers into a masked vector.
+struct Masking<'m> {
+    masks: &'m [MaskStream],
+    cohort: usize,
+    noise: Zeroizing<Vec<i64>>,
+}
+
 /// What a computation needs.
 pub(super) struct Computation<'a> {
     pub(super) context: &'a Context,
@@ -59,8 +68,12 @@ impl Computation<'_> {
         variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
+        ground: Option<&NoiseGround>,
     ) -> Result<BlobInfo, PortError> {
         let step = self.round.announcement.step;
+        let plan = self.plan(step, ground)?;
+        // Drawn before data are read, and added whatever comes of them.
+        let noise = self.draw(plan.as_ref(), ground).await?;
         let state = self.state().await?;
         let mut inputs = state.variables.clone();
         for request in variables {
@@ -68,7 +81,15 @@ impl Computation<'_> {
         }
         // Rules and decisions may have changed since the round was joined, and what they say may depend on data.
         let owner = &self.context.owner;
-        let verdict = owner.judge(self.round.task(), self.case).await?;
+        let left = Left {
+            task: self.round.task(),
+            round: u64::from(self.round.round().0),
+            costs: plan
+                .map(|plan| plan.costs())
+                .transpose()?
+                .unwrap_or_default(),
+        };
+        let verdict = owner.judge(left.task, self.case, Some(&left)).await?;
         let job = MapJob {
             bundle: self.bundle.clone(),
             step,
@@ -80,18 +101,30 @@ impl Computation<'_> {
             variables: state.variables,
             iterators: job.iterators.clone(),
         };
-        let failure = if verdict.decision != Decision::Allowed {
-            withheld(&verdict)
-        } else {
-            match self.context.ports.executor.map(job).await {
-                Ok(outcome) => match self.contribute(&before, outcome, masks, cohort).await {
-                    Err(e) if e.op() == UNFIT => e,
-                    end => return end,
-                },
+        let allowed = match verdict.decision {
+            Decision::Allowed => owner.reserve(&left).await,
+            Decision::Asks | Decision::Refused => Err(withheld(&verdict)),
+        };
+        let failure = match allowed {
+            // This node's own trouble: the effect is tried again.
+            Err(e) if e.is_transient() => return Err(e),
+            Err(e) => e,
+            Ok(()) => match self.context.ports.executor.map(job).await {
+                Ok(outcome) => {
+                    let masked = Masking {
+                        masks,
+                        cohort,
+                        noise: noise.clone(),
+                    };
+                    match self.contribute(&before, outcome, masked, &left).await {
+                        Err(e) if e.op() == UNFIT => e,
+                        end => return end,
+                    }
+                }
                 // There is no runtime: nothing has been read.
                 Err(e) if e.kind() == PortErrorKind::Unavailable => return Err(e),
                 Err(e) => e,
-            }
+            },
         };
         // For this node's owner only: the task's log may be read by its author.
         tracing::error!(
@@ -109,7 +142,39 @@ impl Computation<'_> {
             strategy.mask_generator,
             strategy.encoding(cohort),
         );
-        self.put(vector).await
+        self.put(vector.with_noise(noise)).await
+    }
+
+    /// How much noise the task asks of this member in this round; `None` when it asks for none.
+    fn plan(&self, step: u32, ground: Option<&NoiseGround>) -> Result<Option<Noise>, PortError> {
+        let sum = ground.map_or(
+            Sum {
+                smallest: 0,
+                colluders: 0,
+            },
+            |ground| Sum {
+                smallest: ground.smallest_sum,
+                colluders: ground.colluders,
+            },
+        );
+        Noise::of(self.bundle.manifest(), step, sum)
+    }
+
+    async fn draw(
+        &self,
+        plan: Option<&Noise>,
+        ground: Option<&NoiseGround>,
+    ) -> Result<Zeroizing<Vec<i64>>, PortError> {
+        match (plan, ground) {
+            (Some(plan), Some(ground)) => {
+                let (plan, seed) = (plan.clone(), ground.seed.clone());
+                let compute = &self.context.ports.compute;
+                compute
+                    .blocking("runner.noise", move || Ok(plan.draw(&seed)))
+                    .await
+            }
+            _ => Ok(Zeroizing::default()),
+        }
     }
 
     /// Leaves the masked outcome on disk. Numbers that cannot be contributed fail in the operation [`UNFIT`].
@@ -117,8 +182,8 @@ impl Computation<'_> {
         &self,
         before: &ClientState,
         outcome: MapOutcome,
-        masks: &[MaskStream],
-        cohort: usize,
+        masking: Masking<'_>,
+        left: &Left<'_>,
     ) -> Result<BlobInfo, PortError> {
         let step = self.round.announcement.step;
         let mut next = ClientState {
@@ -130,10 +195,11 @@ impl Computation<'_> {
         let strategy = &self.round.strategy;
         let vector = MaskedVector::new(
             names.into_iter().zip(outcome.contributions).collect(),
-            masks,
+            masking.masks,
             strategy.mask_generator,
-            strategy.encoding(cohort),
-        );
+            strategy.encoding(masking.cohort),
+        )
+        .with_noise(masking.noise);
         if vector.numbers() != self.numbers()? {
             return Err(unfit(
                 "the map made another number of values than the task declares",
@@ -142,11 +208,8 @@ impl Computation<'_> {
         let numbers = u64::try_from(vector.numbers()).unwrap_or(u64::MAX);
         let info = self.put(vector).await?;
         // In the journal before anything can leave: this effect is done only then, and the upload is the next.
-        let (task, round) = (self.round.task(), u64::from(self.round.round().0));
-        self.context
-            .owner
-            .released(task, round, &self.case.question, numbers)
-            .await?;
+        let owner = &self.context.owner;
+        owner.released(left, &self.case.question, numbers).await?;
         // Last, so that a failure finds the state as it was.
         self.keep_state(step + 1, &next).await?;
         Ok(info)

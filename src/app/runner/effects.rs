@@ -17,7 +17,7 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
+    MaskStream, NoiseGround, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
 };
 use delta_domain::round::{FailureCode, Rejection};
 use delta_domain::secret::SecretBytes;
@@ -324,6 +324,7 @@ impl MemberWorld for Network<'_> {
         variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
+        noise: Option<&NoiseGround>,
     ) -> Result<(Digest, u64), PortError> {
         let computation = Computation {
             context: &self.0.context,
@@ -339,7 +340,7 @@ impl MemberWorld for Network<'_> {
                 let text = "the task is over for this node";
                 return Err(PortError::new(PortErrorKind::Rejected, "runner.compute", text));
             }
-            info = computation.run(variables, masks, cohort) => info?,
+            info = computation.run(variables, masks, cohort, noise) => info?,
         };
         Ok((info.digest, info.len))
     }

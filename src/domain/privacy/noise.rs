@@ -12,6 +12,7 @@ use std::str::FromStr;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::cost::Cost;
@@ -168,6 +169,17 @@ impl Share {
             alone: of(1)?,
         })
     }
+}
+
+/// The seed of block `number` of a vector whose seed is `seed`: SHA-256 over a label and both.
+#[must_use]
+pub fn block_seed(seed: &Secret<32>, number: u64) -> Secret<32> {
+    let derived = Sha256::new()
+        .chain_update(b"delta noise 1")
+        .chain_update(seed.expose())
+        .chain_update(number.to_be_bytes())
+        .finalize();
+    Secret::new(derived.into())
 }
 
 impl Multiplier {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use effect::{MaskStream, RunnerEffect, VariableRequest};
+pub use effect::{MaskStream, NoiseGround, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
 use super::message::{

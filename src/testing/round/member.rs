@@ -6,7 +6,9 @@ use delta_domain::ids::{Address, Digest};
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
-use delta_domain::round::runner::{MaskStream, RunnerEffect, RunnerInput, VariableRequest};
+use delta_domain::round::runner::{
+    MaskStream, NoiseGround, RunnerEffect, RunnerInput, VariableRequest,
+};
 use delta_domain::round::{Acquaintances, FailureCode, Rejection};
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::le_bytes;
@@ -333,6 +335,7 @@ impl MemberWorld for Member<'_> {
         variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
+        _noise: Option<&NoiseGround>,
     ) -> Result<(Digest, u64), NoAnswer> {
         for variable in variables {
             let request = self.world.on_the_way(&variable.request);

@@ -384,6 +384,7 @@ mod tests {
                 step: 0,
                 variables: BTreeMap::new(),
             },
+            bundle: Digest([3; 32]),
             strategy: Strategy {
                 max_clients: 3,
                 ..Strategy::default()
@@ -450,7 +451,7 @@ mod tests {
             .handle(NOW, decline("03", DeclineCode::AsksOwner))
             .unwrap();
         let both = || joins(&["01", "02"], &["01", "02", "03"]);
-        assert_eq!(round.handle(NOW, both()).unwrap(), []);
+        assert!(round.handle(NOW, both()).unwrap().is_empty());
         let deadline = NOW + Duration::from_secs(60);
         assert_eq!(round.phase_deadline(), deadline);
         let effects = round.handle(deadline, CoordinatorInput::Tick).unwrap();

@@ -42,6 +42,17 @@ pub struct VariableRequest {
     pub request: SignedRequest,
 }
 
+/// What a member's noise is drawn from and sized by, where its task asks for noise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NoiseGround {
+    /// Of this node's own entropy and of this round alone. Persisted with the effect: a vector that is made again has the same noise.
+    pub seed: Secret<32>,
+    /// Members of the smallest sum that this one would reveal its shares for.
+    pub smallest_sum: usize,
+    /// Of those, members that may take their noise away: as many as the owner assumes, and all strangers.
+    pub colluders: usize,
+}
+
 /// What a member's round asks the world to do. Each is safe to repeat after a crash, given a look at the record first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +96,9 @@ pub enum RunnerEffect {
         masks: Vec<MaskStream>,
         /// How many members may be summed: the bound of each number follows from it.
         cohort: usize,
+        /// For tasks under noise. `None` in an effect of an earlier release.
+        #[serde(default)]
+        noise: Option<NoiseGround>,
     },
     /// Put the commitment of the upload on record, then upload it. No input follows.
     Upload {

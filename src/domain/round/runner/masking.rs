@@ -1,7 +1,9 @@
 //! From u2 to the masked result: who shares masks with whom, and which one vector may leave.
 
 use super::phase::{MaskedInput, Phase, Sharing};
-use super::{GRACE, MaskStream, RunnerEffect, RunnerRound, VariableRequest, share_keys};
+use super::{
+    GRACE, MaskStream, NoiseGround, RunnerEffect, RunnerRound, VariableRequest, share_keys,
+};
 use crate::ids::{Address, Digest, Name};
 use crate::round::message::{RequestBody, ShareDelivery};
 use crate::round::record::RawShareRecord;
@@ -118,6 +120,7 @@ impl RunnerRound {
             })
             .collect();
         let cohort = u2.len();
+        let noise = Some(self.noise_ground(sharing, u2));
         self.phase = Phase::MaskedInput(MaskedInput {
             sharing: sharing.clone(),
             u2: u2.clone(),
@@ -128,7 +131,25 @@ impl RunnerRound {
             variables,
             masks,
             cohort,
+            noise,
         }])
+    }
+
+    /// How noise must be sized for this round, and what it is drawn from.
+    fn noise_ground(&self, sharing: &Sharing, u2: &Members) -> NoiseGround {
+        let floor = sharing
+            .others
+            .floor(&self.context.me, u2, self.context.privacy);
+        let holders = match sharing.neighbourhood.degree {
+            None => sharing.threshold(),
+            // In a ring the holders of this member's shares may be a few of many.
+            Some(_) => 0,
+        };
+        NoiseGround {
+            seed: Secret::draw(&mut share_keys::rng(&self.seed, "noise")),
+            smallest_sum: self.context.cohort_floor().max(holders),
+            colluders: floor.colluders_among(u2.len()),
+        }
     }
 
     pub(super) fn masked(

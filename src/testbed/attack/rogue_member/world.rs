@@ -5,7 +5,7 @@ use delta_domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
-use delta_domain::round::runner::{MaskStream, VariableRequest};
+use delta_domain::round::runner::{MaskStream, NoiseGround, VariableRequest};
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
 use delta_ports::peer::PeerCalls as _;
@@ -143,6 +143,7 @@ impl MemberWorld for RogueMember<'_> {
         _variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
+        _noise: Option<&NoiseGround>,
     ) -> Result<(Digest, u64), PortError> {
         let upload = self.contribution(masks, cohort);
         self.upload = upload.map_err(|e| {

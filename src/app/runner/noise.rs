@@ -1,0 +1,158 @@
+//! The noise of a round: how much each `records` step asks of this member, what that costs, and the vector itself (docs/privacy.md).
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use delta_domain::ids::{DatasetName, Name};
+use delta_domain::manifest::{Driver, Manifest, Records, Target};
+use delta_domain::privacy::cost::Cost;
+use delta_domain::privacy::noise::{Share, block_seed};
+use delta_domain::secret::Secret;
+use delta_domain::tensor::element_count;
+use delta_ports::{PortError, PortErrorKind};
+
+const OP: &str = "runner.noise";
+
+/// The noise of one step of a task.
+#[derive(Clone)]
+pub(crate) struct Noise {
+    /// The numbers that leave, in their order: which share each block of them gets, and how many they are.
+    blocks: Vec<(usize, usize)>,
+    shares: Vec<Part>,
+}
+
+/// What one `records` step asks for.
+#[derive(Clone)]
+struct Part {
+    dataset: DatasetName,
+    share: Share,
+    /// Numbers of it that leave.
+    values: usize,
+}
+
+/// Members of the smallest sum that is revealed, and how many of them may collude.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sum {
+    pub(crate) smallest: usize,
+    pub(crate) colluders: usize,
+}
+
+impl Noise {
+    /// The noise of step `step` of the task. `None` when no number that leaves asks for any; where some do, all must.
+    ///
+    /// # Errors
+    /// `Rejected`: nobody could make this noise, or a part of what leaves has none.
+    pub(crate) fn of(manifest: &Manifest, step: u32, sum: Sum) -> Result<Option<Self>, PortError> {
+        let rejected = |text: String| PortError::new(PortErrorKind::Rejected, OP, text);
+        let Some(round) = manifest.round_spec(step) else {
+            return Ok(None);
+        };
+        let mut made: BTreeMap<&Name, (usize, &Records)> = BTreeMap::new();
+        for (index, step) in round.map.steps.iter().enumerate() {
+            let Driver::Records(records) = &step.driver else {
+                continue;
+            };
+            for target in step.outputs.values() {
+                if let Target::Sum { name } = target {
+                    made.insert(name, (index, records));
+                }
+            }
+        }
+        let asks = |name: &Name| {
+            made.get(name)
+                .filter(|(_, records)| records.noise.is_some())
+        };
+        let contribute = &round.map.contribute;
+        if !contribute.iter().any(|c| asks(&c.name).is_some()) {
+            return Ok(None);
+        }
+        let (mut blocks, mut shares) = (Vec::new(), Vec::<(usize, Part)>::new());
+        for contribution in contribute {
+            let Some((index, records)) = asks(&contribution.name) else {
+                let text = format!(
+                    "{} leaves without noise beside others with noise",
+                    contribution.name
+                );
+                return Err(rejected(text));
+            };
+            let values = element_count(&contribution.shape)
+                .ok_or_else(|| rejected(format!("{} is too large", contribution.name)))?;
+            let place = match shares.iter().position(|(step, _)| step == index) {
+                Some(place) => place,
+                None => {
+                    let part = Part {
+                        dataset: records.dataset.clone(),
+                        share: share(records, manifest.strategy.precision, sum)?,
+                        values: 0,
+                    };
+                    shares.push((*index, part));
+                    shares.len() - 1
+                }
+            };
+            if let Some((_, part)) = shares.get_mut(place) {
+                part.values = part.values.saturating_add(values);
+            }
+            blocks.push((place, values));
+        }
+        let shares = shares.into_iter().map(|(_, part)| part).collect();
+        Ok(Some(Self { blocks, shares }))
+    }
+
+    /// This member's noise, one integer of the ring for each number that leaves. Before data are read; the same for the same seed.
+    pub(crate) fn draw(&self, seed: &Secret<32>) -> Zeroizing<Vec<i64>> {
+        let all = self.blocks.iter().map(|(_, values)| values).sum();
+        let mut noise = Zeroizing::new(Vec::with_capacity(all));
+        for (number, (place, values)) in self.blocks.iter().enumerate() {
+            // One seed is for one vector.
+            let seed = block_seed(seed, number as u64);
+            if let Some(part) = self.shares.get(*place) {
+                noise.extend_from_slice(&part.share.draw(&seed, *values));
+            }
+        }
+        noise
+    }
+
+    /// What the round costs each dataset.
+    ///
+    /// # Errors
+    /// `Rejected`: the cost of this noise cannot be stated.
+    pub(crate) fn costs(&self) -> Result<BTreeMap<DatasetName, Cost>, PortError> {
+        let mut costs: BTreeMap<DatasetName, Cost> = BTreeMap::new();
+        for part in &self.shares {
+            let cost = part.share.cost(part.values as u64, None).map_err(|e| {
+                PortError::new(
+                    PortErrorKind::Rejected,
+                    OP,
+                    format!("{}: {e}", part.dataset),
+                )
+            })?;
+            match costs.get_mut(&part.dataset) {
+                Some(sum) => *sum += &cost,
+                None => {
+                    costs.insert(part.dataset.clone(), cost);
+                }
+            }
+        }
+        Ok(costs)
+    }
+}
+
+/// This member's share of what a step asks for.
+fn share(records: &Records, precision: u8, sum: Sum) -> Result<Share, PortError> {
+    let rejected = |text: String| PortError::new(PortErrorKind::Rejected, OP, text);
+    let (Some(noise), Some(clip)) = (&records.noise, &records.clip) else {
+        return Err(rejected("noise needs a bound (clip)".to_owned()));
+    };
+    let multiplier = noise.multiplier().map_err(|e| rejected(e.to_string()))?;
+    // What the driver clips to, in the ring's integers: rounded up here, so that the noise is never too small for it.
+    let scale = (0..precision).fold(1.0_f64, |s, _| s * 10.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and a bound is above 0"
+    )]
+    let sensitivity = (clip.l2 * scale).ceil() as u64;
+    Share::new(multiplier, sensitivity, sum.smallest, sum.colluders)
+        .map_err(|e| rejected(e.to_string()))
+}
