@@ -5,6 +5,7 @@
 
 mod records;
 mod round;
+mod solve;
 mod step;
 #[cfg(test)]
 mod tests;
