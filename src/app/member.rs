@@ -87,8 +87,8 @@ pub trait MemberWorld {
     /// How the round ended, if it has and the coordinator says so.
     async fn ended(&mut self) -> Result<Option<RoundEnd>, Self::Error>;
 
-    /// Downloads the variables, computes, quantises, adds noise where the task asks for it, masks, keeps the upload; answers its SHA-256
-    /// and its length in bytes.
+    /// Downloads the variables, computes, quantises, adds noise where the task asks for it, masks, keeps the upload; answers its
+    /// commitment and its length in bytes.
     async fn compute(
         &mut self,
         variables: &[VariableRequest],

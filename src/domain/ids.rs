@@ -168,7 +168,7 @@ impl fmt::Display for RoundNumber {
     }
 }
 
-/// A SHA-256 digest: of a bundle, of a share, of a masked result, of a variable.
+/// A digest of 256 bits: SHA-256 of a bundle, of a share, of a variable, BLAKE3 of a masked result ([`crate::hash`]).
 ///
 /// Wire form: `0x` and 64 lower-case hex digits, padded on the left (docs/protocol/connector.md, Encodings).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ pub mod attendance;
 pub mod bundle;
 pub mod connector_record;
 pub mod event;
+pub mod hash;
 pub mod identity;
 pub mod ids;
 pub mod manifest;

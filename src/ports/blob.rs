@@ -9,7 +9,9 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use super::{PortError, PortErrorKind};
+use delta_domain::hash::HashFunction;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
+use delta_domain::secagg::commitment::UPLOAD_HASH;
 
 /// Bytes in pieces, so that nothing large is ever held whole. An `Err` item is the last one.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, PortError>> + Send>>;
@@ -54,119 +56,143 @@ pub async fn collect(
 
 /// Where a blob lives: a relative path made of checked parts only. The layout is the original's data folder.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobName(String);
+pub struct BlobName {
+    path: String,
+    hash: HashFunction,
+}
 
 impl BlobName {
+    fn new(path: String) -> Self {
+        Self {
+            path,
+            hash: HashFunction::Sha256,
+        }
+    }
+
+    /// A masked result's, whose digest is the commitment on record.
+    fn of_result(path: String) -> Self {
+        Self {
+            path,
+            hash: UPLOAD_HASH,
+        }
+    }
+
     /// A submitted bundle that has no task id yet.
     #[must_use]
     pub fn submitted(local_id: i64) -> Self {
-        Self(format!("submitted/{local_id}.delta"))
+        Self::new(format!("submitted/{local_id}.delta"))
     }
 
     /// A bundle while its author sends it and while it is checked.
     #[must_use]
     pub fn submission(number: u64) -> Self {
-        Self(format!("submitted/incoming/{number:016x}.delta"))
+        Self::new(format!("submitted/incoming/{number:016x}.delta"))
     }
 
     /// All bundles that were being sent or checked: what is left of them at a start is nobody's.
     #[must_use]
     pub fn submissions() -> Self {
-        Self("submitted/incoming".to_owned())
+        Self::new("submitted/incoming".to_owned())
     }
 
     /// A task's bundle as its coordinator keeps it.
     #[must_use]
     pub fn coordinator_bundle(task: &TaskId) -> Self {
-        Self(format!("coord/{task}/task.config"))
+        Self::new(format!("coord/{task}/task.config"))
     }
 
     /// A server variable as of the beginning of a step.
     #[must_use]
     pub fn server_variable(task: &TaskId, step: u32, name: &Name) -> Self {
-        Self(format!("coord/{task}/variables/{step}/{name}.npy"))
+        Self::new(format!("coord/{task}/variables/{step}/{name}.npy"))
     }
 
     /// A member's masked result as uploaded.
     #[must_use]
     pub fn masked_result(task: &TaskId, round: RoundNumber, member: &Address) -> Self {
-        Self(format!("coord/{task}/{round}/result/{member}.result"))
+        Self::of_result(format!("coord/{task}/{round}/result/{member}.result"))
     }
 
     /// This blob while it is arriving and nobody knows yet whether it is what it says.
     #[must_use]
     pub fn incoming(&self, announced: &Digest) -> Self {
-        Self(format!(
-            "{}.{}.incoming",
-            self.0,
-            &announced.to_string()[2..18]
-        ))
+        let path = format!("{}.{}.incoming", self.path, &announced.to_string()[2..18]);
+        Self {
+            path,
+            hash: self.hash,
+        }
     }
 
     /// The sum of a round's contributions, ready for the reduce.
     #[must_use]
     pub fn aggregate(task: &TaskId, round: RoundNumber) -> Self {
-        Self(format!("coord/{task}/{round}/aggregate.npz"))
+        Self::new(format!("coord/{task}/{round}/aggregate.npz"))
     }
 
     /// A task's result for its user.
     #[must_use]
     pub fn task_result(task: &TaskId) -> Self {
-        Self(format!("coord/{task}/task.result"))
+        Self::new(format!("coord/{task}/task.result"))
     }
 
     /// A task's bundle as a member downloaded it.
     #[must_use]
     pub fn runner_bundle(task: &TaskId) -> Self {
-        Self(format!("runner/{task}/task.config"))
+        Self::new(format!("runner/{task}/task.config"))
     }
 
     /// A member's masked result before it leaves.
     #[must_use]
     pub fn own_masked_result(task: &TaskId, round: RoundNumber) -> Self {
-        Self(format!("runner/{task}/{round}/masked.result"))
+        Self::of_result(format!("runner/{task}/{round}/masked.result"))
     }
 
     /// A member's own variables as of the beginning of a step.
     #[must_use]
     pub fn client_state(task: &TaskId, step: u32) -> Self {
-        Self(format!("runner/{task}/state/{step}.npz"))
+        Self::new(format!("runner/{task}/state/{step}.npz"))
     }
 
     /// Everything that the coordinator keeps of a round.
     #[must_use]
     pub fn coordinator_round(task: &TaskId, round: RoundNumber) -> Self {
-        Self(format!("coord/{task}/{round}"))
+        Self::new(format!("coord/{task}/{round}"))
     }
 
     /// Everything that a member keeps of a round.
     #[must_use]
     pub fn runner_round(task: &TaskId, round: RoundNumber) -> Self {
-        Self(format!("runner/{task}/{round}"))
+        Self::new(format!("runner/{task}/{round}"))
     }
 
     /// Everything that a member keeps of a task.
     #[must_use]
     pub fn runner_task(task: &TaskId) -> Self {
-        Self(format!("runner/{task}"))
+        Self::new(format!("runner/{task}"))
     }
 
     /// The relative path, `/` between parts.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.path
+    }
+
+    /// What its digest is made with.
+    #[must_use]
+    pub fn hash_function(&self) -> HashFunction {
+        self.hash
     }
 }
 
 impl fmt::Display for BlobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.path)
     }
 }
 
 impl fmt::Debug for BlobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlobName({})", self.0)
+        write!(f, "BlobName({})", self.path)
     }
 }
 
@@ -175,7 +201,7 @@ impl fmt::Debug for BlobName {
 pub struct BlobInfo {
     /// Its length in bytes.
     pub len: u64,
-    /// SHA-256 of its bytes.
+    /// Of its bytes, by the hash function of its name ([`BlobName::hash_function`]).
     pub digest: Digest,
 }
 

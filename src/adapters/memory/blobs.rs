@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 
 use super::faults::{FaultScript, When, lock};
+use delta_domain::hash::HashFunction;
 use delta_domain::ids::Digest;
 use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
@@ -34,6 +35,7 @@ struct State {
 #[derive(Debug, Clone)]
 struct Blob {
     content: Bytes,
+    hash: HashFunction,
     digest: Digest,
 }
 
@@ -123,7 +125,7 @@ impl MemoryBlobs {
 }
 
 fn check(op: &'static str, name: &BlobName, blob: &Blob) -> Result<(), PortError> {
-    if Digest::of(&blob.content) == blob.digest {
+    if blob.hash.of(&blob.content) == blob.digest {
         Ok(())
     } else {
         Err(PortError::new(
@@ -157,13 +159,14 @@ impl BlobStore for MemoryBlobs {
         }
         let info = BlobInfo {
             len: bytes.len() as u64,
-            digest: Digest::of(&bytes),
+            digest: name.hash_function().of(&bytes),
         };
         self.call(OP, |s| {
             s.blobs.insert(
                 name.as_str().to_owned(),
                 Blob {
                     content: bytes.freeze(),
+                    hash: name.hash_function(),
                     digest: info.digest,
                 },
             );

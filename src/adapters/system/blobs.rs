@@ -1,6 +1,6 @@
 //! Blobs as files below one folder, in the original's layout.
 //!
-//! A file is the content and, behind it, a seal: SHA-256 of the content, its length, a mark. Content and digest change in one rename,
+//! A file is the content and, behind it, a seal: digest of the content, its length, a mark that tells the hash function. Content and digest change in one rename,
 //! which two files could not; tools that open `.npy`, `.npz` and `.delta` files do not mind the 48 bytes behind them.
 //! A new content is written beside the old one, made durable, then renamed. Leftovers of a crash are removed at the next start,
 //! if no other process has the folder open.
@@ -78,7 +78,14 @@ impl BlobStore for FileBlobs {
         limit: u64,
     ) -> Result<BlobInfo, PortError> {
         const OP: &str = "blob.put";
-        write::put(OP, self.path(OP, name)?, content, limit).await
+        write::put(
+            OP,
+            self.path(OP, name)?,
+            name.hash_function(),
+            content,
+            limit,
+        )
+        .await
     }
 
     async fn open(&self, name: &BlobName) -> Result<(u64, ByteStream), PortError> {

@@ -134,7 +134,7 @@ pub enum RequestBody {
     FetchShares,
     /// My masked result follows as a stream.
     Result {
-        /// SHA-256 of the whole upload, the same as on the connector.
+        /// Commitment to the whole upload, the same as on the connector.
         digest: Digest,
         /// Its length in bytes.
         len: u64,

@@ -14,7 +14,7 @@
 //!
 //! Identifiers stand as on the connector, character for character, because they are compared so. A reader decodes the header,
 //! compares it with what it expects, and only then reads or allocates anything else. Not here: adding the words up
-//! (`stream_adder`), and the commitment to the whole upload, which is `Digest::of` it.
+//! (`stream_adder`), and the commitment to the whole upload, which is [`commit_upload`](super::commitment::commit_upload) of it.
 
 use crate::ids::{Address, RoundNumber, TaskId};
 

@@ -27,7 +27,7 @@ pub mod word;
 #[cfg(test)]
 pub(crate) mod vectors;
 
-pub use commitment::{commit_share, verify as verify_share};
+pub use commitment::{commit_share, commit_upload, verify as verify_share};
 pub use encoding::{EncodeError, Encoding, QuantiseError, QuantiseErrorKind};
 pub use keys::{Curve, KeyError, KeyPair, PublicKey};
 pub use mask::{MaskGenerator, MaskSeed, Masker, Sign};

@@ -10,6 +10,7 @@ use delta_domain::round::runner::{
     MaskStream, NoiseGround, RunnerEffect, RunnerInput, VariableRequest,
 };
 use delta_domain::round::{Acquaintances, FailureCode, Rejection};
+use delta_domain::secagg::commitment::commit_upload;
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::le_bytes;
 use delta_domain::secagg::word::{Ring, Word};
@@ -306,7 +307,7 @@ impl MemberWorld for Member<'_> {
         if here {
             return Ok(());
         }
-        assert_eq!((Digest::of(&bytes), bytes.len() as u64), (digest, len));
+        assert_eq!((commit_upload(&bytes), bytes.len() as u64), (digest, len));
         self.world.uploads.insert(self.who.clone(), bytes);
         let input = CoordinatorInput::ResultUploaded {
             member: self.who.clone(),
@@ -353,7 +354,7 @@ impl MemberWorld for Member<'_> {
             Ring::Z32 => self.world.mask::<u32>(self.who, masks, cohort),
             Ring::Z64 => self.world.mask::<u64>(self.who, masks, cohort),
         };
-        let (digest, len) = (Digest::of(&bytes), bytes.len() as u64);
+        let (digest, len) = (commit_upload(&bytes), bytes.len() as u64);
         self.world.masked.insert(self.who.clone(), bytes);
         Ok((digest, len))
     }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use delta_domain::hash::HashFunction;
 use delta_domain::ids::Digest;
 use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 use futures_util::{StreamExt as _, stream};
 
-type Blobs = BTreeMap<String, (Vec<u8>, Digest)>;
+type Blobs = BTreeMap<String, (Vec<u8>, HashFunction, Digest)>;
 
 /// The blobs, by name, each with the digest of what was put.
 #[derive(Clone, Default)]
@@ -19,7 +20,7 @@ pub struct Shelf(Arc<Mutex<Blobs>>);
 impl Shelf {
     /// Changes the first byte of a blob.
     pub fn scratch(&self, name: &BlobName) {
-        if let Some((bytes, _)) = self.blobs().get_mut(name.as_str()) {
+        if let Some((bytes, ..)) = self.blobs().get_mut(name.as_str()) {
             bytes[0] ^= 0xff;
         }
     }
@@ -48,20 +49,20 @@ impl BlobStore for Shelf {
                 return Err(error(PortErrorKind::Rejected, name));
             }
         }
-        let (len, digest) = (bytes.len() as u64, Digest::of(&bytes));
+        let (len, digest) = (bytes.len() as u64, name.hash_function().of(&bytes));
         self.blobs()
-            .insert(name.as_str().to_owned(), (bytes, digest));
+            .insert(name.as_str().to_owned(), (bytes, name.hash_function(), digest));
         Ok(BlobInfo { len, digest })
     }
 
     async fn open(&self, name: &BlobName) -> Result<(u64, ByteStream), PortError> {
-        let (mut bytes, digest) = self
+        let (mut bytes, hash, digest) = self
             .blobs()
             .get(name.as_str())
             .cloned()
             .ok_or_else(|| error(PortErrorKind::NotFound, name))?;
         let len = bytes.len() as u64;
-        if Digest::of(&bytes) == digest {
+        if hash.of(&bytes) == digest {
             let content = stream::once(async move { Ok(Bytes::from(bytes)) });
             return Ok((len, content.boxed()));
         }

@@ -12,7 +12,7 @@ use delta_domain::round::message::{Confirmation, SealedShares, SignedRequest};
 pub(crate) const VIEW: &str = "x-delta-view";
 /// Signature under the sender's `pk1`: `0x` and hex. Absent means none.
 pub(crate) const SIGNATURE: &str = "x-delta-signature";
-/// SHA-256 of an uploaded result, or the statement that is confirmed: `0x` and 64 hex digits.
+/// Commitment to an uploaded result, or the statement that is confirmed: `0x` and 64 hex digits.
 pub(crate) const DIGEST: &str = "x-delta-digest";
 /// Length in bytes, decimal: of an uploaded result, or of a streamed answer.
 pub(crate) const LENGTH: &str = "x-delta-length";

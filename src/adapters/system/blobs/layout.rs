@@ -1,9 +1,13 @@
 //! How a blob lies in its file: the content and, behind it, the seal.
 
+use delta_domain::hash::HashFunction;
 use delta_domain::ids::Digest;
 
-/// The last bytes of every file.
-const MARK: &[u8; 8] = b"dnblob1\n";
+/// The last bytes of every file: what its digest is made with.
+const MARKS: [(HashFunction, &[u8; 8]); 2] = [
+    (HashFunction::Sha256, b"dnblob1\n"),
+    (HashFunction::Blake3, b"dnblob2\n"),
+];
 /// Bytes behind the content.
 pub(super) const SEAL_BYTES: u64 = 48;
 /// How much is written or read in one go.
@@ -12,6 +16,7 @@ pub(super) const BATCH_BYTES: usize = 1 << 20;
 /// What stands behind the content of a file: digest (32), length (8, little-endian), mark (8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seal {
+    pub(super) hash: HashFunction,
     pub(super) digest: Digest,
     pub(super) len: u64,
 }
@@ -22,7 +27,9 @@ impl Seal {
         let mut bytes = [0; 48];
         bytes[..32].copy_from_slice(&self.digest.0);
         bytes[32..40].copy_from_slice(&self.len.to_le_bytes());
-        bytes[40..].copy_from_slice(MARK);
+        for (_, mark) in MARKS.iter().filter(|(hash, _)| *hash == self.hash) {
+            bytes[40..].copy_from_slice(*mark);
+        }
         bytes
     }
 
@@ -30,7 +37,9 @@ impl Seal {
     pub(super) fn decode(bytes: &[u8; 48]) -> Option<Self> {
         let (digest, rest) = bytes.split_first_chunk::<32>()?;
         let (len, mark) = rest.split_first_chunk::<8>()?;
-        (mark == MARK).then_some(Self {
+        let (hash, _) = MARKS.iter().find(|(_, known)| *known == mark)?;
+        Some(Self {
+            hash: *hash,
             digest: Digest(*digest),
             len: u64::from_le_bytes(*len),
         })

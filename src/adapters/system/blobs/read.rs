@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::layout::{BATCH_BYTES, SEAL_BYTES, Seal};
 use crate::files::{io_error, is_absent};
+use delta_domain::hash::RunningDigest;
 use delta_ports::{PortError, PortErrorKind};
 
 /// A blob that is being read, from its beginning.
@@ -22,7 +22,7 @@ pub(super) struct OpenBlob {
     file: File,
     seal: Seal,
     left: u64,
-    hasher: Sha256,
+    running: RunningDigest,
 }
 
 /// Opens a blob and checks its length.
@@ -33,7 +33,7 @@ pub(super) fn open(op: &'static str, path: PathBuf) -> Result<OpenBlob, PortErro
             file,
             seal,
             left: seal.len,
-            hasher: Sha256::new(),
+            running: seal.hash.start(),
         }),
         Ok(None) => Err(changed(op, &path)),
         Err(e) if is_absent(&e) => Err(PortError::new(
@@ -120,9 +120,9 @@ impl OpenBlob {
             }
             Err(e) => return Err(io_error(op, "read", &self.path, e)),
         }
-        self.hasher.update(&*piece);
+        self.running.update(piece);
         self.left -= piece.len() as u64;
-        if self.left == 0 && self.hasher.clone().finalize().as_slice() != self.seal.digest.0 {
+        if self.left == 0 && self.running.clone().finish() != self.seal.digest {
             return Err(changed(op, &self.path));
         }
         Ok(())

@@ -5,23 +5,24 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use super::layout::{BATCH_BYTES, Seal};
 use crate::files::{TempFile, blocking, io_error, make_folder};
-use delta_domain::ids::Digest;
+use delta_domain::hash::{HashFunction, RunningDigest};
 use delta_ports::blob::{BlobInfo, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 
 /// A file that grows. Dropped half-way, it is gone.
 struct Growing {
     temp: TempFile,
-    hasher: Sha256,
+    running: RunningDigest,
+    hash: HashFunction,
 }
 
 pub(super) async fn put(
     op: &'static str,
     path: PathBuf,
+    hash: HashFunction,
     mut content: ByteStream,
     limit: u64,
 ) -> Result<BlobInfo, PortError> {
@@ -47,47 +48,54 @@ pub(super) async fn put(
             batch_bytes = 0;
             growing = Some(
                 blocking(op, move || {
-                    append(growing, &path, &pieces).map_err(|e| io_error(op, "write", &path, e))
+                    append(growing, &path, hash, &pieces)
+                        .map_err(|e| io_error(op, "write", &path, e))
                 })
                 .await?,
             );
         }
     }
     blocking(op, move || {
-        append(growing, &path, &batch)
+        append(growing, &path, hash, &batch)
             .and_then(|g| finish(g, &path, len))
             .map_err(|e| io_error(op, "write", &path, e))
     })
     .await
 }
 
-fn append(growing: Option<Growing>, path: &Path, pieces: &[Bytes]) -> io::Result<Growing> {
+fn append(
+    growing: Option<Growing>,
+    path: &Path,
+    hash: HashFunction,
+    pieces: &[Bytes],
+) -> io::Result<Growing> {
     let mut growing = match growing {
         Some(growing) => growing,
-        None => start(path)?,
+        None => start(path, hash)?,
     };
     for piece in pieces {
-        growing.hasher.update(piece);
+        growing.running.update(piece);
         growing.temp.file().write_all(piece)?;
     }
     Ok(growing)
 }
 
-fn start(path: &Path) -> io::Result<Growing> {
+fn start(path: &Path, hash: HashFunction) -> io::Result<Growing> {
     let folder = path.parent().unwrap_or(Path::new(""));
     make_folder(folder)?;
     Ok(Growing {
         temp: TempFile::create(folder)?,
-        hasher: Sha256::new(),
+        running: hash.start(),
+        hash,
     })
 }
 
 fn finish(mut growing: Growing, path: &Path, len: u64) -> io::Result<BlobInfo> {
-    let digest = Digest(growing.hasher.finalize().into());
+    let (hash, digest) = (growing.hash, growing.running.finish());
     growing
         .temp
         .file()
-        .write_all(&Seal { digest, len }.encode())?;
+        .write_all(&Seal { hash, digest, len }.encode())?;
     growing.temp.persist(path)?;
     Ok(BlobInfo { len, digest })
 }

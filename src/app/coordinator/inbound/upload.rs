@@ -47,7 +47,7 @@ pub(super) async fn take_result(
     if info.digest != digest || info.len != len {
         drop(blobs.remove(&incoming).await);
         return Err(invalid(
-            "the result is not what its announcement says: length or SHA-256 differ",
+            "the result is not what its announcement says: length or digest differ",
         ));
     }
     blobs

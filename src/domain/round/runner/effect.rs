@@ -102,7 +102,7 @@ pub enum RunnerEffect {
     },
     /// Put the commitment of the upload on record, then upload it. No input follows.
     Upload {
-        /// SHA-256 of the upload.
+        /// Its commitment ([`commit_upload`](crate::secagg::commit_upload)).
         commitment: Digest,
         /// Its length in bytes.
         len: u64,

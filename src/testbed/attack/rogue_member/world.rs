@@ -6,6 +6,7 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{MaskStream, NoiseGround, VariableRequest};
+use delta_domain::secagg::commitment::commit_upload;
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
 use delta_ports::peer::PeerCalls as _;
@@ -149,6 +150,6 @@ impl MemberWorld for RogueMember<'_> {
         self.upload = upload.map_err(|e| {
             PortError::new(PortErrorKind::Internal, "attack.compute", e.to_string())
         })?;
-        Ok((Digest::of(&self.upload), self.upload.len() as u64))
+        Ok((commit_upload(&self.upload), self.upload.len() as u64))
     }
 }

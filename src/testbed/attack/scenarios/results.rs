@@ -9,6 +9,7 @@ use crate::testbed::attack::target::Targets;
 use delta_domain::ids::{Address, Digest};
 use delta_domain::round::message::{RequestBody, SignedRequest};
 use delta_domain::round::runner::RunnerEffect;
+use delta_domain::secagg::commitment::commit_upload;
 use delta_ports::PortError;
 use delta_ports::blob::pieces;
 use delta_ports::connector::ShareKind;
@@ -53,7 +54,7 @@ async fn early(field: &Targets) -> anyhow::Result<Outcome> {
     let content = vec![0; 160];
     let early = rogue.sign(SignedRequest {
         body: RequestBody::Result {
-            digest: Digest::of(&content),
+            digest: commit_upload(&content),
             len: content.len() as u64,
         },
         ..request
@@ -70,13 +71,13 @@ pub(in crate::testbed::attack) async fn announce(
 ) -> anyhow::Result<Result<(), PortError>> {
     let request = rogue.sign(SignedRequest {
         body: RequestBody::Result {
-            digest: Digest::of(&content),
+            digest: commit_upload(&content),
             len: content.len() as u64,
         },
         ..request
     })?;
     let (me, key) = (rogue.address.clone(), rogue.key());
-    let commitment = Digest::of(&content);
+    let commitment = commit_upload(&content);
     rogue
         .connector
         .upload_result_commitment(&me, &key, &commitment)
@@ -154,7 +155,7 @@ async fn replaced(field: &Targets) -> anyhow::Result<Outcome> {
     }
     let second = rogue.sign(SignedRequest {
         body: RequestBody::Result {
-            digest: Digest::of(&content),
+            digest: commit_upload(&content),
             len,
         },
         ..again

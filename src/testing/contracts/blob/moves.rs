@@ -1,7 +1,7 @@
 //! What the clauses begin with; also for the tests that are one store's own.
 
 use bytes::Bytes;
-use delta_domain::ids::{Address, Digest, TaskId};
+use delta_domain::ids::{Address, TaskId};
 use delta_ports::blob::{BlobName, BlobStore, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 use futures_util::{StreamExt as _, stream};
@@ -44,7 +44,7 @@ pub async fn put(s: &dyn BlobStore, name: &BlobName, bytes: &[u8]) {
         .unwrap();
     assert_eq!(
         (info.len, info.digest),
-        (bytes.len() as u64, Digest::of(bytes))
+        (bytes.len() as u64, name.hash_function().of(bytes))
     );
 }
 
