@@ -32,7 +32,7 @@ pub use encoding::{EncodeError, Encoding, QuantiseError, QuantiseErrorKind};
 pub use keys::{Curve, KeyError, KeyPair, PublicKey};
 pub use mask::{MaskGenerator, MaskSeed, Masker, Sign};
 pub use masked_input::{HeaderError, MaskedInputHeader};
-pub use pairwise::{pairwise_seed, sign_for};
+pub use pairwise::{pairwise_seed, pairwise_seeds, sign_for};
 pub use seal::{SealContext, SealError, SealKey, ShareKind};
 pub use shamir::{CombineError, Interpolator, ShamirError, Share, ShareDecodeError};
 pub use stream_adder::{StreamAdder, StreamError};

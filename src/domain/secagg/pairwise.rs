@@ -22,7 +22,33 @@ pub fn pairwise_seed(
     task: &TaskId,
     round: RoundNumber,
 ) -> Result<Secret<32>, KeyError> {
-    let shared = own.agree(their)?;
+    Ok(seed_of(&own.agree(their)?, own, their, task, round))
+}
+
+/// [`pairwise_seed`] with each of `theirs`, in their order.
+///
+/// # Errors
+/// As [`pairwise_seed`].
+pub fn pairwise_seeds(
+    own: &KeyPair,
+    theirs: &[&PublicKey],
+    task: &TaskId,
+    round: RoundNumber,
+) -> Result<Vec<Secret<32>>, KeyError> {
+    let shared = own.agree_each(theirs)?;
+    let pairs = shared.iter().zip(theirs);
+    Ok(pairs
+        .map(|(shared, their)| seed_of(shared, own, their, task, round))
+        .collect())
+}
+
+fn seed_of(
+    shared: &[u8],
+    own: &KeyPair,
+    their: &PublicKey,
+    task: &TaskId,
+    round: RoundNumber,
+) -> Secret<32> {
     let (low, high) = sorted(own.public_ref(), their);
     let context = framed(&[
         LABEL,
@@ -32,7 +58,7 @@ pub fn pairwise_seed(
         low.as_bytes(),
         high.as_bytes(),
     ]);
-    Ok(Secret::new(*expand(&extract(LABEL, &shared), &context)))
+    Secret::new(*expand(&extract(LABEL, shared), &context))
 }
 
 /// The sign with which `own` enters the mask shared with `other`: plus when its address string sorts above the other's.
@@ -66,6 +92,8 @@ mod tests {
         for curve in [Curve::Secp256k1, Curve::Secp256r1, Curve::Secp384r1] {
             let [a, b, c] = [(); 3].map(|()| KeyPair::generate(curve, &mut rng));
             let seed = pairwise_seed(&a, b.public_ref(), &task(1), RoundNumber(1)).unwrap();
+            let both = [b.public_ref(), c.public_ref()];
+            let each = pairwise_seeds(&a, &both, &task(1), RoundNumber(1)).unwrap();
             let same =
                 |other: Result<Secret<32>, KeyError>| bool::from(seed.ct_eq(&other.unwrap()));
             assert!(same(pairwise_seed(
@@ -74,6 +102,8 @@ mod tests {
                 &task(1),
                 RoundNumber(1)
             )));
+            let [with_b, with_c] = each.try_into().unwrap();
+            assert!(same(Ok(with_b)) && !same(Ok(with_c)));
             assert!(!same(pairwise_seed(
                 &b,
                 a.public_ref(),

@@ -9,7 +9,7 @@ use crate::round::message::{RequestBody, ShareDelivery};
 use crate::round::record::RawShareRecord;
 use crate::round::{FailureCode, Members, Rejection, unique};
 use crate::secagg::keys::PublicKey;
-use crate::secagg::pairwise::{pairwise_seed, sign_for};
+use crate::secagg::pairwise::{pairwise_seeds, sign_for};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -187,25 +187,22 @@ impl RunnerRound {
         u2: &Members,
     ) -> Result<Vec<MaskStream>, String> {
         let me = &self.context.me;
-        let mut streams = vec![MaskStream::own(self_mask.clone())];
-        for other in sharing.graph().neighbours(me).filter(|a| u2.contains(*a)) {
-            let theirs: &PublicKey = sharing
-                .directory
-                .keys(other)
-                .map(|k| &k.mask)
-                .ok_or_else(|| format!("{other} has no keys"))?;
-            let seed = pairwise_seed(
-                &sharing.mask,
-                theirs,
-                self.context.task(),
-                self.context.round(),
-            )
-            .map_err(|e| format!("no pairwise mask with {other}: {e}"))?;
-            streams.push(MaskStream {
-                seed,
-                sign: sign_for(me, other),
-            });
-        }
-        Ok(streams)
+        let others = sharing.graph().neighbours(me).filter(|a| u2.contains(*a));
+        let others: Vec<&Address> = others.collect();
+        let key_of = |other: &&Address| {
+            let keys = sharing.directory.keys(other);
+            keys.map(|k| &k.mask)
+                .ok_or_else(|| format!("{other} has no keys"))
+        };
+        let theirs: Vec<&PublicKey> = others.iter().map(key_of).collect::<Result<_, _>>()?;
+        let (task, round) = (self.context.task(), self.context.round());
+        let seeds = pairwise_seeds(&sharing.mask, &theirs, task, round)
+            .map_err(|e| format!("no pairwise masks: {e}"))?;
+        let pairwise = others.iter().zip(seeds).map(|(other, seed)| MaskStream {
+            seed,
+            sign: sign_for(me, other),
+        });
+        let own = MaskStream::own(self_mask.clone());
+        Ok(std::iter::once(own).chain(pairwise).collect())
     }
 }

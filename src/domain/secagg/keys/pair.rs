@@ -3,6 +3,8 @@
 use std::fmt;
 
 use k256::ecdsa::signature::Signer as _;
+use k256::elliptic_curve::BatchNormalize;
+use k256::elliptic_curve::point::AffineCoordinates as _;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
@@ -11,6 +13,9 @@ use super::curve::{Curve, on_curve, tagged};
 use super::error::KeyError;
 use super::public::{Point, PublicKey};
 use crate::ids::{decode_hex, encode_hex};
+
+/// Points that are divided by their last coordinate together.
+const TOGETHER: usize = 16;
 
 /// A secret key and its public key. The secret is wiped on drop; `Debug` shows the curve only.
 #[derive(Clone)]
@@ -128,10 +133,47 @@ impl KeyPair {
             (SecretKey::K256(s), Point::K256(p)) => Ok(x_of!(k256, s, p)),
             (SecretKey::P256(s), Point::P256(p)) => Ok(x_of!(p256, s, p)),
             (SecretKey::P384(s), Point::P384(p)) => Ok(x_of!(p384, s, p)),
-            _ => Err(KeyError::CurveMismatch {
-                own: self.curve(),
-                their: their.curve(),
-            }),
+            _ => Err(self.mismatch(their)),
+        }
+    }
+
+    /// [`KeyPair::agree`] with each of `theirs`, in their order. The division at the end of each is done for some together.
+    ///
+    /// # Errors
+    /// As [`KeyPair::agree`], for the first whose curve is another.
+    pub fn agree_each(&self, theirs: &[&PublicKey]) -> Result<Vec<Zeroizing<Vec<u8>>>, KeyError> {
+        let mut xs = Vec::with_capacity(theirs.len());
+        macro_rules! xs_with {
+            ($ec:ident, $kind:ident, $secret:expr) => {
+                for some in theirs.chunks(TOGETHER) {
+                    // Places behind the last one are computed with the rest, and not looked at.
+                    let mut products = Zeroizing::new([$ec::ProjectivePoint::GENERATOR; TOGETHER]);
+                    for (product, their) in products.iter_mut().zip(some) {
+                        let Point::$kind(point) = &their.point else {
+                            return Err(self.mismatch(their));
+                        };
+                        *product = point.to_projective() * $secret.as_nonzero_scalar().as_ref();
+                    }
+                    let points = Zeroizing::new($ec::ProjectivePoint::batch_normalize(&*products));
+                    for point in points.iter().take(some.len()) {
+                        let x = Zeroizing::new(point.x());
+                        xs.push(Zeroizing::new(x.to_vec()));
+                    }
+                }
+            };
+        }
+        match &self.secret {
+            SecretKey::K256(s) => xs_with!(k256, K256, s),
+            SecretKey::P256(s) => xs_with!(p256, P256, s),
+            SecretKey::P384(s) => xs_with!(p384, P384, s),
+        }
+        Ok(xs)
+    }
+
+    fn mismatch(&self, their: &PublicKey) -> KeyError {
+        KeyError::CurveMismatch {
+            own: self.curve(),
+            their: their.curve(),
         }
     }
 

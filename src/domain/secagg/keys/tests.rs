@@ -54,6 +54,28 @@ fn key_agreement_is_the_original_s() {
 }
 
 #[test]
+fn many_agreements_at_once_are_the_same() {
+    let mut rng = vectors::rng(21);
+    for curve in CURVES {
+        let own = KeyPair::generate(curve, &mut rng);
+        let theirs: Vec<PublicKey> = (0..35)
+            .map(|_| KeyPair::generate(curve, &mut rng).public())
+            .collect();
+        for count in [0, 1, 15, 16, 17, 35] {
+            let some: Vec<&PublicKey> = theirs.iter().take(count).collect();
+            let one_by_one: Vec<_> = some.iter().map(|t| own.agree(t).unwrap()).collect();
+            assert_eq!(own.agree_each(&some).unwrap(), one_by_one);
+        }
+        let other = CURVES.into_iter().find(|c| *c != curve).unwrap();
+        let stranger = KeyPair::generate(other, &mut rng).public();
+        assert_eq!(
+            own.agree_each(&[&theirs[0], &stranger]).unwrap_err(),
+            own.agree(&stranger).unwrap_err()
+        );
+    }
+}
+
+#[test]
 fn bad_public_keys_are_errors() {
     let file = vectors::load(include_str!(
         "../../../../tests/vectors/ecdhe/bad_public_keys.json"
