@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use commit::{commit, erase};
 use host::{Host, Message};
 pub(crate) use stored::Loaded;
-use stored::{context, open, restore, seal, seal_snapshot};
+use stored::{context, open, restore, seal_snapshot};
+pub(crate) use stored::{open_value, seal};
 
 use delta_domain::ids::TaskId;
 use delta_domain::round::Rejection;

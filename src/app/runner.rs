@@ -82,9 +82,11 @@ impl Runner {
             }
         }
         // No secret outlives its task because erasing it failed once.
-        for stored in storage.machines(MachineKind::RunnerRound).await? {
-            if !going_on.contains(&stored.key.task) {
-                erase(&self.context.machine_ports(), &stored.key).await?;
+        for kind in [MachineKind::RunnerRound, MachineKind::RunnerKeys] {
+            for stored in storage.machines(kind).await? {
+                if !going_on.contains(&stored.key.task) {
+                    erase(&self.context.machine_ports(), &stored.key).await?;
+                }
             }
         }
         Ok(())

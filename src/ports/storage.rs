@@ -119,6 +119,8 @@ pub enum MachineKind {
     RunnerTask,
     /// A round in which this node is a member.
     RunnerRound,
+    /// What a member keeps secret for all rounds of a task. No machine: it is written once, and deleted.
+    RunnerKeys,
 }
 
 impl MachineKind {
@@ -130,6 +132,7 @@ impl MachineKind {
             Self::CoordinatorRound => "coordinator_round",
             Self::RunnerTask => "runner_task",
             Self::RunnerRound => "runner_round",
+            Self::RunnerKeys => "runner_keys",
         }
     }
 }

@@ -119,7 +119,11 @@ impl World {
             change(i, &mut context);
             let skew = setup.skew_of(&address(i));
             let own = node::ahead(now, skew);
-            let (machine, effects) = RunnerRound::join(own, context, secret(setup.seed, i as u64));
+            let chance = secret(setup.seed, i as u64);
+            let (machine, effects) = match setup.pairs.get(i) {
+                Some(pair) => RunnerRound::join_as(own, context, chance, pair.clone()),
+                None => RunnerRound::join(own, context, chance),
+            };
             runners.insert(address(i), Node::new(now, skew, machine, effects));
             // 4^i: each base-4 digit of the sum says how often client i was counted.
             let mut values = vec![4_i64.pow(u32::try_from(i % 15).unwrap())];

@@ -1,9 +1,11 @@
 //! Nodes that are killed or stopped, and start again: in each phase, between rounds, at any turn.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use delta_node::domain::connector_record::RecordEvent;
+use delta_node::domain::connector_record::{Command, RecordEvent};
 use delta_node::domain::task::TaskStatus;
+use delta_node::ports::storage::{LocalTaskId, MachineKind};
 use delta_testing::cluster::{Cluster, Recipe, run};
 
 use super::{HOUR, LONG, MOMENTS, at_rest, through, turns, until};
@@ -134,6 +136,64 @@ fn a_member_restarted_in_any_phase_is_counted_when_it_comes_back_in_time() {
             });
         }
     }
+}
+
+/// What a member has put on record when it joined rounds of a task: pk1 and pk2.
+async fn joined_with(world: &Cluster, member: usize, id: LocalTaskId) -> Vec<(String, String)> {
+    let (task, me) = (world.task_id(0, id).await.unwrap(), world.address(member));
+    let joins = world.connector.writes(0).into_iter().filter(|w| w.accepted);
+    joins
+        .filter_map(|write| match write.command {
+            Command::JoinRound {
+                at,
+                address,
+                pk1,
+                pk2,
+            } if address == me.as_str() && at.task == task.as_str() => Some((pk1, pk2)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_member_killed_between_rounds_keeps_its_pk1_until_the_task_is_over() {
+    run(async {
+        let recipe = Recipe {
+            rounds: 3,
+            ..Recipe::default()
+        };
+        let mut world = Cluster::new(3, 8, recipe).await;
+        let id = world.submit(0).await;
+        let first = |w: &Cluster| !w.facts.reduces().is_empty();
+        world.until("the first sum", LONG, first).await;
+        let kept = |w: &Cluster| {
+            let keys = w.hosts[2].storage.peek_machines();
+            keys.into_iter()
+                .any(|key| key.kind == MachineKind::RunnerKeys)
+        };
+        assert!(kept(&world), "{}", world.describe());
+        world.crash(2).await;
+        world.start(2).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        // Nothing of it is left (`unfinished_business`), and another task has another.
+        at_rest(&world).await;
+        assert!(!kept(&world));
+        let other = world.submit(0).await;
+        world.wait_for_end(0, other, HOUR).await;
+        at_rest(&world).await;
+        let (one, two) = (
+            joined_with(&world, 2, id).await,
+            joined_with(&world, 2, other).await,
+        );
+        assert!(one.len() >= 2 && two.len() >= 2, "{}", world.describe());
+        assert!(one.iter().all(|(pk1, _)| *pk1 == one[0].0));
+        assert!(two.iter().all(|(pk1, _)| *pk1 == two[0].0));
+        assert_ne!(one[0].0, two[0].0);
+        let fresh: BTreeSet<&String> = one.iter().chain(&two).map(|(_, pk2)| pk2).collect();
+        assert_eq!(fresh.len(), one.len() + two.len());
+        world.stop().await;
+    });
 }
 
 /// From the submission past the end of a task of one round.

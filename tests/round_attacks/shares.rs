@@ -84,6 +84,32 @@ fn shares_of_another_round_are_refused_even_under_the_same_keys() {
 }
 
 #[test]
+fn one_pk1_serves_many_rounds_and_no_share_serves_two() {
+    // Everything but pk1 is another in the next round; what was agreed under it is remembered.
+    let first = Setup::new(4, 3).next();
+    let second = first.clone().next();
+    let keys_of = |setup: &Setup| {
+        let mut w = World::new(setup.clone());
+        w.run();
+        assert!(w.sum.is_some(), "{}", w.story());
+        w.record.public_keys(&[0, 1, 2, 3].map(address))
+    };
+    for (before, after) in keys_of(&first).iter().zip(keys_of(&second)) {
+        assert!(before.pk1 == after.pk1 && before.pk2 != after.pk2);
+    }
+    let theirs = deliveries(first, |_| {});
+    let mut w = World::new(second);
+    w.tamper.delivery = Some(Box::new(move |to, delivery| {
+        if to == address(0) {
+            delivery.shares = theirs[&to].shares.clone();
+        }
+    }));
+    w.run();
+    assert_violation(&w, 0, "do not open");
+    assert_sum_without(&w, 0);
+}
+
+#[test]
 fn a_wrong_or_missing_commitment_is_noticed_by_the_receiver() {
     let wrong = [
         Some(Digest([3; 32]).to_string()),

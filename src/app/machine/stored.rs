@@ -32,7 +32,11 @@ pub(super) fn cannot_seal(e: impl std::fmt::Display) -> PortError {
     PortError::new(PortErrorKind::Internal, "machine.seal", e.to_string())
 }
 
-pub(super) fn seal<T: Serialize>(
+/// A value that belongs to `key`, as it rests on disk.
+///
+/// # Errors
+/// `Internal` when it cannot be serialised, `Unavailable` when there is no randomness.
+pub(crate) fn seal<T: Serialize>(
     ports: &MachinePorts,
     key: &MachineKey,
     value: &T,
@@ -135,6 +139,17 @@ pub(super) fn open<T: DeserializeOwned>(
     sealed: &[u8],
 ) -> Result<T, PortError> {
     parse(key, &unseal(ports, key, context, sealed)?)
+}
+
+/// The value that [`seal`] made a stored snapshot of.
+///
+/// # Errors
+/// `Corrupt` when it cannot be opened, or is of another form.
+pub(crate) fn open_value<T: DeserializeOwned>(
+    ports: &MachinePorts,
+    stored: &StoredMachine,
+) -> Result<T, PortError> {
+    open(ports, &stored.key, &context(&stored.key), &stored.snapshot)
 }
 
 fn unseal(

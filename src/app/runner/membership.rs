@@ -4,6 +4,7 @@ mod catching_up;
 mod joining;
 mod judging;
 mod leaving;
+mod pair;
 mod permitting;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RoundEnd;
 use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::round::steps::StepsSeen;
+use delta_domain::secagg::sealing::SealingPair;
 use delta_domain::task::TaskKind;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::{
@@ -38,7 +40,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// How long a bundle or an announcement is asked for before this node gives a round up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What a member keeps of a task. No secrets.
+/// What a member keeps of a task. No secrets: the one that it has is elsewhere (`pair.rs`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct MembershipState {
     pub(super) task: TaskId,
@@ -139,6 +141,8 @@ pub(super) struct Membership {
     case: Option<Arc<Case>>,
     /// The round that waits for the owner's word.
     waiting: Option<RoundNumber>,
+    /// The pk1 of the task and what was agreed under it, once a round is joined.
+    pair: Option<SealingPair>,
     /// Fires when nobody needs what this node computes for the task.
     stop: CancellationToken,
 }
@@ -156,6 +160,7 @@ impl Membership {
             rounds: BTreeMap::new(),
             case: None,
             waiting: None,
+            pair: None,
             stop: CancellationToken::new(),
         }
     }
@@ -355,8 +360,9 @@ impl Membership {
         self.save().await;
     }
 
-    async fn tidy(&self) {
+    async fn tidy(&mut self) {
         self.context.owner.forget(&self.state.task);
+        self.forget_pair().await;
         // What could not be taken up or erased in its time.
         for stored in self.stored_rounds().await.unwrap_or_default() {
             self.forget(stored.key.round).await;

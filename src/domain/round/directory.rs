@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::message::Encoder;
 use super::record::RawPublicKeys;
 use crate::ids::{Address, Digest};
-use crate::secagg::keys::{Curve, PublicKey};
+use crate::secagg::keys::{Curve, KeyError, PublicKey};
 
 /// A member's two public keys, valid points both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +36,21 @@ impl Directory {
     /// Judges the keys on record of `u1`, given in the same order.
     #[must_use]
     pub fn judge(curve: Curve, u1: &[Address], raw: &[RawPublicKeys]) -> Self {
+        Self::judge_with(curve, u1, raw, |pk1| PublicKey::parse(curve, pk1))
+    }
+
+    /// The same, where `read` reads a `pk1` as [`PublicKey::parse`] does: a member has read most of them in earlier rounds.
+    #[must_use]
+    pub fn judge_with(
+        curve: Curve,
+        u1: &[Address],
+        raw: &[RawPublicKeys],
+        read: impl Fn(&str) -> Result<PublicKey, KeyError>,
+    ) -> Self {
         let mut members = BTreeMap::new();
         let mut excluded = BTreeMap::new();
         for (address, keys) in u1.iter().zip(raw) {
-            match (
-                PublicKey::parse(curve, &keys.pk1),
-                PublicKey::parse(curve, &keys.pk2),
-            ) {
+            match (read(&keys.pk1), PublicKey::parse(curve, &keys.pk2)) {
                 (Ok(cipher), Ok(mask)) => {
                     members.insert(address.clone(), MemberKeys { cipher, mask });
                 }

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::ids::{Address, Digest, RoundNumber, TaskId};
 use crate::secagg::keys::KeyPair;
+use crate::secagg::sealing::SealingPair;
 use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::time::Timestamp;
@@ -107,7 +108,7 @@ pub enum RunnerInput {
     },
     /// The masked vector is on disk.
     Masked {
-        /// SHA-256 of the whole upload.
+        /// Commitment to the whole upload.
         digest: Digest,
         /// Its length in bytes.
         len: u64,
@@ -167,7 +168,7 @@ pub struct RunnerRound {
 }
 
 impl RunnerRound {
-    /// Makes this round's keys and joins.
+    /// Makes both of this round's key pairs and joins.
     #[must_use]
     pub fn join(
         now: Timestamp,
@@ -175,14 +176,33 @@ impl RunnerRound {
         seed: Secret<32>,
     ) -> (Self, Vec<RunnerEffect>) {
         let curve = context.strategy.curve;
-        let cipher = KeyPair::generate(curve, &mut share_keys::rng(&seed, "cipher key"));
+        let cipher = SealingPair::generate(curve, &mut share_keys::rng(&seed, "cipher key"));
+        Self::join_as(now, context, seed, cipher)
+    }
+
+    /// Makes this round's `pk2` and joins with the `pk1` of the task: what was agreed under it in earlier rounds is agreed.
+    ///
+    /// `cipher` is of the strategy's curve, no other task's, and on disk already: a seal is opened by the pair that is on record.
+    #[must_use]
+    pub fn join_as(
+        now: Timestamp,
+        context: RunnerContext,
+        seed: Secret<32>,
+        cipher: SealingPair,
+    ) -> (Self, Vec<RunnerEffect>) {
+        let curve = context.strategy.curve;
         let mask = KeyPair::generate(curve, &mut share_keys::rng(&seed, "mask key"));
         let keys = RawPublicKeys {
-            pk1: cipher.public().to_wire(),
+            pk1: cipher.pair().public_ref().to_wire(),
             pk2: mask.public().to_wire(),
         };
         let deadline = now + context.strategy.connection_timeout() + GRACE;
-        let notify = sign(&context, &cipher, Digest([0; 32]), RequestBody::Joined);
+        let notify = sign(
+            &context,
+            cipher.pair(),
+            Digest([0; 32]),
+            RequestBody::Joined,
+        );
         let round = Self {
             context,
             seed,
@@ -190,6 +210,13 @@ impl RunnerRound {
             deadline,
         };
         (round, vec![RunnerEffect::Join { keys, notify }])
+    }
+
+    /// After a restart: what this round agrees under its `pk1`, the other rounds under the same remember too. Changes nothing else.
+    pub fn remember_with(&mut self, pair: &SealingPair) {
+        if let Some(cipher) = self.phase.cipher() {
+            cipher.remember_with(pair);
+        }
     }
 
     /// The one way to change a round.
@@ -324,7 +351,7 @@ impl RunnerRound {
         let body = RequestBody::Decline { reason };
         let request = match &self.phase {
             Phase::AdvertiseKeys { cipher, .. } | Phase::ReadKeys { cipher, .. } => {
-                Some(sign(&self.context, cipher, Digest([0; 32]), body))
+                Some(sign(&self.context, cipher.pair(), Digest([0; 32]), body))
             }
             Phase::ShareKeys { sharing, .. } => Some(self.request(sharing, None, body)),
             Phase::CollectShares { sharing, u2, .. } => Some(self.request(sharing, Some(u2), body)),
@@ -379,7 +406,7 @@ impl RunnerRound {
     fn request(&self, sharing: &Sharing, u2: Option<&Members>, body: RequestBody) -> SignedRequest {
         sign(
             &self.context,
-            &sharing.cipher,
+            sharing.cipher.pair(),
             view_digest(&sharing.transcript, u2),
             body,
         )

@@ -2,7 +2,7 @@
 //!
 //! Step by step, in the paper's order:
 //! AdvertiseKeys uses [`keys`]; ShareKeys splits with [`shamir`] over [`field`], commits with [`commitment`] and encrypts
-//! with [`seal`]; MaskedInput quantises with [`encoding`], derives pairwise seeds with [`pairwise`], adds keystreams with
+//! with [`seal`], whose keys a member keeps for its task in [`sealing`]; MaskedInput quantises with [`encoding`], derives pairwise seeds with [`pairwise`], adds keystreams with
 //! [`mask`] and frames the result with [`masked_input`]; Unmasking combines shares and subtracts the same keystreams.
 //!
 //! Deliberately not here: who may ask whom for what, and when. That is the round, which decides before it calls anything below.
@@ -20,6 +20,7 @@ pub mod mask;
 pub mod masked_input;
 pub mod pairwise;
 pub mod seal;
+pub mod sealing;
 pub mod shamir;
 pub mod stream_adder;
 pub mod word;
@@ -34,6 +35,7 @@ pub use mask::{MaskGenerator, MaskSeed, Masker, Sign};
 pub use masked_input::{HeaderError, MaskedInputHeader};
 pub use pairwise::{pairwise_seed, pairwise_seeds, sign_for};
 pub use seal::{SealContext, SealError, SealKey, ShareKind};
+pub use sealing::SealingPair;
 pub use shamir::{CombineError, Interpolator, ShamirError, Share, ShareDecodeError};
 pub use stream_adder::{StreamAdder, StreamError};
 pub use word::{Ring, Word};

@@ -1,8 +1,8 @@
 //! Sealing shares for one receiver on their way through the coordinator, and the tags by which two members tell each other what they see
 //! (docs/protocol/secagg.md, Sealing and Confirming u3).
 //!
-//! ChaCha20-Poly1305 (RFC 8439) and HKDF-SHA256 (RFC 5869), under a key of two agreements: of both `pk1`, which are new in every round, and,
-//! where each of the two knows the other's identity, of both identity keys. The first keeps what was sealed shut when an identity key is lost
+//! ChaCha20-Poly1305 (RFC 8439) and HKDF-SHA256 (RFC 5869), under a key of two agreements: of both `pk1`, which are gone when the task is over,
+//! and, where each of the two knows the other's identity, of both identity keys. The first keeps what was sealed shut when an identity key is lost
 //! later; the second keeps out whoever put a `pk1` of his own on record, and tells either side at once.
 //! Key and associated data are bound to the transcript (task, round, members, keys, what is computed) and the direction, so that what was sealed
 //! elsewhere, or under another view of the round, does not open.
@@ -67,7 +67,7 @@ impl SealContext<'_> {
     }
 }
 
-/// The secret that two members share in one round: seals and tags in both directions. Wiped on drop.
+/// The secret that two members share in one task: seals and tags in both directions, in each round under its own transcript. Wiped on drop.
 pub struct SealKey {
     root: Zeroizing<[u8; 32]>,
 }

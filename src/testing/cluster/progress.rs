@@ -77,14 +77,14 @@ impl Cluster {
             let i = host.index;
             for key in host.storage.peek_machines() {
                 match key.kind {
-                    MachineKind::CoordinatorRound | MachineKind::RunnerRound => {
-                        found.push(format!(
-                            "node {i}: {} {} round {}",
-                            key.kind.name(),
-                            key.task,
-                            key.round
-                        ))
-                    }
+                    MachineKind::CoordinatorRound
+                    | MachineKind::RunnerRound
+                    | MachineKind::RunnerKeys => found.push(format!(
+                        "node {i}: {} {} round {}",
+                        key.kind.name(),
+                        key.task,
+                        key.round
+                    )),
                     MachineKind::CoordinatorTask | MachineKind::RunnerTask => {}
                 }
             }

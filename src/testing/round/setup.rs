@@ -3,8 +3,11 @@
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::message::Announcement;
 use delta_domain::round::{Acquaintance, Acquaintances, PrivacyFloor};
+use delta_domain::secagg::sealing::SealingPair;
 use delta_domain::secret::Secret;
 use delta_domain::strategy::Strategy;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 
 /// What a world is made of.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub struct Setup {
     pub privacy: PrivacyFloor,
     /// How wrong the runners' clocks are, in milliseconds: half of them ahead by so much, half behind.
     pub skew: i64,
+    /// The members' `pk1` of the task, in their order; who has none here draws one for the round.
+    pub pairs: Vec<SealingPair>,
 }
 
 impl Setup {
@@ -48,7 +53,21 @@ impl Setup {
             model: b"the model".to_vec(),
             privacy: PrivacyFloor::default(),
             skew: 0,
+            pairs: Vec::new(),
         }
+    }
+
+    /// The same members, with a `pk1` each that they have kept from an earlier round, in the round after that.
+    #[must_use]
+    pub fn next(mut self) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(self.seed);
+        let curve = self.strategy.curve;
+        let missing = self.n.saturating_sub(self.pairs.len());
+        self.pairs
+            .extend((0..missing).map(|_| SealingPair::generate(curve, &mut rng)));
+        self.round += 1;
+        self.seed += 1;
+        self
     }
 
     /// What the coordinator announces.

@@ -99,6 +99,7 @@ impl Membership {
     }
 
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
+        self.resume_pair().await;
         for stored in self.stored_rounds().await? {
             let round = stored.key.round;
             let Loaded::<RunnerRound> { machine, .. } = match load(

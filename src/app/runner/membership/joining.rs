@@ -90,10 +90,12 @@ impl Membership {
                 ..settings.privacy
             },
         };
-        let (machine, effects) = RunnerRound::join(
+        let (pair, drawn) = self.pair(context.strategy.curve).await?;
+        let (machine, effects) = RunnerRound::join_as(
             self.context.ports.clock.now(),
             context,
             self.context.seed()?,
+            pair.clone(),
         );
         // That the round was joined, the keys, and the intent to join are one transaction.
         let ports = self.context.machine_ports();
@@ -101,7 +103,10 @@ impl Membership {
         let mut state = self.state.clone();
         state.last_round = round.0;
         state.steps.joined(step);
-        commit(&ports, vec![state.change()?, change]).await?;
+        let mut changes = vec![state.change()?, change];
+        changes.extend(drawn);
+        commit(&ports, changes).await?;
+        self.pair = Some(pair);
         state.version += 1;
         self.state = state;
         self.host(stored, bundle, case, true)
@@ -140,7 +145,10 @@ impl Membership {
         };
         let round = stored.key.round;
         // The effects need the round's context, which is in the snapshot: open it once here.
-        let loaded: Loaded<RunnerRound> = load(&ports, &stored)?;
+        let mut loaded: Loaded<RunnerRound> = load(&ports, &stored)?;
+        if let Some(pair) = &self.pair {
+            loaded.machine.remember_with(pair);
+        }
         let round_context = loaded.machine.context();
         let effects = RunnerEffects {
             context: self.context.clone(),

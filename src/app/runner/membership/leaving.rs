@@ -25,6 +25,7 @@ impl Membership {
             // One that has stopped is over.
             drop(handle.give(RunnerInput::Leave).await);
         }
+        self.forget_pair().await;
         self.stop.cancel();
         Ok(())
     }

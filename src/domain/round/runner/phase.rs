@@ -15,6 +15,7 @@ use crate::round::{
 };
 use crate::secagg::keys::KeyPair;
 use crate::secagg::seal::{SealContext, SealKey};
+use crate::secagg::sealing::SealingPair;
 use crate::secret::{Secret, SecretBytes};
 
 /// A member's phases, in the paper's words.
@@ -22,10 +23,10 @@ use crate::secret::{Secret, SecretBytes};
 #[serde(rename_all = "snake_case")]
 pub(super) enum Phase {
     /// Joined, or about to; waiting for u1.
-    AdvertiseKeys { cipher: KeyPair, mask: KeyPair },
+    AdvertiseKeys { cipher: SealingPair, mask: KeyPair },
     /// In u1; reading the members' keys.
     ReadKeys {
-        cipher: KeyPair,
+        cipher: SealingPair,
         mask: KeyPair,
         u1: Members,
     },
@@ -59,7 +60,7 @@ pub(super) enum Phase {
 /// What both the sharing and the masking need.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Sharing {
-    pub(super) cipher: KeyPair,
+    pub(super) cipher: SealingPair,
     pub(super) mask: KeyPair,
     pub(super) u1: Members,
     pub(super) directory: Directory,
@@ -72,9 +73,6 @@ pub(super) struct Sharing {
     pub(super) randomness: Digest,
     #[serde(skip)]
     pub(super) graph: CachedGraph,
-    /// One key agreement for each neighbour serves both directions; made again after a restart.
-    #[serde(skip)]
-    pub(super) seal_keys: BTreeMap<Address, Arc<SealKey>>,
 }
 
 /// The state of the masked-input phase.
@@ -97,7 +95,7 @@ pub(super) struct HeldShares {
 impl Sharing {
     pub(super) fn prepare(
         context: &RunnerContext,
-        cipher: KeyPair,
+        cipher: SealingPair,
         mask: KeyPair,
         u1: Members,
         directory: Directory,
@@ -108,7 +106,6 @@ impl Sharing {
             randomness: NeighbourGraph::randomness(context.task(), context.round(), &directory),
             graph: CachedGraph::new(),
             transcript: transcript_digest(&context.announcement, &context.bundle, &directory),
-            seal_keys: BTreeMap::new(),
             others,
             cipher,
             mask,
@@ -117,17 +114,14 @@ impl Sharing {
         }
     }
 
-    /// What seals and opens shares between this member and `other`.
+    /// What seals and opens shares between this member and `other`: one key agreement for both directions and all rounds of the task.
     pub(super) fn seal_key(&self, other: &Address) -> Result<Arc<SealKey>, String> {
-        if let Some(key) = self.seal_keys.get(other) {
-            return Ok(key.clone());
-        }
         let keys = self
             .directory
             .keys(other)
             .ok_or_else(|| format!("{other} has no keys"))?;
-        SealKey::new(&self.cipher, &keys.cipher, self.others.common(other))
-            .map(Arc::new)
+        self.cipher
+            .seal_key(&keys.cipher, self.others.common(other))
             .map_err(|e| format!("no key with {other}: {e}"))
     }
 
@@ -176,6 +170,17 @@ impl Phase {
             Self::CollectShares { .. } | Self::MaskedInput(_) => "MaskedInput",
             Self::Confirming { .. } | Self::Unmasking { .. } => "Unmasking",
             Self::Done(_) => "Done",
+        }
+    }
+
+    pub(super) fn cipher(&mut self) -> Option<&mut SealingPair> {
+        match self {
+            Self::AdvertiseKeys { cipher, .. } | Self::ReadKeys { cipher, .. } => Some(cipher),
+            Self::ShareKeys { sharing, .. } | Self::CollectShares { sharing, .. } => {
+                Some(&mut sharing.cipher)
+            }
+            Self::MaskedInput(m) | Self::Confirming { input: m, .. } => Some(&mut m.sharing.cipher),
+            Self::Unmasking { .. } | Self::Done(_) => None,
         }
     }
 

@@ -1,7 +1,6 @@
 //! The share-keys phase: splitting and sealing this member's secrets, opening and checking the others'.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -15,7 +14,6 @@ use crate::round::NeighbourGraph;
 use crate::round::message::{SealedShares, ShareDelivery};
 use crate::round::record::RawShareRecord;
 use crate::secagg::commitment::{commit_share, verify};
-use crate::secagg::seal::SealKey;
 use crate::secagg::shamir::{Share, split};
 use crate::secret::{Secret, SecretBytes};
 
@@ -25,7 +23,6 @@ pub(super) struct Shared {
     pub(super) sealed: Vec<SealedShares>,
     pub(super) seed_commitments: Vec<(Address, Digest)>,
     pub(super) key_commitments: Vec<(Address, Digest)>,
-    pub(super) seal_keys: BTreeMap<Address, Arc<SealKey>>,
 }
 
 /// A generator for one purpose, derived from the round's seed.
@@ -66,7 +63,6 @@ pub(super) fn share(
         sealed: Vec::new(),
         seed_commitments: Vec::new(),
         key_commitments: Vec::new(),
-        seal_keys: BTreeMap::new(),
     };
     for ((receiver, seed_share), key_share) in holders.iter().zip(&seed_shares).zip(&key_shares) {
         let key = sharing.seal_key(receiver)?;
@@ -82,7 +78,6 @@ pub(super) fn share(
         let commit = |share: &[u8]| (receiver.clone(), commit_share(share));
         shared.seed_commitments.push(commit(&seed));
         shared.key_commitments.push(commit(&sk));
-        shared.seal_keys.insert(receiver.clone(), key);
     }
     Ok(shared)
 }

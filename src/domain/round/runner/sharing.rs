@@ -50,14 +50,15 @@ impl RunnerRound {
                 why: format!("{} keys for {} members", raw.len(), members.len()),
             });
         }
-        let directory = Directory::judge(self.context.strategy.curve, &members, raw);
+        let curve = self.context.strategy.curve;
+        let directory = Directory::judge_with(curve, &members, raw, |pk1| cipher.read(pk1));
         if let Some(why) = directory.excluded().get(&self.context.me) {
             let reason =
                 format!("the keys on record under this node's address are unusable: {why}");
             return Ok(self.fail(FailureCode::ProtocolViolation, reason));
         }
         let own = directory.keys(&self.context.me);
-        if own.is_none_or(|k| k.cipher != cipher.public() || k.mask != mask.public()) {
+        if own.is_none_or(|k| k.cipher != cipher.pair().public() || k.mask != mask.public()) {
             return Ok(self.fail(
                 FailureCode::ProtocolViolation,
                 "the keys on record under this node's address are not this node's",
@@ -80,7 +81,7 @@ impl RunnerRound {
         }
         let floor = others.floor(&self.context.me, &usable, self.context.privacy);
         let strangers = usable.len() - others.counted(&self.context.me, &usable);
-        let mut sharing = Sharing::prepare(
+        let sharing = Sharing::prepare(
             &self.context,
             cipher.clone(),
             mask.clone(),
@@ -98,7 +99,6 @@ impl RunnerRound {
         match share_keys::share(&self.context, &self.seed, &sharing) {
             Err(why) => Ok(self.fail(FailureCode::ProtocolViolation, why)),
             Ok(shared) => {
-                sharing.seal_keys = shared.seal_keys;
                 let post = self.request(
                     &sharing,
                     None,
