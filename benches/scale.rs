@@ -42,6 +42,7 @@ fn main() {
             generator: MaskGenerator::default(),
             dropout,
             full,
+            met: false,
             dropped: if dropout == Some(TWENTIETH) {
                 (n / 20).max(1)
             } else {

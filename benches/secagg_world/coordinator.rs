@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use delta_node::domain::ids::Address;
+use delta_node::domain::ids::{Address, RoundNumber};
 use delta_node::domain::round::coordinator::{
     CoordinatorContext, CoordinatorEffect, CoordinatorInput, CoordinatorRound,
 };
@@ -27,11 +27,11 @@ pub(super) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(super) fn start(strategy: &Strategy) -> Self {
+    pub(super) fn start(strategy: &Strategy, round: RoundNumber) -> Self {
         let context = CoordinatorContext {
             me: address(1_000_000),
             kind: TaskKind::Horizontal,
-            announcement: announcement(),
+            announcement: announcement(round),
             bundle: bundle(),
             strategy: strategy.clone(),
             floor: 2,

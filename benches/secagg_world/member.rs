@@ -13,9 +13,11 @@ use delta_node::domain::round::runner::{
     MaskStream, NoiseGround, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
 };
 use delta_node::domain::round::{Acquaintances, PrivacyFloor, Rejection};
+use delta_node::domain::secagg::commitment::UPLOAD_HASH;
 use delta_node::domain::secagg::encoding::Encoding;
 use delta_node::domain::secagg::mask::Masker;
 use delta_node::domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader};
+use delta_node::domain::secagg::sealing::SealingPair;
 use delta_node::domain::secagg::word::Word;
 use delta_node::domain::secret::{Secret, SecretBytes};
 use delta_node::domain::strategy::Strategy;
@@ -26,7 +28,7 @@ use futures_util::FutureExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::clock::seconds;
-use super::{Between, NOW, Setup, address, announcement, bundle, wire};
+use super::{Between, NOW, ROUND, Setup, address, announcement, bundle, wire};
 
 /// One member.
 pub(super) struct Client {
@@ -49,6 +51,8 @@ pub(super) struct Books {
     pub(super) time: f64,
     pub(super) masking: f64,
     pub(super) quantise_and_hash: f64,
+    pub(super) sharing: f64,
+    pub(super) opening: f64,
     pub(super) sends: u64,
     pub(super) receives: u64,
     pub(super) connector: u64,
@@ -56,19 +60,25 @@ pub(super) struct Books {
 }
 
 impl Client {
-    /// A member that has made its keys.
-    pub(super) fn join(i: usize, setup: &Setup, strategy: &Strategy) -> Self {
+    /// A member that has made its keys of the round.
+    pub(super) fn join(
+        i: usize,
+        setup: &Setup,
+        strategy: &Strategy,
+        round: RoundNumber,
+        pair: SealingPair,
+    ) -> Self {
         let context = RunnerContext {
             me: address(i),
-            announcement: announcement(),
+            announcement: announcement(round),
             bundle: bundle(),
             strategy: strategy.clone(),
             floor: 2,
             privacy: PrivacyFloor::default(),
         };
-        let seed: [u8; 32] = Sha256::digest(format!("member {i}")).into();
+        let seed: [u8; 32] = Sha256::digest(format!("member {i} round {round}")).into();
         let ((machine, effects), time) =
-            seconds(|| RunnerRound::join(NOW, context, Secret::new(seed)));
+            seconds(|| RunnerRound::join_as(NOW, context, Secret::new(seed), pair));
         // Different for every member and place, and exact in single precision.
         let value = |j: usize| ((i * 7919 + j * 104_729) % 2001) as f32 / 1000.0 - 1.0;
         Self {
@@ -83,6 +93,8 @@ impl Client {
                 time,
                 masking: 0.0,
                 quantise_and_hash: 0.0,
+                sharing: 0.0,
+                opening: 0.0,
                 sends: 0,
                 receives: 0,
                 connector: 0,
@@ -130,8 +142,14 @@ impl Client {
     }
 
     fn told(&mut self, input: RunnerInput) {
+        let (shares, opens) = (
+            matches!(input, RunnerInput::PublicKeys { .. }),
+            matches!(input, RunnerInput::SharesCollected { .. }),
+        );
         let (effects, time) = seconds(|| self.machine.handle(NOW, input).unwrap());
         self.books.time += time;
+        self.books.sharing += if shares { time } else { 0.0 };
+        self.books.opening += if opens { time } else { 0.0 };
         self.effects = effects;
         if let Some(outcome) = self.machine.outcome() {
             panic!("{}: {outcome:?}", self.address());
@@ -158,7 +176,7 @@ impl Books {
         let tensors = vec![("x".parse().unwrap(), tensor)];
         let header = MaskedInputHeader {
             task: task(),
-            round: RoundNumber(1),
+            round: ROUND,
             sender: self.address.clone(),
             ring: strategy.ring,
             length: (self.values.len() + COUNTER_WORDS) as u64,
@@ -170,16 +188,18 @@ impl Books {
         let (digest, time) = seconds(|| {
             let encoding = Encoding::new(W::RING, strategy.precision, cohort);
             let vector = MaskedVector::new(tensors, masks, generator, encoding);
-            let mut hash = Sha256::new();
+            let mut digest = UPLOAD_HASH.start();
             upload.extend_from_slice(&header.encode());
+            digest.update(&upload);
             let mut at = 0;
             while at < vector.length() {
                 let (block, next) = vector.block(at).unwrap();
+                // As it comes, like the node's store.
+                digest.update(&block);
                 upload.extend_from_slice(&block);
                 at = next;
             }
-            hash.update(&upload);
-            Digest(hash.finalize().into())
+            digest.finish()
         });
         // The same masks on as many zeros: what the whole is compared with.
         let mut zeros: Vec<W> = self.values.iter().map(|_| W::default()).collect();

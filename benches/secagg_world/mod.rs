@@ -24,11 +24,13 @@ use delta_node::domain::round::record::RawPublicKeys;
 use delta_node::domain::round::runner::RunnerInput;
 use delta_node::domain::secagg::mask::{MaskGenerator, Masker};
 use delta_node::domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES};
+use delta_node::domain::secagg::sealing::SealingPair;
 use delta_node::domain::secagg::word::{Ring, Word};
 use delta_node::domain::strategy::Strategy;
 use delta_node::domain::time::Timestamp;
 use delta_node::testing::round::{Record, Status, task};
 use member::Client;
+use rand_core::SeedableRng as _;
 
 /// What is run.
 #[derive(Clone)]
@@ -43,6 +45,8 @@ pub struct Setup {
     pub full: bool,
     /// Members that vanish after sharing.
     pub dropped: usize,
+    /// It is not the members' first round of the task: they have read and agreed with each other's `pk1` before.
+    pub met: bool,
 }
 
 /// What it cost.
@@ -57,6 +61,9 @@ pub struct Cost {
     pub client: f64,
     pub client_masking: f64,
     pub client_quantise_and_hash: f64,
+    /// From the keys of the others to its own sealed shares, and from theirs to the masks' seeds.
+    pub client_sharing: f64,
+    pub client_opening: f64,
     /// Seconds of CPU of the coordinator.
     pub coordinator: f64,
     pub coordinator_requests: f64,
@@ -87,10 +94,13 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 pub use delta_node::testing::round::{address, bundle};
 
-fn announcement() -> Announcement {
+/// The round that is counted; members that have met did so in the one before.
+const ROUND: RoundNumber = RoundNumber(2);
+
+fn announcement(round: RoundNumber) -> Announcement {
     Announcement {
         task: task(),
-        round: RoundNumber(1),
+        round,
         step: 0,
         variables: BTreeMap::new(),
     }
@@ -107,7 +117,39 @@ struct Between<W> {
     notices: Vec<(Address, SignedRequest)>,
 }
 
+/// The `pk1` of one member for the task.
+fn pair(i: usize) -> SealingPair {
+    let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(i as u64);
+    SealingPair::generate(Strategy::default().curve, &mut rng)
+}
+
+/// All members, in the order of their addresses.
+fn join(
+    setup: &Setup,
+    strategy: &Strategy,
+    pairs: &[SealingPair],
+    round: RoundNumber,
+) -> Vec<Client> {
+    let mut clients: Vec<Client> = pairs
+        .iter()
+        .enumerate()
+        .map(|(i, pair)| Client::join(i, setup, strategy, round, pair.clone()))
+        .collect();
+    clients.sort_by(|a, b| a.address().cmp(b.address()));
+    clients
+}
+
 impl<W: Word> Between<W> {
+    fn new(strategy: &Strategy, d: usize, round: RoundNumber) -> Self {
+        Self {
+            record: Record::default(),
+            coordinator: Coordinator::start(strategy, round),
+            total: vec![W::default(); d + COUNTER_WORDS],
+            keys: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
+
     /// The coordinator reads its notices.
     fn read_notices(&mut self) {
         for (_, notice) in std::mem::take(&mut self.notices) {
@@ -140,18 +182,16 @@ fn strategy(setup: &Setup) -> Strategy {
 fn run_in<W: Word>(setup: &Setup) -> Cost {
     let strategy = strategy(setup);
     let before = resident();
+    let pairs: Vec<SealingPair> = (0..setup.n).map(pair).collect();
+    if setup.met {
+        let mut clients = join(setup, &strategy, &pairs, RoundNumber(1));
+        let mut between = Between::<W>::new(&strategy, 0, RoundNumber(1));
+        advertise_keys(&mut clients, &mut between);
+        share(&mut clients, &mut between);
+    }
     // One after the other everywhere: two threads of one core would take each other's time.
-    let mut clients: Vec<Client> = (0..setup.n)
-        .map(|i| Client::join(i, setup, &strategy))
-        .collect();
-    clients.sort_by(|a, b| a.address().cmp(b.address()));
-    let mut between = Between {
-        record: Record::default(),
-        coordinator: Coordinator::start(&strategy),
-        total: vec![W::default(); setup.d + COUNTER_WORDS],
-        keys: Vec::new(),
-        notices: Vec::new(),
-    };
+    let mut clients = join(setup, &strategy, &pairs, ROUND);
+    let mut between = Between::<W>::new(&strategy, setup.d, ROUND);
     advertise_keys(&mut clients, &mut between);
     let list = share(&mut clients, &mut between);
     let coordinator_state = wire::json(&between.coordinator.machine);
@@ -177,14 +217,14 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
     let mut copy = total.clone();
     let ((), last_step) = wall(|| {
         let mut masks = masks.clone();
-        masks.extend(streams_of(&dropped, &task(), RoundNumber(1)).unwrap());
+        masks.extend(streams_of(&dropped, &task(), ROUND).unwrap());
         unmask(&mut copy, &masks, strategy.mask_generator);
     });
     let (pairwise, agreements) = seconds(|| {
         let mut streams = Vec::new();
         for member in &dropped {
             for peer in &member.peers {
-                streams.push(member.stream(peer, &task(), RoundNumber(1)).unwrap());
+                streams.push(member.stream(peer, &task(), ROUND).unwrap());
             }
         }
         streams
@@ -213,6 +253,8 @@ fn run_in<W: Word>(setup: &Setup) -> Cost {
         client: middle(|c| c.books.time),
         client_masking: middle(|c| c.books.masking),
         client_quantise_and_hash: middle(|c| c.books.quantise_and_hash),
+        client_sharing: middle(|c| c.books.sharing),
+        client_opening: middle(|c| c.books.opening),
         coordinator: coordinator.time + coordinator.adding + agreements + unmasking,
         coordinator_requests: coordinator.time - coordinator.rebuilding,
         coordinator_adding: coordinator.adding,
