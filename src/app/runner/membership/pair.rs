@@ -43,6 +43,10 @@ impl Membership {
 
     /// After a restart: rounds that go on and those that follow remember together what they agree.
     pub(super) async fn resume_pair(&mut self) {
+        // Of a task that its owner has left none stays, even if the node was killed right after.
+        if let Some(Err(_)) = self.state.verdict {
+            return self.forget_pair().await;
+        }
         match self.stored_pair().await {
             Ok(stored) => self.pair = stored.and_then(|stored| self.opened(&stored)),
             Err(e) => tracing::warn!(task = %self.state.task, "{}", report(&e)),
@@ -52,7 +56,9 @@ impl Membership {
     /// Deletes it. Rounds that are open have it until they are over.
     pub(super) async fn forget_pair(&mut self) {
         self.pair = None;
-        if let Err(e) = erase(&self.context.machine_ports(), &self.pair_key()).await {
+        let (ports, key) = (self.context.machine_ports(), self.pair_key());
+        let erased = self.context.retry_transient(|| erase(&ports, &key)).await;
+        if let Err(e) = erased {
             tracing::warn!(task = %self.state.task, "the task's key stays until the next start: {}", report(&e));
         }
     }
