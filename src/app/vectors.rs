@@ -10,7 +10,7 @@ use delta_domain::round::runner::MaskStream;
 use delta_domain::secagg::encoding::{EncodeError, Encoding, QuantiseError};
 use delta_domain::secagg::keys::KeyError;
 use delta_domain::secagg::mask::{MaskGenerator, Masker};
-use delta_domain::secagg::masked_input::COUNTER_WORDS;
+use delta_domain::secagg::masked_input::{COUNTER_WORDS, le_bytes};
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::tensor::Tensor;
 use zeroize::Zeroizing;
@@ -173,23 +173,18 @@ impl MaskedVector {
 
     /// Quantised, masked and written piece by piece, so that nothing leaves the cache half done.
     fn words<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
-        let mut bytes = vec![0; range.len() * W::BYTES];
+        let mut bytes = Vec::with_capacity(range.len() * W::BYTES);
         let (mut words, mut encoded): (Vec<W>, Vec<W>) = (Vec::new(), Vec::new());
-        let places = W::chunks_mut(&mut bytes).0;
+        let mut written = Vec::new();
         let mut at = range.start;
         while at < range.end {
             let end = range.end.min(at + PIECE_BYTES / W::BYTES);
             words.clear();
             self.each_tensor(at..end, |name, tensor, part| {
-                // The first goes where it belongs; what follows in the same piece is copied.
-                let first = words.is_empty();
-                let out = if first { &mut words } else { &mut encoded };
                 self.encoding
-                    .encode_part(tensor, part, out)
+                    .encode_part(tensor, part, &mut encoded)
                     .map_err(|error| MaskError::of(name, error))?;
-                if !first {
-                    words.extend_from_slice(&encoded);
-                }
+                words.extend_from_slice(&encoded);
                 Ok(())
             })?;
             if self.failed {
@@ -204,10 +199,8 @@ impl MaskedVector {
                 words.push(W::from_signed(i64::from(self.failed)));
             }
             self.masker.apply(at, &mut words);
-            let here = &mut places[at - range.start..end - range.start];
-            for (place, word) in here.iter_mut().zip(&words) {
-                *place = word.to_le();
-            }
+            le_bytes(&words, &mut written);
+            bytes.extend_from_slice(&written);
             at = end;
         }
         Ok(bytes)
