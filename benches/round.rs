@@ -157,7 +157,7 @@ async fn start(config: &Config, spent: &Arc<Spent>) -> Running {
         spent: spent.clone(),
     });
     let running = Running::start(parts).await.unwrap();
-    running.node.agree_to_everything();
+    running.node.agree_to_everything(true);
     running
 }
 

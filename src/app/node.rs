@@ -89,10 +89,10 @@ impl Node {
         self.context.address.borrow().clone()
     }
 
-    /// From now on every task that asks is allowed on the spot, as its journal shows: for networks on one machine whose data are
-    /// nobody's, as in `demo` and tests.
-    pub fn agree_to_everything(&self) {
-        self.context.owner.agree_to_everything();
+    /// From now on every task that asks is allowed on the spot, as its journal shows, or none is: for networks on one machine whose data
+    /// are nobody's, as in `demo` and tests.
+    pub fn agree_to_everything(&self, agree: bool) {
+        self.context.owner.agree_to_everything(agree);
     }
 
     /// Waits until the node is registered and hears events.

@@ -128,9 +128,9 @@ impl Owner {
         records.rules(self.clock.now(), &rules).await
     }
 
-    /// From now on whatever asks is allowed on the spot, as the journal shows.
-    pub(crate) fn agree_to_everything(&self) {
-        self.agreeable.store(true, Ordering::Relaxed);
+    /// Whether from now on whatever asks is allowed on the spot, as the journal shows.
+    pub(crate) fn agree_to_everything(&self, agree: bool) {
+        self.agreeable.store(agree, Ordering::Relaxed);
     }
 
     /// Fires when the owner has decided, or the rules have changed.

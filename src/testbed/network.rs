@@ -232,7 +232,7 @@ pub(super) async fn launch(
             prepare(&mut parts);
             let running = Running::start(parts).await?;
             // The data are the test bed's own.
-            running.node.agree_to_everything();
+            running.node.agree_to_everything(true);
             tokio::time::timeout(PATIENCE, running.node.connected())
                 .await
                 .context("the node does not reach the connector")?;

@@ -214,7 +214,7 @@ impl Cluster {
             .register(host.url.clone(), node.coordinator_api());
         self.network.introduce(host.url.clone(), node.identities());
         if host.agreeable {
-            node.agree_to_everything();
+            node.agree_to_everything(true);
         }
         host.node = Some(node);
     }

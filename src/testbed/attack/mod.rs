@@ -165,6 +165,7 @@ fn own(network: &Network, log: PathBuf) -> anyhow::Result<Targets> {
             tokens: Some(node.tokens.clone()),
             home: Some(node.home.clone()),
             middle: node.middle.clone(),
+            node: node.running.as_ref().map(|running| running.node.clone()),
         })
         .collect();
     Targets::new(targets, "127.0.0.1", network.connector_port, Some(log))
@@ -189,6 +190,7 @@ async fn foreign(url: &str, connector: &str) -> anyhow::Result<(Targets, String)
             tokens: None,
             home: None,
             middle: None,
+            node: None,
         })
         .collect();
     targets.sort_by_key(|target| target.url != url);

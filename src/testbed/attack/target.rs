@@ -14,6 +14,7 @@ use super::rogue_connector::RogueConnector;
 use super::told::ProgramLog;
 use super::{bundles, http};
 use crate::bootstrap::{Dial, LogLine, Way, connect, connect_as_somebody, peers_anywhere, users};
+use delta_app::Node;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, Digest, TaskId};
 use delta_domain::npy::{NpzLimits, decode_npz};
@@ -40,6 +41,8 @@ pub(super) struct Target {
     pub(super) home: Option<PathBuf>,
     /// Who is on the way to it, where somebody is.
     pub(super) middle: Option<Arc<Middle>>,
+    /// Its owner's side; only where the network is our own.
+    pub(super) node: Option<Arc<Node>>,
 }
 
 /// What attackers see.
@@ -96,6 +99,39 @@ impl Targets {
 
     pub(super) fn addresses(&self) -> Vec<Address> {
         self.targets.iter().map(|t| t.address.clone()).collect()
+    }
+
+    /// Whether owners allow whatever asks, as most attacks need to get as far as they do, or are asked about every task, as by default.
+    pub(super) fn owners_agree(&self, agree: bool) {
+        for node in self.targets.iter().filter_map(|t| t.node.as_ref()) {
+            node.agree_to_everything(agree);
+        }
+    }
+
+    /// The owners of all members but the coordinator allow the task of this name, once it waits for them.
+    pub(super) async fn owners_allow(&self, name: &str) -> anyhow::Result<()> {
+        for target in self.targets.iter().skip(1) {
+            let client = users(&target.url, None, &Way::default())?;
+            let waiting = async || -> anyhow::Result<Option<TaskId>> {
+                let list = client.approvals().await?;
+                let tasks = list["tasks"].as_array().into_iter().flatten();
+                let mut ours = tasks.filter(|t| t["name"] == name && t["waits"] == true);
+                let id = ours.next().and_then(|t| t["task"].as_str());
+                Ok(id.map(str::parse).transpose()?)
+            };
+            let begun = Instant::now();
+            let task = loop {
+                match waiting().await? {
+                    Some(task) => break task,
+                    None if begun.elapsed() > PATIENCE => {
+                        bail!("{} was not asked about {name}", target.url)
+                    }
+                    None => tokio::time::sleep(LOOK).await,
+                }
+            };
+            client.decide(&task, "allow", "once", None).await?;
+        }
+        Ok(())
     }
 
     /// The hostile connector of a node.

@@ -24,8 +24,7 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "stranger",
     "flood-junk-bundles", "a bundle of 8 MB whose digest is not the one on record" => junk;
     "flood-expanding", "a bundle that expands to 400 MB" => expanding;
     "flood-folding", "a graph of 20,000 products that folds for hours, while an author submits" => folding;
-    "flood-endless-map", "a task whose map computes for hours at every member"
-        ("whoever may create a task on the connector", "policy.accept: false; a low executor.time_limit; executor.jobs above the number of such tasks") => endless_map;
+    "flood-endless-map", "a stranger's task whose map would compute for hours at every member" => endless_map;
     "flood-uploads", "eight uploads of 12 MB that are never finished" => uploads;
     "flood-half-requests", "512 connections of one address that never finish their request" => half;
     "flood-waiting", "17 tasks that wait for 9,999 members" => waiting;
@@ -146,29 +145,37 @@ async fn folding(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 /// Members that run one job at a time are busy until the task is over, or its time is.
+/// Owners are asked here, as they are by default: nothing of a stranger's task runs before the word of a member's owner.
 async fn endless_map(field: &Targets) -> anyhow::Result<Outcome> {
+    field.owners_agree(false);
+    let outcome = unasked(field).await;
+    field.owners_agree(true);
+    outcome
+}
+
+async fn unasked(field: &Targets) -> anyhow::Result<Outcome> {
+    const NAME: &str = "an honest task";
     let bundle = bundles::with_step(graphs::endless())?;
     let mut coordinator = RogueCoordinator::create(field, bundle, None).await?;
-    let members = coordinator.up_to_shares().await?;
-    coordinator.calculate(&members).await?;
-    // An honest task that gives up soon.
-    let quick = bundles::task(|manifest| {
+    coordinator.begin().await?;
+    let joined = coordinator.joined(&field.addresses()).await?;
+    let reasons = coordinator.reasons();
+    let honest = bundles::task(|manifest| {
         let members = u32::try_from(field.targets.len()).unwrap_or(u32::MAX);
+        manifest.name = NAME.to_owned();
         manifest.strategy.min_clients = members;
         manifest.strategy.max_clients = members;
-        manifest.strategy.wait_timeout = 2.0;
-        manifest.strategy.retries = 0;
         manifest.rounds[0].repeat = 1;
     })?;
-    // They must be at it before the honest task comes.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let id = field.submit(&quick).await?;
+    let id = field.submit(&honest).await?;
+    field.owners_allow(NAME).await?;
     let ended = field.ends_right(id, 1).await;
-    let papers_of = coordinator.papers().results.len();
     coordinator.finish().await;
-    ensure!(papers_of == 0, "the map was computed");
     Ok(match ended {
-        Ok(()) => Outcome::new(true, "the honest task ended right meanwhile"),
+        Ok(()) => Outcome::new(
+            joined.is_empty(),
+            format!("declined: {reasons}; the honest task ended right meanwhile"),
+        ),
         Err(e) => Outcome::new(false, format!("meanwhile an honest task fails: {e:#}")),
     })
 }
