@@ -19,6 +19,8 @@ mod fixtures;
 mod graph;
 #[path = "executor/judging.rs"]
 mod judging;
+#[path = "executor/records.rs"]
+mod records;
 #[path = "executor/solve.rs"]
 mod solve;
 #[path = "executor/walls.rs"]
