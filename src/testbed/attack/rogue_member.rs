@@ -13,7 +13,7 @@ use rand_core::Rng as _;
 use super::bundles;
 use super::rogue_coordinator::RogueCoordinator;
 use super::target::{LOOK, PATIENCE, Targets, until};
-use crate::bootstrap::{clock, entropy};
+use crate::bootstrap::{Way, clock, entropy, users};
 use delta_app::member;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::message::{RoundView, SignedRequest};
@@ -70,6 +70,16 @@ impl<'a> RogueMember<'a> {
         let others = u32::try_from(field.targets.len())?;
         // So many colluders are withstood by shares of all members alone, with this one and without it.
         Self::enter_with(field, rounds, |s| s.colluders = Some(others - 1)).await
+    }
+
+    /// As [`Self::enter_needed`], where a round that fails is not attempted again.
+    pub(super) async fn enter_needed_once(field: &'a Targets) -> anyhow::Result<Self> {
+        let others = u32::try_from(field.targets.len())?;
+        Self::enter_with(field, 1, |s| {
+            s.colluders = Some(others - 1);
+            s.retries = 0;
+        })
+        .await
     }
 
     async fn enter_with(
@@ -377,6 +387,22 @@ impl<'a> RogueMember<'a> {
             .ends_right(self.id, rounds)
             .await
             .context("the attacked task")
+    }
+}
+
+impl RogueMember<'_> {
+    /// Leaves the network where the task cannot end but in an error, and waits for that; the line of its log that has `word`.
+    pub(super) async fn stay_to_the_error(self, word: &str) -> anyhow::Result<String> {
+        self.connector.leave(&self.address).await?;
+        if self.field.numbers(self.id).await.is_ok() {
+            bail!("the attacked task has a result");
+        }
+        let client = users(&self.field.coordinator().url, None, &Way::default())?;
+        let log = client.logs(self.id, 0).await?;
+        let line = log.iter().find(|line| line.message.contains(word));
+        let line =
+            line.with_context(|| format!("the attacked task's log says nothing of a {word}"))?;
+        Ok(line.message.clone())
     }
 }
 

@@ -178,7 +178,7 @@ async fn late(field: &Targets) -> anyhow::Result<Outcome> {
 }
 
 async fn wrong_reveal(field: &Targets) -> anyhow::Result<Outcome> {
-    let mut rogue = RogueMember::enter_needed(field, 1).await?;
+    let mut rogue = RogueMember::enter_needed_once(field).await?;
     rogue.next_round().await?;
     let RunnerEffect::Reveal { seeds, notify, .. } = rogue.until("reveal").await? else {
         bail!("nothing to reveal")
@@ -195,9 +195,12 @@ async fn wrong_reveal(field: &Targets) -> anyhow::Result<Outcome> {
         .collect();
     reveal(&rogue, ShareKind::SelfMaskSeed, wrong).await?;
     rogue.send(&notify).await?;
-    rogue.stay(1).await?;
+    // The others' shares are out: a second sum without this member would give its contribution away, had it kept its own to the coordinator.
+    let why = rogue.stay_to_the_error("wrong share").await?;
     Ok(Outcome::new(
         true,
-        "its shares were set aside; the round was made again without it, and the sum is right",
+        format!(
+            "its shares were set aside; no sum was made, and the author is told who is to blame: {why}"
+        ),
     ))
 }
