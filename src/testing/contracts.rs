@@ -150,7 +150,7 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let list = std::fs::read_to_string(root.with_extension("rs")).unwrap();
         let mut found = 0;
-        for port in ["storage", "blob", "connector", "peer", "tokens"] {
+        for port in ["storage", "blob", "connector", "peer", "tokens", "journal"] {
             for entry in std::fs::read_dir(root.join(port)).unwrap() {
                 let path = entry.unwrap().path();
                 let group = path.file_stem().unwrap().to_str().unwrap();

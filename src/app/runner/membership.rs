@@ -37,6 +37,8 @@ use delta_ports::{PortError, PortErrorKind, report};
 
 /// How long a round may stand still before the coordinator is asked where it stands.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long the task's pk1 is kept while no round is open.
+const IDLE: Duration = Duration::from_secs(300);
 /// How long a bundle or an announcement is asked for before this node gives a round up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -190,6 +192,10 @@ impl Membership {
                 _ = word.changed() => self.hear_the_owner().await,
                 // A round that goes on is heard through its handle; one that stands still is asked about.
                 () = clock.sleep(QUIET), if !self.rounds.is_empty() => self.catch_up(false).await,
+                // A task that nobody ends: the next round, if there is one, has a new key.
+                () = clock.sleep(IDLE), if self.rounds.is_empty() && self.pair.is_some() => {
+                    self.forget_pair().await;
+                }
             }
             self.reap().await;
         }

@@ -44,7 +44,7 @@ pub(super) struct Node {
     /// Who is on the way to it, where somebody is.
     pub(super) middle: Option<Arc<Middle>>,
     runtime: Option<Runtime>,
-    running: Option<Running>,
+    pub(super) running: Option<Running>,
 }
 
 impl Drop for Node {
