@@ -1,9 +1,8 @@
 //! The ledger of a dataset: what was spent of its budget, and what may still be.
 //!
-//! A release is reserved before it can leave and charged when it leaves. The two steps are persisted with what they belong to: the
-//! reservation in the transaction that persists the masked vector, the charge before its upload. **A reservation counts in full until
-//! it is released**, and it is released only by who knows that the vector will never leave; so a node that is killed between any two
-//! steps has charged too much at worst, never too little.
+//! A release is reserved before it can leave and charged when it leaves: the reservation is persisted before data are read, the charge
+//! before the masked vector can be uploaded. **A reservation counts in full until it is released**, and it is released only by who
+//! knows that the vector will never leave; so a node that is killed between any two steps has charged too much at worst, never too little.
 //!
 //! A value: time is an argument, storing is the caller's. One ledger holds one budget; a dataset whose authors have budgets of their
 //! own keeps one for each and one for all, and reserves in both.

@@ -9,6 +9,7 @@
 mod accumulate;
 mod big;
 mod blocks;
+mod class;
 mod clip;
 mod cohort;
 mod factor;
@@ -26,6 +27,7 @@ mod rules;
 pub use accumulate::{
     Accumulator, MAX_RECORDS, MAX_WIDTH, RecordUnit, RecordsError, RecordsForm, Units,
 };
+pub use class::{classify, records_steps};
 pub use clip::{Clip, ClipError};
 pub use cohort::{CohortBook, ReleasePoint, cohort_digest};
 pub use facts::{Facts, MAX_AUDITED, OutputFacts, Spread};

@@ -1,0 +1,254 @@
+//! Which class a task has under an owner's rules: what was found out about its graphs, held against the roles of columns.
+
+use super::proof::{ProofRule, ReleaseProof, StepProof, identifiers};
+use crate::manifest::{Driver, Manifest, Records};
+use crate::policy::{Class, Policies, Spend, Unit};
+
+/// The `records` steps of a task, in the order of its [`ReleaseProof`].
+#[must_use]
+pub fn records_steps(manifest: &Manifest) -> Vec<Records> {
+    let steps = manifest.rounds.iter().flat_map(|round| &round.map.steps);
+    let records = steps.filter_map(|step| match &step.driver {
+        Driver::Records(records) => Some(records.clone()),
+        Driver::Once | Driver::Batches(_) | Driver::Solve(_) => None,
+    });
+    records.collect()
+}
+
+/// The class of a task, and why it is no better than free: sentences without a full stop, for the owner. A task that is not free has none.
+///
+/// `steps`: its `records` steps, as [`records_steps`] has them. Private is what has noise on every step, controlled what has it on none or
+/// on some.
+#[must_use]
+pub fn classify(
+    proof: &ReleaseProof,
+    steps: &[Records],
+    policies: &Policies,
+) -> (Class, Vec<String>) {
+    let proven = match proof {
+        ReleaseProof::Proven(proven) => proven,
+        ReleaseProof::Unproven(reasons) if reasons.is_empty() => {
+            return (Class::Free, vec!["its graphs were not followed".to_owned()]);
+        }
+        ReleaseProof::Unproven(reasons) => {
+            let told = reasons.iter().map(ToString::to_string);
+            return (Class::Free, told.collect());
+        }
+    };
+    if proven.is_empty() {
+        let why = "nothing of it runs under the driver records".to_owned();
+        return (Class::Free, vec![why]);
+    }
+    let objections = proven.iter().filter_map(|step| objection(step, policies));
+    let against: Vec<String> = objections.collect();
+    if !against.is_empty() {
+        return (Class::Free, against);
+    }
+    (noised(steps).unwrap_or(Class::Controlled), against)
+}
+
+/// Why a step is not safe under these rules although its records are kept apart.
+fn objection(step: &StepProof, policies: &Policies) -> Option<String> {
+    let name = &step.dataset;
+    let Some(roles) = &policies.of(name).columns else {
+        return Some(format!(
+            "{name}: the rules do not say what its columns are, so nobody knows which of them point at one person ({})",
+            ProofRule::Identifier
+        ));
+    };
+    let found = identifiers(step, roles);
+    (!found.is_empty()).then(|| {
+        let columns: Vec<String> = found.iter().map(|c| format!("{c:?}")).collect();
+        let verb = if columns.len() == 1 {
+            "points at one person and reaches"
+        } else {
+            "point at one person each and reach"
+        };
+        format!(
+            "{name}: {} {verb} what leaves ({})",
+            columns.join(", "),
+            ProofRule::Identifier
+        )
+    })
+}
+
+/// Private, when every step has noise: for the narrowest of the units, at the largest of the deltas.
+fn noised(steps: &[Records]) -> Option<Class> {
+    let mut all = steps.iter().map(|step| {
+        let unit = match &step.unit {
+            None => Unit::Record,
+            Some(unit) => Unit::Person(unit.key.trim().to_owned()),
+        };
+        Some(Spend {
+            unit,
+            delta: step.noise.as_ref()?.delta,
+        })
+    });
+    let first = all.next()??;
+    let spend = all.try_fold(first, |sum, next| {
+        let next = next?;
+        let unit = match sum.unit == next.unit {
+            true => sum.unit,
+            false => Unit::Record,
+        };
+        Some(Spend {
+            unit,
+            delta: sum.delta.max(next.delta),
+        })
+    })?;
+    Some(Class::Private(spend))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::ids::DatasetName;
+    use crate::policy::{Policy, Role};
+    use crate::records::proof::Unproven;
+
+    fn dataset() -> DatasetName {
+        "a.csv".parse().unwrap()
+    }
+
+    fn policies(roles: Option<&[(&str, Role)]>) -> Policies {
+        let columns = roles.map(|roles| {
+            let of = roles.iter().map(|(name, role)| ((*name).to_owned(), *role));
+            of.collect::<BTreeMap<_, _>>()
+        });
+        let policy = Policy {
+            columns,
+            ..Policy::default()
+        };
+        Policies::new([(dataset(), policy)].into())
+    }
+
+    fn known() -> Policies {
+        policies(Some(&[
+            ("wage", Role::Value),
+            ("age", Role::Quasi),
+            ("id", Role::Identifier),
+            ("card", Role::Identifier),
+        ]))
+    }
+
+    fn proven(columns: &[&str]) -> ReleaseProof {
+        ReleaseProof::Proven(vec![StepProof {
+            round: 0,
+            step: 0,
+            dataset: dataset(),
+            columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            outputs: 1,
+        }])
+    }
+
+    /// A step with a key and a delta, as far as it has them.
+    fn step(key: Option<&str>, delta: Option<f64>) -> Records {
+        let mut form = json!({"dataset": "a.csv", "clip": {"l2": 1.0}});
+        if let Some(key) = key {
+            form["unit"] = json!({"key": key});
+        }
+        if let Some(delta) = delta {
+            form["noise"] = json!({"multiplier": "2", "delta": delta});
+        }
+        serde_json::from_value(form).unwrap()
+    }
+
+    fn private(unit: Unit, delta: f64) -> Class {
+        Class::Private(Spend { unit, delta })
+    }
+
+    #[test]
+    fn records_kept_apart_are_controlled_and_with_noise_private() {
+        let of = |steps: &[Records]| classify(&proven(&["wage", "age"]), steps, &known());
+        assert_eq!(of(&[step(None, None)]), (Class::Controlled, vec![]));
+        assert_eq!(
+            of(&[step(None, Some(1e-6))]),
+            (private(Unit::Record, 1e-6), vec![])
+        );
+        // What protects a part of what leaves protects nothing.
+        let half = [step(None, Some(1e-6)), step(None, None)];
+        assert_eq!(of(&half).0, Class::Controlled);
+    }
+
+    #[test]
+    fn several_steps_protect_what_each_of_them_does() {
+        let person = |key: &str| Unit::Person(key.to_owned());
+        for (steps, expected) in [
+            (
+                [step(Some("id"), Some(1e-6)), step(Some(" id"), Some(1e-8))],
+                private(person("id"), 1e-6),
+            ),
+            (
+                [step(Some("id"), Some(1e-8)), step(Some("card"), Some(1e-6))],
+                private(Unit::Record, 1e-6),
+            ),
+            (
+                [step(Some("id"), Some(1e-8)), step(None, Some(1e-8))],
+                private(Unit::Record, 1e-8),
+            ),
+        ] {
+            assert_eq!(classify(&proven(&["wage"]), &steps, &known()).0, expected);
+        }
+    }
+
+    #[test]
+    fn what_keeps_a_task_free_is_told() {
+        let steps = [step(None, Some(1e-6))];
+        let unproven = ReleaseProof::Unproven;
+        let mixed = Unproven {
+            rule: ProofRule::RowsMixed,
+            place: "rounds[0].map.steps[0]".to_owned(),
+            operator: None,
+            why: "the graph sums over records".to_owned(),
+        };
+        for (proof, policies, words) in [
+            (unproven(vec![mixed]), known(), "records.rows_mixed"),
+            (unproven(vec![]), known(), "were not followed"),
+            (
+                ReleaseProof::Proven(vec![]),
+                known(),
+                "nothing of it runs under",
+            ),
+            (
+                proven(&["wage", "id"]),
+                known(),
+                "\"id\" points at one person",
+            ),
+            (
+                proven(&["card", "id"]),
+                known(),
+                "\"card\", \"id\" point at one person",
+            ),
+            (proven(&["wage"]), policies(None), "do not say what"),
+            (proven(&["wage"]), Policies::default(), "do not say what"),
+        ] {
+            let (class, reasons) = classify(&proof, &steps, &policies);
+            assert_eq!(class, Class::Free, "{proof:?}");
+            assert_eq!(reasons.len(), 1, "{reasons:?}");
+            assert!(reasons[0].contains(words), "{words:?} in {reasons:?}");
+        }
+    }
+
+    proptest! {
+        /// Reasons are given exactly when the class is free, and another identifier among the columns never makes it better.
+        #[test]
+        fn free_is_what_has_reasons(
+            columns in proptest::sample::subsequence(vec!["wage", "age", "id", "other"], 0..=4),
+            noise in proptest::collection::vec(any::<bool>(), 0..3),
+            roles in any::<bool>(),
+        ) {
+            let steps: Vec<Records> = noise.iter().map(|n| step(None, n.then_some(1e-6))).collect();
+            let policies = if roles { known() } else { Policies::default() };
+            let (class, reasons) = classify(&proven(&columns), &steps, &policies);
+            prop_assert_eq!(class == Class::Free, !reasons.is_empty());
+            prop_assert_eq!(class == Class::Free, !roles || columns.contains(&"id"));
+            let more: Vec<&str> = columns.iter().copied().chain(["card"]).collect();
+            prop_assert_eq!(classify(&proven(&more), &steps, &policies).0, Class::Free);
+        }
+    }
+}
