@@ -28,3 +28,5 @@ pub mod vectors;
 pub use context::{Ports, Settings};
 pub use identities::{Identities, Identity, IdentitySettings, vouched};
 pub use node::Node;
+pub use owner::privacy_report;
+pub use runner::noise::{Sum as SmallestSum, dearest_round};

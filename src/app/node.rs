@@ -13,6 +13,7 @@ use super::peers::Peers;
 use super::runner::Runner;
 use delta_domain::ids::{Address, Digest, TaskId};
 use delta_domain::policy::OwnerDecision;
+use delta_domain::privacy::report::LedgerReport;
 use delta_domain::round::Neighbourhood;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
@@ -378,6 +379,10 @@ impl OwnerApi for Node {
     async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, UserError> {
         let most = most.min(MAX_PAGE as usize);
         Ok(self.context.owner.journal(skip, most).await?)
+    }
+
+    async fn privacy(&self) -> Result<Vec<LedgerReport>, UserError> {
+        Ok(self.context.owner.privacy().await?)
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {

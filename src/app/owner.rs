@@ -3,7 +3,6 @@
 //! Every task that this node follows has one entry here. A verdict is made anew each time it is needed, before a round is joined and
 //! again before data are read: rules, decisions and counts change. What was decided and what leaves is in the journal before it is acted on.
 
-mod class;
 mod ledgers;
 mod records;
 
@@ -19,12 +18,13 @@ use delta_domain::identity::minute_of;
 use delta_domain::ids::{DatasetName, Digest, TaskId};
 use delta_domain::manifest::Records;
 use delta_domain::policy::{
-    Answer, Approval, ApprovalScope, DatasetFacts, Decision, Facts, OwnerDecision, Question, Rule,
-    Verdict, judge,
+    Answer, Approval, ApprovalScope, Class, DatasetFacts, Decision, Facts, OwnerDecision, Policies,
+    Question, Rule, Verdict, judge,
 };
 use delta_domain::privacy::cost::Cost;
-use delta_domain::records::ReleaseRules;
+use delta_domain::privacy::report::LedgerReport;
 use delta_domain::records::proof::ReleaseProof;
+use delta_domain::records::{ReleaseRules, classify};
 use delta_domain::round::DeclineCode;
 use delta_domain::time::Timestamp;
 use delta_ports::clock::Clock;
@@ -33,6 +33,7 @@ use delta_ports::owner_api::{AskedTask, Decided, DecisionScope};
 use delta_ports::owner_notice::{OwnerNotice, QuestionNotice};
 use delta_ports::policy::PolicySource;
 use delta_ports::{PortError, PortErrorKind, UserError, report};
+pub use ledgers::privacy_report;
 use records::Records as Journalled;
 
 /// How often it is looked whether the rules have changed.
@@ -66,6 +67,13 @@ pub(crate) struct Case {
     pub(crate) steps: Vec<Records>,
     /// What a round costs each dataset at most, where it has noise.
     pub(crate) costs: BTreeMap<DatasetName, Cost>,
+}
+
+impl Case {
+    /// Its class under these rules, and why it is no better than free.
+    fn class(&self, policies: &Policies) -> (Class, Vec<String>) {
+        classify(&self.proof, &self.steps, policies)
+    }
 }
 
 /// A round whose contribution is about to leave.
@@ -187,7 +195,7 @@ impl Owner {
         round: Option<&Left<'_>>,
     ) -> Result<Verdict, PortError> {
         let rules = self.policies.rules();
-        let (class, _) = class::of(case, &rules.policies);
+        let (class, _) = case.class(&rules.policies);
         let question = &case.question.clone().proven(class);
         let rows = self.rows(question, &rules.policies).await?;
         let now = self.clock.now();
@@ -227,7 +235,7 @@ impl Owner {
     async fn rows(
         &self,
         question: &Question,
-        policies: &delta_domain::policy::Policies,
+        policies: &Policies,
     ) -> Result<BTreeMap<DatasetName, u64>, PortError> {
         let counts = question.reads.keys().any(|name| {
             let policy = policies.of(name);
@@ -383,6 +391,17 @@ impl Owner {
         records.reserve(now, left, &policies).await
     }
 
+    /// What tasks under noise have cost each dataset.
+    ///
+    /// # Errors
+    /// The database's; `Corrupt` for a ledger that cannot be read.
+    pub(crate) async fn privacy(&self) -> Result<Vec<LedgerReport>, PortError> {
+        let policies = self.policies.rules().policies;
+        // Not between a reservation and its charge.
+        let records = self.records.lock().await;
+        records.privacy(&policies, self.clock.now()).await
+    }
+
     /// The task is over.
     pub(crate) fn forget(&self, task: &TaskId) {
         self.entries().remove(task);
@@ -393,19 +412,19 @@ impl Owner {
         let now = self.clock.now();
         let policies = self.policies.rules().policies;
         let entries = self.entries();
-        let all = entries.iter().map(|(task, entry)| AskedTask {
-            task: task.clone(),
-            name: entry.case.name.clone(),
-            waits: entry.verdict.decision == Decision::Asks && now < entry.until,
-            question: {
-                let (class, _) = class::of(&entry.case, &policies);
-                entry.case.question.clone().proven(class)
-            },
-            unproven: class::of(&entry.case, &policies).1,
-            verdict: entry.verdict.clone(),
-            disclosure: entry.case.disclosure.clone(),
-            asked_at: entry.asked_at,
-            until: entry.until,
+        let all = entries.iter().map(|(task, entry)| {
+            let (class, unproven) = entry.case.class(&policies);
+            AskedTask {
+                task: task.clone(),
+                name: entry.case.name.clone(),
+                waits: entry.verdict.decision == Decision::Asks && now < entry.until,
+                question: entry.case.question.clone().proven(class),
+                unproven,
+                verdict: entry.verdict.clone(),
+                disclosure: entry.case.disclosure.clone(),
+                asked_at: entry.asked_at,
+                until: entry.until,
+            }
         });
         all.collect()
     }

@@ -7,6 +7,7 @@ use super::UserError;
 use super::connector::NodePage;
 use delta_domain::ids::{Digest, TaskId};
 use delta_domain::policy::{Approval, OwnerDecision, Question, Verdict};
+use delta_domain::privacy::report::LedgerReport;
 use delta_domain::time::Timestamp;
 
 /// One thing that must hold before the node can work.
@@ -90,6 +91,8 @@ pub trait OwnerApi: Send + Sync + 'static {
     async fn revoke(&self, id: &Digest, with: String) -> Result<(), UserError>;
     /// At most `most` lines of the journal after the first `skip`.
     async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, UserError>;
+    /// What tasks under noise have cost each dataset, by its name: of all that have an account or a budget.
+    async fn privacy(&self) -> Result<Vec<LedgerReport>, UserError>;
     /// Whether the node can work.
     async fn ready(&self) -> Vec<ReadyCheck>;
 }

@@ -256,6 +256,8 @@ pub trait Storage: Send + Sync + 'static {
 
     /// A small value kept by name (the node's address, its key check).
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, PortError>;
+    /// All of them whose names begin with `prefix`, by name, ascending.
+    async fn settings(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, PortError>;
     /// Keeps a small value by name.
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError>;
 

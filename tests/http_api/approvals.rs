@@ -46,6 +46,27 @@ async fn a_decision_is_made_listed_and_taken_back() {
 }
 
 #[tokio::test]
+async fn accounts_are_shown_with_three_numbers() {
+    let world = World::start().await;
+    let answer = world.get("/v1/privacy").await;
+    assert_eq!(answer.status, 200);
+    let shown: Value = serde_json::from_slice(&answer.body).unwrap();
+    let account = &shown["datasets"][0];
+    assert_eq!(account["dataset"], "wages.csv");
+    assert_eq!(
+        account["budget"],
+        json!({"epsilon": 3.0, "delta": 1e-6, "renew": "yearly"})
+    );
+    assert_eq!(account["charges"][0]["purpose"], json!("task 0x55 round 1"));
+    assert_eq!(account["open"], 1);
+    assert_eq!(account["spent"], account["charges"][0]["epsilons"]);
+    let (spent, committed) = (&account["spent"], &account["committed"]);
+    for who in ["nobody", "colluding", "alone"] {
+        assert!(spent[who].as_f64() < committed[who].as_f64(), "{who}");
+    }
+}
+
+#[tokio::test]
 async fn half_a_decision_is_none() {
     let world = World::start().await;
     let task = list(&world).await["tasks"][0]["task"].clone();

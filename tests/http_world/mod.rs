@@ -16,6 +16,10 @@ use delta_node::domain::policy::{
     Approval, ApprovalScope, Author, Class, Facts, Kind, OwnerDecision, Policies, Question, Reads,
     TableForm, judge,
 };
+use delta_node::domain::privacy::accountant::{Budget, Ledger, Renewal};
+use delta_node::domain::privacy::cost::Cost;
+use delta_node::domain::privacy::rdp::Rdp;
+use delta_node::domain::privacy::report::LedgerReport;
 use delta_node::domain::round::FailureCode;
 use delta_node::domain::round::message::RoundEnd;
 use delta_node::domain::secret::Secret;
@@ -240,6 +244,18 @@ pub(crate) fn asked() -> AskedTask {
     }
 }
 
+/// An account from which one release has left, and another is set aside.
+pub(crate) fn account() -> LedgerReport {
+    let now = Timestamp(1_795_329_517_000);
+    let budget = Budget::new(3.0, 1e-6, Renewal::Yearly).unwrap();
+    let mut ledger = Ledger::new(now, budget);
+    let cost = Cost::same(Rdp::gaussian(16.0).unwrap());
+    let first = ledger.reserve(now, "task 0x55 round 1", cost.clone());
+    ledger.charge(now, first.unwrap()).unwrap();
+    ledger.reserve(now, "task 0x55 round 2", cost).unwrap();
+    LedgerReport::of("wages.csv".parse().unwrap(), &ledger, true)
+}
+
 /// The key that the fake is known by.
 pub(crate) fn key() -> NodeKey {
     NodeKey::new(&Secret::new([5; 32])).unwrap()
@@ -335,6 +351,10 @@ impl OwnerApi for Fake {
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let lines = lines.iter().skip(skip).take(most);
         Ok(lines.map(|line| (*line).to_owned()).collect())
+    }
+
+    async fn privacy(&self) -> Result<Vec<LedgerReport>, UserError> {
+        Ok(vec![account()])
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {

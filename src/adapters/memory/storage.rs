@@ -281,6 +281,15 @@ impl Storage for MemoryStorage {
             .await
     }
 
+    async fn settings(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, PortError> {
+        self.call("storage.settings", |s| {
+            let under = s.settings.range(prefix.to_owned()..);
+            let under = under.take_while(|(name, _)| name.starts_with(prefix));
+            Ok(under.map(|(n, v)| (n.clone(), v.clone())).collect())
+        })
+        .await
+    }
+
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError> {
         self.call("storage.set_setting", |s| {
             s.settings.insert(name.to_owned(), value.to_vec());

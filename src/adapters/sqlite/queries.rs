@@ -65,6 +65,9 @@ pub(super) const LOG_PAGE: &str = "SELECT id, created_at, task, level, message, 
 
 pub(super) const SETTING_GET: &str = "SELECT value FROM dn_settings WHERE name = ?1";
 
+pub(super) const SETTINGS_UNDER: &str =
+    "SELECT name, value FROM dn_settings WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name";
+
 pub(super) const SETTING_PUT: &str = "INSERT INTO dn_settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 pub(super) const IDENTITY_GET: &str = "SELECT address, document, changed, first_seen, last_seen FROM dn_identities WHERE address = ?1";

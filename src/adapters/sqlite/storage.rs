@@ -317,6 +317,15 @@ impl Storage for SqliteStorage {
             .map_err(|e| port_error(OP, e))
     }
 
+    async fn settings(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, PortError> {
+        const OP: &str = "storage.settings";
+        sqlx::query_as::<Sqlite, (String, Vec<u8>)>(queries::SETTINGS_UNDER)
+            .bind(prefix)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|e| port_error(OP, e))
+    }
+
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError> {
         const OP: &str = "storage.set_setting";
         write::setting(OP, &self.writer, name, value).await

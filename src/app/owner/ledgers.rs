@@ -1,12 +1,14 @@
 //! What tasks under noise have cost: one ledger a dataset, in the database. Reserved before data are read, charged before the masked
 //! vector can leave; a node that is killed in between has charged too much at worst.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use delta_domain::ids::DatasetName;
-use delta_domain::policy::{Policy, Privacy, Renewal as Renews};
+use delta_domain::policy::{Policies, Policy, Privacy, Renewal as Renews};
 use delta_domain::privacy::accountant::{Budget, Ledger, Renewal, ReserveError};
 use delta_domain::privacy::cost::Cost;
+use delta_domain::privacy::report::LedgerReport;
 use delta_domain::time::Timestamp;
 use delta_ports::storage::Storage;
 use delta_ports::{PortError, PortErrorKind};
@@ -17,6 +19,19 @@ const PREFIX: &str = "privacy/";
 /// The budget of a dataset whose owner set none and allowed a task under noise by hand: everything is counted and nothing stopped.
 const UNBOUNDED: f64 = 1e9;
 const UNBOUNDED_DELTA: f64 = 1e-6;
+
+/// What tasks under noise have cost each dataset, read from a node's database, whether the node runs or not. By name: every dataset that
+/// has an account or a budget.
+///
+/// # Errors
+/// The database's; `Corrupt` for a ledger that cannot be read.
+pub async fn privacy_report(
+    storage: Arc<dyn Storage>,
+    policies: &Policies,
+    now: Timestamp,
+) -> Result<Vec<LedgerReport>, PortError> {
+    Ledgers::new(storage).report(policies, now).await
+}
 
 pub(super) struct Ledgers {
     storage: Arc<dyn Storage>,
@@ -49,6 +64,32 @@ impl Ledgers {
             ledger.set_budget(now, budget);
         }
         Ok(ledger)
+    }
+
+    /// Every account, and every budget that has none yet.
+    pub(super) async fn report(
+        &self,
+        policies: &Policies,
+        now: Timestamp,
+    ) -> Result<Vec<LedgerReport>, PortError> {
+        let written = policies.written().iter();
+        let budgets = written.filter(|(_, policy)| policy.privacy.is_some());
+        let mut names: BTreeSet<DatasetName> = budgets.map(|(name, _)| name.clone()).collect();
+        for (setting, _) in self.storage.settings(PREFIX).await? {
+            let name = setting.strip_prefix(PREFIX).unwrap_or_default();
+            names.insert(name.parse::<DatasetName>().map_err(|e| {
+                let text = format!("the setting {setting:?} is of no dataset");
+                PortError::new(PortErrorKind::Corrupt, OP, text).with_source(e)
+            })?);
+        }
+        let mut reports = Vec::with_capacity(names.len());
+        for name in names {
+            let policy = policies.of(&name);
+            let ledger = self.of(&name, policy, now).await?;
+            let limited = policy.privacy.is_some();
+            reports.push(LedgerReport::of(name, &ledger, limited));
+        }
+        Ok(reports)
     }
 
     async fn keep(&self, dataset: &DatasetName, ledger: &Ledger) -> Result<(), PortError> {
@@ -125,3 +166,6 @@ fn budget(privacy: Option<&Privacy>) -> Result<Budget, PortError> {
     Budget::new(epsilon, delta, renew)
         .map_err(|e| PortError::new(PortErrorKind::Internal, OP, e.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

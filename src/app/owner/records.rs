@@ -14,6 +14,7 @@ use delta_domain::policy::{
     Approval, ApprovalBook, Decision, Policies, Policy, Question, Rule, Standing, Verdict,
 };
 use delta_domain::privacy::cost::Cost;
+use delta_domain::privacy::report::LedgerReport;
 use delta_domain::time::Timestamp;
 use delta_ports::journal::Journal;
 use delta_ports::owner_api::Decided;
@@ -221,6 +222,14 @@ impl Records {
             false => cost,
         };
         Ok(ledger.with(cost))
+    }
+
+    pub(super) async fn privacy(
+        &self,
+        policies: &Policies,
+        now: Timestamp,
+    ) -> Result<Vec<LedgerReport>, PortError> {
+        self.ledgers.report(policies, now).await
     }
 
     pub(super) async fn reserve(

@@ -9,10 +9,13 @@ use delta_domain::manifest::{Driver, Manifest, Records, Target};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::privacy::noise::{Share, block_seed};
 use delta_domain::secret::Secret;
+use delta_domain::strategy::assumed_colluders;
 use delta_domain::tensor::element_count;
 use delta_ports::{PortError, PortErrorKind};
 
 const OP: &str = "runner.noise";
+/// At which costs of rounds are compared; every delta orders them much alike.
+const DELTA: f64 = 1e-6;
 
 /// The noise of one step of a task.
 #[derive(Clone)]
@@ -32,10 +35,48 @@ struct Part {
 }
 
 /// Members of the smallest sum that is revealed, and how many of them may collude.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sum {
-    pub(crate) smallest: usize,
-    pub(crate) colluders: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sum {
+    /// Members of the smallest sum that this node reveals; at least 2.
+    pub smallest: usize,
+    /// Members of it whose noise does not count.
+    pub colluders: usize,
+}
+
+impl Sum {
+    /// The smallest sum of a task, before there is a round of it.
+    ///
+    /// `least`: members that this node asks for; `assumed`: colluders that its owner assumes, else as many as
+    /// [`assumed_colluders`] says.
+    #[must_use]
+    pub fn smallest_of(manifest: &Manifest, least: usize, assumed: Option<u32>) -> Self {
+        let wide = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let smallest = least.max(wide(manifest.strategy.min_clients));
+        Self {
+            smallest,
+            colluders: assumed.map_or_else(|| assumed_colluders(smallest), wide),
+        }
+    }
+}
+
+/// What the dearest round of a task costs each dataset; nothing where no noise is asked for, or its cost cannot be said.
+#[must_use]
+pub fn dearest_round(manifest: &Manifest, sum: Sum) -> BTreeMap<DatasetName, Cost> {
+    let mut dearest: BTreeMap<DatasetName, Cost> = BTreeMap::new();
+    let mut step = 0_u32;
+    for round in &manifest.rounds {
+        let noise = Noise::of(manifest, step, sum).ok().flatten();
+        let costs = noise.and_then(|noise| noise.costs().ok());
+        for (name, cost) in costs.unwrap_or_default() {
+            let dear = |cost: &Cost| cost.colluding.epsilon(DELTA);
+            let known = dearest.get(&name);
+            if known.is_none_or(|known| dear(known) < dear(&cost)) {
+                dearest.insert(name, cost);
+            }
+        }
+        step = step.saturating_add(round.repeat);
+    }
+    dearest
 }
 
 impl Noise {
@@ -156,3 +197,6 @@ fn share(records: &Records, precision: u8, sum: Sum) -> Result<Share, PortError>
     Share::new(multiplier, sensitivity, sum.smallest, sum.colluders)
         .map_err(|e| rejected(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

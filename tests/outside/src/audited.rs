@@ -85,6 +85,10 @@ impl Storage for Audited {
         self.inner.setting(name).await
     }
 
+    async fn settings(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, PortError> {
+        self.inner.settings(prefix).await
+    }
+
     async fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), PortError> {
         self.write().set_setting(name, value).await
     }

@@ -20,7 +20,7 @@ use super::admission::Caller;
 use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
-use super::handlers::{approvals, identity, ops, rounds, shares, tasks, upload};
+use super::handlers::{approvals, identity, ops, privacy, rounds, shares, tasks, upload};
 use super::rejection::Rejection;
 use super::reply::{Response, json};
 use delta_domain::access::Scope;
@@ -129,6 +129,7 @@ const ENDPOINTS: &[Endpoint] = &[
     post("/v1/approvals", Owner(Approve), |s, c| Box::pin(approvals::decide(s, c))),
     post("/v1/approvals/revoke", Owner(Approve), |s, c| Box::pin(approvals::revoke(s, c))),
     get("/v1/audit", Owner(Approve), |s, c| Box::pin(approvals::audit(s, c))),
+    get("/v1/privacy", Owner(Read), |s, c| Box::pin(privacy::privacy(s, c))),
     get("/v1/nodes", Owner(Read), |s, c| Box::pin(ops::nodes(s, c))),
     get("/v1/coord/config", Public, |s, c| Box::pin(rounds::config(s, c))),
     get("/v1/coord/context", Member, |s, c| Box::pin(rounds::context(s, c))),

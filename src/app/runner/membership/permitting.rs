@@ -5,30 +5,17 @@ use std::sync::Arc;
 
 use super::Membership;
 use crate::owner::{Case, Permit};
-use crate::runner::noise::{Noise, Sum};
+use crate::runner::noise::{Sum, dearest_round};
 use delta_domain::identity::{Fingerprint, Trust};
 use delta_domain::ids::{DatasetName, RoundNumber};
-use delta_domain::manifest::{Driver, Manifest, Records};
+use delta_domain::manifest::Manifest;
 use delta_domain::policy::{Author, Question};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::records::proof::ReleaseProof;
+use delta_domain::records::records_steps;
 use delta_domain::round::DeclineCode;
-use delta_domain::strategy::assumed_colluders;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, report};
-
-/// At which costs of rounds are compared; every delta orders them much alike.
-const DELTA: f64 = 1e-6;
-
-/// The `records` steps of a task, in order.
-fn records_of(manifest: &Manifest) -> Vec<Records> {
-    let steps = manifest.rounds.iter().flat_map(|round| &round.map.steps);
-    let records = steps.filter_map(|step| match &step.driver {
-        Driver::Records(records) => Some(records.clone()),
-        Driver::Once | Driver::Batches(_) | Driver::Solve(_) => None,
-    });
-    records.collect()
-}
 
 impl Membership {
     /// What the owner is asked about this task. Needs its bundle.
@@ -48,7 +35,7 @@ impl Membership {
                 .proof
                 .clone()
                 .unwrap_or(ReleaseProof::Unproven(Vec::new())),
-            steps: records_of(bundle.manifest()),
+            steps: records_steps(bundle.manifest()),
             costs: self.costs(bundle.manifest()),
         });
         // Who proves its key only later is then somebody who may ask for more.
@@ -61,31 +48,8 @@ impl Membership {
     /// What the dearest round of a task costs each dataset, if its cohort is as small as this node allows; nothing where that cannot be said.
     fn costs(&self, manifest: &Manifest) -> BTreeMap<DatasetName, Cost> {
         let settings = &self.context.settings;
-        let least = usize::try_from(manifest.strategy.min_clients).unwrap_or(usize::MAX);
-        let smallest = settings.min_clients.max(least);
-        let colluders = settings.privacy.colluders.map_or_else(
-            || assumed_colluders(smallest),
-            |c| usize::try_from(c).unwrap_or(usize::MAX),
-        );
-        let sum = Sum {
-            smallest,
-            colluders,
-        };
-        let mut dearest: BTreeMap<DatasetName, Cost> = BTreeMap::new();
-        let mut step = 0_u32;
-        for round in &manifest.rounds {
-            let noise = Noise::of(manifest, step, sum).ok().flatten();
-            let costs = noise.and_then(|noise| noise.costs().ok());
-            for (name, cost) in costs.unwrap_or_default() {
-                let dear = |cost: &Cost| cost.colluding.epsilon(DELTA);
-                let known = dearest.get(&name);
-                if known.is_none_or(|known| dear(known) < dear(&cost)) {
-                    dearest.insert(name, cost);
-                }
-            }
-            step = step.saturating_add(round.repeat);
-        }
-        dearest
+        let sum = Sum::smallest_of(manifest, settings.min_clients, settings.privacy.colluders);
+        dearest_round(manifest, sum)
     }
 
     /// Who asks, as far as this node knows it.

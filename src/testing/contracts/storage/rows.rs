@@ -214,4 +214,15 @@ pub async fn settings_are_replaced(subject: impl Subject) {
     s.set_setting("address", &[0, 255]).await.unwrap();
     assert_eq!(s.setting("address").await.unwrap(), Some(vec![0, 255]));
     assert_eq!(s.setting("other").await.unwrap(), Some(vec![]));
+    for name in ["k/b", "k/a", "k_c", "K/d", "k%"] {
+        s.set_setting(name, name.as_bytes()).await.unwrap();
+    }
+    let under = async |prefix: &str| {
+        let found = s.settings(prefix).await.unwrap();
+        assert!(found.iter().all(|(n, v)| n.len() < 4 && n.as_bytes() == v));
+        found.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(under("k/").await, ["k/a", "k/b"]);
+    assert_eq!(under("k%").await, ["k%"]);
+    assert_eq!(under("x").await, [""; 0]);
 }
