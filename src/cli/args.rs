@@ -1,5 +1,7 @@
 //! What may be typed. Parsing only: none of the commands reads the arguments again.
 
+mod privacy;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -13,6 +15,7 @@ use crate::testbed::demo::DemoArgs;
 use delta_domain::access::{Scope, TokenName};
 use delta_domain::ids::{DatasetName, Digest, TaskId};
 use delta_domain::policy::Who;
+pub(super) use privacy::{PlanArgs, PrivacyArgs, PrivacyCommand};
 
 /// The version, with the git revision when the build was told it (`DELTA_NODE_REVISION`).
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -99,6 +102,8 @@ pub(super) enum Command {
     /// Show the rules for this node's data, and what would become of a task
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Show what tasks under noise have cost each dataset; with `plan`: what they would
+    Privacy(PrivacyArgs),
     /// Ask the node on this machine whether it is alive
     #[command(hide = true)]
     Healthcheck,

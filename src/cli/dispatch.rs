@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::args::{
-    Cli, Command, IdentityCommand, LeaveArgs, MnistArgs, NodeArg, TaskCommand, TokenCommand,
+    Cli, Command, IdentityCommand, LeaveArgs, MnistArgs, NodeArg, PrivacyArgs, PrivacyCommand,
+    TaskCommand, TokenCommand,
 };
 use super::check::{self, Finding, Level};
 use super::{client, commands, datasets, health, init, signals, telemetry};
@@ -106,6 +107,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let told = block_on(commands::policy::policy(&file, &config, command))?;
             print(&told)?;
         }
+        Command::Privacy(args) => privacy(&file, args)?,
         Command::Healthcheck => {
             let config = load(&file, Purpose::Tool)?.config;
             health::ask_own(&config)?;
@@ -227,6 +229,16 @@ fn with_node(
 fn token(file: &Path, command: TokenCommand) -> anyhow::Result<()> {
     let config = load(file, Purpose::Tool)?.config;
     block_on(async { commands::token::run(&config, command).await })
+}
+
+fn privacy(file: &Path, args: PrivacyArgs) -> anyhow::Result<()> {
+    if let Some(PrivacyCommand::Plan(plan)) = &args.command {
+        return print(&commands::privacy::plan(plan)?);
+    }
+    let config = load(file, Purpose::Tool)?.config;
+    print(&block_on(commands::privacy::ledgers(
+        file, &config, args.json,
+    ))?)
 }
 
 fn load(file: &Path, purpose: Purpose) -> anyhow::Result<Loaded> {

@@ -6,6 +6,7 @@ pub(super) mod connector;
 pub(super) mod identity;
 pub(super) mod leave;
 pub(super) mod policy;
+pub(super) mod privacy;
 pub(super) mod run;
 pub(super) mod task;
 pub(super) mod token;

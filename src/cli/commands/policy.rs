@@ -1,21 +1,17 @@
 //! `policy ...`: what the owner's rules say, and what would become of a task. Reads the configuration's files; no node need run.
 
+mod trial;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use crate::bootstrap;
-use crate::cli::args::{PolicyCommand, PolicyTestArgs};
+use crate::cli::args::PolicyCommand;
 use crate::config::{Config, LoadedPolicies};
-use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::identity::day_of;
 use delta_domain::ids::DatasetName;
-use delta_domain::policy::{
-    Author, DatasetFacts, Decision, Facts, Kind, Policy, Privacy, Question, Role, Standing,
-    Verdict, Who, judge,
-};
+use delta_domain::policy::{Policy, Privacy, Role};
 use delta_domain::records::ReleaseRules;
 use delta_domain::time::Timestamp;
 use delta_ports::executor::DatasetSummary;
@@ -31,11 +27,14 @@ pub(in crate::cli) async fn policy(
 ) -> anyhow::Result<String> {
     let loaded = config.load_policies(file)?;
     let executor = bootstrap::executor(config, bootstrap::own_program()?);
+    let executor = executor.port();
     // Without a data folder there is nothing to tell of; the rules can be looked at all the same.
-    let there = executor.port().datasets().await.unwrap_or_default();
+    let there = executor.datasets().await.unwrap_or_default();
     match command {
         PolicyCommand::Show { dataset, json } => show(&loaded, &there, dataset.as_ref(), json),
-        PolicyCommand::Test(args) => test(&loaded, &there, &args),
+        PolicyCommand::Test(args) => {
+            trial::test(config, &loaded, executor.as_ref(), &there, &args).await
+        }
     }
 }
 
@@ -188,145 +187,6 @@ fn budget(privacy: &Privacy) -> String {
 /// The day before a moment that ends one.
 fn last_day(end: Timestamp) -> String {
     day_of(Timestamp(end.0.saturating_sub(1)))
-}
-
-fn test(
-    loaded: &LoadedPolicies,
-    there: &[DatasetSummary],
-    args: &PolicyTestArgs,
-) -> anyhow::Result<String> {
-    let shown = args.file.display();
-    let bytes = std::fs::read(&args.file).with_context(|| format!("{shown} cannot be read"))?;
-    let bundle = Bundle::open(&bytes, &BundleLimits::default())
-        .with_context(|| format!("{shown} is no task"))?;
-    let question = Question::of(&bundle, author(args));
-    let facts = facts(&question, there, args);
-    let verdict = judge(
-        &loaded.policies,
-        &question,
-        &facts,
-        bootstrap::clock().now(),
-    );
-    if args.json {
-        let answer = serde_json::json!({
-            "decision": verdict.decision,
-            "by": verdict.by(),
-            "findings": verdict.findings,
-            "question": question,
-            "policies": loaded.digest,
-        });
-        return Ok(serde_json::to_string_pretty(&answer)?);
-    }
-    told(&bundle.manifest().name, &question, &facts, &verdict)
-}
-
-fn author(args: &PolicyTestArgs) -> Author {
-    let mut author = Author {
-        own: args.own,
-        ..Author::default()
-    };
-    let mut who = args.author.clone();
-    if let Some(Who::Author(name, at)) = who {
-        author.name = Some(name);
-        who = Some(*at);
-    }
-    match who {
-        Some(Who::Organisation(name)) => author.organisation = Some(name),
-        Some(Who::Node(print)) => author.node = Some(print),
-        Some(Who::Author(..)) | None => {}
-    }
-    author
-}
-
-/// What can be known without a node: the rows of datasets that say how many they have, and that nothing has run yet.
-fn facts(question: &Question, there: &[DatasetSummary], args: &PolicyTestArgs) -> Facts {
-    let of = |name: &DatasetName| DatasetFacts {
-        rows: args.rows.or_else(|| {
-            let summary = there.iter().find(|d| d.name == *name)?;
-            summary.rows()
-        }),
-        rounds: Some(0),
-        epsilon: Some(0.0),
-    };
-    let datasets = question.reads.keys().map(|name| (name.clone(), of(name)));
-    Facts {
-        datasets: datasets.collect(),
-        members: None,
-        standing: Standing::Open,
-    }
-}
-
-fn told(
-    name: &str,
-    question: &Question,
-    facts: &Facts,
-    verdict: &Verdict,
-) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let (least, most) = (question.strategy.min_clients, question.strategy.max_clients);
-    let kind = match question.kind {
-        Kind::Statistics => "statistics",
-        Kind::Regression => "a regression",
-        Kind::Learning => "learning",
-    };
-    writeln!(
-        text,
-        "Task {name:?}: {kind} by its form, {} of {least} to {most} members, at most {} a round.",
-        many(u64::from(question.rounds), "round"),
-        many(question.outputs, "number")
-    )?;
-    for (dataset, reads) in &question.reads {
-        let rows = facts.datasets.get(dataset).and_then(|known| known.rows);
-        let rows = rows.map_or("unknown number of rows".to_owned(), |n| many(n, "row"));
-        let names: Vec<String> = reads.columns.iter().map(|c| format!("{c:?}")).collect();
-        let columns = match names.is_empty() {
-            true => String::new(),
-            false => format!(", columns {}", names.join(", ")),
-        };
-        writeln!(text, "It reads {dataset} ({rows}{columns}).")?;
-    }
-    writeln!(
-        text,
-        "The node proves nothing about what leaves: the task is {}.",
-        question.class.name()
-    )?;
-    let by: Vec<&str> = verdict.by().iter().map(|rule| rule.name()).collect();
-    let outcome = match verdict.decision {
-        Decision::Allowed => "It would run, allowed",
-        Decision::Asks => "It would wait for you, asked",
-        Decision::Refused => "It would be refused",
-    };
-    writeln!(text, "\n{outcome} by {}.\n", by.join(", "))?;
-    for finding in &verdict.findings {
-        let of = finding
-            .dataset
-            .as_ref()
-            .map_or("the task", DatasetName::as_str);
-        writeln!(
-            text,
-            "  {:<8} {:<26} {of}: {}",
-            finding.says.name(),
-            finding.rule.name(),
-            finding.why
-        )?;
-    }
-    writeln!(
-        text,
-        "\nAssumed: no round has run today, and the round has all its members. Decisions of yours are not looked up."
-    )?;
-    writeln!(
-        text,
-        "What is asked, as approvals name it: {}",
-        question.digest
-    )?;
-    Ok(text)
-}
-
-fn many(n: u64, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    }
 }
 
 #[cfg(test)]
