@@ -37,6 +37,7 @@ REGRESSION = [
     "curve",
     "enable_verify",
     "description",
+    "privacy",
 ]
 
 
@@ -63,6 +64,7 @@ def test_analytics_have_the_order_of_delta_task() -> None:
         "precision",
         "curve",
         "description",
+        "privacy",
     ]
     assert parameters(HorizontalAnalytics) == order
 

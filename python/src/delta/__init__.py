@@ -12,16 +12,18 @@ bundles by hand needs :mod:`delta.manifest` and :mod:`delta.graph`; who makes a 
 and :mod:`delta.results`, too.
 """
 
-from . import bundle, dataset, delta_node, graph, manifest, pandas, results, statsmodel, strategy, task
+from . import bundle, dataset, delta_node, graph, manifest, pandas, privacy, results, statsmodel, strategy, task
 from ._local import debug
 from ._version import __version__
 from .bundle import Bundle
 from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskTimeout
+from .privacy import Privacy
 
 __all__ = [
     "Bundle",
     "DeltaNode",
     "DeltaNodeError",
+    "Privacy",
     "Progress",
     "TaskFailed",
     "TaskTimeout",
@@ -33,6 +35,7 @@ __all__ = [
     "graph",
     "manifest",
     "pandas",
+    "privacy",
     "results",
     "statsmodel",
     "strategy",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from .privacy import Privacy
 from .strategy import AnalyticsStrategy, Members, Numbers, ProofWaits, Waits
 
 P = ParamSpec("P")
@@ -30,6 +31,7 @@ class AnalyticsArguments(Numbers, Waits, Members, Named):
     """Those of analytics."""
 
     description: str = field(default="", kw_only=True)
+    privacy: Privacy | None = field(default=None, kw_only=True)
 
     def strategy(self) -> AnalyticsStrategy:
         """Make the strategy.

@@ -28,9 +28,75 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
         f"What leaves a node is masked; the coordinator sees sums over at least {low} members, not who contributed what. "
         "That protects each member's numbers, not the question: what the graphs put into a number is in the sum."
     )
+    lines += _class(manifest)
     lines.append(f"The result: {_names(manifest['outputs'])}.")
     lines.append(f"Bundle: {size:,} bytes, commitment {commitment}.")
     return "\n".join(lines)
+
+
+def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
+    """Which class owners' nodes can put the task in, and why: theirs is the word, and the proof."""
+    why = _beside_records(manifest)
+    if why:
+        yield f"Class: free, because {why}. Every owner is asked, unless the task is submitted to the owner's own node."
+        return
+    steps = [s["driver"] for r in manifest["rounds"] for s in r["map"]["steps"] if _driver(s) == "records"]
+    if not steps:
+        yield "Class: free; it reads no data."
+        return
+    noised = sum("noise" in s for s in steps)
+    kind = "private" if noised == len(steps) else "controlled"
+    yield (
+        f"Class: {kind} where a node proves that the graphs keep records apart and its owner's rules say what the columns are, "
+        "none of them an identifier; free, and asked about, elsewhere."
+    )
+    if kind == "private":
+        yield from _noise(manifest, steps)
+        yield "  It runs unasked where the rules say approval: private and the budget lasts."
+        return
+    if noised:
+        yield "  Some sums have noise and some have none, so none counts as private; nodes refuse rounds in which both leave."
+    yield (
+        "  It runs unasked where the rules say approval: controlled; a node whose sums are of too few records, or mostly one "
+        "record's, contributes zeros and is counted among those that could not compute."
+    )
+
+
+def _beside_records(manifest: Mapping[str, Any]) -> str:
+    """Why a task is no sum of records that are kept apart; empty when nothing here speaks against it."""
+    for number, spec in enumerate(manifest["rounds"], 1):
+        round_ = f"round {number}" if len(manifest["rounds"]) > 1 else "its round"
+        if spec["map"].get("assign"):
+            return f"{round_} keeps values on the node"
+        summed = set()
+        for step in spec["map"]["steps"]:
+            if _driver(step) == "records":
+                summed |= {t["name"] for t in step["outputs"].values()}
+            elif "dataset" in step.get("driver", {}) or any(s["from"] == "data" for s in step["inputs"].values()):
+                return f"a graph of {round_} sees many records at once and may compute anything of them"
+        if any(c["name"] not in summed for c in spec["map"]["contribute"]):
+            return f"what leaves in {round_} is not the sum that the node makes over its records"
+    return ""
+
+
+def _noise(manifest: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> Iterable[str]:
+    for text in dict.fromkeys(
+        f"  noise: {s['noise']['multiplier']} times {s['clip']['l2']:g}, the most that one "
+        + (f"person ({s['unit']['key']})" if "unit" in s else "record")
+        + " counts, in every sum"
+        for s in steps
+    ):
+        yield text
+    asked = manifest.get("options", {}).get("privacy")
+    if asked:
+        yield (
+            f"  by the author's account, all {_count(asked['rounds'], 'round')} cost epsilon {asked['epsilon']:.4g} at delta "
+            f"{asked['delta']:g}; nodes make their own"
+        )
+
+
+def _driver(step: Mapping[str, Any]) -> str:
+    return str(step.get("driver", {}).get("kind", "once"))
 
 
 def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str]:

@@ -154,6 +154,12 @@ class Bundle:
         """How many rounds the task has when nothing ends it early."""
         return sum(int(r.get("repeat", 1)) for r in self.manifest["rounds"])
 
+    @property
+    def privacy(self) -> dict[str, Any] | None:
+        """What was asked of noise: epsilon, delta, multiplier, clip, unit and rounds; None for a task without."""
+        found = self.manifest.get("options", {}).get("privacy")
+        return None if found is None else dict(found)
+
     def initial(self, variable: str) -> Array:
         """Return a variable's initial value.
 

@@ -53,7 +53,8 @@ def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Seq
     Returns
     -------
     object
-        What the task's one result is, a tuple when it returns several, and a dict of the arrays when it declares none.
+        What the task's one result is, a tuple when it returns several, and a dict of the arrays when it declares none. Under
+        ``privacy``, Series and DataFrames have its terms in ``attrs["privacy"]`` and regressions in ``privacy``.
 
     Raises
     ------
@@ -66,7 +67,18 @@ def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Seq
     history = np.empty(len(metrics), object)
     history[:] = metrics
     made = [_one(spec, {**arrays, METRICS: history}) for spec in specs]
+    if "privacy" in manifest["options"]:
+        for one in made:
+            _say(one, dict(manifest["options"]["privacy"]))
     return made[0] if len(made) == 1 else tuple(made)
+
+
+def _say(one: Any, privacy: dict[str, Any]) -> None:
+    """Tell a result under which noise it was made: in ``attrs`` of pandas, in ``privacy`` of a model; plain numbers cannot say."""
+    if hasattr(one, "attrs"):
+        one.attrs["privacy"] = privacy
+    elif hasattr(one, "privacy"):
+        one.privacy = privacy
 
 
 def _one(spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:

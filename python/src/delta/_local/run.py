@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .. import results
 from ..bundle import Bundle
+from . import records
 from .data import Rows, members
 from .steps import Position, Scope, Sessions, run_step
 
@@ -34,8 +35,9 @@ def debug(
 ) -> Any:
     """Run a whole task on this machine, as nodes would.
 
-    Batches, their order, noise and the rounding of sums are those of nodes. What needs other machines is left out: masks,
-    members that are lost, deadlines. Needs onnxruntime.
+    Batches, their order and the rounding of sums are those of nodes; noise for privacy is as wide as theirs, from a generator
+    of this machine. What needs other machines is left out: masks, members that are lost, deadlines, and what the owners of data
+    have to say. Needs onnxruntime.
 
     Parameters
     ----------
@@ -88,15 +90,20 @@ def simulate(
     server, own = initial["server"], [dict(initial["client"]) for _ in members]
     positions: list[dict[int, Position]] = [{} for _ in members]
     history: list[dict[str, float]] = []
+    precision, rng = manifest["strategy"]["precision"], np.random.default_rng()
     for spec in (r for r in manifest["rounds"] for _ in range(r.get("repeat", 1))):
         contributions, kept = [], []
         for data, variables, position in zip(members, own, positions, strict=True):
-            scope = Scope(server | variables, data=data)
+            scope = Scope(server | variables, data=data, precision=precision)
             for i, step in enumerate(spec["map"]["steps"]):
                 position[i] = run_step(sessions, step, scope, position.get(i, Position()))
-            contributions.append(
-                [quantised(scope.values[c["name"]], c, manifest, len(members)) for c in spec["map"]["contribute"]]
-            )
+            sent = [quantised(scope.values[c["name"]], c, manifest, len(members)) for c in spec["map"]["contribute"]]
+            drivers = _noised(spec["map"])
+            for i, c in enumerate(spec["map"]["contribute"]):
+                if c["name"] in drivers:
+                    # Every member adds its share, also one that has no records.
+                    sent[i] += records.noise(c["shape"], drivers[c["name"]], precision, len(members), rng)
+            contributions.append(sent)
             kept.append(
                 {
                     v: _fit(scope.values[n], manifest["variables"][v], v)
@@ -105,7 +112,7 @@ def simulate(
             )
         for variables, assigned in zip(own, kept, strict=True):
             variables |= assigned
-        scale = 10.0 ** manifest["strategy"]["precision"]
+        scale = 10.0**precision
         scope = Scope(server, clients=len(members))
         sums: dict[str, Array] = {
             c["name"]: np.asarray(sum(column[1:], start=column[0]) / scale, _NUMPY[c["dtype"]])
@@ -126,6 +133,12 @@ def simulate(
         if stop and (flag := float(np.asarray(made[stop]).reshape(()))) != 0 and not np.isnan(flag):
             break
     return {name: server[name] for name in manifest["outputs"]}, history
+
+
+def _noised(map: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The drivers of contributions to which members add noise, by contribution."""
+    steps = [s for s in map["steps"] if s.get("driver", {}).get("noise")]
+    return {target["name"]: step["driver"] for step in steps for target in step["outputs"].values()}
 
 
 def quantised(value: Array, spec: Mapping[str, Any], manifest: Mapping[str, Any], cohort: int) -> npt.NDArray[np.int64]:

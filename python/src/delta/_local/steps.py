@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import random
+from . import random, records
 from .data import Rows
 
 Array = npt.NDArray[Any]
@@ -40,6 +40,7 @@ class Scope:
     sums: Mapping[str, Array] = field(default_factory=dict)
     clients: int = 0
     data: Mapping[str, Rows] = field(default_factory=dict)
+    precision: int = 0
     values: dict[str, Array] = field(default_factory=dict)
 
 
@@ -83,6 +84,9 @@ def run_step(sessions: Sessions, step: Json, scope: Scope, position: Position) -
     session = sessions.get(step)
     ports = {i.name: _TYPES.get(i.type) for i in session.get_inputs()}
     fixed = {name: _fixed(source, scope) for name, source in step["inputs"].items()}
+    if driver["kind"] == "records":
+        _records(session, ports, step, driver, scope, fixed)
+        return position
     if driver["kind"] == "batches":
         return _batches(session, ports, step, driver, scope, fixed, position)
     for name, source in step["inputs"].items():
@@ -93,6 +97,28 @@ def run_step(sessions: Sessions, step: Json, scope: Scope, position: Position) -
     for name, array in zip(names, session.run(names, _feed(fixed, ports)), strict=True):
         scope.values[step["outputs"][name]["name"]] = np.asarray(array)
     return position
+
+
+def _records(
+    session: Any, ports: Mapping[str, Any], step: Json, driver: Json, scope: Scope, fixed: dict[str, Array | None]
+) -> None:
+    dataset = scope.data[driver["dataset"]]
+    rows = random.subset_rows(len(dataset), driver.get("subset") or {})
+    names = list(step["outputs"])
+    if len(rows) == 0:
+        # A member without rows cannot compute its part, and contributes zeros.
+        for output in session.get_outputs():
+            if output.name in step["outputs"]:
+                scope.values[step["outputs"][output.name]["name"]] = np.zeros([int(d) for d in output.shape[1:]])
+        return
+
+    def graph(some: random.Ints) -> dict[str, Array]:
+        read = {n: dataset.read(s["field"], some) for n, s in step["inputs"].items() if s["from"] == "data"}
+        return dict(zip(names, session.run(names, _feed(fixed | read, ports)), strict=True))
+
+    keys = dataset.read({"columns": [driver["unit"]["key"]]}, rows)[:, 0] if "unit" in driver else None
+    for name, value in records.run(rows, driver, scope.precision, graph, keys).items():
+        scope.values[step["outputs"][name]["name"]] = value
 
 
 def solve(step: Json, driver: Json, scope: Scope) -> None:

@@ -6,6 +6,7 @@ here knows PyTorch or pandas: learning, analytics and regression tasks all end u
 """
 
 from ._draft import Draft
+from ._records import records
 from ._sources import (
     Json,
     batch_size,
@@ -35,6 +36,7 @@ __all__ = [
     "columns",
     "data",
     "noise",
+    "records",
     "solve",
     "subset",
     "total",

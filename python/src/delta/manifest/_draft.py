@@ -13,6 +13,7 @@ from .._shapes import DTYPES
 from .._version import __version__
 from ..bundle import Bundle
 from ..strategy import Strategy
+from . import _records
 from ._sources import Json
 from ._steps import Map, Reduce
 
@@ -189,8 +190,19 @@ class Draft:
             At the coordinator.
         repeat : int
             How often in a row.
+
+        Raises
+        ------
+        ValueError
+            A step asks of the driver ``records`` what no node would do.
         """
-        self.rounds.append(({"repeat": repeat} if repeat != 1 else {}) | {"map": map.json(), "reduce": reduce.json()})
+        made: Json = ({"repeat": repeat} if repeat != 1 else {}) | {"map": map.json(), "reduce": reduce.json()}
+        for step in made["map"]["steps"]:
+            if step.get("driver", {}).get("kind") == "records":
+                _records.check(step, self.datasets, self.variables)
+        if any(step.get("driver", {}).get("kind") == "records" for step in made["reduce"]["steps"]):
+            raise ValueError("records: the coordinator has no data; use the driver in a map")
+        self.rounds.append(made)
 
     def build(self) -> Bundle:
         """Pack everything.

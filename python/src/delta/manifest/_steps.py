@@ -27,7 +27,7 @@ def carry(input: str, name: str) -> Json:
 
 
 def accumulate(name: str) -> Json:
-    """Add an output up over the batches, as ``f64`` (driver ``batches``).
+    """Add an output up over the batches, as ``f64`` (driver ``batches``), or over the records (:func:`records`).
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Step:
     outputs : mapping of str to str or dict
         For each output of the graph the value's name, :func:`carry` or :func:`accumulate`.
     driver : dict, optional
-        ``batches`` or :func:`solve`; by default the graph runs once on whole inputs.
+        ``batches``, :func:`records` or :func:`solve`; by default the graph runs once on whole inputs.
     graph_onnxruntime : str, optional
         The file of a form of the graph that only onnxruntime runs, and faster.
     """

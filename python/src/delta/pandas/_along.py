@@ -66,9 +66,8 @@ class Along:
         return self._pool(ops.sum(ops.cast(cond, "f64"), self.axis), label)
 
     def exists(self, cond: Expr, label: str) -> Expr:
-        """Whether a condition holds anywhere; each member contributes 0 or 1."""
-        here = ops.greater(ops.sum(ops.cast(cond, "f64"), self.axis), 0.5)
-        return ops.greater(self._pool(ops.cast(here, "f64"), label), 0.5)
+        """Whether a condition holds anywhere; members contribute how often, which is a sum over rows."""
+        return ops.greater(self.count(cond, label), 0.5)
 
     def missing(self) -> Expr:
         """Whether a value is missing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .._shapes import Dim
 from ..graph import Graph, Value
 from ._base import Symbol, block
-from ._expr import Expr, rows_of, walk
+from ._expr import Expr, rows_of
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,18 @@ class Emitted:
 
 
 def used_columns(roots: Iterable[Expr], order: Mapping[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
-    """Return the columns that expressions read, for each dataset, in the order of ``order`` or else sorted."""
+    """Return the columns that expressions read, for each dataset, in the order of ``order`` or else sorted.
+
+    What the server knows is given to a graph: columns that went into it in earlier rounds are not read again.
+    """
     found: dict[str, set[str]] = {}
-    for x in walk(roots):
+    stack, seen = list(roots), set[Expr]()
+    while stack:
+        x = stack.pop()
+        if x in seen or not x.local:
+            continue
+        seen.add(x)
+        stack.extend(x.args)
         if x.op == "Columns":
             found.setdefault(x.get("dataset"), set()).update(x.get("names"))
         elif x.op == "Column":

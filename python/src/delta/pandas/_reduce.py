@@ -1,9 +1,9 @@
 """Aggregates down the rows (over all members) and across columns: ``all any count sum mean std var sem``.
 
-An aggregate down the rows is a secure sum of what each member finds in its own rows. Values are rounded to the strategy's
-``precision`` decimal digits there, and each member's share must stay below ``2**63 / 10**precision / members`` (9e10 for the
-default precision and one member; a node refuses larger ones): scale values that are tiny or huge. A cell that is infinite in
-a table is refused by its node; infinities that arise in the computation are counted and come out as in pandas.
+An aggregate down the rows is a secure sum of what each row adds to it. Members sum what rows add in whole steps: of 2**-50 up to
+a sum of 6.8e10 with a ``precision`` above 4, and of ``10**-precision`` up to ``2**52`` steps with a lower one or under
+``privacy``. Scale values that are tiny or huge; a node refuses larger ones. A cell that is infinite in a table is refused by its
+node; infinities that arise in the computation are counted and come out as in pandas.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Reductions(Symbol):
 
         Notes
         -----
-        Each member rounds what it contributes to the strategy's ``precision`` decimal digits, and a contribution must stay below
-        ``2**63 / 10**precision / members`` (9e10 for the default precision and one member; nodes refuse larger ones): scale
-        values that are tiny or huge. This holds for all aggregates.
+        What rows add is rounded to steps of 2**-50, and a member's sum must stay below 6.8e10. With a ``precision`` of 4 or less,
+        or under ``privacy``, steps are ``10**-precision`` and a member's sum stays below 2**52 of them. Nodes refuse larger sums:
+        scale values that are tiny or huge. This holds for all aggregates but order statistics.
         """
         a = along(self, axis, "sum", numeric_only)
         x = a.add(a.x)
@@ -165,7 +165,7 @@ class Reductions(Symbol):
         return a, _skip(a, variance, skipna), n
 
     def any(self, axis: Any = 0, bool_only: bool = False, skipna: bool = True) -> Any:
-        """Whether any value is not zero. One round; each member contributes 0 or 1.
+        """Whether any value is not zero. One round; each member contributes how many are.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class Reductions(Symbol):
         return self._logical("any", axis, bool_only, skipna)
 
     def all(self, axis: Any = 0, bool_only: bool = False, skipna: bool = True) -> Any:
-        """Whether all values are not zero. One round; each member contributes 0 or 1.
+        """Whether all values are not zero. One round; each member contributes how many are not.
 
         Parameters
         ----------

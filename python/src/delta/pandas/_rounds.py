@@ -1,17 +1,28 @@
 """From results to rounds: which sums are contributed when, what the coordinator computes and keeps, what members download.
 
-A round has one map graph and one reduce graph, in which everything that is due is computed once.
+A round has one map graph and one reduce graph, in which everything that is due is computed once. Where all that a task
+contributes are sums over rows, maps run under the driver ``records``, one step for each dataset: the graph says what a row adds,
+and the nodes sum. Otherwise all maps run once on whole tables, and every owner is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from .._parts import join, split
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
-from ..manifest import Draft, Json, Map, Reduce, Step, columns, data, total, variable
+from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, columns, data, records, total, variable
+from ..privacy import Privacy
 from ._emit import Emitter, used_columns
 from ._expr import Expr, walk
+from ._per_record import counts, per_record
+from ._search import SEARCH
+
+PARTS = 2
+"""In how many parts a number that is no count travels."""
+COARSE = 4
+"""Up to this precision one part has room for large sums; nobody wants more digits."""
 
 
 class Rounds:
@@ -29,6 +40,18 @@ class Rounds:
         Further server expressions that later rounds of another maker will download, see :meth:`given`.
     prefix : str
         Keeps names of variables and graphs apart from others in the draft.
+    privacy : Privacy, optional
+        Noise on every sum.
+
+    Attributes
+    ----------
+    kept_apart : bool
+        Whether maps run under ``records``.
+
+    Raises
+    ------
+    ValueError
+        ``privacy`` is asked for, and something is no sum over rows.
     """
 
     def __init__(
@@ -38,8 +61,9 @@ class Rounds:
         results: Mapping[str, Expr],
         needed: Iterable[Expr] = (),
         prefix: str = "",
+        privacy: Privacy | None = None,
     ) -> None:
-        self.draft, self.tables, self.prefix = draft, tables, prefix
+        self.draft, self.tables, self.prefix, self.privacy = draft, tables, prefix, privacy
         self.variables: dict[Expr, str] = {}
         for name, x in results.items():
             self.variables.setdefault(x, name)
@@ -48,13 +72,64 @@ class Rounds:
         self.order = list(walk(roots))
         self.last = max((x.round for x in roots), default=0)
         self.sums = {r: [x for x in self.order if x.op == "Total" and x.round == r] for r in range(1, self.last + 1)}
+        self.shares = self._shares()
+        self.kept_apart = bool(self.shares)
         for x in [*needed, *(n for sums in self.sums.values() for t in sums for n in _frontier(t.args[0]))]:
             self._keep(x)
         self._keep_for_reduces()
         for x, name in self.variables.items():
             draft.variable(name, "server", shape=[int(d) for d in x.shape])
+        self.driver = self._driver()
         for r in range(1, self.last + 1):
             self._round(r)
+
+    def _shares(self) -> dict[Expr, Expr]:
+        """Return what a row adds to each sum; nothing when one of them is no sum over rows."""
+        out: dict[Expr, Expr] = {}
+        for t in (t for sums in self.sums.values() for t in sums):
+            share = per_record(t.args[0])
+            if share is None and self.privacy:
+                raise ValueError(
+                    f"privacy: {t.get('label')} is no sum over rows, so that noise has no measure; leave out min and max"
+                )
+            # Counts in fine buckets are of few rows each: where owners limit such counts, being asked is better than zeros.
+            if share is None or (t.get("label") == SEARCH and not self.privacy):
+                return {}
+            out[t] = share
+        return out
+
+    def _driver(self) -> dict[str, Json]:
+        """Return the driver of each dataset, and note in the draft what its noise costs."""
+        datasets = {r: {self._dataset(self.shares[t]) for t in sums} for r, sums in self.sums.items() if self.shares}
+        names = sorted(set().union(*datasets.values()))
+        if self.privacy is None:
+            return {d: records(d) for d in names}
+        plan = self.privacy.plan(max((sum(d in s for s in datasets.values()) for d in names), default=0))
+        for d in names:
+            self.draft.table(d, plan.columns)
+        self.draft.options["privacy"] = plan.json()
+        return {d: records(d, **plan.driver()) for d in names}
+
+    @staticmethod
+    def _dataset(share: Expr) -> str:
+        (dataset,) = used_columns([share])
+        return dataset
+
+    def parts(self, t: Expr) -> int:
+        """Return in how many parts a sum travels.
+
+        Parameters
+        ----------
+        t : Expr
+            A sum over the members.
+
+        Returns
+        -------
+        int
+            0 for as it is.
+        """
+        fine = self.draft.strategy.precision > COARSE and self.privacy is None
+        return PARTS if self.shares and fine and not counts(self.shares[t]) else 0
 
     def _keep(self, x: Expr) -> None:
         self.variables.setdefault(x, f"{self.prefix}kept{sum(1 for n in self.variables.values() if 'kept' in n) + 1}")
@@ -91,18 +166,50 @@ class Rounds:
 
     def _round(self, r: int) -> None:
         contributions = self._names(self.sums[r])
+        steps = self._apart(r, contributions) if self.shares else [self._whole(r, contributions)]
+        shapes = []
+        for t, name in contributions.items():
+            parts = self.parts(t)
+            shapes.append((name, "f64", [*([parts] if parts else []), *(int(d) for d in t.shape)]))
+        self.draft.round(Map(steps, shapes), self._reduce(r, contributions))
+
+    def _whole(self, r: int, contributions: Mapping[Expr, str]) -> Step:
+        """Return the step that runs once on whole tables."""
         graph = Graph(f"map{r}")
         inputs: dict[str, Json] = {}
-        emitter = Emitter(graph, read_tables(graph, inputs, self.tables, [t.args[0] for t in self.sums[r]]))
+        emitter = Emitter(graph, read_tables(graph, inputs, self.tables, [t.args[0] for t in contributions]))
         emitter.given = self.given(graph, inputs, r - 1)
         for t, name in contributions.items():
             graph.output(name, emitter.emit(t.args[0]))
         file = self.draft.graph(f"{self.prefix}map{r}", graph.bytes())
-        shapes = [(name, "f64", [int(d) for d in t.shape]) for t, name in contributions.items()]
-        map_ = Map([Step(file, inputs, {n: n for n in contributions.values()})], shapes)
+        return Step(file, inputs, {n: n for n in contributions.values()})
 
+    def _apart(self, r: int, contributions: Mapping[Expr, str]) -> list[Step]:
+        """Return the steps whose graphs say what a row adds, one for each dataset."""
+        by_dataset: dict[str, list[Expr]] = {}
+        for t in contributions:
+            by_dataset.setdefault(self._dataset(self.shares[t]), []).append(t)
+        steps = []
+        for i, (dataset, sums) in enumerate(by_dataset.items()):
+            name = f"map{r}" if i == 0 else f"map{r}_{i + 1}"
+            graph = Graph(name)
+            inputs: dict[str, Json] = {}
+            emitter = Emitter(graph, read_tables(graph, inputs, self.tables, [self.shares[t] for t in sums]))
+            emitter.given = self.given(graph, inputs, r - 1)
+            for t in sums:
+                value, parts = emitter.emit(self.shares[t]), self.parts(t)
+                value = split(graph, value, self.draft.strategy.precision, parts) if parts else value
+                graph.output(contributions[t], value)
+            file = self.draft.graph(f"{self.prefix}{name}", graph.bytes())
+            steps.append(
+                Step(file, inputs, {contributions[t]: accumulate(contributions[t]) for t in sums}, self.driver[dataset])
+            )
+        return steps
+
+    def _reduce(self, r: int, contributions: Mapping[Expr, str]) -> Reduce:
         made = {x: name for x, name in self.variables.items() if max(x.round, 1) == r}
-        graph, inputs = Graph(f"reduce{r}"), {}
+        graph = Graph(f"reduce{r}")
+        inputs: dict[str, Json] = {}
         emitter = Emitter(graph, {})
         given = self.given(graph, inputs, r - 1)
         given.sums = contributions
@@ -111,7 +218,7 @@ class Rounds:
             graph.output(name, emitter.emit(x))
         file = self.draft.graph(f"{self.prefix}reduce{r}", graph.bytes())
         steps = [Step(file, inputs, {n: n for n in made.values()})]
-        self.draft.round(map_, Reduce(steps, {n: n for n in made.values()}))
+        return Reduce(steps, {n: n for n in made.values()})
 
     def _names(self, sums: Sequence[Expr]) -> dict[Expr, str]:
         names: dict[Expr, str] = {}
@@ -140,7 +247,11 @@ class Given:
         else:
             return None
         self.inputs[name] = source
-        return self.graph.input(name, "f64", x.shape)
+        parts = self.rounds.parts(x) if x in self.sums else 0
+        if not parts:
+            return self.graph.input(name, "f64", x.shape)
+        sums = self.graph.input(name, "f64", (parts, *x.shape))
+        return join(self.graph, sums, self.rounds.draft.strategy.precision, parts)
 
 
 def read_tables(

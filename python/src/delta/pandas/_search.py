@@ -26,6 +26,8 @@ SMALL = 2.0**-30
 """Below this magnitude the logarithmic grid is even."""
 REACH = 1056.0
 """The grid's coordinate of the largest double is below this."""
+SEARCH = "bucket_counts"
+"""What the counts of a search are called. They single out few rows, so that owners' rules for controlled releases refuse them."""
 Extreme = Literal["min", "max"]
 
 
@@ -156,14 +158,14 @@ def extreme_of(d: Digits, which: Extreme) -> Expr:
 def _ranked(d: Digits, rank: Callable[[Expr], Expr]) -> tuple[Expr, Expr]:
     """The value of a rank (from 1) that is computed from the number of values; and that number."""
     digit, _ = d.split(d.rest)
-    n = ops.sum(pooled(d.histogram(digit, d.valid), "histogram"), 0)
+    n = ops.sum(pooled(d.histogram(digit, d.valid), SEARCH), 0)
 
     def pick(sums: Expr, goal: Expr) -> tuple[Expr, Expr]:
         lower = ops.cast(ops.less(ops.cumsum(sums, 0), ops.sub(goal, 0.5)), "f64")
         found = ops.minimum(ops.sum(lower, 0), float(d.grid.buckets - 1))
         return found, ops.sub(goal, ops.sum(ops.mul(sums, lower), 0))
 
-    place, _ = d.search(pick, lambda counts: counts, "histogram", rank(n))
+    place, _ = d.search(pick, lambda counts: counts, SEARCH, rank(n))
     return snapped(d.grid, place), n
 
 

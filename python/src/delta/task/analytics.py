@@ -22,7 +22,9 @@ class HorizontalAnalytics(HorizontalTask):
 
     Subclass it: :meth:`dataset` names the tables, :meth:`execute` gets a :class:`delta.pandas.DataFrame` for each of them and
     returns results (Series, DataFrames and numbers that are aggregates), one or a tuple. :meth:`build` turns that into one
-    map graph and one reduce graph for each round; what several results have in common is computed and sent once.
+    map graph and one reduce graph for each round; what several results have in common is computed and sent once. A task in
+    which everything is a sum over rows (all but order statistics) keeps records apart: nodes whose owners say what their columns
+    are can run it without asking.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ class HorizontalAnalytics(HorizontalTask):
         The curve of the members' keys.
     description : str
         Read by the owners of the data.
+    privacy : delta.Privacy, optional
+        Noise on every sum. Order statistics other than quantiles have no form that noise fits.
 
     Raises
     ------
@@ -59,6 +63,7 @@ class HorizontalAnalytics(HorizontalTask):
     @takes(AnalyticsArguments)
     def __init__(self, given: AnalyticsArguments) -> None:
         super().__init__(given.name, given.strategy(), description=given.description)
+        self.privacy = given.privacy
 
     @abc.abstractmethod
     def dataset(self) -> dict[str, Table]:
@@ -98,6 +103,8 @@ class HorizontalAnalytics(HorizontalTask):
         TypeError
             Rows of the members, a constant, or something else than a result is returned; or ``execute`` does not take what
             ``dataset`` names. What the author's own lines raise comes through.
+        ValueError
+            ``privacy`` is asked for and something is no sum over rows, or its epsilon cannot be had.
         """
         tables = self._tables()
         frames = {argument: table(t.dataset, t.columns) for argument, t in tables.items()}
@@ -124,11 +131,11 @@ class HorizontalAnalytics(HorizontalTask):
             name = next((n for n, x in results.items() if x is b.x), f"result{i + 1}" if len(values) > 1 else "result")
             results[name] = b.x
             specs.append(_spec(b, name))
-        Rounds(draft, by_file, results)
+        Rounds(draft, by_file, results, privacy=self.privacy)
         if not draft.rounds:
             raise TypeError("execute() returned only constants: nothing is computed from the tables")
         draft.outputs = list(results)
-        draft.options = {"result": specs, "inputs": {a: t.dataset for a, t in tables.items()}}
+        draft.options |= {"result": specs, "inputs": {a: t.dataset for a, t in tables.items()}}
         return draft.build()
 
     def _tables(self) -> dict[str, Table]:

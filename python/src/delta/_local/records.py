@@ -1,0 +1,143 @@
+"""The driver ``records``: each record rounded, each unit bounded, all summed, noise added where the task asks for it.
+
+The integers are those of nodes (``src/domain/records/``). The noise is not: here a rounded normal from numpy stands for the
+discrete Gaussian that members share between them, which is as wide and says as much about a result's error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
+Json = Mapping[str, Any]
+Run = Callable[[npt.NDArray[np.int64]], dict[str, Array]]
+"""Runs the graph on some rows; its outputs by name."""
+
+LIMIT = 2**52
+"""Every integer, and every sum, stays below."""
+BATCH = 4096
+
+
+def run(rows: npt.NDArray[np.int64], driver: Json, precision: int, graph: Run, keys: Array | None) -> dict[str, Array]:
+    """Return the sum over all records of each output, as ``f64``.
+
+    ``keys``: for each of ``rows`` whose record it is; ``None`` where each is on its own.
+
+    Raises ``ValueError`` for records that no node would sum; under noise they are left out instead, as nodes do.
+    """
+    lenient = "noise" in driver
+    vectors, shapes, kept = [], {}, []
+    for start in range(0, len(rows), BATCH):
+        for part, made in _batch(rows[start : start + BATCH], graph, lenient):
+            blocks = [_block(name, array, len(part), shapes) for name, array in sorted(made.items())]
+            numbers = np.concatenate(blocks, axis=1)
+            good = _good(numbers, precision, shapes, lenient)
+            vectors.append(np.rint(numbers[good] * 10.0**precision).astype(np.int64))
+            kept.append(part[good])
+    width = sum(math.prod(s) for s in shapes.values())
+    all_vectors = np.concatenate(vectors) if vectors else np.zeros((0, width), np.int64)
+    if keys is not None:
+        place = {row: i for i, row in enumerate(rows.tolist())}
+        owners = keys[[place[r] for r in np.concatenate(kept).tolist()]] if kept else keys[:0]
+        all_vectors = _by_person(all_vectors, owners)
+    if "clip" in driver:
+        all_vectors = clipped(all_vectors, driver["clip"], precision)
+    # Sums of int64 could wrap: Python's integers cannot.
+    sums = [sum(column) for column in all_vectors.T.tolist()] if len(all_vectors) else [0] * width
+    out, at = {}, 0
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        _bounded(name, sums[at : at + size], precision)
+        out[name] = np.array(sums[at : at + size], np.float64).reshape(shape) / 10.0**precision
+        at += size
+    return out
+
+
+def noise(shape: Sequence[int], driver: Json, precision: int, members: int, rng: np.random.Generator) -> Integers:
+    """Draw one member's share of the noise of a sum over ``members``, in whole steps of the precision."""
+    wide = float(driver["noise"]["multiplier"]) * math.ceil(driver["clip"]["l2"] * 10.0**precision)
+    drawn: Integers = np.rint(rng.normal(0.0, wide / math.sqrt(members), tuple(shape))).astype(np.int64)
+    return drawn
+
+
+def clipped(vectors: Integers, clip: Json, precision: int) -> Integers:
+    """Bring each number within ``linf``, then each vector within ``l2``, by one factor, in integers and towards zero."""
+    bounds = {k: int(math.floor(v * 10.0**precision)) for k, v in clip.items()}
+    for name, bound in bounds.items():
+        if not 1 <= bound < LIMIT:
+            raise ValueError(
+                f"clip.{name}: {clip[name]} is {bound} steps of 10^-{precision}; it must be from 1 to 2^52 - 1 of them"
+            )
+    out = vectors.copy()
+    if "linf" in bounds:
+        out = np.clip(out, -bounds["linf"], bounds["linf"])
+    bound = bounds["l2"]
+    # A first look in floats, generous; what may be too long is looked at exactly.
+    long = np.flatnonzero(np.sqrt((out.astype(np.float64) ** 2).sum(1)) > bound * (1 - 1e-9))
+    for i in long:
+        row = out[i].tolist()
+        norm = sum(x * x for x in row)
+        if norm > bound * bound:
+            root = math.isqrt(norm - 1) + 1
+            out[i] = [(abs(x) * bound // root) * (1 if x >= 0 else -1) for x in row]
+    return out
+
+
+def _batch(rows: npt.NDArray[np.int64], graph: Run, lenient: bool) -> list[tuple[npt.NDArray[np.int64], dict[str, Array]]]:
+    """Run rows; where the run ends early, each half by itself, down to the record that is to blame."""
+    try:
+        return [(rows, graph(rows))]
+    except Exception:  # onnxruntime has no class of its own for what a graph does at run time
+        if len(rows) > 1:
+            half = len(rows) // 2
+            return [*_batch(rows[:half], graph, lenient), *_batch(rows[half:], graph, lenient)]
+        if not lenient:
+            raise
+        return []
+
+
+def _block(name: str, array: Array, rows: int, shapes: dict[str, tuple[int, ...]]) -> npt.NDArray[np.float64]:
+    if array.ndim == 0 or len(array) != rows:
+        raise ValueError(f"output {name}: shape {list(array.shape)} for {rows} records; its first axis must count them")
+    shapes.setdefault(name, array.shape[1:])
+    return np.asarray(array, np.float64).reshape(rows, -1)
+
+
+def _good(numbers: Array, precision: int, shapes: Mapping[str, tuple[int, ...]], lenient: bool) -> npt.NDArray[np.bool_]:
+    """Which rows have numbers only, none of them too large."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        fits: npt.NDArray[np.bool_] = np.abs(np.rint(numbers * 10.0**precision)) < LIMIT
+    good: npt.NDArray[np.bool_] = fits.all(1)
+    if good.all() or lenient:
+        return good
+    row, column = np.argwhere(~fits)[0]
+    name = [n for n, s in shapes.items() for _ in range(math.prod(s))][column]
+    if not np.isfinite(numbers[row, column]):
+        raise ValueError(f"contribution {name}: a record has NaN or infinity, which no node sums")
+    raise ValueError(
+        f"contribution {name}: a record has a number above {LIMIT / 10.0**precision:.3g}; lower strategy.precision"
+    )
+
+
+def _bounded(name: str, sums: Sequence[int], precision: int) -> None:
+    if any(abs(s) >= LIMIT for s in sums):
+        raise ValueError(
+            f"contribution {name}: a member's sum is above {LIMIT / 10.0**precision:.3g}, the largest that is exact; "
+            "lower strategy.precision"
+        )
+
+
+def _by_person(vectors: Integers, keys: Array) -> Integers:
+    """Add up the vectors of each key; an empty key is a key as well."""
+    _, units = np.unique(np.where(np.isnan(keys), np.inf, keys + 0.0), return_inverse=True)
+    out = np.zeros((int(units.max(initial=-1)) + 1, vectors.shape[1]), np.int64)
+    np.add.at(out, units, vectors)
+    if (np.abs(out) >= LIMIT).any():
+        raise ValueError("the records of one person add up to 2^52 or more")
+    return out

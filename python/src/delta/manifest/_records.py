@@ -1,0 +1,119 @@
+"""The driver ``records``: what one record becomes is the graph's affair; bounding, summing and noise are the node's."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ._sources import Json
+
+_MULTIPLIER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?\Z")
+
+
+def records(
+    dataset: str,
+    *,
+    subset: Json | None = None,
+    unit: str | None = None,
+    clip: float | None = None,
+    linf: float | None = None,
+    multiplier: str | None = None,
+    delta: float | None = None,
+) -> Json:
+    """Make every record's numbers and let the node sum them: a driver of map steps.
+
+    Each output of the graph has the records as its first axis and is an :func:`accumulate`; inputs are fields of the dataset
+    and server variables.
+
+    Parameters
+    ----------
+    dataset : str
+        Whose rows are the records.
+    subset : dict, optional
+        Which rows, from :func:`subset`; by default all.
+    unit : str, optional
+        A column: rows with the same number in it belong to one person, and are added up before they are clipped.
+    clip : float, optional
+        The largest Euclidean norm of one unit's numbers over all outputs; larger vectors are scaled down.
+    linf : float, optional
+        With ``clip``: the largest magnitude of one number.
+    multiplier : str, optional
+        With ``clip``: the standard deviation of the noise in the sum, in units of ``clip``, as a decimal such as ``"1.3"``.
+    delta : float, optional
+        With ``multiplier``: the delta at which the noise is accounted.
+
+    Returns
+    -------
+    dict
+        A step's ``driver``.
+    """
+    out: Json = {"kind": "records", "dataset": dataset}
+    if subset:
+        out["subset"] = subset
+    if unit is not None:
+        out["unit"] = {"key": unit}
+    if clip is not None:
+        out["clip"] = {"l2": float(clip)} | ({} if linf is None else {"linf": float(linf)})
+    if multiplier is not None:
+        out["noise"] = {"multiplier": multiplier, "delta": delta}
+    return out
+
+
+def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json]) -> None:
+    """Refuse a step under ``records`` that no node would take.
+
+    Raises ``ValueError`` that names the field.
+    """
+    driver = step["driver"]
+    dataset = datasets.get(driver["dataset"])
+    if dataset is None:
+        raise ValueError(f"records: the task has no dataset {driver['dataset']!r}; declare it first")
+    _bounds(driver)
+    _unit(driver, dataset)
+    for name, source in step["inputs"].items():
+        _source(name, source, driver["dataset"], variables)
+    for name, target in step["outputs"].items():
+        if target["to"] != "sum":
+            raise ValueError(f"records: output {name} must be a sum over the records; use accumulate({target['name']!r})")
+
+
+def _bounds(driver: Json) -> None:
+    clip, noise = driver.get("clip"), driver.get("noise")
+    for field, value in (clip or {}).items():
+        if not (isinstance(value, float) and 0 < value < math.inf):
+            raise ValueError(f"records: clip.{field}={value!r} must be a finite number above 0")
+    if noise is None:
+        return
+    if clip is None:
+        raise ValueError("records: noise is measured in units of the bound on one vector; give clip")
+    text: Any = noise["multiplier"]
+    if not isinstance(text, str) or not _MULTIPLIER.match(text) or not 0 < float(text) < 1000:
+        raise ValueError(f'records: noise.multiplier={text!r} must be a decimal above 0 and below 1000 as text, such as "1.3"')
+    if noise["delta"] is None or not 0 < noise["delta"] < 1:
+        raise ValueError(f"records: noise.delta={noise['delta']!r} must lie between 0 and 1, and be neither")
+
+
+def _unit(driver: Json, dataset: Json) -> None:
+    if "unit" not in driver:
+        return
+    key = driver["unit"]["key"]
+    if dataset["kind"] != "table":
+        raise ValueError("records: only a table has a column to tell persons apart; leave unit out")
+    if key not in dataset["columns"]:
+        raise ValueError(f"records: the dataset does not declare a column {key!r}; add it to its columns")
+
+
+def _source(name: str, source: Json, dataset: str, variables: Mapping[str, Json]) -> None:
+    kind = source["from"]
+    if kind == "data":
+        if source["dataset"] != dataset:
+            raise ValueError(f"records: input {name} reads {source['dataset']!r}, whose records are others than {dataset!r}'s")
+        if source.get("subset"):
+            raise ValueError(f"records: input {name} has a subset; the driver selects the rows")
+    elif kind == "variable":
+        if variables.get(source["name"], {}).get("location") != "server":
+            raise ValueError(f"records: input {name} must be a server variable; {source['name']!r} is none")
+    else:
+        raise ValueError(f"records: input {name} is a {kind}; a graph reads the record and server variables, nothing else")
