@@ -1,4 +1,4 @@
-"""Tails of distributions against scipy, and sums in three parts against exact ones."""
+"""Tails of distributions against scipy, and sums in parts against exact ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import onnxruntime
 import pytest
 from scipy import stats
 
+from delta._parts import join, split
 from delta.graph import Graph
 from delta.statsmodel import _distributions as tails
-from delta.statsmodel._exact import join, split
 
 
 @pytest.mark.parametrize("z", [0.0, 0.3, -1.96, 8.0, 30.0])
@@ -52,24 +52,23 @@ def test_what_has_no_tail_is_nan() -> None:
     assert tails.t_two_sided(math.inf, 5) == 0.0 and tails.f_upper(math.inf, 1, 5) == 0.0
 
 
-@pytest.mark.parametrize("precision", [0, 3, 8, 12, 14])
-def test_sums_in_three_parts_are_those_of_doubles(precision: int) -> None:
+@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize("precision", [0, 3, 8, 12, 15])
+def test_sums_in_parts_are_those_of_doubles(precision: int, parts: int) -> None:
     rng = np.random.default_rng(precision)
-    largest = 22 - max(precision - 8, 0)
-    values = rng.normal(size=(3, 50)) * 10 ** rng.uniform(-2 * precision - 1, largest, size=(3, 50))
+    largest = {2: 9, 3: 19}[parts]
+    values = rng.normal(size=(50, 7)) * 10 ** rng.uniform(-17, largest, size=(50, 7))
     g = Graph()
-    g.output("parts", split(g, g.input("x", "f64", [50]), precision))
-    cut = onnxruntime.InferenceSession(g.bytes())
-    total = np.zeros((3, 50))
-    for member in values:
-        parts = cut.run(None, {"x": member})[0]
-        scaled = np.rint(parts * 10.0**precision)
-        assert (np.abs(scaled) * 3 < 2.0**63).all(), "fits the ring"
-        total += scaled
+    g.output("parts", split(g, g.input("x", "f64", ["rows", 7]), precision, parts))
+    cut = onnxruntime.InferenceSession(g.bytes()).run(None, {"x": values})[0]
+    assert cut.shape == (50, parts, 7)
+    whole = np.rint(cut * 10.0**precision)
+    assert (np.abs(whole[:, 1:]) <= 2.0**35).all() and (np.abs(whole.sum(0)) < 2.0**52).all(), "sums stay exact"
     h = Graph()
-    h.output("x", join(h, h.input("parts", "f64", [3, 50]), precision))
-    joined = onnxruntime.InferenceSession(h.bytes()).run(None, {"parts": total / 10.0**precision})[0]
+    h.output("x", join(h, h.input("parts", "f64", [parts, 7]), precision, parts))
+    total = whole.sum(0) / 10.0**precision
+    joined = onnxruntime.InferenceSession(h.bytes()).run(None, {"parts": total})[0]
     exact = np.array([float(sum(map(Fraction, column))) for column in values.T])
-    # Half a last place for the sum of the parts, one of each member's number.
-    allowed = 2**-51 * np.abs(values).max(0) + 3 * 10.0 ** (-2 * precision)
+    # Half a last place for the sum of the parts, half a step for each record.
+    allowed = 2**-51 * np.abs(values).max(0) + 50 * {2: 2.0**-49, 3: 2.0**-54}[parts]
     assert (np.abs(joined - exact) <= allowed).all()

@@ -80,13 +80,12 @@ def _beside_records(manifest: Mapping[str, Any]) -> str:
 
 
 def _noise(manifest: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    for text in dict.fromkeys(
+    yield from dict.fromkeys(
         f"  noise: {s['noise']['multiplier']} times {s['clip']['l2']:g}, the most that one "
         + (f"person ({s['unit']['key']})" if "unit" in s else "record")
         + " counts, in every sum"
         for s in steps
-    ):
-        yield text
+    )
     asked = manifest.get("options", {}).get("privacy")
     if asked:
         yield (

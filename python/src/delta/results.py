@@ -74,7 +74,7 @@ def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Seq
 
 
 def _say(one: Any, privacy: dict[str, Any]) -> None:
-    """Tell a result under which noise it was made: in ``attrs`` of pandas, in ``privacy`` of a model; plain numbers cannot say."""
+    """Tell a result under which noise it was made: in ``attrs`` of pandas, in ``privacy`` of a model; numbers cannot say."""
     if hasattr(one, "attrs"):
         one.attrs["privacy"] = privacy
     elif hasattr(one, "privacy"):

@@ -32,7 +32,9 @@ def run(rows: npt.NDArray[np.int64], driver: Json, precision: int, graph: Run, k
     Raises ``ValueError`` for records that no node would sum; under noise they are left out instead, as nodes do.
     """
     lenient = "noise" in driver
-    vectors, shapes, kept = [], {}, []
+    vectors: list[Integers] = []
+    kept: list[Integers] = []
+    shapes: dict[str, tuple[int, ...]] = {}
     for start in range(0, len(rows), BATCH):
         for part, made in _batch(rows[start : start + BATCH], graph, lenient):
             blocks = [_block(name, array, len(part), shapes) for name, array in sorted(made.items())]
@@ -68,13 +70,13 @@ def noise(shape: Sequence[int], driver: Json, precision: int, members: int, rng:
 
 def clipped(vectors: Integers, clip: Json, precision: int) -> Integers:
     """Bring each number within ``linf``, then each vector within ``l2``, by one factor, in integers and towards zero."""
-    bounds = {k: int(math.floor(v * 10.0**precision)) for k, v in clip.items()}
+    bounds = {k: math.floor(v * 10.0**precision) for k, v in clip.items()}
     for name, bound in bounds.items():
         if not 1 <= bound < LIMIT:
             raise ValueError(
                 f"clip.{name}: {clip[name]} is {bound} steps of 10^-{precision}; it must be from 1 to 2^52 - 1 of them"
             )
-    out = vectors.copy()
+    out: Integers = vectors.copy()
     if "linf" in bounds:
         out = np.clip(out, -bounds["linf"], bounds["linf"])
     bound = bounds["l2"]
@@ -89,7 +91,9 @@ def clipped(vectors: Integers, clip: Json, precision: int) -> Integers:
     return out
 
 
-def _batch(rows: npt.NDArray[np.int64], graph: Run, lenient: bool) -> list[tuple[npt.NDArray[np.int64], dict[str, Array]]]:
+def _batch(
+    rows: npt.NDArray[np.int64], graph: Run, lenient: bool
+) -> list[tuple[npt.NDArray[np.int64], dict[str, Array]]]:
     """Run rows; where the run ends early, each half by itself, down to the record that is to blame."""
     try:
         return [(rows, graph(rows))]
@@ -109,11 +113,13 @@ def _block(name: str, array: Array, rows: int, shapes: dict[str, tuple[int, ...]
     return np.asarray(array, np.float64).reshape(rows, -1)
 
 
-def _good(numbers: Array, precision: int, shapes: Mapping[str, tuple[int, ...]], lenient: bool) -> npt.NDArray[np.bool_]:
+def _good(
+    numbers: Array, precision: int, shapes: Mapping[str, tuple[int, ...]], lenient: bool
+) -> npt.NDArray[np.bool_]:
     """Which rows have numbers only, none of them too large."""
     with np.errstate(invalid="ignore", over="ignore"):
-        fits: npt.NDArray[np.bool_] = np.abs(np.rint(numbers * 10.0**precision)) < LIMIT
-    good: npt.NDArray[np.bool_] = fits.all(1)
+        fits: npt.NDArray[np.bool_] = np.asarray(np.abs(np.rint(numbers * 10.0**precision)) < LIMIT, np.bool_)
+    good: npt.NDArray[np.bool_] = np.asarray(fits.all(1), np.bool_)
     if good.all() or lenient:
         return good
     row, column = np.argwhere(~fits)[0]

@@ -76,7 +76,9 @@ def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json
         _source(name, source, driver["dataset"], variables)
     for name, target in step["outputs"].items():
         if target["to"] != "sum":
-            raise ValueError(f"records: output {name} must be a sum over the records; use accumulate({target['name']!r})")
+            raise ValueError(
+                f"records: output {name} must be a sum over the records; use accumulate({target['name']!r})"
+            )
 
 
 def _bounds(driver: Json) -> None:
@@ -90,7 +92,9 @@ def _bounds(driver: Json) -> None:
         raise ValueError("records: noise is measured in units of the bound on one vector; give clip")
     text: Any = noise["multiplier"]
     if not isinstance(text, str) or not _MULTIPLIER.match(text) or not 0 < float(text) < 1000:
-        raise ValueError(f'records: noise.multiplier={text!r} must be a decimal above 0 and below 1000 as text, such as "1.3"')
+        raise ValueError(
+            f'records: noise.multiplier={text!r} must be a decimal above 0 and below 1000 as text, such as "1.3"'
+        )
     if noise["delta"] is None or not 0 < noise["delta"] < 1:
         raise ValueError(f"records: noise.delta={noise['delta']!r} must lie between 0 and 1, and be neither")
 
@@ -109,11 +113,15 @@ def _source(name: str, source: Json, dataset: str, variables: Mapping[str, Json]
     kind = source["from"]
     if kind == "data":
         if source["dataset"] != dataset:
-            raise ValueError(f"records: input {name} reads {source['dataset']!r}, whose records are others than {dataset!r}'s")
+            raise ValueError(
+                f"records: input {name} reads {source['dataset']!r}, whose records are others than {dataset!r}'s"
+            )
         if source.get("subset"):
             raise ValueError(f"records: input {name} has a subset; the driver selects the rows")
     elif kind == "variable":
         if variables.get(source["name"], {}).get("location") != "server":
             raise ValueError(f"records: input {name} must be a server variable; {source['name']!r} is none")
     else:
-        raise ValueError(f"records: input {name} is a {kind}; a graph reads the record and server variables, nothing else")
+        raise ValueError(
+            f"records: input {name} is a {kind}; a graph reads the record and server variables, nothing else"
+        )

@@ -21,7 +21,7 @@ class LinearTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description
+    precision, curve, enable_verify, description, privacy
         As there.
     """
 
@@ -70,7 +70,7 @@ class LinearTask(RegressionTask):
         return g.equal(y, y)
 
     def moments(self, s: Sample) -> Moments:
-        """Return minus half the sum of squared residuals, its derivatives, and the sums of a table of variances.
+        """Return minus half the squared residual, its derivatives, and what a table of variances needs.
 
         Parameters
         ----------
@@ -80,15 +80,15 @@ class LinearTask(RegressionTask):
         Returns
         -------
         Moments
-            Sums over the rows.
+            Of each row.
         """
         g = s.graph
         left = s.weight * (s.y - s.x @ g.reshape(s.params, s.columns, 1))
         off = s.weight * (s.y - s.centre)
-        numbers = [g.sum(s.weight * s.y), g.sum(g.square(left)), g.sum(g.square(off)), g.sum(g.square(s.weight * s.y))]
+        y = s.weight * s.y
         return Moments(
-            loglike=g.sum(g.square(left)) * -0.5,
-            score=g.reshape(g.gram(s.x, left), s.columns),
-            hessian=g.gram(s.x, s.x),
-            sums=g.concat(g.stack(*numbers, axis=0), g.sum(s.x, 0), axis=0),
+            loglike=g.take(g.square(left), 0, 1) * -0.5,
+            score=s.x * left,
+            hessian=s.pairs(s.x, s.x),
+            sums=g.concat(y, g.square(left), g.square(off), g.square(y), s.x, axis=1),
         )

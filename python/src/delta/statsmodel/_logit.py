@@ -18,7 +18,7 @@ class LogitTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description
+    precision, curve, enable_verify, description, privacy
         As there.
     """
 
@@ -44,7 +44,7 @@ class LogitTask(RegressionTask):
         return g.or_(g.equal(y, 0.0), g.equal(y, 1.0))
 
     def moments(self, s: Sample) -> Moments:
-        """Return ``sum(y z - log(1 + e^z))`` with ``z = x b``, and its derivatives.
+        """Return ``y z - log(1 + e^z)`` with ``z = x b``, and its derivatives.
 
         Parameters
         ----------
@@ -54,14 +54,14 @@ class LogitTask(RegressionTask):
         Returns
         -------
         Moments
-            Sums over the rows.
+            Of each row.
         """
         g, z = s.graph, s.x @ s.graph.reshape(s.params, s.columns, 1)
         p = g.sigmoid(z)
         # Not p (1 - p): where p is nearly 1, the difference has no digits left.
         curvature = s.weight * p * g.sigmoid(-z)
         return Moments(
-            loglike=g.sum(s.weight * (s.y * z - g.softplus(z))),
-            score=g.reshape(g.gram(s.x, s.weight * (s.y - p)), s.columns),
-            hessian=g.gram(s.x, s.x * curvature),
+            loglike=g.take(s.weight * (s.y * z - g.softplus(z)), 0, 1),
+            score=s.x * (s.weight * (s.y - p)),
+            hessian=s.pairs(s.x, s.x * curvature),
         )

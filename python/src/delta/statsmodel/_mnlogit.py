@@ -21,7 +21,7 @@ class MNLogitTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description
+    precision, curve, enable_verify, description, privacy
         As there.
     n_classes : int
         How many classes there are, at least 2; ``y`` holds 0 to ``n_classes - 1``. It must be said here, as no node knows
@@ -76,7 +76,7 @@ class MNLogitTask(RegressionTask):
         return g.and_(inside, g.equal(g.floor(y), y))
 
     def moments(self, s: Sample) -> Moments:
-        """Return ``sum(z_y - log(1 + sum_j e^z_j))`` with ``z_j = x b_j`` and ``z_0 = 0``, and its derivatives.
+        """Return ``z_y - log(1 + sum_j e^z_j)`` with ``z_j = x b_j`` and ``z_0 = 0``, and its derivatives.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class MNLogitTask(RegressionTask):
         Returns
         -------
         Moments
-            Sums over the rows.
+            Of each row.
         """
         g, others = s.graph, self.classes - 1
         size = s.columns * others
@@ -96,12 +96,14 @@ class MNLogitTask(RegressionTask):
         p = g.exp(z - total)
         chosen = g.cast(g.equal(s.y, np.arange(1.0, self.classes)), "f64")
         # [rows, classes - 1, columns] laid flat: parameters are in the order of statsmodels, class by class.
-        px = g.reshape(g.unsqueeze(p, 2) * g.unsqueeze(s.x, 1), s.x.shape[0], size)
-        # sum of p_j (1[j = k] - p_k) x x': the first part only in the blocks on the diagonal.
-        blocks = g.concat(*[g.gram(s.x, s.weight * px)] * others, axis=0)
-        diagonal = np.kron(np.eye(others), np.ones((s.columns, s.columns)))
+        flat = s.x.shape[0], size
+        px = g.reshape(g.unsqueeze(p, 2) * g.unsqueeze(s.x, 1), *flat)
+        # p_j (1[j = k] - p_k) x x': the first part only in the blocks on the diagonal.
+        first, second = np.triu_indices(size)
+        diagonal = (first // s.columns == second // s.columns).astype(float)
+        own = s.pairs(px, g.concat(*[s.x] * others, axis=1)) * diagonal
         return Moments(
-            loglike=g.sum(s.weight * (g.sum(chosen * z, 1, keepdims=True) - total)),
-            score=g.reshape(g.transpose(g.gram(s.x, s.weight * (chosen - p))), size),
-            hessian=blocks * diagonal - g.gram(s.weight * px, px),
+            loglike=g.take(s.weight * (g.sum(chosen * z, 1, keepdims=True) - total), 0, 1),
+            score=g.reshape(g.unsqueeze(s.weight * (chosen - p), 2) * g.unsqueeze(s.x, 1), *flat),
+            hessian=s.weight * (own - s.pairs(px, px)),
         )

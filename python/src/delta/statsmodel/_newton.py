@@ -1,7 +1,8 @@
 """Regressions by Newton's method over the network: what all of them have in common.
 
-In each round every member sends, summed over its own rows, the log-likelihood at the current parameters, its first and
-second derivatives, and how many rows there are. The coordinator knows only the sums over all members, and moves by
+In each round a graph says what each row adds to the log-likelihood at the current parameters, to its first and second
+derivatives, and to the number of rows; members' nodes sum that over their rows (driver ``records``). The coordinator knows only
+the sums over all members, and moves by
 
     params += (hessian / n + ridge I)^-1 (score / n)        (hessian: the negative second derivatives)
 
@@ -12,6 +13,7 @@ final parameters, so that standard errors belong to the parameters that are repo
 from __future__ import annotations
 
 import abc
+import dataclasses
 import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -20,19 +22,21 @@ import numpy as np
 
 from .. import manifest as m
 from .._arguments import RegressionArguments, takes
+from .._parts import split
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
 from ..pandas import DataFrame, Series
 from ..pandas.symbolic import Symbol, block, emit, reads, table
 from ..task import HorizontalTask
-from ._exact import split
 from ._options import Options
 from ._sample import Moments, Sample
-from ._system import system_graph, update_graph
+from ._system import PARTS, system_graph, update_graph
 
 # As the driver solve allows.
 _LARGEST = 4096
+# Under noise nothing tells when to stop, and every step costs.
+_PRIVATE_STEPS = 5
 
 
 class RegressionTask(HorizontalTask):
@@ -59,6 +63,10 @@ class RegressionTask(HorizontalTask):
         Must be False: nodes of this version make no proofs.
     description : str
         Read by the owners of the data.
+    privacy : delta.Privacy, optional
+        Noise on every sum. Then exactly ``maxiter`` steps are taken (5 when it is not given), each a round that costs, and rows
+        with missing or impossible values are left out and not counted. Scale columns: ``clip`` bounds all numbers of a row
+        together. Standard errors know nothing of the noise.
 
     Attributes
     ----------
@@ -87,6 +95,7 @@ class RegressionTask(HorizontalTask):
         if given.enable_verify:
             raise ValueError("enable_verify=True: nodes of this version make no proofs of their results; leave it out")
         super().__init__(given.name, given.strategy(), description=given.description)
+        self.privacy = given.privacy
 
     @abc.abstractmethod
     def dataset(self) -> Mapping[str, Table]:
@@ -124,7 +133,8 @@ class RegressionTask(HorizontalTask):
             ``maxiter`` (35): steps at most. ``method`` (``"newton"``). ``tol`` (1e-8): stop when the norm of the mean score
             is below. ``ord`` (inf): which norm. ``ridge_factor`` (1e-10): added to the diagonal of the mean Hessian.
             ``start_params`` (zeros): ``[P]``, or ``[columns, classes - 1]``. ``missing`` (``"drop"``): rows with NaN are left
-            out and counted; with ``"raise"`` they make the task fail.
+            out and counted; with ``"ignore"`` they are not counted, and with ``"raise"`` they make the task fail. Owners' rules
+            for controlled releases refuse a count of few rows: with gaps in few rows of a node, ``"ignore"`` passes.
         """
         return {}
 
@@ -182,7 +192,7 @@ class RegressionTask(HorizontalTask):
 
     @abc.abstractmethod
     def moments(self, s: Sample) -> Moments:
-        """Return what a member sends: log-likelihood, score and Hessian at the current parameters.
+        """Return what each row adds to log-likelihood, score and Hessian at the current parameters.
 
         Parameters
         ----------
@@ -192,7 +202,7 @@ class RegressionTask(HorizontalTask):
         Returns
         -------
         Moments
-            Sums over the rows.
+            Of each row; nothing is summed over rows here, nodes do that.
         """
 
     def build(self) -> Bundle:
@@ -208,7 +218,7 @@ class RegressionTask(HorizontalTask):
         ValueError
             x and y do not fit together, ``preprocess`` does not take what ``dataset`` names, or an option cannot work.
         """
-        options, tables = self.parse_options(self.options()), self.dataset()
+        options, tables = self._search(), self.dataset()
         x, y = self._variables(tables)
         names = [str(c) for c in block(x).columns or (block(x).name,)]
         size = self.size(len(names))
@@ -239,6 +249,17 @@ class RegressionTask(HorizontalTask):
         draft.options["result"] = [spec]
         return draft.build()
 
+    def _search(self) -> Options:
+        """Return the options; under noise a fixed number of steps."""
+        given = self.options()
+        options = self.parse_options(given)
+        if self.privacy is None:
+            return options
+        if options.missing == "raise":
+            raise ValueError("options: missing='raise' needs a count without noise; leave it out under privacy")
+        steps = options.maxiter if options.fixed or "maxiter" in given else _PRIVATE_STEPS
+        return dataclasses.replace(options, fixed=True, maxiter=steps, missing="ignore")
+
     def _variables(self, tables: Mapping[str, Table]) -> tuple[Symbol, Symbol]:
         try:
             inspect.signature(self.preprocess).bind(**tables)
@@ -264,9 +285,16 @@ class RegressionTask(HorizontalTask):
         ((dataset, columns),) = reads(x, y).items()
         rows = {"rows": m.data(dataset, m.columns(columns))}
         state = {"params": m.variable("params")} | ({"centre": m.variable("centre")} if self.centred else {})
-        gather, sent = self._gather(x, y, dataset, columns, size)
-        member = m.Step(draft.graph("member", gather.bytes()), rows | state, {n: n for n in sent})
-        system = system_graph(options, size, sent, self.strategy.precision, self.centred)
+        tallies = ["kept"] if self.privacy else ["kept", *(["missing"] if options.missing != "ignore" else []), "wrong"]
+        gather, sent = self._gather(x, y, dataset, columns, size, tallies)
+        member = m.Step(
+            draft.graph("member", gather.bytes()),
+            rows | state,
+            {n: m.accumulate(n) for n in sent},
+            self._driver(draft, dataset, options.maxiter + 1),
+        )
+        precision = None if self.privacy else self.strategy.precision
+        system = system_graph(options, size, sent, tallies, precision, self.centred)
         update = update_graph(size)
         made = {n: f"next.{n}" for n in system.outputs if n not in ("a", "b", "stop", "norm")}
         inputs = {f"sum.{n}": m.total(n) for n in sent}
@@ -288,10 +316,19 @@ class RegressionTask(HorizontalTask):
             repeat=options.maxiter + 1,
         )
 
+    def _driver(self, draft: m.Draft, dataset: str, rounds: int) -> m.Json:
+        """Return the driver of the members' step, and note in the draft what its noise costs."""
+        if self.privacy is None:
+            return m.records(dataset)
+        plan = self.privacy.plan(rounds)
+        draft.table(dataset, plan.columns)
+        draft.options["privacy"] = plan.json()
+        return m.records(dataset, **plan.driver())
+
     def _gather(
-        self, x: Symbol, y: Symbol, dataset: str, columns: list[str], size: int
+        self, x: Symbol, y: Symbol, dataset: str, columns: list[str], size: int, tallies: list[str]
     ) -> tuple[Graph, dict[str, tuple[int, ...]]]:
-        """Return the members' graph, and what it sends with shapes."""
+        """Return the members' graph, and the sums of what it says of each row, with shapes."""
         g = Graph("member")
         rows = g.input("rows", "f64", ["rows", len(columns)])
         params = g.input("params", "f64", [size])
@@ -309,15 +346,24 @@ class RegressionTask(HorizontalTask):
         x0, y0 = g.where(keep, xs, 0.0), g.where(keep, ys, 0.0)
         sample = Sample(g, x0, y0, g.cast(keep, "f64"), params, centre)
         moments = self.moments(sample)
-        precision = self.strategy.precision
-        parts = {"loglike": moments.loglike, "score": moments.score, "hessian": moments.hessian}
-        parts |= {} if moments.sums is None else {"sums": moments.sums}
-        sent = {n: split(g, v, precision) for n, v in parts.items()}
-        tally = [keep, g.and_(chosen, missing), g.and_(present, wrong)]
-        sent["tally"] = g.concat(*(g.sum(g.cast(t, "f64"), 0) for t in tally), axis=0)
+        sent = self._blocks(g, moments, {"score": (size,), "hessian": (size * (size + 1) // 2,), "loglike": ()})
+        counted = {"kept": keep, "missing": g.and_(chosen, missing), "wrong": g.and_(present, wrong)}
+        sent["tally"] = g.concat(*(g.cast(counted[t], "f64") for t in tallies), axis=1)
         if self.classes:
-            member_of = g.and_(keep, g.equal(y0, np.arange(float(self.classes))))
-            sent["counts"] = g.sum(g.cast(member_of, "f64"), 0)
+            sent["counts"] = g.cast(g.and_(keep, g.equal(y0, np.arange(float(self.classes)))), "f64")
         for name, value in sent.items():
             g.output(name, value)
-        return g, {n: tuple(int(d) for d in v.shape) for n, v in sent.items()}
+        return g, {n: tuple(int(d) for d in v.shape[1:]) for n, v in sent.items()}
+
+    def _blocks(self, g: Graph, moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Value]:
+        """Return what a row adds, in parts unless there is noise."""
+        blocks = {"loglike": moments.loglike, "score": moments.score, "hessian": moments.hessian}
+        for name, shape in shapes.items():
+            if blocks[name].shape[1:] != shape or not isinstance(blocks[name].shape[0], str):
+                raise ValueError(
+                    f"moments: {name} is {blocks[name].type}; it must be [rows, ...] and then {list(shape)}"
+                )
+        blocks |= {} if moments.sums is None else {"sums": moments.sums}
+        if self.privacy:
+            return blocks
+        return {n: split(g, v, self.strategy.precision, PARTS) for n, v in blocks.items()}

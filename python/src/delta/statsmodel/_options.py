@@ -29,7 +29,7 @@ class Options:
         Added to the diagonal of the mean Hessian.
     start_params : ndarray, optional
         ``[P]``; by default zeros.
-    missing : {"drop", "raise"}
+    missing : {"drop", "ignore", "raise"}
         What becomes of rows with a missing value.
     fixed : bool
         Whether exactly ``maxiter`` steps are taken.
@@ -40,7 +40,7 @@ class Options:
     tol: float = 1e-8
     ridge_factor: float = 1e-10
     start_params: npt.NDArray[np.float64] | None = None
-    missing: Literal["drop", "raise"] = "drop"
+    missing: Literal["drop", "ignore", "raise"] = "drop"
     fixed: bool = False
 
     @classmethod
@@ -78,7 +78,7 @@ class Options:
             (made.ord > 0, "ord", made.ord, "a norm's order: inf, 1, 2 or another positive number"),
             (0 <= made.tol < math.inf, "tol", made.tol, "a finite number, 0 or more"),
             (0 <= made.ridge_factor < math.inf, "ridge_factor", made.ridge_factor, "a finite number, 0 or more"),
-            (made.missing in ("drop", "raise"), "missing", made.missing, "'drop' or 'raise'"),
+            (made.missing in ("drop", "ignore", "raise"), "missing", made.missing, "'drop', 'ignore' or 'raise'"),
             (start is None or bool(np.isfinite(rest["start_params"]).all()), "start_params", start, "finite numbers"),
         ]
         for ok, option, value, rule in need:

@@ -42,9 +42,11 @@ class RegressionResult:
     rsquared, rsquared_adj, fvalue, f_pvalue, ssr, ess, centered_tss, uncentered_tss, mse_model, mse_resid : float
         Of ``OLS``, as in statsmodels.
     missing : int
-        How many rows were left out because a value was missing.
+        How many rows were left out because a value was missing; 0 where they were not counted.
     counts : ndarray or None
         How many rows each class has.
+    privacy : dict or None
+        What was asked of noise: epsilon, delta, multiplier, clip, unit and rounds. Standard errors and tests know nothing of it.
     converged, iterations, norm, step : bool, int, float, float
         How the search ended: whether below ``tol``, after how many steps, the norm of the mean score, and the length of the
         last move.
@@ -59,6 +61,7 @@ class RegressionResult:
         self.model: str = spec["model"]
         self.exog_names: list[str] = list(spec["x"])
         self.endog_names: str = spec["y"]
+        self.privacy: dict[str, Any] | None = None
         tally = np.rint(arrays["tally"])
         self.nobs, self.missing = float(tally[0]), int(tally[1])
         self._refuse(spec, int(tally[2]))

@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from ..graph import Graph, Value
 
 
 class Moments(NamedTuple):
-    """What a member sends of its own rows, all of them sums.
+    """What each row adds to the sums that nodes send, with the rows as the first axis.
 
     Parameters
     ----------
     loglike : Value
-        ``f64 []``: the log-likelihood at the current parameters.
+        ``f64 [rows]``: the log-likelihood at the current parameters.
     score : Value
-        ``f64 [P]``: its first derivatives.
+        ``f64 [rows, P]``: its first derivatives.
     hessian : Value
-        ``f64 [P, P]``: minus its second derivatives.
+        ``f64 [rows, P (P + 1) / 2]``: minus its second derivatives, the upper triangle row by row; see :meth:`Sample.pairs`.
     sums : Value, optional
-        ``f64 [4 + columns]``: of linear models only. The sums of ``y``, of squared residuals, of squared deviations of ``y``
-        from its mean, and of squared ``y``; then the sum of each column.
+        ``f64 [rows, 4 + columns]``: of linear models only. ``y``, the squared residual, the squared deviation of ``y`` from its
+        mean, and squared ``y``; then each column.
     """
 
     loglike: Value
@@ -61,3 +63,19 @@ class Sample:
     def columns(self) -> int:
         """The number of explanatory variables."""
         return int(self.x.shape[1])
+
+    def pairs(self, a: Value, b: Value) -> Value:
+        """Multiply columns of ``a`` with columns of ``b``, for the upper triangle of all pairs.
+
+        Parameters
+        ----------
+        a, b : Value
+            ``f64 [rows, P]``.
+
+        Returns
+        -------
+        Value
+            ``f64 [rows, P (P + 1) / 2]``, row by row of the triangle.
+        """
+        first, second = np.triu_indices(int(a.shape[1]))
+        return self.graph.take(a, first, 1) * self.graph.take(b, second, 1)

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .._parts import join
 from ..graph import Graph, Value
-from ._exact import PARTS, join
 from ._options import Options
+
+PARTS = 3
+"""In how many parts a number that is no count travels."""
 
 
 def system_graph(
-    options: Options, size: int, sent: Mapping[str, tuple[int, ...]], precision: int, centred: bool
+    options: Options,
+    size: int,
+    sent: Mapping[str, tuple[int, ...]],
+    tallies: Sequence[str],
+    precision: int | None,
+    centred: bool,
 ) -> Graph:
-    """Return the coordinator's graph before the equations: sums, and whether to go on."""
+    """Return the coordinator's graph before the equations: sums, and whether to go on.
+
+    ``tallies``: what the numbers of ``tally`` count, of ``kept missing wrong``. ``precision``: of sums in parts, else ``None``.
+    """
     g = Graph("system")
-    exact = [n for n, s in sent.items() if n not in ("tally", "counts") and s[0] == PARTS]
-    raw = {n: g.input(f"sum.{n}", "f64", s) for n, s in sent.items()}
+    sums = {n: g.input(f"sum.{n}", "f64", s) for n, s in sent.items()}
     done, taken = g.input("was.converged", "f64"), g.input("was.iterations", "f64")
-    sums = raw | {n: join(g, raw[n], precision) for n in exact}
-    n, missing, invalid = (g.take(sums["tally"], i, 0) for i in range(3))
+    if precision is not None:
+        whole = ("tally", "counts")
+        sums = {n: v if n in whole else join(g, v, precision, PARTS) for n, v in sums.items()}
+    sums["hessian"] = _square(g, sums["hessian"], size)
+    n, missing, invalid = (
+        g.take(sums["tally"], tallies.index(t), 0) if t in tallies else g.constant(0.0)
+        for t in ("kept", "missing", "wrong")
+    )
+    sums["tally"] = g.stack(n, missing, invalid, axis=0)
     bad = invalid + missing if options.missing == "raise" else invalid
     count = g.maximum(n, 1.0)
     score, hessian = sums["score"] / count, sums["hessian"] / count
@@ -53,6 +70,14 @@ def update_graph(size: int) -> Graph:
     g.output("next.params", g.input("params", "f64", [size]) + move)
     g.output("next.step", g.where(g.greater(stop, 0.5), g.input("step", "f64"), g.max(g.abs(move), 0)))
     return g
+
+
+def _square(g: Graph, triangle: Value, size: int) -> Value:
+    """Return the symmetric matrix of an upper triangle."""
+    first, second = np.triu_indices(size)
+    at = np.zeros((size, size), np.int64)
+    at[first, second] = at[second, first] = np.arange(len(first))
+    return g.reshape(g.take(triangle, at.ravel(), 0), size, size)
 
 
 def _norm(g: Graph, v: Value, order: float) -> Value:
