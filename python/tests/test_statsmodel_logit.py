@@ -49,14 +49,20 @@ def test_the_example_finds_what_statsmodels_finds(spector: pd.DataFrame) -> None
 
 
 def test_the_nodes_tests_run_what_the_example_builds() -> None:
-    # Renew it: python examples/regression.py --save ../tests/fixtures/spector-logit.delta
-    kept = delta.Bundle.load(ROOT / "tests/fixtures/spector-logit.delta")
+    # Renew it: python examples/regression.py --save ../tests/fixtures/spector-records.delta
+    kept = delta.Bundle.load(ROOT / "tests/fixtures/spector-records.delta")
     built = example().SpectorLogit().build()
     for bundle in (kept, built):
         del bundle.manifest["authoring"]
     # Graphs may be written in other words by another version; what they take, give and mean is in the manifest.
     assert kept.manifest == built.manifest
     assert kept.graphs.keys() == built.graphs.keys()
+
+
+def test_what_an_earlier_version_built_still_runs(spector: pd.DataFrame) -> None:
+    # Its map runs once on the whole table, and sends sums.
+    found = delta.debug(delta.Bundle.load(ROOT / "tests/fixtures/spector-logit.delta"), data=spector)
+    assert found.nobs == 32 and found.missing == 0
 
 
 def test_incomes_and_rates_keep_their_digits() -> None:

@@ -51,8 +51,12 @@ def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
         "none of them an identifier; free, and asked about, elsewhere."
     )
     if kind == "private":
-        yield from _noise(manifest, steps)
         yield "  It runs unasked where the rules say approval: private and the budget lasts."
+        if asked := manifest.get("options", {}).get("privacy"):
+            yield (
+                f"  By its author's account, {_count(asked['rounds'], 'round')} cost epsilon {asked['epsilon']:.4g} at delta "
+                f"{asked['delta']:g} together; nodes make their own."
+            )
         return
     if noised:
         yield "  Some sums have noise and some have none, so none counts as private; nodes refuse rounds in which both leave."
@@ -79,19 +83,17 @@ def _beside_records(manifest: Mapping[str, Any]) -> str:
     return ""
 
 
-def _noise(manifest: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    yield from dict.fromkeys(
-        f"  noise: {s['noise']['multiplier']} times {s['clip']['l2']:g}, the most that one "
-        + (f"person ({s['unit']['key']})" if "unit" in s else "record")
-        + " counts, in every sum"
-        for s in steps
+def _record_by_record(driver: Mapping[str, Any]) -> str:
+    """How the records of a step are bounded and summed."""
+    clip, noise = driver.get("clip"), driver.get("noise")
+    each = f"all records with the same {driver['unit']['key']}" if "unit" in driver else "each record"
+    text = f"sums {driver['dataset']}, record by record: one vector for {each}"
+    if clip:
+        text += f", of length {clip['l2']:g} at most"
+        text += f", no number of it above {clip['linf']:g}" if "linf" in clip else ""
+    return text + (
+        f", with noise of {noise['multiplier']} times that length at delta {noise['delta']:g}" if noise else ""
     )
-    asked = manifest.get("options", {}).get("privacy")
-    if asked:
-        yield (
-            f"  by the author's account, all {_count(asked['rounds'], 'round')} cost epsilon {asked['epsilon']:.4g} at delta "
-            f"{asked['delta']:g}; nodes make their own"
-        )
 
 
 def _driver(step: Mapping[str, Any]) -> str:
@@ -109,8 +111,12 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
                 reads.setdefault(source["dataset"], set()).add(_field(source["field"]))
             elif source["from"] == "variable" and manifest["variables"][source["name"]]["location"] == "server":
                 server.add(source["name"])
+    for driver in (s["driver"] for s in spec["map"]["steps"] if _driver(s) == "records"):
+        if "unit" in driver:
+            reads[driver["dataset"]].add(f"column {driver['unit']['key']}")
     for dataset, fields in reads.items():
         yield f"reads {dataset}: {'; '.join(sorted(fields)) or 'the number of its rows'}"
+    yield from (_record_by_record(s["driver"]) for s in spec["map"]["steps"] if _driver(s) == "records")
     if server:
         yield f"downloads from the coordinator: {_names(sorted(server))}"
     if spec["map"].get("assign"):

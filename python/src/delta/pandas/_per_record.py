@@ -10,13 +10,31 @@ from __future__ import annotations
 import numpy as np
 
 from .._shapes import Dim
-from ._expr import ELEMENTWISE, Expr, ops
+from ._expr import ELEMENTWISE, Array, Expr, ops
 
 
 def per_record(x: Expr) -> Expr | None:
     """Return what each row adds to ``x``, ``[rows, *x.shape]``; ``None`` when ``x`` is no sum over rows."""
     made = _share(x)
     return made if made is not None and _apart(made) else None
+
+
+def triangle(x: Expr) -> tuple[Expr, Array] | None:
+    """For products of columns with themselves, what each row adds to the upper triangle, and where each entry of ``x`` is in it.
+
+    ``f64 [rows, n (n + 1) / 2]``, and ``[n * n]`` places. ``None`` for anything else: every number that leaves counts.
+    """
+    if x.op != "MatMul" or x.args[0].op != "Transpose" or x.args[0].args[0] is not x.args[1]:
+        return None
+    a = x.args[1]
+    if not _rows_first(a) or a.type.rank != 2:
+        return None
+    n = int(a.shape[1])
+    first, second = np.triu_indices(n)
+    at = np.zeros((n, n), np.int64)
+    at[first, second] = at[second, first] = np.arange(len(first))
+    made = ops.mul(ops.take(a, first, 1), ops.take(a, second, 1))
+    return (made, at.ravel()) if _apart(made) else None
 
 
 def counts(x: Expr) -> bool:

@@ -15,8 +15,8 @@ from ..graph import Graph, Value
 from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, columns, data, records, total, variable
 from ..privacy import Privacy
 from ._emit import Emitter, used_columns
-from ._expr import Expr, walk
-from ._per_record import counts, per_record
+from ._expr import Array, Expr, walk
+from ._per_record import counts, per_record, triangle
 from ._search import SEARCH
 
 PARTS = 2
@@ -72,6 +72,7 @@ class Rounds:
         self.order = list(walk(roots))
         self.last = max((x.round for x in roots), default=0)
         self.sums = {r: [x for x in self.order if x.op == "Total" and x.round == r] for r in range(1, self.last + 1)}
+        self.halves: dict[Expr, Array] = {}
         self.shares = self._shares()
         self.kept_apart = bool(self.shares)
         for x in [*needed, *(n for sums in self.sums.values() for t in sums for n in _frontier(t.args[0]))]:
@@ -96,6 +97,8 @@ class Rounds:
             if share is None or (t.get("label") == SEARCH and not self.privacy):
                 return {}
             out[t] = share
+            if (half := triangle(t.args[0])) is not None:
+                out[t], self.halves[t] = half
         return out
 
     def _driver(self) -> dict[str, Json]:
@@ -114,6 +117,44 @@ class Rounds:
     def _dataset(share: Expr) -> str:
         (dataset,) = used_columns([share])
         return dataset
+
+    def sent(self, t: Expr) -> list[int]:
+        """Return the shape in which a sum travels.
+
+        Parameters
+        ----------
+        t : Expr
+            A sum over the members.
+
+        Returns
+        -------
+        list of int
+            Parts first, where there are several; of a symmetric matrix the upper triangle.
+        """
+        shape = self.shares[t].shape[1:] if self.shares else t.shape
+        return [int(d) for d in ([self.parts(t)] if self.parts(t) else []) + list(shape)]
+
+    def received(self, graph: Graph, t: Expr, sums: Value) -> Value:
+        """Make a sum of what travelled for it.
+
+        Parameters
+        ----------
+        graph : Graph
+            Of a reduce.
+        t : Expr
+            A sum over the members.
+        sums : Value
+            In the shape of :meth:`sent`.
+
+        Returns
+        -------
+        Value
+            In the shape of ``t``.
+        """
+        parts = self.parts(t)
+        made = join(graph, sums, self.draft.strategy.precision, parts) if parts else sums
+        at = self.halves.get(t) if self.shares else None
+        return made if at is None else graph.reshape(graph.take(made, at, 0), *t.shape)
 
     def parts(self, t: Expr) -> int:
         """Return in how many parts a sum travels.
@@ -167,10 +208,7 @@ class Rounds:
     def _round(self, r: int) -> None:
         contributions = self._names(self.sums[r])
         steps = self._apart(r, contributions) if self.shares else [self._whole(r, contributions)]
-        shapes = []
-        for t, name in contributions.items():
-            parts = self.parts(t)
-            shapes.append((name, "f64", [*([parts] if parts else []), *(int(d) for d in t.shape)]))
+        shapes = [(name, "f64", self.sent(t)) for t, name in contributions.items()]
         self.draft.round(Map(steps, shapes), self._reduce(r, contributions))
 
     def _whole(self, r: int, contributions: Mapping[Expr, str]) -> Step:
@@ -247,11 +285,9 @@ class Given:
         else:
             return None
         self.inputs[name] = source
-        parts = self.rounds.parts(x) if x in self.sums else 0
-        if not parts:
+        if x not in self.sums:
             return self.graph.input(name, "f64", x.shape)
-        sums = self.graph.input(name, "f64", (parts, *x.shape))
-        return join(self.graph, sums, self.rounds.draft.strategy.precision, parts)
+        return self.rounds.received(self.graph, x, self.graph.input(name, "f64", self.rounds.sent(x)))
 
 
 def read_tables(
