@@ -141,8 +141,8 @@ pub fn judge(policies: &Policies, question: &Question, facts: &Facts, now: Times
     if question.reads.is_empty() {
         findings.push(of_task(
             Rule::NoData,
-            Decision::Allowed,
-            "the task reads no dataset",
+            Decision::Asks,
+            "the task reads no dataset, and would use this machine all the same",
         ));
     }
     match standing {

@@ -31,7 +31,7 @@ macro_rules! rules {
 }
 
 rules! {
-    /// The task reads no dataset.
+    /// The task reads no dataset, and would use the machine all the same.
     NoData = "policy.no_data",
     /// The policy has ended.
     Until = "policy.until",

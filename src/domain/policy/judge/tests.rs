@@ -110,7 +110,10 @@ fn a_task_without_data_is_allowed() {
     question.reads.clear();
     let verdict = judge(&Policies::default(), &question, &Facts::default(), NOW);
     assert_eq!(verdict.by(), [Rule::NoData]);
-    assert_eq!(verdict.answer(), None);
+    assert_eq!(verdict.decision, Decision::Asks);
+    question.author.own = true;
+    let verdict = judge(&Policies::default(), &question, &Facts::default(), NOW);
+    assert_eq!((verdict.by(), verdict.answer()), (vec![Rule::Own], None));
 }
 
 #[test]
