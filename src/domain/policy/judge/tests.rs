@@ -105,7 +105,7 @@ fn a_dataset_without_rules_asks() {
 }
 
 #[test]
-fn a_task_without_data_is_allowed() {
+fn a_task_without_data_asks() {
     let mut question = question();
     question.reads.clear();
     let verdict = judge(&Policies::default(), &question, &Facts::default(), NOW);
