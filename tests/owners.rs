@@ -99,6 +99,18 @@ fn graph(data: &Data, free: bool) -> Vec<u8> {
         .file()
 }
 
+/// The reduce: both sums become the result.
+fn as_they_are(data: &Data) -> Vec<u8> {
+    Onnx::default()
+        .input("total", data.elem, data.shape)
+        .input("rows", data.elem, data.shape)
+        .node("Identity", &["total"], &["t"])
+        .node("Identity", &["rows"], &["r"])
+        .output("t", data.elem, data.shape)
+        .output("r", data.elem, data.shape)
+        .file()
+}
+
 /// A bundle of one of [`TASKS`].
 fn bundle(data: &Data, task: &str) -> Vec<u8> {
     let free = task == "free graph";
@@ -140,13 +152,23 @@ fn bundle(data: &Data, task: &str) -> Vec<u8> {
                     {"name": "rows", "dtype": dtype, "shape": data.shape}
                 ]
             },
-            "reduce": {"steps": [], "assign": {"mean.total": "total", "mean.rows": "rows"}}
+            "reduce": {
+                "steps": [{
+                    "graph": "graphs/reduce.onnx",
+                    "inputs": {"total": {"from": "sum", "name": "total"}, "rows": {"from": "sum", "name": "rows"}},
+                    "outputs": {"t": {"to": "value", "name": "t"}, "r": {"to": "value", "name": "r"}}
+                }],
+                "assign": {"mean.total": "t", "mean.rows": "r"}
+            }
         }],
         "outputs": ["mean.total", "mean.rows"]
     }))
     .unwrap();
     assert_eq!(manifest.errors(), [], "{task} on {}", data.name);
-    let graphs = BTreeMap::from([("graphs/map.onnx".to_owned(), graph(data, free))]);
+    let graphs = BTreeMap::from([
+        ("graphs/map.onnx".to_owned(), graph(data, free)),
+        ("graphs/reduce.onnx".to_owned(), as_they_are(data)),
+    ]);
     write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap()
 }
 
