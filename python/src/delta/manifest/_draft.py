@@ -199,7 +199,7 @@ class Draft:
         made: Json = ({"repeat": repeat} if repeat != 1 else {}) | {"map": map.json(), "reduce": reduce.json()}
         for step in made["map"]["steps"]:
             if step.get("driver", {}).get("kind") == "records":
-                _records.check(step, self.datasets, self.variables)
+                _records.check(step, self.datasets, self.variables, self.strategy.precision)
         if any(step.get("driver", {}).get("kind") == "records" for step in made["reduce"]["steps"]):
             raise ValueError("records: the coordinator has no data; use the driver in a map")
         self.rounds.append(made)

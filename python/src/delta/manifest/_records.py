@@ -61,8 +61,8 @@ def records(
     return out
 
 
-def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json]) -> None:
-    """Refuse a step under ``records`` that no node would take.
+def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json], precision: int) -> None:
+    """Refuse a step under ``records`` that no node would take; ``precision`` is the strategy's.
 
     Raises ``ValueError`` that names the field.
     """
@@ -70,7 +70,7 @@ def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json
     dataset = datasets.get(driver["dataset"])
     if dataset is None:
         raise ValueError(f"records: the task has no dataset {driver['dataset']!r}; declare it first")
-    _bounds(driver)
+    _bounds(driver, precision)
     _unit(driver, dataset)
     for name, source in step["inputs"].items():
         _source(name, source, driver["dataset"], variables)
@@ -81,11 +81,15 @@ def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json
             )
 
 
-def _bounds(driver: Json) -> None:
+def _bounds(driver: Json, precision: int) -> None:
     clip, noise = driver.get("clip"), driver.get("noise")
     for field, value in (clip or {}).items():
         if not (isinstance(value, float) and 0 < value < math.inf):
             raise ValueError(f"records: clip.{field}={value!r} must be a finite number above 0")
+        if not 1 <= value * 10.0**precision < 2.0**52:
+            raise ValueError(
+                f"records: clip.{field}={value!r} must be from 1 to 2^52 - 1 steps of 10^-{precision}; change strategy.precision"
+            )
     if noise is None:
         return
     if clip is None:
