@@ -229,6 +229,7 @@ def test_a_step_by_hand_runs() -> None:
         ({"clip": 0.0}, {}, r"clip\.l2=0\.0 must be a finite"),
         ({"clip": 1.0, "linf": np.nan}, {}, r"clip\.linf=nan must be a finite"),
         ({"clip": 1e8}, {}, r"clip\.l2=100000000\.0 must be from 1 to 2\^52 - 1 steps of 10\^-8"),
+        ({"clip": 6e3, "multiplier": "1", "delta": 1e-6}, {}, r"at most 2\^39 steps of 10\^-8, 5498; lower"),
         ({"multiplier": "1", "delta": 1e-6}, {}, "give clip"),
         ({"clip": 1.0, "multiplier": "a lot", "delta": 1e-6}, {}, r"noise\.multiplier='a lot'"),
         ({"clip": 1.0, "multiplier": "0", "delta": 1e-6}, {}, r"noise\.multiplier='0'"),

@@ -33,7 +33,8 @@ class Privacy:
         Well below one over the number of records.
     clip : float
         The largest Euclidean norm of all numbers that one record adds to a round's sums; larger vectors are scaled down. The
-        noise in each sum has ``multiplier`` times this as its standard deviation.
+        noise in each sum has ``multiplier`` times this as its standard deviation. At most ``2**39 / 10**precision`` (5497 for
+        the default precision).
     multiplier : float, optional
         The standard deviation of the noise in units of ``clip``; above 0 and below 1000, with up to four decimals.
     unit : str, optional

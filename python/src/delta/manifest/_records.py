@@ -10,6 +10,8 @@ from typing import Any
 from ._sources import Json
 
 _MULTIPLIER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?\Z")
+# The largest bound, in steps of the precision, for which nodes draw noise.
+_SENSITIVITY = 2.0**39
 
 
 def records(
@@ -94,6 +96,11 @@ def _bounds(driver: Json, precision: int) -> None:
         return
     if clip is None:
         raise ValueError("records: noise is measured in units of the bound on one vector; give clip")
+    if clip["l2"] * 10.0**precision > _SENSITIVITY:
+        raise ValueError(
+            f"records: under noise clip.l2={clip['l2']!r} may be at most 2^39 steps of 10^-{precision}, "
+            f"{_SENSITIVITY / 10.0**precision:.4g}; lower strategy.precision, or scale the numbers"
+        )
     text: Any = noise["multiplier"]
     if not isinstance(text, str) or not _MULTIPLIER.match(text) or not 0 < float(text) < 1000:
         raise ValueError(
