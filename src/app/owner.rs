@@ -380,6 +380,21 @@ impl Owner {
             .await
     }
 
+    /// Writes down that zeros leave in place of a contribution. Before they do.
+    ///
+    /// # Errors
+    /// As [`Self::released`].
+    pub(crate) async fn failed(
+        &self,
+        left: &Left<'_>,
+        question: &Question,
+    ) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let mut records = self.records.lock().await;
+        records.failed(now, left, &policies, question).await
+    }
+
     /// Sets aside what a round costs, where it has noise. Before data are read.
     ///
     /// # Errors

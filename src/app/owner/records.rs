@@ -277,6 +277,33 @@ impl Records {
         self.write(now, event).await
     }
 
+    /// A round's contribution has nothing of the data in it. What was set aside for it is spent all the same: that it failed is a fact about
+    /// the data, and a reservation that nobody ends would stay for ever.
+    pub(super) async fn failed(
+        &mut self,
+        now: Timestamp,
+        left: &Left<'_>,
+        policies: &Policies,
+        question: &Question,
+    ) -> Result<(), PortError> {
+        let purpose = purpose(left);
+        for dataset in left.costs.keys() {
+            let policy = policies.of(dataset);
+            let ledger = self.ledgers.of(dataset, policy, now).await?;
+            if ledger.is_known(&purpose) {
+                self.ledgers.charge(dataset, policy, &purpose, now).await?;
+            }
+        }
+        let event = AuditEvent::Released {
+            task: left.task.clone(),
+            round: left.round,
+            datasets: question.reads.keys().cloned().collect(),
+            outputs: 0,
+            epsilon: None,
+        };
+        self.write(now, event).await
+    }
+
     pub(super) async fn decide(
         &mut self,
         now: Timestamp,

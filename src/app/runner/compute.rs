@@ -133,6 +133,8 @@ impl Computation<'_> {
             "this node contributes zeros and counts itself as failed: {}",
             report(&failure)
         );
+        // Before zeros and noise can leave, as before numbers can.
+        owner.failed(&left, &self.case.question).await?;
         // As if the step had not been: the next one finds the member's own variables as they were.
         self.keep_state(step + 1, &before).await?;
         let strategy = &self.round.strategy;
