@@ -77,6 +77,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
     let roster = accepted_roster(config, &storage, clock.now()).await?;
     let (connector, embedded) = connector(config, &key, &clock, &entropy).await?;
     let peers = peers(&config.policy, &config.tls)?;
+    let journal = journal(config, &key).await?;
     let ports = Ports {
         connector,
         storage: storage.clone(),
@@ -90,7 +91,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         node_key: key,
         documents: peers,
         policies: Arc::new(NoRules),
-        journal: journal(config).await?,
+        journal,
         notices: notices(config)?,
     };
     Ok(Parts {
