@@ -122,6 +122,7 @@ impl Owners {
             while !left.load(Ordering::Relaxed) {
                 // A node may be down: that is what these tests are about.
                 ports.iter().for_each(|port| drop(allow_all(*port)));
+                #[expect(clippy::disallowed_methods, reason = "a pause on a thread of its own")]
                 std::thread::sleep(Duration::from_millis(50));
             }
         }));
