@@ -50,8 +50,10 @@ impl BlobStore for Shelf {
             }
         }
         let (len, digest) = (bytes.len() as u64, name.hash_function().of(&bytes));
-        self.blobs()
-            .insert(name.as_str().to_owned(), (bytes, name.hash_function(), digest));
+        self.blobs().insert(
+            name.as_str().to_owned(),
+            (bytes, name.hash_function(), digest),
+        );
         Ok(BlobInfo { len, digest })
     }
 
