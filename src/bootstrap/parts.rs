@@ -54,7 +54,7 @@ pub struct Parts {
 /// Opens what `config` names. `worker`: the program that runs graphs when started as `PROGRAM __worker`, usually
 /// [`own_program`](super::own_program).
 ///
-/// Every dataset asks, until somebody puts [`rules`](super::rules) in `ports.policies`.
+/// Every dataset asks, until somebody puts `bootstrap::rules` in `ports.policies`.
 ///
 /// # Errors
 /// The first thing that cannot be opened, with its place.
