@@ -1,0 +1,129 @@
+//! What the owner sees and says: questions, decisions, what privacy has cost, the journal.
+
+use super::{Case, Owner};
+use delta_domain::ids::{Digest, TaskId};
+use delta_domain::policy::{Approval, ApprovalScope, Decision, OwnerDecision};
+use delta_domain::privacy::report::LedgerReport;
+use delta_ports::owner_api::{AskedTask, Decided, DecisionScope};
+use delta_ports::{PortError, UserError, report};
+
+impl Owner {
+    /// Every task that this node follows, as its owner is asked about it.
+    pub(crate) fn asked(&self) -> Vec<AskedTask> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let entries = self.entries();
+        let all = entries.iter().map(|(task, entry)| {
+            let (class, unproven) = entry.case.class(&policies);
+            AskedTask {
+                task: task.clone(),
+                name: entry.case.name.clone(),
+                waits: entry.verdict.decision == Decision::Asks && now < entry.until,
+                question: entry.case.question.clone().proven(class),
+                unproven,
+                verdict: entry.verdict.clone(),
+                disclosure: entry.case.disclosure.clone(),
+                asked_at: entry.asked_at,
+                until: entry.until,
+            }
+        });
+        all.collect()
+    }
+
+    /// Everything that the owner has decided, oldest first.
+    pub(crate) async fn decided(&self) -> Vec<Decided> {
+        self.records.lock().await.decided()
+    }
+
+    /// The owner decides about a task that is on the list.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not, or when its author proves no key and the decision is for more than this task.
+    pub(crate) async fn decide(
+        &self,
+        task: &TaskId,
+        decision: OwnerDecision,
+        scope: DecisionScope,
+        with: String,
+    ) -> Result<Decided, UserError> {
+        let now = self.clock.now();
+        let case = {
+            let entries = self.entries();
+            let entry = entries.get(task).ok_or_else(|| {
+                UserError::Invalid(format!(
+                    "this node follows no task {task}: it is over, or its bundle has not arrived"
+                ))
+            })?;
+            entry.case.clone()
+        };
+        let question = &case.question;
+        let scope = match scope {
+            DecisionScope::Once => ApprovalScope::Once(task.clone()),
+            _ if question.author.node.is_none() => {
+                return Err(UserError::Invalid(
+                    "the author's node proves no key, so a later task would not be known to be the same author's; decide about this task only".into(),
+                ));
+            }
+            DecisionScope::Always => ApprovalScope::Always,
+            DecisionScope::Until(end) if end <= now => {
+                return Err(UserError::Invalid("that end has passed".into()));
+            }
+            DecisionScope::Until(end) => ApprovalScope::Until(end),
+        };
+        let approval = Approval {
+            author: question.author.clone(),
+            question: question.digest,
+            scope,
+            decision,
+            decided_at: now,
+            decided_with: with,
+        };
+        let decided = self.records.lock().await.decide(now, approval).await?;
+        self.change();
+        // It stands, whatever becomes of the list.
+        if let Err(e) = self.look_again(task, &case).await {
+            tracing::warn!(%task, "the list of questions is not up to date: {}", report(&e));
+        }
+        Ok(decided)
+    }
+
+    /// So that the list shows at once what the decision means.
+    async fn look_again(&self, task: &TaskId, case: &Case) -> Result<(), PortError> {
+        let verdict = self.judge(task, case, None).await?;
+        if let Some(entry) = self.entries().get_mut(task) {
+            entry.verdict = verdict;
+        }
+        Ok(())
+    }
+
+    /// The owner takes a decision back; `false` when there is none of this id, or it was taken back before.
+    ///
+    /// # Errors
+    /// The journal takes no entry: the decision stands.
+    pub(crate) async fn revoke(&self, id: &Digest, with: String) -> Result<bool, PortError> {
+        let now = self.clock.now();
+        let revoked = self.records.lock().await.revoke(now, id, with).await?;
+        if revoked {
+            self.change();
+        }
+        Ok(revoked)
+    }
+
+    /// Lines of the journal.
+    pub(crate) async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, PortError> {
+        // Not while a line is being written.
+        let records = self.records.lock().await;
+        records.read(skip, most).await
+    }
+
+    /// What tasks under noise have cost each dataset.
+    ///
+    /// # Errors
+    /// The database's; `Corrupt` for a ledger that cannot be read.
+    pub(crate) async fn privacy(&self) -> Result<Vec<LedgerReport>, PortError> {
+        let policies = self.policies.rules().policies;
+        // Not between a reservation and its charge.
+        let records = self.records.lock().await;
+        records.privacy(&policies, self.clock.now()).await
+    }
+}

@@ -1,0 +1,96 @@
+//! What leaves the node by the owner's word: what must hold of it, what it costs, and that it is written down first.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Owner};
+use delta_domain::ids::{DatasetName, TaskId};
+use delta_domain::policy::{Question, Rule, Verdict};
+use delta_domain::privacy::cost::Cost;
+use delta_domain::records::ReleaseRules;
+use delta_ports::{PortError, PortErrorKind};
+
+/// A round whose contribution is about to leave.
+pub(crate) struct Left<'l> {
+    pub(crate) task: &'l TaskId,
+    /// As the network counts.
+    pub(crate) round: u64,
+    /// What it costs each dataset, where it has noise.
+    pub(crate) costs: BTreeMap<DatasetName, Cost>,
+}
+
+impl Owner {
+    /// The fewest members, and the colluders to be withstood, that the rules of what is read ask for.
+    pub(crate) fn floor(&self, question: &Question) -> (usize, Option<u32>) {
+        let rules = self.policies.rules();
+        let of = question.reads.keys().map(|name| rules.policies.of(name));
+        let (mut members, mut colluders) = (0, None);
+        for policy in of {
+            members = members.max(policy.members.unwrap_or(0));
+            colluders = colluders.max(policy.colluders);
+        }
+        (usize::try_from(members).unwrap_or(usize::MAX), colluders)
+    }
+
+    /// What must hold of the sums of a task that runs because it is safe by construction; `None` where it runs for another reason.
+    pub(crate) fn release_rules(&self, case: &Case, verdict: &Verdict) -> Option<ReleaseRules> {
+        let controlled = verdict.by().contains(&Rule::Controlled);
+        let policies = self.policies.rules().policies;
+        let of = case.question.reads.keys();
+        let all = of.map(|name| policies.of(name).release_rules());
+        all.reduce(ReleaseRules::and).filter(|_| controlled)
+    }
+
+    /// Writes down that a round's contribution leaves. Before it does.
+    ///
+    /// # Errors
+    /// The journal takes no entry: then it must not leave.
+    pub(crate) async fn released(
+        &self,
+        left: &Left<'_>,
+        question: &Question,
+        outputs: u64,
+    ) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let mut records = self.records.lock().await;
+        records
+            .released(now, left, &policies, question, outputs)
+            .await
+    }
+
+    /// Writes down that zeros leave in place of a contribution. Before they do.
+    ///
+    /// # Errors
+    /// As [`Self::released`].
+    pub(crate) async fn failed(
+        &self,
+        left: &Left<'_>,
+        question: &Question,
+    ) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let mut records = self.records.lock().await;
+        records.failed(now, left, &policies, question).await
+    }
+
+    /// Sets aside what a round costs, where it has noise. Before data are read.
+    ///
+    /// # Errors
+    /// `Exhausted` when a budget does not suffice; the database's.
+    pub(crate) async fn reserve(&self, left: &Left<'_>) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let records = self.records.lock().await;
+        records.reserve(now, left, &policies).await
+    }
+}
+
+/// Why a node computes nothing, when its owner's word does not allow it. For the owner's log.
+pub(crate) fn withheld(verdict: &Verdict) -> PortError {
+    let rules: Vec<&str> = verdict.by().iter().map(|rule| rule.name()).collect();
+    let text = format!(
+        "its owner's rules do not allow it now: {}",
+        rules.join(", ")
+    );
+    PortError::new(PortErrorKind::Denied, "runner.permit", text)
+}
