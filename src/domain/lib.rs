@@ -23,6 +23,7 @@ pub mod hash;
 pub mod identity;
 pub mod ids;
 pub mod manifest;
+mod named_rules;
 pub mod npy;
 pub mod policy;
 pub mod privacy;

@@ -1,89 +1,59 @@
 //! The rules by name. Names are stable: `policy test`, the log, approvals and docs/policy.md use them.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+use crate::named_rules::named_rules;
 use crate::round::DeclineCode;
 
-/// Makes the enum, the list of all and the names from one table, so that no rule is without one.
-macro_rules! rules {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
-        /// A rule that a verdict rests on.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum Rule {
-            $($(#[$doc])* #[serde(rename = $name)] $variant),+
-        }
-
-        impl Rule {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// Its stable name; the same as serde's.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name),+
-                }
-            }
-        }
-    };
-}
-
-rules! {
-    /// The task reads no dataset, and would use the machine all the same.
-    NoData = "policy.no_data",
-    /// The policy has ended.
-    Until = "policy.until",
-    /// The author is none of those who may ask.
-    Who = "policy.who",
-    /// The task's kind is not allowed.
-    Kinds = "policy.kinds",
-    /// Too few members in a sum.
-    Members = "policy.members",
-    /// Too few colluding members withstood.
-    Colluders = "policy.colluders",
-    /// Too few rows.
-    Rows = "policy.rows",
-    /// Too many numbers for so few rows.
-    Outputs = "policy.outputs",
-    /// Too many rounds in a day.
-    Rounds = "policy.rounds",
-    /// A hidden column is read.
-    ColumnHidden = "policy.columns.hidden",
-    /// A column is read that the policy does not list.
-    ColumnUnlisted = "policy.columns.unlisted",
-    /// The dataset is read past the names of its columns.
-    ColumnForm = "policy.columns.form",
-    /// The noise protects less than the unit that the policy names.
-    PrivacyUnit = "policy.privacy.unit",
-    /// The delta of the task is above the policy's.
-    PrivacyDelta = "policy.privacy.delta",
-    /// The privacy budget does not suffice.
-    PrivacyBudget = "policy.privacy.budget",
-    /// The owner is asked.
-    Asks = "policy.approval.ask",
-    /// Nobody may ask.
-    Never = "policy.approval.never",
-    /// Safe by construction, and the policy lets that pass.
-    Controlled = "policy.approval.controlled",
-    /// Under noise within the budget, and the policy lets that pass.
-    Private = "policy.approval.private",
-    /// The task is this node's own.
-    Own = "policy.approval.own",
-    /// The owner has allowed this very question.
-    Given = "policy.approval.given",
-    /// The owner has denied this very question.
-    Denied = "policy.approval.denied",
+named_rules! {
+    /// A rule that a verdict rests on.
+    pub enum Rule {
+        /// The task reads no dataset, and would use the machine all the same.
+        NoData = "policy.no_data",
+        /// The policy has ended.
+        Until = "policy.until",
+        /// The author is none of those who may ask.
+        Who = "policy.who",
+        /// The task's kind is not allowed.
+        Kinds = "policy.kinds",
+        /// Too few members in a sum.
+        Members = "policy.members",
+        /// Too few colluding members withstood.
+        Colluders = "policy.colluders",
+        /// Too few rows.
+        Rows = "policy.rows",
+        /// Too many numbers for so few rows.
+        Outputs = "policy.outputs",
+        /// Too many rounds in a day.
+        Rounds = "policy.rounds",
+        /// A hidden column is read.
+        ColumnHidden = "policy.columns.hidden",
+        /// A column is read that the policy does not list.
+        ColumnUnlisted = "policy.columns.unlisted",
+        /// The dataset is read past the names of its columns.
+        ColumnForm = "policy.columns.form",
+        /// The noise protects less than the unit that the policy names.
+        PrivacyUnit = "policy.privacy.unit",
+        /// The delta of the task is above the policy's.
+        PrivacyDelta = "policy.privacy.delta",
+        /// The privacy budget does not suffice.
+        PrivacyBudget = "policy.privacy.budget",
+        /// The owner is asked.
+        Asks = "policy.approval.ask",
+        /// Nobody may ask.
+        Never = "policy.approval.never",
+        /// Safe by construction, and the policy lets that pass.
+        Controlled = "policy.approval.controlled",
+        /// Under noise within the budget, and the policy lets that pass.
+        Private = "policy.approval.private",
+        /// The task is this node's own.
+        Own = "policy.approval.own",
+        /// The owner has allowed this very question.
+        Given = "policy.approval.given",
+        /// The owner has denied this very question.
+        Denied = "policy.approval.denied",
+    }
 }
 
 impl Rule {
-    /// The rule of this name.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|rule| rule.name() == name)
-    }
-
     /// What the network is told when this rule refuses. `None`: nothing, because the refusal would tell of the data (how many rows there
     /// are, or that a column exists); the member contributes zeros and is counted, as one whose data do not fit.
     #[must_use]
@@ -112,28 +82,14 @@ impl Rule {
     }
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use crate::named_rules::tests::names_hold;
 
     #[test]
     fn names_are_unique_and_come_back() {
-        let names: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
-        assert_eq!(names.len(), Rule::ALL.len());
-        for rule in Rule::ALL {
-            assert_eq!(Rule::of_name(rule.name()), Some(*rule));
-            assert_eq!(serde_json::to_value(rule).unwrap(), rule.name());
-            assert!(rule.name().starts_with("policy."), "{rule}");
-        }
-        assert_eq!(Rule::of_name("policy.whom"), None);
+        names_hold!(Rule, "policy.");
     }
 
     #[test]

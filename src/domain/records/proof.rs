@@ -15,58 +15,26 @@ use crate::ids::{DatasetName, Name};
 use crate::manifest::{
     Driver, Location, Manifest, MapSpec, Records, RoundSpec, Source, Step, Target,
 };
+use crate::named_rules::named_rules;
 use crate::policy::Role;
 use crate::tensor::element_count;
 
 /// Reasons that are listed; the rest says nothing that these do not.
 const MAX_REASONS: usize = 100;
 
-/// The rules that a proof rests on, by stable names as those of policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum ProofRule {
-    /// A graph may mix records, or cannot be followed.
-    #[serde(rename = "records.rows_mixed")]
-    RowsMixed,
-    /// What leaves is not the direct sum of a `records` step.
-    #[serde(rename = "records.not_summed")]
-    NotSummed,
-    /// Values are kept on the node from one round to another.
-    #[serde(rename = "records.keeps_state")]
-    KeepsState,
-    /// A step reads data past the `records` driver.
-    #[serde(rename = "records.reads_beside")]
-    ReadsBeside,
-    /// A column that points at one person reaches an output.
-    #[serde(rename = "records.identifier")]
-    Identifier,
-}
-
-impl ProofRule {
-    /// All of them.
-    pub const ALL: &'static [Self] = &[
-        Self::RowsMixed,
-        Self::NotSummed,
-        Self::KeepsState,
-        Self::ReadsBeside,
-        Self::Identifier,
-    ];
-
-    /// Its stable name; the same as serde's.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RowsMixed => "records.rows_mixed",
-            Self::NotSummed => "records.not_summed",
-            Self::KeepsState => "records.keeps_state",
-            Self::ReadsBeside => "records.reads_beside",
-            Self::Identifier => "records.identifier",
-        }
-    }
-}
-
-impl fmt::Display for ProofRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+named_rules! {
+    /// The rules that a proof rests on, by stable names as those of policies.
+    pub enum ProofRule {
+        /// A graph may mix records, or cannot be followed.
+        RowsMixed = "records.rows_mixed",
+        /// What leaves is not the direct sum of a `records` step.
+        NotSummed = "records.not_summed",
+        /// Values are kept on the node from one round to another.
+        KeepsState = "records.keeps_state",
+        /// A step reads data past the `records` driver.
+        ReadsBeside = "records.reads_beside",
+        /// A column that points at one person reaches an output.
+        Identifier = "records.identifier",
     }
 }
 
