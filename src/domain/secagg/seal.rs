@@ -208,13 +208,7 @@ mod tests {
     use crate::identity::NodeKey;
     use crate::ids::encode_hex;
     use crate::secagg::keys::Curve;
-    use crate::secagg::vectors;
-
-    fn address(n: u8) -> Address {
-        format!("0x{}", format!("{n:02x}").repeat(20))
-            .parse()
-            .unwrap()
-    }
+    use crate::secagg::vectors::{self, address};
 
     /// Two pairs of one curve, what their owners' identities agree on, and who they are.
     struct Two {

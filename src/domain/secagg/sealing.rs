@@ -154,15 +154,9 @@ impl<'de> Deserialize<'de> for SealingPair {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Address, Digest};
+    use crate::ids::Digest;
     use crate::secagg::seal::SealContext;
-    use crate::secagg::vectors;
-
-    fn address(n: u8) -> Address {
-        format!("0x{}", format!("{n:02x}").repeat(20))
-            .parse()
-            .unwrap()
-    }
+    use crate::secagg::vectors::{self, address};
 
     /// A tag shows which key it was made with.
     fn tag(key: &SealKey) -> [u8; 16] {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::ids::decode_hex;
+use crate::ids::{Address, decode_hex};
 
 /// Parses one vector file.
 pub(crate) fn load(text: &str) -> Value {
@@ -17,6 +17,13 @@ pub(crate) fn text(value: &Value) -> &str {
 /// The bytes of a JSON string of hex digits.
 pub(crate) fn bytes(value: &Value) -> Vec<u8> {
     decode_hex(text(value)).unwrap()
+}
+
+/// An address of one byte, over and over.
+pub(crate) fn address(n: u8) -> Address {
+    format!("0x{}", format!("{n:02x}").repeat(20))
+        .parse()
+        .unwrap()
 }
 
 /// A generator of fixed seed, for tests.

@@ -317,63 +317,10 @@ mod tests {
         format!("0x{}", digits.repeat(20)).parse().unwrap()
     }
 
-    #[test]
-    fn a_decline_before_the_round_is_surely_on_record_is_asked_for_again_and_then_counts() {
-        let task: crate::ids::TaskId = format!("0x{}", "ab".repeat(32)).parse().unwrap();
-        let now = Timestamp(0);
-        let context = CoordinatorContext {
-            me: address("01"),
-            kind: TaskKind::Horizontal,
-            announcement: Announcement {
-                task: task.clone(),
-                round: RoundNumber(1),
-                step: 0,
-                variables: BTreeMap::new(),
-            },
-            bundle: Digest([2; 32]),
-            strategy: Strategy {
-                max_clients: 3,
-                ..Strategy::default()
-            },
-            floor: 2,
-            previous: Vec::new(),
-            silent: Vec::new(),
-            asked: Vec::new(),
-            patience: Duration::ZERO,
-        };
-        let (mut round, _) = CoordinatorRound::start(now, context, Secret::new([7; 32]));
-        let decline = SignedRequest {
-            task,
-            round: RoundNumber(1),
-            sender: address("03"),
-            view: Digest([0; 32]),
-            body: RequestBody::Decline {
-                reason: DeclineCode::Busy,
-            },
-            signature: Vec::new(),
-        };
-        let decline = CoordinatorInput::Request(decline);
-        assert!(matches!(
-            round.handle(now, decline.clone()),
-            Err(Rejection::WrongPhase { late: false, .. })
-        ));
-        round.handle(now, CoordinatorInput::Started).unwrap();
-        round.handle(now, decline).unwrap();
-        let joined = vec![address("01"), address("02")];
-        let known = vec![address("01"), address("02"), address("03")];
-        let effects = round
-            .handle(now, CoordinatorInput::Joins { joined, known })
-            .unwrap();
-        assert!(matches!(
-            effects[..],
-            [CoordinatorEffect::SelectCandidates { .. }]
-        ));
-    }
-
     const NOW: Timestamp = Timestamp(1_000_000);
 
-    /// A round of two, at a coordinator with an hour's patience, that has been started.
-    fn joining(patience: Duration) -> CoordinatorRound {
+    /// A round of two or three that is being put on record.
+    fn starting(patience: Duration) -> CoordinatorRound {
         let task: crate::ids::TaskId = format!("0x{}", "ab".repeat(32)).parse().unwrap();
         let context = CoordinatorContext {
             me: address("01"),
@@ -395,7 +342,12 @@ mod tests {
             asked: Vec::new(),
             patience,
         };
-        let (mut round, _) = CoordinatorRound::start(NOW, context, Secret::new([7; 32]));
+        CoordinatorRound::start(NOW, context, Secret::new([7; 32])).0
+    }
+
+    /// One that is on record.
+    fn joining(patience: Duration) -> CoordinatorRound {
+        let mut round = starting(patience);
         round.handle(NOW, CoordinatorInput::Started).unwrap();
         round
     }
@@ -419,6 +371,25 @@ mod tests {
     }
 
     const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_decline_before_the_round_is_surely_on_record_is_asked_for_again_and_then_counts() {
+        let mut round = starting(Duration::ZERO);
+        let busy = || decline("03", DeclineCode::Busy);
+        assert!(matches!(
+            round.handle(NOW, busy()),
+            Err(Rejection::WrongPhase { late: false, .. })
+        ));
+        round.handle(NOW, CoordinatorInput::Started).unwrap();
+        round.handle(NOW, busy()).unwrap();
+        let effects = round
+            .handle(NOW, joins(&["01", "02"], &["01", "02", "03"]))
+            .unwrap();
+        assert!(matches!(
+            effects[..],
+            [CoordinatorEffect::SelectCandidates { .. }]
+        ));
+    }
 
     #[test]
     fn an_owner_who_is_asked_is_waited_for_while_the_round_is_too_small_without_him() {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Inbox, Papers};
 use crate::bootstrap::serve_api;
 use crate::testbed::attack::bundles;
+use crate::testbed::attack::case::Outcome;
 use crate::testbed::attack::tap::Tap;
 use crate::testbed::attack::target::{Targets, until};
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
@@ -341,6 +342,18 @@ impl<'a> RogueCoordinator<'a> {
             self.reasons()
         );
         Ok(u3)
+    }
+
+    /// Goes on with a round in which members were told different things: repelled when each of them has noticed, before it sends anything.
+    pub(in crate::testbed::attack) async fn noticed_by_all(mut self) -> anyhow::Result<Outcome> {
+        let members = self.up_to_shares().await?;
+        self.calculate(&members).await?;
+        let uploaded = self.uploaded(&members).await?;
+        let answered = self.reasons();
+        let broken = |m| self.declined(m) == Some(DeclineCode::Protocol);
+        let noticed = members.iter().all(broken);
+        self.finish().await;
+        Ok(Outcome::new(uploaded.is_empty() && noticed, answered))
     }
 
     /// The whole round up to the shares, honestly. Gives its members.

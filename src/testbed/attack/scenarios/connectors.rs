@@ -8,7 +8,6 @@ use crate::testbed::attack::target::{Targets, until};
 use crate::testbed::attack::{bundles, told};
 use delta_domain::connector_record::{Answer, Command, RecordEvent};
 use delta_domain::ids::{Digest, RoundNumber};
-use delta_domain::round::DeclineCode;
 use delta_domain::task::TaskKind;
 use delta_ports::connector::RoundKey;
 
@@ -213,21 +212,14 @@ async fn other_bundle_for_one(field: &Targets) -> anyhow::Result<Outcome> {
         }
         answer
     });
-    let mut coordinator = RogueCoordinator::create(field, theirs, None).await?;
+    let coordinator = RogueCoordinator::create(field, theirs, None).await?;
     let others = field.targets.len() - 1;
     until("the others to fetch the bundle", || async {
         (coordinator.papers().bundles_fetched >= others).then_some(())
     })
     .await?;
     coordinator.papers().bundle = other;
-    let members = coordinator.up_to_shares().await?;
-    coordinator.calculate(&members).await?;
-    let uploaded = coordinator.uploaded(&members).await?;
-    let answered = coordinator.reasons();
-    let broken = |m| coordinator.declined(m) == Some(DeclineCode::Protocol);
-    let noticed = members.iter().all(broken);
-    coordinator.finish().await;
-    Ok(Outcome::new(uploaded.is_empty() && noticed, answered))
+    coordinator.noticed_by_all().await
 }
 
 async fn repeated(field: &Targets) -> anyhow::Result<Outcome> {

@@ -164,7 +164,7 @@ pub(in crate::testbed::attack) async fn model_for_one(
 
 /// Each member is told another digest, and would get a model to match: only the others' signatures can tell it.
 async fn equivocation(field: &Targets) -> anyhow::Result<Outcome> {
-    let mut coordinator = RogueCoordinator::create(field, bundles::task(|_| {})?, None).await?;
+    let coordinator = RogueCoordinator::create(field, bundles::task(|_| {})?, None).await?;
     let mut asked: u8 = 0;
     coordinator.papers().view = Some(Box::new(move |mut view| {
         asked = asked.wrapping_add(1);
@@ -173,13 +173,5 @@ async fn equivocation(field: &Targets) -> anyhow::Result<Outcome> {
         }
         view
     }));
-    let members = coordinator.up_to_shares().await?;
-    coordinator.calculate(&members).await?;
-    let uploaded = coordinator.uploaded(&members).await?;
-    let answered = coordinator.reasons();
-    // The difference must be noticed as such, before a model is even asked for.
-    let broken = |m| coordinator.declined(m) == Some(DeclineCode::Protocol);
-    let noticed = members.iter().all(broken);
-    coordinator.finish().await;
-    Ok(Outcome::new(uploaded.is_empty() && noticed, answered))
+    coordinator.noticed_by_all().await
 }
