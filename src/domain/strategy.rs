@@ -63,6 +63,15 @@ pub struct Strategy {
     pub dropout: Option<f64>,
     /// How often a failed round is started again before the task fails.
     pub retries: u32,
+    /// Whether noise in graphs (dropout and the like) follows from the task's seeds alone, so that the same rounds give the same result.
+    /// Otherwise every node adds a seed of its own, which nobody else knows.
+    #[serde(skip_serializing_if = "is_false")]
+    pub reproducible: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Default for Strategy {
@@ -83,6 +92,7 @@ impl Default for Strategy {
             neighbours: None,
             dropout: None,
             retries: 3,
+            reproducible: false,
         }
     }
 }
@@ -188,6 +198,23 @@ impl Strategy {
         )
     }
 
+    /// Of how many equal shares the noise of a round of `members` is made: the members of the smallest sum that the task itself asks for,
+    /// without those that it assumes to collude; at least 1. From the task and the round alone, so that all members say the same.
+    #[must_use]
+    pub fn noise_shares(&self, members: usize, complete: bool) -> usize {
+        let least = usize::try_from(self.min_clients).unwrap_or(usize::MAX);
+        // In a ring a threshold is about neighbours, and not about the sum.
+        let threshold = if complete {
+            self.threshold_for(members)
+        } else {
+            0
+        };
+        let smallest = least.max(threshold).min(members);
+        smallest
+            .saturating_sub(self.colluders_among(members))
+            .max(1)
+    }
+
     /// How the numbers of a cohort are written; `cohort`: how many members' numbers are summed at most.
     #[must_use]
     pub fn encoding(&self, cohort: usize) -> Encoding {
@@ -243,6 +270,25 @@ mod tests {
             [2, 3, 4, 5, 6, 7, 10, 29, 100].map(of),
             [2, 2, 3, 4, 4, 5, 7, 20, 67]
         );
+    }
+
+    #[test]
+    fn noise_is_of_those_who_are_sure_to_add_some() {
+        let strategy = Strategy {
+            min_clients: 3,
+            ..Strategy::default()
+        };
+        // Thresholds 3, 3, 4, 5, 7 and colluders 0, 1, 1, 2, 3.
+        assert_eq!(
+            [3, 4, 6, 7, 10].map(|n| strategy.noise_shares(n, true)),
+            [3, 2, 3, 3, 4]
+        );
+        assert_eq!(strategy.noise_shares(40, false), 1);
+        let many = Strategy {
+            min_clients: 30,
+            ..strategy
+        };
+        assert_eq!(many.noise_shares(40, false), 17);
     }
 
     #[test]

@@ -37,6 +37,8 @@ struct Part {
 /// Members of the smallest sum that is revealed, and how many of them may collude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sum {
+    /// Equal shares that the noise is made of, as all members say.
+    pub shares: usize,
     /// Members of the smallest sum that this node reveals; at least 2.
     pub smallest: usize,
     /// Members of it whose noise does not count.
@@ -53,6 +55,7 @@ impl Sum {
         let wide = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         let smallest = least.max(wide(manifest.strategy.min_clients));
         Self {
+            shares: manifest.strategy.noise_shares(smallest, true),
             smallest,
             colluders: assumed.map_or_else(|| assumed_colluders(smallest), wide),
         }
@@ -194,7 +197,8 @@ fn share(records: &Records, precision: u8, sum: Sum) -> Result<Share, PortError>
         reason = "saturates, and a bound is above 0"
     )]
     let sensitivity = (clip.l2 * scale).ceil() as u64;
-    Share::new(multiplier, sensitivity, sum.smallest, sum.colluders)
+    let (shares, smallest, colluders) = (sum.shares, sum.smallest, sum.colluders);
+    Share::new(multiplier, sensitivity, shares, smallest, colluders)
         .map_err(|e| rejected(e.to_string()))
 }
 

@@ -78,31 +78,35 @@ pub struct Share {
 }
 
 impl Share {
-    /// The share of each member for noise of standard deviation `multiplier * sensitivity` in every sum.
+    /// The share of each member for noise of standard deviation `multiplier * sensitivity` in a sum of `shares` of them.
     ///
-    /// `sensitivity`: L2 norm of one unit of privacy, in the ring's integers; `smallest_sum`: the fewest members whose sum this node
-    /// would reveal; `colluders`: how many of them may take their noise away.
+    /// `sensitivity`: L2 norm of one unit of privacy, in the ring's integers; `shares`: what all members take the noise to be made of
+    /// ([`Strategy::noise_shares`](crate::strategy::Strategy::noise_shares)), so that every honest one adds the same; `smallest_sum`: the
+    /// fewest members whose sum this node would reveal; `colluders`: how many of them may take their noise away. What a release costs is
+    /// about the last two, which each owner sets.
     ///
     /// # Errors
     /// [`NoiseError`]: the numbers make no noise that could be drawn.
     pub fn new(
         multiplier: Multiplier,
         sensitivity: u64,
+        shares: usize,
         smallest_sum: usize,
         colluders: usize,
     ) -> Result<Self, NoiseError> {
         if sensitivity == 0 || sensitivity > MAX_SENSITIVITY {
             return Err(NoiseError::Sensitivity(sensitivity));
         }
-        if smallest_sum > MAX_MEMBERS {
-            return Err(NoiseError::TooManyMembers(smallest_sum));
+        let members = smallest_sum.max(shares);
+        if members > MAX_MEMBERS {
+            return Err(NoiseError::TooManyMembers(members));
         }
         let honest = smallest_sum.saturating_sub(colluders);
         let (numerator, denominator) = multiplier.fraction();
         // Below 2^(2 (24 + 39)) and 2^(2 14 + 14).
         let above = (u128::from(numerator) * u128::from(sensitivity)).pow(2);
-        let below = u64::from(denominator).pow(2) * honest as u64;
-        if below == 0 {
+        let below = u64::from(denominator).pow(2) * shares.max(1) as u64;
+        if honest == 0 {
             return Err(NoiseError::NobodyHonest {
                 smallest_sum,
                 colluders,
@@ -250,7 +254,7 @@ mod tests {
 
     #[test]
     fn shares_add_up_to_what_is_asked_for() {
-        let share = Share::new(z("1.3"), 1000, 5, 1).unwrap();
+        let share = Share::new(z("1.3"), 1000, 4, 5, 1).unwrap();
         assert_eq!(share.variance().parts(), (422_500, 1));
         assert!((share.deviation(4) - 1300.0).abs() < 1e-6);
         assert_eq!(share.honest(), 4);
@@ -258,7 +262,7 @@ mod tests {
 
     #[test]
     fn noise_is_of_the_seed_and_of_the_variance() {
-        let share = Share::new(z("2"), 100, 5, 1).unwrap();
+        let share = Share::new(z("2"), 100, 4, 5, 1).unwrap();
         let draw = |byte| share.draw(&Secret::new([byte; 32]), 50_000);
         assert_eq!(*draw(1), *draw(1));
         assert_ne!(*draw(1), *draw(2));
@@ -269,7 +273,7 @@ mod tests {
 
     #[test]
     fn who_has_less_noise_pays_more() {
-        let share = Share::new(z("2"), 1 << 20, 5, 2).unwrap();
+        let share = Share::new(z("2"), 1 << 20, 3, 5, 2).unwrap();
         let epsilons = share.cost(1000, None).unwrap().epsilons(1e-6);
         let (nobody, colluding, alone) = (
             epsilons.nobody.unwrap(),
@@ -282,10 +286,30 @@ mod tests {
         assert!((colluding - asked).abs() < 1e-6, "{colluding} {asked}");
     }
 
+    /// Owners differ in what they assume. All add the same, and each pays for what it can be sure of.
+    #[test]
+    fn who_assumes_more_colluders_pays_more_and_adds_the_same() {
+        let of =
+            |smallest, colluders| Share::new(z("2"), 1 << 20, 12, smallest, colluders).unwrap();
+        let (trusting, careful) = (of(20, 0), of(14, 6));
+        assert_eq!(trusting.variance(), careful.variance());
+        let epsilon = |share: Share| {
+            let epsilons = share.cost(10, None).unwrap().epsilons(1e-6);
+            epsilons.colluding.unwrap()
+        };
+        // 20 shares of 12, and 8 of 12.
+        let gaussian = |shares: f64| {
+            let z = 2.0 * (shares / 12.0).sqrt();
+            Rdp::gaussian(z).unwrap().epsilon(1e-6)
+        };
+        assert!((epsilon(trusting) - gaussian(20.0)).abs() < 1e-6);
+        assert!((epsilon(careful) - gaussian(8.0)).abs() < 1e-6);
+    }
+
     #[test]
     fn noise_that_protects_nobody_is_refused() {
         for (members, colluders) in [(3, 3), (3, 4), (0, 0)] {
-            let refused = Share::new(z("1"), 100, members, colluders).unwrap_err();
+            let refused = Share::new(z("1"), 100, 1, members, colluders).unwrap_err();
             assert_eq!(
                 refused,
                 NoiseError::NobodyHonest {
@@ -296,20 +320,20 @@ mod tests {
         }
         for bound in [0, MAX_SENSITIVITY + 1, u64::MAX] {
             assert_eq!(
-                Share::new(z("1"), bound, 3, 1).unwrap_err(),
+                Share::new(z("1"), bound, 2, 3, 1).unwrap_err(),
                 NoiseError::Sensitivity(bound)
             );
         }
         assert!(matches!(
-            Share::new(z("1"), 1, usize::MAX, 1),
+            Share::new(z("1"), 1, 1, usize::MAX, 1),
             Err(NoiseError::TooManyMembers(_))
         ));
         // Variance 1/40000: the integers are too coarse for the noise.
         assert!(matches!(
-            Share::new(z("0.01"), 1, 5, 1),
+            Share::new(z("0.01"), 1, 4, 5, 1),
             Err(NoiseError::Variance(_))
         ));
-        assert!(Share::new(z("999.9999"), MAX_SENSITIVITY, 2, 1).is_ok());
+        assert!(Share::new(z("999.9999"), MAX_SENSITIVITY, 1, 2, 1).is_ok());
     }
 
     #[test]
@@ -333,7 +357,7 @@ mod tests {
     /// Every sum of at least h honest shares costs no more than was reserved, whoever drops out.
     #[test]
     fn more_members_never_cost_more() {
-        let share = Share::new(z("1"), 50, 6, 2).unwrap();
+        let share = Share::new(z("1"), 50, 4, 6, 2).unwrap();
         let mut before = f64::INFINITY;
         for shares in share.honest()..20 {
             let sum = NoisySum {

@@ -67,7 +67,13 @@ impl Plan {
         if self.rate < 1.0 {
             return Err(PlanError::SampledSum);
         }
-        let share = Share::new(self.multiplier, sum.bound, sum.members, sum.colluders)?;
+        let share = Share::new(
+            self.multiplier,
+            sum.bound,
+            sum.members.saturating_sub(sum.colluders),
+            sum.members,
+            sum.colluders,
+        )?;
         Ok(share.cost(sum.values, None)?.repeated(self.steps))
     }
 }

@@ -8,6 +8,7 @@ use delta_domain::secagg::mask::MaskGenerator;
 
 /// Five members, one of whom may collude.
 const SUM: Sum = Sum {
+    shares: 4,
     smallest: 5,
     colluders: 1,
 };
@@ -129,6 +130,7 @@ fn a_number_without_noise_beside_one_with_it_is_refused() {
 fn noise_that_nobody_can_make_is_refused() {
     let manifest = one(&[("s", 1)], Some("2"));
     let alone = Sum {
+        shares: 1,
         smallest: 2,
         colluders: 2,
     };
@@ -182,6 +184,7 @@ fn the_smallest_sum_is_the_tasks_and_the_nodes() {
         (2, Some(2), 3, 2),
     ] {
         let expected = Sum {
+            shares: manifest.strategy.noise_shares(smallest, true),
             smallest,
             colluders,
         };
@@ -195,14 +198,18 @@ fn who_could_not_compute_sends_zeros_and_its_noise() {
     let noise = noise(&manifest).draw(&seed(4));
     let encoding = manifest.strategy.encoding(5);
     // Without masks, so that what is under them shows.
-    let vector = MaskedVector::failed(50, &[], MaskGenerator::default(), encoding);
-    let (bytes, end) = vector.with_noise(noise.clone()).block(0).unwrap();
-    let words: Vec<i64> = bytes
-        .chunks_exact(8)
-        .map(|word| i64::from_le_bytes(word.try_into().unwrap()))
-        .collect();
-    assert_eq!(end, words.len());
-    assert_eq!(words[..50], noise[..]);
-    assert_eq!(words[50..], [1], "it counts as one that failed");
+    let failed = || MaskedVector::failed(50, &[], MaskGenerator::default(), encoding);
+    let words = |vector: MaskedVector| -> Vec<i64> {
+        let (bytes, end) = vector.block(0).unwrap();
+        let words = bytes.chunks_exact(8);
+        let words = words.map(|word| i64::from_le_bytes(word.try_into().unwrap()));
+        let words: Vec<i64> = words.collect();
+        assert_eq!(end, words.len());
+        words
+    };
+    let sent = words(failed().uncounted().with_noise(noise.clone()));
+    assert_eq!(sent[..50], noise[..]);
+    assert_eq!(sent[50..], [0], "nobody learns that it failed");
+    assert_eq!(words(failed())[50..], [1], "without noise it is counted");
     assert!(noise.iter().any(|n| *n != 0));
 }

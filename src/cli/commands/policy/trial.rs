@@ -103,8 +103,11 @@ fn tried(
     let (manifest, policies) = (bundle.manifest(), &loaded.policies);
     let (class, unproven) = classify(proof, &records_steps(manifest), policies);
     let question = Question::of(bundle, author(args)).proven(class);
-    let least = usize::try_from(config.policy.min_clients).unwrap_or(usize::MAX);
-    let sum = SmallestSum::smallest_of(manifest, least, config.policy.assumed_colluders);
+    let (members, colluders) = policies.floor(&question);
+    let least = u64::from(config.policy.min_clients.max(members));
+    let least = usize::try_from(least).unwrap_or(usize::MAX);
+    let assumed = config.policy.assumed_colluders.max(colluders);
+    let sum = SmallestSum::smallest_of(manifest, least, assumed);
     let costs = dearest_round(manifest, sum);
     let rows = |name: &DatasetName| there.iter().find(|d| d.name == *name)?.rows();
     let facts_of = |name: &DatasetName| {
@@ -113,6 +116,7 @@ fn tried(
         DatasetFacts {
             rows: args.rows.or_else(|| rows(name)),
             rounds: Some(0),
+            refused: 0,
             epsilon: costs.get(name).and_then(spent),
         }
     };
