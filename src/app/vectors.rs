@@ -49,6 +49,8 @@ pub struct MaskedVector {
     /// In the order in which they stand in the vector; none when the member failed.
     tensors: Vec<(Name, Tensor)>,
     failed: bool,
+    /// Whether a failure is counted.
+    counted: bool,
     masker: Masker,
     encoding: Encoding,
     /// Numbers in front of the counter.
@@ -100,6 +102,7 @@ impl MaskedVector {
             numbers: tensors.iter().map(|(_, t)| t.len()).sum(),
             tensors,
             failed: false,
+            counted: true,
             encoding,
             noise: Zeroizing::default(),
         }
@@ -118,8 +121,18 @@ impl MaskedVector {
             numbers,
             tensors: Vec::new(),
             failed: true,
+            counted: true,
             encoding,
             noise: Zeroizing::default(),
+        }
+    }
+
+    /// Without saying that the member failed: the counter stays 0.
+    #[must_use]
+    pub fn uncounted(self) -> Self {
+        Self {
+            counted: false,
+            ..self
         }
     }
 
@@ -196,7 +209,7 @@ impl MaskedVector {
                 *word = word.plus(W::from_signed(*noise));
             }
             if end == self.length() {
-                words.push(W::from_signed(i64::from(self.failed)));
+                words.push(W::from_signed(i64::from(self.failed && self.counted)));
             }
             self.masker.apply(at, &mut words);
             le_bytes(&words, &mut written);

@@ -132,6 +132,7 @@ pub(in crate::records) mod tests {
             unit: RecordUnit::Record,
             clip: Clip::default(),
             memory: 1 << 30,
+            saturate: false,
         };
         let mut all = Accumulator::new(form).unwrap();
         for row in rows {

@@ -54,6 +54,20 @@ impl Encoding {
         quantise(values, self.precision, self.ring, self.cohort, out)
     }
 
+    /// Cuts numbers to the largest that [`Self::encode`] takes. What one record adds is changed by no more than it adds.
+    pub fn saturate(&self, values: &mut [f64]) {
+        let scale = (0..self.precision).fold(1.0_f64, |s, _| s * 10.0);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "below 2^53, or the double beneath"
+        )]
+        let limit =
+            (self.ring.magnitude_limit(self.cohort).min(1 << 52) as f64 / scale).next_down();
+        for value in values {
+            *value = value.clamp(-limit, limit);
+        }
+    }
+
     /// [`Self::encode`] of the values at `range` of a tensor.
     ///
     /// # Errors
@@ -139,6 +153,25 @@ mod tests {
             let mut words = vec![9_u64];
             encoding.encode_part(&part, 1..3, &mut words).unwrap();
             assert_eq!(words, [150_u64.wrapping_neg(), 200]);
+        }
+    }
+
+    #[test]
+    fn what_was_cut_can_be_encoded() {
+        for ring in [Ring::Z32, Ring::Z64] {
+            for precision in [0, 2, 8, 15] {
+                for cohort in [1, 3, 7, 1000] {
+                    let encoding = Encoding::new(ring, precision, cohort);
+                    let mut values = [f64::MAX, -1e30, f64::INFINITY, 1e-3, -0.0];
+                    encoding.saturate(&mut values);
+                    let ok = match ring {
+                        Ring::Z32 => encoding.encode::<_, u32>(&values, &mut Vec::new()),
+                        Ring::Z64 => encoding.encode::<_, u64>(&values, &mut Vec::new()),
+                    };
+                    ok.unwrap();
+                    assert!(values[0] > 0.0 && values[1] < 0.0);
+                }
+            }
         }
     }
 

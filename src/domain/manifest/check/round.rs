@@ -6,7 +6,7 @@ use super::step::{Side, check_step};
 use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, key, need_variable, quoted};
 use crate::ids::Name;
 use crate::manifest::{
-    Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step,
+    Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step, Target,
 };
 use crate::tensor::{DType, element_count};
 
@@ -57,6 +57,7 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
         need_value(&values, value, &at, found);
     }
     let at = format!("{path}.contribute");
+    let noised: BTreeSet<&Name> = map.steps.iter().flat_map(noised_sums).collect();
     let mut total = Some(0_usize);
     let mut seen = BTreeSet::new();
     for (i, Contribution { name, dtype, shape }) in map.contribute.iter().enumerate() {
@@ -74,6 +75,11 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
                 "only f32 and f64 can be summed, not {}; cast it in the graph",
                 dtype.name()
             ),
+        );
+        found.need(
+            *dtype == DType::F64 || !noised.contains(name),
+            format!("{at}.dtype"),
+            "numbers under noise are f64: rounded after they were summed, one record could change more than its bound",
         );
         check_shape(shape, MAX_CONTRIBUTION_LEN, &format!("{at}.shape"), found);
         total = total.and_then(|n| n.checked_add(element_count(shape)?));
@@ -189,4 +195,13 @@ fn quoted_list(names: &[&str]) -> String {
         .map(|n| quoted(n))
         .collect::<Vec<_>>()
         .join(", ")
+}
+/// The sums of a step to which noise is added.
+fn noised_sums(step: &Step) -> impl Iterator<Item = &Name> {
+    let noised = matches!(&step.driver, Driver::Records(records) if records.noise.is_some());
+    let targets = step.outputs.values().filter(move |_| noised);
+    targets.filter_map(|target| match target {
+        Target::Sum { name } => Some(name),
+        Target::Value { .. } | Target::Carry { .. } => None,
+    })
 }

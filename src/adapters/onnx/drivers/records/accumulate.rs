@@ -6,24 +6,24 @@
 use crate::failure::Failure;
 use delta_domain::manifest::Records;
 use delta_domain::records::{
-    Accumulator, Clip, RecordUnit, RecordsError, RecordsForm, ReleaseRules, audit,
+    Accumulator, Clip, Facts, RecordUnit, RecordsError, RecordsForm, ReleaseRules, RowSet, judge,
 };
 
 /// Most bytes that the vectors of all units may take.
 const MEMORY: usize = 1 << 30;
+
+/// From here on two keys of the column may be read as one number.
+const LARGEST_KEY: f64 = 9_007_199_254_740_992.0;
 
 /// Whose a record is: equal for equal numbers in the key column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(u64);
 
 impl Key {
-    /// The key of a number; an empty cell is a key as well, so those records are one unit.
-    pub(super) fn of(number: f64) -> Self {
-        if number.is_nan() {
-            return Self(f64::NAN.to_bits());
-        }
+    /// The key of a number; `None` where it is nobody's in particular: an empty cell, or a number that others are read as too.
+    pub(super) fn of(number: f64) -> Option<Self> {
         // Both zeros are one.
-        Self((number + 0.0).to_bits())
+        (number.abs() < LARGEST_KEY).then(|| Self((number + 0.0).to_bits()))
     }
 }
 
@@ -61,6 +61,7 @@ impl Sum {
             unit,
             clip,
             memory: MEMORY,
+            saturate: spec.noise.is_some(),
         };
         Ok(Self {
             accumulator: Accumulator::new(form).map_err(unfit)?,
@@ -72,36 +73,52 @@ impl Sum {
     }
 
     /// Some records: their numbers over all sums of the step, one record after the other; `keys`: one a record where the unit is a person.
+    /// A record without a person is an error, and under noise left out as one without numbers is.
     pub(super) fn add(
         &mut self,
-        keys: &[Key],
+        keys: &[Option<Key>],
         records: &[f64],
         width: usize,
     ) -> Result<(), Failure> {
         self.keys.clear();
         if !self.lenient {
-            self.keys.extend(keys.iter().map(|key| key.0));
+            for key in keys {
+                let key = key.ok_or_else(|| {
+                    let text = "a record has no person: its key is empty, or not below 2^53";
+                    Failure::corrupt(text.to_owned())
+                })?;
+                self.keys.push(key.0);
+            }
             let keys = (!keys.is_empty()).then_some(self.keys.as_slice());
             return self.accumulator.push(records, keys).map_err(unfit);
         }
         let most = limit(self.scale);
         self.rows.clear();
         for (index, record) in records.chunks(width.max(1)).enumerate() {
-            if record.iter().all(|x| x.abs() < most) {
+            let key = keys.get(index).copied();
+            if key != Some(None) && record.iter().all(|x| x.abs() < most) {
                 self.rows.extend_from_slice(record);
-                self.keys.extend(keys.get(index).map(|key| key.0));
+                self.keys.extend(key.flatten().map(|key| key.0));
             }
         }
         let keys = (!keys.is_empty()).then_some(self.keys.as_slice());
         self.accumulator.push(&self.rows, keys).map_err(unfit)
     }
 
-    /// The sum over all records, as long as one record, if the limits hold. What breaks them is for the owner's log alone.
+    /// The sum over all records, as long as one record, if the limits hold; and, where there are limits, which records it counts. What
+    /// breaks them is for the owner's log alone. `places`: where each record stands among the dataset's `records`.
     #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
-    pub(super) fn finish(self, rules: Option<&ReleaseRules>) -> Result<Vec<f64>, Failure> {
+    pub(super) fn finish(
+        self,
+        rules: Option<&ReleaseRules>,
+        places: &[usize],
+        records: usize,
+    ) -> Result<(Vec<f64>, Vec<RowSet>), Failure> {
         let units = self.accumulator.finish();
+        let mut sets = Vec::new();
         if let Some(rules) = rules {
-            let verdict = audit(&units, rules);
+            let facts = Facts::of(&units);
+            let verdict = judge(rules, &facts);
             if !verdict.passes() {
                 let broken = verdict.findings.iter();
                 let told: Vec<String> = broken
@@ -109,12 +126,11 @@ impl Sum {
                     .collect();
                 return Err(Failure::corrupt(told.join("; ")));
             }
+            sets = RowSet::of_release(&units, &facts, places, records);
         }
         let sums = units.sums().map_err(unfit)?;
-        Ok(sums
-            .into_iter()
-            .map(|sum| sum as f64 / self.scale)
-            .collect())
+        let sums = sums.into_iter().map(|sum| sum as f64 / self.scale);
+        Ok((sums.collect(), sets))
     }
 }
 
@@ -148,7 +164,9 @@ mod tests {
         for record in records {
             all.add(&[], record, width)?;
         }
-        all.finish(None)
+        let (sums, sets) = all.finish(None, &[], 0)?;
+        assert!(sets.is_empty());
+        Ok(sums)
     }
 
     const PLAIN: &str = r#"{"dataset": "a"}"#;
@@ -188,17 +206,37 @@ mod tests {
             let mut all = Sum::new(&spec, 1, 1).unwrap();
             let records: Vec<f64> = (0..n).map(|i| 100.0 + i as f64).collect();
             all.add(&[], &records, 1).unwrap();
-            all.finish(Some(&ReleaseRules::default()))
+            let places: Vec<usize> = (0..n).collect();
+            all.finish(Some(&ReleaseRules::default()), &places, n)
         };
         let error = of(9).unwrap_err().to_string();
         assert!(error.contains("records.rows"), "{error}");
-        assert_eq!(of(40).unwrap(), [4780.0]);
+        let (sums, sets) = of(40).unwrap();
+        assert_eq!(sums, [4780.0]);
+        assert_eq!(sets, [RowSet::new(40, |_| true)]);
     }
 
     #[test]
     fn keys_are_equal_as_numbers_are() {
         assert_eq!(Key::of(0.0), Key::of(-0.0));
-        assert_eq!(Key::of(f64::NAN), Key::of(-f64::NAN));
         assert_ne!(Key::of(1.0), Key::of(2.0));
+        assert!(Key::of(LARGEST_KEY - 1.0).is_some());
+        for nobody in [f64::NAN, f64::INFINITY, LARGEST_KEY, -LARGEST_KEY] {
+            assert_eq!(Key::of(nobody), None);
+        }
+    }
+
+    #[test]
+    fn a_record_without_a_person_is_an_error_and_under_noise_left_out() {
+        let keys = [Key::of(7.0), None, Key::of(7.0)];
+        let plain = r#"{"dataset": "a", "unit": {"key": "id"}}"#;
+        let noised = NOISED.replace("\"dataset\"", "\"unit\": {\"key\": \"id\"}, \"dataset\"");
+        let of = |spec: &str| {
+            let mut all = Sum::new(&serde_json::from_str(spec).unwrap(), 1, 1).unwrap();
+            all.add(&keys, &[1.0, 2.0, 3.0], 1)?;
+            all.finish(None, &[], 0).map(|(sums, _)| sums)
+        };
+        assert!(of(plain).unwrap_err().to_string().contains("no person"));
+        assert_eq!(of(&noised).unwrap(), [4.0]);
     }
 }
