@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::question::Author;
+use super::question::{Author, Question};
 use crate::identity::{Fingerprint, MAX_WORD_BYTES, NodeKey, presentable};
 use crate::ids::DatasetName;
 use crate::records::ReleaseRules;
@@ -150,14 +150,11 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Whether protecting `self` protects `other` too.
+    /// Whether protecting `self` protects `other` too, by the same noise. A person's records are bounded together: one record more can turn
+    /// the whole vector around, which is twice the bound.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Member, _) | (_, Self::Record) => true,
-            (Self::Person(own), Self::Person(other)) => own == other,
-            (Self::Record | Self::Person(_), Self::Person(_) | Self::Member) => false,
-        }
+        *self == Self::Member || self == other
     }
 }
 
@@ -290,6 +287,16 @@ impl Policies {
         }
     }
 
+    /// The fewest members, and the colluders to be withstood, that the rules of what a question reads ask for.
+    #[must_use]
+    pub fn floor(&self, question: &Question) -> (u32, Option<u32>) {
+        let of = question.reads.keys().map(|name| self.of(name));
+        of.fold((0, None), |(members, colluders), policy| {
+            let members = members.max(policy.members.unwrap_or(0));
+            (members, colluders.max(policy.colluders))
+        })
+    }
+
     /// The rules of a dataset; those that ask where nobody wrote any.
     #[must_use]
     pub fn of(&self, dataset: &DatasetName) -> &Policy {
@@ -351,7 +358,7 @@ mod tests {
     fn a_wider_unit_covers_a_narrower_one() {
         let person = |key: &str| Unit::Person(key.to_owned());
         assert!(Unit::Member.covers(&person("id")) && Unit::Member.covers(&Unit::Record));
-        assert!(person("id").covers(&Unit::Record) && person("id").covers(&person("id")));
+        assert!(!person("id").covers(&Unit::Record) && person("id").covers(&person("id")));
         assert!(!person("id").covers(&person("other")) && !person("id").covers(&Unit::Member));
         assert!(!Unit::Record.covers(&person("id")) && !Unit::Record.covers(&Unit::Member));
     }

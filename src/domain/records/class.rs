@@ -1,8 +1,10 @@
 //! Which class a task has under an owner's rules: what was found out about its graphs, held against the roles of columns.
 
+use std::collections::BTreeSet;
+
 use super::proof::{ProofRule, ReleaseProof, StepProof, identifiers};
 use crate::manifest::{Driver, Manifest, Records};
-use crate::policy::{Class, Policies, Spend, Unit};
+use crate::policy::{Class, Policies, Rule, Spend, Unit};
 
 /// The `records` steps of a task, in the order of its [`ReleaseProof`].
 #[must_use]
@@ -40,11 +42,26 @@ pub fn classify(
         return (Class::Free, vec![why]);
     }
     let objections = proven.iter().filter_map(|step| objection(step, policies));
-    let against: Vec<String> = objections.collect();
+    let units = steps.iter().filter_map(|step| other_unit(step, policies));
+    let against: Vec<String> = objections.chain(units).collect();
     if !against.is_empty() {
         return (Class::Free, against);
     }
+    if let Some(against) = mixed(steps) {
+        return (Class::Free, vec![against]);
+    }
     (noised(steps).unwrap_or(Class::Controlled), against)
+}
+
+/// Why the steps together protect nobody in particular, although each protects somebody.
+fn mixed(steps: &[Records]) -> Option<String> {
+    let units: BTreeSet<Option<&str>> = steps
+        .iter()
+        .map(|step| step.unit.as_ref().map(|unit| unit.key.trim()))
+        .collect();
+    (units.len() > 1).then(|| {
+        "its steps count persons by different columns, or some records and some persons".to_owned()
+    })
 }
 
 /// Why a step is not safe under these rules although its records are kept apart.
@@ -72,7 +89,24 @@ fn objection(step: &StepProof, policies: &Policies) -> Option<String> {
     })
 }
 
-/// Private, when every step has noise: for the narrowest of the units, at the largest of the deltas.
+/// Why a step counts others than the owner's rules do. Of one without noise alone: what noise protects is judged with the budget.
+fn other_unit(step: &Records, policies: &Policies) -> Option<String> {
+    let Unit::Person(key) = &policies.of(&step.dataset).privacy.as_ref()?.unit else {
+        return None;
+    };
+    let counted = step.unit.as_ref().map(|unit| unit.key.trim());
+    let same = step.noise.is_some() || counted == Some(key);
+    (!same).then(|| {
+        format!(
+            "{}: a unit is a person by {key:?}, and the task counts {} ({})",
+            step.dataset,
+            counted.map_or_else(|| "records".to_owned(), |key| format!("by {key:?}")),
+            Rule::PrivacyUnit
+        )
+    })
+}
+
+/// Private, when every step has noise, at the largest of the deltas. All have one unit.
 fn noised(steps: &[Records]) -> Option<Class> {
     let mut all = steps.iter().map(|step| {
         let unit = match &step.unit {
@@ -87,12 +121,8 @@ fn noised(steps: &[Records]) -> Option<Class> {
     let first = all.next()??;
     let spend = all.try_fold(first, |sum, next| {
         let next = next?;
-        let unit = match sum.unit == next.unit {
-            true => sum.unit,
-            false => Unit::Record,
-        };
         Some(Spend {
-            unit,
+            unit: sum.unit,
             delta: sum.delta.max(next.delta),
         })
     })?;
@@ -184,15 +214,40 @@ mod tests {
                 private(person("id"), 1e-6),
             ),
             (
-                [step(Some("id"), Some(1e-8)), step(Some("card"), Some(1e-6))],
+                [step(None, Some(1e-8)), step(None, Some(1e-6))],
                 private(Unit::Record, 1e-6),
             ),
             (
-                [step(Some("id"), Some(1e-8)), step(None, Some(1e-8))],
-                private(Unit::Record, 1e-8),
+                [step(Some("id"), Some(1e-8)), step(Some("card"), Some(1e-6))],
+                Class::Free,
             ),
+            (
+                [step(Some("id"), Some(1e-8)), step(None, Some(1e-8))],
+                Class::Free,
+            ),
+            ([step(Some("id"), None), step(None, None)], Class::Free),
         ] {
             assert_eq!(classify(&proven(&["wage"]), &steps, &known()).0, expected);
+        }
+    }
+
+    #[test]
+    fn where_persons_count_records_do_not() {
+        let mut policy = known().of(&dataset()).clone();
+        policy.privacy = Some(crate::policy::Privacy {
+            unit: Unit::Person("id".to_owned()),
+            epsilon: 1.0,
+            delta: 1e-6,
+            renew: crate::policy::Renewal::Never,
+        });
+        let policies = Policies::new([(dataset(), policy)].into());
+        let of = |key, delta| classify(&proven(&["wage"]), &[step(key, delta)], &policies);
+        assert_eq!(of(Some(" id"), None).0, Class::Controlled);
+        assert_eq!(of(None, Some(1e-6)).0, private(Unit::Record, 1e-6));
+        for key in [None, Some("card")] {
+            let (class, reasons) = of(key, None);
+            assert_eq!(class, Class::Free);
+            assert!(reasons[0].contains("policy.privacy.unit"), "{reasons:?}");
         }
     }
 
