@@ -60,6 +60,7 @@ const RECORDS_KEYS: &[&str] = &[
     "p_percent",
     "freedom",
     "outputs_per_row",
+    "refusals",
 ];
 
 /// Policies that were read.

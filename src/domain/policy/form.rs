@@ -90,6 +90,10 @@ pub struct ReleaseForm {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 0.5)))]
     pub outputs_per_row: Option<f64>,
+    /// Most releases that may be refused within 24 hours before you are asked about controlled tasks too: 0 to 1000; 5 without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1000)))]
+    pub refusals: Option<u32>,
 }
 
 /// The budget for tasks under noise.
@@ -274,6 +278,9 @@ impl ReleaseForm {
         if !self.outputs_per_row.iter().all(|x| *x > 0.0 && *x <= 0.5) {
             bad("outputs_per_row", "must be above 0 and at most 0.5");
         }
+        if !self.refusals.iter().all(|n| *n <= 1000) {
+            bad("refusals", "must be a whole number from 0 to 1000");
+        }
         let default = ReleaseRules::default();
         ReleaseRules {
             threshold: self.threshold.unwrap_or(default.threshold),
@@ -282,6 +289,7 @@ impl ReleaseForm {
             freedom: self.freedom.unwrap_or(default.freedom),
             outputs_per_row: self.outputs_per_row.unwrap_or(default.outputs_per_row),
             leverage: default.leverage,
+            refusals: self.refusals.unwrap_or(default.refusals),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct DatasetFacts {
     pub rows: Option<u64>,
     /// Rounds on it in the last 24 hours, without the one that is asked for.
     pub rounds: Option<u32>,
+    /// Releases of it that were refused in the last 24 hours, after its data were read.
+    pub refused: u32,
     /// What the period's tasks cost together, with this one: an epsilon at the policy's delta.
     pub epsilon: Option<f64>,
 }
@@ -397,6 +399,17 @@ impl Case<'_> {
                     Rule::Private,
                     Decision::Allowed,
                     "the task is under noise, within the budget",
+                );
+            }
+            (ApprovalMode::Controlled, Class::Controlled)
+                if self.known.refused >= policy.release_rules().refusals =>
+            {
+                let refused = self.known.refused;
+                self.ask(
+                    Rule::Refusals,
+                    format!(
+                        "{refused} releases were refused within 24 hours, and each says a little"
+                    ),
                 );
             }
             (ApprovalMode::Controlled, Class::Controlled) => self.say(

@@ -36,6 +36,8 @@ named_rules! {
         PrivacyDelta = "policy.privacy.delta",
         /// The privacy budget does not suffice.
         PrivacyBudget = "policy.privacy.budget",
+        /// Too many releases of controlled tasks were refused today.
+        Refusals = "policy.refusals",
         /// The owner is asked.
         Asks = "policy.approval.ask",
         /// Nobody may ask.
@@ -72,6 +74,7 @@ impl Rule {
             | Self::PrivacyUnit
             | Self::PrivacyDelta
             | Self::Asks
+            | Self::Refusals
             | Self::Never
             | Self::Controlled
             | Self::Private

@@ -19,6 +19,8 @@ pub struct ReleaseRules {
     pub outputs_per_row: f64,
     /// The largest share that one unit may have of the energy of any combination of the released numbers and the count.
     pub leverage: f64,
+    /// Most releases of a dataset that may be refused within 24 hours. That one was is a fact about the data: then its owner is asked.
+    pub refusals: u32,
 }
 
 impl Default for ReleaseRules {
@@ -30,6 +32,7 @@ impl Default for ReleaseRules {
             freedom: 10,
             outputs_per_row: 0.33,
             leverage: 0.9,
+            refusals: 5,
         }
     }
 }
@@ -45,6 +48,7 @@ impl ReleaseRules {
             freedom: self.freedom.max(other.freedom),
             outputs_per_row: self.outputs_per_row.min(other.outputs_per_row),
             leverage: self.leverage.min(other.leverage),
+            refusals: self.refusals.min(other.refusals),
         }
     }
 }

@@ -45,6 +45,7 @@ fn known() -> Facts {
     let all = DatasetFacts {
         rows: Some(100),
         rounds: Some(0),
+        refused: 0,
         epsilon: Some(1.0),
     };
     Facts {
@@ -317,6 +318,23 @@ fn approval_rules_let_pass_what_they_name_and_nothing_else() {
 }
 
 #[test]
+fn after_some_refusals_controlled_tasks_ask() {
+    let policy = Policy {
+        approval: ApprovalMode::Controlled,
+        ..Policy::default()
+    };
+    let of = |refused| {
+        let mut facts = known();
+        facts.datasets.get_mut(&data()).unwrap().refused = refused;
+        let controlled = question().proven(Class::Controlled);
+        verdict(policy.clone(), &controlled, &facts)
+    };
+    assert_eq!(of(4).by(), [Rule::Controlled]);
+    assert_eq!(of(5).by(), [Rule::Refusals]);
+    assert_eq!(of(5).decision, Decision::Asks);
+}
+
+#[test]
 fn a_private_task_stays_within_the_budget() {
     let policy = Policy {
         approval: ApprovalMode::Private,
@@ -525,6 +543,7 @@ fn facts() -> impl Strategy2<Value = Facts> {
         let all = DatasetFacts {
             rows,
             rounds,
+            refused: 0,
             epsilon,
         };
         Facts {
