@@ -184,6 +184,20 @@ impl Bundle {
         self.initial.get(variable)
     }
 
+    /// The value of a server variable before `step`, counted from 0, if it is still the initial one: no earlier step assigns it.
+    #[must_use]
+    pub fn value_before(&self, variable: &Name, step: u32) -> Option<&Tensor> {
+        let begun = |first: u32| first < step;
+        let mut first = 0_u32;
+        for round in &self.manifest.rounds {
+            if begun(first) && round.reduce.assign.contains_key(variable) {
+                return None;
+            }
+            first = first.saturating_add(round.repeat);
+        }
+        self.initial(variable)
+    }
+
     /// SHA-256 of the bundle's bytes: what the connector keeps as the task's commitment.
     #[must_use]
     pub fn commitment(&self) -> Digest {

@@ -11,6 +11,7 @@ use crate::owner::{Case, Permit};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
+use delta_domain::npy;
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
 use delta_domain::round::runner::{RunnerContext, RunnerInput, RunnerRound};
 use delta_domain::round::{DeclineCode, FailureCode, PrivacyFloor};
@@ -229,12 +230,23 @@ fn check_announcement(
             manifest.total_rounds()
         ));
     }
-    if a.variables.keys().eq(manifest.server_inputs(a.step)) {
-        Ok(())
-    } else {
-        Err(format!(
+    if !a.variables.keys().eq(manifest.server_inputs(a.step)) {
+        return Err(format!(
             "the coordinator announces other variables for step {} than the task reads",
             a.step
-        ))
+        ));
     }
+    // The owner was asked about the task with these values; later ones are the coordinator's.
+    for (name, announced) in &a.variables {
+        let Some(value) = bundle.value_before(name, a.step) else {
+            continue;
+        };
+        if *announced != Digest::of(&npy::encode(value)) {
+            return Err(format!(
+                "the coordinator announces another value of {name} for step {} than the task begins with",
+                a.step
+            ));
+        }
+    }
+    Ok(())
 }

@@ -194,6 +194,12 @@ impl<'a> RogueCoordinator<'a> {
         Ok(())
     }
 
+    /// With its next round of this step of the task.
+    pub(in crate::testbed::attack) fn at_step(mut self, step: u32) -> Self {
+        self.step = step;
+        self
+    }
+
     /// Starts the next round with this step of the task.
     pub(in crate::testbed::attack) async fn begin_step(&mut self, step: u32) -> anyhow::Result<()> {
         self.step = step;

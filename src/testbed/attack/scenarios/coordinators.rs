@@ -19,6 +19,7 @@ pub(in crate::testbed::attack) const ATTACKS: &[Attack] = attacks! { "coordinato
     "u2-below-threshold", "a u2 of one member" => u2_of_one;
     "step-out-of-range", "an announcement of a step that the task does not have" => wrong_step;
     "unknown-variables", "an announcement of other variables than the task reads" => wrong_variables;
+    "model-of-another-task", "another model for the first step than the task begins with" => other_start;
     "model-differs-for-one", "another model for one member than announced" => other_model;
     "model-equivocation", "another model announced to each member" => equivocation;
 };
@@ -116,6 +117,16 @@ async fn wrong_variables(field: &Targets) -> anyhow::Result<Outcome> {
     announce(field, |a| a.variables.clear()).await
 }
 
+/// What the owner has allowed began with zeros.
+async fn other_start(field: &Targets) -> anyhow::Result<Outcome> {
+    announce(field, |a| {
+        for digest in a.variables.values_mut() {
+            *digest = Digest([7; 32]);
+        }
+    })
+    .await
+}
+
 pub(in crate::testbed::attack) async fn announce(
     field: &Targets,
     lie: impl Fn(&mut delta_domain::round::message::Announcement) + Send + 'static,
@@ -164,7 +175,9 @@ pub(in crate::testbed::attack) async fn model_for_one(
 
 /// Each member is told another digest, and would get a model to match: only the others' signatures can tell it.
 async fn equivocation(field: &Targets) -> anyhow::Result<Outcome> {
+    // Not the first step, where all know what the task begins with.
     let coordinator = RogueCoordinator::create(field, bundles::task(|_| {})?, None).await?;
+    let coordinator = coordinator.at_step(1);
     let mut asked: u8 = 0;
     coordinator.papers().view = Some(Box::new(move |mut view| {
         asked = asked.wrapping_add(1);
