@@ -29,6 +29,7 @@ use delta_domain::round::runner::{RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::round::steps::StepsSeen;
 use delta_domain::secagg::sealing::SealingPair;
 use delta_domain::task::TaskKind;
+use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::{
     LogLevel, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
@@ -141,8 +142,12 @@ pub(super) struct Membership {
     rounds: BTreeMap<u32, Handle<RunnerRound>>,
     /// What the owner is asked about, once the bundle is here.
     case: Option<Arc<Case>>,
+    /// Whether the task was found to be one of this node's own; what is on record of it does not change.
+    own: bool,
     /// The round that waits for the owner's word.
     waiting: Option<RoundNumber>,
+    /// Since when a round is known to have members that still join.
+    joining: BTreeMap<u32, Timestamp>,
     /// The pk1 of the task and what was agreed under it, once a round is joined.
     pair: Option<SealingPair>,
     /// Fires when nobody needs what this node computes for the task.
@@ -161,7 +166,9 @@ impl Membership {
             notices,
             rounds: BTreeMap::new(),
             case: None,
+            own: false,
             waiting: None,
+            joining: BTreeMap::new(),
             pair: None,
             stop: CancellationToken::new(),
         }
@@ -279,6 +286,7 @@ impl Membership {
             .collect();
         for (round, machine) in over {
             self.rounds.remove(&round);
+            self.joining.remove(&round);
             self.put_away(round, &machine).await;
         }
     }
@@ -334,6 +342,10 @@ impl Membership {
 
     /// Deletes a round's machine, with every secret in it, and its files.
     async fn forget(&self, round: u32) {
+        let settled = self.context.owner.settle(&self.state.task, round.into());
+        if let Err(e) = settled.await {
+            tracing::warn!(task = %self.state.task, round, "what was set aside for the round stays so: {}", report(&e));
+        }
         let key = MachineKey {
             kind: MachineKind::RunnerRound,
             task: self.state.task.clone(),

@@ -294,9 +294,15 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// The author's text without anything that could move a terminal's cursor.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_shown(c) { c } else { ' ' })
         .take(2000)
         .collect()
+}
+
+/// Whether a character shows what it is: none that moves, hides or turns around what stands beside it.
+fn is_shown(c: char) -> bool {
+    let format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    !c.is_control() && !format
 }
 
 #[cfg(test)]

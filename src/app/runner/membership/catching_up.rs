@@ -87,19 +87,28 @@ impl Membership {
     }
 
     /// Whether a round that this node has joined would give up soon although its coordinator still waits for others' owners.
-    fn still_joins(&self, round: RoundNumber, joining: bool) -> bool {
+    fn still_joins(&mut self, round: RoundNumber, joining: bool) -> bool {
         let Some(handle) = self.rounds.get(&round.0).filter(|_| joining) else {
             return false;
         };
         let state = handle.state();
         let timeout = state.context().strategy.connection_timeout();
         let now = self.context.ports.clock.now();
+        // An owner is asked for as long as a question stays open, as far as this node knows; beyond that nobody is waited for.
+        let since = *self.joining.entry(round.0).or_insert(now);
+        if now >= since + self.context.owner.patience() {
+            return false;
+        }
         let soon = |end: Timestamp| end.remaining(now) < timeout / 2;
         state.is_joining() && state.deadline().is_some_and(soon)
     }
 
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
         self.resume_pair().await;
+        if self.state.verdict == Some(Ok(())) && !self.state.finished {
+            // The owner's list is not kept over restarts.
+            self.ask_the_owner().await;
+        }
         for stored in self.stored_rounds().await? {
             let round = stored.key.round;
             let Loaded::<RunnerRound> { machine, .. } = match load(

@@ -3,31 +3,33 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Membership;
+use super::{Membership, TaskOnRecord};
 use crate::owner::{Case, Permit};
 use crate::runner::noise::{Sum, dearest_round};
-use delta_domain::identity::{Fingerprint, Trust};
-use delta_domain::ids::{DatasetName, RoundNumber};
+use delta_domain::identity::{Card, Fingerprint, Trust};
+use delta_domain::ids::{DatasetName, Digest, RoundNumber};
 use delta_domain::manifest::Manifest;
 use delta_domain::policy::{Author, Question};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::records::records_steps;
 use delta_domain::round::DeclineCode;
+use delta_ports::blob::BlobName;
 use delta_ports::storage::LogLevel;
-use delta_ports::{PortError, report};
+use delta_ports::{PortError, PortErrorKind, report};
 
 impl Membership {
-    /// What the owner is asked about this task. Needs its bundle.
+    /// What the owner is asked about this task. Needs its bundle. Who asks is looked up each time: keys and rosters change.
     pub(super) async fn case(&mut self) -> Result<Arc<Case>, PortError> {
-        if let Some(case) = &self.case {
+        let author = self.author().await?;
+        let known = self.case.as_ref();
+        if let Some(case) = known.filter(|case| case.question.author == author) {
             return Ok(case.clone());
         }
         let bundle = self.bundle().await?;
-        let author = self.author().await?;
+        let question = Question::of(&bundle, author);
         let case = Arc::new(Case {
             name: bundle.manifest().name.clone(),
-            question: Question::of(&bundle, author),
             disclosure: bundle.manifest().disclosure(),
             // What an earlier version accepted was not followed.
             proof: self
@@ -36,39 +38,42 @@ impl Membership {
                 .clone()
                 .unwrap_or(ReleaseProof::Unproven(Vec::new())),
             steps: records_steps(bundle.manifest()),
-            costs: self.costs(bundle.manifest()),
+            costs: self.costs(bundle.manifest(), &question),
+            question,
         });
-        // Who proves its key only later is then somebody who may ask for more.
-        if case.question.author.own || case.question.author.node.is_some() {
-            self.case = Some(case.clone());
-        }
+        self.case = Some(case.clone());
         Ok(case)
     }
 
     /// What the dearest round of a task costs each dataset, if its cohort is as small as this node allows; nothing where that cannot be said.
-    fn costs(&self, manifest: &Manifest) -> BTreeMap<DatasetName, Cost> {
+    fn costs(&self, manifest: &Manifest, question: &Question) -> BTreeMap<DatasetName, Cost> {
         let settings = &self.context.settings;
-        let sum = Sum::smallest_of(manifest, settings.min_clients, settings.privacy.colluders);
+        let (members, colluders) = self.context.owner.floor(question);
+        let assumed = settings.privacy.colluders.max(colluders);
+        let sum = Sum::smallest_of(manifest, settings.min_clients.max(members), assumed);
         dearest_round(manifest, sum)
     }
 
     /// Who asks, as far as this node knows it.
-    async fn author(&self) -> Result<Author, PortError> {
-        let context = &self.context;
-        let Some(owner) = self.state.owner() else {
+    async fn author(&mut self) -> Result<Author, PortError> {
+        let context = self.context.clone();
+        let record = self.state.record.clone();
+        let Some((owner, record)) = record.as_ref().and_then(|r| Some((r.owner.as_ref()?, r)))
+        else {
             return Ok(Author::default());
         };
         let found = context.identities.of(std::slice::from_ref(owner)).await;
         let Some(identity) = found.into_iter().next() else {
             return Ok(Author::default());
         };
-        let own = *owner == context.own_address().await?
-            && context
-                .ports
-                .storage
-                .task_by_network_id(&self.state.task)
-                .await?
-                .is_some();
+        let own =
+            *owner == context.own_address().await? && (self.own || self.is_own(record).await?);
+        self.own = own;
+        // Whoever the connector lets speak for a node from another url is somebody else.
+        let speaks = |card: &Card| same_url(card.url(), &record.url);
+        if !own && !identity.card.as_ref().is_some_and(speaks) {
+            return Ok(Author::default());
+        }
         let organisation = match identity.trust {
             Trust::Rostered { organisation } => Some(organisation),
             Trust::Pinned { .. } | Trust::FirstUse | Trust::Changed | Trust::Unknown => None,
@@ -79,6 +84,28 @@ impl Membership {
             organisation,
             name: None,
         })
+    }
+
+    /// Whether a task on the record is one that was submitted here: with this node's url, and the very bundle that this node coordinates.
+    async fn is_own(&self, record: &TaskOnRecord) -> Result<bool, PortError> {
+        let context = &self.context;
+        let task = &self.state.task;
+        let row = context.ports.storage.task_by_network_id(task).await?;
+        if row.is_none() || !same_url(&context.settings.url, &record.url) {
+            return Ok(false);
+        }
+        let limit = context.settings.bundle.bytes as u64;
+        let name = BlobName::coordinator_bundle(task);
+        match context.ports.blobs.read(&name, limit).await {
+            Ok(bytes) => {
+                let commitment = record.commitment;
+                let compute = &context.ports.compute;
+                let same = move || Ok(Digest::of(&bytes) == commitment);
+                compute.blocking("runner.own", same).await
+            }
+            Err(e) if e.kind() == PortErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// What becomes of a round of this task now.
@@ -133,4 +160,9 @@ impl Membership {
         self.context.log(LogLevel::Warn, &task, text, None).await;
         self.decline(round, code).await;
     }
+}
+
+/// Whether two urls are one, with or without a slash at the end.
+fn same_url(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }

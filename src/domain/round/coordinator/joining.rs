@@ -84,7 +84,10 @@ impl CoordinatorRound {
         let timeout = self.context.strategy.connection_timeout();
         let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
         let begun = joining.begun.unwrap_or(of_deadline);
-        let hoped_for = joining.joined.union(&joining.asking).count();
+        // Notices may have come before the list of nodes.
+        let asking = joining.asking.intersection(&joining.known);
+        let asking: Members = asking.cloned().collect();
+        let hoped_for = joining.joined.union(&asking).count();
         let hopes = !enough && hoped_for >= floor;
         self.deadline = match hopes {
             true => begun + timeout.max(self.context.patience),

@@ -124,7 +124,9 @@ impl CoordinatorRound {
         let sender = request.sender.clone();
         match &mut self.phase {
             Phase::AdvertiseKeys(joining) => {
-                if joining.declined.len() + joining.asking.len() < MAX_NOTICES {
+                // Nobody has signed this: names that the connector does not know must not be waited for, nor take up room.
+                let known = joining.known.is_empty() || joining.known.contains(&sender);
+                if known && joining.declined.len() + joining.asking.len() < MAX_NOTICES {
                     if asks {
                         joining.declined.remove(&sender);
                         joining.asking.insert(sender);
