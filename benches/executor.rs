@@ -74,6 +74,7 @@ async fn best(executor: &OnnxExecutor, bundle: &Arc<Bundle>, runs: u32) -> (Dura
             variables: variables.clone(),
             iterators: IteratorStates::default(),
             rules: None,
+            noise_seed: None,
         };
         let start = Instant::now();
         let outcome = executor.map(job).await.unwrap();

@@ -22,6 +22,7 @@ def test_a_round_on_nodes_is_a_round_here(name: str, network: Network) -> None:
     torch.manual_seed(1)
     task: Any = make()
     task.learning.min_clients = task.learning.max_clients = 3
+    task.learning.reproducible = True
     task.learning.connection_timeout, task.max_rounds = 10, 1
     bundle = task.build()
     (dataset,) = bundle.manifest["datasets"]

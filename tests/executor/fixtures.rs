@@ -40,6 +40,7 @@ async fn run(executor: &dyn Executor, bundle: &Arc<Bundle>, members: usize, roun
                 variables,
                 iterators: iterators.clone(),
                 rules: None,
+                noise_seed: None,
             };
             let outcome = executor.map(job).await.unwrap();
             private.extend(outcome.assigned);

@@ -143,6 +143,7 @@ pub(crate) fn map_job(bundle: &Arc<Bundle>) -> MapJob {
         variables: initial(bundle),
         iterators: IteratorStates::default(),
         rules: None,
+        noise_seed: None,
     }
 }
 

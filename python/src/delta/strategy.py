@@ -100,11 +100,12 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
         How members are picked among those who joined.
     name : str
         What the strategy is called; nodes do not see it.
-    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         See ``docs/task-format.md``: shares needed to rebuild a secret; members that may collude with coordinator and connector;
         members with whom each exchanges keys; share of
         members that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"`` or ``"z64"``; how often a failed
-        round is started again. Left out, the node chooses.
+        round is started again; whether noise in the graphs (dropout and the like) follows from the task alone, so that the same
+        rounds give the same result, instead of a seed that each node keeps to itself. Left out, the node chooses.
 
     Raises
     ------
@@ -121,6 +122,7 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
     mask_generator: Literal["aes128-ctr", "chacha20"] | None = None
     ring: Literal["z32", "z64"] | None = None
     retries: int | None = None
+    reproducible: bool = False
 
     def __post_init__(self) -> None:
         """Check what a node would refuse."""
@@ -158,7 +160,8 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
             "curve": self.curve,
         }
         optional = ("threshold", "colluders", "neighbours", "dropout", "mask_generator", "ring", "retries")
-        return out | {k: getattr(self, k) for k in optional if getattr(self, k) is not None}
+        out |= {k: getattr(self, k) for k in optional if getattr(self, k) is not None}
+        return out | ({"reproducible": True} if self.reproducible else {})
 
 
 @dataclass(kw_only=True)
@@ -169,7 +172,7 @@ class AnalyticsStrategy(Strategy):
     ----------
     min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, select_strategy, name
         As in :class:`Strategy`, except that members stay the same by default.
-    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         As in :class:`Strategy`.
     """
 

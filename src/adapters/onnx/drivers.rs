@@ -19,7 +19,7 @@ use super::datasets::Datasets;
 use super::failure::Failure;
 use delta_domain::ids::Name;
 use delta_domain::manifest::{Driver, Manifest, MapSpec, ReduceSpec, Step};
-use delta_domain::records::ReleaseRules;
+use delta_domain::records::{ReleaseRules, ReleasedRows};
 use delta_domain::tensor::Tensor;
 use delta_ports::executor::{IteratorState, IteratorStates, MapOutcome, ReduceOutcome};
 
@@ -27,33 +27,50 @@ pub(crate) use graphs::{Graphs, graph_of};
 use records::Limits;
 use scope::Scope;
 
+/// What a member brings to a map of its own, beside data.
+pub(crate) struct Local<'l> {
+    /// Where its iterators stand.
+    pub(crate) iterators: IteratorStates,
+    /// What must hold of the sums of `records` steps.
+    pub(crate) rules: Option<&'l ReleaseRules>,
+    /// Its seed for noise in graphs, if the task leaves it to the node.
+    pub(crate) noise: Option<[u8; 32]>,
+}
+
 /// Runs a member's map: its steps over the local data, then what it contributes and assigns, in the types that the task declares.
 pub(crate) fn map(
     graphs: &mut Graphs<'_>,
     manifest: &Manifest,
     spec: &MapSpec,
     variables: &BTreeMap<Name, Tensor>,
-    mut iterators: IteratorStates,
-    rules: Option<&ReleaseRules>,
+    local: Local<'_>,
     data: &mut Datasets<'_>,
 ) -> Result<MapOutcome, Failure> {
+    let Local {
+        mut iterators,
+        rules,
+        noise,
+    } = local;
     let no_sums = BTreeMap::new();
     let mut scope = Scope {
         variables,
         sums: &no_sums,
         clients: 0,
+        noise,
         values: BTreeMap::new(),
     };
     let mut rows = 0u64;
+    let mut released = Vec::new();
     for (index, step) in spec.steps.iter().enumerate() {
         let index = u32::try_from(index).map_err(|_| Failure::internal("too many steps"))?;
         let state = iterators.0.get(&index).copied().unwrap_or_default();
         let precision = manifest.strategy.precision;
         let limits = Limits { precision, rules };
-        let (more, state) = self::step(graphs, step, limits, &mut scope, data, state)
+        let done = self::step(graphs, step, limits, &mut scope, data, state)
             .map_err(|f| f.within(&format!("map step {index} ({})", step.label())))?;
-        rows = rows.saturating_add(more);
-        if let Some(state) = state {
+        rows = rows.saturating_add(done.rows);
+        released.extend(done.released);
+        if let Some(state) = done.state {
             iterators.0.insert(index, state);
         }
     }
@@ -71,6 +88,7 @@ pub(crate) fn map(
         assigned,
         iterators,
         rows,
+        released,
     })
 }
 
@@ -87,6 +105,7 @@ pub(crate) fn reduce(
         variables,
         sums,
         clients,
+        noise: None,
         values: BTreeMap::new(),
     };
     let mut data = Datasets::none();
@@ -155,7 +174,18 @@ fn assign(
         .collect()
 }
 
-/// Runs one step. Returns the rows read, and where the iterator stands when it is one that resumes.
+/// What a step did beside making values.
+#[derive(Default)]
+struct Done {
+    /// Rows read.
+    rows: u64,
+    /// Where the iterator stands when it is one that resumes.
+    state: Option<IteratorState>,
+    /// Which records its sums count, where there are limits of such sums.
+    released: Option<ReleasedRows>,
+}
+
+/// Runs one step.
 fn step(
     graphs: &mut Graphs<'_>,
     step: &Step,
@@ -163,21 +193,29 @@ fn step(
     scope: &mut Scope<'_>,
     data: &mut Datasets<'_>,
     state: IteratorState,
-) -> Result<(u64, Option<IteratorState>), Failure> {
+) -> Result<Done, Failure> {
     if let Driver::Solve(spec) = &step.driver {
-        return solve::run(step, spec, scope).map(|()| (0, None));
+        return solve::run(step, spec, scope).map(|()| Done::default());
     }
     let file = graph_of(step, &graphs.runtime()).map(str::to_owned);
     let graph = graphs.get(&file.ok_or_else(|| Failure::rejected("the step has no graph"))?)?;
     match &step.driver {
         Driver::Once | Driver::Solve(_) => {
-            once::run(graph, step, scope, data).map(|rows| (rows, None))
+            let rows = once::run(graph, step, scope, data)?;
+            Ok(Done {
+                rows,
+                ..Done::default()
+            })
         }
         Driver::Records(spec) => {
             let rows = data.open(&spec.dataset, spec.subset.part)?;
             let done = records::run(graph, step, spec, limits, scope, rows)?;
             scope.values.extend(done.values);
-            Ok((done.rows, None))
+            Ok(Done {
+                rows: done.rows,
+                state: None,
+                released: done.released,
+            })
         }
         Driver::Batches(spec) => {
             let rows = data.open(&spec.dataset, spec.subset.part)?;
@@ -188,7 +226,11 @@ fn step(
             };
             let done = batches::run(graph, step, spec, scope, rows, state)?;
             scope.values.extend(done.values);
-            Ok((done.rows, spec.resume.then_some(done.state)))
+            Ok(Done {
+                rows: done.rows,
+                state: spec.resume.then_some(done.state),
+                released: None,
+            })
         }
     }
 }

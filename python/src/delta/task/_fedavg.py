@@ -59,7 +59,7 @@ class LearningStrategy(Strategy, Contribution, Merging):
         By default the name of the class.
     min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, select_strategy
         As in :class:`delta.strategy.Strategy`.
-    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         As in :class:`delta.strategy.Strategy`.
 
     Raises
@@ -102,7 +102,7 @@ class FedAvg(LearningStrategy):
         As in :class:`LearningStrategy` and :class:`delta.strategy.Strategy`, in delta-task's order.
     select_strategy, result_strategy, verify_timeout, weighting, name
         As there.
-    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         As there.
 
     Raises
@@ -124,7 +124,7 @@ class FaultTolerantFedAvg(FedAvg):
         As in :class:`FedAvg`.
     select_strategy, result_strategy, verify_timeout, weighting, name
         As there.
-    threshold, colluders, neighbours, dropout, mask_generator, ring, retries : optional
+    threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         As there.
 
     Raises

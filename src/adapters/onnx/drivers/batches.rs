@@ -1,7 +1,7 @@
 //! Mini-batches of one dataset: training and validation.
 //!
-//! The order of a pass is a function of the seed and the pass's number, noise of the seed, the batch's number and the input's name.
-//! So a node that restarts repeats exactly what it would have done.
+//! The order of a pass is a function of the seed and the pass's number, noise of the seed, the node's own seed for the round where the
+//! task does not ask for the same result again, the batch's number and the input's name. So a node that restarts repeats exactly what it would have done.
 
 mod outcome;
 mod walk;
@@ -49,13 +49,17 @@ pub(super) fn run(
     let ports = graph.graph.inputs.clone();
     let carried = carried(graph, step)?;
     let (ready, next) = mpsc::sync_channel(0);
+    let seed = random::Seed {
+        task: spec.seed,
+        node: scope.noise,
+    };
     let state = thread::scope(|threads| {
         let ports = &ports;
         let reader = thread::Builder::new()
             .name("batches".to_owned())
             .spawn_scoped(threads, move || {
                 while let Some(batch) = walk.next() {
-                    let made = inputs(ports, step, spec, data, &batch);
+                    let made = inputs(ports, step, spec, seed, data, &batch);
                     let failed = made.is_err();
                     // Nobody listens any more when a batch has failed.
                     if ready.send((batch, made)).is_err() || failed {
@@ -109,6 +113,7 @@ fn inputs(
     ports: &[Port],
     step: &Step,
     spec: &Batches,
+    seed: random::Seed,
     data: &mut dyn Rows,
     batch: &Batch,
 ) -> Result<BTreeMap<String, Tensor>, Failure> {
@@ -131,7 +136,7 @@ fn inputs(
                 *distribution,
                 batch.rows.len(),
                 shape,
-                spec.seed,
+                seed,
                 batch.number,
                 &port.name,
             )?,

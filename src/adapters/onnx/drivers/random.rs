@@ -1,6 +1,7 @@
 //! Orders and noise, drawn from seeds by ChaCha20: the same on every machine and runtime.
 //!
-//! Not secret: the seed stands in the task. Privacy does not rest on it.
+//! Orders are not secret: their seed stands in the task. Noise has a seed of the node's beside it, unless the task asks for the same
+//! result of the same rounds.
 
 use chacha20::ChaCha20Legacy;
 use chacha20::cipher::{KeyIvInit as _, StreamCipher as _};
@@ -19,6 +20,29 @@ const NOISE: &str = "delta/noise/1";
 
 fn stream(purpose: &str, seed: u64, number: u64, name: &str) -> ChaCha20Rng {
     ChaCha20Rng::from_seed(key(purpose, seed, number, name))
+}
+
+/// What noise is drawn from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seed {
+    /// The task's.
+    pub(super) task: u64,
+    /// This node's, of this round; `None` where the task wants to know the noise.
+    pub(super) node: Option<[u8; 32]>,
+}
+
+impl Seed {
+    fn key(self, number: u64, name: &str) -> [u8; 32] {
+        let key = key(NOISE, self.task, number, name);
+        match self.node {
+            None => key,
+            Some(node) => Sha256::new()
+                .chain_update(key)
+                .chain_update(node)
+                .finalize()
+                .into(),
+        }
+    }
 }
 
 fn key(purpose: &str, seed: u64, number: u64, name: &str) -> [u8; 32] {
@@ -58,7 +82,7 @@ pub(super) fn noise(
     kind: Noise,
     rows: usize,
     shape: &[usize],
-    seed: u64,
+    seed: Seed,
     batch: u64,
     input: &str,
 ) -> Result<Tensor, Failure> {
@@ -68,8 +92,8 @@ pub(super) fn noise(
         .filter(|n| *n <= 1 << 32)
         .ok_or_else(|| Failure::rejected("noise of more than 2^32 numbers"))?;
     let data = match kind {
-        Noise::Uniform => uniform(&key(NOISE, seed, batch, input), len),
-        Noise::Normal => normal(&mut stream(NOISE, seed, batch, input), len),
+        Noise::Uniform => uniform(&seed.key(batch, input), len),
+        Noise::Normal => normal(&mut ChaCha20Rng::from_seed(seed.key(batch, input)), len),
     };
     Tensor::new(full, TensorData::F32(data)).map_err(|e| Failure::internal(e.to_string()))
 }
@@ -164,6 +188,21 @@ mod tests {
         values: Vec<f64>,
     }
 
+    fn of_task(task: u64) -> Seed {
+        Seed { task, node: None }
+    }
+
+    #[test]
+    fn a_seed_of_the_node_makes_other_noise() {
+        let of = |node| {
+            let seed = Seed { task: 1, node };
+            noise(Noise::Uniform, 10, &[10], seed, 0, "a").unwrap()
+        };
+        assert_eq!(of(Some([1; 32])), of(Some([1; 32])));
+        assert_ne!(of(Some([1; 32])), of(Some([2; 32])));
+        assert_ne!(of(Some([1; 32])), of(None));
+    }
+
     /// `delta.debug` shows authors what nodes will do: it must draw the same numbers.
     #[test]
     fn the_python_package_draws_the_same_numbers() {
@@ -173,7 +212,8 @@ mod tests {
             assert_eq!(permutation(p.length, &p.purpose, p.seed, p.number), p.order);
         }
         for b in vectors.noise {
-            let made = noise(b.kind, b.rows, &b.shape, b.seed, b.batch, &b.input).unwrap();
+            let seed = of_task(b.seed);
+            let made = noise(b.kind, b.rows, &b.shape, seed, b.batch, &b.input).unwrap();
             let TensorData::F32(values) = made.into_data() else {
                 unreachable!()
             };
@@ -191,7 +231,7 @@ mod tests {
 
     #[test]
     fn noise_has_the_right_moments_and_differs_by_batch_and_input() {
-        let values = |kind, batch, input| match noise(kind, 100, &[100], 1, batch, input)
+        let values = |kind, batch, input| match noise(kind, 100, &[100], of_task(1), batch, input)
             .unwrap()
             .into_data()
         {

@@ -14,6 +14,8 @@ pub(super) struct Scope<'a> {
     pub(super) variables: &'a BTreeMap<Name, Tensor>,
     pub(super) sums: &'a BTreeMap<Name, Tensor>,
     pub(super) clients: u32,
+    /// This node's seed for the noise of the round, if the task leaves it to the node.
+    pub(super) noise: Option<[u8; 32]>,
     pub(super) values: BTreeMap<Name, Tensor>,
 }
 

@@ -101,6 +101,7 @@ fn run_with(
                 variables: &nothing,
                 sums: &nothing,
                 clients: 0,
+                noise: None,
                 values: BTreeMap::new(),
             };
             let done = sized(
