@@ -11,7 +11,7 @@
     reason = "a benchmark: a failure is a panic, and time is what it measures"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,7 @@ use delta_node::adapters::http::{UserClient, Way};
 use delta_node::bootstrap::{self, Running};
 use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::{Bundle, BundleLimits};
+use delta_node::domain::ids::DatasetName;
 use delta_node::domain::records::proof::ReleaseProof;
 use delta_node::ports::PortError;
 use delta_node::ports::author_api::AuthorApi as _;
@@ -79,6 +80,13 @@ impl Executor for Timed {
         self.spent.0.lock().unwrap().entry(step).or_default().1 = begin.elapsed();
         outcome
     }
+    async fn describe(
+        &self,
+        names: &BTreeSet<DatasetName>,
+    ) -> Result<Vec<DatasetSummary>, PortError> {
+        self.inner.describe(names).await
+    }
+
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {
         self.inner.datasets().await
     }

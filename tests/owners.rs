@@ -100,14 +100,14 @@ fn graph(data: &Data, free: bool) -> Vec<u8> {
 }
 
 /// The reduce: both sums become the result.
-fn as_they_are(data: &Data) -> Vec<u8> {
+fn as_they_are(data: &Data, elem: Elem) -> Vec<u8> {
     Onnx::default()
-        .input("total", data.elem, data.shape)
-        .input("rows", data.elem, data.shape)
+        .input("total", elem, data.shape)
+        .input("rows", elem, data.shape)
         .node("Identity", &["total"], &["t"])
         .node("Identity", &["rows"], &["r"])
-        .output("t", data.elem, data.shape)
-        .output("r", data.elem, data.shape)
+        .output("t", elem, data.shape)
+        .output("r", elem, data.shape)
         .file()
 }
 
@@ -122,10 +122,16 @@ fn bundle(data: &Data, task: &str) -> Vec<u8> {
         driver["clip"] = json!({"l2": 1.0});
         driver["noise"] = json!({"multiplier": "16", "delta": 1e-6});
     }
-    if let Some(key) = data.key.filter(|_| task == "private mean") {
+    let of_persons = ["private mean", "controlled mean"].contains(&task);
+    if let Some(key) = data.key.filter(|_| of_persons) {
         driver["unit"] = json!({"key": key});
     }
-    let dtype = match data.elem {
+    // Numbers under noise are doubles.
+    let elem = match task.starts_with("private") {
+        true => Elem::F64,
+        false => data.elem,
+    };
+    let dtype = match elem {
         Elem::F32 => "f32",
         Elem::F64 | Elem::I64 => "f64",
     };
@@ -167,7 +173,7 @@ fn bundle(data: &Data, task: &str) -> Vec<u8> {
     assert_eq!(manifest.errors(), [], "{task} on {}", data.name);
     let graphs = BTreeMap::from([
         ("graphs/map.onnx".to_owned(), graph(data, free)),
-        ("graphs/reduce.onnx".to_owned(), as_they_are(data)),
+        ("graphs/reduce.onnx".to_owned(), as_they_are(data, elem)),
     ]);
     write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap()
 }

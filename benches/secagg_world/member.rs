@@ -2,7 +2,7 @@
 
 use std::mem::take;
 
-use delta_node::app::member::{self, MemberWorld};
+use delta_node::app::member::{self, Computed, MemberWorld};
 use delta_node::app::vectors::MaskedVector;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_node::domain::round::message::{
@@ -389,7 +389,12 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
         masks: &[MaskStream],
         cohort: usize,
         _noise: Option<&NoiseGround>,
-    ) -> Result<(Digest, u64), Early> {
-        Ok(self.books.mask::<W>(masks, cohort))
+    ) -> Result<Computed, Early> {
+        let (commitment, len) = self.books.mask::<W>(masks, cohort);
+        Ok(Computed {
+            commitment,
+            len,
+            point: None,
+        })
     }
 }

@@ -10,7 +10,7 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, NoiseGround, RunnerEffect, RunnerInput, VariableRequest,
+    MaskStream, NoiseGround, Release, RunnerEffect, RunnerInput, VariableRequest,
 };
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
@@ -87,15 +87,30 @@ pub trait MemberWorld {
     /// How the round ended, if it has and the coordinator says so.
     async fn ended(&mut self) -> Result<Option<RoundEnd>, Self::Error>;
 
-    /// Downloads the variables, computes, quantises, adds noise where the task asks for it, masks, keeps the upload; answers its
-    /// commitment and its length in bytes.
+    /// Whether this may be released to this cohort; with `now`, remembers that it is. A world without data of an owner's allows all.
+    async fn release(&mut self, _release: &Release, _now: bool) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Downloads the variables, computes, quantises, adds noise where the task asks for it, masks, keeps the upload.
     async fn compute(
         &mut self,
         variables: &[VariableRequest],
         masks: &[MaskStream],
         cohort: usize,
         noise: Option<&NoiseGround>,
-    ) -> Result<(Digest, u64), Self::Error>;
+    ) -> Result<Computed, Self::Error>;
+}
+
+/// A masked vector that is kept for its upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Computed {
+    /// The commitment to the whole upload.
+    pub commitment: Digest,
+    /// Its length in bytes.
+    pub len: u64,
+    /// What is in it ([`release_point`](delta_domain::records::release_point)), where no other cohort may get it.
+    pub point: Option<Digest>,
 }
 
 /// Carries out one effect, and answers with the input that follows from it, if any. `again` is true when an earlier try may have
@@ -144,8 +159,12 @@ pub async fn carry_out<W: MemberWorld>(
             noise,
         } => {
             let computed = world.compute(variables, masks, *cohort, noise.as_ref());
-            let (digest, len) = computed.await?;
-            Ok(Some(RunnerInput::Masked { digest, len }))
+            let Computed {
+                commitment: digest,
+                len,
+                point,
+            } = computed.await?;
+            Ok(Some(RunnerInput::Masked { digest, len, point }))
         }
         RunnerEffect::Upload {
             commitment,
@@ -157,12 +176,26 @@ pub async fn carry_out<W: MemberWorld>(
             }
             world.upload(request).await.map(|()| None)
         }
-        RunnerEffect::Confirm { request, fetch } => confirm(world, request, fetch, again).await,
+        RunnerEffect::Confirm {
+            request,
+            fetch,
+            release,
+        } => {
+            if let Some(release) = release {
+                world.release(release, false).await?;
+            }
+            confirm(world, request, fetch, again).await
+        }
         RunnerEffect::Reveal {
             seeds,
             keys,
+            release,
             notify,
         } => {
+            // Not before it is confirmed: a round that fails until then has released nothing.
+            if let Some(release) = release {
+                world.release(release, true).await?;
+            }
             for (kind, shares) in [(ShareKind::SelfMaskSeed, seeds), (ShareKind::MaskKey, keys)] {
                 if !shares.is_empty() {
                     world.reveal(kind, shares).await?;

@@ -4,6 +4,7 @@
 //! again before data are read: rules, decisions and counts change. What was decided and what leaves is in the journal before it is acted on.
 
 mod answers;
+mod history;
 mod ledgers;
 mod notices;
 mod records;
@@ -32,6 +33,8 @@ use delta_ports::clock::Clock;
 use delta_ports::executor::Executor;
 use delta_ports::policy::PolicySource;
 use delta_ports::{PortError, report};
+use history::History;
+pub(crate) use history::OVERLAP;
 pub use ledgers::privacy_report;
 use notices::Notices;
 use records::Records as Journalled;
@@ -89,6 +92,7 @@ pub(crate) struct Owner {
     /// For how long a question stays open.
     patience: Duration,
     records: Turn<Journalled>,
+    history: History,
     entries: Mutex<BTreeMap<TaskId, Entry>>,
     /// Whether whatever asks is allowed on the spot.
     agreeable: AtomicBool,
@@ -105,6 +109,7 @@ impl Owner {
             executor: ports.executor.clone(),
             patience,
             records: Turn::new(Journalled::new(ports)),
+            history: History::new(ports),
             entries: Mutex::default(),
             agreeable: AtomicBool::new(false),
             changed: watch::Sender::new(0),
@@ -125,6 +130,11 @@ impl Owner {
     /// Whether from now on whatever asks is allowed on the spot, as the journal shows.
     pub(crate) fn agree_to_everything(&self, agree: bool) {
         self.agreeable.store(agree, Ordering::Relaxed);
+    }
+
+    /// For how long a question stays open.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Fires when the owner has decided, or the rules have changed.
@@ -201,6 +211,7 @@ impl Owner {
             let facts = DatasetFacts {
                 rows: rows.get(name).copied(),
                 rounds: Some(records.rounds_today(name, now)),
+                refused: records.refused_today(name, now),
                 epsilon,
             };
             datasets.insert(name.clone(), facts);
@@ -229,7 +240,8 @@ impl Owner {
         if !counts {
             return Ok(BTreeMap::new());
         }
-        let there = self.executor.datasets().await?;
+        let names = question.reads.keys().cloned().collect();
+        let there = self.executor.describe(&names).await?;
         let of = there.into_iter().filter_map(|d| Some((d.rows()?, d.name)));
         let of = of.map(|(rows, name)| (name, rows));
         Ok(of.collect())
@@ -262,6 +274,8 @@ impl Owner {
         };
         let (news, until) = self.keep(task, case, verdict, now);
         if asks && now >= until {
+            // Asked again in the next round.
+            self.forget(task);
             return Ok(Permit::Decline(DeclineCode::NotAllowed));
         }
         if asks && news {

@@ -1,6 +1,6 @@
 //! Running a task's graphs on local data, contained.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::PortError;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::{DatasetName, Name};
-use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
+use delta_domain::records::{ReleaseRules, ReleasedRows};
+use delta_domain::secret::Secret;
 use delta_domain::tensor::Tensor;
 
 /// The runtime in use.
@@ -52,6 +53,9 @@ pub struct MapJob {
     pub iterators: IteratorStates,
     /// What must hold of the sums of `records` steps before they leave; `None` where the owner has allowed this very task.
     pub rules: Option<ReleaseRules>,
+    /// This node's seed for noise in graphs (dropout and the like), of this round; `None` where the task asks for the same result of the same
+    /// rounds.
+    pub noise_seed: Option<Secret<32>>,
 }
 
 /// What a map made.
@@ -65,6 +69,8 @@ pub struct MapOutcome {
     pub iterators: IteratorStates,
     /// Rows read, for the log of this node only.
     pub rows: u64,
+    /// Which records the sums of `records` steps count, one a step, where there are rules for such sums. For this node only.
+    pub released: Vec<ReleasedRows>,
 }
 
 /// A reduce to run.
@@ -170,6 +176,12 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Runs the reduce of one step.
     async fn reduce(&self, job: ReduceJob) -> Result<ReduceOutcome, PortError>;
+
+    /// Those of these datasets that are here, by name. Files that have not changed since the last call are not read again.
+    async fn describe(
+        &self,
+        names: &BTreeSet<DatasetName>,
+    ) -> Result<Vec<DatasetSummary>, PortError>;
 
     /// The datasets of this node.
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError>;

@@ -2,14 +2,14 @@
 //!
 //! It sits around the executors of the demonstration's own nodes. No real node has one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 use delta_domain::bundle::{Bundle, BundleLimits};
-use delta_domain::ids::Name;
+use delta_domain::ids::{DatasetName, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::word::Ring;
@@ -157,6 +157,13 @@ impl Executor for Witnessed {
             seen.sums.insert(job.step, job.sums.clone());
         }
         self.inner.reduce(job).await
+    }
+
+    async fn describe(
+        &self,
+        names: &BTreeSet<DatasetName>,
+    ) -> Result<Vec<DatasetSummary>, PortError> {
+        self.inner.describe(names).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

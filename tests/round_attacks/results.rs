@@ -42,6 +42,7 @@ fn a_second_result_of_a_member_is_refused() {
     let masked = RunnerInput::Masked {
         digest: Digest([1; 32]),
         len: 168,
+        point: None,
     };
     let other = request_of(&twin.handle(now, masked.clone()).unwrap()[0]);
     let answer = w.coordinator.machine.authorise_result(&other);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 use super::faults::{FaultScript, When};
 use delta_domain::bundle::{Bundle, BundleLimits};
-use delta_domain::ids::Name;
+use delta_domain::ids::{DatasetName, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::executor::{
@@ -153,6 +153,7 @@ impl Executor for ScriptedExecutor {
                 assigned: BTreeMap::new(),
                 iterators: job.iterators,
                 rows: 1,
+                released: Vec::new(),
             })
         })
     }
@@ -160,6 +161,13 @@ impl Executor for ScriptedExecutor {
     async fn reduce(&self, job: ReduceJob) -> Result<ReduceOutcome, PortError> {
         tokio::time::sleep(self.duration).await;
         self.faults.run("executor.reduce", || (self.reduce)(&job))
+    }
+
+    async fn describe(
+        &self,
+        _names: &BTreeSet<DatasetName>,
+    ) -> Result<Vec<DatasetSummary>, PortError> {
+        self.datasets().await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -103,6 +103,12 @@ impl MemoryStorage {
         machines.map(|(_, m)| m.journal.len()).collect()
     }
 
+    /// For observers: a setting, without faults and without giving others a turn.
+    #[must_use]
+    pub fn peek_setting(&self, name: &str) -> Option<Vec<u8>> {
+        lock(&self.state).settings.get(name).cloned()
+    }
+
     /// One call: gives others a turn first, as a real database would.
     async fn call<T>(
         &self,

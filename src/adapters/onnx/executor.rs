@@ -6,6 +6,7 @@ mod data;
 mod judge;
 mod search;
 mod steps;
+mod versions;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use super::job::{Job, Reply, RuntimeChoice, Work};
 use super::process::Launcher;
 use super::records;
 use delta_domain::bundle::{Bundle, BundleLimits};
-use delta_domain::ids::Name;
+use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::RoundSpec;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{DType, Tensor, TensorData};
@@ -32,12 +33,13 @@ use delta_ports::executor::{
 };
 use delta_ports::{PortError, PortErrorKind};
 
-use answer::{decode_all, named, wrong_answer};
+use answer::{decode_all, named, rows_of, wrong_answer};
 pub use config::{ExecutorConfig, RuntimePreference};
 use judge::Turn;
 pub use search::RuntimeReport;
 use search::{Chosen, Search};
 use steps::{datasets_of, graphs_of};
+use versions::{Described, Versions};
 
 /// Executes graphs in worker processes.
 pub struct OnnxExecutor {
@@ -46,6 +48,8 @@ pub struct OnnxExecutor {
     waiting: Semaphore,
     judging: judge::Turns,
     search: Search,
+    versions: Versions,
+    described: Described,
 }
 
 /// What a worker is to do, and all that it gets for it.
@@ -74,6 +78,8 @@ impl OnnxExecutor {
             config,
             judging: judge::Turns::default(),
             search: Search::default(),
+            versions: Versions::default(),
+            described: Described::default(),
         }
     }
 
@@ -300,6 +306,11 @@ impl Executor for OnnxExecutor {
         let manifest = job.bundle.manifest();
         let (round, runtime) = self.round(op, &job.bundle, job.step).await?;
         let datasets = data::locate(op, &self.config.data_dir, datasets_of(&round.map.steps))?;
+        // Before the map: what is written while it runs is another version.
+        let versions = match job.rules {
+            Some(_) => self.versions.of(op, &datasets).await?,
+            None => BTreeMap::new(),
+        };
         let order = Order {
             readable: datasets.values().cloned().collect(),
             work: Work::Map {
@@ -307,6 +318,7 @@ impl Executor for OnnxExecutor {
                 step: job.step,
                 iterators: job.iterators,
                 rules: job.rules,
+                noise: job.noise_seed,
                 datasets,
             },
             bundle: &job.bundle,
@@ -320,11 +332,16 @@ impl Executor for OnnxExecutor {
             assigned,
             iterators,
             rows,
+            released,
         } = reply
         else {
             return Err(wrong_answer(op));
         };
-        let mut tensors = decode_all(op, &blobs)?;
+        let values = contributions.saturating_add(assigned.len());
+        let (values, sets) = blobs
+            .split_at_checked(values)
+            .ok_or_else(|| wrong_answer(op))?;
+        let mut tensors = decode_all(op, values)?;
         let rest = tensors.split_off(contributions.min(tensors.len()));
         let fits = tensors.len() == round.map.contribute.len()
             && tensors
@@ -339,6 +356,7 @@ impl Executor for OnnxExecutor {
             assigned: named(op, manifest, assigned, rest)?,
             iterators,
             rows,
+            released: rows_of(op, released, sets, &versions)?,
         })
     }
 
@@ -379,6 +397,15 @@ impl Executor for OnnxExecutor {
             metrics: metrics.into_iter().zip(numbers).collect(),
             stop,
         })
+    }
+
+    async fn describe(
+        &self,
+        names: &BTreeSet<DatasetName>,
+    ) -> Result<Vec<DatasetSummary>, PortError> {
+        let op = "executor.describe";
+        let root = data::root(op, &self.config.data_dir)?;
+        self.described.of(op, root, names.clone()).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -15,7 +15,10 @@ const HEADER_MAX: usize = 64 << 20;
 const BLOBS_MAX: usize = 1 << 16;
 
 /// The binary parts of a message that was read.
-pub(crate) type Blobs = Vec<Cow<'static, [u8]>>;
+pub(crate) type Blobs = Vec<Blob>;
+
+/// One of them.
+pub(crate) type Blob = Cow<'static, [u8]>;
 
 /// A message: a JSON text and blobs.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -10,9 +10,10 @@ use super::failure::Failure;
 use super::guard::GraphLimits;
 use delta_domain::bundle::BundleLimits;
 use delta_domain::ids::{DatasetName, Name};
-use delta_domain::manifest::Manifest;
+use delta_domain::manifest::{Manifest, Part};
 use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
+use delta_domain::secret::Secret;
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
 /// First message to a worker, written by this node alone: nothing in it comes from a task.
@@ -97,6 +98,8 @@ pub(crate) enum Work {
         iterators: IteratorStates,
         /// What must hold of the sums of `records` steps.
         rules: Option<ReleaseRules>,
+        /// This node's seed for noise in graphs.
+        noise: Option<Secret<32>>,
         /// Where the datasets are that the map reads.
         datasets: BTreeMap<DatasetName, PathBuf>,
     },
@@ -128,12 +131,13 @@ pub(crate) enum Reply {
     },
     Proved(ReleaseProof),
     Checked,
-    /// Blobs: the contributions in the manifest's order, then the assigned variables.
+    /// Blobs: the contributions in the manifest's order, then the assigned variables, then what `released` says.
     Mapped {
         contributions: usize,
         assigned: Vec<Name>,
         iterators: IteratorStates,
         rows: u64,
+        released: Vec<Released>,
     },
     /// Blobs: the assigned variables, then one `f64` tensor of the metrics (JSON has no NaN).
     Reduced {
@@ -141,4 +145,13 @@ pub(crate) enum Reply {
         metrics: Vec<String>,
         stop: bool,
     },
+}
+
+/// Which records a step's sums count. Its blobs: the unit of each record (`u32`, little-endian) if `units`, then the sets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Released {
+    pub(crate) dataset: DatasetName,
+    pub(crate) part: Option<Part>,
+    pub(crate) units: bool,
+    pub(crate) sets: usize,
 }

@@ -16,7 +16,7 @@ use super::drivers::{self, Graphs, graph_of};
 use super::failure::{Failure, FailureKind};
 use super::frame::{self, Blobs, Message};
 use super::guard::{self, CheckedGraph, GraphLimits};
-use super::job::{Job, Reply, RuntimeChoice, Setup, Work};
+use super::job::{Job, Released, Reply, RuntimeChoice, Setup, Work};
 use super::records;
 use super::runtime::{self, Runtime};
 use delta_domain::bundle::{Bundle, BundleLimits};
@@ -211,6 +211,7 @@ fn run(
             manifest,
             step,
             iterators,
+            noise,
             rules,
             datasets,
         } => {
@@ -222,8 +223,11 @@ fn run(
                 &manifest,
                 spec,
                 &variables,
-                iterators,
-                rules.as_ref(),
+                drivers::Local {
+                    iterators,
+                    rules: rules.as_ref(),
+                    noise: noise.map(|seed| *seed.expose()),
+                },
                 &mut data,
             )
             .map(mapped)
@@ -296,15 +300,30 @@ fn load_all(
 
 fn mapped(outcome: MapOutcome) -> Answer {
     let tensors = outcome.contributions.iter();
-    let blobs = tensors
+    let mut blobs: Blobs = tensors
         .chain(outcome.assigned.values())
         .map(|t| Cow::Owned(frame::encode(t)))
         .collect();
+    let mut released = Vec::with_capacity(outcome.released.len());
+    for rows in outcome.released {
+        released.push(Released {
+            dataset: rows.dataset,
+            part: rows.part,
+            units: rows.unit_of.is_some(),
+            sets: rows.sets.len(),
+        });
+        let units = rows
+            .unit_of
+            .map(|units| units.iter().copied().flat_map(u32::to_le_bytes).collect());
+        blobs.extend(units.map(Cow::Owned));
+        blobs.extend(rows.sets.iter().map(|set| Cow::Owned(set.to_bytes())));
+    }
     let reply = Reply::Mapped {
         contributions: outcome.contributions.len(),
         assigned: outcome.assigned.into_keys().collect(),
         iterators: outcome.iterators,
         rows: outcome.rows,
+        released,
     };
     (reply, blobs)
 }

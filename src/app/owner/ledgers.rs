@@ -99,7 +99,28 @@ impl Ledgers {
         self.storage.set_setting(&name(dataset), &bytes).await
     }
 
-    /// Sets a round's cost aside, once, however often it is computed. `Exhausted` when the budget does not suffice.
+    /// Charges whatever is still set aside for this: its round is over, and nobody will charge it any more.
+    pub(super) async fn settle(
+        &self,
+        policies: &Policies,
+        purpose: &str,
+        now: Timestamp,
+    ) -> Result<(), PortError> {
+        for (setting, _) in self.storage.settings(PREFIX).await? {
+            let name = setting.strip_prefix(PREFIX).unwrap_or_default();
+            let Ok(dataset) = name.parse::<DatasetName>() else {
+                continue;
+            };
+            let policy = policies.of(&dataset);
+            let ledger = self.of(&dataset, policy, now).await?;
+            if ledger.open().any(|(_, r)| r.purpose == purpose) {
+                self.charge(&dataset, policy, purpose, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a round's cost aside, once, however often it is computed. `Denied` when the budget does not suffice.
     pub(super) async fn reserve(
         &self,
         dataset: &DatasetName,
@@ -117,7 +138,8 @@ impl Ledgers {
             .map_err(|e| match e {
                 ReserveError::OverBudget { .. } | ReserveError::TooManyOpen => {
                     let text = format!("the privacy budget of {}: {e}", dataset);
-                    PortError::new(PortErrorKind::Exhausted, OP, text)
+                    // Not for want of a moment: it is not tried again.
+                    PortError::new(PortErrorKind::Denied, OP, text)
                 }
             })?;
         self.keep(dataset, &ledger).await

@@ -50,6 +50,8 @@ pub(super) struct Records {
     said: BTreeMap<TaskId, Said>,
     /// Of the last day.
     left: BTreeMap<DatasetName, VecDeque<Gone>>,
+    /// Of these, those with nothing of the data in them.
+    refused: BTreeMap<DatasetName, VecDeque<Timestamp>>,
     unasked: VecDeque<Timestamp>,
 }
 
@@ -64,6 +66,7 @@ impl Records {
             rules: None,
             said: BTreeMap::new(),
             left: BTreeMap::new(),
+            refused: BTreeMap::new(),
             unasked: VecDeque::new(),
         }
     }
@@ -102,8 +105,14 @@ impl Records {
                 task,
                 round,
                 datasets,
+                outputs,
                 ..
-            } => self.count(entry.at, task, *round, datasets),
+            } => {
+                self.count(entry.at, task, *round, datasets);
+                if *outputs == 0 {
+                    self.count_refusal(entry.at, datasets);
+                }
+            }
             AuditEvent::Decided(_) | AuditEvent::Revoked { .. } => {}
         }
     }
@@ -125,6 +134,14 @@ impl Records {
             if !left.iter().any(|(_, t, r)| t == task && *r == round) {
                 left.push_back((at, task.clone(), round));
             }
+        }
+    }
+
+    fn count_refusal(&mut self, at: Timestamp, datasets: &[DatasetName]) {
+        for name in datasets {
+            let refused = self.refused.entry(name.clone()).or_default();
+            refused.retain(|first| *first + DAY > at);
+            refused.push_back(at);
         }
     }
 
@@ -173,6 +190,13 @@ impl Records {
     pub(super) fn rounds_today(&self, name: &DatasetName, now: Timestamp) -> u32 {
         let left = self.left.get(name).into_iter().flatten();
         let today = left.filter(|(at, ..)| *at + DAY > now).count();
+        u32::try_from(today).unwrap_or(u32::MAX)
+    }
+
+    /// Releases of a dataset within the last 24 hours with nothing of the data in them.
+    pub(super) fn refused_today(&self, name: &DatasetName, now: Timestamp) -> u32 {
+        let refused = self.refused.get(name).into_iter().flatten();
+        let today = refused.filter(|at| **at + DAY > now).count();
         u32::try_from(today).unwrap_or(u32::MAX)
     }
 
@@ -246,6 +270,19 @@ impl Records {
                 .await?;
         }
         Ok(())
+    }
+
+    pub(super) async fn settle(
+        &self,
+        now: Timestamp,
+        task: &TaskId,
+        round: u64,
+        policies: &Policies,
+    ) -> Result<(), PortError> {
+        let costs = BTreeMap::new();
+        let left = Left { task, round, costs };
+        let purpose = purpose(&left);
+        self.ledgers.settle(policies, &purpose, now).await
     }
 
     pub(super) async fn released(

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{Case, Owner};
 use delta_domain::ids::{DatasetName, TaskId};
-use delta_domain::policy::{Question, Rule, Verdict};
+use delta_domain::policy::{Author, Question, Rule, Verdict};
 use delta_domain::privacy::cost::Cost;
-use delta_domain::records::ReleaseRules;
+use delta_domain::records::{ReleaseRules, ReleasedRows};
+use delta_domain::round::runner::Release;
 use delta_ports::{PortError, PortErrorKind};
 
 /// A round whose contribution is about to leave.
@@ -21,13 +22,7 @@ pub(crate) struct Left<'l> {
 impl Owner {
     /// The fewest members, and the colluders to be withstood, that the rules of what is read ask for.
     pub(crate) fn floor(&self, question: &Question) -> (usize, Option<u32>) {
-        let rules = self.policies.rules();
-        let of = question.reads.keys().map(|name| rules.policies.of(name));
-        let (mut members, mut colluders) = (0, None);
-        for policy in of {
-            members = members.max(policy.members.unwrap_or(0));
-            colluders = colluders.max(policy.colluders);
-        }
+        let (members, colluders) = self.policies.rules().policies.floor(question);
         (usize::try_from(members).unwrap_or(usize::MAX), colluders)
     }
 
@@ -73,15 +68,49 @@ impl Owner {
         records.failed(now, left, &policies, question).await
     }
 
+    /// A round is over: what is still set aside for it is spent.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) async fn settle(&self, task: &TaskId, round: u64) -> Result<(), PortError> {
+        let now = self.clock.now();
+        let policies = self.policies.rules().policies;
+        let records = self.records.lock().await;
+        records.settle(now, task, round, &policies).await
+    }
+
     /// Sets aside what a round costs, where it has noise. Before data are read.
     ///
     /// # Errors
-    /// `Exhausted` when a budget does not suffice; the database's.
+    /// `Denied` when a budget does not suffice; the database's.
     pub(crate) async fn reserve(&self, left: &Left<'_>) -> Result<(), PortError> {
         let now = self.clock.now();
         let policies = self.policies.rules().policies;
         let records = self.records.lock().await;
         records.reserve(now, left, &policies).await
+    }
+}
+
+impl Owner {
+    /// Compares which rows a release counts with those of earlier ones to this author, and remembers them. Before it leaves.
+    ///
+    /// # Errors
+    /// In the operation [`OVERLAP`](super::OVERLAP) when two differ by too few; the database's.
+    pub(crate) async fn compare(
+        &self,
+        author: &Author,
+        rows: Vec<ReleasedRows>,
+        threshold: u64,
+    ) -> Result<(), PortError> {
+        self.history.compare(author, rows, threshold).await
+    }
+
+    /// Whether this may be released to this cohort; with `now`, remembers that it is.
+    ///
+    /// # Errors
+    /// `Denied` when another cohort got it; the database's.
+    pub(crate) async fn release_to(&self, release: &Release, now: bool) -> Result<(), PortError> {
+        self.history.release_to(release, now).await
     }
 }
 

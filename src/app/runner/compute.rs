@@ -1,6 +1,8 @@
 //! A member's computation: download, map, quantise, mask, write to disk. Only the masked vector survives.
 
-use std::collections::{BTreeMap, VecDeque};
+mod state;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,37 +10,31 @@ use futures_util::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::owner::{Case, Left, withheld};
+use crate::owner::{Case, Left, OVERLAP, withheld};
 use crate::runner::noise::{Noise, Sum};
 use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, Name};
-use delta_domain::manifest::{Location, Manifest};
-use delta_domain::npy::{self, NpzLimits, decode_npz, encode_npz};
+use delta_domain::manifest::Manifest;
+use delta_domain::npy;
 use delta_domain::policy::Decision;
+use delta_domain::records::{ReleaseRules, release_point};
 use delta_domain::round::runner::{MaskStream, NoiseGround, RunnerContext, VariableRequest};
+use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::MaskedInputHeader;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
+use delta_ports::blob::collect;
 use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
-use delta_ports::blob::{collect, pieces};
 use delta_ports::compute::Compute;
-use delta_ports::executor::{IteratorStates, MapJob, MapOutcome};
+use delta_ports::executor::{MapJob, MapOutcome};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::{PortError, PortErrorKind, report};
+pub(super) use state::ClientState;
 
-/// Name under which the places of the iterators lie beside a member's own variables: none of them can begin with a digit.
-const ITERATORS: &str = "0iterators";
 /// The operation that fails when numbers are not such as can be contributed.
 const UNFIT: &str = "runner.quantise";
 /// More than any `.npy` header of ours.
 const NPY_HEADER: u64 = 1024;
-
-/// A member's own variables and iterators between rounds.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ClientState {
-    pub(super) variables: BTreeMap<Name, Tensor>,
-    pub(super) iterators: IteratorStates,
-}
 
 /// What turns numbers into a masked vector.
 struct Masking<'m> {
@@ -46,6 +42,9 @@ struct Masking<'m> {
     cohort: usize,
     noise: Zeroizing<Vec<i64>>,
 }
+
+/// A masked vector on disk, and what is in it where no other cohort may get it.
+pub(super) type Masked = (BlobInfo, Option<Digest>);
 
 /// What a computation needs.
 pub(super) struct Computation<'a> {
@@ -69,7 +68,7 @@ impl Computation<'_> {
         masks: &[MaskStream],
         cohort: usize,
         ground: Option<&NoiseGround>,
-    ) -> Result<BlobInfo, PortError> {
+    ) -> Result<Masked, PortError> {
         let step = self.round.announcement.step;
         let plan = self.plan(step, ground)?;
         // Drawn before data are read, and added whatever comes of them.
@@ -96,7 +95,11 @@ impl Computation<'_> {
             variables: inputs,
             iterators: state.iterators,
             rules: owner.release_rules(self.case, &verdict),
+            noise_seed: ground
+                .filter(|_| !self.round.strategy.reproducible)
+                .map(NoiseGround::graph_seed),
         };
+        let rules = job.rules;
         let before = ClientState {
             variables: state.variables,
             iterators: job.iterators.clone(),
@@ -105,6 +108,7 @@ impl Computation<'_> {
             Decision::Allowed => owner.reserve(&left).await,
             Decision::Asks | Decision::Refused => Err(withheld(&verdict)),
         };
+        let read = allowed.is_ok();
         let failure = match allowed {
             // This node's own trouble: the effect is tried again.
             Err(e) if e.is_transient() => return Err(e),
@@ -116,8 +120,11 @@ impl Computation<'_> {
                         cohort,
                         noise: noise.clone(),
                     };
-                    match self.contribute(&before, outcome, masked, &left).await {
-                        Err(e) if e.op() == UNFIT => e,
+                    match self
+                        .contribute(&before, outcome, masked, rules, &left)
+                        .await
+                    {
+                        Err(e) if matches!(e.op(), UNFIT | OVERLAP) => e,
                         end => return end,
                     }
                 }
@@ -130,11 +137,13 @@ impl Computation<'_> {
         tracing::error!(
             task = %self.round.task(),
             round = %self.round.round(),
-            "this node contributes zeros and counts itself as failed: {}",
+            "this node contributes zeros: {}",
             report(&failure)
         );
-        // Before zeros and noise can leave, as before numbers can.
-        owner.failed(&left, &self.case.question).await?;
+        // Before zeros and noise can leave, as before numbers can. Of a round for which nothing was read there is nothing to tell.
+        if read {
+            owner.failed(&left, &self.case.question).await?;
+        }
         // As if the step had not been: the next one finds the member's own variables as they were.
         self.keep_state(step + 1, &before).await?;
         let strategy = &self.round.strategy;
@@ -144,17 +153,25 @@ impl Computation<'_> {
             strategy.mask_generator,
             strategy.encoding(cohort),
         );
-        self.put(vector.with_noise(noise)).await
+        // Under noise that is not counted: whether a member could compute may hang on one record, and the counter has no noise.
+        let vector = match noise.is_empty() {
+            true => vector,
+            false => vector.uncounted(),
+        };
+        let info = self.put(vector.with_noise(noise)).await?;
+        Ok((info, None))
     }
 
     /// How much noise the task asks of this member in this round; `None` when it asks for none.
     fn plan(&self, step: u32, ground: Option<&NoiseGround>) -> Result<Option<Noise>, PortError> {
         let sum = ground.map_or(
             Sum {
+                shares: 1,
                 smallest: 0,
                 colluders: 0,
             },
             |ground| Sum {
+                shares: ground.shares,
                 smallest: ground.smallest_sum,
                 colluders: ground.colluders,
             },
@@ -179,14 +196,28 @@ impl Computation<'_> {
         }
     }
 
-    /// Leaves the masked outcome on disk. Numbers that cannot be contributed fail in the operation [`UNFIT`].
+    /// Leaves the masked outcome on disk. Numbers that cannot be contributed fail in the operation [`UNFIT`], those that would give
+    /// away a difference to what was released before in [`OVERLAP`].
     async fn contribute(
         &self,
         before: &ClientState,
         outcome: MapOutcome,
         masking: Masking<'_>,
+        rules: Option<ReleaseRules>,
         left: &Left<'_>,
-    ) -> Result<BlobInfo, PortError> {
+    ) -> Result<Masked, PortError> {
+        let owner = &self.context.owner;
+        let mut point = None;
+        if let Some(rules) = rules {
+            let (bundle, step) = (&self.bundle, self.round.announcement.step);
+            let versions = outcome.released.iter().map(|rows| rows.version);
+            let variables = &self.round.announcement.variables;
+            point = Some(release_point(bundle, step, variables, versions));
+            let author = &self.case.question.author;
+            owner
+                .compare(author, outcome.released, rules.threshold)
+                .await?;
+        }
         let step = self.round.announcement.step;
         let mut next = ClientState {
             variables: before.variables.clone(),
@@ -195,11 +226,20 @@ impl Computation<'_> {
         next.variables.extend(outcome.assigned);
         let names = contribution_names(self.bundle.manifest(), step);
         let strategy = &self.round.strategy;
+        let encoding = strategy.encoding(masking.cohort);
+        let mut contributions = outcome.contributions;
+        if !masking.noise.is_empty() {
+            // Nothing is too large under noise: that it is would be an answer without noise.
+            contributions = contributions
+                .into_iter()
+                .map(|t| saturated(t, encoding))
+                .collect();
+        }
         let vector = MaskedVector::new(
-            names.into_iter().zip(outcome.contributions).collect(),
+            names.into_iter().zip(contributions).collect(),
             masking.masks,
             strategy.mask_generator,
-            strategy.encoding(masking.cohort),
+            encoding,
         )
         .with_noise(masking.noise);
         if vector.numbers() != self.numbers()? {
@@ -210,81 +250,10 @@ impl Computation<'_> {
         let numbers = u64::try_from(vector.numbers()).unwrap_or(u64::MAX);
         let info = self.put(vector).await?;
         // In the journal before anything can leave: this effect is done only then, and the upload is the next.
-        let owner = &self.context.owner;
         owner.released(left, &self.case.question, numbers).await?;
         // Last, so that a failure finds the state as it was.
         self.keep_state(step + 1, &next).await?;
-        Ok(info)
-    }
-
-    /// The member's own variables as they stand, or as the bundle starts them.
-    async fn state(&self) -> Result<ClientState, PortError> {
-        let manifest = self.bundle.manifest();
-        let mut state = ClientState::default();
-        for (name, spec) in manifest
-            .variables
-            .iter()
-            .filter(|(_, v)| v.location == Location::Client)
-        {
-            let initial = self
-                .bundle
-                .initial(name)
-                .cloned()
-                .or_else(|| Tensor::zeros(spec.dtype, spec.shape.clone()));
-            state.variables.insert(
-                name.clone(),
-                initial.ok_or_else(|| corrupt("a variable is too large"))?,
-            );
-        }
-        let name = BlobName::client_state(self.round.task(), self.state_step);
-        let bytes = match self
-            .context
-            .ports
-            .blobs
-            .read(&name, self.context.settings.bundle.expanded_bytes as u64)
-            .await
-        {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == PortErrorKind::NotFound => return Ok(state),
-            Err(e) => return Err(e),
-        };
-        let mut arrays = decode_npz(&bytes, &NpzLimits::default())
-            .map_err(|e| corrupt("the member's state is unreadable").with_source(e))?;
-        if let Some(TensorData::U8(json)) = arrays.remove(ITERATORS).map(Tensor::into_data) {
-            state.iterators = serde_json::from_slice(&json)
-                .map_err(|e| corrupt("the iterators are unreadable").with_source(e))?;
-        }
-        for (name, value) in &mut state.variables {
-            if let Some(kept) = arrays.remove(name.as_str())
-                && kept.shape() == value.shape()
-                && kept.dtype() == value.dtype()
-            {
-                *value = kept;
-            }
-        }
-        Ok(state)
-    }
-
-    async fn keep_state(&self, step: u32, state: &ClientState) -> Result<(), PortError> {
-        let internal = |e: String| PortError::new(PortErrorKind::Internal, "runner.state", e);
-        let json = serde_json::to_vec(&state.iterators).map_err(|e| internal(e.to_string()))?;
-        let iterators = Tensor::new(vec![json.len()], TensorData::U8(json))
-            .map_err(|e| internal(e.to_string()))?;
-        let mut arrays: Vec<(&str, &Tensor)> = state
-            .variables
-            .iter()
-            .map(|(n, t)| (n.as_str(), t))
-            .collect();
-        arrays.push((ITERATORS, &iterators));
-        let bytes = encode_npz(&arrays).map_err(|e| internal(e.to_string()))?;
-        let len = bytes.len() as u64;
-        let name = BlobName::client_state(self.round.task(), step);
-        self.context
-            .ports
-            .blobs
-            .put(&name, pieces(bytes), len)
-            .await
-            .map(drop)
+        Ok((info, point))
     }
 
     /// Downloads a server variable; it must be the one that all members were promised.
@@ -380,6 +349,19 @@ fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
         .round_spec(step)
         .map(|r| r.map.contribute.iter().map(|c| c.name.clone()).collect())
         .unwrap_or_default()
+}
+
+/// With every number cut to what can be encoded. Numbers under noise are doubles, by the rules of tasks.
+fn saturated(tensor: Tensor, encoding: Encoding) -> Tensor {
+    let shape = tensor.shape().to_vec();
+    let unchanged = tensor.clone();
+    match tensor.into_data() {
+        TensorData::F64(mut values) => {
+            encoding.saturate(&mut values);
+            Tensor::new(shape, TensorData::F64(values)).unwrap_or(unchanged)
+        }
+        _ => unchanged,
+    }
 }
 
 /// The numbers are not such as can be contributed.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::compute::Computation;
 use crate::context::Context;
 use crate::machine::{Effects, Machine};
-use crate::member::{self, MemberWorld};
+use crate::member::{self, Computed, MemberWorld};
 use crate::owner::Case;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, encode_hex};
@@ -17,7 +17,8 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, NoiseGround, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
+    MaskStream, NoiseGround, Release, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
+    VariableRequest,
 };
 use delta_domain::round::{FailureCode, Rejection};
 use delta_domain::secret::SecretBytes;
@@ -70,6 +71,7 @@ impl Machine for RunnerRound {
             // The coordinator may live without this notice; its own deadline is the fallback.
             RunnerEffect::Decline { .. } => return None,
             RunnerEffect::Compute { .. } => FailureCode::Computation,
+            _ if error.kind() == PortErrorKind::Denied => FailureCode::NotAllowed,
             _ => FailureCode::Infrastructure,
         };
         Some(RunnerInput::EffectFailed {
@@ -325,7 +327,7 @@ impl MemberWorld for Network<'_> {
         masks: &[MaskStream],
         cohort: usize,
         noise: Option<&NoiseGround>,
-    ) -> Result<(Digest, u64), PortError> {
+    ) -> Result<Computed, PortError> {
         let computation = Computation {
             context: &self.0.context,
             bundle: self.0.bundle.clone(),
@@ -334,7 +336,7 @@ impl MemberWorld for Network<'_> {
             url: &self.0.url,
             state_step: self.0.state_step,
         };
-        let info = tokio::select! {
+        let (info, point) = tokio::select! {
             biased;
             () = self.0.stop.cancelled() => {
                 let text = "the task is over for this node";
@@ -342,7 +344,15 @@ impl MemberWorld for Network<'_> {
             }
             info = computation.run(variables, masks, cohort, noise) => info?,
         };
-        Ok((info.digest, info.len))
+        Ok(Computed {
+            commitment: info.digest,
+            len: info.len,
+            point,
+        })
+    }
+
+    async fn release(&mut self, release: &Release, now: bool) -> Result<(), PortError> {
+        self.0.context.owner.release_to(release, now).await
     }
 }
 

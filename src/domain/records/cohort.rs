@@ -1,77 +1,58 @@
-//! One cohort for each released number: with a second one, the difference of two sums would be a sum over the few members in between.
+//! One cohort for each released vector: with a second one, the difference of two sums would be a sum over the few members in between.
 //!
-//! The same step on the same variables and the same data gives the same numbers. Summed with the same members again they say nothing
-//! new; with others they do. So the first cohort in which a member releases is the only one.
+//! The same step on the same variables and the same data gives a member the same numbers. Summed with the same members again they say
+//! nothing new; with others they do. So the first cohort in which a member releases them is the only one. Whether two questions are the
+//! same is seen from the questions alone: a member that declines by this rule shows nothing but that its files are what they were. What it
+//! does not see: another graph for the same numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use super::judge::Finding;
 use super::rule::RecordsRule;
-use crate::ids::{Address, Digest};
+use crate::bundle::Bundle;
+use crate::ids::{Address, Digest, Name};
+use crate::round::message::Encoder;
 
-/// Releases that a book holds; about 100 MB. A full book refuses what is new.
-const MAX_POINTS: usize = 1 << 20;
-
-/// What a released vector is a function of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ReleasePoint {
-    /// The step: its graph, and how its records are read, bounded and summed.
-    pub step: Digest,
-    /// The variables that the coordinator sent.
-    pub variables: Digest,
-    /// The version of the dataset.
-    pub data: Digest,
+/// What a member is about to release: the step with its graphs, the variables that the coordinator sent, the versions of the data.
+#[must_use]
+pub fn release_point<'v>(
+    bundle: &Bundle,
+    step: u32,
+    variables: impl IntoIterator<Item = (&'v Name, &'v Digest)>,
+    data: impl IntoIterator<Item = Digest>,
+) -> Digest {
+    let manifest = bundle.manifest();
+    let mut e = Encoder::new("delta records release 1");
+    e.number(manifest.strategy.precision.into());
+    if let Some(round) = manifest.round_spec(step) {
+        // Only a map that cannot be written is no map, and such a bundle is not opened.
+        e.bytes(&serde_json::to_vec(&round.map).unwrap_or_default());
+    }
+    for (name, graph) in bundle.graphs() {
+        e.text(name);
+        e.bytes(&Digest::of(graph).0);
+    }
+    for (name, value) in variables {
+        e.text(name.as_str());
+        e.bytes(&value.0);
+    }
+    for version in data {
+        e.bytes(&version.0);
+    }
+    e.digest()
 }
 
-/// The cohort of each release.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CohortBook {
-    #[serde(with = "pairs")]
-    first: BTreeMap<ReleasePoint, Digest>,
-}
-
-impl CohortBook {
-    /// Whether this may be released to this cohort.
-    ///
-    /// # Errors
-    /// A finding of `records.cohort` when it was released to another one, or the book is full.
-    pub fn check(&self, point: &ReleasePoint, cohort: Digest) -> Result<(), Finding> {
-        let refused = |why: &str| Err(Finding::new(RecordsRule::Cohort, why));
-        match self.first.get(point) {
-            Some(first) if *first == cohort => Ok(()),
-            Some(_) => refused(
-                "the same step on the same variables and data was released with other members",
-            ),
-            None if self.first.len() >= MAX_POINTS => {
-                refused("more releases than can be remembered")
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Remembers that it is released; to be persisted before anything leaves.
-    ///
-    /// # Errors
-    /// As [`Self::check`]; nothing is remembered then.
-    pub fn release(&mut self, point: ReleasePoint, cohort: Digest) -> Result<(), Finding> {
-        self.check(&point, cohort)?;
-        self.first.entry(point).or_insert(cohort);
-        Ok(())
-    }
-
-    /// Releases remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.first.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
+/// Whether numbers may be released to this cohort, when `first` is the one that it was released to before.
+///
+/// # Errors
+/// A finding of `records.cohort` when that was another one.
+pub fn same_cohort(first: Option<Digest>, cohort: Digest) -> Result<(), Finding> {
+    match first {
+        Some(first) if first != cohort => Err(Finding::new(
+            RecordsRule::Cohort,
+            "the same numbers were released with other members",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -88,64 +69,51 @@ pub fn cohort_digest<'a>(members: impl IntoIterator<Item = &'a Address>) -> Dige
     Digest::of(text.as_bytes())
 }
 
-/// A map whose keys are no strings, as a list of pairs.
-mod pairs {
-    use super::{BTreeMap, Deserialize, Digest, ReleasePoint, Serialize};
-
-    pub(super) fn serialize<S: serde::Serializer>(
-        map: &BTreeMap<ReleasePoint, Digest>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        map.iter().collect::<Vec<_>>().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<ReleasePoint, Digest>, D::Error> {
-        let pairs = Vec::<(ReleasePoint, Digest)>::deserialize(deserializer)?;
-        Ok(pairs.into_iter().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::BundleLimits;
 
-    fn members(names: &[u8]) -> Vec<Address> {
-        names
+    fn cohort(names: &[u8]) -> Digest {
+        let members: Vec<Address> = names
             .iter()
             .map(|n| format!("0x{n:040x}").parse().unwrap())
-            .collect()
+            .collect();
+        cohort_digest(&members)
     }
 
     #[test]
     fn a_cohort_is_a_set() {
-        let digest = |names| cohort_digest(&members(names));
-        assert_eq!(digest(&[1, 2, 3]), digest(&[3, 1, 2, 1]));
-        assert_ne!(digest(&[1, 2, 3]), digest(&[1, 2]));
+        assert_eq!(cohort(&[1, 2, 3]), cohort(&[3, 1, 2, 1]));
+        assert_ne!(cohort(&[1, 2, 3]), cohort(&[1, 2]));
     }
 
     #[test]
     fn only_the_first_cohort_gets_it() {
-        let point = |n: u8| ReleasePoint {
-            step: Digest::of(b"step"),
-            variables: Digest::of(&[n]),
-            data: Digest::of(b"data"),
-        };
-        let (one, other) = (
-            cohort_digest(&members(&[1, 2, 3])),
-            cohort_digest(&members(&[1, 2, 4])),
-        );
-        let mut book = CohortBook::default();
-        book.check(&point(0), one).unwrap();
-        assert!(book.is_empty());
-        book.release(point(0), one).unwrap();
-        book.release(point(0), one).unwrap();
-        let finding = book.release(point(0), other).unwrap_err();
+        let (one, other) = (cohort(&[1, 2, 3]), cohort(&[1, 2, 4]));
+        same_cohort(None, one).unwrap();
+        same_cohort(Some(one), one).unwrap();
+        let finding = same_cohort(Some(one), other).unwrap_err();
         assert_eq!(finding.rule, RecordsRule::Cohort);
-        book.release(point(1), other).unwrap();
-        assert_eq!(book.len(), 2);
-        let text = serde_json::to_string(&book).unwrap();
-        assert_eq!(serde_json::from_str::<CohortBook>(&text).unwrap(), book);
+    }
+
+    #[test]
+    fn a_point_is_of_the_question_and_the_data() {
+        let bytes = include_bytes!("../../../tests/fixtures/wide-records.delta");
+        let bundle = Bundle::open(bytes, &BundleLimits::default()).unwrap();
+        let bytes = include_bytes!("../../../tests/fixtures/wide-means.delta");
+        let other = Bundle::open(bytes, &BundleLimits::default()).unwrap();
+        let name: Name = "w".parse().unwrap();
+        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+        let point = release_point(&bundle, 0, [(&name, &one)], [one]);
+        assert_eq!(point, release_point(&bundle, 0, [(&name, &one)], [one]));
+        for different in [
+            release_point(&other, 0, [(&name, &one)], [one]),
+            release_point(&bundle, 1, [(&name, &one)], [one]),
+            release_point(&bundle, 0, [(&name, &two)], [one]),
+            release_point(&bundle, 0, [(&name, &one)], [two]),
+        ] {
+            assert_ne!(point, different);
+        }
     }
 }

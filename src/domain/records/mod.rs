@@ -29,10 +29,10 @@ pub use accumulate::{
 };
 pub use class::{classify, records_steps};
 pub use clip::{Clip, ClipError};
-pub use cohort::{CohortBook, ReleasePoint, cohort_digest};
+pub use cohort::{cohort_digest, release_point, same_cohort};
 pub use facts::{Facts, MAX_AUDITED, OutputFacts, Spread};
 pub use judge::{Finding, Verdict, audit, judge};
-pub use overlap::{Overlap, overlaps};
+pub use overlap::{NO_UNIT, ReleasedRows};
 pub use quantise::MAX_MAGNITUDE;
 pub use row_set::{RowSet, RowSetError};
 pub use rule::RecordsRule;

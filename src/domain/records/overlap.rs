@@ -1,52 +1,63 @@
 //! No two releases whose units differ by fewer than the threshold: their difference would be a release of those few.
 //!
-//! Sets are compared record by record, and what differs is counted in units of the release that is judged: twelve records of one person
-//! are one. What it does not see: sums over sets that no indicator shows, and unions of three or more releases; the leverage covers
-//! those within one release for one unit.
+//! Sets are compared record by record, by the places of records in the dataset as it is now, and what differs is counted in units of the
+//! release that is judged: twelve records of one person are one. So a table to which three rows were added is not summed again before
+//! enough others are there. What it does not see: sums over sets that no indicator shows, unions of three or more releases, and records
+//! that have moved to other places; the leverage covers those within one release for one unit.
 
 use std::collections::BTreeSet;
 
 use super::judge::Finding;
 use super::row_set::RowSet;
 use super::rule::RecordsRule;
+use crate::ids::{DatasetName, Digest};
+use crate::manifest::Part;
 
-/// How a release is compared.
-#[derive(Debug, Clone, Copy)]
-pub struct Overlap<'u> {
-    /// The unit of each record of the new release ([`Units::unit_of`](super::Units::unit_of)); `None`: each record is one.
-    pub unit_of: Option<&'u [u32]>,
-    /// Fewest units by which two sets may differ, if they differ.
-    pub threshold: u64,
+/// In [`ReleasedRows::unit_of`]: a record whose unit is not known. It counts for itself.
+pub const NO_UNIT: u32 = u32::MAX;
+
+/// Which records of a dataset the sums of one step count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasedRows {
+    /// Of which dataset.
+    pub dataset: DatasetName,
+    /// Of which part of it, if it has parts: each has its own records.
+    pub part: Option<Part>,
+    /// What tells this content of the dataset from others.
+    pub version: Digest,
+    /// The unit of each record of the dataset, or [`NO_UNIT`]; `None`: each record is one.
+    pub unit_of: Option<Vec<u32>>,
+    /// [`RowSet::of_release`].
+    pub sets: Vec<RowSet>,
 }
 
-/// Compares the sets of a new release with those of earlier releases of the same version of the dataset, to the same author. Returns the
-/// first broken pair. Sets of the same release can be compared by naming them as both.
-#[must_use]
-pub fn overlaps(previous: &[RowSet], new: &[RowSet], how: Overlap<'_>) -> Option<Finding> {
-    let pairs = new
-        .iter()
-        .flat_map(|set| previous.iter().map(move |other| (set, other)));
-    pairs
-        .map(|(set, other)| how.differing(set, other))
-        .find(|units| (1..how.threshold).contains(units))
-        .map(|units| {
-            let least = how.threshold;
-            let why = format!("{units} units are in one of two releases and not in the other, and 0 or at least {least} may");
-            Finding::new(RecordsRule::Overlap, why)
-        })
-}
+impl ReleasedRows {
+    /// Compares the sets of this release with each other and with those of earlier releases of the same data to the same author:
+    /// two are the same, or differ by at least `threshold` units. Returns the first broken pair.
+    #[must_use]
+    pub fn overlaps(&self, previous: &[RowSet], threshold: u64) -> Option<Finding> {
+        let earlier = |i: usize| previous.iter().chain(self.sets.iter().take(i));
+        let pairs = (self.sets.iter().enumerate())
+            .flat_map(|(i, set)| earlier(i).map(move |other| (set, other)));
+        pairs
+            .map(|(set, other)| self.differing(set, other, threshold))
+            .find(|units| (1..threshold).contains(units))
+            .map(|units| {
+                let why = format!("{units} units are in one of two sums and not in the other, and 0 or at least {threshold} may");
+                Finding::new(RecordsRule::Overlap, why)
+            })
+    }
 
-impl Overlap<'_> {
     /// Units that differ, counted up to the threshold.
-    fn differing(&self, a: &RowSet, b: &RowSet) -> u64 {
-        let enough = usize::try_from(self.threshold).unwrap_or(usize::MAX);
-        let count = match self.unit_of {
+    fn differing(&self, a: &RowSet, b: &RowSet, threshold: u64) -> u64 {
+        let enough = usize::try_from(threshold).unwrap_or(usize::MAX);
+        let count = match &self.unit_of {
             None => a.differing(b).take(enough).count(),
             Some(unit_of) => {
                 let mut seen = BTreeSet::new();
                 for record in a.differing(b) {
-                    // A record that the new release does not have counts for itself.
-                    seen.insert(unit_of.get(record).copied().ok_or(record));
+                    let unit = unit_of.get(record).filter(|unit| **unit != NO_UNIT);
+                    seen.insert(unit.copied().ok_or(record));
                     if seen.len() >= enough {
                         break;
                     }
@@ -67,11 +78,30 @@ mod tests {
     }
 
     fn broken(previous: &[RowSet], new: &[RowSet], unit_of: Option<&[u32]>) -> bool {
-        let how = Overlap {
-            unit_of,
-            threshold: 10,
+        let rows = ReleasedRows {
+            dataset: "any.csv".parse().unwrap(),
+            part: None,
+            version: Digest::default(),
+            unit_of: unit_of.map(<[u32]>::to_vec),
+            sets: new.to_vec(),
         };
-        overlaps(previous, new, how).is_some()
+        rows.overlaps(previous, 10).is_some()
+    }
+
+    #[test]
+    fn sets_of_one_release_are_compared_too() {
+        assert!(broken(&[], &[first(100), first(97)], None));
+        assert!(!broken(&[], &[first(100), first(90)], None));
+    }
+
+    #[test]
+    fn records_without_a_known_unit_count_for_themselves() {
+        let unit_of: Vec<u32> = (0..500)
+            .map(|i| if i < 200 { 0 } else { NO_UNIT })
+            .collect();
+        assert!(broken(&[first(100)], &[first(200)], Some(&unit_of)));
+        assert!(broken(&[first(200)], &[first(209)], Some(&unit_of)));
+        assert!(!broken(&[first(200)], &[first(210)], Some(&unit_of)));
     }
 
     #[test]

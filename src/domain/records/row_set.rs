@@ -50,8 +50,10 @@ impl RowSet {
 
     /// The sets that a release gives away: the records of units with a vector other than 0, and those of each indicator that is not
     /// 0 throughout. Each set once, at most 257.
+    ///
+    /// `places`: where each record of the release stands among the dataset's `records`.
     #[must_use]
-    pub fn of_release(units: &Units, facts: &Facts) -> Vec<Self> {
+    pub fn of_release(units: &Units, facts: &Facts, places: &[usize], records: usize) -> Vec<Self> {
         let indicators: Vec<usize> = facts
             .outputs
             .iter()
@@ -75,12 +77,14 @@ impl RowSet {
             None => Some(record),
         };
         let set = |flags: Vec<bool>| {
-            let holds = |record| {
-                unit(record)
-                    .and_then(|unit| flags.get(unit))
-                    .is_some_and(|in_it| *in_it)
-            };
-            Self::new(units.records(), holds)
+            let mut set = Self::new(records, |_| false);
+            for (record, place) in places.iter().enumerate() {
+                let holds = unit(record).and_then(|unit| flags.get(unit));
+                if holds.is_some_and(|in_it| *in_it) {
+                    set.insert(*place);
+                }
+            }
+            set
         };
         let sets: BTreeMap<Digest, Self> = flags
             .into_iter()
@@ -88,6 +92,14 @@ impl RowSet {
             .map(|set| (set.digest(), set))
             .collect();
         sets.into_values().collect()
+    }
+
+    fn insert(&mut self, record: usize) {
+        if record < self.records
+            && let Some(word) = self.words.get_mut(record / 64)
+        {
+            *word |= 1 << (record % 64);
+        }
     }
 
     /// How many records are in.
@@ -239,10 +251,13 @@ mod tests {
             .map(|i| vec![i64::from(i < 30), i - 3, 2 * i64::from(i < 30), 0])
             .collect();
         let units = units(&rows);
-        let sets = RowSet::of_release(&units, &Facts::of(&units));
-        let mut counts: Vec<u64> = sets.iter().map(RowSet::count).collect();
-        counts.sort_unstable();
-        assert_eq!(counts, [30, 100]);
+        // Every third of the dataset's records, backwards.
+        let places: Vec<usize> = (0..100).map(|i| 3 * (99 - i)).collect();
+        let mut sets = RowSet::of_release(&units, &Facts::of(&units), &places, 300);
+        sets.sort_unstable_by_key(RowSet::count);
+        let all = RowSet::new(300, |i| i % 3 == 0);
+        let first = RowSet::new(300, |i| i % 3 == 0 && i / 3 > 69);
+        assert_eq!(sets, [first, all]);
     }
 
     #[test]

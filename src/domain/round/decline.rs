@@ -120,6 +120,7 @@ impl From<FailureCode> for DeclineCode {
     fn from(failure: FailureCode) -> Self {
         match failure {
             FailureCode::TooFewMembers => Self::TooFewMembers,
+            FailureCode::NotAllowed => Self::NotAllowed,
             FailureCode::TooWeak => Self::TooWeak,
             FailureCode::TooFewShares | FailureCode::ProtocolViolation => Self::Protocol,
             FailureCode::DeadlinePassed => Self::Silence,

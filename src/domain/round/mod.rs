@@ -143,6 +143,8 @@ pub enum FailureCode {
     Computation,
     /// A port failed for good.
     Infrastructure,
+    /// An owner's rules did not allow what this member had been about to do.
+    NotAllowed,
     /// The members' threshold or neighbourhoods protect them less than one of them insists on.
     TooWeak,
     /// The coordinator gave the round up. Also what is read for a word that is not here.
@@ -161,6 +163,7 @@ impl FailureCode {
             Self::ProtocolViolation => "met a broken protocol",
             Self::Computation => "could not be computed by any member",
             Self::Infrastructure => "met trouble of the coordinator's own",
+            Self::NotAllowed => "was not allowed by an owner's rules",
             Self::TooWeak => "protected its members too little",
             Self::Abandoned => "was given up",
         }

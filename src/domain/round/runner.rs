@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use effect::{MaskStream, NoiseGround, RunnerEffect, VariableRequest};
+pub use effect::{MaskStream, NoiseGround, Release, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
 use super::message::{
@@ -112,6 +112,8 @@ pub enum RunnerInput {
         digest: Digest,
         /// Its length in bytes.
         len: u64,
+        /// What is in it ([`release_point`](crate::records::release_point)), where no other cohort may get it.
+        point: Option<Digest>,
     },
     /// u3 is published.
     AggregationStarted {
@@ -239,7 +241,7 @@ impl RunnerRound {
             RunnerInput::SharesCollected { delivery, records } => {
                 self.shares_collected(&delivery, &records)
             }
-            RunnerInput::Masked { digest, len } => self.masked(digest, len),
+            RunnerInput::Masked { digest, len, point } => self.masked(digest, len, point),
             RunnerInput::AggregationStarted { u3 } => self.aggregation_started(now, &u3),
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),

@@ -139,7 +139,14 @@ impl Conspiracy {
             let records = records.collect();
             machine.handle(now, RunnerInput::SharesCollected { delivery, records })?;
             let digest = Digest::of(me.as_str().as_bytes());
-            machine.handle(now, RunnerInput::Masked { digest, len: 160 })?;
+            machine.handle(
+                now,
+                RunnerInput::Masked {
+                    digest,
+                    len: 160,
+                    point: None,
+                },
+            )?;
         }
         Ok(())
     }

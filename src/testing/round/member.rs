@@ -1,7 +1,7 @@
 //! Carrying out a runner's effects, as the driver of a real node would: again later when it is too early. What an effect does is
 //! `delta_app::member`'s, as everywhere; here is what stands for the network.
 
-use delta_app::member::{self, MemberWorld};
+use delta_app::member::{self, Computed, MemberWorld};
 use delta_domain::ids::{Address, Digest};
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
@@ -337,7 +337,7 @@ impl MemberWorld for Member<'_> {
         masks: &[MaskStream],
         cohort: usize,
         _noise: Option<&NoiseGround>,
-    ) -> Result<(Digest, u64), NoAnswer> {
+    ) -> Result<Computed, NoAnswer> {
         for variable in variables {
             let request = self.world.on_the_way(&variable.request);
             self.world.reach()?;
@@ -354,9 +354,13 @@ impl MemberWorld for Member<'_> {
             Ring::Z32 => self.world.mask::<u32>(self.who, masks, cohort),
             Ring::Z64 => self.world.mask::<u64>(self.who, masks, cohort),
         };
-        let (digest, len) = (commit_upload(&bytes), bytes.len() as u64);
+        let computed = Computed {
+            commitment: commit_upload(&bytes),
+            len: bytes.len() as u64,
+            point: None,
+        };
         self.world.masked.insert(self.who.clone(), bytes);
-        Ok((digest, len))
+        Ok(computed)
     }
 }
 

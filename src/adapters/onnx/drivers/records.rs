@@ -15,9 +15,9 @@ use crate::datasets::Rows;
 use crate::failure::{Failure, FailureKind};
 use crate::guard::Port;
 use crate::runtime::{Input, Loaded};
-use delta_domain::ids::Name;
+use delta_domain::ids::{Digest, Name};
 use delta_domain::manifest::{DataField, Records, Source, Step, Target};
-use delta_domain::records::ReleaseRules;
+use delta_domain::records::{NO_UNIT, ReleaseRules, ReleasedRows};
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 
 use accumulate::{Key, Sum};
@@ -31,6 +31,8 @@ const BATCH_RECORDS: usize = 4096;
 pub(super) struct Done {
     pub(super) values: BTreeMap<Name, Tensor>,
     pub(super) rows: u64,
+    /// Which records the sums count, where there are limits of such sums.
+    pub(super) released: Option<ReleasedRows>,
 }
 
 /// How numbers are kept, and what the owner asks of sums.
@@ -86,9 +88,11 @@ fn sized(
     for batch in rows.chunks(size.max(1)) {
         pass.batch(batch)?;
     }
+    let (values, released) = pass.finish(&rows)?;
     Ok(Done {
-        values: pass.finish()?,
+        values,
         rows: u64::try_from(rows.len()).unwrap_or(u64::MAX),
+        released,
     })
 }
 
@@ -229,7 +233,7 @@ impl Pass<'_, '_> {
     }
 
     /// Whose the records are; empty where each is on its own.
-    fn keys(&mut self, rows: &[usize]) -> Result<Vec<Key>, Failure> {
+    fn keys(&mut self, rows: &[usize]) -> Result<Vec<Option<Key>>, Failure> {
         let Some(unit) = &self.spec.unit else {
             return Ok(Vec::new());
         };
@@ -243,13 +247,44 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// The sums by name.
-    fn finish(self) -> Result<BTreeMap<Name, Tensor>, Failure> {
-        let Some(sum) = self.sum else {
+    /// The person of every record of the dataset, also of those that this step does not read.
+    fn persons(&mut self) -> Result<Option<Vec<u32>>, Failure> {
+        if self.spec.unit.is_none() {
+            return Ok(None);
+        }
+        let all: Vec<usize> = (0..self.data.len()).collect();
+        let (mut numbers, mut persons) = (BTreeMap::new(), Vec::with_capacity(all.len()));
+        for some in all.chunks(BATCH_RECORDS) {
+            for key in self.keys(some)? {
+                let next = u32::try_from(numbers.len()).unwrap_or(NO_UNIT);
+                let person = key.map(|key| *numbers.entry(key).or_insert(next));
+                persons.push(person.unwrap_or(NO_UNIT));
+            }
+        }
+        Ok(Some(persons))
+    }
+
+    /// The sums by name, and which of the dataset's records they count; `rows`: those that were read.
+    fn finish(
+        mut self,
+        rows: &[usize],
+    ) -> Result<(BTreeMap<Name, Tensor>, Option<ReleasedRows>), Failure> {
+        let Some(sum) = self.sum.take() else {
             let none = || Failure::rejected("the step has no output");
             return Err(self.failure.unwrap_or_else(none));
         };
-        let all = sum.finish(self.limits.rules)?;
+        let (all, sets) = sum.finish(self.limits.rules, rows, self.data.len())?;
+        let released = match self.limits.rules {
+            None => None,
+            Some(_) => Some(ReleasedRows {
+                dataset: self.spec.dataset.clone(),
+                part: self.spec.subset.part,
+                // The node's to say, not the worker's.
+                version: Digest::default(),
+                unit_of: self.persons()?,
+                sets,
+            }),
+        };
         let mut rest = all.as_slice();
         let mut values = BTreeMap::new();
         for (output, target) in &self.step.outputs {
@@ -267,7 +302,7 @@ impl Pass<'_, '_> {
                 .map_err(|e| Failure::internal(e.to_string()))?;
             values.insert(name.clone(), tensor);
         }
-        Ok(values)
+        Ok((values, released))
     }
 }
 

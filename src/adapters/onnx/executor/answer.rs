@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::frame::{self, Blobs};
-use delta_domain::ids::Name;
+use crate::frame::{self, Blob};
+use crate::job::Released;
+use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::manifest::Manifest;
+use delta_domain::records::{ReleasedRows, RowSet};
 use delta_domain::tensor::Tensor;
 use delta_ports::{PortError, PortErrorKind};
 
 /// All values of an answer.
-pub(super) fn decode_all(op: &'static str, blobs: &Blobs) -> Result<Vec<Tensor>, PortError> {
+pub(super) fn decode_all(op: &'static str, blobs: &[Blob]) -> Result<Vec<Tensor>, PortError> {
     blobs
         .iter()
         .map(|b| frame::decode(b).map_err(|f| f.into_port(op)))
@@ -33,6 +35,46 @@ pub(super) fn named(
         return Err(wrong_answer(op));
     }
     Ok(names.into_iter().zip(tensors).collect())
+}
+
+/// Which records each step's sums count.
+pub(super) fn rows_of(
+    op: &'static str,
+    heads: Vec<Released>,
+    blobs: &[Blob],
+    versions: &BTreeMap<DatasetName, Digest>,
+) -> Result<Vec<ReleasedRows>, PortError> {
+    let wrong = || wrong_answer(op);
+    let mut rest = blobs.iter();
+    let mut all = Vec::with_capacity(heads.len().min(blobs.len()));
+    for head in heads {
+        let unit_of = match head.units {
+            false => None,
+            true => {
+                let (units, odd) = rest.next().ok_or_else(wrong)?.as_chunks();
+                if !odd.is_empty() {
+                    return Err(wrong());
+                }
+                Some(units.iter().copied().map(u32::from_le_bytes).collect())
+            }
+        };
+        let mut sets = Vec::with_capacity(head.sets.min(blobs.len()));
+        for _ in 0..head.sets {
+            let bytes = rest.next().ok_or_else(wrong)?;
+            sets.push(RowSet::from_bytes(bytes).map_err(|_| wrong())?);
+        }
+        all.push(ReleasedRows {
+            version: *versions.get(&head.dataset).ok_or_else(wrong)?,
+            dataset: head.dataset,
+            part: head.part,
+            unit_of,
+            sets,
+        });
+    }
+    match rest.next() {
+        None => Ok(all),
+        Some(_) => Err(wrong()),
+    }
 }
 
 /// The error of an answer that is none.

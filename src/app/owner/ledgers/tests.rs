@@ -90,7 +90,7 @@ async fn what_a_budget_does_not_pay_for_is_refused_and_changes_nothing() {
     world.reserve("a.csv", SECOND).await.unwrap();
     let error = world.reserve("a.csv", "task 0x66 round 1").await;
     let error = error.unwrap_err();
-    assert_eq!(error.kind(), PortErrorKind::Exhausted);
+    assert_eq!(error.kind(), PortErrorKind::Denied);
     assert!(error.message().contains("a.csv"), "{error}");
     assert_eq!(world.committed("a.csv").await, epsilon(2));
     // A reservation that is charged makes no room.

@@ -1,6 +1,7 @@
 //! What a member's round asks the world to do.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::ids::{Address, Digest, Name};
 use crate::round::message::SignedRequest;
@@ -47,10 +48,30 @@ pub struct VariableRequest {
 pub struct NoiseGround {
     /// Of this node's own entropy and of this round alone. Persisted with the effect: a vector that is made again has the same noise.
     pub seed: Secret<32>,
+    /// Equal shares that the noise of the round is made of, as all its members say.
+    pub shares: usize,
     /// Members of the smallest sum that this one would reveal its shares for.
     pub smallest_sum: usize,
     /// Of those, members that may take their noise away: as many as the owner assumes, and all strangers.
     pub colluders: usize,
+}
+
+impl NoiseGround {
+    /// What noise in graphs (dropout and the like) is drawn from: SHA-256 over a label and the seed.
+    #[must_use]
+    pub fn graph_seed(&self) -> Secret<32> {
+        let hash = Sha256::new().chain_update(b"delta graph noise 1");
+        Secret::new(hash.chain_update(self.seed.expose()).finalize().into())
+    }
+}
+
+/// A release that only one cohort gets ([`same_cohort`](crate::records::same_cohort)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// What is released: [`release_point`](crate::records::release_point).
+    pub point: Digest,
+    /// To whom: [`cohort_digest`](crate::records::cohort_digest) of u3.
+    pub cohort: Digest,
 }
 
 /// What a member's round asks the world to do. Each is safe to repeat after a crash, given a look at the record first.
@@ -115,6 +136,9 @@ pub enum RunnerEffect {
         request: SignedRequest,
         /// The signed request for the others'.
         fetch: SignedRequest,
+        /// What the sum is of, if it must not be of other members later.
+        #[serde(default)]
+        release: Option<Release>,
     },
     /// Reveal shares on the connector, then tell the coordinator → `Revealed`.
     Reveal {
@@ -122,6 +146,9 @@ pub enum RunnerEffect {
         seeds: Vec<(Address, SecretBytes)>,
         /// Key shares, for u2 minus u3.
         keys: Vec<(Address, SecretBytes)>,
+        /// As it was confirmed; to be on disk before anything is revealed.
+        #[serde(default)]
+        release: Option<Release>,
         /// The signed notice for the coordinator.
         notify: SignedRequest,
     },

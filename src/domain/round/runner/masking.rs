@@ -126,6 +126,7 @@ impl RunnerRound {
             u2: u2.clone(),
             held,
             upload: None,
+            point: None,
         });
         Ok(vec![RunnerEffect::Compute {
             variables,
@@ -140,13 +141,13 @@ impl RunnerRound {
         let floor = sharing
             .others
             .floor(&self.context.me, u2, self.context.privacy);
-        let holders = match sharing.neighbourhood.degree {
-            None => sharing.threshold(),
-            // In a ring the holders of this member's shares may be a few of many.
-            Some(_) => 0,
-        };
+        let complete = sharing.neighbourhood.degree.is_none();
+        // In a ring the holders of this member's shares may be a few of many.
+        let holders = if complete { sharing.threshold() } else { 0 };
+        let strategy = &self.context.strategy;
         NoiseGround {
             seed: Secret::draw(&mut share_keys::rng(&self.seed, "noise")),
+            shares: strategy.noise_shares(u2.len(), complete),
             smallest_sum: self.context.cohort_floor().max(holders),
             colluders: floor.colluders_among(u2.len()),
         }
@@ -156,6 +157,7 @@ impl RunnerRound {
         &mut self,
         digest: Digest,
         len: u64,
+        point: Option<Digest>,
     ) -> Result<Vec<RunnerEffect>, Rejection> {
         let request = match &self.phase {
             Phase::MaskedInput(m) if m.upload.is_none() => {
@@ -172,6 +174,7 @@ impl RunnerRound {
         };
         if let Phase::MaskedInput(m) = &mut self.phase {
             m.upload = Some(digest);
+            m.point = point;
         }
         Ok(vec![RunnerEffect::Upload {
             commitment: digest,

@@ -83,6 +83,9 @@ pub(super) struct MaskedInput {
     pub(super) held: BTreeMap<Address, HeldShares>,
     /// Commitment of the one vector that may leave under these masks.
     pub(super) upload: Option<Digest>,
+    /// What is in it, where no other cohort may get it.
+    #[serde(default)]
+    pub(super) point: Option<Digest>,
 }
 
 /// Another member's two shares, opened and checked, in wire encoding.

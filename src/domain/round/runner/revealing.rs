@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::phase::{MaskedInput, Phase};
-use super::{GRACE, RunnerEffect, RunnerOutcome, RunnerRound};
+use super::{GRACE, Release, RunnerEffect, RunnerOutcome, RunnerRound};
 use crate::ids::{Address, Digest};
+use crate::records::cohort_digest;
 use crate::round::message::{Confirmation, RequestBody, RoundEnd};
 use crate::round::transcript::confirmation_digest;
 use crate::round::{FailureCode, Members, Rejection, RoundFailure, names, unique};
@@ -76,6 +77,7 @@ impl RunnerRound {
         let effect = RunnerEffect::Confirm {
             request: ask(RequestBody::Confirm { statement, tags }),
             fetch: ask(RequestBody::FetchConfirmations),
+            release: release(state, &u3),
         };
         self.phase = Phase::Confirming {
             input: state.clone(),
@@ -123,6 +125,7 @@ impl RunnerRound {
             }
         }
         let notify = self.request(&state.sharing, Some(&state.u2), RequestBody::Revealed);
+        let release = release(state, u3);
         self.phase = Phase::Unmasking {
             u1: state.sharing.u1.clone(),
             u2: state.u2.clone(),
@@ -133,6 +136,7 @@ impl RunnerRound {
         vec![RunnerEffect::Reveal {
             seeds,
             keys,
+            release,
             notify,
         }]
     }
@@ -184,4 +188,12 @@ impl RunnerRound {
         self.forget();
         Vec::new()
     }
+}
+
+/// What the sum over `u3` gives away of this member.
+fn release(state: &MaskedInput, u3: &Members) -> Option<Release> {
+    state.point.map(|point| Release {
+        point,
+        cohort: cohort_digest(u3),
+    })
 }

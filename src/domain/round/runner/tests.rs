@@ -130,7 +130,14 @@ impl Play {
         let mut said = Vec::new();
         for i in 0..u3.len() {
             let digest = Digest([2; 32]);
-            self.give(i, RunnerInput::Masked { digest, len: 1 });
+            self.give(
+                i,
+                RunnerInput::Masked {
+                    digest,
+                    len: 1,
+                    point: None,
+                },
+            );
             let effects = self.give(i, RunnerInput::AggregationStarted { u3: u3.clone() });
             let Some(RunnerEffect::Confirm { request, .. }) = effects.first() else {
                 panic!("{effects:?}")

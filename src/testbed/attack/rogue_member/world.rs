@@ -1,6 +1,6 @@
 //! How the hostile member reaches the network of the nodes under attack, while it plays honestly.
 
-use delta_app::member::MemberWorld;
+use delta_app::member::{Computed, MemberWorld};
 use delta_domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
@@ -145,11 +145,15 @@ impl MemberWorld for RogueMember<'_> {
         masks: &[MaskStream],
         cohort: usize,
         _noise: Option<&NoiseGround>,
-    ) -> Result<(Digest, u64), PortError> {
+    ) -> Result<Computed, PortError> {
         let upload = self.contribution(masks, cohort);
         self.upload = upload.map_err(|e| {
             PortError::new(PortErrorKind::Internal, "attack.compute", e.to_string())
         })?;
-        Ok((commit_upload(&self.upload), self.upload.len() as u64))
+        Ok(Computed {
+            commitment: commit_upload(&self.upload),
+            len: self.upload.len() as u64,
+            point: None,
+        })
     }
 }

@@ -164,6 +164,7 @@ async fn replayed(field: &Targets) -> anyhow::Result<Outcome> {
         seeds,
         keys,
         notify,
+        ..
     } = rogue.until("reveal").await?
     else {
         bail!("nothing to reveal")
