@@ -19,6 +19,9 @@
     reason = "a failed step is a failed test; a failing seed must be seen"
 )]
 
+#[path = "simulation/privacy.rs"]
+mod privacy;
+
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;

@@ -31,6 +31,7 @@ use delta_app::{Node, Ports, Settings};
 use delta_domain::bundle::BundleLimits;
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest};
+use delta_domain::privacy::accountant::Ledger;
 use delta_domain::secret::Secret;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_domain::time::Timestamp;
@@ -45,7 +46,7 @@ use delta_ports::storage::{LocalTaskId, MachineKind};
 
 pub use crate::facts::Contribution;
 use crate::facts::Facts;
-pub use recipe::Recipe;
+pub use recipe::{NOISE, Recipe};
 use watched::WatchedPeers;
 
 /// The first moment of every world.
@@ -112,11 +113,10 @@ impl Cluster {
         let clock = PausedClock::new(EPOCH);
         let connector = MemoryConnector::new(Arc::new(clock.clone()), seed);
         let network = MemoryNetwork::new(seed);
-        let facts = Arc::new(Facts::new(
-            connector.clone(),
-            recipe.strategy(),
-            contribution,
-        ));
+        let facts = Facts::new(connector.clone(), recipe.strategy(), contribution);
+        // Sixty deviations of the noise at its smallest cohort, in steps of the precision; members differ by a whole number.
+        let slack = if recipe.noise { 0.05 } else { 0.0 };
+        let facts = Arc::new(facts.with_slack(slack));
         let entropy = SeededEntropy::new(seed);
         let mut world = Self {
             clock,
@@ -276,6 +276,13 @@ impl Cluster {
     #[must_use]
     pub fn address(&self, index: usize) -> Address {
         self.facts.address(index)
+    }
+
+    /// What a node has written down of the privacy of its data, whether it runs or not.
+    #[must_use]
+    pub fn ledger(&self, index: usize) -> Option<Ledger> {
+        let stored = self.hosts[index].storage.peek_setting("privacy/any.csv")?;
+        Some(serde_json::from_slice(&stored).unwrap())
     }
 
     /// Submits the recipe's task to a node.

@@ -30,6 +30,8 @@ pub struct Facts {
     connector: MemoryConnector,
     strategy: Strategy,
     contribution: Contribution,
+    /// How far a sum may be from what its members contributed.
+    slack: f64,
     state: Mutex<State>,
 }
 
@@ -41,8 +43,15 @@ impl Facts {
             connector,
             strategy,
             contribution,
+            slack: 0.0,
             state: Mutex::default(),
         }
+    }
+
+    /// Of a world whose members add noise: a sum may be so far from what they contributed.
+    #[must_use]
+    pub fn with_slack(self, slack: f64) -> Self {
+        Self { slack, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,6 +114,16 @@ impl Facts {
             .insert(digest.to_string());
     }
 
+    /// The rounds of which a node's masked result was about to leave it: task and round.
+    pub fn rounds_left(&self, index: usize) -> BTreeSet<(String, u64)> {
+        let state = self.state();
+        let me = state.members[&index].as_str();
+        let rounds = state.rounds.iter();
+        let left = rounds.filter(|(_, round)| round.results.contains_key(me));
+        let of = |((task, round), _): (&At, _)| (task.clone(), u64::try_from(*round).unwrap());
+        left.map(of).collect()
+    }
+
     /// A reduce runs: the sum must be exactly that of the members on record, without as many as have failed.
     pub fn reduced(&self, job: &ReduceJob) {
         self.read_on();
@@ -146,7 +165,7 @@ impl Facts {
         let clients = usize::try_from(job.clients).unwrap();
         let counted = subsets(&members, clients)
             .into_iter()
-            .find(|some| members.len() == u3.len() && self.plain_sum(some, job.step) == sum);
+            .find(|some| members.len() == u3.len() && self.fits(some, job.step, sum));
         if counted.is_none() {
             let text = format!(
                 "wrong sum {sum:?} in step {}: no {clients} of the members {members:?} make it, on record are {u3:?}",
@@ -155,6 +174,14 @@ impl Facts {
             state.broken.push(text);
         }
         state.reduces.push((job.step, counted.unwrap_or(members)));
+    }
+
+    fn fits(&self, members: &[usize], step: u32, sum: [f64; 2]) -> bool {
+        let plain = self.plain_sum(members, step);
+        plain
+            .iter()
+            .zip(sum)
+            .all(|(a, b)| (a - b).abs() <= self.slack)
     }
 
     /// What the contributions of these nodes sum up to, each rounded to the task's precision.

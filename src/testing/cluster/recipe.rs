@@ -26,7 +26,12 @@ pub struct Recipe {
     pub wait_timeout: f64,
     /// The step, from 0, whose reduce says that this is enough.
     pub stop_after: Option<u32>,
+    /// Whether the task asks for noise: [`NOISE`] times a clip of one step of the precision, so that sums can still be told apart.
+    pub noise: bool,
 }
+
+/// The noise of a task that asks for it, in units of the clip.
+pub const NOISE: u32 = 8;
 
 impl Default for Recipe {
     fn default() -> Self {
@@ -39,6 +44,7 @@ impl Default for Recipe {
             connection_timeout: 60.0,
             wait_timeout: 60.0,
             stop_after: None,
+            noise: false,
         }
     }
 }
@@ -53,15 +59,31 @@ impl Recipe {
     /// The task's manifest.
     #[must_use]
     pub fn manifest(&self) -> Manifest {
+        let (driver, target) = match self.noise {
+            false => (
+                json!({"kind": "once"}),
+                json!({"to": "value", "name": "total"}),
+            ),
+            true => (
+                json!({
+                    "kind": "records",
+                    "dataset": "any.csv",
+                    "clip": {"l2": 1e-4},
+                    "noise": {"multiplier": NOISE.to_string(), "delta": 1e-6}
+                }),
+                json!({"to": "sum", "name": "total"}),
+            ),
+        };
         let round = json!({
             "map": {
                 "steps": [{
                     "graph": "graphs/any.onnx",
+                    "driver": driver,
                     "inputs": {
                         "x": {"from": "data", "dataset": "any.csv", "field": {"columns": ["a"]}},
                         "before": {"from": "variable", "name": "total"}
                     },
-                    "outputs": {"y": {"to": "value", "name": "total"}}
+                    "outputs": {"y": target}
                 }],
                 "contribute": [{"name": "total", "dtype": "f64", "shape": [2]}]
             },
