@@ -1,5 +1,7 @@
 //! Every change to a journal is found, and at its line.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::policy::{ApprovalScope, OwnerDecision};
 use crate::secret::Secret;
@@ -172,4 +174,22 @@ fn what_is_no_number_is_not_written() {
         epsilon: Some(f64::NAN),
     };
     assert!(append(Head::EMPTY, Timestamp(0), event, &key(1)).is_err());
+}
+
+proptest! {
+    /// Every epsilon that a ledger may say can be written down: a release that cannot be does not leave.
+    #[test]
+    fn every_epsilon_is_written_and_read_back(epsilon in 0.0..100.0_f64) {
+        let key = key(1);
+        let event = AuditEvent::Released {
+            task: task(),
+            round: 1,
+            datasets: Vec::new(),
+            outputs: 1,
+            epsilon: Some(epsilon),
+        };
+        let (line, _) = append(Head::EMPTY, Timestamp(1), event.clone(), &key).unwrap();
+        let (entry, _) = follow(Head::EMPTY, &line, key.public()).unwrap();
+        prop_assert_eq!(entry.event, event);
+    }
 }
