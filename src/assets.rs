@@ -27,6 +27,12 @@ pub(crate) const WAGES: Table = Table {
     bytes: include_bytes!("../assets/wages.csv"),
 };
 
+/// Patients that never were: 4,500 rows with a number, age, HbA1c, and whether they came back to hospital (0 or 1).
+pub(crate) const PATIENTS: Table = Table {
+    name: "patients.csv",
+    bytes: include_bytes!("../assets/patients.csv"),
+};
+
 /// 1,797 images of handwritten digits, 8x8, from scikit-learn: arrays `x` and `y` of bytes.
 pub(crate) const DIGITS: &[u8] = include_bytes!("../assets/digits.npz");
 
@@ -36,13 +42,28 @@ pub(crate) const DIGITS_TASK: &[u8] = include_bytes!("../assets/digits-cnn.delta
 /// The task that attacks are made on: four numbers, halved and raised by one in every round. Needs no data.
 pub(crate) const HALVES_TASK: &[u8] = include_bytes!("../assets/halves.delta");
 
+/// A logistic regression on `patients-controlled.csv` whose sums the nodes make.
+pub(crate) const REGRESSION: &[u8] = include_bytes!("../assets/readmission-controlled.delta");
+
+/// The same on `patients-private.csv`, with noise in every sum.
+pub(crate) const NOISY_REGRESSION: &[u8] = include_bytes!("../assets/readmission-private.delta");
+
+/// The sum of a value over the patients with one number: there is one.
+pub(crate) const ONE_BY_NUMBER: &[u8] = include_bytes!("../assets/one-by-number.delta");
+
+/// The sum of a value over the oldest patients: there are few.
+pub(crate) const FEW_BY_AGE: &[u8] = include_bytes!("../assets/few-by-age.delta");
+
+/// A correlation, whose graph makes the sums itself.
+pub(crate) const CORRELATION: &[u8] = include_bytes!("../assets/correlation.delta");
+
 #[cfg(test)]
 mod tests {
-    use super::{IRIS, SPECTOR, WAGES};
+    use super::{IRIS, PATIENTS, SPECTOR, WAGES};
 
     #[test]
     fn tables_have_a_header_and_rectangular_rows() {
-        for table in [IRIS, SPECTOR, WAGES] {
+        for table in [IRIS, PATIENTS, SPECTOR, WAGES] {
             let text = std::str::from_utf8(table.bytes).unwrap();
             let columns: Vec<usize> = text.lines().map(|line| line.split(',').count()).collect();
             assert!(

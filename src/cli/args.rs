@@ -73,7 +73,7 @@ pub(super) enum Command {
     Connector,
     /// Check configuration, directories, connector, runtime and data
     Check(CheckArgs),
-    /// Run a whole network on this machine: a task over several nodes, one of which is killed
+    /// Run a whole network on this machine: a task over several nodes, one of which is killed; with --privacy: what owners allow
     Demo(DemoArgs),
     /// Attack a network of your own, and say which attacks its nodes repel
     Attack(AttackArgs),

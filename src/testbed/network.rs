@@ -169,7 +169,8 @@ pub(super) async fn record(folder: &Path, open: bool) -> anyhow::Result<Embedded
     bootstrap::embedded(&config, bootstrap::clock()).await
 }
 
-async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16> {
+/// Serves that record on a free port, which it answers with, until `stop`.
+pub(super) async fn connector(folder: &Path, stop: CancellationToken) -> anyhow::Result<u16> {
     let embedded = record(folder, false).await?;
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
@@ -201,8 +202,11 @@ async fn member(
             node: index,
             doomed,
         });
+        Ok(())
     })
     .await?;
+    // The data are the test bed's own.
+    running.node.agree_to_everything(true);
     let Some(address) = running.node.address() else {
         bail!("the connector gave {} no address", name(index))
     };
@@ -220,7 +224,7 @@ async fn member(
 /// Starts a node on an async runtime of its own, and waits until it has reached the connector.
 pub(super) async fn launch(
     config: Config,
-    prepare: impl FnOnce(&mut bootstrap::Parts) + Send + 'static,
+    prepare: impl FnOnce(&mut bootstrap::Parts) -> anyhow::Result<()> + Send + 'static,
 ) -> anyhow::Result<(Runtime, Running)> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -229,10 +233,8 @@ pub(super) async fn launch(
     let starting = tokio::task::spawn_blocking(move || {
         let running = runtime.block_on(async {
             let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
-            prepare(&mut parts);
+            prepare(&mut parts)?;
             let running = Running::start(parts).await?;
-            // The data are the test bed's own.
-            running.node.agree_to_everything(true);
             tokio::time::timeout(PATIENCE, running.node.connected())
                 .await
                 .context("the node does not reach the connector")?;

@@ -15,7 +15,8 @@ pub(super) fn put(data_dir: &Path, index: usize, count: usize) -> anyhow::Result
     Ok(())
 }
 
-fn part(table: &Table, index: usize, count: usize) -> anyhow::Result<String> {
+/// Node `index`'s part of `table`, with its header.
+pub(super) fn part(table: &Table, index: usize, count: usize) -> anyhow::Result<String> {
     let text = std::str::from_utf8(table.bytes)?;
     let mut lines = text.lines();
     let header = lines.next().context("a built-in table is empty")?;

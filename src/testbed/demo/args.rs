@@ -20,7 +20,22 @@ pub(crate) struct DemoArgs {
     /// Port of the first node with --keep, the others' after it; 0 takes free ones
     #[arg(long, default_value_t = 6700, requires = "keep")]
     pub(crate) port: u16,
+    /// Show what owners allow instead: noise and a budget for it, questions that are refused, and one that waits
+    #[arg(long, conflicts_with_all = ["nodes", "rounds", "keep"])]
+    pub(crate) privacy: bool,
+    /// With --privacy: the epsilon that each hospital's patients may cost at most
+    #[arg(long, value_name = "EPSILON", default_value_t = 1.25, value_parser = budget, requires = "privacy")]
+    pub(crate) budget: f64,
     /// Keep the temporary directory with databases, logs and results
     #[arg(long)]
     pub(crate) keep_files: bool,
+}
+
+/// An epsilon that pays for one run of the demonstration's task, and is spent before the demonstration becomes dull.
+fn budget(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    match (1.0..=3.0).contains(&number) {
+        true => Ok(number),
+        false => Err("it must be from 1, which one run of the task costs, to 3".to_owned()),
+    }
 }

@@ -1,4 +1,5 @@
-//! `demo`: a whole network on this machine, with real gRPC, HTTP and databases, that trains a model and loses a member on the way.
+//! `demo`: a whole network on this machine, with real gRPC, HTTP and databases, that trains a model and loses a member on the way;
+//! with `--privacy` one whose owners have rules.
 //!
 //! Every node has an async runtime of its own; killing a member is stopping its runtime between two instructions.
 
@@ -6,6 +7,7 @@ mod args;
 mod follow;
 mod keep;
 mod plot;
+mod privacy;
 mod screen;
 mod summary;
 mod training;
@@ -39,6 +41,9 @@ pub(crate) async fn run<F: Future<Output = &'static str>>(
     };
     if args.keep {
         return keep::run(&args, folder.path(), &show, stop()?).await;
+    }
+    if args.privacy {
+        return privacy::run(&args, folder.path(), &show).await;
     }
     training::run(&args, folder.path(), &show).await
 }

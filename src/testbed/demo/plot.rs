@@ -10,8 +10,10 @@ use plotters::series::LineSeries;
 use plotters::style::{BLACK, Color as _, IntoFont as _, RGBColor, WHITE};
 
 const SIZE: (u32, u32) = (800, 420);
-const LINE: RGBColor = RGBColor(0x1f, 0x6f, 0xb2);
-const DROP: RGBColor = RGBColor(0xc0, 0x39, 0x2b);
+/// What is shown.
+pub(super) const LINE: RGBColor = RGBColor(0x1f, 0x6f, 0xb2);
+/// What stops it.
+pub(super) const DROP: RGBColor = RGBColor(0xc0, 0x39, 0x2b);
 
 /// One point of the line.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,16 +31,22 @@ pub(crate) struct RoundPoint {
 #[error("the plot cannot be drawn: {0}")]
 pub(crate) struct PlotError(String);
 
+impl PlotError {
+    pub(super) fn new(why: &impl std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
 /// Draws `points`, in the order of their rounds, and gives the SVG text.
 ///
 /// # Errors
 /// [`PlotError`] when there are no points or the drawing fails.
 pub(crate) fn accuracy(title: &str, points: &[RoundPoint]) -> Result<String, PlotError> {
     let Some(last) = points.iter().map(|point| point.round).max() else {
-        return Err(PlotError("there are no rounds to show".to_owned()));
+        return Err(PlotError::new(&"there are no rounds to show"));
     };
     let mut svg = String::new();
-    draw(&mut svg, title, points, last.max(1)).map_err(|error| PlotError(error.to_string()))?;
+    draw(&mut svg, title, points, last.max(1)).map_err(|error| PlotError::new(&error))?;
     Ok(svg)
 }
 
