@@ -70,6 +70,19 @@ pub(super) async fn run(stage: &Stage<'_>, pooled: &Coefficients) -> anyhow::Res
         .context("the budget does not pay for one run of the task")?;
     let private_by = allowed_by(&run.events, &run.ended)?;
     stage.say(&format!("no owner was asked ({})", named(&private_by)));
+    tell(stage, &names, [pooled, &controlled, &private]);
+    Ok(Comparison {
+        names,
+        controlled,
+        controlled_by,
+        private,
+        private_by,
+        charged,
+    })
+}
+
+/// The coefficients beside each other: of all patients in one place, without noise, with noise.
+fn tell(stage: &Stage<'_>, names: &[String], [pooled, controlled, private]: [&Coefficients; 3]) {
     stage.say(&format!(
         "{:<12}{:>16}{:>16}{:>16}",
         "log odds", "in one place", "without noise", "with noise"
@@ -80,14 +93,6 @@ pub(super) async fn run(stage: &Stage<'_>, pooled: &Coefficients) -> anyhow::Res
             pooled[i], controlled[i], private[i]
         ));
     }
-    Ok(Comparison {
-        names,
-        controlled,
-        controlled_by,
-        private,
-        private_by,
-        charged,
-    })
 }
 
 /// One run of the task under noise.

@@ -83,24 +83,7 @@ pub(super) async fn run(args: &DemoArgs, folder: &Path, show: &Screen) -> anyhow
         folder.display()
     ));
     let places = Places::start(folder, args.budget).await?;
-    for place in &places.hospitals {
-        show.line(&format!(
-            "  {:<11} {}  {} patients",
-            place.name, place.url, place.patients
-        ));
-    }
-    let university = &places.university;
-    show.line(&format!(
-        "  {:<11} {}  no data: {UNIVERSITY} asks",
-        university.name, university.url
-    ));
-    show.line(&format!(
-        "the same patients under two names, since a dataset has one set of rules:\n  {:<26} approval: controlled\n  {:<26} approval: private, epsilon {} at delta {:e}",
-        rules::CONTROLLED,
-        rules::PRIVATE,
-        args.budget,
-        rules::DELTA
-    ));
+    introduce(&places, args.budget, show);
     let log = folder.join("demo.log");
     let stage = Stage {
         places: &places,
@@ -126,6 +109,28 @@ pub(super) async fn run(args: &DemoArgs, folder: &Path, show: &Screen) -> anyhow
         writeln!(std::io::stdout(), "{object}")?;
     }
     verdict
+}
+
+/// Who is there, and by which rules.
+fn introduce(places: &Places, budget: f64, show: &Screen) {
+    for place in &places.hospitals {
+        show.line(&format!(
+            "  {:<11} {}  {} patients",
+            place.name, place.url, place.patients
+        ));
+    }
+    let university = &places.university;
+    show.line(&format!(
+        "  {:<11} {}  no data: {UNIVERSITY} asks",
+        university.name, university.url
+    ));
+    show.line(&format!(
+        "the same patients under two names, since a dataset has one set of rules:\n  {:<26} approval: controlled\n  {:<26} approval: private, epsilon {} at delta {:e}",
+        rules::CONTROLLED,
+        rules::PRIVATE,
+        budget,
+        rules::DELTA
+    ));
 }
 
 async fn parts(stage: &Stage<'_>) -> anyhow::Result<Report> {

@@ -1,8 +1,10 @@
 //! The picture: what each round has cost against the budget, and the coefficients with noise and without.
 
 use plotters::backend::SVGBackend;
-use plotters::chart::{ChartBuilder, LabelAreaPosition, SeriesLabelPosition};
+use plotters::chart::{ChartBuilder, ChartContext, LabelAreaPosition, SeriesLabelPosition};
 use plotters::coord::Shift;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
 use plotters::element::{Circle, PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -17,6 +19,7 @@ const LEFT: u32 = 500;
 const GREY: RGBColor = RGBColor(0x55, 0x5f, 0x6b);
 
 type Panel<'p> = DrawingArea<SVGBackend<'p>, Shift>;
+type Chart<'c, 'p> = ChartContext<'c, SVGBackend<'p>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Draws `report`, and gives the SVG text.
@@ -79,11 +82,11 @@ fn spent(area: &Panel<'_>, charged: &[Charged], budget: f64) -> Drawn {
         })
         .y_label_formatter(&|epsilon| format!("{epsilon:.2}"))
         .draw()?;
-    let bars = |odd: bool| charged.iter().filter(move |c| (c.run % 2 == 1) == odd);
-    for (odd, strength, label) in [(true, 0.9, "first run"), (false, 0.5, "again")] {
+    let bars = |first: bool| charged.iter().filter(move |c| (c.run == 1) == first);
+    for (first, strength, label) in [(true, 0.9, "first run"), (false, 0.5, "again")] {
         let style = LINE.mix(strength).filled();
         chart
-            .draw_series(bars(odd).map(|c| {
+            .draw_series(bars(first).map(|c| {
                 let at = f64::from(c.round);
                 Rectangle::new([(at - 0.36, 0.0), (at + 0.36, c.epsilon)], style)
             }))?
@@ -97,23 +100,32 @@ fn spent(area: &Panel<'_>, charged: &[Charged], budget: f64) -> Drawn {
         )])?
         .label(format!("budget {budget}"))
         .legend(|(x, y)| PathElement::new([(x, y), (x + 18, y)], DROP.stroke_width(2)));
-    let next = f64::from(last) + 1.0;
+    refused(&mut chart, f64::from(last) + 1.0, end, budget)?;
+    legend(&mut chart)
+}
+
+/// The round that did not come, at `next` of `end`.
+fn refused(chart: &mut Chart<'_, '_>, next: f64, end: f64, budget: f64) -> Drawn {
     let cross = |from: (f64, f64), to: (f64, f64)| {
         PathElement::new(
             [(next + from.0, from.1), (next + to.0, to.1)],
             DROP.stroke_width(2),
         )
     };
-    let (low, high) = (budget * 0.96, budget * 1.04);
+    let (low, high, half) = (budget * 0.96, budget * 1.04, end * 0.018);
     chart.draw_series([
-        cross((-0.2, low), (0.2, high)),
-        cross((-0.2, high), (0.2, low)),
+        cross((-half, low), (half, high)),
+        cross((-half, high), (half, low)),
     ])?;
     // Right-aligned, so that it stays in the picture however many rounds there are.
     let place = Pos::new(HPos::Right, VPos::Bottom);
     let style = ("sans-serif", 14).into_font().color(&DROP).pos(place);
     let at = (end - 0.1, budget * 1.07);
     chart.draw_series([Text::new("over_budget", at, style)])?;
+    Ok(())
+}
+
+fn legend<'c, 'p: 'c>(chart: &mut Chart<'c, 'p>) -> Drawn {
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
@@ -176,13 +188,7 @@ fn coefficients(area: &Panel<'_>, series: &Coefficients<'_>) -> Drawn {
             .enumerate()
             .map(|(i, name)| Text::new(name.clone(), (place(i) - 0.2, low + 0.14), font.clone())),
     )?;
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(WHITE.mix(0.85))
-        .border_style(BLACK.mix(0.3))
-        .draw()?;
-    Ok(())
+    legend(&mut chart)
 }
 
 #[cfg(test)]

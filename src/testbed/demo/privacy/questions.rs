@@ -92,7 +92,7 @@ pub(super) async fn waiting(stage: &Stage<'_>) -> anyhow::Result<(Asked, f64)> {
     stage.say("correlation: of age and HbA1c; its graph sums by itself, so that the nodes cannot know what is in it");
     let asked = ask_owners(stage, CORRELATION, "allow").await?;
     stage.owner(&format!(
-        "delta-node approvals allow {}: allowed by {}",
+        "says yes (delta-node approvals allow {}): allowed by {}",
         asked.ended.task,
         named(&asked.rules)
     ));

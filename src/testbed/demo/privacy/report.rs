@@ -94,7 +94,7 @@ impl Report {
             bail!("without noise a coefficient is {exact} away from that of all patients");
         }
         let moved = distance(&found.private, &self.pooled.coefficients);
-        if moved < EXACT || moved > FAR {
+        if !(EXACT..=FAR).contains(&moved) {
             bail!("noise has moved a coefficient by {moved}");
         }
         if found.controlled_by != [Rule::Controlled] || found.private_by != [Rule::Private] {
