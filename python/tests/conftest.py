@@ -54,16 +54,21 @@ def binary() -> Path | None:
     return next((p for p in [*given, target / "release/delta-node", target / "debug/delta-node"] if p.exists()), None)
 
 
-@pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    program = binary()
-    if program is None:
+def program() -> str:
+    """The node's program; without one the test is skipped, or fails where one is required."""
+    found = binary()
+    if found is None:
         if os.environ.get("DELTA_REQUIRE_NODE"):
             pytest.fail("no delta-node program: build it, or set DELTA_NODE_BIN")
         pytest.skip("no delta-node program: build it with cargo, or set DELTA_NODE_BIN")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     log = tmp_path_factory.mktemp("network") / "network.log"
     with log.open("w") as told:
-        command = [str(program), "demo", "--keep", "--port", "0", "--json"]
+        command = [program(), "demo", "--keep", "--port", "0", "--json"]
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True)
         assert running.stdout is not None
         line = running.stdout.readline()

@@ -9,6 +9,13 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
+from . import _release
+
+# Reasons that are listed.
+_MOST = 5
+
 
 def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
     """Describe a manifest; ``size`` is the bundle's, in bytes."""
@@ -16,7 +23,7 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
     low, high = strategy["min_clients"], strategy["max_clients"]
     members = f"{low} members" if low == high else f"{low} to {high} members"
     lines = [f"Task {manifest['name']} ({manifest['type']}), at most {_count(rounds, 'round')} of {members}."]
-    for name, spec in manifest["datasets"].items():
+    for name, spec in manifest.get("datasets", {}).items():
         lines.append(f"Each member's dataset {name} is needed: {_dataset(spec)}.")
     first = 1
     for spec in manifest["rounds"]:
@@ -35,52 +42,38 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
 
 
 def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
-    """Which class owners' nodes can put the task in, and why: theirs is the word, and the proof."""
-    why = _beside_records(manifest)
-    if why:
-        yield f"Class: free, because {why}. Every owner is asked, unless the task is submitted to the owner's own node."
+    """Which class owners' nodes can put the task in, by their names for the rules: theirs is the word, and the proof."""
+    known = _release.class_of(manifest)
+    if known == "free":
+        why = [str(r) for r in _release.reasons(manifest)] or [_release.NOTHING]
+        yield "Class: free: anything may leave, because"
+        yield from (f"  {reason}" for reason in why[:_MOST])
+        if len(why) > _MOST:
+            yield f"  and {_count(len(why) - _MOST, 'reason')} more"
+        yield "  Every owner is asked, unless the task is submitted to the owner's own node."
         return
-    steps = [s["driver"] for r in manifest["rounds"] for s in r["map"]["steps"] if _driver(s) == "records"]
-    if not steps:
-        yield "Class: free; it reads no data."
-        return
-    noised = sum("noise" in s for s in steps)
-    kind = "private" if noised == len(steps) else "controlled"
     yield (
-        f"Class: {kind} where a node proves that the graphs keep records apart and its owner's rules say what the columns are, "
-        "none of them an identifier; free, and asked about, elsewhere."
+        f"Class: {known} where a node proves that the graphs keep records apart (records.rows_mixed is what it says where it "
+        "does not) and its owner's rules say what the columns are, none that reaches a sum being an identifier "
+        "(records.identifier); free, and asked about, elsewhere."
     )
-    if kind == "private":
-        yield "  It runs unasked where the rules say approval: private and the budget lasts."
+    if known == "private":
+        key = _release.unit(manifest)
+        whom = "one record" if key is None else f"one person by {key!r}"
+        yield f"  The noise is for {whom}. It runs unasked where the rules say approval: private and the budget lasts."
         if asked := manifest.get("options", {}).get("privacy"):
             yield (
-                f"  By its author's account, {_count(asked['rounds'], 'round')} cost epsilon {asked['epsilon']:.4g} at delta "
-                f"{asked['delta']:g} together; nodes make their own."
+                f"  By its author's account, {_count(asked['rounds'], 'round')} {'costs' if asked['rounds'] == 1 else 'cost'} "
+                f"epsilon {asked['epsilon']:.4g} at delta {_power(asked['delta'])} in all; nodes make their own."
             )
         return
-    if noised:
+    if any("noise" in s["driver"] for s in _release.records_steps(manifest)):
         yield "  Some sums have noise and some have none, so none counts as private; nodes refuse rounds in which both leave."
     yield (
-        "  It runs unasked where the rules say approval: controlled; a node whose sums are of too few records, or mostly one "
-        "record's, contributes zeros and is counted among those that could not compute."
+        "  It runs unasked where the rules say approval: controlled. Then the sums are judged on each node, by "
+        f"{_names(f'records.{rule}' for rule in _release.JUDGED)}: one that breaks a rule contributes zeros and is counted "
+        "among those that could not compute."
     )
-
-
-def _beside_records(manifest: Mapping[str, Any]) -> str:
-    """Why a task is no sum of records that are kept apart; empty when nothing here speaks against it."""
-    for number, spec in enumerate(manifest["rounds"], 1):
-        round_ = f"round {number}" if len(manifest["rounds"]) > 1 else "its round"
-        if spec["map"].get("assign"):
-            return f"{round_} keeps values on the node"
-        summed = set()
-        for step in spec["map"]["steps"]:
-            if _driver(step) == "records":
-                summed |= {t["name"] for t in step["outputs"].values()}
-            elif "dataset" in step.get("driver", {}) or any(s["from"] == "data" for s in step["inputs"].values()):
-                return f"a graph of {round_} sees many records at once and may compute anything of them"
-        if any(c["name"] not in summed for c in spec["map"]["contribute"]):
-            return f"what leaves in {round_} is not the sum that the node makes over its records"
-    return ""
 
 
 def _record_by_record(driver: Mapping[str, Any]) -> str:
@@ -89,38 +82,51 @@ def _record_by_record(driver: Mapping[str, Any]) -> str:
     each = f"all records with the same {driver['unit']['key']}" if "unit" in driver else "each record"
     text = f"sums {driver['dataset']}, record by record: one vector for {each}"
     if clip:
-        text += f", of length {clip['l2']:g} at most"
-        text += f", no number of it above {clip['linf']:g}" if "linf" in clip else ""
+        text += f", of length {_plain(clip['l2'])} at most"
+        text += f", no number of it above {_plain(clip['linf'])}" if "linf" in clip else ""
     return text + (
-        f", with noise of {noise['multiplier']} times that length at delta {noise['delta']:g}" if noise else ""
+        f", with noise of {noise['multiplier']} times that length at delta {_power(noise['delta'])}" if noise else ""
     )
 
 
-def _driver(step: Mapping[str, Any]) -> str:
-    return str(step.get("driver", {}).get("kind", "once"))
+def _plain(number: float) -> str:
+    """A number without a power of ten."""
+    return np.format_float_positional(number, trim="-")
+
+
+def _power(number: float) -> str:
+    """A number with a power of ten: 1.5e-6."""
+    digits, _, power = np.format_float_scientific(number, trim="-").partition("e")
+    return f"{digits}e{int(power)}"
 
 
 def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str]:
     reads: dict[str, set[str]] = {}
     server: set[str] = set()
+    kept: set[str] = set()
     for step in spec["map"]["steps"]:
         if "dataset" in step.get("driver", {}):
             reads.setdefault(step["driver"]["dataset"], set())
         for source in step["inputs"].values():
             if source["from"] == "data":
                 reads.setdefault(source["dataset"], set()).add(_field(source["field"]))
-            elif source["from"] == "variable" and manifest["variables"][source["name"]]["location"] == "server":
-                server.add(source["name"])
-    for driver in (s["driver"] for s in spec["map"]["steps"] if _driver(s) == "records"):
+            elif source["from"] == "variable":
+                at_server = manifest["variables"][source["name"]]["location"] == "server"
+                (server if at_server else kept).add(source["name"])
+    for driver in (s["driver"] for s in spec["map"]["steps"] if _release.kind(s) == "records"):
         if "unit" in driver:
             reads[driver["dataset"]].add(f"column {driver['unit']['key']}")
-    for dataset, fields in reads.items():
+    if not reads:
+        yield "reads no dataset"
+    for dataset, fields in sorted(reads.items()):
         yield f"reads {dataset}: {'; '.join(sorted(fields)) or 'the number of its rows'}"
-    yield from (_record_by_record(s["driver"]) for s in spec["map"]["steps"] if _driver(s) == "records")
+    yield from (_record_by_record(s["driver"]) for s in spec["map"]["steps"] if _release.kind(s) == "records")
     if server:
         yield f"downloads from the coordinator: {_names(sorted(server))}"
+    if kept:
+        yield f"reads values kept on the node: {_names(sorted(kept))}"
     if spec["map"].get("assign"):
-        yield f"keeps on the node for later rounds: {_names(spec['map']['assign'])}"
+        yield f"keeps on the node for later rounds: {_names(sorted(spec['map']['assign']))}"
     width = 4 if manifest["strategy"].get("ring") == "z32" else 8
     total = 0
     for item in spec["map"]["contribute"]:
