@@ -14,6 +14,7 @@ and :mod:`delta.results`, too.
 
 from . import bundle, dataset, delta_node, graph, manifest, pandas, privacy, results, statsmodel, strategy, task
 from ._local import debug
+from ._release import ReleaseWarning
 from ._version import __version__
 from .bundle import Bundle
 from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskTimeout
@@ -25,6 +26,7 @@ __all__ = [
     "DeltaNodeError",
     "Privacy",
     "Progress",
+    "ReleaseWarning",
     "TaskFailed",
     "TaskTimeout",
     "__version__",

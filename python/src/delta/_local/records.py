@@ -1,33 +1,46 @@
 """The driver ``records``: each record rounded, each unit bounded, all summed, noise added where the task asks for it.
 
-The integers are those of nodes (``src/domain/records/``). The noise is not: here a rounded normal from numpy stands for the
-discrete Gaussian that members share between them, which is as wide and says as much about a result's error.
+The integers are those of nodes (``src/domain/records/``), and so is the noise: each member's share of a discrete Gaussian.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from . import discrete
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 Json = Mapping[str, Any]
 Run = Callable[[npt.NDArray[np.int64]], dict[str, Array]]
 """Runs the graph on some rows; its outputs by name."""
+See = Callable[[Integers, list[str]], None]
+"""Is shown the vectors of all units, as they are summed, and which output each number belongs to."""
 
 LIMIT = 2**52
 """Every integer, and every sum, stays below."""
 BATCH = 4096
 
 
-def run(rows: npt.NDArray[np.int64], driver: Json, precision: int, graph: Run, keys: Array | None) -> dict[str, Array]:
+def run(
+    rows: npt.NDArray[np.int64],
+    driver: Json,
+    precision: int,
+    graph: Run,
+    keys: Array | None,
+    see: See | None = None,
+) -> dict[str, Array]:
     """Return the sum over all records of each output, as ``f64``.
 
-    ``keys``: for each of ``rows`` whose record it is; ``None`` where each is on its own.
+    ``keys``: for each of ``rows`` whose record it is; ``None`` where each is on its own. ``see`` is called before
+    anything is summed.
 
     Raises ``ValueError`` for records that no node would sum; under noise they are left out instead, as nodes do.
     """
@@ -50,6 +63,8 @@ def run(rows: npt.NDArray[np.int64], driver: Json, precision: int, graph: Run, k
         all_vectors = _by_person(all_vectors, owners)
     if "clip" in driver:
         all_vectors = clipped(all_vectors, driver["clip"], precision)
+    if see:
+        see(all_vectors, _labels(shapes))
     # Sums of int64 could wrap: Python's integers cannot.
     sums = [sum(column) for column in all_vectors.T.tolist()] if len(all_vectors) else [0] * width
     out, at = {}, 0
@@ -61,11 +76,26 @@ def run(rows: npt.NDArray[np.int64], driver: Json, precision: int, graph: Run, k
     return out
 
 
-def noise(shape: Sequence[int], driver: Json, precision: int, members: int, rng: np.random.Generator) -> Integers:
-    """Draw one member's share of the noise of a sum over ``members``, in whole steps of the precision."""
-    wide = float(driver["noise"]["multiplier"]) * math.ceil(driver["clip"]["l2"] * 10.0**precision)
-    drawn: Integers = np.rint(rng.normal(0.0, wide / math.sqrt(members), tuple(shape))).astype(np.int64)
-    return drawn
+def noise(shape: Sequence[int], driver: Json, precision: int, honest: int, rng: random.Random) -> Integers:
+    """Draw one member's share of the noise of a sum, in whole steps of the precision.
+
+    ``honest``: members whose shares are sure to be in it; together these have the standard deviation that the task asks for.
+    """
+    # Rounded up, as nodes do, so that the noise is never too small for what is clipped to.
+    bound = math.ceil(driver["clip"]["l2"] * 10.0**precision)
+    variance = (Fraction(driver["noise"]["multiplier"]) * bound) ** 2 / honest
+    return discrete.draw(math.prod(shape), variance, rng).reshape(tuple(shape))
+
+
+def honest(strategy: Json, members: int) -> int:
+    """Return how many shares of noise are sure to be in a round's sum: as nodes without a roster count, of the smallest sum."""
+    assumed = 0 if members <= 3 else 1 if members <= 6 else members // 3
+    colluders = min(strategy.get("colluders", assumed), members)
+    wanted = strategy.get("threshold", min(strategy["min_clients"], members))
+    threshold = max(wanted, min((members + colluders) // 2 + 1, members))
+    # Where each member has only a few neighbours, a threshold says nothing of the sum.
+    smallest: int = max(strategy["min_clients"], 0 if "neighbours" in strategy else threshold)
+    return max(min(smallest, members) - assumed, 1)
 
 
 def clipped(vectors: Integers, clip: Json, precision: int) -> Integers:
@@ -123,12 +153,17 @@ def _good(
     if good.all() or lenient:
         return good
     row, column = np.argwhere(~fits)[0]
-    name = [n for n, s in shapes.items() for _ in range(math.prod(s))][column]
+    name = _labels(shapes)[column]
     if not np.isfinite(numbers[row, column]):
         raise ValueError(f"contribution {name}: a record has NaN or infinity, which no node sums")
     raise ValueError(
         f"contribution {name}: a record has a number above {LIMIT / 10.0**precision:.3g}; lower strategy.precision"
     )
+
+
+def _labels(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Which output each number of a record belongs to."""
+    return [name for name, shape in shapes.items() for _ in range(math.prod(shape))]
 
 
 def _bounded(name: str, sums: Sequence[int], precision: int) -> None:

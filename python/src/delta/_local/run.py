@@ -6,16 +6,19 @@ What is left out is what needs other machines: masks, dropouts, deadlines.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import results
+from .. import _release, results
 from ..bundle import Bundle
-from . import records
+from . import discrete, records
 from .data import Rows, members
+from .releases import Releases
 from .steps import Position, Scope, Sessions, run_step
 
 if TYPE_CHECKING:
@@ -30,14 +33,17 @@ def debug(
     *,
     parts: int = 3,
     threads: int = 0,
+    strict: bool = False,
+    seed: int | None = None,
     on_round: Callable[[int, Mapping[str, float]], None] | None = None,
     **data: Any,
 ) -> Any:
     """Run a whole task on this machine, as nodes would.
 
-    Batches, their order and the rounding of sums are those of nodes; noise for privacy is as wide as theirs, from a generator
-    of this machine. What needs other machines is left out: masks, members that are lost, deadlines, and what the owners of data
-    have to say. Needs onnxruntime.
+    Batches, their order and the rounding of sums are those of nodes, and so is the noise for privacy: a discrete Gaussian, of
+    which each member adds its share. The sums of a controlled task are judged by the rules of nodes (``docs/policy.md``) with
+    their default limits; the result is what owners get who let a broken rule pass by hand. What needs other machines is left
+    out: masks, members that are lost, deadlines, and what is compared between tasks. Needs onnxruntime.
 
     Parameters
     ----------
@@ -47,6 +53,10 @@ def debug(
         The number of make-believe members.
     threads : int
         Threads of onnxruntime; 0 lets it choose.
+    strict : bool
+        Whether a sum that breaks a rule is an error, and not a warning.
+    seed : int, optional
+        Makes the noise the same in every run. Only here: nodes draw it from entropy of their own.
     on_round : callable, optional
         ``on_round(number, metrics)`` is called after each round, from 1.
     **data : DataFrame, dict of columns, pair of arrays, torch dataset, or list of these
@@ -62,16 +72,36 @@ def debug(
     Raises
     ------
     ValueError
-        The data does not fit the task, or a round makes numbers that no node could send.
+        The data does not fit the task, a round makes numbers that no node could send, or, with ``strict``, a sum breaks a rule of
+        controlled releases; the text names the rule.
     ImportError
         onnxruntime is missing.
+
+    Warns
+    -----
+    ReleaseWarning
+        The task is free, so that every owner is asked; or a sum breaks a rule of controlled releases.
 
     Examples
     --------
     >>> delta.debug(task, wages={"wage": np.array([3000.0, 4000.0, 5500.0])})  # doctest: +SKIP
     """
     bundle = task if isinstance(task, Bundle) else task.build()
-    arrays, metrics = simulate(bundle, members(bundle.manifest, data, parts), threads=threads, on_round=on_round)
+    if _release.class_of(bundle.manifest) == "free":
+        warnings.warn(_release.asked(bundle.manifest), _release.ReleaseWarning, stacklevel=2)
+    releases = Releases(bundle.manifest, parts, strict)
+    try:
+        arrays, metrics = simulate(
+            bundle,
+            members(bundle.manifest, data, parts),
+            threads=threads,
+            seed=seed,
+            releases=releases,
+            on_round=on_round,
+        )
+    finally:
+        for text in releases.broken:
+            warnings.warn(text, _release.ReleaseWarning, stacklevel=2)
     return results.build(bundle.manifest, arrays, metrics)
 
 
@@ -80,6 +110,8 @@ def simulate(
     members: list[dict[str, Rows]],
     *,
     threads: int = 0,
+    seed: int | None = None,
+    releases: Releases | None = None,
     on_round: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> tuple[dict[str, Array], list[dict[str, float]]]:
     """Run a bundle over members' data; return the outputs by name and the metrics of each round."""
@@ -90,11 +122,13 @@ def simulate(
     server, own = initial["server"], [dict(initial["client"]) for _ in members]
     positions: list[dict[int, Position]] = [{} for _ in members]
     history: list[dict[str, float]] = []
-    precision, rng = manifest["strategy"]["precision"], np.random.default_rng()
-    for spec in (r for r in manifest["rounds"] for _ in range(r.get("repeat", 1))):
+    precision, rng = manifest["strategy"]["precision"], discrete.source(seed)
+    honest = records.honest(manifest["strategy"], len(members))
+    for number, spec in ((i, r) for i, r in enumerate(manifest["rounds"]) for _ in range(r.get("repeat", 1))):
         contributions, kept = [], []
-        for data, variables, position in zip(members, own, positions, strict=True):
-            scope = Scope(server | variables, data=data, precision=precision)
+        for member, (data, variables, position) in enumerate(zip(members, own, positions, strict=True)):
+            judge = None if releases is None else partial(releases.judge, number, len(history) + 1, member + 1)
+            scope = Scope(server | variables, data=data, precision=precision, judge=judge)
             for i, step in enumerate(spec["map"]["steps"]):
                 position[i] = run_step(sessions, step, scope, position.get(i, Position()))
             sent = [quantised(scope.values[c["name"]], c, manifest, len(members)) for c in spec["map"]["contribute"]]
@@ -102,7 +136,7 @@ def simulate(
             for i, c in enumerate(spec["map"]["contribute"]):
                 if c["name"] in drivers:
                     # Every member adds its share, also one that has no records.
-                    sent[i] += records.noise(c["shape"], drivers[c["name"]], precision, len(members), rng)
+                    sent[i] += records.noise(c["shape"], drivers[c["name"]], precision, honest, rng)
             contributions.append(sent)
             kept.append(
                 {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Scope:
     clients: int = 0
     data: Mapping[str, Rows] = field(default_factory=dict)
     precision: int = 0
+    judge: Callable[[Json, Array, list[str]], None] | None = None
+    """Is shown what a step under the driver ``records`` is about to sum."""
     values: dict[str, Array] = field(default_factory=dict)
 
 
@@ -105,7 +108,10 @@ def _records(
     dataset = scope.data[driver["dataset"]]
     rows = random.subset_rows(len(dataset), driver.get("subset") or {})
     names = list(step["outputs"])
+    judge = scope.judge
     if len(rows) == 0:
+        if judge:
+            judge(step, np.zeros((0, 0), np.int64), [])
         # A member without rows cannot compute its part, and contributes zeros.
         for output in session.get_outputs():
             if output.name in step["outputs"]:
@@ -117,7 +123,8 @@ def _records(
         return dict(zip(names, session.run(names, _feed(fixed | read, ports)), strict=True))
 
     keys = dataset.read({"columns": [driver["unit"]["key"]]}, rows)[:, 0] if "unit" in driver else None
-    for name, value in records.run(rows, driver, scope.precision, graph, keys).items():
+    see = partial(judge, step) if judge else None
+    for name, value in records.run(rows, driver, scope.precision, graph, keys, see).items():
         scope.values[step["outputs"][name]["name"]] = value
 
 
