@@ -246,6 +246,8 @@ class RegressionTask(HorizontalTask):
         target = str(block(y).name or (block(y).columns or ("y",))[0])
         spec: m.Json = {"kind": "regression", "model": self.model, "x": names, "y": target}
         spec |= {"missing": options.missing, "classes": self.classes, "task": self.name}
+        # Under noise parameters move to the end: that says nothing about the columns.
+        spec |= {"noise": True} if self.privacy else {}
         draft.options["result"] = [spec]
         return draft.build()
 

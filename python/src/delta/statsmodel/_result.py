@@ -85,7 +85,7 @@ class RegressionResult:
             self.bse = self._shaped(np.sqrt(np.diagonal(self.cov_params())))
             self.tvalues = self.params / self.bse
         self.pvalues = _each(self._two_sided, self.tvalues)
-        self._warn()
+        self._warn(noise=bool(spec.get("noise")))
 
     def _refuse(self, spec: Mapping[str, Any], invalid: int) -> None:
         task = spec["task"]
@@ -105,11 +105,11 @@ class RegressionResult:
         if not self.nobs:
             raise ValueError(f"task {task!r}: no member has a row that counts ({self.missing} have a missing value)")
 
-    def _warn(self) -> None:
+    def _warn(self, noise: bool) -> None:
         said = None
         if not self.converged:
             said = f"did not converge in {self.iterations} steps (norm of the score {self.norm:.2g}); raise maxiter"
-        elif self.step > 1e-4 * max(1.0, float(np.abs(self.params).max())):
+        elif not noise and self.step > 1e-4 * max(1.0, float(np.abs(self.params).max())):
             said = (
                 f"the score vanished while parameters still moved by {self.step:.2g}: the columns tell some classes apart "
                 "without error, and then there is no best estimate; errors and tests mean nothing"
