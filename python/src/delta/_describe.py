@@ -1,7 +1,7 @@
 """What a task takes from a node and what leaves it, in plain words.
 
-The node says the same of every task that reaches it (``delta-node task inspect``); authors see it before they submit.
-"""
+The node says the same of every task that reaches it (``delta-node task inspect``, and ``policy test`` for the class); authors see it
+before they submit.
 
 from __future__ import annotations
 
