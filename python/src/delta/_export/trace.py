@@ -140,7 +140,7 @@ def record(
         return list(made.values())
 
     with explained():
-        graph, env = _make_fx(run, inputs, None, batches)
+        graph, env = make(run, inputs, None, batches)
         refuse_fixed_batch(env)
     return Trace(graph, list(inputs), names, batches=batches)
 
@@ -153,7 +153,7 @@ def functional(recorded: Trace, weight_gradient: WeightGradient = "auto") -> Tra
 
     table: Any = decomposition_table(weight_gradient)
     with explained(), preserve_node_meta():
-        graph, env = _make_fx(run, recorded.inputs, table, recorded.batches)
+        graph, env = make(run, recorded.inputs, table, recorded.batches)
         refuse_fixed_batch(env)
     made = Trace(graph, list(recorded.inputs), list(recorded.outputs), list(recorded.draws), recorded.batches)
     prune(graph.graph)
@@ -161,7 +161,7 @@ def functional(recorded: Trace, weight_gradient: WeightGradient = "auto") -> Tra
     return made
 
 
-def _make_fx(
+def make(
     function: Callable[..., Any], inputs: Sequence[GraphInput], table: Any, batches: Sequence[int] | None
 ) -> tuple[fx.GraphModule, Sizes]:
     env = Sizes()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.fx as fx
@@ -26,6 +27,7 @@ from .trace import Draw, Trace, functional, lift_noise, record
 from .watch import tensors
 
 ROWS = "rows"
+T = TypeVar("T")
 Preprocess = Callable[..., Any]
 """From the stored batch to what the loader yields; runs inside the graph."""
 
@@ -81,6 +83,17 @@ def training_step(
 
     Raises :class:`ExportError` with the author's line for whatever cannot be a graph.
     """
+    return passes(owner, lambda *a: Tracing(owner, run, batch, *a).trace(), rounds=rounds, steps=steps)
+
+
+def passes(
+    owner: Any,
+    trace: Callable[[Holdings, Mapping[str, Schedule], Mapping[str, When]], T],
+    *,
+    rounds: int,
+    steps: int | None,
+) -> T:
+    """Trace until it is known for each scheduler whether it steps in the loop or after it."""
     held = Holdings(owner)
     if not held.optimizers:
         raise ExportError(
@@ -92,7 +105,7 @@ def training_step(
     when: dict[str, When] = dict.fromkeys(schedules, "step")
     for _ in range(len(schedules) + 1):
         try:
-            return _Tracing(owner, run, batch, held, schedules, when).trace()
+            return trace(held, schedules, when)
         except WrongPass as wrong:
             when[wrong.name] = wrong.when
     raise ExportError(
@@ -100,7 +113,9 @@ def training_step(
     )
 
 
-class _Tracing:
+class Tracing:
+    """One pass over the author's method, in which schedulers step where ``when`` says."""
+
     def __init__(
         self,
         owner: Any,
@@ -130,7 +145,8 @@ class _Tracing:
             else:
                 self.rounds |= schedule.round_slot()
 
-    def trace(self) -> TrainingStep:
+    def recorded(self) -> Trace:
+        """One batch, with every operator that runs."""
         inputs = [GraphInput(n, t) for n, t in (self.state | self.rounds).items()] + self.batch.inputs()
         inputs.append(GraphInput(ROWS, torch.ones((), dtype=torch.float64)))
         loader: list[Loader] = []
@@ -144,6 +160,10 @@ class _Tracing:
         for schedule in self.schedules.values():
             schedule.check(batches=2)
         loader[0].cut(recorded)
+        return recorded
+
+    def trace(self) -> TrainingStep:
+        recorded = self.recorded()
         lift_noise(recorded)
         portable = functional(recorded)
         changed = [n for n in self.state if portable.source_of(f"{n}.next") != n]
@@ -175,6 +195,25 @@ class _Tracing:
             portable = functional(recorded, "onnxruntime").keep(outputs, always=list(self.batch.fields)[:1])
         return lower(portable.graph, portable.inputs, portable.outputs, runtime="onnxruntime")
 
+    # ---- what a step under privacy has otherwise
+    def twin(
+        self, name: str, optimizer: torch.optim.Optimizer, leaves: Mapping[str, Tensor], state: Mapping[str, Tensor]
+    ) -> Twin:
+        """What stands for an optimizer."""
+        return Twin(name, optimizer, self.held, leaves, state)
+
+    def schedule_twin(self, schedule: Schedule, where: Callable[[], When | None]) -> ScheduleTwin:
+        """What stands for a scheduler."""
+        return ScheduleTwin(schedule, where)
+
+    def watched(self) -> AbstractContextManager[Any]:
+        """What is active while the author's method runs."""
+        return nullcontext()
+
+    def besides(self) -> dict[str, Tensor]:
+        """Further outputs, at the end of a batch."""
+        return {}
+
     def _step(self, named: dict[str, Tensor]) -> Loader:
         held, entries = self.held, self.held.entries
         state = {n: named[n].clone() for n in self.state}
@@ -184,14 +223,15 @@ class _Tracing:
 
         def now() -> dict[str, Tensor]:
             kept = {n: entries[n].travelling_of(place[n]) if n in entries else t for n, t in state.items()}
-            return {f"{n}.next": t.detach().clone() for n, t in (kept | {ROWS: named[ROWS]}).items()}
+            made = {f"{n}.next": t for n, t in (kept | {ROWS: named[ROWS]}).items()} | self.besides()
+            return {n: t.detach().clone() for n, t in made.items()}
 
         loader = Loader(lambda: self.batch.make(named), now)
-        twins = {n: Twin(n, o, held, place, state) for n, o in held.optimizers.items()}
+        twins = {n: self.twin(n, o, place, state) for n, o in held.optimizers.items()}
         replaced: dict[str, Any] = dict(twins)
         for name, schedule in self.schedules.items():
             schedule.bind(state | {n: named[n] for n in self.rounds})
-            replaced[name] = ScheduleTwin(schedule, loader.where)
+            replaced[name] = self.schedule_twin(schedule, loader.where)
             for twin_name, optimizer in held.optimizers.items():
                 if optimizer is schedule.scheduler.optimizer:
                     twins[twin_name].scheduled = schedule.rate
@@ -200,7 +240,8 @@ class _Tracing:
                 module.train()
             twin = stand_in(self.owner, replaced)
             before = dict(vars(twin))
-            self.run(twin, loader)
+            with self.watched():
+                self.run(twin, loader)
             if (kept := leaked(before, vars(twin), lambda v: bool(tensors(v)))) is not None:
                 raise ExportError(
                     f"self.{kept}", "train() keeps a traced value in it, which would be lost from batch to batch",

@@ -14,11 +14,11 @@ import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch._ops import OpOverload
 
-from . import convolution, norm, pooling
+from . import convolution, maximum, norm, pooling
 
 aten = torch.ops.aten
 
-WeightGradient = Literal["im2col", "slices", "onnxruntime", "auto"]
+WeightGradient = Literal["im2col", "slices", "onnxruntime", "records", "auto"]
 
 _FROM_TORCH = (
     "embedding_dense_backward", "native_layer_norm", "native_layer_norm_backward", 
@@ -43,6 +43,7 @@ def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOver
             `auto`, `im2col`: products of unfolded inputs and unfolded gradients, batch row by batch row (portable);
             `onnxruntime`: the same, with operators that only onnxruntime is sure to have;
             `slices`: one matrix product for each kernel position (portable, least memory);
+            `records`: as `auto`, in a form that can be taken apart into records.
     """
     table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
     packets = [getattr(aten, name) for name in _FROM_TORCH if hasattr(aten, name)]
@@ -51,4 +52,10 @@ def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOver
     table.update(norm.TABLE)
     table.update(pooling.TABLE)
     table[aten.convolution_backward.default] = partial(convolution.backward, weight_gradient)
+    if weight_gradient == "records":
+        # Nodes do not follow the indices of maxima, which count through the batch.
+        found = partial(maximum.backward, window=None)
+        table[aten.max_pool2d_with_indices_backward.default] = table[aten.max_pool3d_with_indices_backward.default] = (
+            found
+        )
     return table

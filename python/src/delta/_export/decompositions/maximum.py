@@ -27,9 +27,13 @@ def _tuple(value: Any, n: int) -> list[int]:
 
 
 def backward(
-    grad: Tensor, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: Tensor
-) -> Tensor:
-    """`aten.max_pool{2,3}d_with_indices_backward`: [..., inputs], from the gradient [..., outputs]."""
+    grad: Tensor, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: Tensor,
+    *, window: int | None = _WINDOW,
+) -> Tensor:  # fmt: skip
+    """`aten.max_pool{2,3}d_with_indices_backward`: [..., inputs], from the gradient [..., outputs].
+
+    `window`: up to how many elements of a window are compared; all for None.
+    """
     n = len(kernel)
     k, p, d = _tuple(kernel, n), _tuple(padding, n), _tuple(dilation, n)
     s = _tuple(stride, n) if stride else k
@@ -37,7 +41,7 @@ def backward(
     inside = all(outputs[i] * k[i] <= sizes[i] for i in range(n))
     if s == k and not any(p) and d == [1] * n and inside:
         return tiled(grad, x, k)
-    if n == 2 and x.dim() == 4 and math.prod(k) <= _WINDOW:
+    if n == 2 and x.dim() == 4 and (window is None or math.prod(k) <= window):
         return _overlapping(grad, x, k, s, p, d, ceil_mode)
     return scattered(grad, x, indices, n)
 

@@ -10,6 +10,7 @@ import torch
 from torch.fx import Node
 
 from ..errors import ExportError
+from ..operators import MATMUL, SQUARES
 from .context import Lowering
 from .registry import overloads, translates
 
@@ -28,6 +29,16 @@ def _matmul(lo: Lowering, node: Node, a: Any, b: Any) -> str:
         product = lo.node("MatMul", lo.tensor(a, torch.float64), lo.tensor(b, torch.float64))
         return lo.cast(product, torch.float64, lo.dtype(node))
     return lo.node("MatMul", lo.tensor(a), lo.tensor(b))
+
+
+@translates(MATMUL)
+def _stacked(lo: Lowering, node: Node, a: Any, b: Any) -> str:
+    return _matmul(lo, node, a, b)
+
+
+@translates(SQUARES)
+def _squares(lo: Lowering, node: Node, x: Any) -> str:
+    return lo.node("ReduceSumSquare", lo.tensor(x), axes=list(range(1, lo.rank(x))), keepdims=0)
 
 
 def _transposed(arg: Any) -> Node | None:
