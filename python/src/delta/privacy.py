@@ -1,4 +1,4 @@
-"""Differential privacy of analytics and regressions: what is asked of the nodes, and what it costs.
+"""Differential privacy of analytics, regressions and learning: what is asked of the nodes, and what it costs.
 
 Nodes bound each record's numbers and add noise to their sum; they also account for it, and an owner's budget decides. The
 epsilon here is for the author, by the same formulas (``docs/privacy.md``): the Gaussian's Renyi divergence, added up over rounds

@@ -29,11 +29,25 @@ class LearningResult:
         Those of the final model; empty when nothing was measured.
     history : list of dict of str to float
         Those of each round, of the model that the round started from.
+    privacy : dict or None
+        Of a task with ``privacy``: epsilon over all rounds, delta, multiplier, clip, unit and rounds, as its author asked for
+        them; nodes account for themselves. None without.
     """
 
     parameters: dict[str, Array]
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    privacy: dict[str, Any] | None = None
+
+    @property
+    def epsilon(self) -> float | None:
+        """What all rounds cost a record, at :attr:`delta`; None for a task without noise."""
+        return None if self.privacy is None else float(self.privacy["epsilon"])
+
+    @property
+    def delta(self) -> float | None:
+        """The delta at which :attr:`epsilon` holds; None for a task without noise."""
+        return None if self.privacy is None else float(self.privacy["delta"])
 
     def load_into(self, model: torch.nn.Module | Any) -> Any:
         """Write the parameters into a model.

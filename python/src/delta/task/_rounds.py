@@ -72,20 +72,14 @@ class Plan:
             self._with_validation([training, *self._weighing()], averaging)
         keys = {k: e for k, e in self.published.items() if e.name in self.merged}
         self.draft.outputs = list(dict.fromkeys([e.name for e in keys.values()])) + list(self._metrics().values())
-        self.draft.options["result"] = [
-            {
-                "kind": "model",
-                "parameters": {k: {"variable": e.name} | _whole(e) for k, e in keys.items()},
-                "metrics": self._metrics(),
-            }
-        ]
+        self.draft.options["result"] = [model_result(keys, self._metrics())]
 
     # ---------------------------------------------------------------- variables
     def _variables(self) -> None:
         for name, initial in self.step.state.items():
-            self.draft.variable(name, "server" if name in self.merged else "client", _numpy(initial))
+            self.draft.variable(name, "server" if name in self.merged else "client", initial_of(initial))
         for name, initial in self.step.rounds.items():
-            self.draft.variable(name, "server", _numpy(initial))
+            self.draft.variable(name, "server", initial_of(initial))
         fixed = dict(self.step.fixed)
         if self.validation is not None:
             fixed |= {n: t for n, t in self.validation.entries.items() if n not in self.step.state}
@@ -93,7 +87,7 @@ class Plan:
                 self.draft.variable(name, "server")
         for name, initial in fixed.items():
             # Never changed and never sent: it comes once, with the bundle.
-            self.draft.variable(name, "client", _numpy(initial))
+            self.draft.variable(name, "client", initial_of(initial))
 
     def _metrics(self) -> dict[str, str]:
         if self.validation is None:
@@ -261,9 +255,16 @@ def rows_of(split: bool, fraction: float, seed: int) -> tuple[Json, Json]:
     return subset(0.0, edge, seed), subset(edge, 1.0, seed)
 
 
+def model_result(keys: Mapping[str, Entry], metrics: Mapping[str, str]) -> Json:
+    """How a model is read from the task's outputs: entries by key, variables of metrics by name."""
+    parameters = {k: {"variable": e.name} | _whole(e) for k, e in keys.items()}
+    return {"kind": "model", "parameters": parameters, "metrics": dict(metrics)}
+
+
 def _whole(entry: Entry) -> dict[str, str]:
     return {} if entry.tensor.dtype.is_floating_point else {"dtype": str(entry.tensor.dtype).removeprefix("torch.")}
 
 
-def _numpy(tensor: Tensor) -> np.ndarray[Any, Any]:
+def initial_of(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A tensor as a variable begins."""
     return np.array(tensor.detach().cpu().numpy(), order="C")

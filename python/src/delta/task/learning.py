@@ -26,12 +26,14 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from .._export.errors import ExportError
+from .._export.gradients import Bound, gradient_step
 from .._export.model import Holdings
 from .._export.training import training_step
 from .._export.validation import validation
 from ..bundle import Bundle
 from ..dataset import Dataset
 from ..manifest import Draft
+from ..privacy import Privacy
 from ..strategy import RandomSelectStrategy, SameSelectStrategy, SelectStrategy
 from ._fedavg import (
     FaultTolerantFedAvg,
@@ -42,6 +44,7 @@ from ._fedavg import (
     WeightResultStrategy,
 )
 from ._loaders import batch_of, declare, loading
+from ._private import PrivatePlan, refuse
 from ._result import LearningResult
 from ._rounds import Plan, rows_of
 from ._task import HorizontalTask
@@ -76,8 +79,8 @@ class HorizontalLearning(HorizontalTask):
         The display name.
     max_rounds : int
         The number of rounds, at least 1.
-    validate_interval : int
-        Rounds between two measurements; 0 for none.
+    validate_interval : int, optional
+        Rounds between two measurements, 1 when not said; 0 for none. Under ``privacy`` there are none.
     validate_frac : float
         Share of the rows that is only measured on, at least 0 and less than 1; unused when the dataset has a part of its own
         for it.
@@ -89,6 +92,12 @@ class HorizontalLearning(HorizontalTask):
         Whether members keep momentum and the like from round to round.
     description : str
         Read by the owners of the data.
+    privacy : delta.Privacy, optional
+        Noise in everything that leaves the nodes. A round then is one step: each member computes the gradient of every one of
+        its training rows by itself, bounds and sums them and adds its share of the noise; the coordinator takes the step of the
+        optimizers with their mean, also where the loss is a sum. Batch size and order of the loader, ``merge_epoch`` and
+        ``merge_iteration`` have no say, validation is off, and there are no variables that a member keeps. ``epsilon`` counts
+        all rounds.
 
     Attributes
     ----------
@@ -116,15 +125,20 @@ class HorizontalLearning(HorizontalTask):
         self,
         name: str,
         max_rounds: int,
-        validate_interval: int = 1,
+        validate_interval: int | None = None,
         validate_frac: float = 0.2,
         strategy: LearningStrategy | None = None,
         *,
         seed: int = 0,
         optimizer_state: Literal["keep", "reset"] = "keep",
         description: str = "",
+        privacy: Privacy | None = None,
     ) -> None:
         strategy = FaultTolerantFedAvg(merge_epoch=1) if strategy is None else strategy
+        asked, validate_interval = (
+            validate_interval,
+            int(privacy is None) if validate_interval is None else validate_interval,
+        )
         super().__init__(name, strategy, description=description)
         need = [
             (isinstance(strategy, LearningStrategy), "strategy", strategy, "FedAvg or FaultTolerantFedAvg"),
@@ -137,6 +151,9 @@ class HorizontalLearning(HorizontalTask):
         for ok, argument, given, rule in need:
             if not ok:
                 raise ValueError(f"{argument}={given!r}: must be {rule}")
+        if privacy is not None:
+            refuse(strategy, asked)
+        self.privacy = privacy
         self.learning, self.max_rounds, self.seed = strategy, max_rounds, seed
         self.validate_interval, self.validate_frac, self.optimizer_state = (
             validate_interval,
@@ -289,9 +306,10 @@ class HorizontalLearning(HorizontalTask):
         Raises
         ------
         ExportError
-            Something cannot be a graph; the text has the author's line and what to write instead.
+            Something cannot be a graph; the text has the author's line and what to write instead. Under ``privacy`` also
+            what mixes rows, draws random numbers or takes several steps a batch.
         ValueError
-            A parameter or metric has a name that tasks cannot have.
+            A parameter or metric has a name that tasks cannot have; or the noise of ``privacy`` cannot be had.
         """
         declared, strategy = self.dataset(), self.learning
         draft = Draft(self.name, strategy, description=self.description)
@@ -302,13 +320,30 @@ class HorizontalLearning(HorizontalTask):
         measured = self.validate_interval > 0 and (split or self.validate_frac > 0)
         train_rows, validation_rows = rows_of(split, self.validate_frac if measured else 0.0, self.seed + 1)
         batch = batch_of(declared, self.preprocess)
+        published = Holdings(self).published(self.state_dict())
+        if self.privacy is not None:
+            noise = self.privacy.plan(self.max_rounds)
+            bound = Bound(self.privacy.clip, self.privacy.linf)
+            loading(self.make_train_dataloader, declared)
+            PrivatePlan(
+                draft=draft,
+                step=gradient_step(self, type(self).train, batch, bound, rounds=self.max_rounds),
+                published=published,
+                sources=sources,
+                dataset=declared.dataset,
+                rows=train_rows,
+                noise=noise,
+                keep_optimizer=self.optimizer_state == "keep",
+                max_rounds=self.max_rounds,
+            ).write()
+            return draft.build()
         steps = self.max_rounds * strategy.merge_iteration if strategy.merge_iteration > 0 else None
         step = training_step(self, type(self).train, batch, rounds=self.max_rounds, steps=steps)
         plan = Plan(
             draft=draft,
             strategy=strategy,
             step=step,
-            published=Holdings(self).published(self.state_dict()),
+            published=published,
             sources=sources,
             dataset=declared.dataset,
             training=loading(self.make_train_dataloader, declared),

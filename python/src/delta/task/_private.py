@@ -1,0 +1,88 @@
+"""From each record's gradients to the rounds of a task under privacy: one noised sum and one step a round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .._export.gradients import RECORDS, GradientStep
+from .._export.model import Entry
+from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, records, total, variable
+from ..privacy import Plan as Noise
+from ._fedavg import LearningStrategy
+from ._rounds import initial_of, model_result
+
+
+@dataclass
+class PrivatePlan:
+    """All that the rounds under privacy are made of. ``published``: entries by the keys of ``state_dict()``."""
+
+    draft: Draft
+    step: GradientStep
+    published: Mapping[str, Entry]
+    sources: Mapping[str, Json]
+    dataset: str
+    rows: Json
+    noise: Noise
+    keep_optimizer: bool
+    max_rounds: int
+
+    def write(self) -> None:
+        """Fill the draft: variables, graphs, rounds, outputs, what the noise costs, and how the result is to be read."""
+        step, draft = self.step, self.draft
+        if self.noise.columns:
+            draft.table(self.dataset, self.noise.columns)
+        for name, initial in (step.read | step.state).items():
+            draft.variable(name, "server", initial_of(initial))
+        graph = draft.graph("gradients", step.graph)
+        sums = {**step.gradients, RECORDS: ()}
+        inputs = {n: variable(n) for n in step.read} | {n: self.sources[n] for n in step.batch_inputs}
+        driver = records(self.dataset, subset=self.rows, **self.noise.driver())
+        computing = Step(graph, inputs, {n: accumulate(n) for n in sums}, driver)
+        stepping = Step(
+            draft.graph("step", step.update),
+            {n: total(n) if n in sums else variable(n) for n in step.update_inputs},
+            {f"{n}.next": f"{n}.next" for n in step.changed},
+        )
+        kept = [n for n in step.changed if self.keep_optimizer or n not in step.optimizer_state]
+        contribute = [(n, "f64", shape) for n, shape in sums.items()]
+        draft.round(Map([computing], contribute), Reduce([stepping], {n: f"{n}.next" for n in kept}), self.max_rounds)
+        keys = {k: e for k, e in self.published.items() if e.name in step.entries}
+        draft.outputs = list(dict.fromkeys(e.name for e in keys.values()))
+        draft.options["result"] = [model_result(keys, {})]
+        draft.options["privacy"] = self.noise.json()
+
+
+def refuse(strategy: LearningStrategy, validate_interval: int | None) -> None:
+    """Refuse what says something of rounds that rounds under privacy are not.
+
+    Raises ``ValueError`` that names the argument.
+    """
+    one = "under privacy each round goes once over all rows of its members and takes one step with the mean gradient"
+    need = [
+        (strategy.merge_iteration == 0, f"merge_iteration={strategy.merge_iteration}", f"{one}; leave it 0"),
+        (
+            strategy.merge_epoch == 1,
+            f"merge_epoch={strategy.merge_epoch}",
+            f"{one}; leave it 1, and ask for more rounds",
+        ),
+        (
+            strategy.weighting == "samples",
+            f"weighting={strategy.weighting!r}",
+            "under privacy every record counts alike",
+        ),
+        (
+            not strategy.result_strategy.difference,
+            f"result_strategy={strategy.result_strategy.__name__}",
+            "under privacy members contribute gradients; leave it out",
+        ),
+        (
+            not validate_interval,
+            f"validate_interval={validate_interval}",
+            "under privacy nothing is measured at the nodes, because each measurement would cost as much as a step: "
+            "leave it out, and measure the result on rows of your own",
+        ),
+    ]
+    for ok, given, rule in need:
+        if not ok:
+            raise ValueError(f"{given}: {rule}")
