@@ -41,8 +41,9 @@ NEEDED = ("MLP", "LeNet", "residual", "transformer", "GRU")
 
 
 class Bench(HorizontalLearning):
-    def __init__(self, case: Case, x: torch.Tensor) -> None:
-        super().__init__("bench", 1, validate_interval=0, strategy=FaultTolerantFedAvg(merge_iteration=1))
+    def __init__(self, case: Case, x: torch.Tensor, privacy: delta.Privacy | None = None) -> None:
+        length = {"merge_iteration": 1} if privacy is None else {"merge_epoch": 1}
+        super().__init__("bench", 1, validate_interval=0, strategy=FaultTolerantFedAvg(**length), privacy=privacy)
         torch.manual_seed(0)
         self.case, self.kind, self.shape = case, x.dtype, list(x.shape[1:])
         self.model = case.model()
