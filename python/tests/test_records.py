@@ -161,8 +161,28 @@ def test_records_are_clipped_in_integers_and_towards_zero() -> None:
 
 def test_records_of_one_person_are_added_before_they_are_clipped() -> None:
     rows = [[3.0], [4.0], [1.0], [2.0]]
-    assert sums(rows, {"clip": {"l2": 5.0}}, keys=[7, 7, np.nan, np.nan]) == [8.0]
+    assert sums(rows, {"clip": {"l2": 5.0}}, keys=[7, 7, 9, 9]) == [8.0]
     assert sums(rows, {"clip": {"l2": 5.0}}) == [10.0]
+
+
+@pytest.mark.parametrize("nobody", [np.nan, np.inf, 2.0**53])
+def test_a_record_without_a_person_is_an_error_and_under_noise_left_out(nobody: float) -> None:
+    rows, keys = [[3.0], [4.0], [1.0]], [7, nobody, 9]
+    with pytest.raises(ValueError, match="a record has no person"):
+        sums(rows, {"clip": {"l2": 5.0}}, keys=keys)
+    assert sums(rows, NOISE, keys=keys) == [4.0]
+
+
+def test_under_noise_nothing_is_too_large() -> None:
+    large = 2.0**51
+    assert sums([[large]] * 4, {"clip": {"l2": large}, "noise": NOISE["noise"]}) == [2.0**50]
+    wide = {"clip": {"l2": 5.0}, "noise": NOISE["noise"]}
+    assert sums([[large]] * 3, wide, keys=[7, 7, 7]) == [5.0]
+
+
+def test_numbers_under_noise_are_doubles() -> None:
+    with pytest.raises(ValueError, match="own is f32, and numbers under noise are f64"):
+        by_hand(m.records("wages.csv", clip=5.0, multiplier="1", delta=1e-6), dtype="f32")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +231,7 @@ def test_shares_are_for_the_smallest_sum_without_those_who_may_collude(
 
 
 # ------------------------------------------------ by hand
-def by_hand(spec: dict[str, Any], source: Any = None, target: Any = None) -> delta.Bundle:
+def by_hand(spec: dict[str, Any], source: Any = None, target: Any = None, dtype: str = "f64") -> delta.Bundle:
     g = Graph()
     x = g.input("x", "f64", ["rows", 1])
     g.output("own", x)
@@ -221,7 +241,7 @@ def by_hand(spec: dict[str, Any], source: Any = None, target: Any = None) -> del
     draft.variable("mine", "client", shape=[1])
     inputs = {"x": source or m.data("wages.csv", m.columns(["wage"]))}
     step = m.Step(draft.graph("map", g.bytes()), inputs, {"own": target or m.accumulate("own")}, spec)
-    draft.round(m.Map([step], [("own", "f64", [1])]), m.Reduce([], {"total": "own"}))
+    draft.round(m.Map([step], [("own", dtype, [1])]), m.Reduce([], {"total": "own"}))
     draft.outputs = ["total"]
     return draft.build()
 

@@ -1,7 +1,7 @@
 """What a task takes from a node and what leaves it, in plain words.
 
-The node says the same of every task that reaches it (``delta-node task inspect``, and ``policy test`` for the class); authors see it
-before they submit.
+The node says the same of every task that reaches it (``delta-node task inspect``); authors see it before they submit.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
     """Which class owners' nodes can put the task in, by their names for the rules: theirs is the word, and the proof."""
     known = _release.class_of(manifest)
     if known == "free":
-        why = [str(r) for r in _release.reasons(manifest)] or [_release.NOTHING]
+        why = _release.why_free(manifest)
         yield "Class: free: anything may leave, because"
         yield from (f"  {reason}" for reason in why[:_MOST])
         if len(why) > _MOST:
@@ -67,8 +67,6 @@ def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
                 f"epsilon {asked['epsilon']:.4g} at delta {_power(asked['delta'])} in all; nodes make their own."
             )
         return
-    if any("noise" in s["driver"] for s in _release.records_steps(manifest)):
-        yield "  Some sums have noise and some have none, so none counts as private; nodes refuse rounds in which both leave."
     yield (
         "  It runs unasked where the rules say approval: controlled. Then the sums are judged on each node, by "
         f"{_names(f'records.{rule}' for rule in _release.JUDGED)}: one that breaks a rule contributes zeros and is counted "

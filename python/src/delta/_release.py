@@ -13,9 +13,11 @@ from typing import Any, Literal
 Json = Mapping[str, Any]
 Class = Literal["free", "controlled", "private"]
 
-JUDGED = ("rows", "outputs", "cells", "dominance", "freedom", "leverage")
+JUDGED = ("rows", "outputs", "cells", "dominance", "freedom", "leverage", "overlap", "cohort")
 """Rules that a node holds the sums of a controlled task against, each after ``records.``."""
 NOTHING = "nothing of it runs under the driver records"
+MIXED = "its steps count persons by different columns, or some records and some persons"
+HALF = "some of its sums have noise and some have none"
 _SHOWN = 60
 
 
@@ -49,7 +51,7 @@ class Reason:
 def class_of(manifest: Json) -> Class:
     """Return the best class that nodes can put a task in."""
     noised = ["noise" in step["driver"] for step in records_steps(manifest)]
-    if not noised or reasons(manifest):
+    if not noised or reasons(manifest) or _mixed(manifest):
         return "free"
     return "private" if all(noised) else "controlled"
 
@@ -59,9 +61,21 @@ def reasons(manifest: Json) -> list[Reason]:
     return [r for number, spec in enumerate(manifest["rounds"]) for r in _of_round(manifest, number, spec["map"])]
 
 
+def why_free(manifest: Json) -> list[str]:
+    """Return why a free task is, in the node's words and order; at least one reason."""
+    return [str(r) for r in reasons(manifest)] or _mixed(manifest) or [NOTHING]
+
+
+def _mixed(manifest: Json) -> list[str]:
+    """Why steps that are fine by themselves protect nobody in particular together."""
+    if len({"noise" in step["driver"] for step in records_steps(manifest)}) > 1:
+        return [HALF]
+    return [MIXED] if len(_units(manifest)) > 1 else []
+
+
 def asked(manifest: Json) -> str:
     """Say that a task is free, and what that means."""
-    first, *more = [str(r) for r in reasons(manifest)] or [NOTHING]
+    first, *more = why_free(manifest)
     rest = f" (and {len(more)} more; describe() lists them)" if more else ""
     return f"task {manifest['name']} is free: every owner is asked before it runs on his data, because {first}{rest}"
 
@@ -73,8 +87,13 @@ def records_steps(manifest: Json) -> list[Json]:
 
 def unit(manifest: Json) -> str | None:
     """Return the column by which the noise of a private task protects persons; ``None`` where it protects records."""
-    keys = {str(step["driver"].get("unit", {}).get("key", "")).strip() for step in records_steps(manifest)}
+    keys = _units(manifest)
     return next(iter(keys)) or None if len(keys) == 1 else None
+
+
+def _units(manifest: Json) -> set[str]:
+    """The columns by which steps count persons; empty where one counts records."""
+    return {str(step["driver"].get("unit", {}).get("key", "")).strip() for step in records_steps(manifest)}
 
 
 def kind(step: Json) -> str:

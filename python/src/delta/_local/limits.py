@@ -1,7 +1,7 @@
 """What a node holds the sums of a controlled release against: the rules of ``docs/policy.md``, with their defaults.
 
-The decisions are the node's (``src/domain/records/judge.rs``, ``facts.rs``). Not here: ``records.overlap`` and
-``records.cohort``, which compare releases, over all tasks of an author.
+The decisions are the node's (``src/domain/records/judge.rs``, ``facts.rs``, ``overlap.rs``). Not here: what compares a
+release with earlier ones, ``records.overlap`` over all tasks of an author and ``records.cohort``.
 """
 
 from __future__ import annotations
@@ -84,7 +84,20 @@ def audit(vectors: Integers, labels: Sequence[str] = (), limits: Limits | None =
                 label = f" ({labels[i]})" if labels else ""
                 findings.append(Finding(rule, f"output {i}{label}: {why}"))
                 break
-    return findings + _together(vectors, limits)
+    return findings + _together(vectors, limits) + _overlapping(vectors, outputs, limits)
+
+
+def _overlapping(vectors: Integers, outputs: Sequence[Output], limits: Limits) -> list[Finding]:
+    """Sets of units that differ by too few: those with any number other than 0, and those of each count."""
+    counts = [column for column, o in zip(vectors.T, outputs, strict=True) if o.indicator and o.nonzero > 0]
+    sets = np.unique(np.array([vectors.any(1), *(c != 0 for c in counts[:AUDITED])]), axis=0)
+    for i, one in enumerate(sets):
+        for other in sets[:i]:
+            units = int(np.count_nonzero(one != other))
+            if 0 < units < limits.threshold:
+                why = f"{units} units are in one of two sums and not in the other, and 0 or at least {limits.threshold} may"
+                return [Finding("overlap", why)]
+    return []
 
 
 def _together(vectors: Integers, limits: Limits) -> list[Finding]:

@@ -26,6 +26,10 @@ See = Callable[[Integers, list[str]], None]
 
 LIMIT = 2**52
 """Every integer, and every sum, stays below."""
+LARGEST = 2**50
+"""What a sum under noise is cut to."""
+KEYS = 2.0**53
+"""From here on two keys may be read as one number."""
 BATCH = 4096
 
 
@@ -60,13 +64,16 @@ def run(
     if keys is not None:
         place = {row: i for i, row in enumerate(rows.tolist())}
         owners = keys[[place[r] for r in np.concatenate(kept).tolist()]] if kept else keys[:0]
-        all_vectors = _by_person(all_vectors, owners)
+        all_vectors = _by_person(all_vectors, owners, lenient)
     if "clip" in driver:
         all_vectors = clipped(all_vectors, driver["clip"], precision)
     if see:
         see(all_vectors, _labels(shapes))
     # Sums of int64 could wrap: Python's integers cannot.
     sums = [sum(column) for column in all_vectors.T.tolist()] if len(all_vectors) else [0] * width
+    if lenient:
+        # That a sum is too large would be an answer without noise.
+        sums = [max(-LARGEST, min(LARGEST, s)) for s in sums]
     out, at = {}, 0
     for name, shape in shapes.items():
         size = math.prod(shape)
@@ -88,14 +95,14 @@ def noise(shape: Sequence[int], driver: Json, precision: int, honest: int, rng: 
 
 
 def honest(strategy: Json, members: int) -> int:
-    """Return how many shares of noise are sure to be in a round's sum: as nodes without a roster count, of the smallest sum."""
+    """Return of how many equal shares all members take the noise of a round to be made (``Strategy::noise_shares``)."""
     assumed = 0 if members <= 3 else 1 if members <= 6 else members // 3
-    colluders = min(strategy.get("colluders", assumed), members)
+    colluders: int = min(strategy.get("colluders", assumed), members)
     wanted = strategy.get("threshold", min(strategy["min_clients"], members))
     threshold = max(wanted, min((members + colluders) // 2 + 1, members))
     # Where each member has only a few neighbours, a threshold says nothing of the sum.
     smallest: int = max(strategy["min_clients"], 0 if "neighbours" in strategy else threshold)
-    return max(min(smallest, members) - assumed, 1)
+    return max(min(smallest, members) - colluders, 1)
 
 
 def clipped(vectors: Integers, clip: Json, precision: int) -> Integers:
@@ -174,11 +181,17 @@ def _bounded(name: str, sums: Sequence[int], precision: int) -> None:
         )
 
 
-def _by_person(vectors: Integers, keys: Array) -> Integers:
-    """Add up the vectors of each key; an empty key is a key as well."""
-    _, units = np.unique(np.where(np.isnan(keys), np.inf, keys + 0.0), return_inverse=True)
+def _by_person(vectors: Integers, keys: Array, lenient: bool) -> Integers:
+    """Add up the vectors of each key. Under noise records without one are left out, and sums that are too large are cut."""
+    somebody = np.abs(keys) < KEYS
+    if not somebody.all() and not lenient:
+        raise ValueError("a record has no person: its key is empty, or not below 2^53")
+    _, units = np.unique(keys[somebody] + 0.0, return_inverse=True)
     out = np.zeros((int(units.max(initial=-1)) + 1, vectors.shape[1]), np.int64)
-    np.add.at(out, units, vectors)
+    for unit, vector in zip(units.tolist(), vectors[somebody], strict=True):
+        out[unit] += vector
+        if lenient:
+            out[unit] = np.clip(out[unit], 1 - LIMIT, LIMIT - 1)
     if (np.abs(out) >= LIMIT).any():
         raise ValueError("the records of one person add up to 2^52 or more")
     return out

@@ -83,6 +83,21 @@ def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json
             )
 
 
+def check_numbers(spec: Json) -> None:
+    """Refuse numbers under noise in another type than ``f64``; ``spec`` is a map.
+
+    Raises ``ValueError`` that names the contribution.
+    """
+    steps = (step for step in spec["steps"] if "noise" in step.get("driver", {}))
+    noised = {target["name"] for step in steps for target in step["outputs"].values()}
+    for contribution in spec["contribute"]:
+        if contribution["name"] in noised and contribution["dtype"] != "f64":
+            raise ValueError(
+                f"records: {contribution['name']} is {contribution['dtype']}, and numbers under noise are f64: rounded after "
+                "they were summed, one record could change more than its bound"
+            )
+
+
 def _bounds(driver: Json, precision: int) -> None:
     clip, noise = driver.get("clip"), driver.get("noise")
     for field, value in (clip or {}).items():
