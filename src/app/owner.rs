@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex as Turn, watch};
+use tokio::sync::{Mutex as Turn, MutexGuard, watch};
 
 use super::context::Ports;
 use delta_domain::ids::{DatasetName, TaskId};
@@ -122,9 +122,18 @@ impl Owner {
     /// The journal cannot be read, or does not hang together.
     pub(crate) async fn open(&self) -> Result<(), PortError> {
         let rules = self.policies.rules();
-        let mut records = self.records.lock().await;
+        let mut records = self.records().await;
         records.open().await?;
         records.rules(self.clock.now(), &rules).await
+    }
+
+    /// The journal and what follows from it, up to its last line.
+    async fn records(&self) -> MutexGuard<'_, Journalled> {
+        let mut records = self.records.lock().await;
+        if let Err(e) = records.take_in_written().await {
+            tracing::error!("the journal has not taken its last entry: {}", report(&e));
+        }
+        records
     }
 
     /// Whether from now on whatever asks is allowed on the spot, as the journal shows.
@@ -151,7 +160,7 @@ impl Owner {
         loop {
             self.clock.sleep(LOOK).await;
             let rules = self.policies.rules();
-            let mut records = self.records.lock().await;
+            let mut records = self.records().await;
             if records.digest() == rules.digest {
                 continue;
             }
@@ -194,7 +203,7 @@ impl Owner {
         let question = &case.question.clone().proven(class);
         let rows = self.rows(question, &rules.policies).await?;
         let now = self.clock.now();
-        let mut records = self.records.lock().await;
+        let mut records = self.records().await;
         let mut datasets = BTreeMap::new();
         for name in question.reads.keys() {
             let cost = match round {
@@ -263,7 +272,7 @@ impl Owner {
                 decided_at: now,
                 decided_with: "an owner who agrees to everything".to_owned(),
             };
-            self.records.lock().await.decide(now, approval).await?;
+            self.records().await.decide(now, approval).await?;
             verdict = self.judge(task, case, None).await?;
         }
         let asks = verdict.decision == Decision::Asks;

@@ -81,6 +81,15 @@ pub struct Host {
     node: Option<Arc<Node>>,
 }
 
+impl Host {
+    /// From here on nothing that its process still does leaves a trace.
+    fn process_ends(&mut self) {
+        self.storage = self.storage.restart();
+        self.blobs = self.blobs.restart();
+        self.journal = self.journal.restart();
+    }
+}
+
 /// All machines, their network and their connector.
 pub struct Cluster {
     /// Virtual time.
@@ -179,37 +188,41 @@ impl Cluster {
 
     /// Starts a node on what its machine keeps. Fine when it runs.
     pub async fn start(&mut self, index: usize) {
-        let host = &mut self.hosts[index];
-        if host.node.is_some() {
+        if self.hosts[index].node.is_some() {
             return;
         }
-        let ports = Ports {
-            connector: Arc::new(host.connector.clone()),
-            storage: Arc::new(host.storage.clone()),
-            blobs: Arc::new(host.blobs.clone()),
-            executor: Arc::new(host.executor.clone()),
-            peers: Arc::new(WatchedPeers::new(
-                self.network.peers(host.url.clone()),
-                self.facts.clone(),
-            )),
-            clock: Arc::new(self.clock.clone()),
-            entropy: Arc::new(host.entropy.clone()),
-            compute: Arc::new(InPlace),
-            vault: host.vault.clone(),
-            node_key: host.node_key.clone(),
-            documents: Arc::new(self.network.peers(host.url.clone())),
-            policies: Arc::new(host.policies.clone()),
-            journal: Arc::new(host.journal.clone()),
-            notices: Arc::new(NoNotice),
-        };
-        // A start that finds its database busy is repeated by whoever starts programs.
+        // A start that finds its database busy is repeated by whoever starts programs, in another process.
         let node = loop {
-            match Node::start(ports.clone(), host.settings.clone()).await {
+            let host = &mut self.hosts[index];
+            let ports = Ports {
+                connector: Arc::new(host.connector.clone()),
+                storage: Arc::new(host.storage.clone()),
+                blobs: Arc::new(host.blobs.clone()),
+                executor: Arc::new(host.executor.clone()),
+                peers: Arc::new(WatchedPeers::new(
+                    self.network.peers(host.url.clone()),
+                    self.facts.clone(),
+                )),
+                clock: Arc::new(self.clock.clone()),
+                entropy: Arc::new(host.entropy.clone()),
+                compute: Arc::new(InPlace),
+                vault: host.vault.clone(),
+                node_key: host.node_key.clone(),
+                documents: Arc::new(self.network.peers(host.url.clone())),
+                policies: Arc::new(host.policies.clone()),
+                journal: Arc::new(host.journal.clone()),
+                notices: Arc::new(NoNotice),
+            };
+            match Node::start(ports, host.settings.clone()).await {
                 Ok(node) => break node,
-                Err(e) if e.is_transient() => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(e) if e.is_transient() => {
+                    host.process_ends();
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
                 Err(e) => panic!("node {index} does not start: {e}"),
             }
         };
+        let host = &mut self.hosts[index];
         self.network
             .register(host.url.clone(), node.coordinator_api());
         self.network.introduce(host.url.clone(), node.identities());
@@ -232,8 +245,7 @@ impl Cluster {
         let host = &mut self.hosts[index];
         if let Some(node) = host.node.take() {
             node.stop().await;
-            host.storage = host.storage.restart();
-            host.blobs = host.blobs.restart();
+            host.process_ends();
             self.network.unregister(&host.url);
         }
     }
@@ -250,8 +262,7 @@ impl Cluster {
         let host = &mut self.hosts[index];
         if let Some(node) = host.node.take() {
             // From here on nothing that is still under way leaves a trace.
-            host.storage = host.storage.restart();
-            host.blobs = host.blobs.restart();
+            host.process_ends();
             self.network.unregister(&host.url);
             node.stop().await;
         }

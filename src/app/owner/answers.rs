@@ -32,7 +32,7 @@ impl Owner {
 
     /// Everything that the owner has decided, oldest first.
     pub(crate) async fn decided(&self) -> Vec<Decided> {
-        self.records.lock().await.decided()
+        self.records().await.decided()
     }
 
     /// The owner decides about a task that is on the list.
@@ -78,7 +78,7 @@ impl Owner {
             decided_at: now,
             decided_with: with,
         };
-        let decided = self.records.lock().await.decide(now, approval).await?;
+        let decided = self.records().await.decide(now, approval).await?;
         self.change();
         // It stands, whatever becomes of the list.
         if let Err(e) = self.look_again(task, &case).await {
@@ -102,7 +102,7 @@ impl Owner {
     /// The journal takes no entry: the decision stands.
     pub(crate) async fn revoke(&self, id: &Digest, with: String) -> Result<bool, PortError> {
         let now = self.clock.now();
-        let revoked = self.records.lock().await.revoke(now, id, with).await?;
+        let revoked = self.records().await.revoke(now, id, with).await?;
         if revoked {
             self.change();
         }
@@ -112,7 +112,7 @@ impl Owner {
     /// Lines of the journal.
     pub(crate) async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, PortError> {
         // Not while a line is being written.
-        let records = self.records.lock().await;
+        let records = self.records().await;
         records.read(skip, most).await
     }
 
@@ -123,7 +123,7 @@ impl Owner {
     pub(crate) async fn privacy(&self) -> Result<Vec<LedgerReport>, PortError> {
         let policies = self.policies.rules().policies;
         // Not between a reservation and its charge.
-        let records = self.records.lock().await;
+        let records = self.records().await;
         records.privacy(&policies, self.clock.now()).await
     }
 }

@@ -11,7 +11,7 @@ use delta_domain::privacy::cost::Cost;
 use delta_domain::privacy::report::LedgerReport;
 use delta_domain::time::Timestamp;
 use delta_ports::storage::Storage;
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 const OP: &str = "owner.ledger";
 /// Ledgers lie in the database under this and the dataset's name.
@@ -112,7 +112,15 @@ impl Ledgers {
                 continue;
             };
             let policy = policies.of(&dataset);
-            let ledger = self.of(&dataset, policy, now).await?;
+            let ledger = match self.of(&dataset, policy, now).await {
+                Ok(ledger) => ledger,
+                // One that cannot be read must not keep the others from being settled.
+                Err(e) if e.kind() == PortErrorKind::Corrupt => {
+                    tracing::error!("{}", report(&e));
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
             if ledger.open().any(|(_, r)| r.purpose == purpose) {
                 self.charge(&dataset, policy, purpose, now).await?;
             }

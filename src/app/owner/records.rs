@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::Left;
 use super::ledgers::Ledgers;
 use crate::context::Ports;
@@ -35,9 +37,24 @@ type Said = (Decision, Vec<Rule>);
 /// A round that left: when, of which task, which one.
 type Gone = (Timestamp, TaskId, u64);
 
+/// The larger of what two datasets have spent.
+fn larger(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.max(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// What a release is called in ledgers.
 fn purpose(left: &Left<'_>) -> String {
     format!("task {} round {}", left.task, left.round)
+}
+
+/// An entry on its way into the journal.
+struct UnderWay {
+    done: JoinHandle<Result<(), PortError>>,
+    head: Head,
+    entry: Entry,
 }
 
 pub(super) struct Records {
@@ -45,13 +62,14 @@ pub(super) struct Records {
     journal: Arc<dyn Journal>,
     key: Arc<NodeKey>,
     head: Head,
+    under_way: Option<UnderWay>,
     book: ApprovalBook,
     rules: Option<Digest>,
     said: BTreeMap<TaskId, Said>,
     /// Of the last day.
     left: BTreeMap<DatasetName, VecDeque<Gone>>,
     /// Of these, those with nothing of the data in them.
-    refused: BTreeMap<DatasetName, VecDeque<Timestamp>>,
+    refused: BTreeMap<DatasetName, VecDeque<Gone>>,
     unasked: VecDeque<Timestamp>,
 }
 
@@ -62,6 +80,7 @@ impl Records {
             journal: ports.journal.clone(),
             key: ports.node_key.clone(),
             head: Head::EMPTY,
+            under_way: None,
             book: ApprovalBook::default(),
             rules: None,
             said: BTreeMap::new(),
@@ -106,11 +125,12 @@ impl Records {
                 round,
                 datasets,
                 outputs,
-                ..
+                epsilon,
             } => {
                 self.count(entry.at, task, *round, datasets);
-                if *outputs == 0 {
-                    self.count_refusal(entry.at, datasets);
+                // Under noise nobody sees it.
+                if *outputs == 0 && epsilon.is_none() {
+                    self.count_refusal(entry.at, task, *round, datasets);
                 }
             }
             AuditEvent::Decided(_) | AuditEvent::Revoked { .. } => {}
@@ -137,15 +157,26 @@ impl Records {
         }
     }
 
-    fn count_refusal(&mut self, at: Timestamp, datasets: &[DatasetName]) {
+    fn count_refusal(
+        &mut self,
+        at: Timestamp,
+        task: &TaskId,
+        round: u64,
+        datasets: &[DatasetName],
+    ) {
         for name in datasets {
             let refused = self.refused.entry(name.clone()).or_default();
-            refused.retain(|first| *first + DAY > at);
-            refused.push_back(at);
+            refused.retain(|(first, ..)| *first + DAY > at);
+            if !refused.iter().any(|(_, t, r)| t == task && *r == round) {
+                refused.push_back((at, task.clone(), round));
+            }
         }
     }
 
+    /// Writes an entry, and believes it when it is there. Whoever asked may go away meanwhile: the entry is written all the same, and taken
+    /// in by whoever comes next.
     async fn write(&mut self, now: Timestamp, event: AuditEvent) -> Result<(), PortError> {
+        self.take_in_written().await?;
         let (line, head) =
             audit::append(self.head, now, event.clone(), &self.key).map_err(|e| {
                 PortError::new(
@@ -155,9 +186,30 @@ impl Records {
                 )
                 .with_source(e)
             })?;
-        self.journal.append(line).await?;
+        let journal = self.journal.clone();
+        self.under_way = Some(UnderWay {
+            done: tokio::spawn(async move { journal.append(line).await }),
+            head,
+            entry: Entry { at: now, event },
+        });
+        self.take_in_written().await
+    }
+
+    /// Waits for an entry that is being written, whoever wrote it. To be called before anything here is believed.
+    pub(super) async fn take_in_written(&mut self) -> Result<(), PortError> {
+        let Some(under_way) = &mut self.under_way else {
+            return Ok(());
+        };
+        let done = (&mut under_way.done).await;
+        let Some(UnderWay { head, entry, .. }) = self.under_way.take() else {
+            return Ok(());
+        };
+        done.map_err(|e| {
+            let text = "an entry was not written to its end";
+            PortError::new(PortErrorKind::Internal, "journal.append", text).with_source(e)
+        })??;
         self.head = head;
-        self.take_in(&Entry { at: now, event });
+        self.take_in(&entry);
         Ok(())
     }
 
@@ -196,7 +248,7 @@ impl Records {
     /// Releases of a dataset within the last 24 hours with nothing of the data in them.
     pub(super) fn refused_today(&self, name: &DatasetName, now: Timestamp) -> u32 {
         let refused = self.refused.get(name).into_iter().flatten();
-        let today = refused.filter(|at| **at + DAY > now).count();
+        let today = refused.filter(|(at, ..)| *at + DAY > now).count();
         u32::try_from(today).unwrap_or(u32::MAX)
     }
 
@@ -298,10 +350,7 @@ impl Records {
         for dataset in left.costs.keys() {
             let policy = policies.of(dataset);
             let spent = self.ledgers.charge(dataset, policy, &purpose, now).await?;
-            epsilon = match (epsilon, spent) {
-                (Some(most), Some(spent)) => Some(most.max(spent)),
-                (most, spent) => most.or(spent),
-            };
+            epsilon = larger(epsilon, spent);
         }
         let datasets: Vec<DatasetName> = question.reads.keys().cloned().collect();
         let event = AuditEvent::Released {
@@ -324,11 +373,13 @@ impl Records {
         question: &Question,
     ) -> Result<(), PortError> {
         let purpose = purpose(left);
+        let mut epsilon: Option<f64> = None;
         for dataset in left.costs.keys() {
             let policy = policies.of(dataset);
             let ledger = self.ledgers.of(dataset, policy, now).await?;
             if ledger.is_known(&purpose) {
-                self.ledgers.charge(dataset, policy, &purpose, now).await?;
+                let spent = self.ledgers.charge(dataset, policy, &purpose, now).await?;
+                epsilon = larger(epsilon, spent);
             }
         }
         let event = AuditEvent::Released {
@@ -336,7 +387,7 @@ impl Records {
             round: left.round,
             datasets: question.reads.keys().cloned().collect(),
             outputs: 0,
-            epsilon: None,
+            epsilon,
         };
         self.write(now, event).await
     }
