@@ -16,7 +16,7 @@
 mod models;
 
 use delta_node::domain::privacy::noise::Share;
-use delta_node::domain::records::{Accumulator, Clip, RecordUnit, RecordsForm};
+use delta_node::domain::records::{Clip, RecordUnit, RecordsForm, UnitSums};
 use delta_node::domain::secret::Secret;
 use models::{Histogram, Logit, Mean, Network, Statistic, normal};
 use rand_chacha::ChaCha20Rng;
@@ -51,14 +51,13 @@ fn sums(vectors: &[Vec<f64>]) -> Vec<i64> {
             reason = "small"
         )]
         clip: Clip::new(None, Some((BOUND * steps) as u64)).unwrap(),
-        memory: 1 << 30,
-        saturate: true,
+        memory: 0,
     };
-    let mut all = Accumulator::new(form).unwrap();
+    let mut all = UnitSums::new(form).unwrap();
     for vector in vectors {
-        all.push(vector, None).unwrap();
+        all.push(vector, None);
     }
-    all.finish().sums().unwrap()
+    all.finish()
 }
 
 /// What is proven and what is claimed.

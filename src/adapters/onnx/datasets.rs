@@ -28,7 +28,7 @@ pub(crate) use summary::describe;
 /// The rows of a table with a header, when it can be read.
 #[cfg(feature = "testing")]
 pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
-    let table = format::table(path).ok()?.load(columns, true).ok()?;
+    let table = format::table(path).ok()?.load(columns, true, false).ok()?;
     Some(table.len())
 }
 
@@ -38,6 +38,8 @@ struct DataPart {
     dataset: DatasetName,
     /// `None` for all of it.
     part: Option<Part>,
+    /// Whether what cannot be read is left out.
+    lenient: bool,
 }
 
 /// The datasets of a job, opened when first read.
@@ -69,15 +71,17 @@ impl<'a> Datasets<'a> {
         }
     }
 
-    /// A dataset, or one part of it.
+    /// A dataset, or one part of it. `lenient`: a cell of a table that is no number is NaN.
     pub(crate) fn open(
         &mut self,
         name: &DatasetName,
         part: Option<Part>,
+        lenient: bool,
     ) -> Result<&mut dyn Rows, Failure> {
         let wanted = DataPart {
             dataset: name.clone(),
             part,
+            lenient,
         };
         if !self.open.contains_key(&wanted) {
             let spec = self.specs.and_then(|s| s.get(name));
@@ -88,7 +92,8 @@ impl<'a> Datasets<'a> {
                 .paths
                 .get(name)
                 .ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
-            let rows = open(path, spec, part).map_err(|f| f.within(&format!("dataset {name}")))?;
+            let rows = open(path, spec, part, lenient)
+                .map_err(|f| f.within(&format!("dataset {name}")))?;
             self.open.insert(wanted.clone(), rows);
         }
         let rows = self
@@ -99,16 +104,21 @@ impl<'a> Datasets<'a> {
     }
 }
 
-fn open(path: &Path, spec: &DatasetSpec, part: Option<Part>) -> Result<Box<dyn Rows>, Failure> {
+fn open(
+    path: &Path,
+    spec: &DatasetSpec,
+    part: Option<Part>,
+    lenient: bool,
+) -> Result<Box<dyn Rows>, Failure> {
     if part.is_some() && !path.is_dir() {
         return Err(Failure::corrupt(
             "the task reads its train/ or val/ part, but it is one file",
         ));
     }
     match spec {
-        DatasetSpec::Table { columns, header } => {
-            Ok(Box::new(format::table(path)?.load(columns, *header)?))
-        }
+        DatasetSpec::Table { columns, header } => Ok(Box::new(
+            format::table(path)?.load(columns, *header, lenient)?,
+        )),
         DatasetSpec::Samples { shape, classes } if path.is_dir() => {
             Ok(Box::new(folder::Folder::open(path, shape, classes, part)?))
         }
@@ -138,7 +148,7 @@ pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> R
             // All of it in any case.
             parts.insert(None);
             parts.into_iter().try_for_each(|part| {
-                let mut rows = open(path, spec, part)?;
+                let mut rows = open(path, spec, part, false)?;
                 if rows.len() == 0 {
                     return Err(Failure::corrupt("it has no sample"));
                 }

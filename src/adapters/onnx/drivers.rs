@@ -66,6 +66,8 @@ pub(crate) fn map(
         let state = iterators.0.get(&index).copied().unwrap_or_default();
         let precision = manifest.strategy.precision;
         let limits = Limits { precision, rules };
+        // No two steps have the same noise, whatever seeds the task gives them.
+        scope.noise = noise.map(|seed| random::of_step(&seed, index));
         let done = self::step(graphs, step, limits, &mut scope, data, state)
             .map_err(|f| f.within(&format!("map step {index} ({})", step.label())))?;
         rows = rows.saturating_add(done.rows);
@@ -208,7 +210,8 @@ fn step(
             })
         }
         Driver::Records(spec) => {
-            let rows = data.open(&spec.dataset, spec.subset.part)?;
+            let lenient = spec.noise.is_some();
+            let rows = data.open(&spec.dataset, spec.subset.part, lenient)?;
             let done = records::run(graph, step, spec, limits, scope, rows)?;
             scope.values.extend(done.values);
             Ok(Done {
@@ -218,7 +221,7 @@ fn step(
             })
         }
         Driver::Batches(spec) => {
-            let rows = data.open(&spec.dataset, spec.subset.part)?;
+            let rows = data.open(&spec.dataset, spec.subset.part, false)?;
             let state = if spec.resume {
                 state
             } else {

@@ -14,10 +14,6 @@ use crate::secagg::encoding::{QuantiseError, QuantiseErrorKind};
 pub const MAX_RECORDS: usize = 1 << 22;
 /// Most numbers of a record: 2^20.
 pub const MAX_WIDTH: usize = 1 << 20;
-/// The same, signed.
-const LARGEST_PERSON: i64 = MAX_MAGNITUDE.cast_signed();
-/// What a saturated sum is cut to: 2^50, so that divided by any scale and multiplied again it is the same whole number.
-const LARGEST_SUM: i128 = 1 << 50;
 /// What a key costs beside its vector, about: the entry of the map and the number of each of its rows.
 const KEY_BYTES: usize = 64;
 
@@ -43,9 +39,6 @@ pub struct RecordsForm {
     pub clip: Clip,
     /// Most bytes held for vectors and keys.
     pub memory: usize,
-    /// Whether what is too large is cut to the largest there is and no error. For sums under noise: that an error is seen, and by whom,
-    /// would be an answer without noise.
-    pub saturate: bool,
 }
 
 /// Why records cannot be summed. Shows no value; rows and columns in it are for the owner only.
@@ -200,10 +193,7 @@ impl Accumulator {
                 // Both below 2^52 in magnitude.
                 *sum += word.cast_signed();
                 if sum.unsigned_abs() > MAX_MAGNITUDE {
-                    if !self.form.saturate {
-                        return Err(RecordsError::Person);
-                    }
-                    *sum = (*sum).clamp(-LARGEST_PERSON, LARGEST_PERSON);
+                    return Err(RecordsError::Person);
                 }
             }
         }
@@ -235,7 +225,6 @@ impl Accumulator {
             records: self.records,
             vectors: self.vectors,
             unit_of: (self.form.unit == RecordUnit::Person).then_some(self.unit_of),
-            saturate: self.form.saturate,
         }
     }
 }
@@ -247,7 +236,6 @@ pub struct Units {
     records: usize,
     vectors: Vec<i64>,
     unit_of: Option<Vec<u32>>,
-    saturate: bool,
 }
 
 /// Sizes only.
@@ -298,8 +286,7 @@ impl Units {
         &self.vectors
     }
 
-    /// The sums over all units: `width` integers, each below 2^52 in magnitude; of at most 2^50 where they saturate, which changes what one
-    /// unit adds by no more than it adds.
+    /// The sums over all units: `width` integers, each below 2^52 in magnitude.
     ///
     /// # Errors
     /// [`RecordsError::Sum`] names the first that is not.
@@ -318,11 +305,6 @@ impl Units {
             }
         }
         let bound = i128::from(MAX_MAGNITUDE);
-        if self.saturate {
-            for sum in &mut sums {
-                *sum = (*sum).clamp(-LARGEST_SUM, LARGEST_SUM);
-            }
-        }
         let exact = |(i, sum): (usize, i128)| match i64::try_from(sum) {
             Ok(short) if sum.abs() <= bound => Ok(short),
             _ => Err(RecordsError::Sum(i)),

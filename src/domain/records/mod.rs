@@ -23,6 +23,7 @@ mod quantise;
 mod row_set;
 mod rule;
 mod rules;
+mod stream;
 
 pub use accumulate::{
     Accumulator, MAX_RECORDS, MAX_WIDTH, RecordUnit, RecordsError, RecordsForm, Units,
@@ -37,3 +38,4 @@ pub use quantise::MAX_MAGNITUDE;
 pub use row_set::{RowSet, RowSetError};
 pub use rule::RecordsRule;
 pub use rules::ReleaseRules;
+pub use stream::UnitSums;

@@ -14,6 +14,8 @@ use delta_domain::tensor::{Tensor, TensorData, element_count};
 pub(super) struct Folder {
     files: Vec<(PathBuf, Option<i64>)>,
     shape: Vec<usize>,
+    /// Samples in front of these: those of `train/`, where these are `val/`.
+    before: usize,
 }
 
 /// Most samples of a folder.
@@ -42,9 +44,14 @@ impl Folder {
         for folder in parts {
             list(root, &folder, classes, &mut files)?;
         }
+        let mut before = Vec::new();
+        if part == Some(Part::Val) {
+            list(root, &root.join("train"), classes, &mut before)?;
+        }
         Ok(Self {
             files,
             shape: shape.to_vec(),
+            before: before.len(),
         })
     }
 }
@@ -52,6 +59,10 @@ impl Folder {
 impl Rows for Folder {
     fn len(&self) -> usize {
         self.files.len()
+    }
+
+    fn first(&self) -> usize {
+        self.before
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {

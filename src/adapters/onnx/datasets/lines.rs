@@ -15,7 +15,7 @@ pub(super) trait Lines {
 }
 
 impl<L: Lines> TableFile for L {
-    fn load(&mut self, columns: &[String], header: bool) -> Result<Table, Failure> {
+    fn load(&mut self, columns: &[String], header: bool, lenient: bool) -> Result<Table, Failure> {
         let mut wanted: Option<(usize, Vec<(usize, String)>)> = None;
         let mut kept: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
         let mut rows = 0usize;
@@ -32,15 +32,18 @@ impl<L: Lines> TableFile for L {
                     known
                 }
             };
-            if cells.len() != *width {
+            let whole = cells.len() == *width;
+            if !whole && !lenient {
                 return Err(Failure::corrupt(format!(
                     "line {line} has {} cells, the first line has {width}",
                     cells.len()
                 )));
             }
             for ((position, name), values) in wanted.iter().zip(&mut kept) {
-                let cell = cells.get(*position).copied().unwrap_or_default();
-                values.push(number(cell).ok_or_else(|| {
+                let cell = cells.get(*position).copied().filter(|_| whole);
+                let cell = cell.unwrap_or_default();
+                let read = number(cell).or_else(|| lenient.then_some(f64::NAN));
+                values.push(read.ok_or_else(|| {
                     let cell: String = cell.chars().take(40).collect();
                     Failure::corrupt(format!(
                         "line {line}, column {name:?}: {cell:?} is not a number"
@@ -125,7 +128,7 @@ mod tests {
     }
 
     fn load(path: &std::path::Path, columns: &[String], header: bool) -> Result<Table, Failure> {
-        format::table(path)?.load(columns, header)
+        format::table(path)?.load(columns, header, false)
     }
 
     fn names(list: &[&str]) -> Vec<String> {
@@ -173,6 +176,19 @@ mod tests {
                 .data(),
             &TensorData::F32(vec![4.0])
         );
+    }
+
+    #[test]
+    fn under_noise_what_cannot_be_read_is_nan() {
+        let (_dir, path) = file("t.csv", "a,b\n1,2\n3,maybe\n4\n5,6\n");
+        let mut table = format::table(&path).unwrap();
+        let mut table = table.load(&names(&["a", "b"]), true, true).unwrap();
+        let read = table.read(&DataField::Columns(names(&["a", "b"])), &[0, 1, 2, 3]);
+        let TensorData::F64(v) = read.unwrap().into_data() else {
+            panic!()
+        };
+        assert_eq!([v[0], v[1], v[2], v[6], v[7]], [1.0, 2.0, 3.0, 5.0, 6.0]);
+        assert!(v[3..6].iter().all(|x| x.is_nan()), "{v:?}");
     }
 
     #[test]

@@ -9,6 +9,11 @@ pub(crate) trait Rows: Send {
     /// Number of rows.
     fn len(&self) -> usize;
 
+    /// Where its first row stands in the whole dataset, when this is a part of one.
+    fn first(&self) -> usize {
+        0
+    }
+
     /// A field of some rows, in the given order; the first dimension counts them.
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure>;
 

@@ -22,7 +22,10 @@ pub(super) trait TableFile {
     /// Reads `columns` of all rows, and no other column.
     ///
     /// With `header` the file names its columns, else they are called by their places: `0`, `1` and so on.
-    fn load(&mut self, columns: &[String], header: bool) -> Result<Table, Failure>;
+    ///
+    /// `lenient`: a cell that is no number is NaN, and so is a whole row of another length, instead of an error: whether one row can be read
+    /// is nothing that a task under noise may decide over.
+    fn load(&mut self, columns: &[String], header: bool, lenient: bool) -> Result<Table, Failure>;
 
     /// Checks that all of `columns` are there, reading no row.
     fn inspect(&mut self, columns: &[String], header: bool) -> Result<(), Failure>;

@@ -65,7 +65,7 @@ fn inputs<'p>(
                 subset,
             } => {
                 let subset = subset.unwrap_or_default();
-                let tensor = subset_of(data.open(dataset, subset.part)?, field, &subset)?;
+                let tensor = subset_of(data.open(dataset, subset.part, false)?, field, &subset)?;
                 let rows = tensor.shape().first();
                 let rows = rows.map_or(1, |n| u64::try_from(*n).unwrap_or(u64::MAX));
                 rows_read = rows_read.saturating_add(rows);

@@ -45,6 +45,15 @@ impl Seed {
     }
 }
 
+/// The node's seed for one step of a map.
+pub(super) fn of_step(seed: &[u8; 32], step: u32) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(b"delta/step/1");
+    hash.chain_update(seed)
+        .chain_update(step.to_le_bytes())
+        .finalize()
+        .into()
+}
+
 fn key(purpose: &str, seed: u64, number: u64, name: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(purpose.as_bytes());

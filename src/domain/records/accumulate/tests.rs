@@ -11,7 +11,6 @@ fn form(width: usize, unit: RecordUnit) -> RecordsForm {
         unit,
         clip: Clip::default(),
         memory: 1 << 20,
-        saturate: false,
     }
 }
 
@@ -77,27 +76,6 @@ fn what_does_not_fit_is_refused() {
     );
     let both = units(record, &[0.0, large, 0.0, large], None).unwrap();
     assert_eq!(both.sums(), Err(RecordsError::Sum(1)));
-}
-
-#[test]
-fn under_noise_nothing_is_too_large() {
-    let person = RecordsForm {
-        saturate: true,
-        ..form(1, RecordUnit::Person)
-    };
-    let large = 4.0e13;
-    let rows = [large, large, large, -large, -large, -large, -large];
-    let all = units(person, &rows, Some(&[3, 3, 3, 5, 5, 5, 5])).unwrap();
-    let most = MAX_MAGNITUDE.cast_signed();
-    assert_eq!(all.iter().collect::<Vec<_>>(), [[most], [-most]]);
-    let record = RecordsForm {
-        saturate: true,
-        ..form(1, RecordUnit::Record)
-    };
-    let all = units(record, &[large, large], None).unwrap();
-    assert_eq!(all.sums().unwrap(), [1 << 50]);
-    let all = units(record, &[-large, -large], None).unwrap();
-    assert_eq!(all.sums().unwrap(), [-(1 << 50)]);
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use crate::failure::Failure;
 use delta_domain::manifest::Records;
 use delta_domain::records::{
-    Accumulator, Clip, Facts, RecordUnit, RecordsError, RecordsForm, ReleaseRules, RowSet, judge,
+    Accumulator, Clip, Facts, RecordUnit, RecordsError, RecordsForm, ReleaseRules, RowSet,
+    UnitSums, judge,
 };
 
 /// Most bytes that the vectors of all units may take.
@@ -29,13 +30,18 @@ impl Key {
 
 /// Sums the records of a step.
 pub(super) struct Sum {
-    accumulator: Accumulator,
+    units: Held,
     scale: f64,
-    /// Records with numbers that are none are left out: under noise a single record must not decide over the others, and the noise hides
-    /// that it is not there. Without noise they are an error: a number that is silently about fewer records is wrong.
-    lenient: bool,
     keys: Vec<u64>,
-    rows: Vec<f64>,
+}
+
+/// What is held of units.
+enum Held {
+    /// All of them: the rules look at each.
+    All(Accumulator),
+    /// One. Under noise a single record must not decide over the others, and the noise hides that it is not there: records with numbers that
+    /// are none are left out. Without noise they are an error: a number that is silently about fewer records is wrong.
+    One(UnitSums),
 }
 
 impl Sum {
@@ -61,14 +67,15 @@ impl Sum {
             unit,
             clip,
             memory: MEMORY,
-            saturate: spec.noise.is_some(),
+        };
+        let units = match spec.noise {
+            None => Accumulator::new(form).map(Held::All),
+            Some(_) => UnitSums::new(form).map(Held::One),
         };
         Ok(Self {
-            accumulator: Accumulator::new(form).map_err(unfit)?,
+            units: units.map_err(unfit)?,
             scale,
-            lenient: spec.noise.is_some(),
             keys: Vec::new(),
-            rows: Vec::new(),
         })
     }
 
@@ -80,41 +87,40 @@ impl Sum {
         records: &[f64],
         width: usize,
     ) -> Result<(), Failure> {
+        let all = match &mut self.units {
+            Held::All(all) => all,
+            Held::One(one) => {
+                for (index, record) in records.chunks(width.max(1)).enumerate() {
+                    let key = keys.get(index).copied().flatten();
+                    one.push(record, key.map(|key| key.0));
+                }
+                return Ok(());
+            }
+        };
         self.keys.clear();
-        if !self.lenient {
-            for key in keys {
-                let key = key.ok_or_else(|| {
-                    let text = "a record has no person: its key is empty, or not below 2^53";
-                    Failure::corrupt(text.to_owned())
-                })?;
-                self.keys.push(key.0);
-            }
-            let keys = (!keys.is_empty()).then_some(self.keys.as_slice());
-            return self.accumulator.push(records, keys).map_err(unfit);
-        }
-        let most = limit(self.scale);
-        self.rows.clear();
-        for (index, record) in records.chunks(width.max(1)).enumerate() {
-            let key = keys.get(index).copied();
-            if key != Some(None) && record.iter().all(|x| x.abs() < most) {
-                self.rows.extend_from_slice(record);
-                self.keys.extend(key.flatten().map(|key| key.0));
-            }
+        for key in keys {
+            let key = key.ok_or_else(|| {
+                let text = "a record has no person: its key is empty, or not below 2^53";
+                Failure::corrupt(text.to_owned())
+            })?;
+            self.keys.push(key.0);
         }
         let keys = (!keys.is_empty()).then_some(self.keys.as_slice());
-        self.accumulator.push(&self.rows, keys).map_err(unfit)
+        all.push(records, keys).map_err(unfit)
     }
 
     /// The sum over all records, as long as one record, if the limits hold; and, where there are limits, which records it counts. What
     /// breaks them is for the owner's log alone. `places`: where each record stands among the dataset's `records`.
-    #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
     pub(super) fn finish(
         self,
         rules: Option<&ReleaseRules>,
         places: &[usize],
         records: usize,
     ) -> Result<(Vec<f64>, Vec<RowSet>), Failure> {
-        let units = self.accumulator.finish();
+        let units = match self.units {
+            Held::All(all) => all.finish(),
+            Held::One(one) => return Ok((real(one.finish(), self.scale), Vec::new())),
+        };
         let mut sets = Vec::new();
         if let Some(rules) = rules {
             let facts = Facts::of(&units);
@@ -129,14 +135,13 @@ impl Sum {
             sets = RowSet::of_release(&units, &facts, places, records);
         }
         let sums = units.sums().map_err(unfit)?;
-        let sums = sums.into_iter().map(|sum| sum as f64 / self.scale);
-        Ok((sums.collect(), sets))
+        Ok((real(sums, self.scale), sets))
     }
 }
 
-/// Numbers from here on are no fixed-point numbers.
-fn limit(scale: f64) -> f64 {
-    4_503_599_627_370_495.0 / scale
+#[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
+fn real(sums: Vec<i64>, scale: f64) -> Vec<f64> {
+    sums.into_iter().map(|sum| sum as f64 / scale).collect()
 }
 
 /// A bound in the ring's integers: rounded down, so that it is never looser than it was asked for.
