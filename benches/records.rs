@@ -104,7 +104,13 @@ fn write_table(path: &Path, rows: usize) {
             // A linear congruential generator: any numbers will do.
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let end = if column + 1 == COLUMNS { '\n' } else { ',' };
-            write!(text, "{}.{:04}{end}", state >> 24, (state >> 8) % 10_000).unwrap();
+            write!(
+                text,
+                "{}.{:04}{end}",
+                (state >> 24) % 10,
+                (state >> 8) % 10_000
+            )
+            .unwrap();
         }
     }
     std::fs::write(path, text).unwrap();

@@ -2,7 +2,7 @@
 
 use super::accumulate::Units;
 use super::blocks::Block;
-use super::gram::Gram;
+use super::gram::{Gram, twins};
 use super::leverage::leverage;
 
 /// Most outputs that are audited together: the Gram matrix has the square of that many entries.
@@ -26,6 +26,8 @@ pub struct OutputFacts {
     pub nonzero: u64,
     /// Whether every number is 0 or one and the same.
     pub indicator: bool,
+    /// Whether an output before it is equal to it in every unit.
+    pub repeated: bool,
     /// The largest magnitude.
     pub first: u64,
     /// The second largest.
@@ -49,7 +51,8 @@ impl Facts {
     pub fn of(units: &Units) -> Self {
         let width = units.width();
         let audited = width <= MAX_AUDITED;
-        let mut gram = Gram::new(if audited { width + 1 } else { 0 });
+        let twins = if audited { twins(units) } else { Vec::new() };
+        let mut gram = Gram::new(twins.clone());
         let mut outputs = vec![Running::default(); width];
         Block::each(units, |block| {
             for (output, column) in outputs.iter_mut().zip(block.columns().skip(1)) {
@@ -59,7 +62,11 @@ impl Facts {
                 gram.add(block);
             }
         });
-        let outputs: Vec<OutputFacts> = outputs.into_iter().map(Running::facts).collect();
+        let mut outputs: Vec<OutputFacts> = outputs.into_iter().map(Running::facts).collect();
+        // The first of them are the ones.
+        for (i, (output, twin)) in outputs.iter_mut().zip(twins.iter().skip(1)).enumerate() {
+            output.repeated = *twin != i + 1;
+        }
         let largest: Vec<u64> = outputs.iter().map(|output| output.first).collect();
         let spread = audited.then(|| leverage(units, &gram, &largest));
         Self {
@@ -132,7 +139,6 @@ pub(in crate::records) mod tests {
             unit: RecordUnit::Record,
             clip: Clip::default(),
             memory: 1 << 30,
-            saturate: false,
         };
         let mut all = Accumulator::new(form).unwrap();
         for row in rows {
@@ -155,6 +161,7 @@ pub(in crate::records) mod tests {
                 OutputFacts {
                     nonzero: 999,
                     indicator: false,
+                    repeated: false,
                     first: 990,
                     second: 989,
                     total: 990 * 991 / 2 + 45
@@ -162,6 +169,7 @@ pub(in crate::records) mod tests {
                 OutputFacts {
                     nonzero: 334,
                     indicator: true,
+                    repeated: false,
                     first: 4,
                     second: 4,
                     total: 1336
@@ -169,6 +177,7 @@ pub(in crate::records) mod tests {
                 OutputFacts {
                     nonzero: 0,
                     indicator: true,
+                    repeated: false,
                     first: 0,
                     second: 0,
                     total: 0

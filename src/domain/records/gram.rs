@@ -5,39 +5,48 @@
 //! dependent one is ever kept; one that does not depend looks as if it did only modulo the few hundred primes that divide one minor, and the
 //! primes are drawn by SHA-256 from the matrix itself, so nobody can choose data for them: the chance is below 2^-46 for each prime.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
+use super::accumulate::Units;
 use super::blocks::{Block, ROWS};
 
 /// W'W of r columns.
 pub(super) struct Gram {
     columns: usize,
-    /// r by r; only j >= k is filled.
+    /// The first column that is equal to each.
+    twins: Vec<usize>,
+    /// r by r; only j >= k is filled, and nothing where there is an equal one before.
     entries: Vec<i128>,
 }
 
 impl Gram {
-    /// Of no row yet.
-    pub(super) fn new(columns: usize) -> Self {
+    /// Of no row yet. `twins`: for each column the first that is equal to it, which may be itself.
+    pub(super) fn new(twins: Vec<usize>) -> Self {
         Self {
-            columns,
-            entries: vec![0; columns * columns],
+            columns: twins.len(),
+            entries: vec![0; twins.len() * twins.len()],
+            twins,
         }
     }
 
     /// Adds the rows of a block.
     pub(super) fn add(&mut self, block: &Block) {
         let columns: Vec<Column<'_>> = block.columns().map(Column::new).collect();
-        for (j, a) in columns.iter().enumerate() {
+        let first = |(j, twin): (usize, &usize)| (*twin == j).then_some(j);
+        let firsts: Vec<usize> = self.twins.iter().enumerate().filter_map(first).collect();
+        for (place, j) in firsts.iter().enumerate() {
             let row = &mut self.entries[j * self.columns..];
-            for (b, entry) in columns.iter().take(j + 1).zip(row) {
-                *entry += a.times(b);
+            for k in firsts.iter().take(place + 1) {
+                row[*k] += columns[*j].times(&columns[*k]);
             }
         }
     }
 
     /// The scalar product of two columns.
     pub(super) fn at(&self, j: usize, k: usize) -> i128 {
+        let (j, k) = (self.twins[j], self.twins[k]);
         let (j, k) = (j.max(k), j.min(k));
         self.entries[j * self.columns + k]
     }
@@ -179,6 +188,26 @@ fn times(a: u64, b: u64, p: u64) -> u64 {
     u64::try_from(rest).unwrap_or(0)
 }
 
+/// For each column of [1, V] the first that is equal to it. Many numbers of a task are counts of the same units: those cost once.
+pub(super) fn twins(units: &Units) -> Vec<usize> {
+    let mut twins = vec![1; units.width() + 1];
+    twins[0] = 0;
+    for vector in units {
+        let value = |column: usize| vector[column - 1];
+        let apart = |column: &usize| value(*column) != value(twins[*column]);
+        if !(1..twins.len()).any(|column| apart(&column)) {
+            continue;
+        }
+        // Who was equal so far and is still; the first of each has the smallest number.
+        let mut firsts = BTreeMap::new();
+        for (column, twin) in twins.iter_mut().enumerate().skip(1) {
+            let so_far = (*twin, value(column));
+            *twin = *firsts.entry(so_far).or_insert(column);
+        }
+    }
+    twins
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,7 +215,7 @@ mod tests {
 
     fn independent(rows: &[Vec<i64>]) -> Vec<usize> {
         let units = units(rows);
-        let mut gram = Gram::new(units.width() + 1);
+        let mut gram = Gram::new(twins(&units));
         Block::each(&units, |block| gram.add(block));
         gram.independent()
     }
@@ -224,11 +253,34 @@ mod tests {
     }
 
     #[test]
+    fn equal_columns_are_found_and_cost_nothing() {
+        let rows: Vec<Vec<i64>> = (0..700)
+            .map(|i| vec![i, 5, i, 5, if i == 699 { 0 } else { i }, 1, 5, i])
+            .collect();
+        let units = units(&rows);
+        // The ones in front are not compared: a count has its own scale.
+        let found = twins(&units);
+        assert_eq!(found, [0, 1, 2, 1, 2, 5, 6, 2, 1]);
+        let of = |twins| {
+            let mut gram = Gram::new(twins);
+            Block::each(&units, |block| gram.add(block));
+            gram
+        };
+        let (short, long) = (of(found), of((0..9).collect()));
+        for j in 0..9 {
+            for k in 0..9 {
+                assert_eq!(short.at(j, k), long.at(j, k), "{j} {k}");
+            }
+        }
+        assert_eq!(short.independent(), long.independent());
+    }
+
+    #[test]
     fn sums_are_exact_in_both_sizes() {
         let large = (1_i64 << 52) - 1;
         let rows: Vec<Vec<i64>> = (0..700).map(|i| vec![large, -large, i]).collect();
         let units = units(&rows);
-        let mut gram = Gram::new(4);
+        let mut gram = Gram::new((0..4).collect());
         Block::each(&units, |block| gram.add(block));
         let square = i128::from(large) * i128::from(large);
         assert_eq!(gram.at(1, 1), 700 * square);

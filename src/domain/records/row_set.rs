@@ -58,7 +58,7 @@ impl RowSet {
             .outputs
             .iter()
             .enumerate()
-            .filter(|(_, output)| output.indicator && output.nonzero > 0)
+            .filter(|(_, output)| output.indicator && output.nonzero > 0 && !output.repeated)
             .map(|(i, _)| i)
             .take(MAX_AUDITED)
             .collect();

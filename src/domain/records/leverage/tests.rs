@@ -85,7 +85,7 @@ fn words_and_doubles_agree() {
         .map(|i| vec![noise(i) % 1000, noise(7 * i) % 1_000_000, i % 2, 5])
         .collect();
     let units = units(&rows);
-    let mut gram = Gram::new(5);
+    let mut gram = Gram::new((0..5).collect());
     Block::each(&units, |block| gram.add(block));
     let kept = gram.independent();
     assert_eq!(kept, [0, 1, 2, 3]);
