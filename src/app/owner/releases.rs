@@ -47,7 +47,7 @@ impl Owner {
     ) -> Result<(), PortError> {
         let now = self.clock.now();
         let policies = self.policies.rules().policies;
-        let mut records = self.records.lock().await;
+        let mut records = self.records().await;
         records
             .released(now, left, &policies, question, outputs)
             .await
@@ -64,7 +64,7 @@ impl Owner {
     ) -> Result<(), PortError> {
         let now = self.clock.now();
         let policies = self.policies.rules().policies;
-        let mut records = self.records.lock().await;
+        let mut records = self.records().await;
         records.failed(now, left, &policies, question).await
     }
 
@@ -75,7 +75,7 @@ impl Owner {
     pub(crate) async fn settle(&self, task: &TaskId, round: u64) -> Result<(), PortError> {
         let now = self.clock.now();
         let policies = self.policies.rules().policies;
-        let records = self.records.lock().await;
+        let records = self.records().await;
         records.settle(now, task, round, &policies).await
     }
 
@@ -86,7 +86,7 @@ impl Owner {
     pub(crate) async fn reserve(&self, left: &Left<'_>) -> Result<(), PortError> {
         let now = self.clock.now();
         let policies = self.policies.rules().policies;
-        let records = self.records.lock().await;
+        let records = self.records().await;
         records.reserve(now, left, &policies).await
     }
 }

@@ -48,12 +48,12 @@ pub struct Sum {
 impl Sum {
     /// The smallest sum of a task, before there is a round of it.
     ///
-    /// `least`: members that this node asks for; `assumed`: colluders that its owner assumes, else as many as
+    /// Its own floor says nothing: the others reveal by theirs. `assumed`: colluders that its owner assumes, else as many as
     /// [`assumed_colluders`] says.
     #[must_use]
-    pub fn smallest_of(manifest: &Manifest, least: usize, assumed: Option<u32>) -> Self {
+    pub fn smallest_of(manifest: &Manifest, assumed: Option<u32>) -> Self {
         let wide = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-        let smallest = least.max(wide(manifest.strategy.min_clients));
+        let smallest = wide(manifest.strategy.min_clients);
         Self {
             shares: manifest.strategy.noise_shares(smallest, true),
             smallest,

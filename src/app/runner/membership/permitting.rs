@@ -48,9 +48,9 @@ impl Membership {
     /// What the dearest round of a task costs each dataset, if its cohort is as small as this node allows; nothing where that cannot be said.
     fn costs(&self, manifest: &Manifest, question: &Question) -> BTreeMap<DatasetName, Cost> {
         let settings = &self.context.settings;
-        let (members, colluders) = self.context.owner.floor(question);
+        let (_, colluders) = self.context.owner.floor(question);
         let assumed = settings.privacy.colluders.max(colluders);
-        let sum = Sum::smallest_of(manifest, settings.min_clients.max(members), assumed);
+        let sum = Sum::smallest_of(manifest, assumed);
         dearest_round(manifest, sum)
     }
 

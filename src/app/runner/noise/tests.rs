@@ -176,19 +176,16 @@ fn a_task_is_judged_by_its_dearest_round() {
 }
 
 #[test]
-fn the_smallest_sum_is_the_tasks_and_the_nodes() {
+fn the_smallest_sum_is_the_tasks() {
     let manifest = one(&[("s", 1)], Some("2"));
-    for (least, assumed, smallest, colluders) in [
-        (2, None, 3, assumed_colluders(3)),
-        (6, None, 6, assumed_colluders(6)),
-        (2, Some(2), 3, 2),
-    ] {
+    let smallest = 3;
+    for (assumed, colluders) in [(None, assumed_colluders(3)), (Some(2), 2)] {
         let expected = Sum {
             shares: manifest.strategy.noise_shares(smallest, true),
             smallest,
             colluders,
         };
-        assert_eq!(Sum::smallest_of(&manifest, least, assumed), expected);
+        assert_eq!(Sum::smallest_of(&manifest, assumed), expected);
     }
 }
 

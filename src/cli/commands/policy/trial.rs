@@ -103,11 +103,9 @@ fn tried(
     let (manifest, policies) = (bundle.manifest(), &loaded.policies);
     let (class, unproven) = classify(proof, &records_steps(manifest), policies);
     let question = Question::of(bundle, author(args)).proven(class);
-    let (members, colluders) = policies.floor(&question);
-    let least = u64::from(config.policy.min_clients.max(members));
-    let least = usize::try_from(least).unwrap_or(usize::MAX);
+    let (_, colluders) = policies.floor(&question);
     let assumed = config.policy.assumed_colluders.max(colluders);
-    let sum = SmallestSum::smallest_of(manifest, least, assumed);
+    let sum = SmallestSum::smallest_of(manifest, assumed);
     let costs = dearest_round(manifest, sum);
     let rows = |name: &DatasetName| there.iter().find(|d| d.name == *name)?.rows();
     let facts_of = |name: &DatasetName| {

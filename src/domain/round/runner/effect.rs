@@ -50,7 +50,7 @@ pub struct NoiseGround {
     pub seed: Secret<32>,
     /// Equal shares that the noise of the round is made of, as all its members say.
     pub shares: usize,
-    /// Members of the smallest sum that this one would reveal its shares for.
+    /// Members of the smallest sum that enough holders of this one's shares may reveal them for.
     pub smallest_sum: usize,
     /// Of those, members that may take their noise away: as many as the owner assumes, and all strangers.
     pub colluders: usize,

@@ -148,7 +148,10 @@ impl RunnerRound {
         NoiseGround {
             seed: Secret::draw(&mut share_keys::rng(&self.seed, "noise")),
             shares: strategy.noise_shares(u2.len(), complete),
-            smallest_sum: self.context.cohort_floor().max(holders),
+            // Not this owner's floor: others may reveal this member's shares for a sum that this one would not.
+            smallest_sum: usize::try_from(strategy.min_clients)
+                .unwrap_or(usize::MAX)
+                .max(holders),
             colluders: floor.colluders_among(u2.len()),
         }
     }
