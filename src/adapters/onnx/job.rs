@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::guard::GraphLimits;
 use delta_domain::bundle::BundleLimits;
 use delta_domain::ids::{DatasetName, Name};
-use delta_domain::manifest::{Manifest, Part};
+use delta_domain::manifest::Manifest;
 use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secret::Secret;
@@ -151,7 +151,6 @@ pub(crate) enum Reply {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Released {
     pub(crate) dataset: DatasetName,
-    pub(crate) part: Option<Part>,
     pub(crate) units: bool,
     pub(crate) sets: usize,
 }

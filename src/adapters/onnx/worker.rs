@@ -308,7 +308,6 @@ fn mapped(outcome: MapOutcome) -> Answer {
     for rows in outcome.released {
         released.push(Released {
             dataset: rows.dataset,
-            part: rows.part,
             units: rows.unit_of.is_some(),
             sets: rows.sets.len(),
         });

@@ -8,7 +8,6 @@ use tokio::sync::Mutex as Turn;
 
 use crate::context::Ports;
 use delta_domain::ids::{DatasetName, Digest};
-use delta_domain::manifest::Part;
 use delta_domain::policy::Author;
 use delta_domain::records::{Finding, ReleasedRows, RowSet, same_cohort};
 use delta_domain::round::runner::Release;
@@ -26,12 +25,15 @@ const COHORTS: &str = "cohort/";
 /// Most sets of one dataset that are remembered for one author, and most bytes of them.
 const MOST_SETS: usize = 4096;
 const MOST_BYTES: usize = 64 << 20;
+/// In front of each set: the threshold that it was compared by.
+const THRESHOLD_BYTES: usize = size_of::<u64>();
 
 pub(super) struct History {
     storage: Arc<dyn Storage>,
     compute: Arc<dyn Compute>,
-    /// Comparing and remembering are one act.
-    turn: Turn<()>,
+    /// Comparing and remembering are one act, for rows and for cohorts.
+    rows: Turn<()>,
+    cohorts: Turn<()>,
 }
 
 impl History {
@@ -43,7 +45,8 @@ impl History {
         Self {
             storage,
             compute,
-            turn: Turn::default(),
+            rows: Turn::default(),
+            cohorts: Turn::default(),
         }
     }
 
@@ -53,36 +56,48 @@ impl History {
         rows: Vec<ReleasedRows>,
         threshold: u64,
     ) -> Result<(), PortError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.rows.lock().await;
         for rows in rows {
-            let place = place(author, &rows.dataset, rows.part);
+            let (place, others) = places(author, &rows.dataset);
             let mut news = Vec::new();
             for set in &rows.sets {
                 let name = format!("{place}{}", set.digest());
-                if self.storage.setting(&name).await?.is_none() {
-                    news.push((name, set.to_bytes()));
+                let known = self.storage.setting(&name).await?;
+                // Compared when it was new, with the same units by the same threshold or a larger one.
+                let compared = rows.unit_of.is_none()
+                    && known.is_some_and(|known| threshold_of(&known) >= Some(threshold));
+                if !compared {
+                    news.push((name, [&threshold.to_le_bytes(), &*set.to_bytes()].concat()));
                 }
             }
-            // Those that are known were compared with each other when they were new.
             if news.is_empty() {
                 continue;
             }
-            let known = self.storage.settings(&place).await?;
-            let sets = known.len() + news.len();
-            let bytes = known.iter().chain(&news).map(|(_, bytes)| bytes.len());
-            if sets > MOST_SETS || bytes.sum::<usize>() > MOST_BYTES {
+            let mut known = Vec::new();
+            for others in others {
+                known.extend(self.storage.settings(&others).await?);
+            }
+            let own = known.iter().filter(|(name, _)| name.starts_with(&place));
+            let own: Vec<usize> = own.map(|(_, bytes)| bytes.len()).collect();
+            let bytes =
+                own.iter().sum::<usize>() + news.iter().map(|(_, b)| b.len()).sum::<usize>();
+            if own.len() + news.len() > MOST_SETS || bytes > MOST_BYTES {
                 let why = format!("{} has more releases than are compared", rows.dataset);
                 return Err(broken("records.overlap", &why));
             }
             let compared = move || {
-                let previous = known
-                    .iter()
-                    .map(|(name, bytes)| RowSet::from_bytes(bytes).map_err(|e| damaged(name, e)));
-                let previous = previous.collect::<Result<Vec<_>, _>>()?;
-                let finding = rows.overlaps(&previous, threshold);
-                finding.map_or(Ok(()), |Finding { rule, why }| {
-                    Err(broken(rule.name(), &why))
-                })
+                let told = |Finding { rule, why }| broken(rule.name(), &why);
+                rows.overlaps(&[], threshold)
+                    .map_or(Ok(()), |f| Err(told(f)))?;
+                // One at a time: each may be half a megabyte.
+                for (name, bytes) in known {
+                    let set = bytes.get(THRESHOLD_BYTES..).unwrap_or_default();
+                    let set = RowSet::from_bytes(set).map_err(|e| damaged(&name, e))?;
+                    let previous = std::slice::from_ref(&set);
+                    rows.overlaps(previous, threshold)
+                        .map_or(Ok(()), |f| Err(told(f)))?;
+                }
+                Ok(())
             };
             self.compute.blocking(OVERLAP, compared).await?;
             for (name, bytes) in news {
@@ -93,7 +108,7 @@ impl History {
     }
 
     pub(super) async fn release_to(&self, release: &Release, now: bool) -> Result<(), PortError> {
-        let _turn = self.turn.lock().await;
+        let _turn = self.cohorts.lock().await;
         let name = format!("{COHORTS}{}", release.point);
         let first = self.storage.setting(&name).await?;
         let first = first.map(|bytes| {
@@ -114,23 +129,26 @@ impl History {
     }
 }
 
-/// Where the sets of an author and a dataset are. By digest: names may hold anything.
+/// Where the sets of an author and a dataset are, and where those are that they are compared with. By digest: names may hold anything.
 ///
-/// Who is on no roster costs nothing to be, so all of those are one author; so is everybody of one organisation, whatever their nodes call
-/// them.
-fn place(author: &Author, dataset: &DatasetName, part: Option<Part>) -> String {
+/// Who is on no roster costs nothing to be, so all of those are one author, compared with everybody; so is everybody of one organisation,
+/// compared with those as well.
+fn places(author: &Author, dataset: &DatasetName) -> (String, Vec<String>) {
+    let all = format!("{ROWS}{}/", Digest::of(dataset.as_str().as_bytes()));
+    let of = |who: &str| format!("{all}{}/", Digest::of(who.as_bytes()));
+    let anybody = of("anybody");
     let who = match &author.organisation {
-        _ if author.own => "own".to_owned(),
-        Some(organisation) => format!("organisation {organisation}"),
-        None => "anybody".to_owned(),
+        _ if author.own => of("own"),
+        Some(organisation) => of(&format!("organisation {organisation}")),
+        None => return (anybody, vec![all]),
     };
-    let part = match part {
-        None => "",
-        Some(Part::Train) => "train",
-        Some(Part::Val) => "val",
-    };
-    let text = format!("delta released rows 1\n{who}\n{part}\n{dataset}");
-    format!("{ROWS}{}/", Digest::of(text.as_bytes()))
+    let others = vec![who.clone(), anybody];
+    (who, others)
+}
+
+/// By which threshold a kept set was compared.
+fn threshold_of(kept: &[u8]) -> Option<u64> {
+    kept.first_chunk().copied().map(u64::from_le_bytes)
 }
 
 fn broken(rule: &str, why: &str) -> PortError {

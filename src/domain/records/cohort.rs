@@ -28,7 +28,11 @@ pub fn release_point<'v>(
         // Only a map that cannot be written is no map, and such a bundle is not opened.
         e.bytes(&serde_json::to_vec(&round.map).unwrap_or_default());
     }
-    for (name, graph) in bundle.graphs() {
+    let steps = manifest.round_spec(step).map(|round| &round.map.steps);
+    let named = steps.into_iter().flatten();
+    let named = named.flat_map(|step| [&step.graph, &step.graph_onnxruntime]);
+    let named: BTreeSet<&str> = named.flatten().map(String::as_str).collect();
+    for (name, graph) in bundle.graphs().filter(|(name, _)| named.contains(name)) {
         e.text(name);
         e.bytes(&Digest::of(graph).0);
     }

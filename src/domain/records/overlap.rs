@@ -11,7 +11,6 @@ use super::judge::Finding;
 use super::row_set::RowSet;
 use super::rule::RecordsRule;
 use crate::ids::{DatasetName, Digest};
-use crate::manifest::Part;
 
 /// In [`ReleasedRows::unit_of`]: a record whose unit is not known. It counts for itself.
 pub const NO_UNIT: u32 = u32::MAX;
@@ -21,8 +20,6 @@ pub const NO_UNIT: u32 = u32::MAX;
 pub struct ReleasedRows {
     /// Of which dataset.
     pub dataset: DatasetName,
-    /// Of which part of it, if it has parts: each has its own records.
-    pub part: Option<Part>,
     /// What tells this content of the dataset from others.
     pub version: Digest,
     /// The unit of each record of the dataset, or [`NO_UNIT`]; `None`: each record is one.
@@ -80,7 +77,6 @@ mod tests {
     fn broken(previous: &[RowSet], new: &[RowSet], unit_of: Option<&[u32]>) -> bool {
         let rows = ReleasedRows {
             dataset: "any.csv".parse().unwrap(),
-            part: None,
             version: Digest::default(),
             unit_of: unit_of.map(<[u32]>::to_vec),
             sets: new.to_vec(),

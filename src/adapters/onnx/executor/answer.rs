@@ -66,7 +66,6 @@ pub(super) fn rows_of(
         all.push(ReleasedRows {
             version: *versions.get(&head.dataset).ok_or_else(wrong)?,
             dataset: head.dataset,
-            part: head.part,
             unit_of,
             sets,
         });

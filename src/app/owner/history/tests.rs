@@ -32,7 +32,6 @@ impl World {
     async fn release(&self, author: &Author, dataset: &str, n: usize) -> Result<(), PortError> {
         let rows = ReleasedRows {
             dataset: dataset.parse().unwrap(),
-            part: None,
             version: Digest::default(),
             unit_of: None,
             sets: vec![RowSet::new(200, |i| i < n)],
@@ -81,7 +80,16 @@ async fn another_name_makes_no_other_author() {
     };
     world.release(&named("ann"), "a.csv", 100).await.unwrap();
     assert!(world.release(&named("bob"), "a.csv", 97).await.is_err());
-    // A key costs nothing.
+    // A key costs nothing: who has none in a roster is compared with everybody, and everybody with those.
+    for (first, second) in [
+        (named("ann"), Author::default()),
+        (Author::default(), author("new")),
+    ] {
+        let world = World::new();
+        world.release(&first, "a.csv", 100).await.unwrap();
+        assert!(world.release(&second, "a.csv", 97).await.is_err());
+    }
+    let world = World::new();
     let stranger = |byte| {
         let key = NodeKey::new(&Secret::new([byte; 32])).unwrap();
         Author {
@@ -90,9 +98,26 @@ async fn another_name_makes_no_other_author() {
         }
     };
     world.release(&stranger(1), "a.csv", 100).await.unwrap();
-    for other in [stranger(2), Author::default()] {
+    for other in [stranger(2), Author::default(), author("other")] {
         assert!(world.release(&other, "a.csv", 97).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn a_higher_threshold_looks_again() {
+    let world = World::new();
+    let one = author("one");
+    world.release(&one, "a.csv", 100).await.unwrap();
+    world.release(&one, "a.csv", 85).await.unwrap();
+    let rows = ReleasedRows {
+        dataset: "a.csv".parse().unwrap(),
+        version: Digest::default(),
+        unit_of: None,
+        sets: vec![RowSet::new(200, |i| i < 85)],
+    };
+    let again = world.history.compare(&one, vec![rows.clone()], 10).await;
+    again.unwrap();
+    assert!(world.history.compare(&one, vec![rows], 20).await.is_err());
 }
 
 #[tokio::test]
@@ -100,7 +125,6 @@ async fn steps_of_one_release_are_compared() {
     let world = World::new();
     let rows = |n: usize| ReleasedRows {
         dataset: "a.csv".parse().unwrap(),
-        part: Some(Part::Train),
         version: Digest::default(),
         unit_of: None,
         sets: vec![RowSet::new(200, |i| i < n)],
@@ -121,7 +145,7 @@ async fn steps_of_one_release_are_compared() {
 async fn more_than_can_be_compared_is_refused() {
     let world = World::new();
     let one = author("one");
-    let place = place(&one, &"a.csv".parse().unwrap(), None);
+    let (place, _) = places(&one, &"a.csv".parse().unwrap());
     for i in 0..MOST_SETS {
         let name = format!("{place}{i}");
         world.storage.set_setting(&name, &[]).await.unwrap();
