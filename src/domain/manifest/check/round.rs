@@ -103,7 +103,9 @@ fn check_reduce(
     path: &str,
     found: &mut Found,
 ) {
-    let values = check_steps(manifest, &reduce.steps, Side::Reduce(sums), path, found);
+    let mut values = check_steps(manifest, &reduce.steps, Side::Reduce(sums), path, found);
+    // A sum that no graph touches may be kept or shown as it is.
+    values.extend(sums.iter().map(|sum| sum.name.clone()));
     for (variable, value) in &reduce.assign {
         let at = format!("{path}.assign.{variable}");
         need_variable(manifest, variable, Some(Location::Server), &at, found);
@@ -196,6 +198,7 @@ fn quoted_list(names: &[&str]) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
+
 /// The sums of a step to which noise is added.
 fn noised_sums(step: &Step) -> impl Iterator<Item = &Name> {
     let noised = matches!(&step.driver, Driver::Records(records) if records.noise.is_some());
