@@ -35,7 +35,7 @@ class Treatment(LogitTask):
             min_clients=MEMBERS,
             max_clients=MEMBERS,
             description="Does the treatment help, given the patient's age? With noise for each patient.",
-            privacy=delta.Privacy(epsilon=2.4, delta=1e-6, clip=CLIP),
+            privacy=delta.Privacy(epsilon=2.0, delta=1e-6, clip=CLIP),
         )
 
     def dataset(self) -> dict[str, delta.dataset.DataFrame]:

@@ -3,12 +3,14 @@
     python examples/private_nodes.py                  # until Ctrl-C; prints their urls
     python examples/private_mean.py --node URL        # in another terminal
 
-Each node has its part of two tables, made here from a seed: no data of anybody. The program is ``delta-node`` of the PATH, or
+Each node has its part of two tables, made here from a seed: no data of anybody; and of scikit-learn's handwritten digits,
+where that is installed. The program is ``delta-node`` of the PATH, or
 what the environment variable DELTA_NODE_BIN names.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -26,7 +28,7 @@ from typing import Any
 import numpy as np
 
 NODES = 3
-STAFF, TRIAL = "staff.csv", "trial.csv"
+STAFF, TRIAL, DIGITS = "staff.csv", "trial.csv", "digits"
 # What owners write (docs/policy.md). A budget is a node's own decision; here all three have the same.
 POLICIES: dict[str, Any] = {
     STAFF: {
@@ -39,7 +41,14 @@ POLICIES: dict[str, Any] = {
         "columns": {"patient": "identifier", "age": "quasi", "treated": "value", "recovered": "value"},
         "members": NODES,
         "approval": "private",
-        "privacy": {"unit": "record", "epsilon": 2.5, "delta": 1e-6, "renew": "never"},
+        "privacy": {"unit": "record", "epsilon": 2.1, "delta": 1e-6, "renew": "never"},
+    },
+    DIGITS: {
+        # Images have no columns, and so none that points at one person.
+        "columns": {},
+        "members": NODES,
+        "approval": "private",
+        "privacy": {"unit": "record", "epsilon": 3.5, "delta": 1e-5, "renew": "never"},
     },
 }
 
@@ -58,31 +67,44 @@ def tables(node: int) -> dict[str, dict[str, Any]]:
     }
 
 
+def images(node: int) -> tuple[Any, Any]:
+    """Take a node's part of the digits: pixels 0 to 255 of 8 by 8, and what each shows."""
+    from sklearn.datasets import load_digits
+
+    loaded = load_digits()
+    x, y = (loaded.images[:, None] * (255 / 16)).round().astype(np.uint8), loaded.target.astype(np.int64)
+    # Every third: each node has all digits.
+    return x[node::NODES], y[node::NODES]
+
+
 @dataclass
 class Node:
     """A node: where it is asked, and its configuration file."""
 
     url: str
     config: Path
+    process: subprocess.Popen[str] | None = None
 
 
 @contextmanager
-def network(folder: Path) -> Iterator[list[Node]]:
-    """Run a connector and three nodes, with everything that they keep below ``folder``."""
+def network(folder: Path, policies: dict[str, Any] = POLICIES, count: int = NODES) -> Iterator[list[Node]]:
+    """Run a connector and some nodes with these rules, and with everything that they keep below ``folder``."""
     program = os.environ.get("DELTA_NODE_BIN") or shutil.which("delta-node")
     if not program:
         raise SystemExit("there is no delta-node on the PATH: build it with cargo, or name it in DELTA_NODE_BIN")
-    connector, *ports = free_ports(NODES + 1)
-    nodes = [write(folder / f"node-{i + 1}", i, connector, port) for i, port in enumerate(ports)]
-    running = []
+    connector, *ports = free_ports(count + 1)
+    nodes = [write(folder / f"node-{i + 1}", i, connector, port, policies) for i, port in enumerate(ports)]
+    record = None
     try:
-        running.append(start([program, "connector", "--config", str(nodes[0].config)], "connector listens"))
-        running += [start([program, "run", "--config", str(node.config)], "API listens") for node in nodes]
+        record = start([program, "connector", "--config", str(nodes[0].config)], "connector listens")
+        for node in nodes:
+            node.process = start([program, "run", "--config", str(node.config)], "API listens")
         yield nodes
     finally:
-        for process in reversed(running):
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
+        for process in [*(node.process for node in reversed(nodes)), record]:
+            if process is not None:
+                process.send_signal(signal.SIGTERM)
+                process.wait(30)
 
 
 def free_ports(count: int) -> list[int]:
@@ -96,12 +118,16 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def write(folder: Path, number: int, connector: int, port: int) -> Node:
-    """Write a node's tables, rules and configuration."""
+def write(folder: Path, number: int, connector: int, port: int, policies: dict[str, Any]) -> Node:
+    """Write a node's tables and images, rules and configuration."""
     (folder / "data").mkdir(parents=True)
     for name, columns in tables(number).items():
         lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
         (folder / "data" / name).write_text("\n".join(lines) + "\n")
+    if importlib.util.find_spec("sklearn"):
+        x, y = images(number)
+        with (folder / "data" / DIGITS).open("wb") as file:
+            np.savez(file, x=x, y=y)
     node = Node(f"http://127.0.0.1:{port}", folder / "config.yaml")
     config = {
         "node": {"name": folder.name, "url": node.url},
@@ -114,7 +140,7 @@ def write(folder: Path, number: int, connector: int, port: int) -> Node:
         "task_dir": str(folder / "task"),
         "log": {"dir": str(folder / "log")},
         "policy": {"min_clients": NODES, "allow_private_addresses": True},
-        "datasets": POLICIES,
+        "datasets": policies,
     }
     # JSON is YAML.
     node.config.write_text(json.dumps(config, indent=2))

@@ -46,7 +46,9 @@ def test_a_bundle_survives_saving(tmp_path: Path) -> None:
 def test_what_is_written_follows_the_schema() -> None:
     task = draft()
     jsonschema.validate(task.build().manifest, SCHEMA)
-    task.strategy = Strategy(threshold=3, neighbours=4, dropout=0.1, mask_generator="chacha20", ring="z32", retries=1, reproducible=True)
+    task.strategy = Strategy(
+        threshold=3, neighbours=4, dropout=0.1, mask_generator="chacha20", ring="z32", retries=1, reproducible=True
+    )
     jsonschema.validate(task.build().manifest, SCHEMA)
 
 
