@@ -59,6 +59,11 @@ impl CoordinatorRound {
             .map(|(a, _)| (*a).clone())
             .collect();
         joining.known = known.into_iter().collect();
+        // Notices that came before the list of nodes, in names that nobody has.
+        if !joining.known.is_empty() {
+            joining.asking.retain(|a| joining.known.contains(a));
+            joining.declined.retain(|a, _| joining.known.contains(a));
+        }
         joining.reading = std::mem::take(&mut joining.again);
         let reading = joining.reading;
         self.poll_again(now);
@@ -84,7 +89,6 @@ impl CoordinatorRound {
         let timeout = self.context.strategy.connection_timeout();
         let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
         let begun = joining.begun.unwrap_or(of_deadline);
-        // Notices may have come before the list of nodes.
         let asking = joining.asking.intersection(&joining.known);
         let asking: Members = asking.cloned().collect();
         let hoped_for = joining.joined.union(&asking).count();
