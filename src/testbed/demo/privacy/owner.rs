@@ -83,7 +83,7 @@ pub(super) async fn asked(place: &Place, task: &TaskId) -> Option<AskedTask> {
 pub(super) fn withheld(log: &Path, task: &TaskId) -> anyhow::Result<Vec<String>> {
     let text = std::fs::read_to_string(log).context("the log cannot be read")?;
     let of_task = text.lines().filter(|line| line.contains(task.as_str()));
-    let whys = of_task.filter_map(|line| line.split_once("counts itself as failed: "));
+    let whys = of_task.filter_map(|line| line.split_once("contributes zeros: "));
     // Behind the sentence stand the fields of the log record.
     let sentences = whys.map(|(_, why)| why.split(" task=").next().unwrap_or(why).to_owned());
     Ok(sentences.collect())
@@ -107,8 +107,8 @@ mod tests {
         let file = folder.path().join("log");
         let task: TaskId = format!("0x{}", "01".repeat(32)).parse().unwrap();
         let text = format!(
-            "INFO task {task} is accepted\nERROR this node contributes zeros and counts itself as failed: records.cells: 4 units task={task} round=1\n\
-             ERROR this node contributes zeros and counts itself as failed: x task=0x02 round=1\n"
+            "INFO task {task} is accepted\nERROR this node contributes zeros: records.cells: 4 units task={task} round=1\n\
+             ERROR this node contributes zeros: x task=0x02 round=1\n"
         );
         std::fs::write(&file, text).unwrap();
         let told = withheld(&file, &task).unwrap();
