@@ -109,6 +109,7 @@ def test_progress_goes_over_pages_and_leaves_failed_attempts_out(world: tuple[No
     assert [m["loss"] for m in progress.metrics[:1500]] == list(range(1500))
     assert np.isnan(progress.metrics[1500]["loss"])
     assert (progress.attempts, progress.round) == (1502, 1501)
+    assert progress.members == [3] * 1501 and progress.failed == [0] * 1501
 
 
 def test_waiting_ends_with_the_task(world: tuple[Node, delta.DeltaNode], capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,6 +144,16 @@ def test_results_of_plain_bundles_are_arrays(world: tuple[Node, delta.DeltaNode]
     node.status = "FINISHED"
     result = client.get_result(1)
     assert result["mean"].tolist() == [5.0]
+
+
+@pytest.mark.parametrize(("options", "failed"), [({}, 1), ({"privacy": {"epsilon": 1.0}}, None)])
+def test_results_say_who_took_part(options: dict[str, Any], failed: int | None) -> None:
+    series = {"kind": "series", "value": "mean", "index": ["a", "b"]}
+    manifest = {"options": {"result": [series, {"kind": "scalar", "value": "n"}], **options}}
+    arrays = {"mean": np.array([1.0, 2.0]), "n": np.array(3.0)}
+    made, number = delta.results.build(manifest, arrays, [], [{"members": 3, "failed": 1}])
+    assert made.attrs["rounds"] == [{"members": 3, "failed": failed}]
+    assert number == 3.0 and ("privacy" in made.attrs) == bool(options)
 
 
 def test_a_refusal_has_the_nodes_words(world: tuple[Node, delta.DeltaNode]) -> None:

@@ -33,7 +33,9 @@ class Progress:
         Rounds that were begun and ended, repeated ones included.
     failed : list of int
         In each finished round, how many members could not compute their part and have contributed zeros. Which ones, and why,
-        only their owners can know.
+        only their owners can know. Under noise nobody says so, and all are 0.
+    members : list of int
+        In each finished round, how many members are in its sum.
     """
 
     status: str
@@ -44,19 +46,22 @@ class Progress:
     metrics: list[dict[str, float]] = field(default_factory=list)
     attempts: int = 0
     failed: list[int] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
 
 
 def advanced(known: Progress, answer: httpx.Response) -> Progress:
     """What is known after an answer with the attempts that follow."""
-    told, attempts, metrics, failed = answer.json(), known.attempts, list(known.metrics), list(known.failed)
+    told, attempts, metrics = answer.json(), known.attempts, list(known.metrics)
+    failed, members = list(known.failed), list(known.members)
     for report in told["history"]:
         attempts += 1
         if report["error"] is None:
             metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
             # Absent from the answers of older nodes.
             failed.append(report.get("failed", 0))
+            members.append(report["members"])
     waits_for, error = told["waits_for"] or "", told["error"] or ""
-    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, failed)
+    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, failed, members)
 
 
 def records(answer: httpx.Response) -> tuple[list[dict[str, Any]], int]:

@@ -242,7 +242,9 @@ class DeltaNode:
         Returns
         -------
         number, Series, DataFrame, LearningResult, RegressionResult, or a tuple of these
-            What the task declares. A bundle that declares nothing gives a dict of arrays by the names of its outputs.
+            What the task declares. A bundle that declares nothing gives a dict of arrays by the names of its outputs. Who took
+            part is in ``attrs["rounds"]`` of pandas, and in ``rounds`` of a model: for each finished round how many ``members``
+            its sum has, and how many of them ``failed`` to compute (None under noise, where nobody says so).
 
         Raises
         ------
@@ -259,7 +261,9 @@ class DeltaNode:
             if self.status(task_id) == "ERROR":
                 raise TaskFailed(str(error)) from None
             raise
-        return results.build(self.get_task(task_id).manifest, made, self.progress(task_id).metrics)
+        known = self.progress(task_id)
+        rounds = [{"members": n, "failed": f} for n, f in zip(known.members, known.failed, strict=True)]
+        return results.build(self.get_task(task_id).manifest, made, known.metrics, rounds)
 
     def get_task(self, task_id: int) -> Bundle:
         """Fetch the bundle that was submitted.

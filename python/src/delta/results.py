@@ -38,7 +38,12 @@ def register(kind: str, build: Build) -> None:
     _KINDS[kind] = build
 
 
-def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Sequence[Mapping[str, float]] = ()) -> Any:
+def build(
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    metrics: Sequence[Mapping[str, float]] = (),
+    rounds: Sequence[Mapping[str, int]] = (),
+) -> Any:
     """Make the result of a task.
 
     Parameters
@@ -49,12 +54,15 @@ def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Seq
         The task's outputs by name.
     metrics : sequence of mapping
         What each finished round gave, by name.
+    rounds : sequence of mapping
+        How many ``members`` each finished round had, and how many of them ``failed`` to compute.
 
     Returns
     -------
     object
         What the task's one result is, a tuple when it returns several, and a dict of the arrays when it declares none. Under
-        ``privacy``, Series and DataFrames have its terms in ``attrs["privacy"]`` and regressions in ``privacy``.
+        ``privacy``, Series and DataFrames have its terms in ``attrs["privacy"]`` and models in ``privacy``; who took part is
+        told in ``rounds`` likewise.
 
     Raises
     ------
@@ -67,18 +75,21 @@ def build(manifest: Mapping[str, Any], arrays: Mapping[str, Array], metrics: Seq
     history = np.empty(len(metrics), object)
     history[:] = metrics
     made = [_one(spec, {**arrays, METRICS: history}) for spec in specs]
-    if "privacy" in manifest["options"]:
-        for one in made:
-            _say(one, dict(manifest["options"]["privacy"]))
+    privacy = manifest["options"].get("privacy")
+    for one in made:
+        if privacy is not None:
+            _say(one, "privacy", dict(privacy))
+        if rounds:
+            _say(one, "rounds", [dict(r) | ({"failed": None} if privacy is not None else {}) for r in rounds])
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def _say(one: Any, privacy: dict[str, Any]) -> None:
-    """Tell a result under which noise it was made: in ``attrs`` of pandas, in ``privacy`` of a model; numbers cannot say."""
+def _say(one: Any, what: str, value: Any) -> None:
+    """Tell a result how it was made: in ``attrs`` of pandas, in an attribute of a model; numbers cannot say."""
     if hasattr(one, "attrs"):
-        one.attrs["privacy"] = privacy
-    elif hasattr(one, "privacy"):
-        one.privacy = privacy
+        one.attrs[what] = value
+    elif hasattr(one, what):
+        setattr(one, what, value)
 
 
 def _one(spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> Any:

@@ -47,6 +47,9 @@ class RegressionResult:
         How many rows each class has.
     privacy : dict or None
         What was asked of noise: epsilon, delta, multiplier, clip, unit and rounds. Standard errors and tests know nothing of it.
+    rounds : list of dict
+        For each round how many ``members`` its sum has, and how many of them ``failed`` to compute (None under noise, where
+        nobody says so). Empty where nodes took no part.
     converged, iterations, norm, step : bool, int, float, float
         How the search ended: whether below ``tol``, after how many steps, the norm of the mean score, and the length of the
         last move.
@@ -62,6 +65,7 @@ class RegressionResult:
         self.exog_names: list[str] = list(spec["x"])
         self.endog_names: str = spec["y"]
         self.privacy: dict[str, Any] | None = None
+        self.rounds: list[dict[str, Any]] = []
         tally = np.rint(arrays["tally"])
         self.nobs, self.missing = float(tally[0]), int(tally[1])
         self._refuse(spec, int(tally[2]))

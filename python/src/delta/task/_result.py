@@ -32,12 +32,16 @@ class LearningResult:
     privacy : dict or None
         Of a task with ``privacy``: epsilon over all rounds, delta, multiplier, clip, unit and rounds, as its author asked for
         them; nodes account for themselves. None without.
+    rounds : list of dict
+        For each round how many ``members`` its sum has, and how many of them ``failed`` to compute (None under noise, where
+        nobody says so). Empty where nodes took no part.
     """
 
     parameters: dict[str, Array]
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     privacy: dict[str, Any] | None = None
+    rounds: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def epsilon(self) -> float | None:
