@@ -1,13 +1,13 @@
 """Each record's gradients against the plain training step of the same model: onnxruntime, one thread, batch 64.
 
-    PYTHONPATH=python/src python python/benches/private.py [--seconds 3] [name ...]
+    PYTHONPATH=python/src python python/benches/private.py [--seconds 3] [--part 16] [name ...]
 
 Both are built as authors build them, as learning tasks with and without ``privacy=``, and both are what a node runs: for the
 plain step the graph that also takes the optimizer's step, under privacy the graph that bounds each record's gradients, whose
 sum and step come later. Prints for each model the median time of each, and the median over turns of the one over the other.
 What is written is a block of all parameters for each record: 52 MB of a batch of the MLP, against 1 MB of the plain step. The
-last columns tell how much of the time that is: the same records 16 at a time, whose blocks stay nearer to the processor (a node
-takes as many at a time as make 1 MiB), and a program that writes as many numbers and nothing else.
+last columns tell how much of the time that is: the same records some at a time, whose blocks stay nearer to the processor, and a
+program that writes as many numbers and nothing else. A node takes one at a time (``docs/privacy.md``, Noise): ``--part 1``.
 Dropout is left out on both sides, as privacy has none. What is measured is the time that the thread computes.
 """
 
@@ -41,10 +41,9 @@ class Private(Bench):
                 module.dropout = 0.0
 
 
-PART = 16
-
-
-def per_record(bundle: delta.Bundle, x: Any, y: Any) -> tuple[Callable[[], object], Callable[[], object], int]:
+def per_record(
+    bundle: delta.Bundle, x: Any, y: Any, part: int
+) -> tuple[Callable[[], object], Callable[[], object], int]:
     """One batch of records through the graph of a private task, at once and in parts; and how many nodes it has."""
     step = bundle.manifest["rounds"][0]["map"]["steps"][0]
     graph = bundle.graphs[step.get("graph_onnxruntime") or step["graph"]]
@@ -57,7 +56,7 @@ def per_record(bundle: delta.Bundle, x: Any, y: Any) -> tuple[Callable[[], objec
         data = {"x": x[start:end].astype(np.float32), "y": y[start:end]}
         return {p.name: data[p.name] if p.name in data else bundle.initial(p.name) for p in session.get_inputs()}
 
-    whole, parts = fed(0, len(x)), [fed(i, i + PART) for i in range(0, len(x), PART)]
+    whole, parts = fed(0, len(x)), [fed(i, i + part) for i in range(0, len(x), part)]
     nodes = len(onnx.load_from_string(graph).graph.node)
     return (lambda: session.run(names, whole)), (lambda: [session.run(names, p) for p in parts]), nodes
 
@@ -65,18 +64,19 @@ def per_record(bundle: delta.Bundle, x: Any, y: Any) -> tuple[Callable[[], objec
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--part", type=int, default=16, help="records at a time in the second column of ratios")
     parser.add_argument("names", nargs="*", default=["MLP", "LeNet"])
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, one thread, batch {ROWS}, medians")
-    columns = "model | parameters | nodes | plain ms | per record ms | over plain | 16 at a time | only writing"
+    columns = "model | parameters | nodes | plain ms | per record ms | over plain | some at a time | only writing"
     print(f"| {columns} |\n{'|---' * (columns.count('|') + 1)}|")
     for name, case in CASES.items():
         if not any(n.lower() in name.lower() for n in given.names):
             continue
         x, y = case.data(ROWS)
         plain = stepper(Private(case, x, None).build(), x.numpy(), y.numpy(), threads=1)
-        whole, parts, nodes = per_record(Private(case, x, PRIVACY).build(), x.numpy(), y.numpy())
+        whole, parts, nodes = per_record(Private(case, x, PRIVACY).build(), x.numpy(), y.numpy(), given.part)
         size = sum(p.numel() for p in case.model().parameters())
         memory = np.empty((ROWS, size), np.float32)
         first, *others = turns([plain, whole, parts, lambda memory=memory: memory.fill(1.0)], given.seconds)
