@@ -68,6 +68,15 @@ def charged(nodes: list[Any], dataset: str) -> list[dict[str, Any]]:
     return accounts
 
 
+def costs_what_is_told(nodes: list[Any], file: str, text: str, *, releases: int, asked: float) -> None:
+    """Every node's ledger of ``file`` says what the author was told, and no more than was asked for."""
+    epsilon = number(r"cost +epsilon ([0-9.]+)", text)
+    for account in charged(nodes, file):
+        assert account["delta"] == 1e-6 and account["open"] == 0 and len(account["charges"]) == releases
+        assert account["spent"]["colluding"] == pytest.approx(epsilon, abs=1e-4)
+        assert account["spent"]["colluding"] <= asked, "what was asked for is a promise"
+
+
 def ends_with_the_budget(nodes: list[Any], task: Any, dataset: str) -> None:
     """Run once more: every node declines, by the closed code, and nothing more is charged."""
     before = charged(nodes, dataset)
@@ -97,11 +106,7 @@ def test_the_mean_is_within_its_margin_at_the_cost_that_is_told(nodes: list[Any]
     assert most < 0.01 * wages.mean(), "useful"
     assert number(r"people +([0-9,]+)", text) == pytest.approx(len(wages), abs=7 * 7.32 * made.CLIP)
     assert number(r"members +(\d+)", text) == len(nodes)
-    epsilon = number(r"cost +epsilon ([0-9.]+)", text)
-    for account in charged(nodes, "staff.csv"):
-        assert account["delta"] == 1e-6 and account["open"] == 0 and len(account["charges"]) == 1
-        assert account["spent"]["colluding"] == pytest.approx(epsilon, abs=1e-4)
-        assert account["spent"]["colluding"] <= 0.6, "what was asked for is a promise"
+    costs_what_is_told(nodes, "staff.csv", text, releases=1, asked=0.6)
     ends_with_the_budget(nodes, made.MeanWage(), "staff.csv")
 
 
@@ -120,11 +125,7 @@ def test_the_regression_is_within_its_margins_at_the_cost_that_is_told(nodes: li
     assert (np.abs(estimate - expected.params) <= most + 1e-4).all(), text
     assert (most > 6 * error).all() and (error < sampling).all(), "useful"
     assert number(r"members +(\d+)", text) == len(nodes)
-    epsilon = number(r"cost +epsilon ([0-9.]+)", text)
-    for account in charged(nodes, "trial.csv"):
-        assert account["delta"] == 1e-6 and account["open"] == 0 and len(account["charges"]) == 6
-        assert account["spent"]["colluding"] == pytest.approx(epsilon, abs=1e-4)
-        assert account["spent"]["colluding"] <= 2.0, "what was asked for is a promise"
+    costs_what_is_told(nodes, "trial.csv", text, releases=6, asked=2.0)
     ends_with_the_budget(nodes, made.Treatment(), "trial.csv")
 
 
