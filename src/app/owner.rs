@@ -22,7 +22,7 @@ use delta_domain::ids::{DatasetName, TaskId};
 use delta_domain::manifest::Records;
 use delta_domain::policy::{
     Answer, Approval, ApprovalScope, Class, DatasetFacts, Decision, Facts, OwnerDecision, Policies,
-    Question, Verdict, judge,
+    Question, Spend, Verdict, judge,
 };
 use delta_domain::privacy::cost::Cost;
 use delta_domain::records::classify;
@@ -65,6 +65,8 @@ pub(crate) struct Case {
     pub(crate) proof: ReleaseProof,
     /// Its `records` steps, in the order of the proof.
     pub(crate) steps: Vec<Records>,
+    /// Whom it protects, where every round has noise for whole members.
+    pub(crate) member: Option<Spend>,
     /// What a round costs each dataset at most, where it has noise.
     pub(crate) costs: BTreeMap<DatasetName, Cost>,
 }
@@ -72,7 +74,7 @@ pub(crate) struct Case {
 impl Case {
     /// Its class under these rules, and why it is no better than free.
     fn class(&self, policies: &Policies) -> (Class, Vec<String>) {
-        classify(&self.proof, &self.steps, policies)
+        classify(self.member.as_ref(), &self.proof, &self.steps, policies)
     }
 }
 

@@ -8,6 +8,7 @@
 mod check;
 mod dataset;
 mod disclosure;
+mod member_noise;
 mod records;
 mod round;
 #[cfg(feature = "schema")]
@@ -25,6 +26,7 @@ use super::tensor::DType;
 
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
+pub use member_noise::MemberNoise;
 pub use records::{RecordClip, RecordNoise, RecordUnit, Records};
 pub use round::{Contribution, MapSpec, ReduceSpec, RoundSpec};
 #[cfg(feature = "schema")]

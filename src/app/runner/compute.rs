@@ -15,10 +15,10 @@ use crate::runner::noise::{Noise, Sum};
 use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, Name};
-use delta_domain::manifest::Manifest;
+use delta_domain::manifest::{Manifest, MemberNoise};
 use delta_domain::npy;
 use delta_domain::policy::Decision;
-use delta_domain::records::{ReleaseRules, release_point};
+use delta_domain::records::{ReleaseRules, bound_member, release_point};
 use delta_domain::round::runner::{MaskStream, NoiseGround, RunnerContext, VariableRequest};
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::MaskedInputHeader;
@@ -228,6 +228,9 @@ impl Computation<'_> {
         let strategy = &self.round.strategy;
         let encoding = strategy.encoding(masking.cohort);
         let mut contributions = outcome.contributions;
+        if let Some(noise) = self.member_noise(step) {
+            contributions = bounded(contributions, noise.l2, strategy.precision)?;
+        }
         if !masking.noise.is_empty() {
             // Nothing is too large under noise: that it is would be an answer without noise.
             contributions = contributions
@@ -293,6 +296,12 @@ impl Computation<'_> {
         }
     }
 
+    /// The noise for whole members that a step asks for.
+    fn member_noise(&self, step: u32) -> Option<&MemberNoise> {
+        let round = self.bundle.manifest().round_spec(step)?;
+        round.map.noise.as_ref()
+    }
+
     /// Numbers that a member contributes in this step.
     fn numbers(&self) -> Result<usize, PortError> {
         let step = self.round.announcement.step;
@@ -349,6 +358,33 @@ fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
         .round_spec(step)
         .map(|r| r.map.contribute.iter().map(|c| c.name.clone()).collect())
         .unwrap_or_default()
+}
+
+/// All numbers of a member within the bound of its noise, as doubles.
+fn bounded(contributions: Vec<Tensor>, l2: f64, precision: u8) -> Result<Vec<Tensor>, PortError> {
+    let shapes: Vec<Vec<usize>> = contributions.iter().map(|t| t.shape().to_vec()).collect();
+    let wide = |tensor: Tensor| match tensor.into_data() {
+        TensorData::F64(values) => Ok(values),
+        TensorData::F32(values) => Ok(values.into_iter().map(f64::from).collect()),
+        _ => Err(corrupt("a contribution is neither f32 nor f64")),
+    };
+    let mut values: Vec<Vec<f64>> = contributions
+        .into_iter()
+        .map(wide)
+        .collect::<Result<_, _>>()?;
+    let scale = (0..precision).fold(1.0_f64, |s, _| s * 10.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and a bound is above 0"
+    )]
+    let l2 = (l2 * scale).floor() as u64;
+    bound_member(&mut values, precision, l2).map_err(|e| corrupt(&e.to_string()))?;
+    let tensors = shapes.into_iter().zip(values);
+    let tensor = |(shape, values)| {
+        Tensor::new(shape, TensorData::F64(values)).map_err(|e| corrupt(&e.to_string()))
+    };
+    tensors.map(tensor).collect()
 }
 
 /// With every number cut to what can be encoded. Numbers under noise are doubles, by the rules of tasks.

@@ -1,13 +1,13 @@
 //! The noise of a round: how much each `records` step asks of this member, what that costs, and the vector itself (docs/privacy.md).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
 use delta_domain::ids::{DatasetName, Name};
-use delta_domain::manifest::{Driver, Manifest, Records, Target};
+use delta_domain::manifest::{Driver, Manifest, MapSpec, MemberNoise, Records, Target};
 use delta_domain::privacy::cost::Cost;
-use delta_domain::privacy::noise::{Share, block_seed};
+use delta_domain::privacy::noise::{Multiplier, Share, block_seed};
 use delta_domain::secret::Secret;
 use delta_domain::strategy::assumed_colluders;
 use delta_domain::tensor::element_count;
@@ -25,10 +25,11 @@ pub(crate) struct Noise {
     shares: Vec<Part>,
 }
 
-/// What one `records` step asks for.
+/// What one `records` step, or a whole map, asks for.
 #[derive(Clone)]
 struct Part {
-    dataset: DatasetName,
+    /// Whose records it is about: of a map, all that it reads.
+    datasets: BTreeSet<DatasetName>,
     share: Share,
     /// Numbers of it that leave.
     values: usize,
@@ -92,6 +93,9 @@ impl Noise {
         let Some(round) = manifest.round_spec(step) else {
             return Ok(None);
         };
+        if let Some(noise) = &round.map.noise {
+            return Self::of_member(manifest, &round.map, noise, sum).map(Some);
+        }
         let mut made: BTreeMap<&Name, (usize, &Records)> = BTreeMap::new();
         for (index, step) in round.map.steps.iter().enumerate() {
             let Driver::Records(records) = &step.driver else {
@@ -126,7 +130,7 @@ impl Noise {
                 Some(place) => place,
                 None => {
                     let part = Part {
-                        dataset: records.dataset.clone(),
+                        datasets: [records.dataset.clone()].into(),
                         share: share(records, manifest.strategy.precision, sum)?,
                         values: 0,
                     };
@@ -141,6 +145,30 @@ impl Noise {
         }
         let shares = shares.into_iter().map(|(_, part)| part).collect();
         Ok(Some(Self { blocks, shares }))
+    }
+
+    /// The noise of a map for whole members: one share for all numbers that leave.
+    fn of_member(
+        manifest: &Manifest,
+        map: &MapSpec,
+        noise: &MemberNoise,
+        sum: Sum,
+    ) -> Result<Self, PortError> {
+        let rejected = |text: String| PortError::new(PortErrorKind::Rejected, OP, text);
+        let multiplier = noise.multiplier().map_err(|e| rejected(e.to_string()))?;
+        let lengths = map.contribute.iter().map(|c| element_count(&c.shape));
+        let values = lengths
+            .sum::<Option<usize>>()
+            .ok_or_else(|| rejected("the contribution is too large".to_owned()))?;
+        let part = Part {
+            datasets: manifest.datasets.keys().cloned().collect(),
+            share: share_of(multiplier, noise.l2, manifest.strategy.precision, sum)?,
+            values,
+        };
+        Ok(Self {
+            blocks: vec![(0, values)],
+            shares: vec![part],
+        })
     }
 
     /// This member's noise, one integer of the ring for each number that leaves. Before data are read; the same for the same seed.
@@ -164,18 +192,13 @@ impl Noise {
     pub(crate) fn costs(&self) -> Result<BTreeMap<DatasetName, Cost>, PortError> {
         let mut costs: BTreeMap<DatasetName, Cost> = BTreeMap::new();
         for part in &self.shares {
-            let cost = part.share.cost(part.values as u64, None).map_err(|e| {
-                PortError::new(
-                    PortErrorKind::Rejected,
-                    OP,
-                    format!("{}: {e}", part.dataset),
-                )
-            })?;
-            match costs.get_mut(&part.dataset) {
-                Some(sum) => *sum += &cost,
-                None => {
-                    costs.insert(part.dataset.clone(), cost);
-                }
+            let cost = part
+                .share
+                .cost(part.values as u64, None)
+                .map_err(|e| PortError::new(PortErrorKind::Rejected, OP, format!("noise: {e}")))?;
+            for dataset in &part.datasets {
+                let sum = costs.entry(dataset.clone()).or_insert_with(Cost::zero);
+                *sum += &cost;
             }
         }
         Ok(costs)
@@ -189,6 +212,12 @@ fn share(records: &Records, precision: u8, sum: Sum) -> Result<Share, PortError>
         return Err(rejected("noise needs a bound (clip)".to_owned()));
     };
     let multiplier = noise.multiplier().map_err(|e| rejected(e.to_string()))?;
+    share_of(multiplier, clip.l2, precision, sum)
+}
+
+/// This member's share of noise for vectors of a length.
+fn share_of(multiplier: Multiplier, l2: f64, precision: u8, sum: Sum) -> Result<Share, PortError> {
+    let rejected = |text: String| PortError::new(PortErrorKind::Rejected, OP, text);
     // What the driver clips to, in the ring's integers: rounded up here, so that the noise is never too small for it.
     let scale = (0..precision).fold(1.0_f64, |s, _| s * 10.0);
     #[expect(
@@ -196,7 +225,7 @@ fn share(records: &Records, precision: u8, sum: Sum) -> Result<Share, PortError>
         clippy::cast_sign_loss,
         reason = "saturates, and a bound is above 0"
     )]
-    let sensitivity = (clip.l2 * scale).ceil() as u64;
+    let sensitivity = (l2 * scale).ceil() as u64;
     let (shares, smallest, colluders) = (sum.shares, sum.smallest, sum.colluders);
     Share::new(multiplier, sensitivity, shares, smallest, colluders)
         .map_err(|e| rejected(e.to_string()))

@@ -72,6 +72,14 @@ impl Manifest {
                 lines.push(format!("  {}", record_by_record(records)));
             }
         }
+        if let Some(noise) = &round.map.noise {
+            lines.push(format!(
+                "  bounds all numbers that leave to the length {} together, with noise of {} times that at delta {:e} in every sum",
+                noise.l2,
+                printable(&noise.multiplier),
+                noise.delta
+            ));
+        }
         let kept_at = |location| {
             let names = variables.iter().filter(move |n| {
                 self.variables

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::member_noise::MemberNoise;
 use super::step::Step;
 use crate::ids::Name;
 use crate::tensor::DType;
@@ -34,6 +35,9 @@ pub struct MapSpec {
     pub assign: BTreeMap<Name, Name>,
     /// What leaves the node, masked: named values, in this order.
     pub contribute: Vec<Contribution>,
+    /// Noise in every sum of the round, for whole members. Without it only steps under `records` can ask for noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<MemberNoise>,
 }
 
 /// One array that is summed over the members.

@@ -17,15 +17,35 @@ pub fn records_steps(manifest: &Manifest) -> Vec<Records> {
     records.collect()
 }
 
+/// Whom a task protects whose every round has noise for whole members, at the largest of the deltas; `None` for any other.
+#[must_use]
+pub fn member_spend(manifest: &Manifest) -> Option<Spend> {
+    let deltas = manifest
+        .rounds
+        .iter()
+        .map(|round| Some(round.map.noise.as_ref()?.delta));
+    let all: Option<Vec<f64>> = deltas.collect();
+    let delta = all?.into_iter().reduce(f64::max)?;
+    Some(Spend {
+        unit: Unit::Member,
+        delta,
+    })
+}
+
 /// The class of a task, and why it is no better than free: sentences without a full stop, for the owner. A task that is not free has none.
 ///
-/// `steps`: its `records` steps, as [`records_steps`] has them. Private is what has noise on every step, controlled what has it on none.
+/// `member`: [`member_spend`]; what is under noise for members is private whatever its graphs are. `steps`: its `records` steps, as
+/// [`records_steps`] has them. Private is what has noise on every step, controlled what has it on none.
 #[must_use]
 pub fn classify(
+    member: Option<&Spend>,
     proof: &ReleaseProof,
     steps: &[Records],
     policies: &Policies,
 ) -> (Class, Vec<String>) {
+    if let Some(spend) = member {
+        return (Class::Private(spend.clone()), Vec::new());
+    }
     let proven = match proof {
         ReleaseProof::Proven(proven) => proven,
         ReleaseProof::Unproven(reasons) if reasons.is_empty() => {
@@ -139,7 +159,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::bundle::{Bundle, BundleLimits};
     use crate::ids::DatasetName;
+    use crate::manifest::MemberNoise;
     use crate::policy::{Policy, Role};
     use crate::records::proof::Unproven;
 
@@ -196,7 +218,7 @@ mod tests {
 
     #[test]
     fn records_kept_apart_are_controlled_and_with_noise_private() {
-        let of = |steps: &[Records]| classify(&proven(&["wage", "age"]), steps, &known());
+        let of = |steps: &[Records]| classify(None, &proven(&["wage", "age"]), steps, &known());
         assert_eq!(of(&[step(None, None)]), (Class::Controlled, vec![]));
         assert_eq!(
             of(&[step(None, Some(1e-6))]),
@@ -229,8 +251,33 @@ mod tests {
             ),
             ([step(Some("id"), None), step(None, None)], Class::Free),
         ] {
-            assert_eq!(classify(&proven(&["wage"]), &steps, &known()).0, expected);
+            assert_eq!(
+                classify(None, &proven(&["wage"]), &steps, &known()).0,
+                expected
+            );
         }
+    }
+
+    #[test]
+    fn noise_for_members_makes_any_graph_private() {
+        let bytes = include_bytes!("../../../tests/fixtures/wide-means.delta");
+        let bundle = Bundle::open(bytes, &BundleLimits::default()).unwrap();
+        let mut manifest = bundle.manifest().clone();
+        assert_eq!(member_spend(&manifest), None);
+        let noise = |delta| MemberNoise {
+            l2: 1.0,
+            multiplier: "2".to_owned(),
+            delta,
+        };
+        manifest.rounds.push(manifest.rounds[0].clone());
+        manifest.rounds[0].map.noise = Some(noise(1e-8));
+        assert_eq!(member_spend(&manifest), None, "one round has none");
+        manifest.rounds[1].map.noise = Some(noise(1e-6));
+        let spend = member_spend(&manifest).unwrap();
+        assert_eq!((&spend.unit, spend.delta), (&Unit::Member, 1e-6));
+        let unproven = ReleaseProof::Unproven(Vec::new());
+        let (class, reasons) = classify(Some(&spend), &unproven, &[], &Policies::default());
+        assert_eq!((class, reasons), (private(Unit::Member, 1e-6), vec![]));
     }
 
     #[test]
@@ -243,7 +290,7 @@ mod tests {
             renew: crate::policy::Renewal::Never,
         });
         let policies = Policies::new([(dataset(), policy)].into());
-        let of = |key, delta| classify(&proven(&["wage"]), &[step(key, delta)], &policies);
+        let of = |key, delta| classify(None, &proven(&["wage"]), &[step(key, delta)], &policies);
         assert_eq!(of(Some(" id"), None).0, Class::Controlled);
         assert_eq!(of(None, Some(1e-6)).0, private(Unit::Record, 1e-6));
         for key in [None, Some("card")] {
@@ -284,7 +331,7 @@ mod tests {
             (proven(&["wage"]), policies(None), "do not say what"),
             (proven(&["wage"]), Policies::default(), "do not say what"),
         ] {
-            let (class, reasons) = classify(&proof, &steps, &policies);
+            let (class, reasons) = classify(None, &proof, &steps, &policies);
             assert_eq!(class, Class::Free, "{proof:?}");
             assert_eq!(reasons.len(), 1, "{reasons:?}");
             assert!(reasons[0].contains(words), "{words:?} in {reasons:?}");
@@ -301,12 +348,12 @@ mod tests {
         ) {
             let steps: Vec<Records> = noise.iter().map(|n| step(None, n.then_some(1e-6))).collect();
             let policies = if roles { known() } else { Policies::default() };
-            let (class, reasons) = classify(&proven(&columns), &steps, &policies);
+            let (class, reasons) = classify(None, &proven(&columns), &steps, &policies);
             prop_assert_eq!(class == Class::Free, !reasons.is_empty());
             let half = noise.contains(&true) && noise.contains(&false);
             prop_assert_eq!(class == Class::Free, half || !roles || columns.contains(&"id"));
             let more: Vec<&str> = columns.iter().copied().chain(["card"]).collect();
-            prop_assert_eq!(classify(&proven(&more), &steps, &policies).0, Class::Free);
+            prop_assert_eq!(classify(None, &proven(&more), &steps, &policies).0, Class::Free);
         }
     }
 }

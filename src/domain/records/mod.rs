@@ -17,6 +17,7 @@ mod facts;
 mod gram;
 mod judge;
 mod leverage;
+mod member;
 mod overlap;
 pub mod proof;
 mod quantise;
@@ -28,11 +29,12 @@ mod stream;
 pub use accumulate::{
     Accumulator, MAX_RECORDS, MAX_WIDTH, RecordUnit, RecordsError, RecordsForm, Units,
 };
-pub use class::{classify, records_steps};
+pub use class::{classify, member_spend, records_steps};
 pub use clip::{Clip, ClipError};
 pub use cohort::{cohort_digest, release_point, same_cohort};
 pub use facts::{Facts, MAX_AUDITED, OutputFacts, Spread};
 pub use judge::{Finding, Verdict, audit, judge};
+pub use member::bound_member;
 pub use overlap::{NO_UNIT, ReleasedRows};
 pub use quantise::MAX_MAGNITUDE;
 pub use row_set::{RowSet, RowSetError};

@@ -12,7 +12,7 @@ use delta_domain::manifest::Manifest;
 use delta_domain::policy::{Author, Question};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::records::proof::ReleaseProof;
-use delta_domain::records::records_steps;
+use delta_domain::records::{member_spend, records_steps};
 use delta_domain::round::DeclineCode;
 use delta_ports::blob::BlobName;
 use delta_ports::storage::LogLevel;
@@ -38,6 +38,7 @@ impl Membership {
                 .clone()
                 .unwrap_or(ReleaseProof::Unproven(Vec::new())),
             steps: records_steps(bundle.manifest()),
+            member: member_spend(bundle.manifest()),
             costs: self.costs(bundle.manifest(), &question),
             question,
         });

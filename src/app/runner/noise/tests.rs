@@ -127,6 +127,34 @@ fn a_number_without_noise_beside_one_with_it_is_refused() {
 }
 
 #[test]
+fn noise_for_members_is_of_all_numbers_and_paid_by_all_data() {
+    let plain = json!({
+        "graph": "graphs/map.onnx",
+        "inputs": {"x": {"from": "data", "dataset": "a.csv", "field": {"columns": ["wage"]}}},
+        "outputs": {"s": {"to": "value", "name": "s"}, "t": {"to": "value", "name": "t"}},
+    });
+    let mut round = round(&[plain], &[("s", 3), ("t", 4)]);
+    round["map"]["noise"] = json!({"l2": 2.5, "multiplier": "8", "delta": 1e-6});
+    let manifest = task(&[round.clone()]);
+    assert_eq!(manifest.errors(), []);
+    let made = noise(&manifest);
+    let drawn = made.draw(&seed(1));
+    assert_eq!(drawn.len(), 7);
+    assert_eq!(*drawn, *made.draw(&seed(1)));
+    // As of a records step with these numbers.
+    let one = noise(&one(&[("s", 7)], Some("8"))).costs().unwrap();
+    let costs = made.costs().unwrap();
+    assert_eq!(costs.len(), 2, "whatever the graphs read");
+    assert!(
+        costs
+            .values()
+            .all(|cost| *cost == one[&"a.csv".parse().unwrap()])
+    );
+    round["map"]["noise"]["multiplier"] = json!("many");
+    assert!(refused(&task(&[round]), SUM).contains("no noise multiplier"));
+}
+
+#[test]
 fn noise_that_nobody_can_make_is_refused() {
     let manifest = one(&[("s", 1)], Some("2"));
     let alone = Sum {

@@ -18,7 +18,7 @@ use delta_domain::policy::{
 };
 use delta_domain::privacy::cost::{Cost, Epsilons};
 use delta_domain::records::proof::ReleaseProof;
-use delta_domain::records::{classify, records_steps};
+use delta_domain::records::{classify, member_spend, records_steps};
 use delta_ports::PortErrorKind;
 use delta_ports::executor::{DatasetSummary, Executor, Whose};
 
@@ -101,7 +101,12 @@ fn tried(
     args: &PolicyTestArgs,
 ) -> Tried {
     let (manifest, policies) = (bundle.manifest(), &loaded.policies);
-    let (class, unproven) = classify(proof, &records_steps(manifest), policies);
+    let (class, unproven) = classify(
+        member_spend(manifest).as_ref(),
+        proof,
+        &records_steps(manifest),
+        policies,
+    );
     let question = Question::of(bundle, author(args)).proven(class);
     let (_, colluders) = policies.floor(&question);
     let assumed = config.policy.assumed_colluders.max(colluders);

@@ -3,7 +3,8 @@
 use super::step::{check_field, check_subset, need_dataset};
 use super::{Found, need_variable, quoted};
 use crate::manifest::{
-    DatasetSpec, Location, Manifest, RecordClip, RecordNoise, RecordUnit, Records, Source,
+    DatasetSpec, Location, Manifest, MemberNoise, RecordClip, RecordNoise, RecordUnit, Records,
+    Source,
 };
 
 /// Checks the driver's own fields.
@@ -74,6 +75,20 @@ fn check_noise(noise: &RecordNoise, path: &str, found: &mut Found) {
     );
 }
 
+/// Noise for whole members: what a map may ask for.
+pub(super) fn check_member_noise(noise: &MemberNoise, path: &str, found: &mut Found) {
+    found.need(
+        noise.l2 > 0.0 && noise.l2.is_finite(),
+        format!("{path}.l2"),
+        "must be a finite number above 0",
+    );
+    let spread = RecordNoise {
+        multiplier: noise.multiplier.clone(),
+        delta: noise.delta,
+    };
+    check_noise(&spread, path, found);
+}
+
 /// Checks where an input comes from: the record itself, or what every member has alike.
 pub(super) fn check_record_source(
     manifest: &Manifest,
@@ -121,6 +136,30 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::manifest::Manifest;
+
+    #[test]
+    fn noise_for_members_is_checked() {
+        let with = |noise: Value, by_record: bool| {
+            let mut task = task();
+            let map = &mut task["rounds"][0]["map"];
+            map["noise"] = noise;
+            if !by_record {
+                let driver = map["steps"][0]["driver"].as_object_mut().unwrap();
+                driver.remove("noise");
+            }
+            let manifest: Manifest = serde_json::from_value(task).unwrap();
+            let errors = manifest.errors().into_iter().map(|e| e.to_string());
+            errors.collect::<Vec<_>>().join("; ")
+        };
+        let good = json!({"l2": 2.5, "multiplier": "1.3", "delta": 1e-6});
+        assert_eq!(with(good.clone(), false), "");
+        assert!(with(good, true).contains("has noise of its own"));
+        let bad = json!({"l2": 0.0, "multiplier": "0", "delta": 1.0});
+        let told = with(bad, false);
+        for word in ["map.noise.l2", "map.noise.multiplier", "map.noise.delta"] {
+            assert!(told.contains(word), "{told}");
+        }
+    }
 
     fn task() -> Value {
         json!({

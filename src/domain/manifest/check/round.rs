@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::records::check_member_noise;
 use super::step::{Side, check_step};
 use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, key, need_variable, quoted};
 use crate::ids::Name;
@@ -55,6 +56,15 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
         let at = format!("{path}.assign.{variable}");
         need_variable(manifest, variable, Some(Location::Client), &at, found);
         need_value(&values, value, &at, found);
+    }
+    if let Some(noise) = &map.noise {
+        check_member_noise(noise, &format!("{path}.noise"), found);
+        let by_record = map.steps.iter().flat_map(noised_sums).next();
+        found.need(
+            by_record.is_none(),
+            format!("{path}.noise"),
+            "a records step of the map has noise of its own; ask for one of them",
+        );
     }
     let at = format!("{path}.contribute");
     let noised: BTreeSet<&Name> = map.steps.iter().flat_map(noised_sums).collect();
