@@ -52,6 +52,11 @@ def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
             yield f"  and {_count(len(why) - _MOST, 'reason')} more"
         yield "  Every owner is asked, unless the task is submitted to the owner's own node."
         return
+    if _release.of_members(manifest):
+        yield "Class: private, for whole members, whatever the graphs are."
+        yield "  It runs unasked where the rules say approval: private and the budget lasts."
+        yield from _account(manifest)
+        return
     yield (
         f"Class: {known} where a node proves that the graphs keep records apart (records.rows_mixed is what it says where it "
         "does not) and its owner's rules say what the columns are, none that reaches a sum being an identifier "
@@ -61,17 +66,22 @@ def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
         key = _release.unit(manifest)
         whom = "one record" if key is None else f"one person by {key!r}"
         yield f"  The noise is for {whom}. It runs unasked where the rules say approval: private and the budget lasts."
-        if asked := manifest.get("options", {}).get("privacy"):
-            yield (
-                f"  By its author's account, {_count(asked['rounds'], 'round')} {'costs' if asked['rounds'] == 1 else 'cost'} "
-                f"epsilon {asked['epsilon']:.4g} at delta {_power(asked['delta'])} in all; nodes make their own."
-            )
+        yield from _account(manifest)
         return
     yield (
         "  It runs unasked where the rules say approval: controlled. Then the sums are judged on each node, by "
         f"{_names(f'records.{rule}' for rule in _release.JUDGED)}: one that breaks a rule contributes zeros and is counted "
         "among those that could not compute."
     )
+
+
+def _account(manifest: Mapping[str, Any]) -> Iterable[str]:
+    """What the author says that the noise costs."""
+    if asked := manifest.get("options", {}).get("privacy"):
+        yield (
+            f"  By its author's account, {_count(asked['rounds'], 'round')} {'costs' if asked['rounds'] == 1 else 'cost'} "
+            f"epsilon {asked['epsilon']:.4g} at delta {_power(asked['delta'])} in all; nodes make their own."
+        )
 
 
 def _record_by_record(driver: Mapping[str, Any]) -> str:
@@ -119,6 +129,11 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
     for dataset, fields in sorted(reads.items()):
         yield f"reads {dataset}: {'; '.join(sorted(fields)) or 'the number of its rows'}"
     yield from (_record_by_record(s["driver"]) for s in spec["map"]["steps"] if _release.kind(s) == "records")
+    if noise := spec["map"].get("noise"):
+        yield (
+            f"bounds all numbers that leave to the length {_plain(noise['l2'])} together, with noise of {noise['multiplier']} "
+            f"times that at delta {_power(noise['delta'])} in every sum"
+        )
     if server:
         yield f"downloads from the coordinator: {_names(sorted(server))}"
     if kept:

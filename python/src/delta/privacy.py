@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .manifest import member_noise
+
 __all__ = ["Plan", "Privacy", "epsilon_of", "multiplier_of"]
 
 # Those of nodes, and what they add for rounding (src/domain/privacy/rdp.rs): with others a task could cost a little more than its
@@ -58,6 +60,9 @@ class Privacy:
         A column that tells persons apart: all records with one number in it count as one. By default each record is one.
     linf : float, optional
         The largest magnitude of a single number.
+    member : bool
+        Protect all that a member has as one unit: ``clip`` then bounds all numbers that it adds to a round together. For a
+        model's changes, or few numbers of many members; one member hides among the others.
 
     Raises
     ------
@@ -76,6 +81,7 @@ class Privacy:
     multiplier: float | None = None
     unit: str | None = None
     linf: float | None = None
+    member: bool = False
 
     def __post_init__(self) -> None:
         """Check what a node would refuse."""
@@ -91,6 +97,9 @@ class Privacy:
         for ok, argument, rule in need:
             if not ok:
                 raise ValueError(f"privacy: {argument}={getattr(self, argument)!r} must be {rule}")
+        for argument in ("unit", "linf") if self.member else ():
+            if (given := getattr(self, argument)) is not None:
+                raise ValueError(f"privacy: {argument}={given!r} says something of records; leave it out with member=True")
 
     def plan(self, rounds: int) -> Plan:
         """Find the noise of each round.
@@ -153,10 +162,23 @@ class Plan:
         Returns
         -------
         dict
-            Its arguments by name.
+            Its arguments by name; none where whole members are protected, because their noise is the map's.
         """
         p = self.privacy
+        if p.member:
+            return {}
         return {"unit": p.unit, "clip": p.clip, "linf": p.linf, "multiplier": self.multiplier, "delta": p.delta}
+
+    def of_map(self) -> dict[str, Any] | None:
+        """Return the noise of a map.
+
+        Returns
+        -------
+        dict or None
+            As :func:`delta.manifest.member_noise` makes it; nothing where it is the records' driver that asks for noise.
+        """
+        p = self.privacy
+        return member_noise(p.clip, self.multiplier, p.delta) if p.member else None
 
     def json(self) -> dict[str, Any]:
         """Return what results and descriptions say.
@@ -174,7 +196,7 @@ class Plan:
             "clip": float(p.clip),
             "unit": p.unit,
             "rounds": self.rounds,
-        }
+        } | ({"member": True} if p.member else {})
 
 
 def epsilon_of(multiplier: float, delta: float, rounds: int = 1) -> float:

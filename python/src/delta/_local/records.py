@@ -105,6 +105,17 @@ def honest(strategy: Json, members: int) -> int:
     return max(min(smallest, members) - colluders, 1)
 
 
+def bound_member(values: Sequence[Array], asked: Json, precision: int) -> list[Array]:
+    """Bring all numbers of a member within the bound of its noise together, in whole steps of the precision, as nodes do."""
+    scale = 10.0**precision
+    most = 2.0**49 / scale
+    cut = [np.nan_to_num(np.asarray(v, np.float64), nan=0.0, posinf=most, neginf=-most) for v in values]
+    flat = np.concatenate([np.clip(v, -most, most).ravel() for v in cut]) if cut else np.zeros(0)
+    whole = clipped(np.rint(flat * scale).astype(np.int64)[None, :], {"l2": asked["l2"]}, precision)[0]
+    ends = np.cumsum([v.size for v in cut])[:-1]
+    return [part.reshape(v.shape) / scale for part, v in zip(np.split(whole, ends), cut, strict=True)]
+
+
 def clipped(vectors: Integers, clip: Json, precision: int) -> Integers:
     """Bring each number within ``linf``, then each vector within ``l2``, by one factor, in integers and towards zero."""
     bounds = {k: math.floor(v * 10.0**precision) for k, v in clip.items()}

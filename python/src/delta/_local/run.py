@@ -131,7 +131,11 @@ def simulate(
             scope = Scope(server | variables, data=data, precision=precision, judge=judge)
             for i, step in enumerate(spec["map"]["steps"]):
                 position[i] = run_step(sessions, step, scope, position.get(i, Position()))
-            sent = [quantised(scope.values[c["name"]], c, manifest, len(members)) for c in spec["map"]["contribute"]]
+            declared = spec["map"]["contribute"]
+            made_here = [scope.values[c["name"]] for c in declared]
+            if "noise" in spec["map"]:
+                made_here = records.bound_member(made_here, spec["map"]["noise"], precision)
+            sent = [quantised(v, c, manifest, len(members)) for v, c in zip(made_here, declared, strict=True)]
             drivers = _noised(spec["map"])
             for i, c in enumerate(spec["map"]["contribute"]):
                 if c["name"] in drivers:
@@ -171,6 +175,9 @@ def simulate(
 
 def _noised(map: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The drivers of contributions to which members add noise, by contribution."""
+    if asked := map.get("noise"):
+        spread = {"multiplier": asked["multiplier"], "delta": asked["delta"]}
+        return {c["name"]: {"clip": {"l2": asked["l2"]}, "noise": spread} for c in map["contribute"]}
     steps = [s for s in map["steps"] if s.get("driver", {}).get("noise")]
     return {target["name"]: step["driver"] for step in steps for target in step["outputs"].values()}
 

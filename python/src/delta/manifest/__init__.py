@@ -6,7 +6,7 @@ here knows PyTorch or pandas: learning, analytics and regression tasks all end u
 """
 
 from ._draft import Draft
-from ._records import records
+from ._records import member_noise, records
 from ._sources import (
     Json,
     batch_size,
@@ -35,6 +35,7 @@ __all__ = [
     "column_i64",
     "columns",
     "data",
+    "member_noise",
     "noise",
     "records",
     "solve",

@@ -200,7 +200,7 @@ class Draft:
         for step in made["map"]["steps"]:
             if step.get("driver", {}).get("kind") == "records":
                 _records.check(step, self.datasets, self.variables, self.strategy.precision)
-        _records.check_numbers(made["map"])
+        _records.check_map(made["map"], self.strategy.precision)
         if any(step.get("driver", {}).get("kind") == "records" for step in made["reduce"]["steps"]):
             raise ValueError("records: the coordinator has no data; use the driver in a map")
         self.rounds.append(made)

@@ -63,6 +63,39 @@ def records(
     return out
 
 
+def member_noise(l2: float, multiplier: str, delta: float) -> Json:
+    """Ask for noise that hides what a whole member adds in a round, whatever its graphs are.
+
+    Parameters
+    ----------
+    l2 : float
+        The largest Euclidean norm of all numbers that a member contributes; what is larger is scaled down.
+    multiplier : str
+        The standard deviation of the noise in every sum, in units of ``l2``, as a decimal such as ``"1.3"``.
+    delta : float
+        The delta at which the noise is accounted.
+
+    Returns
+    -------
+    dict
+        The ``noise`` of a :class:`Map`.
+    """
+    return {"l2": float(l2), "multiplier": multiplier, "delta": delta}
+
+
+def check_map(spec: Json, precision: int) -> None:
+    """Refuse a map whose noise no node would make; ``precision`` is the strategy's.
+
+    Raises ``ValueError`` that names the field.
+    """
+    check_numbers(spec)
+    if asked := spec.get("noise"):
+        if any("noise" in step.get("driver", {}) for step in spec["steps"]):
+            raise ValueError("noise: a records step of the map has noise of its own; ask for one of them")
+        spread = {"multiplier": asked["multiplier"], "delta": asked["delta"]}
+        _bounds({"clip": {"l2": asked["l2"]}, "noise": spread}, precision)
+
+
 def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json], precision: int) -> None:
     """Refuse a step under ``records`` that no node would take; ``precision`` is the strategy's.
 

@@ -114,11 +114,14 @@ class Map:
         Value, dtype and shape of what is summed over the members: the only things that leave the node.
     assign : mapping of str to str
         Variables of the member, and the values that they become.
+    noise : dict, optional
+        Noise for whole members, from :func:`member_noise`.
     """
 
     steps: Sequence[Step]
     contribute: Sequence[tuple[str, str, Sequence[int]]]
     assign: Mapping[str, str] = field(default_factory=dict)
+    noise: Json | None = None
 
     def json(self) -> Json:
         """Return the map as it stands in ``task.json``.
@@ -132,6 +135,8 @@ class Map:
         if self.assign:
             out["assign"] = dict(self.assign)
         out["contribute"] = [{"name": n, "dtype": t, "shape": [int(d) for d in s]} for n, t, s in self.contribute]
+        if self.noise:
+            out["noise"] = dict(self.noise)
         return out
 
 

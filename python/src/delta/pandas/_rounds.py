@@ -74,12 +74,15 @@ class Rounds:
         self.sums = {r: [x for x in self.order if x.op == "Total" and x.round == r] for r in range(1, self.last + 1)}
         self.halves: dict[Expr, Array] = {}
         self.shares = self._shares()
+        if privacy is not None and privacy.member:
+            self.shares, self.halves = {}, {}
         self.kept_apart = bool(self.shares)
         for x in [*needed, *(n for sums in self.sums.values() for t in sums for n in _frontier(t.args[0]))]:
             self._keep(x)
         self._keep_for_reduces()
         for x, name in self.variables.items():
             draft.variable(name, "server", shape=[int(d) for d in x.shape])
+        self.noise: Json | None = None
         self.driver = self._driver()
         for r in range(1, self.last + 1):
             self._round(r)
@@ -107,6 +110,11 @@ class Rounds:
         names = sorted(set().union(*datasets.values()))
         if self.privacy is None:
             return {d: records(d) for d in names}
+        if self.privacy.member:
+            # A member that reads nothing in a round has a share of its noise all the same, and pays for it.
+            plan = self.privacy.plan(self.last)
+            self.noise, self.draft.options["privacy"] = plan.of_map(), plan.json()
+            return {}
         plan = self.privacy.plan(max((sum(d in s for s in datasets.values()) for d in names), default=0))
         for d in names:
             self.draft.table(d, plan.columns)
@@ -209,7 +217,7 @@ class Rounds:
         contributions = self._names(self.sums[r])
         steps = self._apart(r, contributions) if self.shares else [self._whole(r, contributions)]
         shapes = [(name, "f64", self.sent(t)) for t, name in contributions.items()]
-        self.draft.round(Map(steps, shapes), self._reduce(r, contributions))
+        self.draft.round(Map(steps, shapes, noise=self.noise), self._reduce(r, contributions))
 
     def _whole(self, r: int, contributions: Mapping[Expr, str]) -> Step:
         """Return the step that runs once on whole tables."""

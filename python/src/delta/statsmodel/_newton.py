@@ -289,12 +289,9 @@ class RegressionTask(HorizontalTask):
         state = {"params": m.variable("params")} | ({"centre": m.variable("centre")} if self.centred else {})
         tallies = ["kept"] if self.privacy else ["kept", *(["missing"] if options.missing != "ignore" else []), "wrong"]
         gather, sent = self._gather(x, y, dataset, columns, size, tallies)
-        member = m.Step(
-            draft.graph("member", gather.bytes()),
-            rows | state,
-            {n: m.accumulate(n) for n in sent},
-            self._driver(draft, dataset, options.maxiter + 1),
-        )
+        driver, noise = self._driver(draft, dataset, options.maxiter + 1)
+        summed: m.Json = {n: n if noise else m.accumulate(n) for n in sent}
+        member = m.Step(draft.graph("member", gather.bytes()), rows | state, summed, driver)
         precision = None if self.privacy else self.strategy.precision
         system = system_graph(options, size, sent, tallies, precision, self.centred)
         update = update_graph(size)
@@ -313,19 +310,21 @@ class RegressionTask(HorizontalTask):
         assign = {n: f"next.{n}" for n in ("params", *kept) if n != "norm"} | {"norm": "norm"}
         assign |= {"centre": "next.centre"} if self.centred else {}
         draft.round(
-            m.Map([member], [(n, "f64", s) for n, s in sent.items()]),
+            m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise),
             m.Reduce(reduce, assign, {"log-likelihood": "next.loglike", "score": "norm"}, stop="stop"),
             repeat=options.maxiter + 1,
         )
 
-    def _driver(self, draft: m.Draft, dataset: str, rounds: int) -> m.Json:
-        """Return the driver of the members' step, and note in the draft what its noise costs."""
+    def _driver(self, draft: m.Draft, dataset: str, rounds: int) -> tuple[m.Json | None, m.Json | None]:
+        """Return the driver of the members' step and the noise of their map, and note in the draft what it costs."""
         if self.privacy is None:
-            return m.records(dataset)
+            return m.records(dataset), None
         plan = self.privacy.plan(rounds)
         draft.table(dataset, plan.columns)
         draft.options["privacy"] = plan.json()
-        return m.records(dataset, **plan.driver())
+        if noise := plan.of_map():
+            return None, noise
+        return m.records(dataset, **plan.driver()), None
 
     def _gather(
         self, x: Symbol, y: Symbol, dataset: str, columns: list[str], size: int, tallies: list[str]
@@ -353,8 +352,9 @@ class RegressionTask(HorizontalTask):
         sent["tally"] = g.concat(*(g.cast(counted[t], "f64") for t in tallies), axis=1)
         if self.classes:
             sent["counts"] = g.cast(g.and_(keep, g.equal(y0, np.arange(float(self.classes)))), "f64")
+        whole = self.privacy is not None and self.privacy.member
         for name, value in sent.items():
-            g.output(name, value)
+            g.output(name, g.sum(value, 0) if whole else value)
         return g, {n: tuple(int(d) for d in v.shape[1:]) for n, v in sent.items()}
 
     def _blocks(self, g: Graph, moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Value]:

@@ -53,26 +53,26 @@ class PrivatePlan:
         draft.options["privacy"] = self.noise.json()
 
 
-def refuse(strategy: LearningStrategy, validate_interval: int | None) -> None:
-    """Refuse what says something of rounds that rounds under privacy are not.
+def refuse(strategy: LearningStrategy, validate_interval: int | None, *, member: bool) -> None:
+    """Refuse what says something of rounds that rounds under privacy are not; ``member``: noise for whole members.
 
     Raises ``ValueError`` that names the argument.
     """
     one = "under privacy each round goes once over all rows of its members and takes one step with the mean gradient"
     need = [
-        (strategy.merge_iteration == 0, f"merge_iteration={strategy.merge_iteration}", f"{one}; leave it 0"),
+        (member or strategy.merge_iteration == 0, f"merge_iteration={strategy.merge_iteration}", f"{one}; leave it 0"),
         (
-            strategy.merge_epoch == 1,
+            member or strategy.merge_epoch == 1,
             f"merge_epoch={strategy.merge_epoch}",
             f"{one}; leave it 1, and ask for more rounds",
         ),
         (
-            strategy.weighting == "samples",
+            member or strategy.weighting == "samples",
             f"weighting={strategy.weighting!r}",
             "under privacy every record counts alike",
         ),
         (
-            not strategy.result_strategy.difference,
+            member or not strategy.result_strategy.difference,
             f"result_strategy={strategy.result_strategy.__name__}",
             "under privacy members contribute gradients; leave it out",
         ),

@@ -45,7 +45,7 @@ class LearningResult:
 
     @property
     def epsilon(self) -> float | None:
-        """What all rounds cost a record, at :attr:`delta`; None for a task without noise."""
+        """What all rounds cost a unit, at :attr:`delta`; None for a task without noise."""
         return None if self.privacy is None else float(self.privacy["epsilon"])
 
     @property

@@ -32,6 +32,7 @@ from ..manifest import (
     value,
     variable,
 )
+from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._loaders import Loading
 
@@ -57,10 +58,16 @@ class Plan:
     validating: Loading | None = None
     validation_rows: Json | None = None
     validate_interval: int = 1
+    noise: Noise | None = None
+    """For whole members: then each adds the difference of its parameters, and counts once."""
 
     def write(self) -> None:
         """Fill the draft: variables, graphs, rounds, outputs, and how the result is to be read."""
         names = {e.name for e in self.published.values()}
+        self.difference = self.strategy.result_strategy.difference or self.noise is not None
+        self.weighted = self.strategy.weighting == "samples" and self.noise is None
+        if self.noise is not None:
+            self.draft.options["privacy"] = self.noise.json()
         self.merged = {n: e for n, e in self.step.entries.items() if n in names}
         self._variables()
         training, averaging = self._training(), self._averaging()
@@ -125,7 +132,7 @@ class Plan:
     @property
     def _plain(self) -> bool:
         """Whether parameters are contributed as they are."""
-        return self.strategy.weighting == "mean" and not self.strategy.result_strategy.difference
+        return not self.weighted and not self.difference
 
     def _contributed(self, name: str) -> str:
         return f"{name}.next" if self._plain else name
@@ -133,7 +140,7 @@ class Plan:
     def _weighing(self) -> list[Step]:
         if self._plain:
             return []
-        difference, weighted = self.strategy.result_strategy.difference, self.strategy.weighting == "samples"
+        difference, weighted = self.difference, self.weighted
         inputs = [GraphInput(f"{n}.next", self.step.state[n]) for n in self.merged]
         inputs += [GraphInput(n, self.step.state[n]) for n in self.merged if difference]
         inputs += [GraphInput(ROWS, torch.ones((), dtype=torch.float64))] if weighted else []
@@ -161,10 +168,10 @@ class Plan:
             initial = self.step.state[name]
             kind = "f32" if self._plain and initial.dtype == torch.float32 else "f64"
             contribute.append((self._contributed(name), kind, tuple(initial.shape)))
-        if self.strategy.weighting == "samples":
+        if self.weighted:
             contribute.append((ROWS, "f64", ()))
         assign = {n: f"{n}.next" for n in self.step.state if n not in self.merged and self._kept(n)}
-        return Map(steps, [*contribute, *sums], assign)
+        return Map(steps, [*contribute, *sums], assign, None if self.noise is None else self.noise.of_map())
 
     def _kept(self, name: str) -> bool:
         """Whether a member keeps it for the next round: schedules and personal parameters always."""
@@ -175,7 +182,7 @@ class Plan:
         return {n: f"{n}.mean" for n in self.merged} | {n: f"{n}.mean" for n in self.step.rounds}
 
     def _averaging(self) -> list[Step]:
-        difference, weighted = self.strategy.result_strategy.difference, self.strategy.weighting == "samples"
+        difference, weighted = self.difference, self.weighted
         parts = "rows" if weighted else "clients"
         inputs = [GraphInput(self._contributed(n), self._sum(n)) for n in self.merged]
         inputs += [GraphInput(f"{n}.old", self.step.state[n]) for n in self.merged if difference]

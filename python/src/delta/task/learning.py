@@ -97,7 +97,8 @@ class HorizontalLearning(HorizontalTask):
         its training rows by itself, bounds and sums them and adds its share of the noise; the coordinator takes the step of the
         optimizers with their mean, also where the loss is a sum. Batch size and order of the loader, ``merge_epoch`` and
         ``merge_iteration`` have no say, validation is off, and there are no variables that a member keeps. ``epsilon`` counts
-        all rounds.
+        all rounds. With ``member=True`` rounds are as without privacy, but for validation: members train as the strategy says,
+        and each adds the difference of its parameters, bounded as a whole, and counts once.
 
     Attributes
     ----------
@@ -152,7 +153,7 @@ class HorizontalLearning(HorizontalTask):
             if not ok:
                 raise ValueError(f"{argument}={given!r}: must be {rule}")
         if privacy is not None:
-            refuse(strategy, asked)
+            refuse(strategy, asked, member=privacy.member)
         self.privacy = privacy
         self.learning, self.max_rounds, self.seed = strategy, max_rounds, seed
         self.validate_interval, self.validate_frac, self.optimizer_state = (
@@ -321,8 +322,8 @@ class HorizontalLearning(HorizontalTask):
         train_rows, validation_rows = rows_of(split, self.validate_frac if measured else 0.0, self.seed + 1)
         batch = batch_of(declared, self.preprocess)
         published = Holdings(self).published(self.state_dict())
-        if self.privacy is not None:
-            noise = self.privacy.plan(self.max_rounds)
+        noise = None if self.privacy is None else self.privacy.plan(self.max_rounds)
+        if self.privacy is not None and noise is not None and not self.privacy.member:
             bound = Bound(self.privacy.clip, self.privacy.linf)
             loading(self.make_train_dataloader, declared)
             PrivatePlan(
@@ -351,6 +352,7 @@ class HorizontalLearning(HorizontalTask):
             seed=self.seed,
             keep_optimizer=self.optimizer_state == "keep",
             max_rounds=self.max_rounds,
+            noise=noise,
         )
         if measured:
             plan.validation = validation(self, type(self).validate, batch)
