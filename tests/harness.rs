@@ -7,6 +7,10 @@
 mod approvals;
 #[path = "harness/cancel.rs"]
 mod cancel;
+#[path = "harness/members.rs"]
+mod members;
+#[path = "harness/outages.rs"]
+mod outages;
 #[path = "harness/restarts.rs"]
 mod restarts;
 

@@ -675,6 +675,8 @@ async fn notices_arrive_and_refusals_have_their_statuses() {
     let head = signature_head(b"", 0);
     for (path, expected) in [
         ("joined", RequestBody::Joined),
+        ("attend", RequestBody::Attend),
+        ("depart", RequestBody::Depart),
         ("revealed", RequestBody::Revealed),
         (
             "decline",

@@ -36,6 +36,7 @@ impl Coordinator {
             strategy: strategy.clone(),
             floor: 2,
             previous: Vec::new(),
+            bound: false,
             silent: Vec::new(),
             asked: Vec::new(),
             patience: std::time::Duration::ZERO,

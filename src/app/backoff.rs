@@ -17,12 +17,15 @@ impl Backoff {
     /// For this node's own database and disk, and for members that ask a coordinator: 50 ms, doubling up to 2 s.
     pub(crate) const QUICK: Self =
         Self::doubling(Duration::from_millis(50), Duration::from_secs(2));
+    /// For a member that its coordinator does not know yet: 250 ms, doubling up to 2 s.
+    pub(crate) const NOTICE: Self =
+        Self::doubling(Duration::from_millis(250), Duration::from_secs(2));
     /// For what an operator may have to mend, a full disk for instance: 50 ms, doubling up to 10 s.
     pub(crate) const PATIENT: Self =
         Self::doubling(Duration::from_millis(50), Duration::from_secs(10));
-    /// For staying in touch with the connector: 100 ms, doubling up to 10 s.
+    /// For staying in touch with the connector: 100 ms, doubling up to 2 s, so that all nodes notice soon that it is back.
     pub(crate) const CONTACT: Self =
-        Self::doubling(Duration::from_millis(100), Duration::from_secs(10));
+        Self::doubling(Duration::from_millis(100), Duration::from_secs(2));
     /// For a coordinator's steps that need the connector: 200 ms, doubling up to 10 s.
     pub(crate) const STEPS: Self =
         Self::doubling(Duration::from_millis(200), Duration::from_secs(10));
@@ -39,11 +42,6 @@ impl Backoff {
 
     const fn doubling(initial: Duration, maximum: Duration) -> Self {
         Self::new(initial, 2, maximum)
-    }
-
-    /// How long the next pause will be.
-    pub(crate) fn upcoming(&self) -> Duration {
-        self.next
     }
 
     /// The longest pause.
@@ -88,11 +86,10 @@ mod tests {
     }
 
     #[test]
-    fn looking_ahead_changes_nothing_and_a_reset_begins_again() {
+    fn a_reset_begins_again() {
         let mut backoff = Backoff::CONTACT;
-        assert_eq!(backoff.upcoming(), MS * 100);
         assert_eq!(backoff.pause(), MS * 100);
-        assert_eq!(backoff.upcoming(), MS * 200);
+        assert_eq!(backoff.pause(), MS * 200);
         backoff.reset();
         assert_eq!(backoff, Backoff::CONTACT);
     }

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backoff::Backoff;
 use super::bundles::Bundles;
+use super::contact::Contact;
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::machine::MachinePorts;
 use super::owner::Owner;
@@ -88,7 +89,8 @@ pub struct Settings {
     pub max_tasks: usize,
     /// Limits of a bundle.
     pub bundle: BundleLimits,
-    /// For how long a question to the owner stays open, and a task of this node's own waits for others' owners.
+    /// For how long a question to the owner stays open, a task of this node's own waits for others' owners, and a round stands still for
+    /// a connector or a coordinator that is away.
     pub patience: Duration,
     /// How often it renews its registration. The connector forgets it after 120 s.
     pub rejoin: Duration,
@@ -127,8 +129,8 @@ pub(crate) struct Context {
     pub(crate) owner: Arc<Owner>,
     /// This node's address, once the connector has told it.
     pub(crate) address: watch::Sender<Option<Address>>,
-    /// Whether the subscription to the connector stands.
-    pub(crate) subscribed: watch::Sender<bool>,
+    /// Whether the connector knows this node and is heard.
+    pub(crate) contact: Arc<Contact>,
     /// Fires when the node stops.
     pub(crate) cancel: CancellationToken,
     /// Everything that runs in the background.
@@ -145,13 +147,14 @@ impl Context {
             &settings.url,
         );
         let owner = Owner::new(&ports, settings.patience);
+        let contact = Contact::sought(ports.clock.now());
         Self {
             ports,
             settings,
             identities,
             owner,
             address: watch::Sender::new(None),
-            subscribed: watch::Sender::new(false),
+            contact,
             cancel: CancellationToken::new(),
             tracker: TaskTracker::new(),
             bundles: Arc::default(),
@@ -169,7 +172,7 @@ impl Context {
             identities: self.identities.clone(),
             owner: self.owner.clone(),
             address: self.address.clone(),
-            subscribed: self.subscribed.clone(),
+            contact: self.contact.clone(),
             cancel: self.cancel.clone(),
             tracker: self.tracker.clone(),
             bundles: self.bundles.clone(),

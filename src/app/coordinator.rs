@@ -4,6 +4,7 @@ mod attendance;
 pub(crate) mod cancel;
 mod effects;
 mod inbound;
+pub(crate) mod presence;
 mod round_machine;
 mod run;
 mod state;
@@ -30,6 +31,7 @@ use delta_ports::connector::{NewTask, RejectionReason};
 use delta_ports::executor::Whose;
 use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
+use presence::Presence;
 use round_machine::RoundMachine;
 use run::TaskRun;
 use state::RunState;
@@ -45,6 +47,8 @@ pub(super) struct Active {
     pub(super) round: Option<(u32, Handle<RoundMachine>)>,
     /// Whom that round waits for, and who has told it that they decline.
     pub(super) roll: Option<Arc<Roll>>,
+    /// Which of the task's members are there.
+    pub(super) presence: Arc<Presence>,
 }
 
 /// All tasks that this node coordinates.
@@ -179,21 +183,23 @@ impl Coordinator {
             enable_verify: manifest.enable_verify,
             tolerance: manifest.tolerance,
         };
-        let clock = &self.context.ports.clock;
+        let (clock, contact) = (&self.context.ports.clock, &self.context.contact);
         let mut backoff = Backoff::STEPS;
+        if contact.away().is_some() {
+            tracing::info!("the task cannot be created on the connector yet: it is away");
+        }
         let created = loop {
+            // Who has not noticed that the connector is back does not hear of the task.
+            contact.settled(&**clock).await;
             // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
             match self.context.ports.connector.create_task(&new).await {
                 Ok(created) => break created,
                 // Rejected too: right after a restart of the connector this node may not be joined again yet.
                 Err(e)
-                    if e.is_transient()
-                        || matches!(
-                            e.reason(),
-                            Some(RejectionReason::NodeNotAlive | RejectionReason::NoSuchNode)
-                        ) =>
+                    if contact.is_to_blame(&e, clock.now())
+                        || e.reason() == Some(RejectionReason::NoSuchNode) =>
                 {
-                    tracing::warn!(
+                    tracing::info!(
                         "the task cannot be created on the connector yet: {}",
                         report(&e)
                     );

@@ -12,7 +12,8 @@
 
 mod backoff;
 mod bundles;
-pub mod context;
+pub mod contact;
+mod context;
 mod coordinator;
 pub mod identities;
 mod machine;

@@ -11,6 +11,7 @@ mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub(crate) use stored::Loaded;
 use stored::{context, open, restore, seal_snapshot};
 pub(crate) use stored::{open_value, seal};
 
+use crate::contact::Reach;
 use delta_domain::ids::TaskId;
 use delta_domain::round::Rejection;
 use delta_domain::time::Timestamp;
@@ -65,6 +67,10 @@ pub(crate) trait Machine:
     fn is_over(&self) -> bool;
     /// The input for "time has passed".
     fn tick() -> Self::Input;
+    /// The input for "whoever is waited for could not be reached for so long".
+    fn postponed(by: Duration) -> Self::Input;
+    /// The input for "this process has been away": the phase's time begins anew.
+    fn taken_up() -> Self::Input;
     /// The input as the journal keeps it. `None`, the default, is for machines that are small, or forget secrets before they are
     /// over: each change of theirs is a snapshot, and what they have forgotten is nowhere.
     fn journalled(_input: &Self::Input) -> Option<Result<Vec<u8>, serde_json::Error>> {
@@ -233,7 +239,8 @@ pub(crate) fn load<M: Machine>(
     restore(ports, stored)
 }
 
-/// Runs a stored machine, as [`load`] read it, until it is over or `cancel` fires. `fresh` is false after a restart.
+/// Runs a stored machine, as [`load`] read it, until it is over or `cancel` fires. `fresh` is false after a restart. Its deadlines stand
+/// still while somebody in `reach` is away.
 ///
 /// # Errors
 /// `Corrupt` when an effect in its outbox cannot be opened.
@@ -243,6 +250,7 @@ pub(crate) fn spawn<M: Machine>(
     stored: StoredMachine,
     loaded: Loaded<M>,
     fresh: bool,
+    reach: Reach,
     cancel: CancellationToken,
 ) -> Result<(Handle<M>, impl Future<Output = ()> + Send + 'static), PortError> {
     let machine = Arc::new(loaded.machine);
@@ -267,6 +275,7 @@ pub(crate) fn spawn<M: Machine>(
         running: JoinSet::new(),
         messages,
         publish,
+        reach,
         cancel,
     };
     Ok((Handle { inbox, state }, host.run(outbox, fresh)))

@@ -4,6 +4,7 @@
 //! between as lost: whoever follows a task reads its state again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
@@ -17,10 +18,15 @@ use delta_ports::report;
 /// Name of the setting that keeps this node's address over restarts.
 pub(crate) const ADDRESS_SETTING: &str = "address";
 
+/// A registration that was good for so long is no reason to wait before the next.
+const LASTED: Duration = Duration::from_secs(10);
+
 /// Registers this node and renews the registration for ever.
 pub(crate) async fn stay_registered(context: Arc<Context>) {
-    let mut backoff = Backoff::CONTACT;
+    let (mut backoff, mut again) = (Backoff::CONTACT, Backoff::CONTACT);
     let mut registered: Option<Address> = None;
+    let mut troubled = false;
+    let mut joined_at = context.ports.clock.now();
     loop {
         // Before the registration, which may put the url right by itself.
         if let Some(address) = &registered
@@ -47,19 +53,34 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
             }
             Ok(joined) => {
                 backoff.reset();
+                let now = context.ports.clock.now();
+                if now - std::mem::replace(&mut joined_at, now) >= LASTED {
+                    again.reset();
+                }
                 // First: who knows its address may join rounds, whose members want to know who it is.
                 present(&context, &joined.address).await;
                 announce(&context, joined.address.clone()).await;
                 registered = Some(joined.address);
-                context.ports.clock.sleep(context.settings.rejoin).await;
+                let clock = &context.ports.clock;
+                context.contact.known(clock.now());
+                troubled = false;
+                tokio::select! {
+                    () = clock.sleep(context.settings.rejoin) => {}
+                    // A round has found out that the connector does not answer, or takes this node for dead.
+                    () = context.contact.forgotten() => clock.sleep(again.pause()).await,
+                }
             }
             Err(e) => {
-                let pause = backoff.pause();
-                tracing::warn!(
-                    "this node cannot register with the connector, next try in {pause:?}: {}",
-                    report(&e)
-                );
-                context.ports.clock.sleep(pause).await;
+                let now = context.ports.clock.now();
+                context.contact.lost(now);
+                // Once: it may last for hours.
+                if !std::mem::replace(&mut troubled, true) {
+                    tracing::warn!(
+                        "this node cannot register with the connector, and tries again until it can: {}",
+                        report(&e)
+                    );
+                }
+                context.ports.clock.sleep(backoff.pause()).await;
             }
         }
     }
@@ -134,22 +155,27 @@ pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
         return;
     };
     let mut backoff = Backoff::CONTACT;
-    let mut first = true;
+    let (mut first, mut troubled) = (true, false);
     loop {
         match context.ports.connector.subscribe(&address).await {
-            Err(e) => tracing::warn!(
-                "no subscription to the connector, next try in {:?}: {}",
-                backoff.upcoming(),
-                report(&e)
-            ),
+            Err(e) if !troubled => {
+                troubled = true;
+                tracing::warn!(
+                    "no subscription to the connector, tried again until there is one: {}",
+                    report(&e)
+                );
+            }
+            Err(_) => {}
             Ok(mut events) => {
-                if !first {
-                    tracing::info!(
-                        "subscribed to the connector again; reading again what may have been missed"
-                    );
+                match context.contact.away() {
+                    Some(since) if !first => tracing::info!(
+                        "subscribed to the connector again after {} s; reading again what may have been missed",
+                        (context.ports.clock.now() - since).as_secs()
+                    ),
+                    _ => {}
                 }
-                first = false;
-                context.subscribed.send_replace(true);
+                (first, troubled) = (false, false);
+                context.contact.heard(context.ports.clock.now(), true);
                 runner.gap();
                 loop {
                     match events.next().await {
@@ -170,7 +196,7 @@ pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
                         }
                     }
                 }
-                context.subscribed.send_replace(false);
+                context.contact.heard(context.ports.clock.now(), false);
             }
         }
         context.ports.clock.sleep(backoff.pause()).await;

@@ -99,10 +99,9 @@ impl Node {
     /// Waits until the node is registered and hears events.
     pub async fn connected(&self) {
         let mut address = self.context.address.subscribe();
-        let mut subscribed = self.context.subscribed.subscribe();
         // Errors mean that the node is gone.
         drop(address.wait_for(Option::is_some).await);
-        drop(subscribed.wait_for(|s| *s).await);
+        self.context.contact.here().await;
     }
 
     /// Stops everything at once; what was committed goes on at the next start.
@@ -314,7 +313,10 @@ impl AuthorApi for Node {
             Some(task) => self.coordinator.progress(task).await?,
             None => None,
         };
-        Ok((row, progress))
+        let away = self.context.contact.away();
+        let waits = away.filter(|_| progress.is_none() && !row.status.is_terminal());
+        let starting = waits.map(TaskProgress::not_begun);
+        Ok((row, progress.or(starting)))
     }
 
     async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
@@ -388,7 +390,8 @@ impl OwnerApi for Node {
     async fn ready(&self) -> Vec<ReadyCheck> {
         let database = self.context.ports.storage.task(1).await;
         let address = self.address();
-        let subscribed = *self.context.subscribed.borrow();
+        let contact = &self.context.contact;
+        let (subscribed, away) = (contact.is_heard(), contact.away());
         let runtime = self.context.ports.executor.runtime().await;
         vec![
             ReadyCheck {
@@ -398,11 +401,13 @@ impl OwnerApi for Node {
             },
             ReadyCheck {
                 name: "connector",
-                ok: address.is_some() && subscribed,
-                detail: match (address, subscribed) {
-                    (Some(address), true) => format!("registered as {address}, events arrive"),
-                    (Some(_), false) => "registered, waiting for the subscription to events".into(),
-                    (None, _) => "waiting for the registration".into(),
+                ok: address.is_some() && away.is_none(),
+                detail: match (address, away) {
+                    (Some(address), None) => format!("registered as {address}, events arrive"),
+                    (Some(_), Some(_)) if !subscribed => {
+                        "registered, waiting for the subscription to events".into()
+                    }
+                    _ => "waiting for the registration".into(),
                 },
             },
             ReadyCheck {

@@ -28,7 +28,7 @@ pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
 pub use member_noise::MemberNoise;
 pub use records::{RecordClip, RecordNoise, RecordUnit, Records};
-pub use round::{Contribution, MapSpec, ReduceSpec, RoundSpec};
+pub use round::{Cohort, Contribution, MapSpec, ReduceSpec, RoundSpec};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
 pub use step::{Batches, Driver, Length, Noise, Solve, Source, Step, Target};
@@ -125,6 +125,13 @@ impl Manifest {
             }
             here
         })
+    }
+
+    /// Whether the sum of a step must be over exactly the members of the one before.
+    #[must_use]
+    pub fn is_bound(&self, step: u32) -> bool {
+        let cohort = self.round_spec(step).and_then(|round| round.cohort);
+        step > 0 && cohort == Some(Cohort::Same)
     }
 
     /// Server variables that the map of a step reads, in name order: what a member must download.

@@ -54,8 +54,28 @@ pub struct TaskProgress {
     pub asking: Vec<Address>,
     /// When the phase gives up on them.
     pub deadline: Timestamp,
+    /// Since when the connector is away, which everything waits for; `None` while it is there.
+    pub connector_away: Option<Timestamp>,
     /// Rounds that are over, failed ones included.
     pub rounds: Vec<RoundReport>,
+}
+
+impl TaskProgress {
+    /// Of a task that is not on record yet, because the connector is away since then.
+    #[must_use]
+    pub fn not_begun(connector_away: Timestamp) -> Self {
+        Self {
+            step: 0,
+            total: 0,
+            round: 0,
+            phase: "Starting".to_owned(),
+            waiting_for: Vec::new(),
+            asking: Vec::new(),
+            deadline: connector_away,
+            connector_away: Some(connector_away),
+            rounds: Vec::new(),
+        }
+    }
 }
 
 /// What the node offers to authors of tasks.

@@ -42,6 +42,7 @@ pub enum PeerRequest {
     /// - `FetchShares`: the shares sealed for the sender, [`PeerAnswer::Shares`];
     /// - `FetchConfirmations`: what the sender's neighbours say to it about u3, [`PeerAnswer::Confirmations`]; `Unavailable` until there is a
     ///   threshold of them;
+    /// - `Attend` (members of a round of the task, before or now): [`PeerAnswer::Done`] after a while; who gives the call up before is gone;
     /// - `Result`: the sender's masked result, which comes as content of the announced length, [`PeerAnswer::Done`];
     /// - all others: messages without an answer, [`PeerAnswer::Done`].
     Signed(SignedRequest),
@@ -69,7 +70,9 @@ impl PeerRequest {
                 RequestBody::FetchShares => "peer.fetch_shares",
                 RequestBody::FetchConfirmations => "peer.confirmations",
                 RequestBody::Result { .. } => "peer.result",
+                RequestBody::Attend => "peer.attend",
                 RequestBody::Joined
+                | RequestBody::Depart
                 | RequestBody::Decline { .. }
                 | RequestBody::Shares { .. }
                 | RequestBody::Confirm { .. }
@@ -315,6 +318,12 @@ pub trait PeerCalls: PeerTransport {
 
     /// Sends a message without an answer.
     async fn submit(&self, url: &str, request: &SignedRequest) -> Result<(), PortError> {
+        let request = PeerRequest::Signed(request.clone());
+        Ok(self.call(url, request, None, 0).await?.done()?)
+    }
+
+    /// Says that this member is there; answered after a while.
+    async fn attend(&self, url: &str, request: &SignedRequest) -> Result<(), PortError> {
         let request = PeerRequest::Signed(request.clone());
         Ok(self.call(url, request, None, 0).await?.done()?)
     }

@@ -98,6 +98,7 @@ impl World {
             strategy: setup.strategy.clone(),
             floor: setup.floor,
             previous: Vec::new(),
+            bound: false,
             silent: Vec::new(),
             asked: Vec::new(),
             patience: Duration::ZERO,

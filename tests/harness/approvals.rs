@@ -293,7 +293,7 @@ fn the_coordinator_may_be_killed_while_owners_are_asked() {
     });
 }
 
-fn rules(policy: Policy) -> OwnerRules {
+pub(super) fn rules(policy: Policy) -> OwnerRules {
     let digest = Digest::of(format!("{policy:?}").as_bytes());
     let datasets = BTreeMap::from([("any.csv".parse().unwrap(), policy)]);
     OwnerRules {

@@ -195,6 +195,7 @@ impl AuthorApi for Fake {
             waiting_for: vec![MEMBERS[1].parse().unwrap()],
             asking: Vec::new(),
             deadline: Timestamp(0),
+            connector_away: None,
             rounds: vec![
                 report(0, RoundEnd::Finished, &[("loss", 0.25), ("gap", f64::NAN)]),
                 report(1, RoundEnd::Failed(FailureCode::TooFewMembers), &[]),

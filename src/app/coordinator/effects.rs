@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::attendance::Roll;
+use super::presence::Presence;
 use super::round_machine::RoundMachine;
 use super::sum::Sum;
 use crate::context::Context;
@@ -30,6 +31,8 @@ pub(super) struct RoundEffects {
     pub(super) key: RoundKey,
     /// Whom the round waits for while members join.
     pub(super) roll: Arc<Roll>,
+    /// Which of the task's members are there.
+    pub(super) presence: Arc<Presence>,
 }
 
 #[async_trait]
@@ -94,9 +97,14 @@ impl RoundEffects {
             .iter()
             .filter_map(|a| a.parse().ok())
             .collect();
-        let known = known.nodes.into_iter().map(|n| n.address).collect();
+        let all: Vec<Address> = known.nodes.into_iter().map(|n| n.address).collect();
         let now = self.context.ports.clock.now();
-        let known = self.roll.look(now, &joined, known);
+        let mut known = self.roll.look(now, &joined, all.clone());
+        // Whoever is there is waited for, whatever it has missed before.
+        let here = self.presence.here();
+        let missing = |a: &Address| here.contains(a) && !known.contains(a);
+        let also: Vec<Address> = all.into_iter().filter(missing).collect();
+        known.extend(also);
         Ok(CoordinatorInput::Joins { joined, known })
     }
 

@@ -6,9 +6,12 @@
 mod rejection;
 mod upload;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::Coordinator;
+use super::presence::{Presence, Stranger};
 use super::round_machine::RoundMachine;
 use super::state::RunState;
 use crate::machine::Handle;
@@ -72,6 +75,8 @@ impl Coordinator {
                 let taken = take_result(self, &round, &request, content).await;
                 taken.map(|()| PeerAnswer::Done)
             }
+            RequestBody::Attend => self.attend(&request).await.map(|()| PeerAnswer::Done),
+            RequestBody::Depart => self.depart(&request).map(|()| PeerAnswer::Done),
             RequestBody::Joined
             | RequestBody::Decline { .. }
             | RequestBody::Shares { .. }
@@ -172,14 +177,24 @@ impl Coordinator {
             RequestBody::Decline { reason } => Some(*reason),
             _ => None,
         };
-        // Who has not joined has no key to sign with: the name is a claim.
-        let claimed = if request.signature.is_empty() {
-            ", unsigned"
-        } else {
-            ""
-        };
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
-        give(&round, CoordinatorInput::Request(request)).await?;
+        let mut claimed = "";
+        let input = match declined {
+            // Of a member of u1 the round knows the key; of anybody else it is the long-term one, where that is known.
+            Some(reason) if round.state().0.directory().is_none() => {
+                let proven = self.is_proven(&request).await;
+                claimed = if proven { "" } else { ", unproven" };
+                match proven && reason.stays() {
+                    true => CoordinatorInput::Refused {
+                        member: request.sender.clone(),
+                        reason,
+                    },
+                    false => CoordinatorInput::Request(request),
+                }
+            }
+            _ => CoordinatorInput::Request(request),
+        };
+        give(&round, input).await?;
         if let Some(reason) = declined {
             // Anybody can say this in anybody's name: once for each known node is heard, the rest is not worth a line.
             let roll = self.active().get(&task).and_then(|a| a.roll.clone());
@@ -196,6 +211,37 @@ impl Coordinator {
             tracing::debug!(%task, round = %number, %sender, "{what}");
         }
         Ok(())
+    }
+
+    /// Holds a member's word that it is there.
+    async fn attend(&self, request: &SignedRequest) -> Result<(), PeerRejection> {
+        let presence = self.presence(request)?;
+        let stay = presence.admit(request).await.map_err(stranger)?;
+        stay.hold().await;
+        Ok(())
+    }
+
+    fn depart(&self, request: &SignedRequest) -> Result<(), PeerRejection> {
+        self.presence(request)?.depart(request).map_err(stranger)
+    }
+
+    fn presence(&self, request: &SignedRequest) -> Result<Arc<Presence>, PeerRejection> {
+        let found = self.active().get(&request.task).map(|a| a.presence.clone());
+        found.ok_or_else(|| self.unknown_task(&request.task))
+    }
+
+    /// Whether a decline is signed under the key that its sender is known by.
+    async fn is_proven(&self, request: &SignedRequest) -> bool {
+        if request.signature.is_empty() {
+            return false;
+        }
+        let sender = std::slice::from_ref(&request.sender);
+        let known = self.context.identities.of(sender).await;
+        let key = known.first().and_then(|identity| identity.key.as_ref());
+        key.is_some_and(|key| {
+            key.verify(&request.signed_bytes(), &request.signature)
+                .is_ok()
+        })
     }
 
     async fn fetch_shares(&self, request: &SignedRequest) -> Result<ShareDelivery, PeerRejection> {
@@ -262,5 +308,15 @@ impl Coordinator {
         } else {
             invalid(format!("task {task} does not exist"))
         }
+    }
+}
+
+fn stranger(who: Stranger) -> PeerRejection {
+    match who {
+        Stranger::Unknown => unavailable("the task's rounds have not shown the sender's key yet"),
+        Stranger::Forged => PeerRejection::new(
+            RejectionKind::Forbidden,
+            "the request is not signed under the sender's key of the task",
+        ),
     }
 }

@@ -1,5 +1,7 @@
 //! A coordinator's round as a machine of the host: how it is stored, and what a failed effect means to it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
@@ -37,6 +39,14 @@ impl Machine for RoundMachine {
 
     fn tick() -> CoordinatorInput {
         CoordinatorInput::Tick
+    }
+
+    fn postponed(by: Duration) -> CoordinatorInput {
+        CoordinatorInput::Postponed { by }
+    }
+
+    fn taken_up() -> CoordinatorInput {
+        CoordinatorInput::TakenUp
     }
 
     // The state grows with every member's shares, and there is a request of each in every phase.

@@ -12,16 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::attendance::Roll;
 use super::effects::RoundEffects;
+use super::presence::Presence;
 use super::round_machine::RoundMachine;
 use super::state::{Contributors, Ended, RunState};
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
+use crate::contact::Reach;
 use crate::context::{Context, PATIENCE};
 use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, RoundNumber};
-use delta_domain::round::coordinator::{CoordinatorOutcome, CoordinatorRound};
-use delta_domain::round::{FailureCode, RoundFailure};
+use delta_domain::round::coordinator::{CoordinatorInput, CoordinatorOutcome, CoordinatorRound};
+use delta_domain::round::{FailureCode, Members, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
@@ -42,6 +44,7 @@ pub(super) struct TaskRun {
     state: RunState,
     bundle: Arc<Bundle>,
     progress: watch::Sender<TaskProgress>,
+    presence: Arc<Presence>,
     /// Stops the loop of the round that was hosted last.
     hosted: CancellationToken,
 }
@@ -54,12 +57,14 @@ impl TaskRun {
     pub(super) fn new(coordinator: Arc<Coordinator>, state: RunState, bundle: Arc<Bundle>) -> Self {
         let progress = watch::Sender::new(state.starting(&bundle));
         let context = coordinator.context.clone();
+        let presence = Presence::new(context.ports.clock.clone());
         let active = Active {
             bundle: bundle.clone(),
             progress: progress.clone(),
             hosted: CancellationToken::new(),
             round: None,
             roll: None,
+            presence: presence.clone(),
         };
         coordinator.active().insert(state.task.clone(), active);
         Self {
@@ -68,6 +73,7 @@ impl TaskRun {
             state,
             bundle,
             progress,
+            presence,
             hosted: CancellationToken::new(),
         }
     }
@@ -142,6 +148,7 @@ impl TaskRun {
             }
         }
         while !self.state.complete {
+            self.wait_for_connector().await;
             self.wait_for_nodes().await?;
             let handle = self.start_round().await?;
             self.finish_round(handle).await?;
@@ -156,6 +163,21 @@ impl TaskRun {
         }
         let key = self.state.round_key();
         self.context.ports.storage.machine(&key).await
+    }
+
+    /// A round is started when the connector is there, and the other nodes have had the time to notice that it is back.
+    async fn wait_for_connector(&self) {
+        let (contact, clock) = (&self.context.contact, &self.context.ports.clock);
+        self.show_away();
+        contact.settled(&**clock).await;
+        self.show_away();
+    }
+
+    /// Shows since when the connector is away.
+    fn show_away(&self) {
+        let away = self.context.contact.away();
+        self.progress
+            .send_if_modified(|p| std::mem::replace(&mut p.connector_away, away) != away);
     }
 
     /// Gives a task up whose cohort cannot come together, after a while in which nodes may come back.
@@ -184,7 +206,10 @@ impl TaskRun {
         let mut state = self.state.clone();
         state.round += 1;
         state.round_started = now;
-        let round = state.round_context(&self.bundle, &self.context.settings);
+        let mut round = state.round_context(&self.bundle, &self.context.settings);
+        // Who is there again is waited for like anybody.
+        let here = self.presence.here();
+        round.silent.retain(|member| !here.contains(member));
         let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
         let ports = self.context.machine_ports();
         let (change, stored) = create(
@@ -220,6 +245,7 @@ impl TaskRun {
             context: self.context.clone(),
             bundle: self.bundle.clone(),
             roll: roll.clone(),
+            presence: self.presence.clone(),
             round,
             key: RoundKey {
                 kind: self.state.kind,
@@ -234,6 +260,11 @@ impl TaskRun {
             stored,
             loaded,
             fresh,
+            Reach::new(
+                self.context.contact.clone(),
+                None,
+                self.context.settings.patience,
+            ),
             cancel.clone(),
         )?;
         self.hosted = cancel.clone();
@@ -248,17 +279,35 @@ impl TaskRun {
 
     /// Follows a round to its end, then reduces, or counts the failure.
     async fn finish_round(&mut self, mut handle: Handle<RoundMachine>) -> Result<(), PortError> {
+        let mut reach = Reach::new(self.context.contact.clone(), None, PATIENCE);
+        let (presence, mut news) = (self.presence.clone(), self.presence.subscribe());
+        let mut told = Members::new();
         let machine = loop {
             let machine = handle.state();
             self.show(&machine.0);
             if machine.0.is_over() {
                 break machine;
             }
-            if handle.changed().await.is_none() {
-                return Err(super::internal(
-                    "coordinator.round",
-                    "the round stopped unexpectedly",
-                ));
+            if let Some(directory) = machine.0.directory() {
+                presence.learn(self.state.round, directory);
+            }
+            let lost = presence.lost();
+            if lost != told {
+                told.clone_from(&lost);
+                let members = lost.into_iter().collect();
+                // Its state says what became of it.
+                drop(handle.give(CoordinatorInput::Lost { members }).await);
+                continue;
+            }
+            tokio::select! {
+                changed = handle.changed() => if changed.is_none() {
+                    return Err(super::internal(
+                        "coordinator.round",
+                        "the round stopped unexpectedly",
+                    ));
+                },
+                () = reach.changed() => {}
+                () = presence.changed(&mut news) => {}
             }
         };
         // A read that is still under way is nobody's business any more, and the stored round is about to be erased.
@@ -282,8 +331,11 @@ impl TaskRun {
 
     /// Puts a failed round away. The step is attempted again, as often as the strategy allows.
     async fn count_failure(&mut self, failure: RoundFailure) -> Result<(), PortError> {
-        let reason = failure.reason.clone();
+        let (reason, code) = (failure.reason.clone(), failure.code);
         self.put_away(failure).await?;
+        if code == FailureCode::Refused {
+            return Err(rejected(format!("the task cannot run: {reason}")));
+        }
         if self.state.failures <= self.bundle.manifest().strategy.retries {
             return Ok(());
         }
@@ -387,6 +439,7 @@ impl TaskRun {
             p.waiting_for = round.waiting_for().into_iter().collect();
             p.asking = asking.into_iter().collect();
             p.deadline = round.phase_deadline();
+            p.connector_away = self.context.contact.away();
         });
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct RunState {
     pub(super) variables: BTreeMap<Name, Kept>,
     /// u3 of the last round that succeeded.
     pub(super) previous: Vec<Address>,
+    /// How many of them could not compute.
+    #[serde(default)]
+    pub(super) previous_failed: u32,
     /// Members that were dropped and have not contributed since.
     #[serde(default)]
     pub(super) silent: std::collections::BTreeSet<Address>,
@@ -102,6 +105,7 @@ impl RunState {
             failures: 0,
             variables: BTreeMap::new(),
             previous: Vec::new(),
+            previous_failed: 0,
             silent: std::collections::BTreeSet::new(),
             asked: std::collections::BTreeSet::new(),
             rounds: Vec::new(),
@@ -165,6 +169,7 @@ impl RunState {
             waiting_for: Vec::new(),
             asking: Vec::new(),
             deadline: self.round_started,
+            connector_away: None,
             rounds: self.rounds.clone(),
         }
     }
@@ -179,6 +184,7 @@ impl RunState {
             waiting_for: Vec::new(),
             asking: Vec::new(),
             deadline: self.round_started,
+            connector_away: None,
             rounds: self.rounds,
         }
     }
@@ -223,6 +229,7 @@ impl RunState {
             floor: settings.min_clients,
             patience: settings.patience,
             previous: self.previous.clone(),
+            bound: bundle.manifest().is_bound(self.step),
             silent: self.silent.iter().cloned().collect(),
             asked: self.asked.iter().cloned().collect(),
         }

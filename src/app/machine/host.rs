@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -12,12 +13,16 @@ use super::commit::commit;
 use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes, seal_snapshot};
 use super::{Effects, HandleError, Machine, MachinePorts};
 use crate::backoff::Backoff;
+use crate::contact::Reach;
+use delta_domain::time::Timestamp;
 use delta_ports::report;
 use delta_ports::storage::{MachineChange, MachineKey, OutboxEntry, StateChange};
 
 /// A journal is replaced by a snapshot when it is longer than this and than so many snapshots.
 const JOURNAL_BYTES: usize = 1 << 20;
 const JOURNAL_SNAPSHOTS: usize = 4;
+/// Shorter outages are within what a deadline allows for anyway.
+const WORTH_A_WORD: Duration = Duration::from_millis(250);
 
 /// An input on its way to a machine, and where the answer goes.
 pub(super) struct Message<M: Machine> {
@@ -38,18 +43,29 @@ pub(super) struct Host<M: Machine> {
     pub(super) running: JoinSet<(u64, Option<M::Input>)>,
     pub(super) messages: mpsc::Receiver<Message<M>>,
     pub(super) publish: watch::Sender<Arc<M>>,
+    pub(super) reach: Reach,
     pub(super) cancel: CancellationToken,
 }
 
 impl<M: Machine> Host<M> {
     pub(super) async fn run(mut self, outbox: BTreeMap<u64, M::Effect>, fresh: bool) {
+        if !fresh && !self.machine.is_over() {
+            self.pass(M::taken_up(), "that the round is taken up again")
+                .await;
+        }
         for (id, effect) in outbox {
             self.start(id, effect, !fresh);
         }
+        let mut reach = self.reach.clone();
+        let mut still_since = None;
         // A round that is over still owes its last effects (a decline, say).
         while !(self.machine.is_over() && self.running.is_empty()) {
+            self.stand_still(&mut still_since).await;
             let clock = self.ports.clock.clone();
-            let deadline = self.machine.deadline();
+            let deadline = match still_since {
+                Some(since) => self.machine.deadline().map(|d| d.max(reach.until(since))),
+                None => self.machine.deadline(),
+            };
             let tick = async move {
                 match deadline {
                     Some(at) => clock.sleep(at.remaining(clock.now())).await,
@@ -75,13 +91,33 @@ impl<M: Machine> Host<M> {
                     // The caller may have gone away; the input has happened all the same.
                     drop(reply.send(answer));
                 }
-                () = tick => {
-                    if let Err(e) = self.apply(Some(M::tick()), None).await {
-                        self.log_error("a deadline could not be recorded", &e);
-                        self.ports.clock.sleep(Backoff::QUICK.maximum()).await;
-                    }
-                }
+                () = reach.changed() => {}
+                () = tick => self.pass(M::tick(), "a deadline").await,
             }
+        }
+    }
+
+    /// Keeps deadlines where they are while somebody is away, and moves them by as long once everybody is back.
+    async fn stand_still(&mut self, since: &mut Option<Timestamp>) {
+        match (self.reach.away(), *since) {
+            (Some(away), None) => *since = Some(away),
+            (None, Some(away)) => {
+                let by = self.ports.clock.now() - away;
+                if by >= WORTH_A_WORD && !self.machine.is_over() {
+                    self.pass(M::postponed(by), "that deadlines are moved")
+                        .await;
+                }
+                *since = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in what only time brings; when that cannot be put on disk it comes again.
+    async fn pass(&mut self, input: M::Input, what: &str) {
+        if let Err(e) = self.apply(Some(input), None).await {
+            self.log_error(&format!("{what} could not be recorded"), &e);
+            self.ports.clock.sleep(Backoff::QUICK.maximum()).await;
         }
     }
 
@@ -203,6 +239,7 @@ impl<M: Machine> Host<M> {
         let clock = self.ports.clock.clone();
         let mut over = self.publish.subscribe();
         let key = self.key.clone();
+        let reach = self.reach.clone();
         self.running.spawn(async move {
             let mut backoff = Backoff::QUICK;
             loop {
@@ -210,15 +247,23 @@ impl<M: Machine> Host<M> {
                     Ok(input) => return (id, input),
                     Err(error) => error,
                 };
-                if !error.is_transient() {
+                let connector = reach.connector();
+                let away = connector.is_to_blame(&error, clock.now());
+                if !error.is_transient() && !away {
                     tracing::warn!(task = %key.task, round = key.round, "{}", report(&error));
                     return (id, M::effect_failed(&effect, &error));
                 }
                 tracing::debug!(task = %key.task, round = key.round, "will try again: {}", report(&error));
                 again = true;
+                let pause = async {
+                    if away {
+                        connector.here().await;
+                    }
+                    clock.sleep(backoff.pause()).await;
+                };
                 tokio::select! {
                     biased;
-                    () = clock.sleep(backoff.pause()) => {}
+                    () = pause => {}
                     // Nobody needs it any more: one last try was enough.
                     _ = over.wait_for(|m| m.is_over()) => return (id, None),
                 }

@@ -103,8 +103,15 @@ impl Computation<'_> {
         let before = ClientState {
             variables: state.variables,
             iterators: job.iterators.clone(),
+            failed: true,
         };
         let allowed = match verdict.decision {
+            // Zeros in one round and numbers in the next would be a sum over other members than the one that it is combined with.
+            Decision::Allowed if state.failed && self.bundle.manifest().is_bound(step) => {
+                Err(corrupt(
+                    "this node could not compute in the round before, with which this one is combined",
+                ))
+            }
             Decision::Allowed => owner.reserve(&left).await,
             Decision::Asks | Decision::Refused => Err(withheld(&verdict)),
         };
@@ -222,6 +229,7 @@ impl Computation<'_> {
         let mut next = ClientState {
             variables: before.variables.clone(),
             iterators: outcome.iterators,
+            failed: false,
         };
         next.variables.extend(outcome.assigned);
         let names = contribution_names(self.bundle.manifest(), step);

@@ -66,6 +66,14 @@ impl Machine for RunnerRound {
         RunnerInput::Tick
     }
 
+    fn postponed(by: Duration) -> RunnerInput {
+        RunnerInput::Postponed { by }
+    }
+
+    fn taken_up() -> RunnerInput {
+        RunnerInput::TakenUp
+    }
+
     fn effect_failed(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
         let code = match effect {
             // The coordinator may live without this notice; its own deadline is the fallback.

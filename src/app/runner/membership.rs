@@ -1,5 +1,6 @@
 //! One task as a member sees it: from the announcement to the end.
 
+mod attending;
 mod catching_up;
 mod joining;
 mod judging;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Notice;
 use crate::backoff::Backoff;
+use crate::contact::Contact;
 use crate::context::Context;
 use crate::machine::{Handle, HandleError, commit, erase};
 use crate::owner::Case;
@@ -150,6 +152,10 @@ pub(super) struct Membership {
     joining: BTreeMap<u32, Timestamp>,
     /// The pk1 of the task and what was agreed under it, once a round is joined.
     pair: Option<SealingPair>,
+    /// While it is held, this member is there for the task's coordinator.
+    attending: Option<DropGuard>,
+    /// Whether the task's coordinator answers.
+    coordinator: Arc<Contact>,
     /// Fires when nobody needs what this node computes for the task.
     stop: CancellationToken,
 }
@@ -170,6 +176,8 @@ impl Membership {
             waiting: None,
             joining: BTreeMap::new(),
             pair: None,
+            attending: None,
+            coordinator: Contact::presumed(),
             stop: CancellationToken::new(),
         }
     }
@@ -201,6 +209,7 @@ impl Membership {
                 () = clock.sleep(QUIET), if !self.rounds.is_empty() => self.catch_up(false).await,
                 // A task that nobody ends: the next round, if there is one, has a new key.
                 () = clock.sleep(IDLE), if self.rounds.is_empty() && self.pair.is_some() => {
+                    self.depart().await;
                     self.forget_pair().await;
                 }
             }
@@ -379,6 +388,7 @@ impl Membership {
     }
 
     async fn tidy(&mut self) {
+        self.attending = None;
         self.context.owner.forget(&self.state.task);
         self.forget_pair().await;
         // What could not be taken up or erased in its time.

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records, RoundSpec, Source,
+    Cohort, Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records, RoundSpec,
+    Source,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -57,6 +58,9 @@ impl Manifest {
     }
 
     fn describe_round(&self, round: &RoundSpec, lines: &mut Vec<String>) {
+        if let Some(Cohort::Same) = round.cohort {
+            lines.push("  sums the same members as the round before".to_owned());
+        }
         let (reads, variables) = reads(round);
         if reads.is_empty() {
             lines.push("  reads no dataset".to_owned());

@@ -17,6 +17,9 @@ pub struct RoundSpec {
     /// How many times in a row.
     #[serde(default = "one")]
     pub repeat: u32,
+    /// Over whom the sum is; left out: over whoever takes part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<Cohort>,
     /// What each member does.
     pub map: MapSpec,
     /// What the coordinator does with the sums.
@@ -38,6 +41,15 @@ pub struct MapSpec {
     /// Noise in every sum of the round, for whole members. Without it only steps under `records` can ask for noise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<MemberNoise>,
+}
+
+/// Over whom a round's sum is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Cohort {
+    /// Over exactly the members of the round before: what it computes is combined with that round's sums.
+    Same,
 }
 
 /// One array that is summed over the members.

@@ -27,7 +27,7 @@ use phase::{MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
 use super::message::{Announcement, RoundEnd, RoundView};
-use super::{FailureCode, Members, Rejection, RoundFailure};
+use super::{Directory, FailureCode, Members, Rejection, RoundFailure};
 use crate::ids::{Address, Digest};
 use crate::secret::Secret;
 use crate::strategy::Strategy;
@@ -58,6 +58,9 @@ pub struct CoordinatorContext {
     pub floor: usize,
     /// u3 of the round before, for the selection `same`.
     pub previous: Vec<Address>,
+    /// Whether the sum must be over exactly `previous`: its step is combined with what was summed before.
+    #[serde(default)]
+    pub bound: bool,
     /// Members that fell silent in earlier rounds and have not contributed since: waited for only briefly while members join.
     #[serde(default)]
     pub silent: Vec<Address>,
@@ -80,6 +83,9 @@ pub struct CoordinatorRound {
     /// When to look at the connector without notice, and how long to wait the next time.
     poll_at: Timestamp,
     poll_every: Duration,
+    /// Who is not there any more. Waited for only where the round is too small otherwise.
+    #[serde(default)]
+    lost: Members,
 }
 
 impl CoordinatorRound {
@@ -98,6 +104,7 @@ impl CoordinatorRound {
             deadline,
             poll_at: deadline,
             poll_every: FIRST_POLL,
+            lost: Members::new(),
         };
         (round, vec![CoordinatorEffect::StartRound])
     }
@@ -134,6 +141,19 @@ impl CoordinatorRound {
             }
             CoordinatorInput::Unmasked => Ok(self.unmasked()),
             CoordinatorInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
+            CoordinatorInput::Postponed { by } => {
+                self.postpone(by);
+                Ok(Vec::new())
+            }
+            CoordinatorInput::TakenUp => {
+                self.postpone((now + self.phase_time()) - self.deadline);
+                Ok(Vec::new())
+            }
+            CoordinatorInput::Lost { members } => {
+                self.lost = members.into_iter().collect();
+                Ok(self.look_again(now))
+            }
+            CoordinatorInput::Refused { member, reason } => Ok(self.refused(now, member, reason)),
             CoordinatorInput::Tick => Ok(self.tick(now)),
         }
     }
@@ -303,6 +323,38 @@ impl CoordinatorRound {
         }
     }
 
+    /// Goes on where nobody who is there is waited for.
+    fn look_again(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
+        match &self.phase {
+            Phase::AdvertiseKeys(_) => self.select_when_complete(now),
+            Phase::ShareKeys(_) => self.check_when_shared(now),
+            Phase::MaskedInput(_) => self.aggregate_when_complete(now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The keys of this round's members, once they are known.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        match &self.phase {
+            Phase::ShareKeys(sharing)
+            | Phase::CheckingCommitments(sharing)
+            | Phase::StartingCalculation { sharing, .. }
+            | Phase::StartingAggregation {
+                input: MaskedInput { sharing, .. },
+                ..
+            }
+            | Phase::MaskedInput(MaskedInput { sharing, .. })
+            | Phase::Unmasking(Unmasking { sharing, .. }) => Some(&sharing.directory),
+            Phase::Starting
+            | Phase::AdvertiseKeys(_)
+            | Phase::Selecting { .. }
+            | Phase::Summing(_)
+            | Phase::Ending(_)
+            | Phase::Done(_) => None,
+        }
+    }
+
     fn tick(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
         let late = now >= self.deadline;
         let poll = now >= self.poll_at;
@@ -353,6 +405,21 @@ impl CoordinatorRound {
                 self.fail(FailureCode::DeadlinePassed, reason)
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// How long the phase may last.
+    fn phase_time(&self) -> Duration {
+        match self.phase {
+            Phase::Starting | Phase::AdvertiseKeys(_) => self.context.strategy.connection_timeout(),
+            _ => self.context.strategy.wait_timeout(),
+        }
+    }
+
+    fn postpone(&mut self, by: Duration) {
+        self.deadline = self.deadline + by;
+        if let Phase::AdvertiseKeys(joining) = &mut self.phase {
+            joining.begun = joining.begun.map(|begun| begun + by);
         }
     }
 

@@ -80,6 +80,26 @@ impl DeclineCode {
         }
     }
 
+    /// Whether it is so for the whole task, as long as nobody changes data, rules or the task.
+    #[must_use]
+    pub fn stays(self) -> bool {
+        match self {
+            Self::NotAllowed
+            | Self::NoSuchData
+            | Self::DataUnfit
+            | Self::TaskUnfit
+            | Self::OverBudget
+            | Self::TooWeak
+            | Self::Left => true,
+            Self::Busy
+            | Self::AsksOwner
+            | Self::TooFewMembers
+            | Self::Protocol
+            | Self::Silence
+            | Self::Internal => false,
+        }
+    }
+
     /// The code of this word.
     #[must_use]
     pub fn of_name(word: &str) -> Option<Self> {
@@ -119,7 +139,7 @@ impl From<FailureCode> for DeclineCode {
     /// What others are told of a failure of this member's part.
     fn from(failure: FailureCode) -> Self {
         match failure {
-            FailureCode::TooFewMembers => Self::TooFewMembers,
+            FailureCode::TooFewMembers | FailureCode::Refused => Self::TooFewMembers,
             FailureCode::NotAllowed => Self::NotAllowed,
             FailureCode::TooWeak => Self::TooWeak,
             FailureCode::TooFewShares | FailureCode::ProtocolViolation => Self::Protocol,

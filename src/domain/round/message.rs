@@ -115,6 +115,10 @@ pub struct ShareDelivery {
 pub enum RequestBody {
     /// "I have joined; read the connector."
     Joined,
+    /// "I am here": answered after a while, and asked again as long as it is so (docs/protocol/http.md, Presence).
+    Attend,
+    /// "Do not expect me to say so any more": the sender has no round now, and comes back with another key.
+    Depart,
     /// "Do not wait for me", and why: a word of a closed list.
     Decline {
         /// Why.
@@ -159,6 +163,8 @@ impl RequestBody {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Joined => "joined",
+            Self::Attend => "attend",
+            Self::Depart => "depart",
             Self::Decline { .. } => "decline",
             Self::Variable { .. } => "variable",
             Self::Shares { .. } => "shares",
@@ -173,7 +179,12 @@ impl RequestBody {
     fn encode(&self, e: &mut Encoder) {
         e.text(self.name());
         match self {
-            Self::Joined | Self::FetchShares | Self::FetchConfirmations | Self::Revealed => {}
+            Self::Joined
+            | Self::Attend
+            | Self::Depart
+            | Self::FetchShares
+            | Self::FetchConfirmations
+            | Self::Revealed => {}
             Self::Confirm { statement, tags } => {
                 e.bytes(&statement.0);
                 e.bytes(tags);

@@ -145,6 +145,8 @@ pub enum FailureCode {
     Infrastructure,
     /// An owner's rules did not allow what this member had been about to do.
     NotAllowed,
+    /// So many nodes refuse the task for good that it cannot have its members.
+    Refused,
     /// The members' threshold or neighbourhoods protect them less than one of them insists on.
     TooWeak,
     /// The coordinator gave the round up. Also what is read for a word that is not here.
@@ -165,6 +167,7 @@ impl FailureCode {
             Self::Infrastructure => "met trouble of the coordinator's own",
             Self::NotAllowed => "was not allowed by an owner's rules",
             Self::TooWeak => "protected its members too little",
+            Self::Refused => "was refused by too many nodes",
             Self::Abandoned => "was given up",
         }
     }

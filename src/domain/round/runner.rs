@@ -137,6 +137,13 @@ pub enum RunnerInput {
         /// For this node's owner; others are told the code.
         reason: String,
     },
+    /// The connector or the coordinator could not be reached for so long: the round has as much more time.
+    Postponed {
+        /// How long.
+        by: Duration,
+    },
+    /// This node's process was away: the phase has its whole time again.
+    TakenUp,
     /// Time has passed.
     Tick,
 }
@@ -249,6 +256,19 @@ impl RunnerRound {
                 if let Phase::AdvertiseKeys { .. } = self.phase {
                     self.deadline = now + self.context.strategy.connection_timeout() + GRACE;
                 }
+                Ok(Vec::new())
+            }
+            RunnerInput::Postponed { by } => {
+                self.deadline = self.deadline + by;
+                Ok(Vec::new())
+            }
+            RunnerInput::TakenUp => {
+                let strategy = &self.context.strategy;
+                let whole = match self.is_joining() {
+                    true => strategy.connection_timeout(),
+                    false => strategy.wait_timeout(),
+                };
+                self.deadline = self.deadline.max(now + whole + GRACE);
                 Ok(Vec::new())
             }
             RunnerInput::Ended(end) => Ok(self.ended(end)),

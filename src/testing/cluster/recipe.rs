@@ -28,6 +28,8 @@ pub struct Recipe {
     pub stop_after: Option<u32>,
     /// Whether the task asks for noise: [`NOISE`] times a clip of one step of the precision, so that sums can still be told apart.
     pub noise: bool,
+    /// Whether every round after the first must have the members of the one before.
+    pub bound: bool,
 }
 
 /// The noise of a task that asks for it, in units of the clip.
@@ -45,6 +47,7 @@ impl Default for Recipe {
             wait_timeout: 60.0,
             stop_after: None,
             noise: false,
+            bound: false,
         }
     }
 }
@@ -96,7 +99,14 @@ impl Recipe {
                 "assign": {"total": "mean"}
             }
         });
-        let rounds: Vec<_> = (0..self.rounds).map(|_| round.clone()).collect();
+        let bound = |number| {
+            let mut round = round.clone();
+            if self.bound && number > 0 {
+                round["cohort"] = json!("same");
+            }
+            round
+        };
+        let rounds: Vec<_> = (0..self.rounds).map(bound).collect();
         serde_json::from_value(json!({
             "format": "delta-task/1",
             "name": "digits",

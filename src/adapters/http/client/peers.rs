@@ -231,6 +231,8 @@ impl Call<'_> {
                 self.send(post, request, compact::TYPE, body).await
             }
             RequestBody::Joined => self.notice("joined", request, None).await,
+            RequestBody::Attend => self.notice("attend", request, None).await,
+            RequestBody::Depart => self.notice("depart", request, None).await,
             RequestBody::Revealed => self.notice("revealed", request, None).await,
             RequestBody::Decline { reason } => {
                 self.notice("decline", request, Some(reason.name())).await

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use warp::http::HeaderMap;
 
 use super::admission::{Admission, Caller};
@@ -97,4 +98,6 @@ pub(crate) struct Call {
     pub(crate) query: Query,
     /// Its body.
     pub(crate) body: BodyStream,
+    /// Fires when nobody waits for the answer any more.
+    pub(crate) gone: CancellationToken,
 }

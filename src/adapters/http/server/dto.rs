@@ -114,11 +114,17 @@ impl<'a> From<&'a RoundReport> for ReportDto<'a> {
 /// When the phase gives up, where it waits for anybody.
 fn until(progress: &TaskProgress) -> Option<u64> {
     let waits = !progress.waiting_for.is_empty() || !progress.asking.is_empty();
-    waits.then_some(progress.deadline.0)
+    // Deadlines stand still while the connector is away.
+    (waits && progress.connector_away.is_none()).then_some(progress.deadline.0)
 }
 
-/// `MaskedInput of 0x12..., 0x34... and 5 more`; where nobody else is waited for, `the owners of 0x12...`.
+/// `the connector since 03:40 UTC`; `MaskedInput of 0x12..., 0x34... and 5 more`; where nobody else is waited for, `the owners of 0x12...`.
 fn waits_for(progress: &TaskProgress) -> Option<String> {
+    if let Some(since) = progress.connector_away {
+        let minute = since.0 / 60_000;
+        let (hour, minute) = (minute / 60 % 24, minute % 60);
+        return Some(format!("the connector since {hour:02}:{minute:02} UTC"));
+    }
     let of = |what: &str, nodes: &[Address]| {
         (!nodes.is_empty()).then(|| format!("{what} of {}", listed(nodes)))
     };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::{ALLOW, HeaderValue, LOCATION};
@@ -138,6 +139,8 @@ const ENDPOINTS: &[Endpoint] = &[
     post("/v1/coord/secret_shares", Member, |s, c| Box::pin(shares::shares(s, c))),
     post("/v1/coord/result", Member, |s, c| Box::pin(upload::result(s, c))),
     post("/v1/coord/joined", Member, |s, c| Box::pin(rounds::joined(s, c))),
+    post("/v1/coord/attend", Member, |s, c| Box::pin(rounds::attend(s, c))),
+    post("/v1/coord/depart", Member, |s, c| Box::pin(rounds::depart(s, c))),
     post("/v1/coord/confirm", Member, |s, c| Box::pin(shares::confirm(s, c))),
     get("/v1/coord/confirmations", Member, |s, c| Box::pin(shares::confirmations(s, c))),
     post("/v1/coord/revealed", Member, |s, c| Box::pin(rounds::revealed(s, c))),
@@ -179,7 +182,11 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                         idle: shared.options.body_idle,
                         grace: shared.options.body_grace,
                     };
+                    // Fires when the client goes away, or has its answer.
+                    let gone = CancellationToken::new();
+                    let _watch = gone.clone().drop_guard();
                     let call = Call {
+                        gone,
                         caller,
                         admitted: None,
                         headers,

@@ -62,6 +62,16 @@ impl Reduce<'_> {
             let code = FailureCode::Computation;
             return Ok(Outcome::TooFew(RoundFailure { code, reason }));
         }
+        if self.bundle.manifest().is_bound(step) && failed > self.state.previous_failed {
+            // Those that failed before have contributed zeros again, and were counted again.
+            let reason = format!(
+                "{failed} of {contributed} members could not compute their contribution, and {} in the round before, with whose sums \
+                 it is combined",
+                self.state.previous_failed
+            );
+            let code = FailureCode::Computation;
+            return Ok(Outcome::TooFew(RoundFailure { code, reason }));
+        }
         let mut variables = BTreeMap::new();
         for name in self.inputs() {
             variables.insert(name.clone(), self.state.read(self.context, &name).await?);
@@ -85,6 +95,7 @@ impl Reduce<'_> {
         state.step += 1;
         state.failures = 0;
         state.previous = u3.to_vec();
+        state.previous_failed = failed;
         state.silent.extend(dropped.iter().cloned());
         state.silent.retain(|a| !u3.contains(a));
         state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();

@@ -13,12 +13,16 @@ use delta_ports::{PortError, PortErrorKind};
 
 /// Name under which the places of the iterators lie beside a member's own variables: none of them can begin with a digit.
 const ITERATORS: &str = "0iterators";
+/// Name under which it is kept that the member could not compute.
+const FAILED: &str = "0failed";
 
 /// A member's own variables and iterators between rounds.
 #[derive(Debug, Clone, Default)]
 pub(in crate::runner) struct ClientState {
     pub(in crate::runner) variables: BTreeMap<Name, Tensor>,
     pub(in crate::runner) iterators: IteratorStates,
+    /// It could not compute in the last round.
+    pub(in crate::runner) failed: bool,
 }
 
 impl Computation<'_> {
@@ -59,6 +63,7 @@ impl Computation<'_> {
             state.iterators = serde_json::from_slice(&json)
                 .map_err(|e| corrupt("the iterators are unreadable").with_source(e))?;
         }
+        state.failed = arrays.remove(FAILED).is_some();
         for (name, value) in &mut state.variables {
             if let Some(kept) = arrays.remove(name.as_str())
                 && kept.shape() == value.shape()
@@ -81,6 +86,11 @@ impl Computation<'_> {
             .map(|(n, t)| (n.as_str(), t))
             .collect();
         arrays.push((ITERATORS, &iterators));
+        let failed =
+            Tensor::new(vec![1], TensorData::U8(vec![1])).map_err(|e| internal(e.to_string()))?;
+        if state.failed {
+            arrays.push((FAILED, &failed));
+        }
         let bytes = encode_npz(&arrays).map_err(|e| internal(e.to_string()))?;
         let len = bytes.len() as u64;
         let name = BlobName::client_state(self.round.task(), step);

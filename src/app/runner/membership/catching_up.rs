@@ -52,13 +52,14 @@ impl Membership {
         let rounds: Vec<u32> = self.rounds.keys().copied().collect();
         for round in rounds {
             let round = RoundNumber(round);
-            if let Ok(view) = self
-                .context
-                .ports
-                .peers
-                .round_view(&record.url, &self.state.task, round)
-                .await
-            {
+            let (peers, clock) = (&self.context.ports.peers, &self.context.ports.clock);
+            let view = peers.round_view(&record.url, &self.state.task, round).await;
+            match &view {
+                Err(e) if e.is_transient() => self.coordinator.lost(clock.now()),
+                // It has answered, whatever it said.
+                _ => self.coordinator.known(clock.now()),
+            }
+            if let Ok(view) = view {
                 self.show(round, view).await;
             }
         }
@@ -105,6 +106,7 @@ impl Membership {
 
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {
         self.resume_pair().await;
+        self.attend();
         if self.state.verdict == Some(Ok(())) && !self.state.finished {
             // The owner's list is not kept over restarts.
             self.ask_the_owner().await;

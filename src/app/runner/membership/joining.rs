@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Membership;
 use super::judging::decline_code;
+use crate::contact::Reach;
 use crate::machine::{Handle, Loaded, commit, create, load, spawn};
 use crate::owner::{Case, Permit};
 use crate::runner::effects::{RunnerEffects, round_key};
@@ -110,6 +111,7 @@ impl Membership {
         self.pair = Some(pair);
         state.version += 1;
         self.state = state;
+        self.attend();
         self.host(stored, bundle, case, true)
     }
 
@@ -161,12 +163,18 @@ impl Membership {
             stop: self.stop.clone(),
             state_step: self.state.state_step.min(round_context.announcement.step),
         };
+        let reach = Reach::new(
+            self.context.contact.clone(),
+            Some(self.coordinator.clone()),
+            self.context.settings.patience,
+        );
         let (handle, running) = spawn(
             ports,
             Arc::new(effects),
             stored,
             loaded,
             fresh,
+            reach,
             CancellationToken::new(),
         )?;
         self.context.spawn(running);
@@ -174,12 +182,12 @@ impl Membership {
         Ok(())
     }
 
-    /// Tells the coordinator not to wait. This node has no keys in the round, so nothing is signed.
+    /// Tells the coordinator not to wait. This node has no keys in the round: it signs under the one that it is known by.
     pub(super) async fn decline(&self, round: RoundNumber, reason: DeclineCode) {
         let (Some(record), Ok(me)) = (&self.state.record, self.context.own_address().await) else {
             return;
         };
-        let request = SignedRequest {
+        let mut request = SignedRequest {
             task: self.state.task.clone(),
             round,
             sender: me,
@@ -187,6 +195,7 @@ impl Membership {
             body: RequestBody::Decline { reason },
             signature: Vec::new(),
         };
+        request.signature = self.context.ports.node_key.sign(&request.signed_bytes());
         // Whoever put another's url on the record gets no node to call there, not even to say no.
         if let Err(e) = self.check_url(record).await {
             tracing::debug!(task = %self.state.task, "the decline is not sent: {}", report(&e));

@@ -33,6 +33,11 @@ pub(super) fn check_rounds(manifest: &Manifest, found: &mut Found) {
             format!("{path}.repeat"),
             "must be at least 1; remove the round if it is not wanted",
         );
+        found.need(
+            i > 0 || round.cohort.is_none(),
+            format!("{path}.cohort"),
+            "no round is before the first one; leave it out",
+        );
         check_map(manifest, &round.map, &format!("{path}.map"), found);
         check_resume(&round.map, &mut iterators, &format!("{path}.map"), found);
         check_reduce(

@@ -1,5 +1,6 @@
 //! From shares to masked results: when u2 and u3 are complete, and whose results count.
 
+use super::joining::other_members;
 use super::phase::{Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::{Address, Digest};
@@ -12,16 +13,18 @@ impl CoordinatorRound {
         let Phase::ShareKeys(sharing) = &self.phase else {
             return Vec::new();
         };
-        if sharing.anybody_silent() && now < self.deadline {
-            return Vec::new();
+        if now < self.deadline && sharing.anybody_silent() {
+            if sharing.silent().any(|a| !self.lost.contains(a)) {
+                return Vec::new();
+            }
+            let here = here(sharing.shares.keys(), sharing);
+            if self.too_few("u2", &here, &here, sharing).is_some() {
+                // They may come back.
+                return Vec::new();
+            }
         }
         let graph = sharing.graph();
-        let senders: Members = sharing
-            .shares
-            .keys()
-            .filter(|a| !sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
+        let senders = here(sharing.shares.keys(), sharing);
         let pairs = senders
             .iter()
             .map(|receiver| {
@@ -49,12 +52,7 @@ impl CoordinatorRound {
             let why = "its share commitments are not on record".into();
             sharing.declined.entry(sender).or_insert(why);
         }
-        let u2: Members = sharing
-            .shares
-            .keys()
-            .filter(|a| !sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
+        let u2 = here(sharing.shares.keys(), &sharing);
         if let Some(failure) = self.too_few("u2", &u2, &u2, &sharing) {
             return self.fail_with(failure);
         }
@@ -129,15 +127,14 @@ impl CoordinatorRound {
         let Phase::MaskedInput(input) = &self.phase else {
             return Vec::new();
         };
-        if input.anybody_silent() && now < self.deadline {
-            return Vec::new();
+        let u3 = here(&input.accepted, &input.sharing);
+        if now < self.deadline && input.anybody_silent() {
+            let waits = input.silent().any(|a| !self.lost.contains(a));
+            // Those that are not there may come back where the sum is too small without them.
+            if waits || self.too_few("u3", &u3, &input.u2, &input.sharing).is_some() {
+                return Vec::new();
+            }
         }
-        let u3: Members = input
-            .accepted
-            .iter()
-            .filter(|a| !input.sharing.declined.contains_key(*a))
-            .cloned()
-            .collect();
         if let Some(failure) = self.too_few("u3", &u3, &input.u2, &input.sharing) {
             return self.fail_with(failure);
         }
@@ -180,6 +177,12 @@ impl CoordinatorRound {
                 format!("; declined: {}", declined.join("; "))
             }
         );
+        let bound = self.bound();
+        let absent: Members = bound.difference(members).cloned().collect();
+        if !absent.is_empty() {
+            let reason = format!("{}{because}", other_members(&absent));
+            return Some(RoundFailure::new(FailureCode::TooFewMembers, reason));
+        }
         if members.len() < self.cohort_floor() {
             let reason = format!(
                 "{what} has {} of at least {} members{because}",
@@ -199,4 +202,12 @@ impl CoordinatorRound {
             })
         })
     }
+}
+
+/// Those of a list who have not declined.
+fn here<'a>(list: impl IntoIterator<Item = &'a Address>, sharing: &Sharing) -> Members {
+    let here = list
+        .into_iter()
+        .filter(|a| !sharing.declined.contains_key(*a));
+    here.cloned().collect()
 }

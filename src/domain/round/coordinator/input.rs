@@ -1,5 +1,7 @@
 //! What a coordinator's round is told, and how it ends.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
@@ -7,7 +9,7 @@ use super::CoordinatorRound;
 use crate::ids::{Address, Digest};
 use crate::round::message::SignedRequest;
 use crate::round::record::{RawPublicKeys, RawShareRecord};
-use crate::round::{FailureCode, Members, RoundFailure};
+use crate::round::{DeclineCode, FailureCode, Members, RoundFailure};
 
 /// Which publication succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,25 @@ pub enum CoordinatorInput {
         code: FailureCode,
         /// One sentence that names the effect.
         reason: String,
+    },
+    /// The connector could not be reached for so long: what could not be done then has as much more time.
+    Postponed {
+        /// How long.
+        by: Duration,
+    },
+    /// This node's process was away: the phase has its whole time again.
+    TakenUp,
+    /// Members, of this round or of earlier ones, that are not there any more, as far as their coordinator can tell: all of them.
+    Lost {
+        /// Who.
+        members: Vec<Address>,
+    },
+    /// A node has said, under the key that it is known by, that it takes no part in this task, for a reason that stays.
+    Refused {
+        /// Who.
+        member: Address,
+        /// Why.
+        reason: DeclineCode,
     },
     /// Time has passed.
     Tick,

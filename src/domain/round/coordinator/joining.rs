@@ -13,7 +13,8 @@ use crate::round::graph::CachedGraph;
 use crate::round::record::RawPublicKeys;
 use crate::round::transcript::transcript_digest;
 use crate::round::{
-    DeclineCode, Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection, names,
+    DeclineCode, Directory, FailureCode, Members, NeighbourGraph, Neighbourhood, Rejection,
+    RoundFailure, names,
 };
 use crate::strategy::Selection;
 use crate::time::Timestamp;
@@ -84,7 +85,9 @@ impl CoordinatorRound {
             return Vec::new();
         };
         let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
-        let enough = joining.joined.len() >= floor;
+        let bound = self.bound();
+        let absent: Members = bound.difference(&joining.joined).cloned().collect();
+        let enough = joining.joined.len() >= floor && absent.is_empty();
         // A node that is dead looks alive on the connector for two minutes; only the first round after its death waits for it.
         let timeout = self.context.strategy.connection_timeout();
         let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
@@ -92,7 +95,7 @@ impl CoordinatorRound {
         let asking = joining.asking.intersection(&joining.known);
         let asking: Members = asking.cloned().collect();
         let hoped_for = joining.joined.union(&asking).count();
-        let hopes = !enough && hoped_for >= floor;
+        let hopes = !enough && hoped_for >= floor && absent.is_subset(&asking);
         self.deadline = match hopes {
             true => begun + timeout.max(self.context.patience),
             false => begun + timeout,
@@ -106,8 +109,9 @@ impl CoordinatorRound {
                     || joining.declined.contains_key(a)
                     || (joining.asking.contains(a) && self.context.asked.contains(a))
                     || (silence_counts && self.context.silent.contains(a))
+                    || self.lost.contains(a)
             });
-        let full = joining.joined.len() >= max;
+        let full = joining.joined.len() >= max || !bound.is_empty();
         let late = now >= self.deadline;
         if max < self.cohort_floor() {
             let reason = format!(
@@ -125,6 +129,18 @@ impl CoordinatorRound {
             };
             self.deadline = now + self.context.strategy.wait_timeout();
             return vec![CoordinatorEffect::SelectCandidates { u1: list }];
+        }
+        // The others have a moment to say why they would not, either.
+        let said = |a: &Address| joining.declined.contains_key(a) || joining.joined.contains(a);
+        let lingered = joining
+            .refused_at
+            .is_some_and(|since| now >= since + SILENT_GRACE);
+        let heard = lingered || joining.known.iter().all(said);
+        if heard && let Some(failure) = self.hopeless(joining) {
+            return self.fail_with(failure);
+        }
+        if late && !absent.is_empty() {
+            return self.fail(FailureCode::TooFewMembers, other_members(&absent));
         }
         if late {
             let asking = joining.asking.difference(&joining.joined);
@@ -151,7 +167,66 @@ impl CoordinatorRound {
         Vec::new()
     }
 
+    /// The members that the sum must be over, where it must be over certain ones.
+    pub(super) fn bound(&self) -> Members {
+        match self.context.bound {
+            true => self.context.previous.iter().cloned().collect(),
+            false => Members::new(),
+        }
+    }
+
+    /// A node that has proven who it is takes no part in this task, for a reason that stays.
+    pub(super) fn refused(
+        &mut self,
+        now: Timestamp,
+        member: Address,
+        reason: DeclineCode,
+    ) -> Vec<CoordinatorEffect> {
+        let Phase::AdvertiseKeys(joining) = &mut self.phase else {
+            return Vec::new();
+        };
+        joining.asking.remove(&member);
+        joining.declined.insert(member.clone(), reason.to_string());
+        joining.refused.insert(member);
+        joining.refused_at.get_or_insert(now);
+        self.select_when_complete(now)
+    }
+
+    /// So many refuse for good that the task cannot have its members, whoever comes.
+    fn hopeless(&self, joining: &Joining) -> Option<RoundFailure> {
+        let known: Members = joining.known.union(&joining.joined).cloned().collect();
+        let refused: Members = joining
+            .refused
+            .difference(&joining.joined)
+            .cloned()
+            .collect();
+        let left = known.difference(&refused).count();
+        let bound = self.bound();
+        let lacks = bound.intersection(&refused).next().is_some();
+        if joining.known.is_empty() || refused.is_empty() {
+            return None;
+        }
+        if left >= self.cohort_floor() && !lacks {
+            return None;
+        }
+        let why: Vec<String> = refused
+            .iter()
+            .filter_map(|a| Some(format!("{a}: {}", joining.declined.get(a)?)))
+            .collect();
+        let reason = format!(
+            "{} of the {} nodes of the network take no part, and {} members are needed: {}",
+            refused.len(),
+            known.len(),
+            self.cohort_floor().max(bound.len()),
+            why.join("; ")
+        );
+        Some(RoundFailure::new(FailureCode::Refused, reason))
+    }
+
     fn select(&self, joining: &Joining) -> Members {
+        if self.context.bound {
+            return self.bound();
+        }
         let max = usize::try_from(self.context.strategy.max_clients).unwrap_or(usize::MAX);
         let mut candidates: Vec<Address> = joining.joined.iter().cloned().collect();
         shuffle(&mut candidates, &mut self.rng("selection"));
@@ -214,6 +289,17 @@ impl CoordinatorRound {
         self.wait(now, self.context.strategy.wait_timeout());
         Ok(Vec::new())
     }
+}
+
+/// Why a sum over certain members cannot be had.
+pub(super) fn other_members(absent: &Members) -> String {
+    format!(
+        "its sum must be over the members of the round before, with which it is combined, and {} not there",
+        match absent.len() {
+            1 => format!("{} is", names(absent)),
+            _ => format!("{} are", names(absent)),
+        }
+    )
 }
 
 /// Every order is as likely as any other (Fisher and Yates).

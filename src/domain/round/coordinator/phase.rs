@@ -54,6 +54,12 @@ pub(super) struct Joining {
     pub(super) doubled: Members,
     /// Will not take part, and why.
     pub(super) declined: BTreeMap<Address, String>,
+    /// Those among them that have proven who they are, and refuse for good.
+    #[serde(default)]
+    pub(super) refused: Members,
+    /// When the first of them said so: others may say it, too, before the round ends for it.
+    #[serde(default)]
+    pub(super) refused_at: Option<Timestamp>,
     /// Ask their owner first; whoever is allowed to joins after all.
     #[serde(default)]
     pub(super) asking: Members,

@@ -34,7 +34,9 @@ impl CoordinatorRound {
             RequestBody::Shares { shares } => self.shares(now, request, shares),
             RequestBody::Confirm { statement, tags } => self.confirm(request, statement, tags),
             RequestBody::Revealed => self.revealed(request),
-            RequestBody::Variable { .. }
+            RequestBody::Attend
+            | RequestBody::Depart
+            | RequestBody::Variable { .. }
             | RequestBody::FetchShares
             | RequestBody::FetchConfirmations
             | RequestBody::Result { .. } => Err(Rejection::Malformed {
@@ -339,6 +341,7 @@ mod tests {
                 ..Strategy::default()
             },
             floor: 2,
+            bound: false,
             previous: Vec::new(),
             silent: Vec::new(),
             asked: Vec::new(),

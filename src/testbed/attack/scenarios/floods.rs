@@ -322,7 +322,7 @@ async fn declines(field: &Targets) -> anyhow::Result<Outcome> {
     let named = lines
         .iter()
         .filter(|line| names.iter().any(|name| line.contains(name.as_str())))
-        .filter(|line| !line.contains("unsigned"))
+        .filter(|line| !line.contains("unproven"))
         .count();
     ensure!(sent > 0, "nothing was sent");
     let took = honest_beside(field).await?;

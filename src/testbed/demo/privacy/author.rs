@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_decline_is_read_by_its_meaning() {
         for code in DeclineCode::ALL {
-            for claimed in ["", ", unsigned"] {
+            for claimed in ["", ", unproven"] {
                 let line = format!("task 0x1 round 2 0xab declines{claimed}: it {code}");
                 assert_eq!(declines(&line), Some(code));
             }

@@ -29,6 +29,7 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
     let url = url.as_str();
     for body in [
         RequestBody::Joined,
+        RequestBody::Depart,
         RequestBody::Revealed,
         RequestBody::Decline {
             reason: DeclineCode::NoSuchData,
@@ -51,6 +52,10 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
     unsigned.view = Digest([0; 32]);
     peers.submit(url, &unsigned).await.unwrap();
     assert_eq!(fake.taken(), [unsigned]);
+
+    let sent = request(RequestBody::Attend);
+    peers.attend(url, &sent).await.unwrap();
+    assert_eq!(fake.taken(), [sent]);
 
     let sent = request(RequestBody::FetchShares);
     assert_eq!(peers.fetch_shares(url, &sent).await.unwrap(), delivery());

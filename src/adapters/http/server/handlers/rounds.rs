@@ -79,6 +79,20 @@ pub(crate) async fn joined(shared: &Shared, call: &mut Call) -> Result<Response,
     notice(shared, call, |_, _| RequestBody::Joined).await
 }
 
+/// `POST /v1/coord/attend`: the one request whose breaking off says something.
+pub(crate) async fn attend(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let gone = call.gone.clone();
+    tokio::select! {
+        answer = notice(shared, call, |_, _| RequestBody::Attend) => answer,
+        () = gone.cancelled() => Err(Rejection::busy("nobody is there any more to be answered")),
+    }
+}
+
+/// `POST /v1/coord/depart`
+pub(crate) async fn depart(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    notice(shared, call, |_, _| RequestBody::Depart).await
+}
+
 /// `POST /v1/coord/revealed`
 pub(crate) async fn revealed(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     notice(shared, call, |_, _| RequestBody::Revealed).await
