@@ -63,6 +63,26 @@ def test_one_local_step_per_round_weighted_by_rows_is_a_step_on_all_rows(differe
         np.testing.assert_allclose(result.parameters[key], value.numpy(), rtol=1e-6, atol=2e-8 + 1e-6)
 
 
+@pytest.mark.parametrize("difference", [False, True])
+def test_a_rounds_model_is_the_mean_over_that_rounds_members(difference: bool) -> None:
+    arguments: dict[str, Any] = {"result_strategy": GradResultStrategy} if difference else {}
+    task = classifier(FedAvg(2, 3, **arguments), rounds=4)
+    task.batch_size = 1000
+    members = parts([10, 20, 30])
+    # The first part comes after a round, the second is away in the third, the third goes before the last.
+    absent = {1: [0], 3: [1], 4: [2]}
+    result = delta.debug(task, data=members, absent=absent)
+    assert [r["members"] for r in result.rounds] == [2, 3, 2, 2]
+    batches = []
+    for number in range(1, 5):
+        there = [m for i, m in enumerate(members) if i not in absent.get(number, [])]
+        x, y = (np.concatenate(a) for a in zip(*there, strict=True))
+        batches.append((torch.from_numpy(x), torch.from_numpy(y)))
+    train_eagerly(task, batches, [()] * 4)
+    for key, value in task.state_dict().items():
+        np.testing.assert_allclose(result.parameters[key], value.numpy(), rtol=1e-6, atol=2e-8 + 1e-6)
+
+
 @pytest.mark.parametrize("contribution", [WeightResultStrategy, GradResultStrategy])
 def test_a_plain_mean_counts_every_member_once(contribution: Any) -> None:
     task = classifier(FedAvg(2, 2, result_strategy=contribution, weighting="mean"))

@@ -35,7 +35,10 @@ class Progress:
         In each finished round, how many members could not compute their part and have contributed zeros. Which ones, and why,
         only their owners can know. Under noise nobody says so, and all are 0.
     members : list of int
-        In each finished round, how many members are in its sum.
+        In each finished round, how many members are in its sum. They are the same ones in rounds that say so of themselves
+        (``cohort`` in the manifest), as all of analytics and regressions do.
+    dropped : list of int
+        In each finished round, how many members began it and are not in its sum: they declined, were lost, or too slow.
     """
 
     status: str
@@ -47,12 +50,24 @@ class Progress:
     attempts: int = 0
     failed: list[int] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[str]:
+        """For each finished round who is not in its sum, in words; empty where everybody is."""
+        return [_missing(*round) for round in zip(self.members, self.dropped, self.failed, strict=True)]
+
+
+def _missing(members: int, dropped: int, failed: int) -> str:
+    parts = [f"{dropped} declined or {'was' if dropped == 1 else 'were'} lost"] if dropped else []
+    parts += [f"{failed} could not compute"] if failed else []
+    return f"{members - failed} of {members + dropped} members: {', '.join(parts)}" if parts else ""
 
 
 def advanced(known: Progress, answer: httpx.Response) -> Progress:
     """What is known after an answer with the attempts that follow."""
     told, attempts, metrics = answer.json(), known.attempts, list(known.metrics)
-    failed, members = list(known.failed), list(known.members)
+    failed, members, dropped = list(known.failed), list(known.members), list(known.dropped)
     for report in told["history"]:
         attempts += 1
         if report["error"] is None:
@@ -60,8 +75,10 @@ def advanced(known: Progress, answer: httpx.Response) -> Progress:
             # Absent from the answers of older nodes.
             failed.append(report.get("failed", 0))
             members.append(report["members"])
+            dropped.append(report["dropped"])
     waits_for, error = told["waits_for"] or "", told["error"] or ""
-    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, failed, members)
+    counts = (failed, members, dropped)
+    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, *counts)
 
 
 def records(answer: httpx.Response) -> tuple[list[dict[str, Any]], int]:

@@ -109,6 +109,8 @@ def _power(number: float) -> str:
 
 
 def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str]:
+    if spec.get("cohort") == "same":
+        yield "sums the same members as the round before"
     reads: dict[str, set[str]] = {}
     server: set[str] = set()
     kept: set[str] = set()

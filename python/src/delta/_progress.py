@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -20,8 +21,16 @@ class Display:
     ) -> None:
         """End, also when an exception passes."""
 
-    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
-        """Show where the task is: ``round`` of ``rounds`` are done."""
+    def update(
+        self,
+        status: str,
+        round: int,
+        rounds: int,
+        waits_for: str,
+        metrics: list[dict[str, float]],
+        missing: Sequence[str] = (),
+    ) -> None:
+        """Show where the task is: ``round`` of ``rounds`` are done; ``missing``: who is not in each, in words."""
 
 
 class Lines(Display):
@@ -30,12 +39,27 @@ class Lines(Display):
     def __init__(self) -> None:
         """Begin before the first round."""
         self._shown = 0
+        self._away = ""
 
-    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
+    def update(
+        self,
+        status: str,
+        round: int,
+        rounds: int,
+        waits_for: str,
+        metrics: list[dict[str, float]],
+        missing: Sequence[str] = (),
+    ) -> None:
         """Print the rounds that are new."""
         for number, values in enumerate(metrics[self._shown :], self._shown + 1):
-            print(f"round {number} of {rounds}  {shown(values)}".rstrip(), flush=True)
+            who = missing[number - 1] if number <= len(missing) else ""
+            print("  ".join(filter(None, (f"round {number} of {rounds}", shown(values), who))), flush=True)
         self._shown = len(metrics)
+        # Members are waited for in every round; the connector is not.
+        away = waits_for if waits_for.startswith("the connector") else ""
+        if away and away != self._away:
+            print(f"waits for {away}", flush=True)
+        self._away = away
 
 
 class Bar(Display):
@@ -67,12 +91,22 @@ class Bar(Display):
         """Leave the last state on the screen."""
         self._progress.stop()
 
-    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
+    def update(
+        self,
+        status: str,
+        round: int,
+        rounds: int,
+        waits_for: str,
+        metrics: list[dict[str, float]],
+        missing: Sequence[str] = (),
+    ) -> None:
         """Move the bar."""
         over = status in ("FINISHED", "CONFIRMED")
         # A task that ended early is complete all the same.
         total = max(round, 1) if over else rounds or None
-        last = shown(metrics[-1]) if metrics else f"waiting for {waits_for}" if waits_for else ""
+        last = "  ".join(filter(None, (shown(metrics[-1]) if metrics else "", missing[-1] if missing else "")))
+        if waits_for and (not metrics or waits_for.startswith("the connector")):
+            last = f"waiting for {waits_for}"
         self._progress.update(self._task, description=status.lower(), completed=round, total=total, last=last)
 
 

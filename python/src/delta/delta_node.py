@@ -10,7 +10,7 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TextIO, TypeVar
@@ -244,7 +244,10 @@ class DeltaNode:
         number, Series, DataFrame, LearningResult, RegressionResult, or a tuple of these
             What the task declares. A bundle that declares nothing gives a dict of arrays by the names of its outputs. Who took
             part is in ``attrs["rounds"]`` of pandas, and in ``rounds`` of a model: for each finished round how many ``members``
-            its sum has, and how many of them ``failed`` to compute (None under noise, where nobody says so).
+            its sum has, how many of them ``failed`` to compute (None under noise, where nobody says so), and how many began
+            it and were ``dropped``. Analytics and
+            regressions have the same members in all rounds, and are of the rows of those that did not fail; of learning each
+            round may have others.
 
         Raises
         ------
@@ -262,7 +265,8 @@ class DeltaNode:
                 raise TaskFailed(str(error)) from None
             raise
         known = self.progress(task_id)
-        rounds = [{"members": n, "failed": f} for n, f in zip(known.members, known.failed, strict=True)]
+        each = zip(known.members, known.failed, known.dropped, strict=True)
+        rounds = [{"members": n, "failed": f, "dropped": d} for n, f, d in each]
         return results.build(self.get_task(task_id).manifest, made, known.metrics, rounds)
 
     def get_task(self, task_id: int) -> Bundle:
@@ -314,7 +318,7 @@ class DeltaNode:
         with shown:
             while True:
                 now = self._advance(task_id, now)
-                shown.update(now.status, now.round, now.rounds, now.waits_for, now.metrics)
+                shown.update(now.status, now.round, now.rounds, now.waits_for, now.metrics, now.missing)
                 if now.status in ENDED:
                     return now.status != "ERROR"
                 if end is not None and time.monotonic() >= end:
@@ -371,7 +375,15 @@ class _LogPrinter(Display):
     def __init__(self, node: DeltaNode, task_id: int, file: TextIO) -> None:
         self._node, self._task_id, self._file, self._start = node, task_id, file, 0
 
-    def update(self, status: str, round: int, rounds: int, waits_for: str, metrics: list[dict[str, float]]) -> None:
+    def update(
+        self,
+        status: str,
+        round: int,
+        rounds: int,
+        waits_for: str,
+        metrics: list[dict[str, float]],
+        missing: Sequence[str] = (),
+    ) -> None:
         for record in self._node.logs(self._task_id, self._start):
             self._start = record["id"] + 1
             when = datetime.fromtimestamp(record["created_at"] / 1000).strftime("%Y-%m-%d %H:%M:%S")

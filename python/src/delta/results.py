@@ -55,7 +55,7 @@ def build(
     metrics : sequence of mapping
         What each finished round gave, by name.
     rounds : sequence of mapping
-        How many ``members`` each finished round had, and how many of them ``failed`` to compute.
+        How many ``members`` the sum of each finished round has, and how many of them ``failed`` to compute.
 
     Returns
     -------

@@ -166,7 +166,7 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
 
 @dataclass(kw_only=True)
 class AnalyticsStrategy(Strategy):
-    """The strategy of analytics and regressions: the same members in every round, so that all rounds see the same rows.
+    """The strategy of analytics and regressions: the same members in every round, which the rounds themselves ask for, too.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ class Samples:
         return self._y[rows].astype(np.int64)
 
 
-def members(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> list[dict[str, Rows]]:
+def split(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> list[dict[str, Rows]]:
     """Split what the user gave over ``parts`` members, by dataset name.
 
     ``data`` names a dataset by its file name, by its argument's name in the task, or, when the task has one dataset, by

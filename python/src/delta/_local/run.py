@@ -1,13 +1,14 @@
 """All rounds of a task over simulated members in this process.
 
 The same semantics as on nodes: the same batches in the same order, the same noise, sums rounded to the task's precision.
-What is left out is what needs other machines: masks, dropouts, deadlines.
+What is left out is what needs other machines: masks, deadlines, members that are lost within a round.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,17 @@ import numpy.typing as npt
 from .. import _release, results
 from ..bundle import Bundle
 from . import discrete, records
-from .data import Rows, members
+from .cohorts import Absent, Cohorts
+from .data import Rows, split
 from .releases import Releases
-from .steps import Position, Scope, Sessions, run_step
+from .steps import CannotCompute, Position, Scope, Sessions, run_step
 
 if TYPE_CHECKING:
     from ..task import HorizontalTask
 
 Array = npt.NDArray[Any]
+Integers = npt.NDArray[np.int64]
+Json = Mapping[str, Any]
 _NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "bool": np.bool_}
 
 
@@ -35,6 +39,7 @@ def debug(
     threads: int = 0,
     strict: bool = False,
     seed: int | None = None,
+    absent: Absent | None = None,
     on_round: Callable[[int, Mapping[str, float]], None] | None = None,
     **data: Any,
 ) -> Any:
@@ -43,7 +48,9 @@ def debug(
     Batches, their order and the rounding of sums are those of nodes, and so is the noise for privacy: a discrete Gaussian, of
     which each member adds its share. The sums of a controlled task are judged by the rules of nodes (``docs/policy.md``) with
     their default limits; the result is what owners get who let a broken rule pass by hand. What needs other machines is left
-    out: masks, members that are lost, deadlines, and what is compared between tasks. Needs onnxruntime.
+    out: masks, deadlines, and what is compared between tasks; who is away is said by ``absent``. A member that has no row of
+    what a step sums contributes zeros to the whole round, and so it does in the rounds that must sum the same members. Needs
+    onnxruntime.
 
     Parameters
     ----------
@@ -57,6 +64,11 @@ def debug(
         Whether a sum that breaks a rule is an error, and not a warning.
     seed : int, optional
         Makes the noise the same in every run. Only here: nodes draw it from entropy of their own.
+    absent : mapping of int to iterable of int, optional
+        Who is away: by round, from 1, the parts that take no part in it, from 0 as in a list of data. ``absent={2: [0]}``
+        loses the first part between the first round and the second, and has it back in the third. Rounds that must sum the
+        members of the round before (``cohort="same"`` of :meth:`delta.manifest.Draft.round`; of analytics and
+        regressions all but the first) leave out who was not in it, and end the run when one of them is away.
     on_round : callable, optional
         ``on_round(number, metrics)`` is called after each round, from 1.
     **data : DataFrame, dict of columns, pair of arrays, torch dataset, or list of these
@@ -71,6 +83,9 @@ def debug(
 
     Raises
     ------
+    RuntimeError
+        A task ends as on nodes: a member of the round before must be in a sum and is away or could not compute, or fewer than
+        ``min_clients`` are there when somebody is away.
     ValueError
         The data does not fit the task, a round makes numbers that no node could send, or, with ``strict``, a sum breaks a rule of
         controlled releases; the text names the rule.
@@ -89,11 +104,12 @@ def debug(
     bundle = task if isinstance(task, Bundle) else task.build()
     if _release.class_of(bundle.manifest) == "free":
         warnings.warn(_release.asked(bundle.manifest), _release.ReleaseWarning, stacklevel=2)
-    releases = Releases(bundle.manifest, parts, strict)
+    releases, cohorts = Releases(bundle.manifest, parts, strict), Cohorts(bundle.manifest, parts, absent)
     try:
         arrays, metrics = simulate(
             bundle,
-            members(bundle.manifest, data, parts),
+            split(bundle.manifest, data, parts),
+            cohorts=cohorts,
             threads=threads,
             seed=seed,
             releases=releases,
@@ -102,13 +118,47 @@ def debug(
     finally:
         for text in releases.broken:
             warnings.warn(text, _release.ReleaseWarning, stacklevel=2)
-    return results.build(bundle.manifest, arrays, metrics)
+    return results.build(bundle.manifest, arrays, metrics, cohorts.told)
+
+
+@dataclass
+class Member:
+    """A make-believe member: its data, and what it keeps from round to round."""
+
+    data: dict[str, Rows]
+    variables: dict[str, Array]
+    positions: dict[int, Position] = field(default_factory=dict)
+
+    def contribute(
+        self, sessions: Sessions, manifest: Json, spec: Json, server: Mapping[str, Array], cohort: int, judge: Any
+    ) -> list[Integers] | None:
+        """Run the map of a round; return what leaves, in whole steps of the precision, or None where it cannot compute.
+
+        Then everything that the member keeps is as before.
+        """
+        precision, map = manifest["strategy"]["precision"], spec["map"]
+        scope = Scope({**server, **self.variables}, data=self.data, precision=precision, judge=judge)
+        positions = dict(self.positions)
+        try:
+            for i, step in enumerate(map["steps"]):
+                positions[i] = run_step(sessions, step, scope, positions.get(i, Position()))
+        except CannotCompute:
+            return None
+        made = [scope.values[c["name"]] for c in map["contribute"]]
+        if "noise" in map:
+            made = records.bound_member(made, map["noise"], precision)
+        sent = [quantised(v, c, manifest, cohort) for v, c in zip(made, map["contribute"], strict=True)]
+        assign = map.get("assign", {}).items()
+        self.variables |= {v: _fit(scope.values[n], manifest["variables"][v], v) for v, n in assign}
+        self.positions = positions
+        return sent
 
 
 def simulate(
     bundle: Bundle,
-    members: list[dict[str, Rows]],
+    data: list[dict[str, Rows]],
     *,
+    cohorts: Cohorts,
     threads: int = 0,
     seed: int | None = None,
     releases: Releases | None = None,
@@ -119,58 +169,53 @@ def simulate(
     initial: dict[str, dict[str, Array]] = {"server": {}, "client": {}}
     for name, spec in manifest["variables"].items():
         initial[spec["location"]][name] = bundle.initial(name)
-    server, own = initial["server"], [dict(initial["client"]) for _ in members]
-    positions: list[dict[int, Position]] = [{} for _ in members]
+    server, members = initial["server"], [Member(d, dict(initial["client"])) for d in data]
     history: list[dict[str, float]] = []
     precision, rng = manifest["strategy"]["precision"], discrete.source(seed)
-    honest = records.honest(manifest["strategy"], len(members))
     for number, spec in ((i, r) for i, r in enumerate(manifest["rounds"]) for _ in range(r.get("repeat", 1))):
-        contributions, kept = [], []
-        for member, (data, variables, position) in enumerate(zip(members, own, positions, strict=True)):
+        cohorts.begin(spec)
+        declared, drivers = spec["map"]["contribute"], _noised(spec["map"])
+        cohort = len(cohorts.members)
+        honest = records.honest(manifest["strategy"], cohort)
+        contributions, failed = [], []
+        for member in cohorts.members:
             judge = None if releases is None else partial(releases.judge, number, len(history) + 1, member + 1)
-            scope = Scope(server | variables, data=data, precision=precision, judge=judge)
-            for i, step in enumerate(spec["map"]["steps"]):
-                position[i] = run_step(sessions, step, scope, position.get(i, Position()))
-            declared = spec["map"]["contribute"]
-            made_here = [scope.values[c["name"]] for c in declared]
-            if "noise" in spec["map"]:
-                made_here = records.bound_member(made_here, spec["map"]["noise"], precision)
-            sent = [quantised(v, c, manifest, len(members)) for v, c in zip(made_here, declared, strict=True)]
-            drivers = _noised(spec["map"])
-            for i, c in enumerate(spec["map"]["contribute"]):
+            sent = None
+            if member not in cohorts.failed:
+                sent = members[member].contribute(sessions, manifest, spec, server, cohort, judge)
+            if sent is None:
+                failed.append(member)
+                sent = [np.zeros(c["shape"], np.int64) for c in declared]
+            for i, c in enumerate(declared):
                 if c["name"] in drivers:
                     # Every member adds its share, also one that has no records.
                     sent[i] += records.noise(c["shape"], drivers[c["name"]], precision, honest, rng)
             contributions.append(sent)
-            kept.append(
-                {
-                    v: _fit(scope.values[n], manifest["variables"][v], v)
-                    for v, n in spec["map"].get("assign", {}).items()
-                }
-            )
-        for variables, assigned in zip(own, kept, strict=True):
-            variables |= assigned
-        scale = 10.0**precision
-        scope = Scope(server, clients=len(members))
+        cohorts.end(spec, failed, counted=not drivers)
         sums: dict[str, Array] = {
-            c["name"]: np.asarray(sum(column[1:], start=column[0]) / scale, _NUMPY[c["dtype"]])
-            for c, column in zip(spec["map"]["contribute"], zip(*contributions, strict=True), strict=True)
+            c["name"]: np.asarray(sum(column[1:], start=column[0]) / 10.0**precision, _NUMPY[c["dtype"]])
+            for c, column in zip(declared, zip(*contributions, strict=True), strict=True)
         }
-        scope.sums = sums
-        for step in spec["reduce"]["steps"]:
-            run_step(sessions, step, scope, Position())
-        made = sums | scope.values
-        server |= {v: _fit(made[n], manifest["variables"][v], v) for v, n in spec["reduce"]["assign"].items()}
-        metrics = {
-            shown: float(np.asarray(made[n]).reshape(())) for shown, n in spec["reduce"].get("metrics", {}).items()
-        }
+        metrics, stop = _reduce(sessions, manifest, spec["reduce"], Scope(server, sums, cohort), server)
         history.append(metrics)
         if on_round:
             on_round(len(history), metrics)
-        stop = spec["reduce"].get("stop")
-        if stop and (flag := float(np.asarray(made[stop]).reshape(()))) != 0 and not np.isnan(flag):
+        if stop:
             break
     return {name: server[name] for name in manifest["outputs"]}, history
+
+
+def _reduce(
+    sessions: Sessions, manifest: Json, spec: Json, scope: Scope, server: dict[str, Array]
+) -> tuple[dict[str, float], bool]:
+    """Run the reduce of a round, which changes ``server``; return the round's metrics, and whether the task ends."""
+    for step in spec["steps"]:
+        run_step(sessions, step, scope, Position())
+    made = {**scope.sums, **scope.values}
+    server |= {v: _fit(made[n], manifest["variables"][v], v) for v, n in spec["assign"].items()}
+    metrics = {shown: float(np.asarray(made[n]).reshape(())) for shown, n in spec.get("metrics", {}).items()}
+    flag = float(np.asarray(made[spec["stop"]]).reshape(())) if spec.get("stop") else 0.0
+    return metrics, flag != 0 and not np.isnan(flag)
 
 
 def _noised(map: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

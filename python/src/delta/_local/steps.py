@@ -24,6 +24,10 @@ _TYPES = {
 }
 
 
+class CannotCompute(Exception):
+    """A member cannot compute its part of a round, and contributes zeros."""
+
+
 @dataclass
 class Position:
     """Where an iteration over a dataset stands between rounds."""
@@ -79,7 +83,10 @@ class Sessions:
 
 
 def run_step(sessions: Sessions, step: Json, scope: Scope, position: Position) -> Position:
-    """Run a step into ``scope.values`` and return where its iteration stands afterwards."""
+    """Run a step into ``scope.values`` and return where its iteration stands afterwards.
+
+    Raises ``CannotCompute`` where a node would contribute zeros and let the others go on.
+    """
     driver = step.get("driver") or {"kind": "once"}
     if driver["kind"] == "solve":
         solve(step, driver, scope)
@@ -112,11 +119,7 @@ def _records(
     if len(rows) == 0:
         if judge:
             judge(step, np.zeros((0, 0), np.int64), [])
-        # A member without rows cannot compute its part, and contributes zeros.
-        for output in session.get_outputs():
-            if output.name in step["outputs"]:
-                scope.values[step["outputs"][output.name]["name"]] = np.zeros([int(d) for d in output.shape[1:]])
-        return
+        raise CannotCompute(f"dataset {driver['dataset']} has no row in the part that the task reads")
 
     def graph(some: random.Ints) -> dict[str, Array]:
         read = {n: dataset.read(s["field"], some) for n, s in step["inputs"].items() if s["from"] == "data"}

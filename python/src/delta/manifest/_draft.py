@@ -179,7 +179,7 @@ class Draft:
         self.graphs[file] = model
         return file
 
-    def round(self, map: Map, reduce: Reduce, repeat: int = 1) -> None:
+    def round(self, map: Map, reduce: Reduce, repeat: int = 1, *, cohort: Literal["same"] | None = None) -> None:
         """Append a round.
 
         Parameters
@@ -190,13 +190,23 @@ class Draft:
             At the coordinator.
         repeat : int
             How often in a row.
+        cohort : {"same"}, optional
+            The sum is over exactly the members of the round before, in each repetition too; a task ends that cannot have
+            them. Rounds need it that combine their sums with those of earlier rounds. By default each round may have other
+            members.
 
         Raises
         ------
         ValueError
-            A step asks of the driver ``records`` what no node would do.
+            A step asks of the driver ``records`` what no node would do, or the first round is to have the members of the one
+            before.
         """
-        made: Json = ({"repeat": repeat} if repeat != 1 else {}) | {"map": map.json(), "reduce": reduce.json()}
+        if cohort not in (None, "same"):
+            raise ValueError(f"cohort={cohort!r}: must be 'same', or be left out")
+        if cohort and not self.rounds:
+            raise ValueError("cohort='same': the first round of a task has no round before it; add it once without")
+        made: Json = ({"repeat": repeat} if repeat != 1 else {}) | ({"cohort": cohort} if cohort else {})
+        made |= {"map": map.json(), "reduce": reduce.json()}
         for step in made["map"]["steps"]:
             if step.get("driver", {}).get("kind") == "records":
                 _records.check(step, self.datasets, self.variables, self.strategy.precision)

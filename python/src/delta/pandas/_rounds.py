@@ -3,11 +3,15 @@
 A round has one map graph and one reduce graph, in which everything that is due is computed once. Where all that a task
 contributes are sums over rows, maps run under the driver ``records``, one step for each dataset: the graph says what a row adds,
 and the nodes sum. Otherwise all maps run once on whole tables, and every owner is asked.
+
+What is due in a later round hangs on the sums of earlier ones, so every round but the first sums the very members of the round
+before (``cohort``): there is one answer, of one cohort.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from .._parts import join, split
 from ..dataset import DataFrame as Table
@@ -37,7 +41,8 @@ class Rounds:
     results : mapping of str to Expr
         Names of server variables to be made, and what they become: ``f64``, at the server.
     needed : iterable of Expr
-        Further server expressions that later rounds of another maker will download, see :meth:`given`.
+        Further server expressions that later rounds of another maker will download, see :meth:`given`. Such rounds should be
+        bound to the members of these, see :meth:`delta.manifest.Draft.round`.
     prefix : str
         Keeps names of variables and graphs apart from others in the draft.
     privacy : Privacy, optional
@@ -217,7 +222,9 @@ class Rounds:
         contributions = self._names(self.sums[r])
         steps = self._apart(r, contributions) if self.shares else [self._whole(r, contributions)]
         shapes = [(name, "f64", self.sent(t)) for t, name in contributions.items()]
-        self.draft.round(Map(steps, shapes, noise=self.noise), self._reduce(r, contributions))
+        # A sum of round r is made of rows and results of the rounds before: over other members it would be of nobody's rows.
+        bound: Literal["same"] | None = "same" if r > 1 else None
+        self.draft.round(Map(steps, shapes, noise=self.noise), self._reduce(r, contributions), cohort=bound)
 
     def _whole(self, r: int, contributions: Mapping[Expr, str]) -> Step:
         """Return the step that runs once on whole tables."""

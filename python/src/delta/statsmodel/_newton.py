@@ -8,6 +8,10 @@ the sums over all members, and moves by
 
 When the norm of score / n is below ``tol`` it takes that last step as well, and one more round evaluates everything at the
 final parameters, so that standard errors belong to the parameters that are reported.
+
+All rounds sum the members of the first (``cohort``). Newton's method would find its way to the answer over other members, most
+times; but each round sums the rows, the classes and nearly the Hessian of the round before again, and the difference of two such
+sums over members that differ by one is that member's own.
 """
 
 from __future__ import annotations
@@ -51,7 +55,8 @@ class RegressionTask(HorizontalTask):
     name : str
         The display name.
     min_clients, max_clients : int
-        The least and largest number of members of a round; members stay the same from round to round where they can.
+        The least and largest number of members. All rounds sum the members of the first, and a task ends that loses one of them
+        for good: what is reported is of one set of members, whose number is in ``rounds`` of the result.
     wait_timeout, connection_timeout, verify_timeout : float
         Deadlines in seconds: of joining (``connection_timeout``), of every other phase (``wait_timeout``), of a proof
         (``verify_timeout``).
@@ -309,11 +314,11 @@ class RegressionTask(HorizontalTask):
         ]
         assign = {n: f"next.{n}" for n in ("params", *kept) if n != "norm"} | {"norm": "norm"}
         assign |= {"centre": "next.centre"} if self.centred else {}
-        draft.round(
-            m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise),
-            m.Reduce(reduce, assign, {"log-likelihood": "next.loglike", "score": "norm"}, stop="stop"),
-            repeat=options.maxiter + 1,
-        )
+        map = m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise)
+        solved = m.Reduce(reduce, assign, {"log-likelihood": "next.loglike", "score": "norm"}, stop="stop")
+        # Of other members the later rounds would say the same things again: what the two differ in is one member's own.
+        draft.round(map, solved)
+        draft.round(map, solved, options.maxiter, cohort="same")
 
     def _driver(self, draft: m.Draft, dataset: str, rounds: int) -> tuple[m.Json | None, m.Json | None]:
         """Return the driver of the members' step and the noise of their map, and note in the draft what it costs."""

@@ -49,7 +49,7 @@ class RegressionResult:
         What was asked of noise: epsilon, delta, multiplier, clip, unit and rounds. Standard errors and tests know nothing of it.
     rounds : list of dict
         For each round how many ``members`` its sum has, and how many of them ``failed`` to compute (None under noise, where
-        nobody says so). Empty where nodes took no part.
+        nobody says so). They are the same members in all rounds, and everything here is of the rows of those that did not fail.
     converged, iterations, norm, step : bool, int, float, float
         How the search ended: whether below ``tol``, after how many steps, the norm of the mean score, and the length of the
         last move.

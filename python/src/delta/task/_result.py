@@ -34,7 +34,7 @@ class LearningResult:
         them; nodes account for themselves. None without.
     rounds : list of dict
         For each round how many ``members`` its sum has, and how many of them ``failed`` to compute (None under noise, where
-        nobody says so). Empty where nodes took no part.
+        nobody says so). Each round may have other members; its model is the mean over them.
     """
 
     parameters: dict[str, Array]

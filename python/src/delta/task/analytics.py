@@ -31,7 +31,8 @@ class HorizontalAnalytics(HorizontalTask):
     name : str
         The display name.
     min_clients, max_clients : int
-        The least and largest number of members of a round; members stay the same from round to round where they can.
+        The least and largest number of members. All rounds sum the members of the first, and a task ends that loses one of them
+        for good: every number is of one set of rows. Results say in ``attrs["rounds"]`` how many members that was.
     wait_timeout, connection_timeout : float
         Deadlines in seconds: of joining (``connection_timeout``), of every other phase (``wait_timeout``).
     precision : int

@@ -73,6 +73,9 @@ class HorizontalLearning(HorizontalTask):
     use ``loss_func(model(x), y)`` and :attr:`metrics`. Modules are in training mode at the start of ``train`` and in
     evaluation mode at the start of ``validate``.
 
+    A round's model is the mean over that round's members, and each round may have others: who is lost is missing from the rounds
+    that follow, who comes later takes part from then on. What was measured in a round is of that round's members, too.
+
     Parameters
     ----------
     name : str
