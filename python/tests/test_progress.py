@@ -40,7 +40,9 @@ def test_numbers_are_short() -> None:
 
 
 def test_lines_say_who_is_not_in_a_round(capsys: pytest.CaptureFixture[str]) -> None:
-    told = Progress("FINISHED", 3, 3, metrics=[{}, {"loss": 0.5}, {}], members=[3, 2, 3], failed=[0, 0, 1], dropped=[0, 1, 0])
+    told = Progress(
+        "FINISHED", 3, 3, metrics=[{}, {"loss": 0.5}, {}], members=[3, 2, 3], failed=[0, 0, 1], dropped=[0, 1, 0]
+    )
     with Lines() as lines:
         lines.update(told.status, told.round, told.rounds, told.waits_for, told.metrics, told.missing)
     assert capsys.readouterr().out.splitlines() == [
@@ -52,7 +54,12 @@ def test_lines_say_who_is_not_in_a_round(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_lines_say_once_that_the_connector_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines() as lines:
-        for waits_for in ("ShareKeys of 0x12", *["the connector since 03:40 UTC"] * 3, "", "the connector since 09:00 UTC"):
+        for waits_for in (
+            "ShareKeys of 0x12",
+            *["the connector since 03:40 UTC"] * 3,
+            "",
+            "the connector since 09:00 UTC",
+        ):
             lines.update("RUNNING", 0, 3, waits_for, [])
     away = ["waits for the connector since 03:40 UTC", "waits for the connector since 09:00 UTC"]
     assert capsys.readouterr().out.splitlines() == away

@@ -99,7 +99,9 @@ class Privacy:
                 raise ValueError(f"privacy: {argument}={getattr(self, argument)!r} must be {rule}")
         for argument in ("unit", "linf") if self.member else ():
             if (given := getattr(self, argument)) is not None:
-                raise ValueError(f"privacy: {argument}={given!r} says something of records; leave it out with member=True")
+                raise ValueError(
+                    f"privacy: {argument}={given!r} says something of records; leave it out with member=True"
+                )
 
     def plan(self, rounds: int) -> Plan:
         """Find the noise of each round.
