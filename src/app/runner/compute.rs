@@ -74,6 +74,7 @@ impl Computation<'_> {
         // Drawn before data are read, and added whatever comes of them.
         let noise = self.draw(plan.as_ref(), ground).await?;
         let state = self.state().await?;
+        let stays_out = self.bundle.manifest().is_bound(step) && self.has_failed(step).await?;
         let mut inputs = state.variables.clone();
         for request in variables {
             inputs.insert(request.name.clone(), self.download(request).await?);
@@ -106,20 +107,19 @@ impl Computation<'_> {
             failed: true,
         };
         let allowed = match verdict.decision {
-            // Zeros in one round and numbers in the next would be a sum over other members than the one that it is combined with.
-            Decision::Allowed if state.failed && self.bundle.manifest().is_bound(step) => {
-                Err(corrupt(
-                    "this node could not compute in the round before, with which this one is combined",
-                ))
-            }
             Decision::Allowed => owner.reserve(&left).await,
             Decision::Asks | Decision::Refused => Err(withheld(&verdict)),
         };
-        let read = allowed.is_ok();
+        let paid = allowed.is_ok();
         let failure = match allowed {
             // This node's own trouble: the effect is tried again.
             Err(e) if e.is_transient() => return Err(e),
             Err(e) => e,
+            // Zeros in one round and numbers in the next would be a sum over other members than the one that it is combined with. They
+            // are paid for as numbers are: that they are zeros is a fact about the data of the round before.
+            Ok(()) if stays_out => corrupt(
+                "this node could not compute in the round before, with which this one is combined",
+            ),
             Ok(()) => match self.context.ports.executor.map(job).await {
                 Ok(outcome) => {
                     let masked = Masking {
@@ -147,8 +147,8 @@ impl Computation<'_> {
             "this node contributes zeros: {}",
             report(&failure)
         );
-        // Before zeros and noise can leave, as before numbers can. Of a round for which nothing was read there is nothing to tell.
-        if read {
+        // Before zeros and noise can leave, as before numbers can. Of a round that its owner's rules did not allow there is nothing to tell.
+        if paid {
             owner.failed(&left, &self.case.question).await?;
         }
         // As if the step had not been: the next one finds the member's own variables as they were.

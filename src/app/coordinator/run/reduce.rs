@@ -62,8 +62,8 @@ impl Reduce<'_> {
             let code = FailureCode::Computation;
             return Ok(Outcome::TooFew(RoundFailure { code, reason }));
         }
-        if self.bundle.manifest().is_bound(step) && failed > self.state.previous_failed {
-            // Those that failed before have contributed zeros again, and were counted again.
+        if self.bundle.manifest().is_bound(step) && failed != self.state.previous_failed {
+            // Those that failed before contribute zeros again, and are counted again: fewer are others than before, as more are.
             let reason = format!(
                 "{failed} of {contributed} members could not compute their contribution, and {} in the round before, with whose sums \
                  it is combined",

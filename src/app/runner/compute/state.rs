@@ -21,7 +21,7 @@ const FAILED: &str = "0failed";
 pub(in crate::runner) struct ClientState {
     pub(in crate::runner) variables: BTreeMap<Name, Tensor>,
     pub(in crate::runner) iterators: IteratorStates,
-    /// It could not compute in the last round.
+    /// It could not compute in the step that left this state.
     pub(in crate::runner) failed: bool,
 }
 
@@ -45,25 +45,13 @@ impl Computation<'_> {
                 initial.ok_or_else(|| corrupt("a variable is too large"))?,
             );
         }
-        let name = BlobName::client_state(self.round.task(), self.state_step);
-        let bytes = match self
-            .context
-            .ports
-            .blobs
-            .read(&name, self.context.settings.bundle.expanded_bytes as u64)
-            .await
-        {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == PortErrorKind::NotFound => return Ok(state),
-            Err(e) => return Err(e),
+        let Some(mut arrays) = self.kept(self.state_step).await? else {
+            return Ok(state);
         };
-        let mut arrays = decode_npz(&bytes, &NpzLimits::default())
-            .map_err(|e| corrupt("the member's state is unreadable").with_source(e))?;
         if let Some(TensorData::U8(json)) = arrays.remove(ITERATORS).map(Tensor::into_data) {
             state.iterators = serde_json::from_slice(&json)
                 .map_err(|e| corrupt("the iterators are unreadable").with_source(e))?;
         }
-        state.failed = arrays.remove(FAILED).is_some();
         for (name, value) in &mut state.variables {
             if let Some(kept) = arrays.remove(name.as_str())
                 && kept.shape() == value.shape()
@@ -73,6 +61,27 @@ impl Computation<'_> {
             }
         }
         Ok(state)
+    }
+
+    /// Whether this member could not compute in the step before `step`, or was not in it.
+    ///
+    /// Read from what that step left, also where its own variables count as they were because the member never heard of the sum.
+    pub(super) async fn has_failed(&self, step: u32) -> Result<bool, PortError> {
+        let left = self.kept(step).await?;
+        Ok(left.is_none_or(|arrays| arrays.contains_key(FAILED)))
+    }
+
+    async fn kept(&self, step: u32) -> Result<Option<BTreeMap<String, Tensor>>, PortError> {
+        let name = BlobName::client_state(self.round.task(), step);
+        let limit = self.context.settings.bundle.expanded_bytes as u64;
+        let bytes = match self.context.ports.blobs.read(&name, limit).await {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == PortErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let arrays = decode_npz(&bytes, &NpzLimits::default())
+            .map_err(|e| corrupt("the member's state is unreadable").with_source(e))?;
+        Ok(Some(arrays))
     }
 
     pub(super) async fn keep_state(&self, step: u32, state: &ClientState) -> Result<(), PortError> {
