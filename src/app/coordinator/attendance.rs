@@ -56,6 +56,12 @@ impl Roll {
         all.expected(now, self.begun, seen.enough_at, &seen.answered, known)
     }
 
+    /// Whether the connector knows of this node; `None` before the first look at the record.
+    pub(super) fn knows(&self, node: &Address) -> Option<bool> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        (!seen.known.is_empty()).then(|| seen.known.contains(node))
+    }
+
     /// A node says that it will not join. Whether that is news: it is known to the connector, and has not said so before.
     pub(super) fn declined(&self, member: &Address) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -178,11 +178,17 @@ impl Coordinator {
             _ => None,
         };
         let uploaded = matches!(request.body, RequestBody::Shares { .. });
+        let roll = self.active().get(&task).and_then(|a| a.roll.clone());
         let mut claimed = "";
         let input = match declined {
             // Of a member of u1 the round knows the key; of anybody else it is the long-term one, where that is known.
             Some(reason) if round.state().0.directory().is_none() => {
-                let proven = self.is_proven(&request).await;
+                let known = roll.as_ref().and_then(|roll| roll.knows(&sender));
+                if known.is_none() && reason.stays() && !request.signature.is_empty() {
+                    return Err(unavailable("it is not known yet who is on the network"));
+                }
+                // Nobody is looked for under a name that nobody has.
+                let proven = known == Some(true) && self.is_proven(&request).await;
                 claimed = if proven { "" } else { ", unproven" };
                 match proven && reason.stays() {
                     true => CoordinatorInput::Refused {
@@ -197,7 +203,6 @@ impl Coordinator {
         give(&round, input).await?;
         if let Some(reason) = declined {
             // Anybody can say this in anybody's name: once for each known node is heard, the rest is not worth a line.
-            let roll = self.active().get(&task).and_then(|a| a.roll.clone());
             if !roll.is_some_and(|roll| roll.declined(&sender)) {
                 return Ok(());
             }

@@ -146,6 +146,8 @@ impl CoordinatorRound {
                 Ok(Vec::new())
             }
             CoordinatorInput::TakenUp => {
+                // What was seen of the others before says nothing now.
+                self.lost.clear();
                 self.postpone((now + self.phase_time()) - self.deadline);
                 Ok(Vec::new())
             }
@@ -153,7 +155,7 @@ impl CoordinatorRound {
                 self.lost = members.into_iter().collect();
                 Ok(self.look_again(now))
             }
-            CoordinatorInput::Refused { member, reason } => Ok(self.refused(now, member, reason)),
+            CoordinatorInput::Refused { member, reason } => self.refused(now, member, reason),
             CoordinatorInput::Tick => Ok(self.tick(now)),
         }
     }

@@ -64,6 +64,7 @@ impl CoordinatorRound {
         if !joining.known.is_empty() {
             joining.asking.retain(|a| joining.known.contains(a));
             joining.declined.retain(|a, _| joining.known.contains(a));
+            joining.refused.retain(|a| joining.known.contains(a));
         }
         joining.reading = std::mem::take(&mut joining.again);
         let reading = joining.reading;
@@ -181,15 +182,27 @@ impl CoordinatorRound {
         now: Timestamp,
         member: Address,
         reason: DeclineCode,
-    ) -> Vec<CoordinatorEffect> {
-        let Phase::AdvertiseKeys(joining) = &mut self.phase else {
-            return Vec::new();
+    ) -> Result<Vec<CoordinatorEffect>, Rejection> {
+        let joining = match &mut self.phase {
+            Phase::AdvertiseKeys(joining) => joining,
+            // As with any decline: one that is dropped here would be waited for.
+            Phase::Starting | Phase::Selecting { .. } => {
+                return Err(Rejection::WrongPhase {
+                    phase: self.phase.name(),
+                    what: "decline",
+                    late: false,
+                });
+            }
+            _ => return Ok(Vec::new()),
         };
-        joining.asking.remove(&member);
-        joining.declined.insert(member.clone(), reason.to_string());
-        joining.refused.insert(member);
-        joining.refused_at.get_or_insert(now);
-        self.select_when_complete(now)
+        // Whom the round does not wait for takes up no room.
+        if joining.known.is_empty() || joining.known.contains(&member) {
+            joining.asking.remove(&member);
+            joining.declined.insert(member.clone(), reason.to_string());
+            joining.refused.insert(member);
+            joining.refused_at.get_or_insert(now);
+        }
+        Ok(self.select_when_complete(now))
     }
 
     /// So many refuse for good that the task cannot have its members, whoever comes.

@@ -379,21 +379,37 @@ mod tests {
 
     #[test]
     fn a_decline_before_the_round_is_surely_on_record_is_asked_for_again_and_then_counts() {
-        let mut round = starting(Duration::ZERO);
-        let busy = || decline("03", DeclineCode::Busy);
-        assert!(matches!(
-            round.handle(NOW, busy()),
-            Err(Rejection::WrongPhase { late: false, .. })
-        ));
-        round.handle(NOW, CoordinatorInput::Started).unwrap();
-        round.handle(NOW, busy()).unwrap();
-        let effects = round
-            .handle(NOW, joins(&["01", "02"], &["01", "02", "03"]))
+        let proven = CoordinatorInput::Refused {
+            member: address("03"),
+            reason: DeclineCode::NotAllowed,
+        };
+        for said in [decline("03", DeclineCode::Busy), proven] {
+            let early = |e| matches!(e, Err(Rejection::WrongPhase { late: false, .. }));
+            let mut round = starting(Duration::ZERO);
+            assert!(early(round.handle(NOW, said.clone())));
+            round.handle(NOW, CoordinatorInput::Started).unwrap();
+            round.handle(NOW, said.clone()).unwrap();
+            let effects = round
+                .handle(NOW, joins(&["01", "02"], &["01", "02", "03"]))
+                .unwrap();
+            assert!(matches!(
+                effects[..],
+                [CoordinatorEffect::SelectCandidates { .. }]
+            ));
+            assert!(early(round.handle(NOW, said)), "it is being put on record");
+        }
+    }
+
+    #[test]
+    fn who_was_lost_before_a_restart_is_waited_for_after_it() {
+        let mut round = joining(Duration::ZERO);
+        let members = vec![address("03")];
+        round
+            .handle(NOW, CoordinatorInput::Lost { members })
             .unwrap();
-        assert!(matches!(
-            effects[..],
-            [CoordinatorEffect::SelectCandidates { .. }]
-        ));
+        round.handle(NOW, CoordinatorInput::TakenUp).unwrap();
+        let both = joins(&["01", "02"], &["01", "02", "03"]);
+        assert!(round.handle(NOW, both).unwrap().is_empty());
     }
 
     #[test]
