@@ -184,9 +184,9 @@ impl Reach {
             .min()
     }
 
-    /// Until when a machine stands still that has done so since `since`.
-    pub(crate) fn until(&self, since: Timestamp) -> Timestamp {
-        since + self.patience
+    /// For how long a machine stands still.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Returns when somebody has gone away or come back.
@@ -247,7 +247,7 @@ mod tests {
         connector.lost(at(4));
         reach.changed().await;
         assert_eq!(reach.away(), Some(at(3)));
-        assert_eq!(reach.until(at(3)), at(4));
+        assert_eq!(reach.patience(), SECOND);
         coordinator.known(at(9));
         assert_eq!(reach.away(), Some(at(4)));
     }

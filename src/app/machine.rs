@@ -254,6 +254,7 @@ pub(crate) fn spawn<M: Machine>(
     cancel: CancellationToken,
 ) -> Result<(Handle<M>, impl Future<Output = ()> + Send + 'static), PortError> {
     let machine = Arc::new(loaded.machine);
+    let began = ports.clock.now();
     let mut outbox = BTreeMap::new();
     for entry in &stored.outbox {
         outbox.insert(
@@ -276,6 +277,8 @@ pub(crate) fn spawn<M: Machine>(
         messages,
         publish,
         reach,
+        began,
+        stood: Duration::ZERO,
         cancel,
     };
     Ok((Handle { inbox, state }, host.run(outbox, fresh)))

@@ -44,6 +44,10 @@ pub(super) struct Host<M: Machine> {
     pub(super) messages: mpsc::Receiver<Message<M>>,
     pub(super) publish: watch::Sender<Arc<M>>,
     pub(super) reach: Reach,
+    /// When it began to run here.
+    pub(super) began: Timestamp,
+    /// For how long deadlines have stood still since.
+    pub(super) stood: Duration,
     pub(super) cancel: CancellationToken,
 }
 
@@ -63,7 +67,10 @@ impl<M: Machine> Host<M> {
             self.stand_still(&mut still_since).await;
             let clock = self.ports.clock.clone();
             let deadline = match still_since {
-                Some(since) => self.machine.deadline().map(|d| d.max(reach.until(since))),
+                Some(since) => self
+                    .machine
+                    .deadline()
+                    .map(|d| d.max(since + self.patience())),
                 None => self.machine.deadline(),
             };
             let tick = async move {
@@ -100,10 +107,12 @@ impl<M: Machine> Host<M> {
     /// Keeps deadlines where they are while somebody is away, and moves them by as long once everybody is back.
     async fn stand_still(&mut self, since: &mut Option<Timestamp>) {
         match (self.reach.away(), *since) {
-            (Some(away), None) => *since = Some(away),
+            // Nobody is missed who was away before.
+            (Some(away), None) => *since = Some(away.max(self.began)),
             (None, Some(away)) => {
-                let by = self.ports.clock.now() - away;
+                let by = (self.ports.clock.now() - away).min(self.patience());
                 if by >= WORTH_A_WORD && !self.machine.is_over() {
+                    self.stood += by;
                     self.pass(M::postponed(by), "that deadlines are moved")
                         .await;
                 }
@@ -111,6 +120,11 @@ impl<M: Machine> Host<M> {
             }
             _ => {}
         }
+    }
+
+    /// For how long deadlines may stand still yet: in all, so that nobody who comes and goes keeps secrets alive for ever.
+    fn patience(&self) -> Duration {
+        self.reach.patience().saturating_sub(self.stood)
     }
 
     /// Takes in what only time brings; when that cannot be put on disk it comes again.

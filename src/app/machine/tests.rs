@@ -36,8 +36,8 @@ impl Machine for Adder {
         0
     }
 
-    fn postponed(_by: Duration) -> u32 {
-        0
+    fn postponed(by: Duration) -> u32 {
+        u32::try_from(by.as_secs()).unwrap()
     }
 
     fn taken_up() -> u32 {
@@ -193,6 +193,41 @@ async fn what_could_not_be_recorded_has_used_no_id() {
     assert_eq!(ids, [1, 2, 3, 4, 5]);
     let loaded: Loaded<Adder> = load(&ports, &killed).unwrap();
     assert_eq!((loaded.machine.sum, loaded.next_id), (5, 6));
+}
+
+/// Deadlines stand still for what is away while a machine runs, and for as long as there is patience, however often it comes and goes.
+#[tokio::test(start_paused = true)]
+async fn a_machine_stands_still_for_its_own_time_and_no_longer_than_patience() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let ports = ports(&MemoryStorage::new());
+    let (clock, contact) = (ports.clock.clone(), crate::contact::Contact::presumed());
+    let before = created(&ports).await;
+    let loaded = load(&ports, &before).unwrap();
+    // Long before there was anything to stand still.
+    contact.lost(clock.now());
+    clock.sleep(SECOND * 50).await;
+    let (handle, running) = spawn(
+        ports.clone(),
+        Arc::new(World::Done),
+        before,
+        loaded,
+        true,
+        Reach::new(contact.clone(), None, SECOND * 10),
+        CancellationToken::new(),
+    )
+    .unwrap();
+    let running = tokio::spawn(running);
+    let mut sums = Vec::new();
+    for away in [4, 8, 5] {
+        contact.lost(clock.now());
+        clock.sleep(SECOND * away).await;
+        contact.known(clock.now());
+        clock.sleep(SECOND).await;
+        sums.push(handle.state().sum);
+    }
+    assert_eq!(sums, [5, 11, 11]);
+    running.abort();
+    drop(running.await);
 }
 
 /// As programs wrote it that did not keep the next id: the machine and nothing else. They read ours in the same way.
