@@ -22,6 +22,8 @@ use delta_ports::clock::Clock;
 pub(crate) const HOLD: Duration = Duration::from_secs(1);
 /// Beyond so many held requests they are answered at once, and asked again after [`PACE`].
 const MOST_HELD: usize = 128;
+/// And as many of one member: a connection may break unnoticed. So nobody takes the others' places.
+const MOST_HELD_EACH: usize = 2;
 /// How long a member waits before it asks again where it was answered at once.
 pub(crate) const PACE: Duration = Duration::from_secs(2);
 /// After a request that broke off: a connection may break without its member.
@@ -39,6 +41,8 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 struct Seat {
     key: PublicKey,
+    /// The round that has shown it.
+    shown: u32,
     /// Requests that are held now.
     held: usize,
     /// When the last one ended; `None` before the first.
@@ -103,6 +107,7 @@ impl Presence {
             if seat.is_none_or(|seat| seat.key != keys.cipher) {
                 let seat = Seat {
                     key: keys.cipher.clone(),
+                    shown: round,
                     held: 0,
                     ended: None,
                     allowed: SILENT,
@@ -149,6 +154,7 @@ impl Presence {
             .by_member
             .get_mut(&request.sender)
             .ok_or(Stranger::Unknown)?;
+        let (crowded, shown) = (crowded || seat.held >= MOST_HELD_EACH, seat.shown);
         if let (0, Some(ended)) = (seat.held, seat.ended) {
             // Forgotten slowly.
             seat.slowest = (now - ended).max(seat.slowest.mul_f64(0.9));
@@ -157,7 +163,7 @@ impl Presence {
         let first = seat.ended.is_none();
         seat.ended = Some(now);
         seat.held += 1;
-        seats.held += 1;
+        seats.held += usize::from(!crowded);
         drop(seats);
         if was_lost || first {
             self.news.send_replace(());
@@ -165,6 +171,7 @@ impl Presence {
         Ok(Stay {
             presence: self.clone(),
             member: request.sender.clone(),
+            shown,
             hold: if crowded { Duration::ZERO } else { HOLD },
             whole: false,
         })
@@ -242,11 +249,14 @@ impl Presence {
         self.news.subscribe()
     }
 
-    fn leave(&self, member: &Address, whole: bool, held: bool) {
+    fn leave(&self, stay: &Stay) {
+        let (whole, held) = (stay.whole, !stay.hold.is_zero());
         let now = self.clock.now();
         let mut seats = self.seats();
-        seats.held = seats.held.saturating_sub(1);
-        if let Some(seat) = seats.by_member.get_mut(member) {
+        seats.held = seats.held.saturating_sub(usize::from(held));
+        let seat = seats.by_member.get_mut(&stay.member);
+        // One under a key that is not the member's any more says nothing.
+        if let Some(seat) = seat.filter(|seat| seat.shown == stay.shown) {
             seat.held = seat.held.saturating_sub(1);
             // Departed meanwhile.
             if seat.ended.is_some() {
@@ -274,6 +284,8 @@ impl Presence {
 pub(crate) struct Stay {
     presence: Arc<Presence>,
     member: Address,
+    /// As its seat's.
+    shown: u32,
     hold: Duration,
     whole: bool,
 }
@@ -288,8 +300,7 @@ impl Stay {
 
 impl Drop for Stay {
     fn drop(&mut self) {
-        let held = !self.hold.is_zero();
-        self.presence.leave(&self.member, self.whole, held);
+        self.presence.leave(self);
     }
 }
 

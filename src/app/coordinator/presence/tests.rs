@@ -157,3 +157,35 @@ async fn nobody_sits_in_anothers_seat() {
     assert!(lost_after(&presence, 5_000).await.is_empty());
     drop(first);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_member_takes_no_more_than_its_places() {
+    let (_clock, presence) = presence();
+    let stays: Vec<Stay> = (0..MOST_HELD * 2)
+        .map(|_| presence.enter(&attend(1, 1)).unwrap())
+        .collect();
+    let held = stays.iter().filter(|stay| !stay.hold.is_zero()).count();
+    assert_eq!(held, MOST_HELD_EACH);
+    let other = presence.enter(&attend(2, 2)).unwrap();
+    assert_eq!(other.hold, HOLD, "the others' places are theirs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_request_under_an_old_key_says_nothing() {
+    let (_clock, presence) = presence();
+    let old = presence.enter(&attend(1, 1)).unwrap();
+    let renewed = Directory::judge(
+        CURVE,
+        &[member(1)],
+        &[RawPublicKeys {
+            pk1: pair(9).public_ref().to_wire(),
+            pk2: pair(109).public_ref().to_wire(),
+        }],
+    );
+    presence.learn(2, &renewed);
+    let new = presence.enter(&attend(1, 9)).unwrap();
+    drop(old);
+    assert_eq!(lost_after(&presence, 900).await, []);
+    drop(new);
+    assert_eq!(lost_after(&presence, 900).await, [member(1)]);
+}

@@ -25,6 +25,8 @@ impl Membership {
             // One that has stopped is over.
             drop(handle.give(RunnerInput::Leave).await);
         }
+        // It holds the pair, too.
+        self.attending = None;
         self.forget_pair().await;
         self.stop.cancel();
         Ok(())
