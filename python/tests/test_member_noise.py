@@ -27,7 +27,7 @@ RULES = {
     STAFF: {
         "columns": {"person": "identifier", "wage": "value"},
         "approval": "private",
-        "privacy": {"unit": "record", "epsilon": 1.5, "delta": DELTA, "renew": "never"},
+        "privacy": {"unit": "member", "epsilon": 1.5, "delta": DELTA, "renew": "never"},
     }
 }
 

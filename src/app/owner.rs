@@ -118,6 +118,11 @@ impl Owner {
         })
     }
 
+    /// The owner's rules as they are now.
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        self.policies.rules().policies
+    }
+
     /// Reads the journal. Before it nothing is judged.
     ///
     /// # Errors

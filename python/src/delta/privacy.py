@@ -62,7 +62,8 @@ class Privacy:
         The largest magnitude of a single number.
     member : bool
         Protect all that a member has as one unit: ``clip`` then bounds all numbers that it adds to a round together. For a
-        model's changes, or few numbers of many members; one member hides among the others.
+        model's changes, or few numbers of many members; one member hides among the others. Owners whose budgets are for records
+        or persons charge as for half the multiplier, since one record can turn all of a member's numbers around.
 
     Raises
     ------

@@ -85,7 +85,7 @@ impl Computation<'_> {
             task: self.round.task(),
             round: u64::from(self.round.round().0),
             costs: plan
-                .map(|plan| plan.costs())
+                .map(|plan| plan.costs(&owner.policies()))
                 .transpose()?
                 .unwrap_or_default(),
         };
@@ -374,7 +374,7 @@ fn bounded(contributions: Vec<Tensor>, l2: f64, precision: u8) -> Result<Vec<Ten
     let wide = |tensor: Tensor| match tensor.into_data() {
         TensorData::F64(values) => Ok(values),
         TensorData::F32(values) => Ok(values.into_iter().map(f64::from).collect()),
-        _ => Err(corrupt("a contribution is neither f32 nor f64")),
+        _ => Err(unfit("a contribution is neither f32 nor f64")),
     };
     let mut values: Vec<Vec<f64>> = contributions
         .into_iter()
@@ -387,7 +387,8 @@ fn bounded(contributions: Vec<Tensor>, l2: f64, precision: u8) -> Result<Vec<Ten
         reason = "saturates, and a bound is above 0"
     )]
     let l2 = (l2 * scale).floor() as u64;
-    bound_member(&mut values, precision, l2).map_err(|e| corrupt(&e.to_string()))?;
+    // Whatever is wrong, what leaves are zeros and noise: no answer at all would be one without noise.
+    bound_member(&mut values, precision, l2).map_err(|e| unfit(&e.to_string()))?;
     let tensors = shapes.into_iter().zip(values);
     let tensor = |(shape, values)| {
         Tensor::new(shape, TensorData::F64(values)).map_err(|e| corrupt(&e.to_string()))

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::{Driver, Manifest, MapSpec, MemberNoise, Records, Target};
+use delta_domain::policy::{Policies, Unit};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::privacy::noise::{Multiplier, Share, block_seed};
 use delta_domain::secret::Secret;
@@ -33,6 +34,8 @@ struct Part {
     share: Share,
     /// Numbers of it that leave.
     values: usize,
+    /// Whether it is for whole members: what is within one, a record or a person, can turn all of its numbers around.
+    whole: bool,
 }
 
 /// Members of the smallest sum that is revealed, and how many of them may collude.
@@ -63,14 +66,19 @@ impl Sum {
     }
 }
 
-/// What the dearest round of a task costs each dataset; nothing where no noise is asked for, or its cost cannot be said.
+/// What the dearest round of a task costs each dataset, in the units of its owner's budgets; nothing where no noise is asked for, or its cost
+/// cannot be said.
 #[must_use]
-pub fn dearest_round(manifest: &Manifest, sum: Sum) -> BTreeMap<DatasetName, Cost> {
+pub fn dearest_round(
+    manifest: &Manifest,
+    sum: Sum,
+    policies: &Policies,
+) -> BTreeMap<DatasetName, Cost> {
     let mut dearest: BTreeMap<DatasetName, Cost> = BTreeMap::new();
     let mut step = 0_u32;
     for round in &manifest.rounds {
         let noise = Noise::of(manifest, step, sum).ok().flatten();
-        let costs = noise.and_then(|noise| noise.costs().ok());
+        let costs = noise.and_then(|noise| noise.costs(policies).ok());
         for (name, cost) in costs.unwrap_or_default() {
             let dear = |cost: &Cost| cost.colluding.epsilon(DELTA);
             let known = dearest.get(&name);
@@ -133,6 +141,7 @@ impl Noise {
                         datasets: [records.dataset.clone()].into(),
                         share: share(records, manifest.strategy.precision, sum)?,
                         values: 0,
+                        whole: false,
                     };
                     shares.push((*index, part));
                     shares.len() - 1
@@ -164,6 +173,7 @@ impl Noise {
             datasets: manifest.datasets.keys().cloned().collect(),
             share: share_of(multiplier, noise.l2, manifest.strategy.precision, sum)?,
             values,
+            whole: true,
         };
         Ok(Self {
             blocks: vec![(0, values)],
@@ -185,18 +195,26 @@ impl Noise {
         noise
     }
 
-    /// What the round costs each dataset.
+    /// What the round costs each dataset, in the unit of its owner's budget.
     ///
     /// # Errors
     /// `Rejected`: the cost of this noise cannot be stated.
-    pub(crate) fn costs(&self) -> Result<BTreeMap<DatasetName, Cost>, PortError> {
+    pub(crate) fn costs(
+        &self,
+        policies: &Policies,
+    ) -> Result<BTreeMap<DatasetName, Cost>, PortError> {
         let mut costs: BTreeMap<DatasetName, Cost> = BTreeMap::new();
         for part in &self.shares {
-            let cost = part
-                .share
-                .cost(part.values as u64, None)
-                .map_err(|e| PortError::new(PortErrorKind::Rejected, OP, format!("noise: {e}")))?;
             for dataset in &part.datasets {
+                let budget = policies.of(dataset).privacy.as_ref();
+                let narrower = budget.is_none_or(|budget| budget.unit != Unit::Member);
+                let share = match part.whole && narrower {
+                    true => part.share.for_turns(),
+                    false => part.share,
+                };
+                let cost = share.cost(part.values as u64, None).map_err(|e| {
+                    PortError::new(PortErrorKind::Rejected, OP, format!("noise: {e}"))
+                })?;
                 let sum = costs.entry(dataset.clone()).or_insert_with(Cost::zero);
                 *sum += &cost;
             }

@@ -150,8 +150,9 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// Whether protecting `self` protects `other` too, by the same noise. A person's records are bounded together: one record more can turn
-    /// the whole vector around, which is twice the bound.
+    /// Whether protecting `self` protects `other` too. A person's records are bounded together: one record more can turn the whole vector
+    /// around, which is twice the bound. So it is with a member's, and what noise for members costs a narrower unit is told at twice the
+    /// bound.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         *self == Self::Member || self == other

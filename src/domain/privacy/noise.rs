@@ -120,6 +120,16 @@ impl Share {
         })
     }
 
+    /// The same noise, for a unit that can turn a whole vector within the bound around: one record of a member whose numbers are bounded
+    /// together, say. What it can change is twice the bound.
+    #[must_use]
+    pub fn for_turns(self) -> Self {
+        Self {
+            sensitivity: self.sensitivity.saturating_mul(2),
+            ..self
+        }
+    }
+
     /// The variance of each value of the share, in squared units of the ring's integers.
     #[must_use]
     pub fn variance(&self) -> Variance {

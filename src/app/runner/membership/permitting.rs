@@ -52,7 +52,7 @@ impl Membership {
         let (_, colluders) = self.context.owner.floor(question);
         let assumed = settings.privacy.colluders.max(colluders);
         let sum = Sum::smallest_of(manifest, assumed);
-        dearest_round(manifest, sum)
+        dearest_round(manifest, sum, &self.context.owner.policies())
     }
 
     /// Who asks, as far as this node knows it.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::vectors::MaskedVector;
+use delta_domain::policy::{Policy, Privacy, Renewal};
 use delta_domain::secagg::mask::MaskGenerator;
 
 /// Five members, one of whom may collude.
@@ -75,6 +76,20 @@ fn epsilon(cost: &Cost) -> f64 {
     cost.colluding.epsilon(1e-6)
 }
 
+/// An owner's rules with a budget for these units on one dataset.
+fn budgets(dataset: &DatasetName, unit: Unit) -> Policies {
+    let policy = Policy {
+        privacy: Some(Privacy {
+            unit,
+            epsilon: 1.0,
+            delta: 1e-6,
+            renew: Renewal::Never,
+        }),
+        ..Policy::default()
+    };
+    Policies::new([(dataset.clone(), policy)].into())
+}
+
 #[test]
 fn who_asks_for_none_gets_none() {
     assert!(
@@ -141,15 +156,21 @@ fn noise_for_members_is_of_all_numbers_and_paid_by_all_data() {
     let drawn = made.draw(&seed(1));
     assert_eq!(drawn.len(), 7);
     assert_eq!(*drawn, *made.draw(&seed(1)));
-    // As of a records step with these numbers.
-    let one = noise(&one(&[("s", 7)], Some("8"))).costs().unwrap();
-    let costs = made.costs().unwrap();
+    // Where members count, as of a records step with these numbers.
+    let of_record = |z| noise(&one(&[("s", 7)], Some(z))).costs(&Policies::default());
+    let (eight, four) = (of_record("8").unwrap(), of_record("4").unwrap());
+    let (a, b): (DatasetName, DatasetName) = ("a.csv".parse().unwrap(), "b.csv".parse().unwrap());
+    let costs = made.costs(&budgets(&a, Unit::Member)).unwrap();
     assert_eq!(costs.len(), 2, "whatever the graphs read");
-    assert!(
-        costs
-            .values()
-            .all(|cost| *cost == one[&"a.csv".parse().unwrap()])
-    );
+    assert_eq!(costs[&a], eight[&a]);
+    // A record, or a person, can turn all numbers of its member around.
+    for unit in [Unit::Record, Unit::Person("id".to_owned())] {
+        let costs = made.costs(&budgets(&a, unit)).unwrap();
+        for cost in [&costs[&a], &costs[&b]] {
+            let (paid, least) = (epsilon(cost), epsilon(&four[&a]));
+            assert!((paid - least).abs() < 1e-3, "{paid}, {least}");
+        }
+    }
     round["map"]["noise"]["multiplier"] = json!("many");
     assert!(refused(&task(&[round]), SUM).contains("no noise multiplier"));
 }
@@ -177,15 +198,17 @@ fn a_dataset_pays_for_each_of_its_steps() {
     let same = task(&[round(&[of("a.csv", "s"), of("a.csv", "t")], &both)]);
     let other = task(&[round(&[of("a.csv", "s"), of("b.csv", "t")], &both)]);
     let (same, other) = (
-        noise(&same).costs().unwrap(),
-        noise(&other).costs().unwrap(),
+        noise(&same).costs(&Policies::default()).unwrap(),
+        noise(&other).costs(&Policies::default()).unwrap(),
     );
     let (a, b) = ("a.csv".parse().unwrap(), "b.csv".parse().unwrap());
     assert_eq!(same.keys().collect::<Vec<_>>(), [&a]);
     assert_eq!(other[&a], other[&b]);
     assert_eq!(same[&a], other[&a].repeated(2));
     // Two sums of one step are bounded together, and paid for once.
-    let together = noise(&one(&both, Some("8"))).costs().unwrap();
+    let together = noise(&one(&both, Some("8")))
+        .costs(&Policies::default())
+        .unwrap();
     let difference = epsilon(&together[&a]) - epsilon(&other[&a]);
     assert!(difference.abs() < 1e-6, "{difference}");
 }
@@ -197,10 +220,10 @@ fn a_task_is_judged_by_its_dearest_round() {
         .map(|z| round(&[step("a.csv", &[("s", 1)], Some(z))], &[("s", 1)]))
         .collect();
     let name = "a.csv".parse().unwrap();
-    let dearest = dearest_round(&task(&rounds), SUM);
-    let alone = dearest_round(&task(&rounds[1..2]), SUM);
+    let dearest = dearest_round(&task(&rounds), SUM, &Policies::default());
+    let alone = dearest_round(&task(&rounds[1..2]), SUM, &Policies::default());
     assert_eq!(dearest[&name], alone[&name]);
-    assert!(dearest_round(&one(&[("s", 1)], None), SUM).is_empty());
+    assert!(dearest_round(&one(&[("s", 1)], None), SUM, &Policies::default()).is_empty());
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn tried(
     let (_, colluders) = policies.floor(&question);
     let assumed = config.policy.assumed_colluders.max(colluders);
     let sum = SmallestSum::smallest_of(manifest, assumed);
-    let costs = dearest_round(manifest, sum);
+    let costs = dearest_round(manifest, sum, policies);
     let rows = |name: &DatasetName| there.iter().find(|d| d.name == *name)?.rows();
     let facts_of = |name: &DatasetName| {
         let budget = policies.of(name).privacy.as_ref();

@@ -76,11 +76,23 @@ fn check_noise(noise: &RecordNoise, path: &str, found: &mut Found) {
 }
 
 /// Noise for whole members: what a map may ask for.
-pub(super) fn check_member_noise(noise: &MemberNoise, path: &str, found: &mut Found) {
+pub(super) fn check_member_noise(
+    noise: &MemberNoise,
+    precision: u8,
+    path: &str,
+    found: &mut Found,
+) {
+    let bound = noise.l2 > 0.0 && noise.l2.is_finite();
     found.need(
-        noise.l2 > 0.0 && noise.l2.is_finite(),
+        bound,
         format!("{path}.l2"),
         "must be a finite number above 0",
+    );
+    let scale = (0..precision).fold(1.0_f64, |s, _| s * 10.0);
+    found.need(
+        !bound || noise.l2 * scale >= 1.0,
+        format!("{path}.l2"),
+        "is less than one step of the precision, so that nothing could leave within it; raise one of them",
     );
     let spread = RecordNoise {
         multiplier: noise.multiplier.clone(),
@@ -155,6 +167,8 @@ mod tests {
         assert_eq!(with(good.clone(), false), "");
         assert!(with(good, true).contains("has noise of its own"));
         let bad = json!({"l2": 0.0, "multiplier": "0", "delta": 1.0});
+        let tiny = json!({"l2": 1e-12, "multiplier": "1.3", "delta": 1e-6});
+        assert!(with(tiny, false).contains("less than one step"));
         let told = with(bad, false);
         for word in ["map.noise.l2", "map.noise.multiplier", "map.noise.delta"] {
             assert!(told.contains(word), "{told}");

@@ -63,7 +63,8 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
         need_value(&values, value, &at, found);
     }
     if let Some(noise) = &map.noise {
-        check_member_noise(noise, &format!("{path}.noise"), found);
+        let precision = manifest.strategy.precision;
+        check_member_noise(noise, precision, &format!("{path}.noise"), found);
         let by_record = map.steps.iter().flat_map(noised_sums).next();
         found.need(
             by_record.is_none(),
