@@ -64,6 +64,9 @@ pub(super) struct MembershipState {
     last_round: u32,
     /// The step whose client state counts: the one after the last contribution.
     state_step: u32,
+    /// Whose sum the last step that this node contributed to is, and which step: later sums are combined with it.
+    #[serde(default)]
+    summed: Option<(u32, Digest)>,
     /// Which steps were joined and contributed to.
     #[serde(default)]
     steps: StepsSeen,
@@ -90,6 +93,7 @@ impl MembershipState {
             proof: None,
             last_round: 0,
             state_step: 0,
+            summed: None,
             steps: StepsSeen::default(),
             finished: false,
         }
@@ -303,6 +307,12 @@ impl Membership {
     async fn put_away(&mut self, round: u32, machine: &RunnerRound) {
         let task = self.state.task.clone();
         let step = machine.context().announcement.step;
+        match machine.summed() {
+            Some(cohort) => self.state.summed = Some((step, cohort)),
+            // Of an attempt that went on without its word this node does not know whose sum it is, or whether there is one.
+            None if self.state.summed.is_some_and(|(of, _)| of == step) => self.state.summed = None,
+            None => {}
+        }
         let (level, text) = match machine.outcome() {
             Some(RunnerOutcome::Contributed) => {
                 let before = self.state.state_step;

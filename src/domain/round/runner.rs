@@ -30,6 +30,7 @@ use super::{
     Acquaintances, DeclineCode, FailureCode, Members, PrivacyFloor, Rejection, RoundFailure, names,
 };
 use crate::ids::{Address, Digest, RoundNumber, TaskId};
+use crate::records::cohort_digest;
 use crate::secagg::keys::KeyPair;
 use crate::secagg::sealing::SealingPair;
 use crate::secret::Secret;
@@ -174,6 +175,12 @@ pub struct RunnerRound {
     seed: Secret<32>,
     phase: Phase,
     deadline: Timestamp,
+    /// Whom alone this round may be with: [`cohort_digest`] of the members of the sum that it is combined with.
+    #[serde(default)]
+    bound: Option<Digest>,
+    /// [`cohort_digest`] of the u3 that this member has confirmed.
+    #[serde(default)]
+    summed: Option<Digest>,
 }
 
 impl RunnerRound {
@@ -217,8 +224,34 @@ impl RunnerRound {
             seed,
             phase: Phase::AdvertiseKeys { cipher, mask },
             deadline,
+            bound: None,
+            summed: None,
         };
         (round, vec![RunnerEffect::Join { keys, notify }])
+    }
+
+    /// From now on this round is with this cohort or none: its sum is combined with that cohort's, and two sums of different members would
+    /// be a number of those who differ. Whoever coordinates could otherwise choose them.
+    pub fn bind_to(&mut self, cohort: Digest) {
+        self.bound = Some(cohort);
+    }
+
+    /// Whose sum this member has confirmed, as [`Self::bind_to`] takes it; `None` before.
+    #[must_use]
+    pub fn summed(&self) -> Option<Digest> {
+        self.summed
+    }
+
+    /// Why a list is not of whom this round is bound to.
+    fn not_the_cohort(&self, what: &str, members: &Members) -> Option<RoundFailure> {
+        let bound = self.bound?;
+        (cohort_digest(members) != bound).then(|| {
+            let reason = format!(
+                "{what} ({}) is not of the members of the sum before, with which this one is combined",
+                names(members)
+            );
+            RoundFailure::new(FailureCode::ProtocolViolation, reason)
+        })
     }
 
     /// After a restart: what this round agrees under its `pk1`, the other rounds under the same remember too. Changes nothing else.

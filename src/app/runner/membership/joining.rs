@@ -14,7 +14,7 @@ use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
 use delta_domain::npy;
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
-use delta_domain::round::runner::{RunnerContext, RunnerInput, RunnerRound};
+use delta_domain::round::runner::{RunnerContext, RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::round::{DeclineCode, FailureCode, PrivacyFloor};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, StoredMachine};
@@ -93,12 +93,15 @@ impl Membership {
             },
         };
         let (pair, drawn) = self.pair(context.strategy.curve).await?;
-        let (machine, effects) = RunnerRound::join_as(
+        let (mut machine, effects) = RunnerRound::join_as(
             self.context.ports.clock.now(),
             context,
             self.context.seed()?,
             pair.clone(),
         );
+        if let Some(cohort) = self.cohort_before(step, &bundle) {
+            machine.bind_to(cohort);
+        }
         // That the round was joined, the keys, and the intent to join are one transaction.
         let ports = self.context.machine_ports();
         let (change, stored) = create(&ports, &task, round.0, &machine, &effects)?;
@@ -135,6 +138,29 @@ impl Membership {
         Ok(())
     }
 
+    /// With whom alone a step may be taken, because its sum is combined with that of the step before; `None` where it is not, or where this
+    /// node was away when that sum's members were named. The others have seen them.
+    fn cohort_before(&self, step: u32, bundle: &Bundle) -> Option<Digest> {
+        if !bundle.manifest().is_bound(step) {
+            return None;
+        }
+        // One that is over may not have been put away yet.
+        let open = self.rounds.values().rev().map(Handle::state);
+        let open = open.filter(|round| round.context().announcement.step.checked_add(1) == Some(step));
+        let seen = open.filter_map(|round| round.summed()).next();
+        let kept = || self.state.summed.filter(|(of, _)| of.checked_add(1) == Some(step));
+        seen.or_else(|| kept().map(|(_, cohort)| cohort))
+    }
+
+    /// The step of the client's own variables: the one after the last contribution, whether that was put away already or not.
+    fn state_step(&self) -> u32 {
+        let done = self.rounds.values().map(Handle::state).filter(|round| {
+            matches!(round.outcome(), Some(RunnerOutcome::Contributed))
+        });
+        let after = done.map(|round| round.context().announcement.step.saturating_add(1));
+        after.max().unwrap_or(0).max(self.state.state_step)
+    }
+
     pub(super) fn host(
         &mut self,
         stored: StoredMachine,
@@ -161,7 +187,7 @@ impl Membership {
             key: round_key(self.state.kind, round_context),
             url: record.url.clone(),
             stop: self.stop.clone(),
-            state_step: self.state.state_step.min(round_context.announcement.step),
+            state_step: self.state_step().min(round_context.announcement.step),
         };
         let reach = Reach::new(
             self.context.contact.clone(),

@@ -51,6 +51,9 @@ impl RunnerRound {
         if let Some(failure) = self.too_small("u3", &u3) {
             return Ok(self.fail_with(failure));
         }
+        if let Some(failure) = self.not_the_cohort("u3", &u3) {
+            return Ok(self.fail_with(failure));
+        }
         let holders = state
             .sharing
             .graph()
@@ -79,10 +82,12 @@ impl RunnerRound {
             fetch: ask(RequestBody::FetchConfirmations),
             release: release(state, &u3),
         };
+        let summed = cohort_digest(&u3);
         self.phase = Phase::Confirming {
             input: state.clone(),
             u3,
         };
+        self.summed = Some(summed);
         self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
         Ok(vec![effect])
     }

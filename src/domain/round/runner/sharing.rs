@@ -24,6 +24,9 @@ impl RunnerRound {
         if let Some(failure) = self.too_small("u1", &u1) {
             return Ok(self.fail_with(failure));
         }
+        if let Some(failure) = self.not_the_cohort("u1", &u1) {
+            return Ok(self.fail_with(failure));
+        }
         let members: Vec<Address> = u1.iter().cloned().collect();
         self.phase = Phase::ReadKeys {
             cipher: cipher.clone(),

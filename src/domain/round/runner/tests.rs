@@ -263,3 +263,23 @@ fn a_stranger_does_not_take_the_place_of_the_colluder_that_the_owner_assumes() {
     known.share(ALL);
     assert_eq!(known.collect().len(), 4);
 }
+
+/// A coordinator that chooses the members of the second of two sums gets a number of those who differ: nobody shares with it.
+#[test]
+fn a_bound_round_is_with_the_cohort_of_the_sum_before_or_not_at_all() {
+    let everybody: Vec<Address> = (0..4).map(node).collect();
+    let cohort = cohort_digest(&everybody);
+    let select = |u1: Vec<Address>| {
+        let mut play = Play::joined(4, |_, _| {});
+        play.rounds[0].bind_to(cohort);
+        play.give(0, RunnerInput::Selected { u1 });
+        play.rounds[0].clone()
+    };
+    assert!(!select(everybody.clone()).is_over());
+    let fewer = select(everybody[..3].to_vec());
+    let Some(RunnerOutcome::Failed(failure)) = fewer.outcome() else {
+        panic!("{:?}", fewer.outcome())
+    };
+    assert_eq!(failure.code, FailureCode::ProtocolViolation);
+    assert!(failure.reason.contains("not of the members of the sum before"));
+}
