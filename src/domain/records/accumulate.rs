@@ -77,6 +77,16 @@ pub enum RecordsError {
     /// The records of one key add up to too much; rows are added in their order.
     #[error("the records of one person add up to 2^52 or more")]
     Person,
+    /// Products whose rounding would leave nothing of the bound.
+    #[error(
+        "products of {numbers} numbers need a bound of at least {least} steps of the precision, and below 2^52; raise strategy.precision"
+    )]
+    Coarse {
+        /// Numbers of all products of a record.
+        numbers: usize,
+        /// The smallest bound.
+        least: u64,
+    },
     /// A released sum would not be exact.
     #[error("sum {0} is 2^52 or more")]
     Sum(usize),
