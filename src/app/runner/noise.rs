@@ -109,10 +109,8 @@ impl Noise {
             let Driver::Records(records) = &step.driver else {
                 continue;
             };
-            for target in step.outputs.values() {
-                if let Target::Sum { name } = target {
-                    made.insert(name, (index, records));
-                }
+            for name in step.outputs.values().filter_map(Target::summed) {
+                made.insert(name, (index, records));
             }
         }
         let asks = |name: &Name| {

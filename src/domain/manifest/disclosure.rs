@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Cohort, Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records, RoundSpec,
-    Source,
+    Source, Step, Target,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -73,7 +73,7 @@ impl Manifest {
         }
         for step in &round.map.steps {
             if let Driver::Records(records) = &step.driver {
-                lines.push(format!("  {}", record_by_record(records)));
+                lines.push(format!("  {}", record_by_record(step, records)));
             }
         }
         if let Some(noise) = &round.map.noise {
@@ -199,7 +199,7 @@ fn reads(round: &RoundSpec) -> (BTreeMap<&DatasetName, BTreeSet<String>>, BTreeS
 }
 
 /// How the records of a step are bounded and summed.
-fn record_by_record(records: &Records) -> String {
+fn record_by_record(step: &Step, records: &Records) -> String {
     let each = match &records.unit {
         None => "one vector for each record".to_owned(),
         Some(unit) => format!(
@@ -220,8 +220,16 @@ fn record_by_record(records: &Records) -> String {
             noise.delta
         )
     });
+    let product = |target: &Target| matches!(target, Target::Left { .. });
+    let products = match step.outputs.values().filter(|t| product(t)).count() {
+        0 => String::new(),
+        n => format!(
+            "; {} of two vectors, which the node multiplies",
+            counted(wide(n), "product")
+        ),
+    };
     format!(
-        "sums {}, record by record: {each}{clip}{noise}",
+        "sums {}, record by record: {each}{clip}{noise}{products}",
         records.dataset
     )
 }
@@ -364,6 +372,15 @@ mod tests {
                         no number of it above 1, with noise of 1.3 times that length at delta 1e-6";
         assert!(text.contains(expected), "{text}");
         assert!(text.contains("column person"), "{text}");
+        let step = &mut task.rounds[0].map.steps[0];
+        for (output, to) in [("a", "left"), ("b", "right")] {
+            let target = serde_json::json!({"to": to, "name": "weights"});
+            let target = serde_json::from_value(target).unwrap();
+            step.outputs.insert(output.to_owned(), target);
+        }
+        let text = task.disclosure().join("\n");
+        let expected = "at delta 1e-6; 1 product of two vectors, which the node multiplies";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]

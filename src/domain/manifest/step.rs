@@ -196,4 +196,26 @@ pub enum Target {
         /// Name of the total.
         name: Name,
     },
+    /// One vector for each record, `[records, p]`: with the vectors that are `right` of the same name, `[records, q]`, each record's product
+    /// `[p, q]` is summed over the records, and nobody writes it out (driver `records` with noise).
+    Left {
+        /// Name of the total.
+        name: Name,
+    },
+    /// The other vectors of a product.
+    Right {
+        /// Name of the total.
+        name: Name,
+    },
+}
+
+impl Target {
+    /// The sum that the output makes, over batches or records; a product is told by its left vectors alone.
+    #[must_use]
+    pub const fn summed(&self) -> Option<&Name> {
+        match self {
+            Self::Sum { name } | Self::Left { name } => Some(name),
+            Self::Value { .. } | Self::Carry { .. } | Self::Right { .. } => None,
+        }
+    }
 }

@@ -181,10 +181,7 @@ fn around_graphs(
             }
         }
         match &step.driver {
-            Driver::Records(_) => sums.extend(step.outputs.values().filter_map(|t| match t {
-                Target::Sum { name } => Some(name),
-                Target::Value { .. } | Target::Carry { .. } => None,
-            })),
+            Driver::Records(_) => sums.extend(step.outputs.values().filter_map(Target::summed)),
             Driver::Once | Driver::Batches(_) | Driver::Solve(_) if reads_data(step) => add(
                 ProofRule::ReadsBeside,
                 at,
@@ -228,9 +225,9 @@ fn reads_data(step: &Step) -> bool {
 
 /// Numbers that one record adds to what leaves.
 fn outputs(map: &MapSpec, step: &Step) -> u64 {
-    let leaves = |target: &Target| match target {
-        Target::Sum { name } => map.contribute.iter().find(|c| c.name == *name),
-        Target::Value { .. } | Target::Carry { .. } => None,
+    let leaves = |target: &Target| {
+        let name = target.summed()?;
+        map.contribute.iter().find(|c| c.name == *name)
     };
     let sums = step.outputs.values().filter_map(leaves);
     sums.fold(0, |n: u64, c| {

@@ -230,6 +230,9 @@ fn made(
             let dtype = DType::F64;
             Ok((name.clone(), Kind { dtype, ..kind }))
         }
+        Target::Left { name } | Target::Right { name } => {
+            Ok((name.clone(), product(step, graph, name)?))
+        }
         Target::Carry { input, name } => {
             let into = graph.inputs.iter().find(|p| p.name == *input);
             let into = into.ok_or_else(|| {
@@ -243,6 +246,30 @@ fn made(
             Ok((name.clone(), kind))
         }
     }
+}
+
+/// The product of a record's two vectors.
+fn product(step: &Step, graph: &CheckedGraph, product: &Name) -> Result<Kind, Failure> {
+    let length = |left: bool| {
+        let side = |target: &Target| match target {
+            Target::Left { name } => left && name == product,
+            Target::Right { name } => !left && name == product,
+            Target::Value { .. } | Target::Carry { .. } | Target::Sum { .. } => false,
+        };
+        let output = step.outputs.iter().find(|(_, target)| side(target));
+        let port = output.and_then(|(name, _)| graph.outputs.iter().find(|p| p.name == *name));
+        match port.map(|port| port.dims.as_deref()) {
+            Some(Some([_, length])) => Ok(*length),
+            Some(None) => Ok(None),
+            Some(Some(_)) | None => Err(Failure::rejected(format!(
+                "product {product}: each side must be one vector for each record, [records, length]"
+            ))),
+        }
+    };
+    Ok(Kind {
+        dtype: DType::F64,
+        dims: Some(vec![length(true)?, length(false)?]),
+    })
 }
 
 /// The node chooses how many records it gives at once, so a graph must take any number.

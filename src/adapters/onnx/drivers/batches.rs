@@ -103,7 +103,10 @@ fn carried(graph: &Loaded, step: &Step) -> Result<BTreeMap<String, usize>, Failu
         .iter()
         .filter_map(|(output, target)| match target {
             Target::Carry { input, .. } => Some(number(output).map(|n| (input.clone(), n))),
-            Target::Value { .. } | Target::Sum { .. } => None,
+            Target::Value { .. }
+            | Target::Sum { .. }
+            | Target::Left { .. }
+            | Target::Right { .. } => None,
         })
         .collect()
 }

@@ -36,9 +36,14 @@ pub(super) fn run(
             Some(Target::Value { name }) => {
                 scope.values.insert(name.clone(), tensor);
             }
-            Some(Target::Carry { .. } | Target::Sum { .. }) => {
+            Some(
+                Target::Carry { .. }
+                | Target::Sum { .. }
+                | Target::Left { .. }
+                | Target::Right { .. },
+            ) => {
                 return Err(Failure::rejected(format!(
-                    "output {:?}: carry and sum exist under the driver batches only",
+                    "output {:?}: carry, sum, left and right exist under other drivers than once",
                     port.name
                 )));
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::products::check_products;
 use super::records::check_member_noise;
 use super::step::{Side, check_step};
 use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, key, need_variable, quoted};
@@ -72,6 +73,7 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
             "a records step of the map has noise of its own; ask for one of them",
         );
     }
+    check_products(manifest, map, path, found);
     let at = format!("{path}.contribute");
     let noised: BTreeSet<&Name> = map.steps.iter().flat_map(noised_sums).collect();
     let mut total = Some(0_usize);
@@ -219,8 +221,5 @@ fn quoted_list(names: &[&str]) -> String {
 fn noised_sums(step: &Step) -> impl Iterator<Item = &Name> {
     let noised = matches!(&step.driver, Driver::Records(records) if records.noise.is_some());
     let targets = step.outputs.values().filter(move |_| noised);
-    targets.filter_map(|target| match target {
-        Target::Sum { name } => Some(name),
-        Target::Value { .. } | Target::Carry { .. } => None,
-    })
+    targets.filter_map(Target::summed)
 }

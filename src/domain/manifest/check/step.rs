@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::products::check_factor;
 use super::records::{check_record_source, check_records};
 use super::solve::check_solve;
 use super::{Found, check_shape, key, need_variable, quoted};
@@ -315,6 +316,13 @@ fn check_outputs(step: &Step, values: &mut BTreeSet<Name>, path: &str, found: &m
                     &at,
                     "nothing is summed under the driver once; make it a value",
                 );
+                name
+            }
+            Target::Left { name } | Target::Right { name } => {
+                check_factor(step, target, name, &at, found);
+                if matches!(target, Target::Right { .. }) {
+                    continue;
+                }
                 name
             }
         };

@@ -36,6 +36,9 @@ impl Outcome {
                 Some(Target::Value { .. }) => {
                     self.last.insert(port.name.clone(), tensor);
                 }
+                Some(Target::Left { .. } | Target::Right { .. }) => {
+                    return Err(misplaced(&port.name));
+                }
                 Some(Target::Sum { .. }) => {
                     let total = self.sums.entry(port.name.clone()).or_default();
                     Total::add(total, &tensor)
@@ -61,6 +64,7 @@ impl Outcome {
                     let number = carried.get(input).filter(|_| self.begun);
                     (name, number.map(|n| graph.take_kept(*n)).transpose()?)
                 }
+                Target::Left { .. } | Target::Right { .. } => return Err(misplaced(output)),
                 Target::Sum { name } => {
                     let total = self.sums.remove(output).flatten();
                     let tensor = total.map(|t| {
@@ -77,6 +81,13 @@ impl Outcome {
         }
         Ok(values)
     }
+}
+
+/// The check of a manifest lets no such target come here.
+fn misplaced(output: &str) -> Failure {
+    Failure::rejected(format!(
+        "output {output:?}: products exist under the driver records only"
+    ))
 }
 
 /// A running total in `f64`.
