@@ -65,7 +65,11 @@ pub(crate) fn map(
         let index = u32::try_from(index).map_err(|_| Failure::internal("too many steps"))?;
         let state = iterators.0.get(&index).copied().unwrap_or_default();
         let precision = manifest.strategy.precision;
-        let limits = Limits { precision, rules };
+        let limits = Limits {
+            manifest,
+            precision,
+            rules,
+        };
         // No two steps have the same noise, whatever seeds the task gives them.
         scope.noise = noise.map(|seed| random::of_step(&seed, index));
         let done = self::step(graphs, step, limits, &mut scope, data, state)
@@ -116,6 +120,7 @@ pub(crate) fn reduce(
             graphs,
             step,
             Limits {
+                manifest,
                 precision: manifest.strategy.precision,
                 rules: None,
             },

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::failure::Failure;
 use super::guard::CheckedGraph;
-use delta_domain::manifest::{Driver, Manifest, Step};
+use delta_domain::manifest::{Driver, Manifest, Records, Step};
 use delta_domain::records::proof::{ProofRule, RecordsStep, ReleaseProof, Unproven};
 
 use follow::{Lost, follow};
@@ -73,18 +73,12 @@ fn one_step(
 ) -> Result<Result<BTreeSet<String>, Vec<Unproven>>, Failure> {
     let mut columns = BTreeSet::new();
     let mut reasons = Vec::new();
-    let wanted: BTreeSet<&String> = step.step.outputs.keys().collect();
     for file in files(step.step) {
         let graph = graphs
             .get(file)
             .ok_or_else(|| Failure::internal(format!("graph {file} was not sent to the worker")))?;
-        let mut sources = Sources::default();
-        let followed = match sources.inputs(manifest, step, graph) {
-            Ok(inputs) => follow(graph, inputs, &wanted)?,
-            Err(lost) => Err(vec![lost]),
-        };
-        match followed {
-            Ok(seen) => columns.extend(sources.names(&seen)),
+        match one_graph(manifest, step, graph)? {
+            Ok(seen) => columns.extend(seen),
             Err(lost) => reasons.extend(lost.into_iter().map(|lost| unproven(step, file, lost))),
         }
     }
@@ -92,6 +86,41 @@ fn one_step(
         Ok(columns)
     } else {
         Err(reasons)
+    })
+}
+
+/// Whether a graph keeps the records of a step apart: then what it makes of a record, or whether it fails, is no other record's doing.
+///
+/// # Errors
+/// The graph cannot be read again: a bug on this side.
+pub(crate) fn keeps_apart(
+    manifest: &Manifest,
+    step: &Step,
+    records: &Records,
+    graph: &CheckedGraph,
+) -> Result<bool, Failure> {
+    let step = RecordsStep {
+        step,
+        records,
+        place: "",
+    };
+    Ok(one_graph(manifest, &step, graph)?.is_ok())
+}
+
+/// Columns that reach the outputs of a step in one form of its graph, or where it cannot be followed.
+fn one_graph(
+    manifest: &Manifest,
+    step: &RecordsStep<'_>,
+    graph: &CheckedGraph,
+) -> Result<Result<BTreeSet<String>, Vec<Lost>>, Failure> {
+    let wanted: BTreeSet<&String> = step.step.outputs.keys().collect();
+    let mut sources = Sources::default();
+    Ok(match sources.inputs(manifest, step, graph) {
+        Ok(inputs) => {
+            let followed = follow(graph, inputs, &wanted)?;
+            followed.map(|seen| sources.names(&seen).into_iter().collect())
+        }
+        Err(lost) => Err(vec![lost]),
     })
 }
 

@@ -3,29 +3,38 @@
 //! The graph sees records in batches whose size is this file's affair; a block of numbers for each record goes to `accumulate.rs`, which
 //! bounds and sums them. A record that ends the run of its batch (an index outside, say) is found and left out by itself, so that
 //! one record cannot take the others with it.
+//!
+//! Under noise what a record adds must not hang on the records beside it, not in its last bit, of which a graph can make much. So all
+//! batches have one shape and every record has its place (`places.rs`), or each record goes alone (docs/privacy.md, Noise).
 
 mod accumulate;
+mod layout;
+mod places;
 
 use std::collections::BTreeMap;
 
 use super::scope::{Scope, source};
 use super::subset::subset_rows;
-use crate::convert::widen;
 use crate::datasets::Rows;
 use crate::failure::{Failure, FailureKind};
 use crate::guard::Port;
+use crate::records::keeps_apart;
 use crate::runtime::{Input, Loaded};
 use delta_domain::ids::{Digest, Name};
-use delta_domain::manifest::{DataField, Records, Source, Step, Target};
+use delta_domain::manifest::{DataField, Manifest, Records, Source, Step};
 use delta_domain::records::{MAX_RECORDS, NO_UNIT, ReleaseRules, ReleasedRows};
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 
 use accumulate::{Key, Sum};
+use layout::{Layout, blocks};
+use places::{Places, blank, cut, halves, spread};
 
 /// Bytes of records, in and out, that go through the graph together.
 const BATCH_BYTES: usize = 1 << 20;
 /// Most records that go through the graph together.
 const BATCH_RECORDS: usize = 4096;
+/// The same under noise, where batches are filled up with blanks, whose work is for nothing.
+const NOISED_RECORDS: usize = 64;
 
 /// What a step made of its records.
 pub(super) struct Done {
@@ -38,6 +47,8 @@ pub(super) struct Done {
 /// How numbers are kept, and what the owner asks of sums.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits<'r> {
+    /// The task, in which the step stands.
+    pub(crate) manifest: &'r Manifest,
     /// Decimal digits kept of each number, before anything is summed.
     pub(crate) precision: u8,
     /// What must hold of a sum; `None` where the owner has allowed the very task, whatever its sums are.
@@ -53,16 +64,52 @@ pub(super) fn run(
     scope: &Scope<'_>,
     data: &mut dyn Rows,
 ) -> Result<Done, Failure> {
-    // Under noise each record by itself: in which order a runtime adds up, and so the last bit of a record's numbers, may hang on the
-    // records beside it, and a graph can make much of a bit.
-    let size = match spec.noise {
-        Some(_) => 1,
-        None => batch_size(step, &graph.graph.inputs, &graph.graph.outputs),
+    let size = batch_size(step, &graph.graph.inputs, &graph.graph.outputs);
+    let form = match spec.noise {
+        None => (size, false),
+        Some(_) => {
+            let size = size.min(NOISED_RECORDS);
+            match size > 1 && keeps_places(graph, step, spec, limits, scope, size)? {
+                true => (size, true),
+                false => (1, false),
+            }
+        }
     };
-    sized(graph, step, spec, limits, scope, data, size)
+    sized(graph, step, spec, limits, scope, data, form)
 }
 
-/// The same, `size` records at a time.
+/// Whether what records become in batches of one shape is each one's own affair. Says so without a look at data.
+///
+/// The graph must keep records apart, and run on blanks: else a batch would fail because a record is *not* there. Records of a person come one
+/// after the other, so their places would hang on the persons before.
+fn keeps_places(
+    graph: &mut Loaded,
+    step: &Step,
+    spec: &Records,
+    limits: Limits<'_>,
+    scope: &Scope<'_>,
+    size: usize,
+) -> Result<bool, Failure> {
+    if spec.unit.is_some() || !keeps_apart(limits.manifest, step, spec, &graph.graph)? {
+        return Ok(false);
+    }
+    let mut blanks = BTreeMap::new();
+    for port in &graph.graph.inputs {
+        if let Source::Data { .. } = source(step, port)? {
+            let Some(tensor) = blank(port, size) else {
+                return Ok(false);
+            };
+            blanks.insert(port.name.clone(), tensor);
+        }
+    }
+    match execute(graph, step, scope, &blanks) {
+        Ok(outputs) => Ok(blocks(step, &graph.graph.outputs, &outputs, size).is_ok()),
+        Err(failure) if is_of_records(&failure) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The same with `size` records at a time, all batches of one shape if `fixed`.
 fn sized(
     graph: &mut Loaded,
     step: &Step,
@@ -70,7 +117,7 @@ fn sized(
     limits: Limits<'_>,
     scope: &Scope<'_>,
     data: &mut dyn Rows,
-    size: usize,
+    (size, fixed): (usize, bool),
 ) -> Result<Done, Failure> {
     let mut rows = subset_rows(data.len(), &spec.subset);
     if rows.is_empty() {
@@ -85,6 +132,7 @@ fn sized(
         spec,
         scope,
         data,
+        fixed,
         shapes: BTreeMap::new(),
         sum: None,
         limits,
@@ -93,8 +141,8 @@ fn sized(
     if spec.noise.is_some() && spec.unit.is_some() {
         rows = pass.by_person(rows)?;
     }
-    for batch in rows.chunks(size.max(1)) {
-        pass.batch(batch)?;
+    for batch in cut(&rows, size, fixed) {
+        pass.batch(&batch)?;
     }
     let (values, released) = pass.finish(&rows)?;
     Ok(Done {
@@ -133,9 +181,11 @@ struct Pass<'p, 's> {
     spec: &'p Records,
     scope: &'p Scope<'s>,
     data: &'p mut dyn Rows,
+    /// Whether all batches have one shape.
+    fixed: bool,
     /// Shape of one record's block, by output; empty before the first batch.
     shapes: BTreeMap<String, Vec<usize>>,
-    sum: Option<Sum>,
+    sum: Option<(Layout, Sum)>,
     limits: Limits<'p>,
     /// Why the first record that was left out was.
     failure: Option<Failure>,
@@ -143,101 +193,80 @@ struct Pass<'p, 's> {
 
 impl Pass<'_, '_> {
     /// Some records; where their run ends early, each half by itself, down to the record that is to blame.
-    fn batch(&mut self, rows: &[usize]) -> Result<(), Failure> {
-        match self.outputs(rows) {
-            Ok(outputs) => self.take(rows, &outputs),
-            // Anything else is no record's doing.
-            Err(failure)
-                if !matches!(failure.kind, FailureKind::Rejected | FailureKind::Corrupt) =>
-            {
-                Err(failure)
-            }
+    fn batch(&mut self, places: &[Option<usize>]) -> Result<(), Failure> {
+        let rows = places.iter().flatten().count();
+        match self.outputs(places) {
+            Ok(outputs) => self.take(places, &outputs),
+            Err(failure) if !is_of_records(&failure) => Err(failure),
             // Without noise a sum that is silently about fewer records would be wrong.
-            Err(failure) if self.spec.noise.is_none() && rows.len() <= 1 => Err(failure),
-            Err(failure) if rows.len() <= 1 => {
+            Err(failure) if self.spec.noise.is_none() && rows <= 1 => Err(failure),
+            Err(failure) if rows <= 1 => {
                 self.failure.get_or_insert(failure);
                 Ok(())
             }
             Err(_) => {
-                let (first, second) = rows.split_at(rows.len() / 2);
-                self.batch(first)?;
-                self.batch(second)
+                let parts: [Places; 2] = halves(places, self.fixed);
+                parts.iter().try_for_each(|part| self.batch(part))
             }
         }
     }
 
     /// Runs the graph on some records; its outputs in its own order.
-    fn outputs(&mut self, rows: &[usize]) -> Result<Vec<Option<Tensor>>, Failure> {
+    fn outputs(&mut self, places: &[Option<usize>]) -> Result<Vec<Option<Tensor>>, Failure> {
+        let rows: Vec<usize> = places.iter().flatten().copied().collect();
         let mut made = BTreeMap::new();
         for port in &self.graph.graph.inputs {
             if let Source::Data { field, .. } = source(self.step, port)? {
-                made.insert(port.name.clone(), self.data.read(field, rows)?);
+                let read = self.data.read(field, &rows)?;
+                made.insert(port.name.clone(), spread(read, places)?);
             }
         }
-        let mut inputs = Vec::with_capacity(self.graph.graph.inputs.len());
-        for port in &self.graph.graph.inputs {
-            inputs.push(Input::Given(match made.get(&port.name) {
-                Some(tensor) => tensor,
-                None => self.scope.fixed(source(self.step, port)?)?.ok_or_else(|| {
-                    Failure::rejected(format!(
-                        "input {:?}: the driver records has data and variables only",
-                        port.name
-                    ))
-                })?,
-            }));
-        }
-        self.graph.run(&inputs, &[])
+        execute(self.graph, self.step, self.scope, &made)
     }
 
     /// Gives each record's numbers to the sum.
-    fn take(&mut self, rows: &[usize], outputs: &[Option<Tensor>]) -> Result<(), Failure> {
-        let keys = self.keys(rows)?;
-        let mut blocks: Vec<(Vec<f64>, usize)> = Vec::new();
-        for output in self.step.outputs.keys() {
-            let number = self
-                .graph
-                .graph
-                .outputs
-                .iter()
-                .position(|p| p.name == *output);
-            let tensor = number.and_then(|n| outputs.get(n)?.as_ref());
-            let tensor = tensor
-                .ok_or_else(|| Failure::rejected(format!("the graph has no output {output:?}")))?;
-            let shape = match tensor.shape().split_first() {
-                Some((first, shape)) if *first == rows.len() => shape.to_vec(),
-                _ => {
-                    return Err(Failure::rejected(format!(
-                        "output {output:?} has shape {:?} for {} records; its first axis must count them",
-                        tensor.shape(),
-                        rows.len()
-                    )));
-                }
-            };
-            let length = element_count(&shape).unwrap_or(0);
-            let before = self
-                .shapes
-                .entry(output.clone())
-                .or_insert_with(|| shape.clone());
-            if *before != shape {
+    fn take(
+        &mut self,
+        places: &[Option<usize>],
+        outputs: &[Option<Tensor>],
+    ) -> Result<(), Failure> {
+        let rows: Vec<usize> = places.iter().flatten().copied().collect();
+        let keys = self.keys(&rows)?;
+        let blocks = blocks(self.step, &self.graph.graph.outputs, outputs, places.len())?;
+        for (output, block) in &blocks {
+            let shape = &block.shape;
+            let before = self.shapes.entry(output.clone());
+            let before = before.or_insert_with(|| shape.clone());
+            if before != shape {
                 return Err(Failure::rejected(format!(
                     "output {output:?} changed its shape from {before:?} to {shape:?} a record"
                 )));
             }
-            blocks.push((widen(tensor), length));
         }
-        let values = blocks.iter().map(|(_, n)| n).sum();
-        let sum = match &mut self.sum {
+        let (layout, sum) = match &mut self.sum {
             Some(sum) => sum,
-            none => none.insert(Sum::new(self.spec, self.limits.precision, values)?),
+            none => {
+                let layout = Layout::of(self.step, &blocks)?;
+                let shapes = layout.products.iter().map(|p| p.shape).collect();
+                let sum = Sum::new(self.spec, self.limits.precision, layout.width, shapes)?;
+                none.insert((layout, sum))
+            }
         };
-        let mut records = Vec::with_capacity(values.saturating_mul(rows.len()));
-        for index in 0..rows.len() {
-            for (numbers, length) in &blocks {
-                let from = index * length;
-                records.extend(numbers.get(from..from + length).unwrap_or_default());
+        let with_record = places.iter().enumerate().filter(|(_, row)| row.is_some());
+        let mut records = Vec::new();
+        for (place, _) in with_record {
+            if !layout.products.is_empty() {
+                records.clear();
+            }
+            layout.plain(&blocks, place, &mut records);
+            if !layout.products.is_empty() {
+                sum.add_products(&records, &layout.products(&blocks, place))?;
             }
         }
-        sum.add(&keys, &records, values)
+        match layout.products.is_empty() {
+            true => sum.add(&keys, &records, layout.width),
+            false => Ok(()),
+        }
     }
 
     /// Whose the records are; empty where each is on its own.
@@ -287,7 +316,7 @@ impl Pass<'_, '_> {
         mut self,
         rows: &[usize],
     ) -> Result<(BTreeMap<Name, Tensor>, Option<ReleasedRows>), Failure> {
-        let Some(sum) = self.sum.take() else {
+        let Some((layout, sum)) = self.sum.take() else {
             let none = || Failure::rejected("the step has no output");
             return Err(self.failure.unwrap_or_else(none));
         };
@@ -299,7 +328,7 @@ impl Pass<'_, '_> {
             )));
         }
         let places: Vec<usize> = rows.iter().map(|row| row.saturating_add(first)).collect();
-        let (all, sets) = sum.finish(self.limits.rules, &places, records)?;
+        let made = sum.finish(self.limits.rules, &places, records)?;
         let released = match self.limits.rules {
             None => None,
             Some(_) => Some(ReleasedRows {
@@ -307,28 +336,55 @@ impl Pass<'_, '_> {
                 // The node's to say, not the worker's.
                 version: Digest::default(),
                 unit_of: self.persons()?,
-                sets,
+                sets: made.sets,
             }),
         };
-        let mut rest = all.as_slice();
+        let tensor = |shape, numbers| {
+            Tensor::new(shape, TensorData::F64(numbers))
+                .map_err(|e| Failure::internal(e.to_string()))
+        };
+        let mut rest = made.plain.as_slice();
         let mut values = BTreeMap::new();
-        for (output, target) in &self.step.outputs {
-            let Target::Sum { name } = target else {
-                return Err(Failure::rejected(format!(
-                    "output {output:?}: under the driver records nothing but sums leaves a step"
-                )));
-            };
-            let shape = self.shapes.get(output).cloned().unwrap_or_default();
+        for (_, name, shape) in layout.plain {
             let short = || Failure::internal("the sum is shorter than a record");
             let length = element_count(&shape).ok_or_else(short)?;
             let (own, others) = rest.split_at_checked(length).ok_or_else(short)?;
             rest = others;
-            let tensor = Tensor::new(shape, TensorData::F64(own.to_vec()))
-                .map_err(|e| Failure::internal(e.to_string()))?;
-            values.insert(name.clone(), tensor);
+            values.insert(name, tensor(shape, own.to_vec())?);
+        }
+        for (product, numbers) in layout.products.into_iter().zip(made.products) {
+            let (p, q) = product.shape;
+            values.insert(product.name, tensor(vec![p, q], numbers)?);
         }
         Ok((values, released))
     }
+}
+
+/// Whether a run may have failed for what records are; anything else is no record's doing.
+fn is_of_records(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Rejected | FailureKind::Corrupt)
+}
+
+/// Runs the graph on data that were read; its outputs in its own order.
+fn execute(
+    graph: &mut Loaded,
+    step: &Step,
+    scope: &Scope<'_>,
+    read: &BTreeMap<String, Tensor>,
+) -> Result<Vec<Option<Tensor>>, Failure> {
+    let mut inputs = Vec::with_capacity(graph.graph.inputs.len());
+    for port in &graph.graph.inputs {
+        inputs.push(Input::Given(match read.get(&port.name) {
+            Some(tensor) => tensor,
+            None => scope.fixed(source(step, port)?)?.ok_or_else(|| {
+                Failure::rejected(format!(
+                    "input {:?}: the driver records has data and variables only",
+                    port.name
+                ))
+            })?,
+        }));
+    }
+    graph.run(&inputs, &[])
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod world;
 
 pub(crate) use batches::runtimes;
 use world::columns;
-pub(crate) use world::{Sketch, axis};
+pub(crate) use world::{Sketch, axis, int, ints};
 
 /// Expects a proof that names exactly these columns.
 #[track_caller]

@@ -6,8 +6,8 @@
 use crate::failure::Failure;
 use delta_domain::manifest::Records;
 use delta_domain::records::{
-    Accumulator, Clip, Facts, RecordUnit, RecordsError, RecordsForm, ReleaseRules, RowSet,
-    UnitSums, judge,
+    Accumulator, Clip, Facts, ProductForm, ProductSums, RecordUnit, RecordsError, RecordsForm,
+    ReleaseRules, RowSet, UnitSums, judge,
 };
 
 /// Most bytes that the vectors of all units may take.
@@ -42,11 +42,28 @@ enum Held {
     /// One. Under noise a single record must not decide over the others, and the noise hides that it is not there: records with numbers that
     /// are none are left out. Without noise they are an error: a number that is silently about fewer records is wrong.
     One(UnitSums),
+    /// The same, of records whose numbers are partly products.
+    Products(ProductSums),
+}
+
+/// What is released of all records.
+pub(super) struct Released {
+    /// Sums of the numbers beside products, as long as one record.
+    pub(super) plain: Vec<f64>,
+    /// Sums of products.
+    pub(super) products: Vec<Vec<f64>>,
+    /// Which records they count, where there are limits.
+    pub(super) sets: Vec<RowSet>,
 }
 
 impl Sum {
-    /// Of records of `width` numbers, at `precision` decimal digits.
-    pub(super) fn new(spec: &Records, precision: u8, width: usize) -> Result<Self, Failure> {
+    /// Of records of `width` numbers and products of vectors of these lengths, at `precision` decimal digits.
+    pub(super) fn new(
+        spec: &Records,
+        precision: u8,
+        width: usize,
+        products: Vec<(usize, usize)>,
+    ) -> Result<Self, Failure> {
         // Exact: precisions above 22 are no strategy.
         let scale = (0..precision).fold(1.0_f64, |s, _| s * 10.0);
         let clip = match spec.clip {
@@ -61,6 +78,9 @@ impl Sum {
             None => RecordUnit::Record,
             Some(_) => RecordUnit::Person,
         };
+        if !products.is_empty() {
+            return Self::of_products(spec, scale, clip, precision, width, products);
+        }
         let form = RecordsForm {
             width,
             precision,
@@ -79,6 +99,51 @@ impl Sum {
         })
     }
 
+    fn of_products(
+        spec: &Records,
+        scale: f64,
+        clip: Clip,
+        precision: u8,
+        plain: usize,
+        products: Vec<(usize, usize)>,
+    ) -> Result<Self, Failure> {
+        // The check of a manifest lets nothing else come here.
+        let l2 = clip
+            .l2()
+            .filter(|_| spec.noise.is_some() && spec.unit.is_none() && clip.linf().is_none());
+        let l2 = l2.ok_or_else(|| {
+            Failure::rejected(
+                "products need noise and a length of records, and neither unit nor linf",
+            )
+        })?;
+        let form = ProductForm {
+            plain,
+            products,
+            precision,
+            l2,
+        };
+        Ok(Self {
+            units: Held::Products(ProductSums::new(form).map_err(unfit)?),
+            scale,
+            keys: Vec::new(),
+        })
+    }
+
+    /// One record with products: its numbers beside them, and the two vectors of each.
+    pub(super) fn add_products(
+        &mut self,
+        plain: &[f64],
+        products: &[(&[f64], &[f64])],
+    ) -> Result<(), Failure> {
+        match &mut self.units {
+            Held::Products(sums) => {
+                sums.push(plain, products);
+                Ok(())
+            }
+            Held::All(_) | Held::One(_) => Err(Failure::internal("the step has no products")),
+        }
+    }
+
     /// Some records: their numbers over all sums of the step, one record after the other; `keys`: one a record where the unit is a person.
     /// A record without a person is an error, and under noise left out as one without numbers is.
     pub(super) fn add(
@@ -89,6 +154,7 @@ impl Sum {
     ) -> Result<(), Failure> {
         let all = match &mut self.units {
             Held::All(all) => all,
+            Held::Products(_) => return Err(Failure::internal("the step has products")),
             Held::One(one) => {
                 for (index, record) in records.chunks(width.max(1)).enumerate() {
                     let key = keys.get(index).copied().flatten();
@@ -109,17 +175,26 @@ impl Sum {
         all.push(records, keys).map_err(unfit)
     }
 
-    /// The sum over all records, as long as one record, if the limits hold; and, where there are limits, which records it counts. What
-    /// breaks them is for the owner's log alone. `places`: where each record stands among the dataset's `records`.
+    /// The sums over all records, if the limits hold; and, where there are limits, which records they count. What breaks them is for the
+    /// owner's log alone. `places`: where each record stands among the dataset's `records`.
     pub(super) fn finish(
         self,
         rules: Option<&ReleaseRules>,
         places: &[usize],
         records: usize,
-    ) -> Result<(Vec<f64>, Vec<RowSet>), Failure> {
+    ) -> Result<Released, Failure> {
+        let noised = |plain, products: Vec<Vec<i64>>| Released {
+            plain: real(plain, self.scale),
+            products: products.into_iter().map(|p| real(p, self.scale)).collect(),
+            sets: Vec::new(),
+        };
         let units = match self.units {
             Held::All(all) => all.finish(),
-            Held::One(one) => return Ok((real(one.finish(), self.scale), Vec::new())),
+            Held::One(one) => return Ok(noised(one.finish(), Vec::new())),
+            Held::Products(sums) => {
+                let totals = sums.finish();
+                return Ok(noised(totals.plain, totals.products));
+            }
         };
         let mut sets = Vec::new();
         if let Some(rules) = rules {
@@ -135,7 +210,11 @@ impl Sum {
             sets = RowSet::of_release(&units, &facts, places, records);
         }
         let sums = units.sums().map_err(unfit)?;
-        Ok((real(sums, self.scale), sets))
+        Ok(Released {
+            plain: real(sums, self.scale),
+            products: Vec::new(),
+            sets,
+        })
     }
 }
 
@@ -165,13 +244,13 @@ mod tests {
     fn sum(spec: &str, precision: u8, records: &[&[f64]]) -> Result<Vec<f64>, Failure> {
         let spec = serde_json::from_str(spec).unwrap();
         let width = records[0].len();
-        let mut all = Sum::new(&spec, precision, width).unwrap();
+        let mut all = Sum::new(&spec, precision, width, Vec::new()).unwrap();
         for record in records {
             all.add(&[], record, width)?;
         }
-        let (sums, sets) = all.finish(None, &[], 0)?;
-        assert!(sets.is_empty());
-        Ok(sums)
+        let made = all.finish(None, &[], 0)?;
+        assert!(made.sets.is_empty() && made.products.is_empty());
+        Ok(made.plain)
     }
 
     const PLAIN: &str = r#"{"dataset": "a"}"#;
@@ -208,17 +287,46 @@ mod tests {
     fn limits_hold_or_nothing_leaves() {
         let spec = serde_json::from_str(PLAIN).unwrap();
         let of = |n: usize| {
-            let mut all = Sum::new(&spec, 1, 1).unwrap();
+            let mut all = Sum::new(&spec, 1, 1, Vec::new()).unwrap();
             let records: Vec<f64> = (0..n).map(|i| 100.0 + i as f64).collect();
             all.add(&[], &records, 1).unwrap();
             let places: Vec<usize> = (0..n).collect();
             all.finish(Some(&ReleaseRules::default()), &places, n)
         };
-        let error = of(9).unwrap_err().to_string();
+        let error = of(9).err().unwrap().to_string();
         assert!(error.contains("records.rows"), "{error}");
-        let (sums, sets) = of(40).unwrap();
-        assert_eq!(sums, [4780.0]);
-        assert_eq!(sets, [RowSet::new(40, |_| true)]);
+        let made = of(40).unwrap();
+        assert_eq!(made.plain, [4780.0]);
+        assert_eq!(made.sets, [RowSet::new(40, |_| true)]);
+    }
+
+    #[test]
+    fn products_are_bounded_with_the_rest() {
+        let spec = serde_json::from_str(NOISED).unwrap();
+        let mut all = Sum::new(&spec, 4, 1, vec![(2, 1)]).unwrap();
+        all.add_products(&[1.0], &[(&[2.0, 0.5], &[1.0])]).unwrap();
+        all.add_products(&[0.0], &[(&[3e3, 4e3], &[10.0])]).unwrap();
+        assert!(all.add(&[], &[1.0], 1).is_err());
+        let made = all.finish(None, &[], 0).unwrap();
+        assert_eq!(made.plain, [1.0]);
+        for (x, expected) in made.products[0].iter().zip([5.0, 4.5]) {
+            assert!((x - expected).abs() < 3e-4, "{x}");
+        }
+        assert!(
+            Sum::new(&spec, 4, 1, Vec::new())
+                .unwrap()
+                .add_products(&[1.0], &[])
+                .is_err()
+        );
+        for other in [
+            PLAIN.to_owned(),
+            NOISED.replace("\"l2\"", "\"linf\": 1.0, \"l2\""),
+            NOISED.replace("\"dataset\"", "\"unit\": {\"key\": \"id\"}, \"dataset\""),
+        ] {
+            let spec = serde_json::from_str(&other).unwrap();
+            assert!(Sum::new(&spec, 4, 1, vec![(2, 1)]).is_err(), "{other}");
+        }
+        assert!(Sum::new(&spec, 0, 0, vec![(3, 3)]).is_err());
     }
 
     #[test]
@@ -237,9 +345,9 @@ mod tests {
         let plain = r#"{"dataset": "a", "unit": {"key": "id"}}"#;
         let noised = NOISED.replace("\"dataset\"", "\"unit\": {\"key\": \"id\"}, \"dataset\"");
         let of = |spec: &str| {
-            let mut all = Sum::new(&serde_json::from_str(spec).unwrap(), 1, 1).unwrap();
+            let mut all = Sum::new(&serde_json::from_str(spec).unwrap(), 1, 1, Vec::new()).unwrap();
             all.add(&keys, &[1.0, 2.0, 3.0], 1)?;
-            all.finish(None, &[], 0).map(|(sums, _)| sums)
+            all.finish(None, &[], 0).map(|made| made.plain)
         };
         assert!(of(plain).unwrap_err().to_string().contains("no person"));
         assert_eq!(of(&noised).unwrap(), [4.0]);

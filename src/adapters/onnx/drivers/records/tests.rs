@@ -1,8 +1,11 @@
 //! The driver with a graph of its own on each runtime: batches of any size make one sum, and a record that fails is left out alone.
 
+mod noised;
+
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::convert::widen;
 use crate::guard::CheckedGraph;
 use crate::records::tests::{Sketch, axis, runtimes};
 use delta_domain::manifest::Driver;
@@ -58,11 +61,13 @@ fn noised(
     data: &mut Memory,
     size: usize,
 ) -> Vec<Result<Vec<f64>, Failure>> {
+    run_with(sketch, output, data, (size, true), with_noise)
+}
+
+fn with_noise(spec: &mut Records) {
     let noise = r#"{"multiplier": "1", "delta": 1e-6}"#;
-    run_with(sketch, output, data, size, |spec| {
-        spec.clip = serde_json::from_str(r#"{"l2": 1000.0}"#).unwrap();
-        spec.noise = serde_json::from_str(noise).unwrap();
-    })
+    spec.clip = serde_json::from_str(r#"{"l2": 1000.0}"#).unwrap();
+    spec.noise = serde_json::from_str(noise).unwrap();
 }
 
 /// The sum, with so many records a batch; on every runtime, which must agree.
@@ -73,7 +78,7 @@ fn sums(
     size: usize,
     unit: bool,
 ) -> Vec<Result<Vec<f64>, Failure>> {
-    run_with(sketch, output, data, size, |spec| {
+    run_with(sketch, output, data, (size, false), |spec| {
         if unit {
             spec.unit = serde_json::from_str(r#"{"key": "sex"}"#).unwrap();
         }
@@ -84,10 +89,11 @@ fn run_with(
     sketch: &Sketch,
     output: &str,
     data: &mut Memory,
-    size: usize,
+    form: (usize, bool),
     change: impl Fn(&mut Records),
 ) -> Vec<Result<Vec<f64>, Failure>> {
     let (graph, step) = graph(sketch, output);
+    let manifest = sketch.task(sketch.step(&[output]), &[output]);
     let Driver::Records(mut spec) = step.driver.clone() else {
         panic!()
     };
@@ -109,12 +115,13 @@ fn run_with(
                 &step,
                 &spec,
                 Limits {
+                    manifest: &manifest,
                     precision: 3,
                     rules: None,
                 },
                 &scope,
                 data,
-                size,
+                form,
             )?;
             assert_eq!(done.rows, data.len() as u64);
             let (_, value) = done.values.into_iter().next().unwrap();
