@@ -84,17 +84,19 @@ def _account(manifest: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
-def _record_by_record(driver: Mapping[str, Any]) -> str:
+def _record_by_record(step: Mapping[str, Any]) -> str:
     """How the records of a step are bounded and summed."""
+    driver = step["driver"]
+    products = sum(target["to"] == "left" for target in step["outputs"].values())
     clip, noise = driver.get("clip"), driver.get("noise")
     each = f"all records with the same {driver['unit']['key']}" if "unit" in driver else "each record"
     text = f"sums {driver['dataset']}, record by record: one vector for {each}"
     if clip:
         text += f", of length {_plain(clip['l2'])} at most"
         text += f", no number of it above {_plain(clip['linf'])}" if "linf" in clip else ""
-    return text + (
-        f", with noise of {noise['multiplier']} times that length at delta {_power(noise['delta'])}" if noise else ""
-    )
+    if noise:
+        text += f", with noise of {noise['multiplier']} times that length at delta {_power(noise['delta'])}"
+    return text + (f"; {_count(products, 'product')} of two vectors, which the node multiplies" if products else "")
 
 
 def _plain(number: float) -> str:
@@ -130,7 +132,7 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
         yield "reads no dataset"
     for dataset, fields in sorted(reads.items()):
         yield f"reads {dataset}: {'; '.join(sorted(fields)) or 'the number of its rows'}"
-    yield from (_record_by_record(s["driver"]) for s in spec["map"]["steps"] if _release.kind(s) == "records")
+    yield from (_record_by_record(s) for s in spec["map"]["steps"] if _release.kind(s) == "records")
     if noise := spec["map"].get("noise"):
         yield (
             f"bounds all numbers that leave to the length {_plain(noise['l2'])} together, with noise of {noise['multiplier']} "

@@ -114,7 +114,7 @@ def _of_round(manifest: Json, number: int, spec: Json) -> Iterator[Reason]:
         at = f"{place}.steps[{index}]"
         yield from _kept_inputs(manifest, step, at)
         if kind(step) == "records":
-            summed |= {t["name"] for t in step["outputs"].values() if t["to"] == "sum"}
+            summed |= {t["name"] for t in step["outputs"].values() if t["to"] in ("sum", "left")}
         elif reads_data(step):
             yield Reason("records.reads_beside", at, "the step reads data past the driver records; read them under it")
     for variable in sorted(spec.get("assign", {})):

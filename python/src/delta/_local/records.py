@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import discrete
+from .products import Sums
 
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
@@ -81,6 +82,23 @@ def run(
         out[name] = np.array(sums[at : at + size], np.float64).reshape(shape) / 10.0**precision
         at += size
     return out
+
+
+def run_products(
+    rows: npt.NDArray[np.int64], driver: Json, precision: int, graph: Run, targets: Mapping[str, Json]
+) -> dict[str, Array]:
+    """Return each sum of a step by its name, some of which are products of two outputs; ``targets`` by output.
+
+    Records that are no numbers, or too large, are left out, as nodes do.
+    """
+    sums = Sums(targets, driver, precision)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for start in range(0, len(rows), BATCH):
+        for part, made in _batch(rows[start : start + BATCH], graph, lenient=True):
+            for name, array in made.items():
+                _block(name, array, len(part), shapes)
+            sums.add(made)
+    return sums.finish()
 
 
 def noise(shape: Sequence[int], driver: Json, precision: int, honest: int, rng: random.Random) -> Integers:

@@ -125,6 +125,9 @@ def _records(
         read = {n: dataset.read(s["field"], some) for n, s in step["inputs"].items() if s["from"] == "data"}
         return dict(zip(names, session.run(names, _feed(fixed | read, ports)), strict=True))
 
+    if any(target["to"] == "left" for target in step["outputs"].values()):
+        scope.values |= records.run_products(rows, driver, scope.precision, graph, step["outputs"])
+        return
     keys = dataset.read({"columns": [driver["unit"]["key"]]}, rows)[:, 0] if "unit" in driver else None
     see = partial(judge, step) if judge else None
     for name, value in records.run(rows, driver, scope.precision, graph, keys, see).items():

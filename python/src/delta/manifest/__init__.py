@@ -20,7 +20,7 @@ from ._sources import (
     value,
     variable,
 )
-from ._steps import Map, Reduce, Step, accumulate, carry, solve
+from ._steps import Map, Reduce, Step, accumulate, carry, left, right, solve
 
 __all__ = [
     "Draft",
@@ -35,9 +35,11 @@ __all__ = [
     "column_i64",
     "columns",
     "data",
+    "left",
     "member_noise",
     "noise",
     "records",
+    "right",
     "solve",
     "subset",
     "total",

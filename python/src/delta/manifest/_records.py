@@ -26,7 +26,8 @@ def records(
 ) -> Json:
     """Make every record's numbers and let the node sum them: a driver of map steps.
 
-    Each output of the graph has the records as its first axis and is an :func:`accumulate`; inputs are fields of the dataset
+    Each output of the graph has the records as its first axis and is an :func:`accumulate`, or one of the two vectors of a
+    product (:func:`left`); inputs are fields of the dataset
     and server variables.
 
     Parameters
@@ -89,6 +90,7 @@ def check_map(spec: Json, precision: int) -> None:
     Raises ``ValueError`` that names the field.
     """
     check_numbers(spec)
+    check_products(spec, precision)
     if asked := spec.get("noise"):
         if any("noise" in step.get("driver", {}) for step in spec["steps"]):
             raise ValueError("noise: a records step of the map has noise of its own; ask for one of them")
@@ -110,7 +112,9 @@ def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json
     for name, source in step["inputs"].items():
         _source(name, source, driver["dataset"], variables)
     for name, target in step["outputs"].items():
-        if target["to"] != "sum":
+        if target["to"] in ("left", "right"):
+            _product(name, target["name"], driver, step["outputs"])
+        elif target["to"] != "sum":
             raise ValueError(
                 f"records: output {name} must be a sum over the records; use accumulate({target['name']!r})"
             )
@@ -128,6 +132,57 @@ def check_numbers(spec: Json) -> None:
             raise ValueError(
                 f"records: {contribution['name']} is {contribution['dtype']}, and numbers under noise are f64: rounded after "
                 "they were summed, one record could change more than its bound"
+            )
+
+
+def _product(output: str, name: str, driver: Json, outputs: Mapping[str, Json]) -> None:
+    wrong = [
+        ("noise" not in driver, "without noise the node looks at every number of a record"),
+        ("unit" in driver, "the records of a person are added up before they are bounded"),
+        ("linf" in driver.get("clip", {}), "linf bounds single numbers"),
+    ]
+    for found, why in wrong:
+        if found:
+            raise ValueError(
+                f"records: output {output}: {why}, so products cannot stay products; write them out in the graph, "
+                f"and use accumulate({name!r})"
+            )
+    sides = sorted(t["to"] for t in outputs.values() if t["to"] in ("left", "right") and t["name"] == name)
+    if sides != ["left", "right"]:
+        raise ValueError(f"records: the product {name} needs one output that is left and one that is right")
+
+
+def least_product_bound(numbers: int) -> int:
+    """Return the smallest bound, in steps of the precision, for products of so many numbers in all."""
+    return 2 * _root(numbers)
+
+
+def product_rounding(numbers: int) -> int:
+    """Return by how much, in steps of the precision, nodes narrow the bound for the rounding of such products."""
+    return _root(numbers)
+
+
+def _root(numbers: int) -> int:
+    return math.isqrt(numbers - 1) + 1 if numbers else 0
+
+
+def check_products(spec: Json, precision: int) -> None:
+    """Refuse products that no node would sum; ``spec`` is a map, ``precision`` the strategy's.
+
+    Raises ``ValueError`` that names the contribution.
+    """
+    shapes = {c["name"]: c["shape"] for c in spec["contribute"]}
+    for step in spec["steps"]:
+        products = [t["name"] for t in step["outputs"].values() if t["to"] == "left" and t["name"] in shapes]
+        for name in products:
+            if len(shapes[name]) != 2:
+                raise ValueError(f"records: {name} is a product of two vectors and has two axes, not {shapes[name]}")
+        numbers = sum(math.prod(shapes[name]) for name in products)
+        least = least_product_bound(numbers)
+        if products and step["driver"]["clip"]["l2"] * 10.0**precision < least:
+            raise ValueError(
+                f"records: products of {numbers} numbers need clip.l2 of at least {least} steps of 10^-{precision}; "
+                "raise strategy.precision"
             )
 
 

@@ -42,6 +42,41 @@ def accumulate(name: str) -> Json:
     return {"to": "sum", "name": name}
 
 
+def left(name: str) -> Json:
+    """Give one vector for each record, whose products with those of :func:`right` are summed (:func:`records`, under noise).
+
+    The product of a record's vectors of ``p`` and ``q`` numbers is ``[p, q]``, and nobody writes it out: the node knows its
+    length from theirs. For the gradients of wide layers, above all.
+
+    Parameters
+    ----------
+    name : str
+        The value that the sum of the products becomes.
+
+    Returns
+    -------
+    dict
+        A target, for a step's ``outputs``.
+    """
+    return {"to": "left", "name": name}
+
+
+def right(name: str) -> Json:
+    """Give the other vector of each record's product, see :func:`left`.
+
+    Parameters
+    ----------
+    name : str
+        The value that the sum of the products becomes.
+
+    Returns
+    -------
+    dict
+        A target, for a step's ``outputs``.
+    """
+    return {"to": "right", "name": name}
+
+
 def solve(ridge: float = 0.0) -> Json:
     """Solve ``(a + ridge I) x = b`` at the coordinator: a driver of reduce steps that have no graph.
 
@@ -72,7 +107,7 @@ class Step:
     inputs : mapping of str to dict
         For each input of the graph where it comes from: :func:`variable`, :func:`value`, :func:`data` and the like.
     outputs : mapping of str to str or dict
-        For each output of the graph the value's name, :func:`carry` or :func:`accumulate`.
+        For each output of the graph the value's name, :func:`carry`, :func:`accumulate`, or :func:`left` and :func:`right`.
     driver : dict, optional
         ``batches``, :func:`records` or :func:`solve`; by default the graph runs once on whole inputs.
     graph_onnxruntime : str, optional
