@@ -61,6 +61,9 @@ def gradients(bundle: Bundle, z: np.ndarray[Any, Any]) -> dict[str, np.ndarray[A
     feed = {i.name: z if i.name == "x" else bundle.initial(i.name) for i in session.get_inputs()}
     names = list(step["outputs"])
     made = dict(zip(names, session.run(names, feed), strict=True))
+    for name in [n.removesuffix(".left") for n in names if step["outputs"][n]["to"] == "left"]:
+        # Written out here, as the node never does.
+        made[name] = np.einsum("ni,nj->nij", made.pop(name + ".left"), made.pop(name + ".right"))
     return {n.removeprefix("gradient.model."): v for n, v in made.items()}
 
 

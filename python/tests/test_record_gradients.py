@@ -102,3 +102,53 @@ def test_what_needs_other_rows_or_chance_is_refused(name: str) -> None:
     with pytest.raises(ExportError, match=REFUSED[name]) as caught:
         Private(model, loss, data).build()
     assert caught.value.instead
+
+
+def mlp(inputs: int = 64) -> tuple[torch.nn.Module, Any, Callable[[int], Any]]:
+    model = torch.nn.Sequential(torch.nn.Linear(inputs, 40), torch.nn.Tanh(), torch.nn.Linear(40, 3))
+    return (
+        model,
+        torch.nn.CrossEntropyLoss(),
+        lambda rows: (torch.randn(rows, inputs), torch.randint(0, 3, (rows,))),
+    )
+
+
+def left_as_products(bundle: delta.Bundle) -> list[str]:
+    step = bundle.manifest["rounds"][0]["map"]["steps"][0]
+    return sorted(t["name"] for t in step["outputs"].values() if t["to"] == "left")
+
+
+def test_wide_layers_leave_as_products() -> None:
+    privacy = delta.Privacy(multiplier=1.0, delta=1e-5, clip=1.0)
+    model, loss, data = mlp()
+    bundle = Private(model, loss, data, privacy=privacy).build()
+    # The second layer's gradient has 120 numbers, its vectors 43.
+    assert left_as_products(bundle) == ["gradient.model.0.weight", "gradient.model.2.weight"]
+    model, loss, data = mlp(2)
+    # 80 numbers of the first layer, 42 of its vectors: no more than twice as many.
+    assert left_as_products(Private(model, loss, data, privacy=privacy).build()) == ["gradient.model.2.weight"]
+    assert "2 products of two vectors, which the node multiplies" in bundle.describe()
+
+
+def test_what_nodes_cannot_bound_as_products_is_written_out() -> None:
+    model, loss, data = mlp()
+    bounded = delta.Privacy(multiplier=1.0, delta=1e-5, clip=1.0, linf=0.5)
+    assert left_as_products(Private(model, loss, data, privacy=bounded).build()) == []
+    # 2,680 numbers need a bound of 104 steps.
+    few = delta.Privacy(multiplier=1.0, delta=1e-5, clip=103e-8)
+    assert left_as_products(Private(model, loss, data, privacy=few).build()) == []
+    enough = delta.Privacy(multiplier=1.0, delta=1e-5, clip=104e-8)
+    assert len(left_as_products(Private(model, loss, data, privacy=enough).build())) == 2
+
+
+def test_the_bound_leaves_room_for_the_rounding_of_products() -> None:
+    torch.manual_seed(1)
+    model, loss, data = mlp()
+    clip = 2000e-8
+    bundle = Private(model, loss, data, privacy=delta.Privacy(multiplier=1.0, delta=1e-5, clip=clip)).build()
+    x, y = data(ROWS)
+    found = gradients(bundle, flat(x, y))
+    lengths = np.sqrt(sum((g.astype(np.float64).reshape(ROWS, -1) ** 2).sum(1) for g in found.values()))
+    # 52 steps, the root of 2,680, are the nodes'.
+    np.testing.assert_allclose(lengths, 1948e-8, rtol=1e-5)
+    np.testing.assert_allclose(found["records"], 200e-8, rtol=1e-5)

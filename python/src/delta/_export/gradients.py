@@ -11,15 +11,16 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from ..manifest._records import least_product_bound, product_rounding
 from . import additive
-from .apart import Rows, apart
+from .apart import Outer, Rows, apart
 from .errors import ExportError, author_frame, author_of
 from .lower import GraphInput, lower
 from .model import Entry, Holdings
@@ -33,6 +34,9 @@ GRADIENT, LOSS, RECORDS = "gradient.", "loss", "records"
 SHARE = 0.1
 """The part of the bound that counts a record: the noise in the count is ``multiplier / SHARE`` records, the gradient's bound
 is narrower by half its square."""
+WIDE = 2
+"""A layer whose gradient has more than so many times the numbers of the two vectors that it is a product of leaves as these."""
+LEFT, RIGHT = ".left", ".right"
 _ONE = "a round is one step: write one zero_grad(), one backward() of the whole loss and one step() for each batch"
 
 
@@ -42,6 +46,21 @@ class Bound:
 
     l2: float
     linf: float | None = None
+    precision: int = 8
+    """Of the strategy; only where there are products it matters."""
+    products: bool = False
+    """Whether wide layers may leave as two vectors for each record, which the node multiplies and bounds."""
+
+    rounding: float = 0.0
+    """What nodes keep of it for the rounding of products."""
+
+    def beside_products(self, numbers: int) -> Bound:
+        """The same with room for the rounding of products of so many numbers in all."""
+        return replace(self, rounding=product_rounding(numbers) / 10.0**self.precision)
+
+    def allows(self, numbers: int) -> bool:
+        """Whether nodes would take products of so many numbers in all."""
+        return self.products and self.l2 * 10.0**self.precision >= least_product_bound(numbers)
 
     @property
     def count(self) -> float:
@@ -51,14 +70,15 @@ class Bound:
     @property
     def gradient(self) -> float:
         """The largest Euclidean norm of a record's gradients."""
-        return math.sqrt(self.l2**2 - self.count**2)
+        return math.sqrt((self.l2 - self.rounding) ** 2 - self.count**2)
 
 
 @dataclass
 class GradientStep:
     """What a round under privacy computes.
 
-    ``graph``: from parameters and records to each record's gradients, ``gradient.<name> [records, *shape]``, and ``records``.
+    ``graph``: from parameters and records to each record's gradients, ``gradient.<name> [records, *shape]``, and ``records``;
+    of those in ``products`` the two vectors whose product it is, ``gradient.<name>.left`` and ``.right``.
     ``read``: the parameters and
     buffers that it reads. ``gradients``: by output, their shapes. ``update``: from the sums of these to what changes of
     ``state``, as ``<name>.next``. ``entries``: the part of the state that belongs to modules.
@@ -67,6 +87,7 @@ class GradientStep:
     graph: bytes
     read: dict[str, Tensor]
     gradients: dict[str, tuple[int, ...]]
+    products: frozenset[str]
     batch_inputs: list[str]
     update: bytes
     update_inputs: list[str]
@@ -162,7 +183,8 @@ class _Gradients(Tracing):
         additive.check(recorded, LOSS, gradients, self._values())
         first = list(self.batch.fields)[:1]
         batch.keep(gradients, always=first)
-        made = apart(batch, self._bounded).keep([*gradients, RECORDS], always=first)
+        made = apart(batch, self._bounded)
+        made = made.keep(made.outputs, always=first)
         graph = lower(made.graph, made.inputs, made.outputs)
         names = [i.name for i in made.inputs]
         shapes = {n: tuple(self.state[n.removeprefix(GRADIENT)].shape) for n in gradients}
@@ -174,6 +196,7 @@ class _Gradients(Tracing):
             graph=graph,
             read={n: self.state[n] for n in names if n in self.state},
             gradients=shapes,
+            products=self.products,
             batch_inputs=[n for n in self.batch.fields if n in names],
             update=lower(update.graph, update.inputs, update.outputs),
             update_inputs=inputs,
@@ -191,12 +214,22 @@ class _Gradients(Tracing):
 
         The node would do that as well, but to the count too: too steep a record would count for less than one.
         """
+        wide = [n for n, g in gradients.items() if isinstance(g, Outer) and _is_wide(g)]
+        numbers = sum(math.prod(gradients[n].shape) for n in wide)
+        self.products = frozenset(wide if self.bound.allows(numbers) else [])
+        if self.products:
+            self.bound = self.bound.beside_products(numbers)
         squares = [g.squares().to(torch.float32) for g in gradients.values()]
         total = squares[0]
         for other in squares[1:]:
             total = total + other
         factor = self.bound.gradient / torch.clamp(torch.sqrt(total), min=self.bound.gradient)
-        made = {n: g.scaled(factor) for n, g in gradients.items()}
+        made: dict[str, Tensor] = {}
+        for name, gradient in gradients.items():
+            if name in self.products and isinstance(gradient, Outer):
+                made[name + LEFT], made[name + RIGHT] = gradient.scaled_sides(factor)
+            else:
+                made[name] = gradient.scaled(factor)
         return made | {RECORDS: torch.full_like(total, self.bound.count)}
 
     def _update(self, gradients: Mapping[str, tuple[int, ...]]) -> Trace:
@@ -228,6 +261,11 @@ class _Gradients(Tracing):
             return {f"{n}.next": t.detach() for n, t in state.items()}
 
         return trace(update, inputs)
+
+
+def _is_wide(gradient: Outer) -> bool:
+    p, q = gradient.shape
+    return p * q > WIDE * (p + q)
 
 
 class _Recorder(Twin):

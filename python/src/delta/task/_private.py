@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .._export.gradients import RECORDS, GradientStep
+from .._export.gradients import LEFT, RECORDS, RIGHT, GradientStep
 from .._export.model import Entry
-from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, records, total, variable
+from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, left, records, right, total, variable
 from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._rounds import initial_of, model_result
@@ -38,7 +38,10 @@ class PrivatePlan:
         sums = {**step.gradients, RECORDS: ()}
         inputs = {n: variable(n) for n in step.read} | {n: self.sources[n] for n in step.batch_inputs}
         driver = records(self.dataset, subset=self.rows, **self.noise.driver())
-        computing = Step(graph, inputs, {n: accumulate(n) for n in sums}, driver)
+        targets = {n: accumulate(n) for n in sums if n not in step.products}
+        for name in sorted(step.products):
+            targets |= {name + LEFT: left(name), name + RIGHT: right(name)}
+        computing = Step(graph, inputs, targets, driver)
         stepping = Step(
             draft.graph("step", step.update),
             {n: total(n) if n in sums else variable(n) for n in step.update_inputs},

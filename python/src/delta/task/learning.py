@@ -327,7 +327,8 @@ class HorizontalLearning(HorizontalTask):
         published = Holdings(self).published(self.state_dict())
         noise = None if self.privacy is None else self.privacy.plan(self.max_rounds)
         if self.privacy is not None and noise is not None and not self.privacy.member:
-            bound = Bound(self.privacy.clip, self.privacy.linf)
+            single = self.privacy.unit is None and self.privacy.linf is None
+            bound = Bound(self.privacy.clip, self.privacy.linf, strategy.precision, products=single)
             loading(self.make_train_dataloader, declared)
             PrivatePlan(
                 draft=draft,

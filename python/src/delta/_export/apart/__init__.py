@@ -20,9 +20,9 @@ from ..trace import Trace, make, prune, refuse_fixed_batch
 from ..watch import explained
 from . import picking, products
 from .rules import Call, apply
-from .values import Rows, first_rows, rows_of
+from .values import Outer, Rows, first_rows, rows_of
 
-__all__ = ["Rows", "apart"]
+__all__ = ["Outer", "Rows", "apart"]
 _ = (picking, products)  # imported for their rules
 
 Finish = Callable[[Mapping[str, Rows]], Mapping[str, Tensor]]

@@ -80,7 +80,12 @@ class Outer(Rows):
 
     def scaled(self, factor: Tensor) -> Tensor:
         """Each block times its record's factor, ``[records]``."""
-        return self._product(self.left * factor.to(self.left.dtype).reshape([-1, 1]))
+        left, _ = self.scaled_sides(factor)
+        return self._product(left)
+
+    def scaled_sides(self, factor: Tensor) -> tuple[Tensor, Tensor]:
+        """The two vectors of each record, whose product is its block times its factor."""
+        return self.left * factor.to(self.left.dtype).reshape([-1, 1]), self.right
 
     def _product(self, left: Tensor) -> Tensor:
         return left.unsqueeze(2) * self.right.unsqueeze(1)
