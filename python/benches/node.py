@@ -109,7 +109,7 @@ def in_python(bundle: delta.Bundle, x: Any, y: Any, threads: int) -> float:
 
 
 def in_node(bundle: delta.Bundle, data: Path, threads: int, runs: int) -> float:
-    """Milliseconds of a step in the node's executor."""
+    """Milliseconds of a step in the node's executor: a batch, or as many records where the task goes record by record."""
     file = bundle.save(data.parent / "bench.delta")
     command = [
         "cargo",
