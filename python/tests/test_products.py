@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
+from delta import _products
 from delta import manifest as m
 from delta._local import products, records
-from delta.manifest import _records
 
 CASES = json.loads((ROOT / "tests/vectors/records/products.json").read_text())["cases"]
 TARGETS = {"a": m.left("w"), "b": m.right("w"), "c": m.accumulate("v")}
@@ -131,7 +131,7 @@ def test_what_cannot_stay_a_product_is_refused(changes: dict[str, Any], words: s
 
 
 def test_bounds_of_products_are_those_of_nodes() -> None:
-    assert [_records.least_product_bound(n) for n in (0, 1, 100, 101)] == [0, 2, 20, 22]
+    assert [_products.least_product_bound(n) for n in (0, 1, 100, 101)] == [0, 2, 20, 22]
     with pytest.raises(ValueError, match="need at least 20 steps"):
         sums = products.Sums({"a": m.left("w"), "b": m.right("w")}, {"clip": {"l2": 19.0}}, 0)
         sums.add({"a": np.ones((1, 10)), "b": np.ones((1, 10))})

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..manifest._records import least_product_bound, product_rounding
+from .._products import least_product_bound, product_rounding
 from . import additive
 from .apart import Outer, Rows, apart
 from .errors import ExportError, author_frame, author_of

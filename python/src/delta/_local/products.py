@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..manifest._records import least_product_bound, product_rounding
+from .._products import least_product_bound, product_rounding
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .._products import least_product_bound
 from ._sources import Json
 
 _MULTIPLIER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?\Z")
@@ -150,20 +151,6 @@ def _product(output: str, name: str, driver: Json, outputs: Mapping[str, Json]) 
     sides = sorted(t["to"] for t in outputs.values() if t["to"] in ("left", "right") and t["name"] == name)
     if sides != ["left", "right"]:
         raise ValueError(f"records: the product {name} needs one output that is left and one that is right")
-
-
-def least_product_bound(numbers: int) -> int:
-    """Return the smallest bound, in steps of the precision, for products of so many numbers in all."""
-    return 2 * _root(numbers)
-
-
-def product_rounding(numbers: int) -> int:
-    """Return by how much, in steps of the precision, nodes narrow the bound for the rounding of such products."""
-    return _root(numbers)
-
-
-def _root(numbers: int) -> int:
-    return math.isqrt(numbers - 1) + 1 if numbers else 0
 
 
 def check_products(spec: Json, precision: int) -> None:
