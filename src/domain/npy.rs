@@ -10,36 +10,48 @@ mod dictionary;
 mod error;
 mod header;
 mod npz;
+mod reader;
 mod stored;
 
-use super::tensor::{Tensor, TensorData};
+use super::hash::HashFunction;
+use super::ids::Digest;
+#[cfg(test)]
+use super::tensor::TensorData;
+use super::tensor::{DType, Tensor};
 
 pub use error::NpyError;
 pub use header::{Header, MAX_PREFIX};
-pub use npz::{NpzLimits, decode_npz, encode_npz};
+pub use npz::{NpzLimits, NpzWriter, decode_npz, encode_npz};
+pub use reader::Reader;
 
 /// `tensor` as an `.npy` file, version 1.0, little-endian, row-major.
 #[must_use]
 pub fn encode(tensor: &Tensor) -> Vec<u8> {
-    let mut out = header::write(tensor.dtype(), tensor.shape());
-    out.reserve_exact(tensor.len() * tensor.dtype().size());
-    match tensor.data() {
-        TensorData::F32(v) => v
-            .iter()
-            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::F64(v) => v
-            .iter()
-            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::I32(v) => v
-            .iter()
-            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::I64(v) => v
-            .iter()
-            .for_each(|x| out.extend_from_slice(&x.to_le_bytes())),
-        TensorData::U8(v) => out.extend_from_slice(v),
-        TensorData::Bool(v) => out.extend(v.iter().map(|&x| u8::from(x))),
-    }
+    let mut out = prefix(tensor.dtype(), tensor.shape());
+    out.reserve_exact(tensor.byte_len());
+    tensor.extend_le_bytes(0..tensor.len(), &mut out);
     out
+}
+
+/// What stands before the elements in the file that [`encode`] makes.
+#[must_use]
+pub fn prefix(dtype: DType, shape: &[usize]) -> Vec<u8> {
+    header::write(dtype, shape)
+}
+
+/// The digest of the file that [`encode`] makes, without making it.
+#[must_use]
+pub fn digest(tensor: &Tensor) -> Digest {
+    let mut digest = HashFunction::Sha256.start();
+    digest.update(&prefix(tensor.dtype(), tensor.shape()));
+    let fed: Result<(), std::convert::Infallible> = tensor.for_le_parts(|part| {
+        digest.update(part);
+        Ok(())
+    });
+    match fed {
+        Ok(()) => digest.finish(),
+        Err(never) => match never {},
+    }
 }
 
 /// The array in an `.npy` file. `bytes` must end where the array ends.

@@ -2,7 +2,11 @@
 //!
 //! Row-major, native word order in memory; `npy.rs` has the form that travels and rests.
 
+mod filling;
+
 use serde::{Deserialize, Serialize};
+
+pub use filling::{FillError, Filling};
 
 /// Element types that tasks may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

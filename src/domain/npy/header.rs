@@ -85,6 +85,15 @@ impl Header {
         self.fortran_order && self.shape.len() > 1
     }
 
+    /// Whether the elements stand in the file as [`Tensor::extend_le_bytes`] writes them.
+    pub(super) fn is_plain(&self) -> bool {
+        let as_is = matches!(
+            self.stored,
+            Stored::U1 | Stored::B1 | Stored::I4 | Stored::I8 | Stored::F4 | Stored::F8
+        );
+        as_is && !self.big_endian && !self.fortran_order()
+    }
+
     /// Where the elements begin, in bytes.
     #[must_use]
     pub fn data_start(&self) -> usize {
@@ -97,13 +106,19 @@ impl Header {
         self.stored.size()
     }
 
+    /// Bytes of all elements in the file.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        // `parse` has multiplied the shape with at least this size.
+        self.shape.iter().product::<usize>() * self.stored_size()
+    }
+
     /// The whole array from `data`, the bytes after the header.
     ///
     /// # Errors
     /// [`NpyError::Size`] when `data` is not as long as the shape says; [`NpyError::TooLarge`].
     pub fn decode(&self, data: &[u8]) -> Result<Tensor, NpyError> {
-        // `parse` has multiplied the shape with at least this size.
-        let needed = self.shape.iter().product::<usize>() * self.stored_size();
+        let needed = self.data_bytes();
         let wrong_size = || NpyError::Size {
             shape: self.shape.clone(),
             needed,

@@ -1,9 +1,10 @@
 //! Several named arrays in one file, as `numpy.savez` and `numpy.savez_compressed` write them.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read as _, Write as _};
+use std::io::{Cursor, Read as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use zip::write::SimpleFileOptions;
+use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::error::NpyError;
@@ -37,17 +38,91 @@ pub fn encode_npz(arrays: &[(&str, &Tensor)]) -> Result<Vec<u8>, NpyError> {
     for (name, tensor) in arrays {
         check_name(name)?;
         let content = encode(tensor);
-        let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o644)
-            .large_file(u32::try_from(content.len()).is_err());
-        zip.start_file(format!("{name}.npy"), options)
+        zip.start_file(format!("{name}.npy"), options(content.len() as u64))
             .map_err(unreadable)?;
         zip.write_all(&content)
             .map_err(|e| NpyError::Npz(e.to_string()))?;
     }
     Ok(zip.finish().map_err(unreadable)?.into_inner())
+}
+
+/// An `.npz` file of arrays whose `.npy` files come piece by piece, uncompressed. Nothing is held but what was not taken yet.
+pub struct NpzWriter {
+    zip: ZipWriter<StreamWriter<Pending>>,
+    pending: Pending,
+}
+
+/// What was written and not taken yet: the writer of the zip has one end of it, and who takes the other.
+#[derive(Clone, Default)]
+struct Pending(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Pending {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Default for NpzWriter {
+    fn default() -> Self {
+        let pending = Pending::default();
+        Self {
+            zip: ZipWriter::new_stream(pending.clone()),
+            pending,
+        }
+    }
+}
+
+impl NpzWriter {
+    /// Begins the next array, whose `.npy` file has `len` bytes.
+    ///
+    /// # Errors
+    /// As [`encode_npz`].
+    pub fn begin(&mut self, name: &str, len: u64) -> Result<(), NpyError> {
+        check_name(name)?;
+        self.zip
+            .start_file(format!("{name}.npy"), options(len))
+            .map_err(unreadable)
+    }
+
+    /// Takes the next bytes of the array's file.
+    ///
+    /// # Errors
+    /// [`NpyError::Npz`] when no array has begun.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), NpyError> {
+        let written = self.zip.write_all(piece);
+        written.map_err(|e| NpyError::Npz(e.to_string()))
+    }
+
+    /// The bytes of the file that were made since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        let held = self.pending.0.lock();
+        std::mem::take(&mut *held.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends the file; gives its last bytes.
+    ///
+    /// # Errors
+    /// [`NpyError::Npz`] when the arrays cannot stand in one file.
+    pub fn finish(self) -> Result<Vec<u8>, NpyError> {
+        let Self { zip, pending } = self;
+        zip.finish().map_err(unreadable)?;
+        let mut held = pending.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut *held))
+    }
+}
+
+fn options(len: u64) -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644)
+        .large_file(u32::try_from(len).is_err())
 }
 
 /// The arrays of an `.npz` file, by name without `.npy`.

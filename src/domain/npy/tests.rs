@@ -222,6 +222,22 @@ fn a_part_of_a_large_file_can_be_read() {
 }
 
 #[test]
+fn a_large_array_is_refused_by_its_header() {
+    let promise = described("<f8", "False", "(1000000000, 1000000)", &[]);
+    let mut reader = Reader::new(1 << 20);
+    assert!(
+        reader
+            .push(&promise)
+            .unwrap_err()
+            .to_string()
+            .contains("allowed")
+    );
+    assert!(Reader::new(1 << 20).finish().is_err());
+    let garbage = Reader::new(1 << 20).push(&[7; MAX_PREFIX]);
+    assert!(matches!(garbage, Err(NpyError::Header(_))));
+}
+
+#[test]
 fn paths_and_bombs_and_other_things_are_no_npz() {
     let zeros = Tensor::zeros(DType::F64, vec![1000]).unwrap();
     for name in ["", "a/b", "..", "a\\b", "a\nb"] {
@@ -269,6 +285,50 @@ proptest! {
         let back = decode_npz(&bytes, &NpzLimits::default()).unwrap();
         prop_assert_eq!(&back["a"], &a);
         prop_assert_eq!(&back["weights.0"], &b);
+    }
+
+    #[test]
+    fn in_pieces_a_file_is_read_as_in_one(tensor in any_tensor(), order in 0..3, piece in 1_usize..200, damage in any::<prop::sample::Index>(), spare in 0_usize..3) {
+        // As NumPy writes it, as it would on another machine, and with a byte too few, too many or changed.
+        let mut bytes = encode(&tensor);
+        if order > 0 {
+            let at = bytes.iter().position(|b| *b == b'<').unwrap_or(0);
+            if order == 1 && bytes[at] == b'<' { bytes[at] = b'>'; }
+            if order == 2 { let i = damage.index(bytes.len()); bytes[i] ^= 0x40; }
+        }
+        bytes.truncate(bytes.len() + 1 - spare.min(1));
+        bytes.extend(std::iter::repeat_n(0, spare.saturating_sub(1)));
+        if spare == 1 { bytes.pop(); }
+        let whole = decode(&bytes);
+        let mut reader = Reader::new(usize::MAX);
+        let pieces = bytes.chunks(piece).try_for_each(|p| reader.push(p));
+        let read = pieces.and_then(|()| reader.finish());
+        prop_assert_eq!(read.as_ref().ok().map(encode), whole.as_ref().ok().map(encode));
+    }
+
+    #[test]
+    fn an_npz_is_written_piece_by_piece(a in any_tensor(), b in any_tensor(), piece in 1_usize..100) {
+        let mut writer = NpzWriter::default();
+        let mut bytes = Vec::new();
+        for (name, tensor) in [("a", &a), ("weights.0", &b)] {
+            let file = encode(tensor);
+            writer.begin(name, file.len() as u64).unwrap();
+            for part in file.chunks(piece) {
+                writer.write(part).unwrap();
+                bytes.extend(writer.take());
+            }
+        }
+        prop_assert!(writer.begin("../a", 1).is_err());
+        bytes.extend(writer.finish().unwrap());
+        let back = decode_npz(&bytes, &NpzLimits::default()).unwrap();
+        prop_assert_eq!(back.len(), 2);
+        prop_assert_eq!(&back["a"], &a);
+        prop_assert_eq!(&back["weights.0"], &b);
+    }
+
+    #[test]
+    fn a_digest_needs_no_file(tensor in any_tensor()) {
+        prop_assert_eq!(digest(&tensor), Digest::of(&encode(&tensor)));
     }
 
     #[test]
