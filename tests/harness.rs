@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
-use delta_testing::cluster::{Cluster, Recipe, run};
+use delta_testing::cluster::{Cluster, Recipe, heavy, run};
 use delta_testing::memory::{EventFault, When};
 
 /// More than any number of deadlines in a row.
@@ -182,6 +182,31 @@ fn a_task_of_three_steps_runs_three_rounds() {
             world.facts.reduces(),
             [(0, all.clone()), (1, all.clone()), (2, all)]
         );
+        at_rest(&world).await;
+        world.stop().await;
+    });
+}
+
+/// Initial values that no open bundle holds are there for the first round, for a member that is restarted, and in the result.
+#[test]
+fn a_large_initial_value_is_held_by_nobody_and_lost_by_nobody() {
+    run(async {
+        let recipe = Recipe {
+            rounds: 2,
+            heavy: true,
+            ..Recipe::default()
+        };
+        let mut world = Cluster::new(3, 6, recipe).await;
+        let id = world.submit(0).await;
+        until(&world, 1, Moment::Calculating).await;
+        world.crash(1).await;
+        world.start(1).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        let reports = world.reports(0, id).await;
+        let failed: Vec<u32> = reports.iter().map(|r| r.failed).collect();
+        assert_eq!(failed, vec![0; reports.len()], "{}", world.describe());
+        assert_eq!(world.result(0, id).await["model"], heavy());
         at_rest(&world).await;
         world.stop().await;
     });

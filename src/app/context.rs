@@ -39,6 +39,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// How long nodes that were started together may take until the connector knows them all.
 const FINDING_EACH_OTHER: Duration = Duration::from_secs(3);
 
+/// Bytes of an initial value that stays with an open bundle; a larger one is read again when it is needed.
+const HELD_VALUE: usize = 64 << 10;
+
 /// The world, as this node sees it.
 #[derive(Clone)]
 pub struct Ports {
@@ -295,6 +298,7 @@ impl Context {
     }
 
     /// Opens a bundle that is kept under `name`; it must have this digest. One at a time is in memory for each of those whose it can be.
+    /// Large initial values are let go.
     pub(crate) async fn open_bundle(
         &self,
         name: &BlobName,
@@ -305,16 +309,40 @@ impl Context {
             return Ok(open);
         }
         let _turn = self.bundles.turn(whose).await;
+        let bundle = self.open_whole(name, commitment, whose).await?;
+        self.keep_open(bundle).await
+    }
+
+    /// Opens a bundle with all its initial values, for as long as the caller holds it.
+    pub(crate) async fn open_with_values(
+        &self,
+        name: &BlobName,
+        commitment: Option<&Digest>,
+        whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError> {
+        let _turn = self.bundles.turn(whose).await;
+        self.open_whole(name, commitment, whose).await
+    }
+
+    /// Keeps a bundle open without its large initial values.
+    pub(crate) async fn keep_open(&self, bundle: Arc<Bundle>) -> Result<Arc<Bundle>, PortError> {
+        let work = move || Ok(Arc::new(Arc::unwrap_or_clone(bundle).let_go(HELD_VALUE)));
+        let bundle = self.ports.compute.blocking("bundle.open", work).await?;
+        self.bundles.keep(&bundle);
+        Ok(bundle)
+    }
+
+    async fn open_whole(
+        &self,
+        name: &BlobName,
+        commitment: Option<&Digest>,
+        whose: Whose,
+    ) -> Result<Arc<Bundle>, PortError> {
         let limits = &self.settings.bundle;
         let bytes = self.ports.blobs.read(name, limits.bytes as u64).await?;
         let bytes = self.compare(bytes, commitment).await?;
-        let bundle = self
-            .ports
-            .executor
-            .open_bundle(bytes, limits, whose)
-            .await?;
-        self.bundles.keep(&bundle);
-        Ok(bundle)
+        let executor = &self.ports.executor;
+        executor.open_bundle(bytes, limits, whose).await
     }
 
     /// Gives bytes back if they have this digest. CPU-bound work leaves the async threads.

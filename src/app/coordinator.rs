@@ -170,7 +170,7 @@ impl Coordinator {
         let submitted = BlobName::submitted(row.id);
         let context = &self.context;
         let bundle = context
-            .retry_transient(|| context.open_bundle(&submitted, None, Whose::Own))
+            .retry_transient(|| context.open_with_values(&submitted, None, Whose::Own))
             .await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
@@ -220,6 +220,7 @@ impl Coordinator {
             .await?;
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle);
         state.keep_initial(&self.context, &bundle).await?;
+        let bundle = context.keep_open(bundle).await?;
         commit(&self.context.machine_ports(), vec![state.change()?]).await?;
         state.version += 1;
         self.forget_submitted(row.id).await;

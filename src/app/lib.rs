@@ -10,6 +10,7 @@
     )
 )]
 
+mod arrays;
 mod backoff;
 mod bundles;
 pub mod contact;

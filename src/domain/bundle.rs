@@ -39,6 +39,17 @@ pub struct BundleLimits {
 }
 
 impl BundleLimits {
+    /// The limits of a node that takes bundles of so many bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: usize) -> Self {
+        let default = Self::default();
+        Self {
+            bytes,
+            expanded_bytes: bytes.saturating_mul(2).max(1 << 30),
+            ..default
+        }
+    }
+
     /// Bytes that all files of a bundle of `packed` bytes may have once expanded. What is packed much denser than graphs and arrays
     /// ever are was made to fill memory.
     #[must_use]
@@ -55,8 +66,8 @@ impl BundleLimits {
 impl Default for BundleLimits {
     fn default() -> Self {
         Self {
-            bytes: 256 << 20,
-            expanded_bytes: 1 << 30,
+            bytes: 2 << 30,
+            expanded_bytes: 4 << 30,
             files: 10_000,
             task_json_bytes: 4 << 20,
         }
@@ -69,7 +80,15 @@ pub struct Bundle {
     commitment: Digest,
     manifest: Manifest,
     graphs: BTreeMap<String, Vec<u8>>,
-    initial: BTreeMap<Name, Tensor>,
+    initial: BTreeMap<Name, Initial>,
+}
+
+/// How a variable begins.
+#[derive(Clone, PartialEq)]
+enum Initial {
+    Held(Tensor),
+    /// What is known of a value that was let go: the SHA-256 of its `.npy` form.
+    Known(Digest),
 }
 
 impl Bundle {
@@ -104,7 +123,7 @@ impl Bundle {
             commitment: Digest::of(bytes),
             manifest,
             graphs,
-            initial,
+            initial: held(initial),
         })
     }
 
@@ -146,15 +165,43 @@ impl Bundle {
             commitment,
             manifest,
             graphs,
-            initial,
+            initial: held(initial),
         })
+    }
+
+    /// Manifest, graphs, and the initial values that are held.
+    #[must_use]
+    pub fn into_parts(self) -> (Manifest, BTreeMap<String, Vec<u8>>, BTreeMap<Name, Tensor>) {
+        let values = self.initial.into_iter();
+        let values = values.filter_map(|(name, initial)| match initial {
+            Initial::Held(value) => Some((name, value)),
+            Initial::Known(_) => None,
+        });
+        (self.manifest, self.graphs, values.collect())
+    }
+
+    /// Lets go of initial values of more than `bytes` bytes each; their digests stay.
+    ///
+    /// A model is held by nobody between its rounds: who needs the value opens the bundle again.
+    #[must_use]
+    pub fn let_go(mut self, bytes: usize) -> Self {
+        for initial in self.initial.values_mut() {
+            if let Initial::Held(value) = initial
+                && value.byte_len() > bytes
+            {
+                *initial = Initial::Known(npy::digest(value));
+            }
+        }
+        self
     }
 
     /// Bytes that it takes in memory, about.
     #[must_use]
     pub fn size(&self) -> usize {
-        let tensors = self.initial.values();
-        let tensors = tensors.map(|t| t.data().len().saturating_mul(t.dtype().size()));
+        let tensors = self.initial.values().map(|initial| match initial {
+            Initial::Held(value) => value.byte_len(),
+            Initial::Known(_) => 0,
+        });
         let graphs = self.graphs.values().map(Vec::len);
         tensors.chain(graphs).fold(4096, usize::saturating_add)
     }
@@ -178,15 +225,28 @@ impl Bundle {
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
-    /// The initial value of a variable, with exactly its dtype and shape; zeros where the manifest names no file.
+    /// The initial value of a variable, with exactly its dtype and shape; zeros where the manifest names no file. `None` where it
+    /// was let go.
     #[must_use]
     pub fn initial(&self, variable: &Name) -> Option<&Tensor> {
-        self.initial.get(variable)
+        match self.initial.get(variable)? {
+            Initial::Held(value) => Some(value),
+            Initial::Known(_) => None,
+        }
     }
 
-    /// The value of a server variable before `step`, counted from 0, if it is still the initial one: no earlier step assigns it.
+    /// SHA-256 of a variable's initial value as an `.npy` file.
     #[must_use]
-    pub fn value_before(&self, variable: &Name, step: u32) -> Option<&Tensor> {
+    pub fn initial_digest(&self, variable: &Name) -> Option<Digest> {
+        Some(match self.initial.get(variable)? {
+            Initial::Held(value) => npy::digest(value),
+            Initial::Known(digest) => *digest,
+        })
+    }
+
+    /// [`Self::initial_digest`], if the variable still has its initial value before `step`, counted from 0: no earlier step assigns it.
+    #[must_use]
+    pub fn digest_before(&self, variable: &Name, step: u32) -> Option<Digest> {
         let begun = |first: u32| first < step;
         let mut first = 0_u32;
         for round in &self.manifest.rounds {
@@ -195,7 +255,7 @@ impl Bundle {
             }
             first = first.saturating_add(round.repeat);
         }
-        self.initial(variable)
+        self.initial_digest(variable)
     }
 
     /// SHA-256 of the bundle's bytes: what the connector keeps as the task's commitment.
@@ -245,6 +305,11 @@ pub fn write_bundle(
             .chain(arrays),
     )
     .map_err(|why| BundleError::Pack { why })
+}
+
+fn held(values: BTreeMap<Name, Tensor>) -> BTreeMap<Name, Initial> {
+    let values = values.into_iter();
+    values.map(|(n, t)| (n, Initial::Held(t))).collect()
 }
 
 /// The initial value of every variable. Files that hold one leave `files`.

@@ -46,7 +46,7 @@ use delta_ports::storage::{LocalTaskId, MachineKind};
 
 pub use crate::facts::Contribution;
 use crate::facts::Facts;
-pub use recipe::{NOISE, Recipe};
+pub use recipe::{HEAVY, NOISE, Recipe, heavy};
 use watched::WatchedPeers;
 
 /// The first moment of every world.

@@ -18,7 +18,6 @@ use delta_domain::round::coordinator::{
 };
 use delta_domain::round::runner::MaskStream;
 use delta_ports::blob::BlobName;
-use delta_ports::blob::pieces;
 use delta_ports::connector::{RoundKey, RoundStatus};
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind};
@@ -239,29 +238,19 @@ impl RoundEffects {
         dropped: &[DroppedMember],
     ) -> Result<CoordinatorInput, PortError> {
         let step = self.round.announcement.step;
-        let manifest = self.bundle.manifest();
-        let (Some(spec), Some(length)) =
-            (manifest.round_spec(step), manifest.contribution_len(step))
-        else {
-            return Err(super::internal(
-                "coordinator.unmask",
-                "the step is not in the task",
-            ));
-        };
+        let numbers = self.bundle.manifest().contribution_len(step);
         let sum = Sum {
             context: &self.context,
             task: &self.key.task,
             round: self.key.round,
             strategy: &self.round.strategy,
-            contributions: &spec.map.contribute,
-            numbers: length,
+            numbers: numbers.ok_or_else(|| {
+                super::internal("coordinator.unmask", "the step is not in the task")
+            })?,
         };
-        let summed = sum.unmask(members, masks, dropped).await?;
-        let bytes = summed.encode()?;
-        let len = bytes.len() as u64;
+        let (len, content) = sum.unmask(members, masks, dropped).await?;
         let name = BlobName::aggregate(&self.key.task, self.key.round);
-        let blobs = &self.context.ports.blobs;
-        blobs.put(&name, pieces(bytes), len).await?;
+        self.context.ports.blobs.put(&name, content, len).await?;
         Ok(CoordinatorInput::Unmasked)
     }
 

@@ -1,14 +1,15 @@
 //! What a coordinator keeps of a task between rounds, and what it shows of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::arrays::{npy_stream, read_npy};
 use crate::context::{Context, Settings};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::manifest::Location;
-use delta_domain::npy;
 use delta_domain::round::RoundFailure;
 use delta_domain::round::coordinator::CoordinatorContext;
 use delta_domain::round::message::{Announcement, RoundEnd};
@@ -17,8 +18,6 @@ use delta_domain::tensor::Tensor;
 use delta_domain::time::Timestamp;
 use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::blob::BlobName;
-use delta_ports::blob::collect;
-use delta_ports::blob::pieces;
 use delta_ports::storage::{
     LocalTaskId, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
@@ -267,16 +266,11 @@ impl RunState {
             .iter()
             .filter(|(_, v)| v.location == Location::Server)
         {
-            let zeros;
-            let value = match bundle.initial(name) {
-                Some(value) => value,
-                None => {
-                    zeros = Tensor::zeros(spec.dtype, spec.shape.clone()).ok_or_else(|| {
-                        super::internal("coordinator.variables", "a variable is too large")
-                    })?;
-                    &zeros
-                }
-            };
+            let given = bundle.initial(name).cloned();
+            let value = given.or_else(|| Tensor::zeros(spec.dtype, spec.shape.clone()));
+            let value = value.ok_or_else(|| {
+                super::internal("coordinator.variables", "a variable is too large")
+            })?;
             self.keep(context, 0, name, value).await?;
         }
         Ok(())
@@ -288,14 +282,16 @@ impl RunState {
         context: &Context,
         step: u32,
         name: &Name,
-        value: &Tensor,
+        value: Tensor,
     ) -> Result<(), PortError> {
-        let bytes = npy::encode(value);
-        let len = bytes.len() as u64;
+        let value = Arc::new(value);
         let blob = BlobName::server_variable(&self.task, step, name);
         let blobs = &context.ports.blobs;
         let info = context
-            .retry_transient(|| blobs.put(&blob, pieces(bytes.clone()), len))
+            .retry_transient(|| {
+                let (len, file) = npy_stream(&value);
+                blobs.put(&blob, file, len)
+            })
             .await?;
         self.variables.insert(
             name.clone(),
@@ -307,24 +303,23 @@ impl RunState {
         Ok(())
     }
 
-    /// Reads a server variable.
-    pub(super) async fn read(&self, context: &Context, name: &Name) -> Result<Tensor, PortError> {
+    /// Where a server variable lies.
+    pub(super) fn blob_of(&self, name: &Name) -> Result<BlobName, PortError> {
         let kept = self.variables.get(name).ok_or_else(|| {
             super::internal(
                 "coordinator.variables",
                 format!("variable {name} was never written"),
             )
         })?;
-        let blob = BlobName::server_variable(&self.task, kept.step, name);
-        let (len, content) = context.ports.blobs.open(&blob).await?;
-        let bytes = collect(content, len, "coordinator.variables").await?;
-        npy::decode(&bytes).map_err(|e| {
-            PortError::new(
-                PortErrorKind::Corrupt,
-                "coordinator.variables",
-                format!("variable {name} is unreadable"),
-            )
-            .with_source(e)
-        })
+        Ok(BlobName::server_variable(&self.task, kept.step, name))
+    }
+
+    /// Reads a server variable.
+    pub(super) async fn read(&self, context: &Context, name: &Name) -> Result<Tensor, PortError> {
+        let blobs = &context.ports.blobs;
+        let (len, content) = blobs.open(&self.blob_of(name)?).await?;
+        let limit = usize::try_from(len).unwrap_or(usize::MAX);
+        let (value, _) = read_npy(content, limit, "coordinator.variables").await?;
+        Ok(value)
     }
 }

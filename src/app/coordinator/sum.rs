@@ -1,28 +1,38 @@
-//! Adding up masked results and taking the masks away: O(vector) memory, whatever the number of members.
+//! Adding up masked results and taking the masks away, block by block from the files of all members into the file of their sum: a few
+//! blocks are in memory, whatever the length of the vector and the number of members.
 
-use std::collections::BTreeMap;
+pub(super) mod aggregate;
 
-use futures_util::StreamExt as _;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, stream};
 
 use crate::context::Context;
-use crate::vectors::{streams_of, unmask};
-use delta_domain::ids::{Address, Name, RoundNumber, TaskId};
-use delta_domain::manifest::Contribution;
-use delta_domain::npy::{NpzLimits, decode_npz, encode_npz};
+use crate::parallel;
+use crate::vectors::streams_of;
+use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::coordinator::DroppedMember;
 use delta_domain::round::runner::MaskStream;
-use delta_domain::secagg::encoding::Encoding;
-use delta_domain::secagg::mask::Sign;
-use delta_domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader};
-use delta_domain::secagg::stream_adder::StreamAdder;
+use delta_domain::secagg::mask::{Masker, Sign};
+use delta_domain::secagg::masked_input::{
+    COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader, le_bytes,
+};
+use delta_domain::secagg::stream_adder::{StreamAdder, StreamError};
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::strategy::Strategy;
-use delta_domain::tensor::{Tensor, TensorData, element_count};
-use delta_ports::blob::BlobName;
+use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 
-/// Name under which the number of failed members lies beside the sums: no contribution's can begin with a digit.
-const FAILED: &str = "0failed";
+/// Words that are read of every member's result, added and unmasked before the next ones: 2 to 4 MiB of each.
+const BLOCK: usize = 512 * 1024;
+/// Blocks under way at a time: one is read while the one before is added up.
+const UNDER_WAY: usize = 2;
+
+/// Results that are open at a time, each a file. Where there are more members, the others' are added up first, in memory.
+const OPEN: usize = 64;
 
 /// What is summed.
 pub(super) struct Sum<'a> {
@@ -30,64 +40,22 @@ pub(super) struct Sum<'a> {
     pub(super) task: &'a TaskId,
     pub(super) round: RoundNumber,
     pub(super) strategy: &'a Strategy,
-    pub(super) contributions: &'a [Contribution],
     /// Numbers of a contribution, without the counter of failed members.
     pub(super) numbers: usize,
 }
 
-/// What the members have contributed.
-pub(super) struct Summed {
-    /// One sum a contribution.
-    pub(super) sums: BTreeMap<Name, Tensor>,
-    /// Members among them that could not compute theirs, and have contributed zeros.
-    pub(super) failed: u32,
-}
-
-impl Summed {
-    /// As it lies on disk until the reduce has run: an `.npz`.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, PortError> {
-        const OP: &str = "coordinator.unmask";
-        let failed = TensorData::I64(vec![i64::from(self.failed)]);
-        let failed = Tensor::new(Vec::new(), failed);
-        let failed = failed.map_err(|e| super::internal(OP, e.to_string()))?;
-        let sums = self.sums.iter().map(|(name, sum)| (name.as_str(), sum));
-        let arrays: Vec<(&str, &Tensor)> = sums.chain([(FAILED, &failed)]).collect();
-        encode_npz(&arrays).map_err(|e| super::internal(OP, e.to_string()))
-    }
-
-    /// What [`Self::encode`] wrote.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, PortError> {
-        const OP: &str = "coordinator.reduce";
-        let mut arrays = decode_npz(bytes, &NpzLimits::default())
-            .map_err(|e| super::internal(OP, e.to_string()))?;
-        // Absent from a sum that an earlier release has left.
-        let failed = match arrays.remove(FAILED).map(Tensor::into_data) {
-            Some(TensorData::I64(n)) => n.first().and_then(|n| u32::try_from(*n).ok()),
-            _ => None,
-        };
-        let named = arrays.into_iter().map(|(name, sum)| {
-            let name = name.parse::<Name>();
-            Ok((name.map_err(|e| super::internal(OP, e.to_string()))?, sum))
-        });
-        Ok(Self {
-            sums: named.collect::<Result<_, PortError>>()?,
-            failed: failed.unwrap_or(0),
-        })
-    }
-}
-
 impl Sum<'_> {
-    /// The sums of all contributions over `members`, after adding `masks`.
+    /// The sum of all contributions over `members`, after adding `masks`, as the file that [`aggregate`] reads; and its length.
     ///
     /// # Errors
     /// `Corrupt` for an upload that is not the one announced, and when more members have failed than there are: somebody has
-    /// contributed what no honest member does.
+    /// contributed what no honest member does. Most of them come with the content.
     pub(super) async fn unmask(
         &self,
         members: &[Address],
         masks: &[MaskStream],
         dropped: &[DroppedMember],
-    ) -> Result<Summed, PortError> {
+    ) -> Result<(u64, ByteStream), PortError> {
         match self.strategy.ring {
             Ring::Z64 => self.unmask_in::<u64>(members, masks, dropped).await,
             Ring::Z32 => self.unmask_in::<u32>(members, masks, dropped).await,
@@ -99,68 +67,80 @@ impl Sum<'_> {
         members: &[Address],
         masks: &[MaskStream],
         dropped: &[DroppedMember],
-    ) -> Result<Summed, PortError> {
-        let mut total: Vec<W> = vec![W::default(); self.words()];
-        for member in members {
-            self.add(member, &mut total).await?;
-        }
-        let cohort = members.len() as u64;
+    ) -> Result<(u64, ByteStream), PortError> {
         let (mut masks, dropped) = (masks.to_vec(), dropped.to_vec());
-        let contributions = self.contributions.to_vec();
-        let generator = self.strategy.mask_generator;
-        let encoding = self.strategy.encoding(members.len());
         let (task, round) = (self.task.clone(), self.round);
-        let compute = &self.context.ports.compute;
+        let generator = self.strategy.mask_generator;
+        let compute = self.context.ports.compute.clone();
         let work = move || {
             let pairwise = streams_of(&dropped, &task, round);
             masks.extend(
                 pairwise.map_err(|e| super::internal("coordinator.unmask", e.to_string()))?,
             );
-            unmask(&mut total, &masks, generator);
-            let counter = total.split_off(total.len().saturating_sub(COUNTER_WORDS));
-            let failed = counter.first().map_or(0, |word| word.to_signed());
-            let failed = u32::try_from(failed).ok();
-            let failed = failed.filter(|n| u64::from(*n) <= cohort);
-            let failed = failed.ok_or_else(|| {
-                let text = "the counter of failed members is out of range: a member has contributed what no honest one does";
-                PortError::new(PortErrorKind::Corrupt, "coordinator.sum", text)
-            })?;
-            let sums = split(&total, encoding, &contributions)?;
-            Ok(Summed { sums, failed })
+            let streams: Vec<_> = masks.iter().map(|m| (&m.seed, m.sign)).collect();
+            Ok(Masker::new(generator, &streams))
         };
-        compute.blocking("coordinator.unmask", work).await
+        let masker = compute.blocking("coordinator.unmask", work).await?;
+        let (streamed, others) = members.split_at(OPEN.min(members.len()));
+        let others = self.add_up::<W>(others).await?;
+        let mut uploads = Vec::with_capacity(streamed.len());
+        for member in streamed {
+            uploads.push(self.open(member).await?);
+        }
+        let summing = Arc::new(Summing {
+            others,
+            masker,
+            cohort: members.len() as u64,
+        });
+        let blocks = read_blocks::<W>(uploads, self.words());
+        let sums = blocks.map(move |block| {
+            let (summing, compute) = (summing.clone(), compute.clone());
+            async move {
+                let block = block?;
+                let work = move || summing.sum(block);
+                compute.blocking("coordinator.unmask", work).await
+            }
+        });
+        let head = aggregate::head(W::RING, self.numbers);
+        let len = self
+            .words()
+            .saturating_mul(W::BYTES)
+            .saturating_add(head.len()) as u64;
+        let head = stream::once(std::future::ready(Ok(Bytes::from(head))));
+        Ok((len, Box::pin(head.chain(sums.buffered(UNDER_WAY)))))
     }
 
-    /// Adds one member's upload, streamed from disk.
-    async fn add<W: Word>(&self, member: &Address, total: &mut [W]) -> Result<(), PortError> {
-        let corrupt = |text: String| {
-            PortError::new(
-                PortErrorKind::Corrupt,
-                "coordinator.sum",
-                format!("the result of {member}: {text}"),
-            )
-        };
-        let name = BlobName::masked_result(self.task, self.round, member);
-        let (_, mut content) = self.context.ports.blobs.open(&name).await?;
-        let expected = self.header(member);
-        let mut head: Vec<u8> = Vec::with_capacity(HEADER_BYTES);
-        let mut adder = StreamAdder::new(Sign::Plus);
-        while let Some(piece) = content.next().await {
-            let mut piece = piece?;
-            if head.len() < HEADER_BYTES {
-                let take = (HEADER_BYTES - head.len()).min(piece.len());
-                head.extend_from_slice(&piece.split_to(take));
-                if head.len() < HEADER_BYTES {
-                    continue;
-                }
-                MaskedInputHeader::decode_expecting(&head, &expected)
-                    .map_err(|e| corrupt(e.to_string()))?;
+    /// The sum of these members' results, one after the other; empty when there are none.
+    async fn add_up<W: Word>(&self, members: &[Address]) -> Result<Vec<W>, PortError> {
+        let mut total = Vec::new();
+        for member in members {
+            total.resize(self.words(), W::default());
+            let mut upload = self.open(member).await?;
+            let mut adder = StreamAdder::new(Sign::Plus);
+            let unfit = |e: StreamError| corrupt(member, &e.to_string());
+            adder.push(&mut total, &upload.rest).map_err(unfit)?;
+            while let Some(piece) = upload.content.next().await {
+                adder.push(&mut total, &piece?).map_err(unfit)?;
             }
-            adder
-                .push(total, &piece)
-                .map_err(|e| corrupt(e.to_string()))?;
+            adder.finish(&total).map_err(unfit)?;
         }
-        adder.finish(total).map_err(|e| corrupt(e.to_string()))
+        Ok(total)
+    }
+
+    /// A member's upload, behind its header.
+    async fn open(&self, member: &Address) -> Result<Upload, PortError> {
+        let name = BlobName::masked_result(self.task, self.round, member);
+        let (_, content) = self.context.ports.blobs.open(&name).await?;
+        let mut upload = Upload {
+            member: member.clone(),
+            content,
+            rest: Bytes::new(),
+        };
+        let head = upload.take(HEADER_BYTES).await?;
+        let head: Vec<u8> = head.iter().flat_map(|piece| piece.to_vec()).collect();
+        MaskedInputHeader::decode_expecting(&head, &self.header(member))
+            .map_err(|e| corrupt(member, &e.to_string()))?;
+        Ok(upload)
     }
 
     /// The only acceptable header of a member's upload.
@@ -180,26 +160,135 @@ impl Sum<'_> {
     }
 }
 
-/// Cuts the vector of sums into its contributions, each turned into numbers of its declared type: one output beside the vector.
-fn split<W: Word>(
-    values: &[W],
-    encoding: Encoding,
-    contributions: &[Contribution],
-) -> Result<BTreeMap<Name, Tensor>, PortError> {
-    let wrong = || super::internal("coordinator.sum", "the contributions do not fit the vector");
-    let mut sums = BTreeMap::new();
-    let mut rest = values;
-    for c in contributions {
-        let n = element_count(&c.shape)
-            .filter(|n| *n <= rest.len())
-            .ok_or_else(wrong)?;
-        let (part, after) = rest.split_at(n);
-        rest = after;
-        let data = encoding.decode_as(part, c.dtype);
-        sums.insert(
-            c.name.clone(),
-            Tensor::new(c.shape.clone(), data).map_err(|_| wrong())?,
-        );
+/// A member's masked result, on its way from the disk.
+struct Upload {
+    member: Address,
+    content: ByteStream,
+    /// What was read and not used yet.
+    rest: Bytes,
+}
+
+impl Upload {
+    /// The next `bytes` bytes.
+    async fn take(&mut self, bytes: usize) -> Result<VecDeque<Bytes>, PortError> {
+        let mut taken = VecDeque::new();
+        let mut left = bytes;
+        while left > 0 {
+            if self.rest.is_empty() {
+                let next = self.content.next().await.transpose()?;
+                self.rest = next.ok_or_else(|| corrupt(&self.member, "it ends early"))?;
+            }
+            let piece = self.rest.split_to(left.min(self.rest.len()));
+            left -= piece.len();
+            taken.push_back(piece);
+        }
+        Ok(taken)
     }
-    Ok(sums)
+
+    /// That nothing is left. The disk says at the end whether all of it was as it was written.
+    async fn end(&mut self) -> Result<(), PortError> {
+        let next = self.content.next().await.transpose()?;
+        if self.rest.is_empty() && next.is_none() {
+            return Ok(());
+        }
+        Err(corrupt(&self.member, "it is longer than it says"))
+    }
+}
+
+/// The same part of every upload.
+struct Block {
+    /// The place of its first word in the vector.
+    at: usize,
+    words: usize,
+    /// Whether it holds the last word.
+    last: bool,
+    parts: Vec<VecDeque<Bytes>>,
+}
+
+/// All uploads, block by block, of all members at a time.
+fn read_blocks<W: Word>(
+    uploads: Vec<Upload>,
+    words: usize,
+) -> impl stream::Stream<Item = Result<Block, PortError>> + Send {
+    stream::try_unfold((uploads, 0), move |(mut uploads, at)| async move {
+        if at == words {
+            return Ok(None);
+        }
+        let taken = BLOCK.min(words - at);
+        let reads = uploads.iter_mut().map(|u| u.take(taken * W::BYTES));
+        let parts = try_join_all(reads).await?;
+        let next = at + taken;
+        let last = next == words;
+        if last {
+            try_join_all(uploads.iter_mut().map(Upload::end)).await?;
+        }
+        let block = Block {
+            at,
+            words: taken,
+            last,
+            parts,
+        };
+        Ok(Some((block, (uploads, next))))
+    })
+}
+
+/// What turns blocks of uploads into blocks of their sum.
+struct Summing<W> {
+    /// What was added up before; empty where all uploads are streamed.
+    others: Vec<W>,
+    masker: Masker,
+    cohort: u64,
+}
+
+impl<W: Word> Summing<W> {
+    /// The bytes of a block's sum, without masks.
+    fn sum(&self, block: Block) -> Result<Bytes, PortError> {
+        let mut total = match self.others.get(block.at..block.at + block.words) {
+            Some(others) => others.to_vec(),
+            None => vec![W::default(); block.words],
+        };
+        for part in block.parts {
+            let added = add_part(&mut total, part);
+            added.map_err(|e| super::internal("coordinator.sum", e.to_string()))?;
+        }
+        parallel::parts(&mut total, |at, part| {
+            self.masker.apply(block.at + at, part);
+        });
+        if block.last {
+            self.check_counter(&total)?;
+        }
+        let mut bytes = Vec::new();
+        le_bytes(&total, &mut bytes);
+        Ok(Bytes::from(bytes))
+    }
+
+    /// Whether no more members have failed than there are.
+    fn check_counter(&self, last: &[W]) -> Result<(), PortError> {
+        let failed = last.last().map_or(0, |word| word.to_signed());
+        if u64::try_from(failed).is_ok_and(|n| n <= self.cohort) {
+            return Ok(());
+        }
+        let text = "the counter of failed members is out of range: a member has contributed what no honest one does";
+        Err(PortError::new(
+            PortErrorKind::Corrupt,
+            "coordinator.sum",
+            text,
+        ))
+    }
+}
+
+fn add_part<W: Word>(total: &mut [W], part: VecDeque<Bytes>) -> Result<(), StreamError> {
+    let mut adder = StreamAdder::new(Sign::Plus);
+    for piece in part {
+        adder.push(total, &piece)?;
+    }
+    adder.finish(total)
+}
+
+fn corrupt(member: &Address, text: &str) -> PortError {
+    PortError::new(
+        PortErrorKind::Corrupt,
+        "coordinator.sum",
+        format!("the result of {member}: {text}"),
+    )
 }

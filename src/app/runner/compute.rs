@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use zeroize::Zeroizing;
 
+use crate::arrays::read_npy;
 use crate::context::Context;
 use crate::owner::{Case, Left, OVERLAP, withheld};
 use crate::runner::noise::{Noise, Sum};
@@ -16,14 +17,12 @@ use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, Name};
 use delta_domain::manifest::{Manifest, MemberNoise};
-use delta_domain::npy;
 use delta_domain::policy::Decision;
 use delta_domain::records::{ReleaseRules, bound_member, release_point};
 use delta_domain::round::runner::{MaskStream, NoiseGround, RunnerContext, VariableRequest};
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::MaskedInputHeader;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
-use delta_ports::blob::collect;
 use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
 use delta_ports::compute::Compute;
 use delta_ports::executor::{MapJob, MapOutcome};
@@ -75,7 +74,8 @@ impl Computation<'_> {
         let noise = self.draw(plan.as_ref(), ground).await?;
         let state = self.state().await?;
         let stays_out = self.bundle.manifest().is_bound(step) && self.has_failed(step).await?;
-        let mut inputs = state.variables.clone();
+        // They leave with the job, and are read again when it is done: they may be as large as the model.
+        let mut inputs = state.variables;
         for request in variables {
             inputs.insert(request.name.clone(), self.download(request).await?);
         }
@@ -101,11 +101,6 @@ impl Computation<'_> {
                 .map(NoiseGround::graph_seed),
         };
         let rules = job.rules;
-        let before = ClientState {
-            variables: state.variables,
-            iterators: job.iterators.clone(),
-            failed: true,
-        };
         let allowed = match verdict.decision {
             Decision::Allowed => owner.reserve(&left).await,
             Decision::Asks | Decision::Refused => Err(withheld(&verdict)),
@@ -127,10 +122,7 @@ impl Computation<'_> {
                         cohort,
                         noise: noise.clone(),
                     };
-                    match self
-                        .contribute(&before, outcome, masked, rules, &left)
-                        .await
-                    {
+                    match self.contribute(outcome, masked, rules, &left).await {
                         Err(e) if matches!(e.op(), UNFIT | OVERLAP) => e,
                         end => return end,
                     }
@@ -152,7 +144,11 @@ impl Computation<'_> {
             owner.failed(&left, &self.case.question).await?;
         }
         // As if the step had not been: the next one finds the member's own variables as they were.
-        self.keep_state(step + 1, &before).await?;
+        let before = ClientState {
+            failed: true,
+            ..self.state().await?
+        };
+        self.keep_state(step + 1, before).await?;
         let strategy = &self.round.strategy;
         let vector = MaskedVector::failed(
             self.numbers()?,
@@ -207,7 +203,6 @@ impl Computation<'_> {
     /// away a difference to what was released before in [`OVERLAP`].
     async fn contribute(
         &self,
-        before: &ClientState,
         outcome: MapOutcome,
         masking: Masking<'_>,
         rules: Option<ReleaseRules>,
@@ -226,12 +221,6 @@ impl Computation<'_> {
                 .await?;
         }
         let step = self.round.announcement.step;
-        let mut next = ClientState {
-            variables: before.variables.clone(),
-            iterators: outcome.iterators,
-            failed: false,
-        };
-        next.variables.extend(outcome.assigned);
         let names = contribution_names(self.bundle.manifest(), step);
         let strategy = &self.round.strategy;
         let encoding = strategy.encoding(masking.cohort);
@@ -263,7 +252,13 @@ impl Computation<'_> {
         // In the journal before anything can leave: this effect is done only then, and the upload is the next.
         owner.released(left, &self.case.question, numbers).await?;
         // Last, so that a failure finds the state as it was.
-        self.keep_state(step + 1, &next).await?;
+        let mut next = ClientState {
+            iterators: outcome.iterators,
+            failed: false,
+            ..self.state().await?
+        };
+        next.variables.extend(outcome.assigned);
+        self.keep_state(step + 1, next).await?;
         Ok((info, point))
     }
 
@@ -288,13 +283,16 @@ impl Computation<'_> {
             .peers
             .variable(self.url, &wanted.request, limit)
             .await?;
-        let bytes = collect(stream, limit, "runner.variable").await?;
-        if Digest::of(&bytes) != wanted.digest {
+        let read = read_npy(stream, bytes, "runner.variable").await;
+        let (tensor, digest) = read.map_err(|e| match e.kind() {
+            PortErrorKind::Corrupt => rejected(format!("variable {name}: {}", e.message())),
+            _ => e,
+        })?;
+        if digest != wanted.digest {
             return Err(rejected(format!(
                 "variable {name} is not the one announced to the other members: its SHA-256 differs"
             )));
         }
-        let tensor = npy::decode(&bytes).map_err(|e| rejected(format!("variable {name}: {e}")))?;
         if tensor.shape() == spec.shape && tensor.dtype() == spec.dtype {
             Ok(tensor)
         } else {

@@ -24,7 +24,7 @@ pub const MAX_ROUNDS: u32 = 100_000;
 /// Most numbers that a member contributes in a round.
 pub const MAX_CONTRIBUTION_LEN: usize = 1 << 28;
 /// Most bytes of all variables together.
-pub const MAX_VARIABLE_BYTES: usize = 1 << 30;
+pub const MAX_VARIABLE_BYTES: usize = 4 << 30;
 /// Most unknowns, and most right sides, of a system of equations.
 pub const MAX_SYSTEM: usize = 4096;
 

@@ -13,7 +13,6 @@ use crate::bundle::Bundle;
 use crate::identity::Fingerprint;
 use crate::ids::{DatasetName, Digest};
 use crate::manifest::{DataField, DatasetSpec, Driver, Manifest, Source, Step, Subset, Target};
-use crate::npy;
 use crate::round::message::Encoder;
 use crate::strategy::Strategy;
 use crate::task::TaskKind;
@@ -276,8 +275,8 @@ fn digest_of(bundle: &Bundle) -> Digest {
     for name in manifest.variables.keys() {
         e.text(name.as_str());
         // Every variable has an initial value: the bundle made sure.
-        let value = bundle.initial(name).map(npy::encode);
-        e.bytes(&Digest::of(&value.unwrap_or_default()).0);
+        let value = bundle.initial_digest(name);
+        e.bytes(&value.unwrap_or_else(|| Digest::of(&[])).0);
     }
     e.digest()
 }

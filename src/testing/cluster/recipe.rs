@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use delta_domain::bundle::write_bundle;
 use delta_domain::manifest::Manifest;
 use delta_domain::strategy::Strategy;
+use delta_domain::tensor::{Tensor, TensorData};
 use serde_json::json;
 
 /// What a world's task asks for.
@@ -30,7 +31,13 @@ pub struct Recipe {
     pub noise: bool,
     /// Whether every round after the first must have the members of the one before.
     pub bound: bool,
+    /// Whether the task also has two variables, one of the server's and one of each member's, whose [`HEAVY`] numbers come with the
+    /// bundle, are read in every step and change in none: too large to stay with an open bundle.
+    pub heavy: bool,
 }
+
+/// Numbers of a heavy variable.
+pub const HEAVY: usize = 50_000;
 
 /// The noise of a task that asks for it, in units of the clip.
 pub const NOISE: u32 = 8;
@@ -48,6 +55,7 @@ impl Default for Recipe {
             stop_after: None,
             noise: false,
             bound: false,
+            heavy: false,
         }
     }
 }
@@ -77,7 +85,7 @@ impl Recipe {
                 json!({"to": "sum", "name": "total"}),
             ),
         };
-        let round = json!({
+        let mut round = json!({
             "map": {
                 "steps": [{
                     "graph": "graphs/any.onnx",
@@ -99,6 +107,12 @@ impl Recipe {
                 "assign": {"total": "mean"}
             }
         });
+        if self.heavy {
+            let inputs = &mut round["map"]["steps"][0]["inputs"];
+            for name in ["model", "own"] {
+                inputs[name] = json!({"from": "variable", "name": name});
+            }
+        }
         let bound = |number| {
             let mut round = round.clone();
             if self.bound && number > 0 {
@@ -107,6 +121,14 @@ impl Recipe {
             round
         };
         let rounds: Vec<_> = (0..self.rounds).map(bound).collect();
+        let mut variables = json!({"total": {"location": "server", "dtype": "f64", "shape": [2]}});
+        if self.heavy {
+            for (name, location) in [("model", "server"), ("own", "client")] {
+                let file = format!("arrays/{name}.npy");
+                variables[name] =
+                    json!({"location": location, "dtype": "f32", "shape": [HEAVY], "init": file});
+            }
+        }
         serde_json::from_value(json!({
             "format": "delta-task/1",
             "name": "digits",
@@ -121,9 +143,9 @@ impl Recipe {
                 "precision": 4
             },
             "datasets": {"any.csv": {"kind": "table", "columns": ["a"]}},
-            "variables": {"total": {"location": "server", "dtype": "f64", "shape": [2]}},
+            "variables": variables,
             "rounds": rounds,
-            "outputs": ["total"]
+            "outputs": if self.heavy { vec!["total", "model"] } else { vec!["total"] }
         }))
         .unwrap()
     }
@@ -135,6 +157,15 @@ impl Recipe {
         let errors = manifest.errors();
         assert!(errors.is_empty(), "{errors:?}");
         let graphs = BTreeMap::from([("graphs/any.onnx".to_owned(), b"never run".to_vec())]);
-        write_bundle(&manifest, &graphs, &BTreeMap::new()).unwrap()
+        let arrays = manifest.variables.values().filter_map(|v| v.init.clone());
+        let arrays = arrays.map(|file| (file, heavy())).collect();
+        write_bundle(&manifest, &graphs, &arrays).unwrap()
     }
+}
+
+/// How a heavy variable begins.
+#[must_use]
+pub fn heavy() -> Tensor {
+    let values = (0..HEAVY).map(|i| i as f32 / 7.0).collect();
+    Tensor::new(vec![HEAVY], TensorData::F32(values)).unwrap()
 }

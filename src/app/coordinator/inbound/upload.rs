@@ -94,7 +94,6 @@ fn expect_length(
         task: &announcement.task,
         round: announcement.round,
         strategy: &context.strategy,
-        contributions: &[],
         numbers: length,
     };
     match sum.header(member).total_bytes() {

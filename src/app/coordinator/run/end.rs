@@ -1,36 +1,37 @@
 //! The end of a task: its result on disk, and its end on the record.
 
+use crate::arrays::{Packed, npz_stream};
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::coordinator::internal;
 use crate::coordinator::state::RunState;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::TaskId;
-use delta_domain::npy::encode_npz;
-use delta_domain::tensor::Tensor;
-use delta_ports::blob::{BlobName, pieces};
+use delta_domain::tensor::element_count;
+use delta_ports::blob::BlobName;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, report};
 
-/// Puts the outputs on disk, as the file that authors download.
+/// Puts the outputs on disk, as the file that authors download: each goes from its own file into that one, piece by piece.
 pub(super) async fn write_result(
     context: &Context,
     state: &RunState,
     bundle: &Bundle,
 ) -> Result<(), PortError> {
+    let blobs = &context.ports.blobs;
+    let manifest = bundle.manifest();
     let mut outputs = Vec::new();
-    for name in &bundle.manifest().outputs {
-        outputs.push((name, state.read(context, name).await?));
+    for name in &manifest.outputs {
+        let bytes = manifest.variables.get(name).and_then(|spec| {
+            let elements = element_count(&spec.shape)?;
+            elements.checked_mul(spec.dtype.size())
+        });
+        let limit = bytes.unwrap_or(usize::MAX) as u64;
+        let kept = Packed::Kept(state.blob_of(name)?, limit);
+        outputs.push((name.to_string(), kept));
     }
-    let arrays: Vec<(&str, &Tensor)> = outputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let bytes = encode_npz(&arrays).map_err(|e| internal("coordinator.result", e.to_string()))?;
-    let len = bytes.len() as u64;
-    context
-        .ports
-        .blobs
-        .put(&BlobName::task_result(&state.task), pieces(bytes), len)
-        .await
-        .map(drop)
+    let (limit, content) = npz_stream(blobs.clone(), outputs);
+    let result = BlobName::task_result(&state.task);
+    blobs.put(&result, content, limit).await.map(drop)
 }
 
 /// Finishes the task on the record, where that has not been done yet.

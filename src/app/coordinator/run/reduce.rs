@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::context::Context;
 use crate::coordinator::state::RunState;
-use crate::coordinator::sum::Summed;
+use crate::coordinator::sum::aggregate::{self, Summed};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
 use delta_domain::round::{FailureCode, RoundFailure};
 use delta_ports::PortError;
-use delta_ports::blob::{BlobName, collect};
+use delta_ports::blob::BlobName;
 use delta_ports::executor::ReduceJob;
 
 /// What a reduce starts from: a task whose round has just been summed.
@@ -86,11 +86,11 @@ impl Reduce<'_> {
         let outcome = self.context.ports.executor.reduce(job).await?;
         let mut state = self.state.clone();
         let mut superseded = Vec::new();
-        for (name, value) in &outcome.assigned {
-            if let Some(before) = state.variables.get(name) {
-                superseded.push(BlobName::server_variable(&state.task, before.step, name));
+        for (name, value) in outcome.assigned {
+            if let Some(before) = state.variables.get(&name) {
+                superseded.push(BlobName::server_variable(&state.task, before.step, &name));
             }
-            state.keep(self.context, step + 1, name, value).await?;
+            state.keep(self.context, step + 1, &name, value).await?;
         }
         state.step += 1;
         state.failures = 0;
@@ -112,8 +112,12 @@ impl Reduce<'_> {
     async fn sums(&self) -> Result<Summed, PortError> {
         let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
         let (len, content) = self.context.ports.blobs.open(&name).await?;
-        let bytes = collect(content, len, "coordinator.reduce").await?;
-        Summed::decode(&bytes)
+        let manifest = self.bundle.manifest();
+        let round = manifest.round_spec(self.state.step);
+        let contributions = round.map(|round| round.map.contribute.as_slice());
+        // Numbers are decoded alike whatever the cohort.
+        let encoding = manifest.strategy.encoding(1);
+        aggregate::read(len, content, encoding, contributions.unwrap_or_default()).await
     }
 
     /// Server variables that the reduce reads.

@@ -12,7 +12,6 @@ use crate::owner::{Case, Permit};
 use crate::runner::effects::{RunnerEffects, round_key};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Digest, RoundNumber, TaskId};
-use delta_domain::npy;
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
 use delta_domain::round::runner::{RunnerContext, RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::round::{DeclineCode, FailureCode, PrivacyFloor};
@@ -273,10 +272,10 @@ fn check_announcement(
     }
     // The owner was asked about the task with these values; later ones are the coordinator's.
     for (name, announced) in &a.variables {
-        let Some(value) = bundle.value_before(name, a.step) else {
+        let Some(expected) = bundle.digest_before(name, a.step) else {
             continue;
         };
-        if *announced != Digest::of(&npy::encode(value)) {
+        if *announced != expected {
             return Err(format!(
                 "the coordinator announces another value of {name} for step {} than the task begins with",
                 a.step

@@ -1,0 +1,172 @@
+//! Arrays on their way to a disk, and from a disk or a connection into memory: made and read piece by piece, held once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+
+use delta_domain::hash::HashFunction;
+use delta_domain::ids::Digest;
+use delta_domain::npy::{self, NpyError, NpzWriter};
+use delta_domain::tensor::Tensor;
+use delta_ports::blob::{BlobName, BlobStore, ByteStream};
+use delta_ports::{PortError, PortErrorKind};
+
+/// Elements of a piece: a quarter of a megabyte to two.
+const PIECE: usize = 256 * 1024;
+
+/// An array as an `.npy` file, and the file's length in bytes.
+pub(crate) fn npy_stream(tensor: &Arc<Tensor>) -> (u64, ByteStream) {
+    let prefix = npy::prefix(tensor.dtype(), tensor.shape());
+    let len = (prefix.len() as u64).saturating_add(tensor.byte_len() as u64);
+    let tensor = tensor.clone();
+    let elements = stream::iter((0..tensor.len()).step_by(PIECE)).map(move |at| {
+        let mut piece = Vec::new();
+        tensor.extend_le_bytes(at..at.saturating_add(PIECE), &mut piece);
+        Ok(Bytes::from(piece))
+    });
+    let head = stream::once(std::future::ready(Ok(Bytes::from(prefix))));
+    (len, Box::pin(head.chain(elements)))
+}
+
+/// Bytes that an array in an `.npz` file may take beside its own `.npy` file.
+const AROUND_ARRAY: u64 = 4096;
+
+/// An array as it goes into an `.npz` file.
+pub(crate) enum Packed {
+    Held(Arc<Tensor>),
+    /// An `.npy` file of at most so many bytes; opened when it is its turn.
+    Kept(BlobName, u64),
+}
+
+impl Packed {
+    fn limit(&self) -> u64 {
+        match self {
+            Self::Held(tensor) => tensor.byte_len() as u64,
+            Self::Kept(_, limit) => *limit,
+        }
+    }
+
+    async fn open(&self, blobs: &dyn BlobStore) -> Result<(u64, ByteStream), PortError> {
+        match self {
+            Self::Held(tensor) => Ok(npy_stream(tensor)),
+            Self::Kept(name, _) => blobs.open(name).await,
+        }
+    }
+}
+
+/// An `.npz` file of these arrays, and a bound of its length in bytes.
+pub(crate) fn npz_stream(
+    blobs: Arc<dyn BlobStore>,
+    arrays: Vec<(String, Packed)>,
+) -> (u64, ByteStream) {
+    let limit = arrays.iter().fold(AROUND_ARRAY, |sum, (_, array)| {
+        sum.saturating_add(array.limit())
+            .saturating_add(AROUND_ARRAY)
+    });
+    let start = Some((NpzWriter::default(), VecDeque::from(arrays), None));
+    let pieces = stream::try_unfold((start, blobs), |(state, blobs)| async move {
+        let state: Option<Packing> = state;
+        let Some((mut writer, mut left, mut open)) = state else {
+            return Ok(None);
+        };
+        loop {
+            let piece = match &mut open {
+                Some(file) => file.next().await.transpose()?,
+                None => None,
+            };
+            if let Some(piece) = piece {
+                writer.write(&piece).map_err(unwritten)?;
+            } else if let Some((name, array)) = left.pop_front() {
+                let (len, file) = array.open(&*blobs).await?;
+                writer.begin(&name, len).map_err(unwritten)?;
+                open = Some(file);
+            } else {
+                let last = writer.finish().map_err(unwritten)?;
+                return Ok(Some((Bytes::from(last), (None, blobs))));
+            }
+            let made = writer.take();
+            if !made.is_empty() {
+                let state = Some((writer, left, open));
+                return Ok(Some((Bytes::from(made), (state, blobs))));
+            }
+        }
+    });
+    (limit, Box::pin(pieces))
+}
+
+/// The file as far as it is written, the arrays to come, and what is left of the one that is being written.
+type Packing = (NpzWriter, VecDeque<(String, Packed)>, Option<ByteStream>);
+
+fn unwritten(error: NpyError) -> PortError {
+    PortError::new(PortErrorKind::Internal, "arrays.npz", error.to_string())
+}
+
+/// The array in an `.npy` file of at most `limit` bytes of elements, and the file's SHA-256.
+///
+/// # Errors
+/// Whatever the stream fails with, and `Corrupt` when it is no such file.
+pub(crate) async fn read_npy(
+    mut file: ByteStream,
+    limit: usize,
+    op: &'static str,
+) -> Result<(Tensor, Digest), PortError> {
+    let unreadable = |e: npy::NpyError| PortError::new(PortErrorKind::Corrupt, op, e.to_string());
+    let mut reader = npy::Reader::new(limit);
+    let mut digest = HashFunction::Sha256.start();
+    while let Some(piece) = file.next().await {
+        let piece = piece?;
+        digest.update(&piece);
+        reader.push(&piece).map_err(unreadable)?;
+    }
+    Ok((reader.finish().map_err(unreadable)?, digest.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use delta_domain::tensor::TensorData;
+    use delta_ports::blob::{collect, pieces};
+
+    #[tokio::test]
+    async fn an_npz_of_streams_is_one() {
+        let blobs = Arc::new(delta_memory::MemoryBlobs::default());
+        let kept = BlobName::submitted(1);
+        let (len, file) = npy_stream(&array(7));
+        blobs.put(&kept, file, len).await.unwrap();
+        let arrays = vec![
+            ("a".to_owned(), Packed::Kept(kept, len)),
+            ("b".to_owned(), Packed::Held(array(2 * PIECE))),
+        ];
+        let (limit, file) = npz_stream(blobs.clone(), arrays);
+        let bytes = collect(file, limit, "test").await.unwrap();
+        let back = npy::decode_npz(&bytes, &npy::NpzLimits::default()).unwrap();
+        assert_eq!(back.len(), 2);
+        assert_eq!((&back["a"], &back["b"]), (&*array(7), &*array(2 * PIECE)));
+        let (limit, nothing) = npz_stream(blobs, Vec::new());
+        let bytes = collect(nothing, limit, "test").await.unwrap();
+        let back = npy::decode_npz(&bytes, &npy::NpzLimits::default()).unwrap();
+        assert!(back.is_empty());
+    }
+
+    fn array(n: usize) -> Arc<Tensor> {
+        let values = (0..n).map(|i| i as f32 / 3.0).collect();
+        Arc::new(Tensor::new(vec![n], TensorData::F32(values)).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_file_is_numpys_and_comes_back() {
+        for n in [0, 1, PIECE - 1, PIECE, 2 * PIECE + 7] {
+            let tensor = array(n);
+            let (len, file) = npy_stream(&tensor);
+            let bytes = collect(file, len, "test").await.unwrap();
+            assert_eq!(bytes, npy::encode(&tensor));
+            let read = read_npy(pieces(bytes.clone()), 4 * n, "test").await;
+            assert_eq!(read.unwrap(), ((*tensor).clone(), Digest::of(&bytes)));
+            let wide = npy_stream(&tensor).1;
+            let refused = read_npy(wide, (4 * n).saturating_sub(1), "test").await;
+            assert_eq!(refused.is_err(), n > 0);
+        }
+    }
+}
