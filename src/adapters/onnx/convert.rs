@@ -6,7 +6,9 @@ use delta_domain::tensor::{DType, Tensor, TensorData};
 /// The value as `dtype` and `shape`, as a contribution or a variable must be.
 ///
 /// Between `f32` and `f64` values are converted; any other difference of type is an error. A single number may have shape `[]` or `[1]`.
-pub(crate) fn fit(value: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tensor, Failure> {
+///
+/// What fits already is not copied.
+pub(crate) fn fit(value: Tensor, dtype: DType, shape: &[usize]) -> Result<Tensor, Failure> {
     let one = |s: &[usize]| s.iter().all(|d| *d == 1);
     if value.shape() != shape && !(one(value.shape()) && one(shape)) {
         return Err(Failure::rejected(format!(
@@ -14,12 +16,10 @@ pub(crate) fn fit(value: &Tensor, dtype: DType, shape: &[usize]) -> Result<Tenso
             value.shape()
         )));
     }
-    let data = match (value.data(), dtype) {
-        (TensorData::F64(v), DType::F32) => TensorData::F32(v.iter().map(|x| narrow(*x)).collect()),
-        (TensorData::F32(v), DType::F64) => {
-            TensorData::F64(v.iter().map(|x| f64::from(*x)).collect())
-        }
-        (data, dtype) if data.dtype() == dtype => data.clone(),
+    let data = match (value.into_data(), dtype) {
+        (TensorData::F64(v), DType::F32) => TensorData::F32(v.into_iter().map(narrow).collect()),
+        (TensorData::F32(v), DType::F64) => TensorData::F64(v.into_iter().map(f64::from).collect()),
+        (data, dtype) if data.dtype() == dtype => data,
         (data, dtype) => {
             return Err(Failure::rejected(format!(
                 "it is {}, the task declares {}; cast it in the graph",
@@ -140,13 +140,13 @@ mod tests {
     fn contributions_change_float_width_and_scalar_rank_but_nothing_else() {
         let scalar = Tensor::scalar(1.5);
         assert_eq!(
-            fit(&scalar, DType::F32, &[1]).unwrap().data(),
+            fit(scalar.clone(), DType::F32, &[1]).unwrap().data(),
             &TensorData::F32(vec![1.5])
         );
-        assert!(fit(&scalar, DType::I64, &[]).is_err());
+        assert!(fit(scalar, DType::I64, &[]).is_err());
         let pair = Tensor::new(vec![2], TensorData::F32(vec![1.0, 2.0])).unwrap();
         assert!(
-            fit(&pair, DType::F32, &[1, 2]).is_err(),
+            fit(pair, DType::F32, &[1, 2]).is_err(),
             "same elements, other shape"
         );
     }

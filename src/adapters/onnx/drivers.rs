@@ -5,6 +5,7 @@
 
 mod batches;
 mod graphs;
+mod lifetime;
 mod once;
 mod random;
 mod records;
@@ -24,6 +25,7 @@ use delta_domain::tensor::Tensor;
 use delta_ports::executor::{IteratorState, IteratorStates, MapOutcome, ReduceOutcome};
 
 pub(crate) use graphs::{Graphs, graph_of};
+use lifetime::{HandedOut, let_go};
 use records::Limits;
 use scope::Scope;
 
@@ -42,7 +44,7 @@ pub(crate) fn map(
     graphs: &mut Graphs<'_>,
     manifest: &Manifest,
     spec: &MapSpec,
-    variables: &BTreeMap<Name, Tensor>,
+    variables: BTreeMap<Name, Tensor>,
     local: Local<'_>,
     data: &mut Datasets<'_>,
 ) -> Result<MapOutcome, Failure> {
@@ -51,10 +53,11 @@ pub(crate) fn map(
         rules,
         noise,
     } = local;
-    let no_sums = BTreeMap::new();
+    let contributed = spec.contribute.iter().map(|c| &c.name);
+    let mut made = HandedOut::new(contributed.chain(spec.assign.values()));
     let mut scope = Scope {
         variables,
-        sums: &no_sums,
+        sums: BTreeMap::new(),
         clients: 0,
         noise,
         values: BTreeMap::new(),
@@ -79,16 +82,17 @@ pub(crate) fn map(
         if let Some(state) = done.state {
             iterators.0.insert(index, state);
         }
+        let_go(&mut scope, graphs, later(&spec.steps, index), &made.names());
     }
     let contributions = spec
         .contribute
         .iter()
         .map(|c| {
-            fit(scope.value(&c.name)?, c.dtype, &c.shape)
+            fit(made.take(&mut scope, &c.name)?, c.dtype, &c.shape)
                 .map_err(|f| f.within(&format!("contribution {}", c.name)))
         })
         .collect::<Result<_, _>>()?;
-    let assigned = assign(manifest, &spec.assign, &scope)?;
+    let assigned = assign(manifest, &spec.assign, &mut scope, &mut made)?;
     Ok(MapOutcome {
         contributions,
         assigned,
@@ -103,10 +107,12 @@ pub(crate) fn reduce(
     graphs: &mut Graphs<'_>,
     manifest: &Manifest,
     spec: &ReduceSpec,
-    variables: &BTreeMap<Name, Tensor>,
-    sums: &BTreeMap<Name, Tensor>,
+    variables: BTreeMap<Name, Tensor>,
+    sums: BTreeMap<Name, Tensor>,
     clients: u32,
 ) -> Result<ReduceOutcome, Failure> {
+    let shown = spec.metrics.values().chain(&spec.stop);
+    let mut made = HandedOut::new(spec.assign.values().chain(shown));
     let mut scope = Scope {
         variables,
         sums,
@@ -129,13 +135,12 @@ pub(crate) fn reduce(
             IteratorState::default(),
         )
         .map_err(|f| f.within(&format!("reduce step {index} ({})", step.label())))?;
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let_go(&mut scope, graphs, later(&spec.steps, index), &made.names());
     }
     // A sum that no graph touches may be assigned or shown as it is.
-    for (name, sum) in sums {
-        scope
-            .values
-            .entry(name.clone())
-            .or_insert_with(|| sum.clone());
+    for (name, sum) in std::mem::take(&mut scope.sums) {
+        scope.values.entry(name).or_insert(sum);
     }
     let number = |name: &Name| {
         scope
@@ -156,16 +161,25 @@ pub(crate) fn reduce(
         .transpose()?
         .is_some_and(|x| x != 0.0 && !x.is_nan());
     Ok(ReduceOutcome {
-        assigned: assign(manifest, &spec.assign, &scope)?,
+        assigned: assign(manifest, &spec.assign, &mut scope, &mut made)?,
         metrics,
         stop,
     })
 }
 
+/// The steps after the one at `index`.
+fn later(steps: &[Step], index: u32) -> &[Step] {
+    let next = usize::try_from(index)
+        .unwrap_or(usize::MAX)
+        .saturating_add(1);
+    steps.get(next..).unwrap_or_default()
+}
+
 fn assign(
     manifest: &Manifest,
     assign: &BTreeMap<Name, Name>,
-    scope: &Scope<'_>,
+    scope: &mut Scope,
+    made: &mut HandedOut<'_>,
 ) -> Result<BTreeMap<Name, Tensor>, Failure> {
     assign
         .iter()
@@ -174,7 +188,7 @@ fn assign(
                 .variables
                 .get(variable)
                 .ok_or_else(|| Failure::rejected(format!("there is no variable {variable}")))?;
-            let tensor = fit(scope.value(value)?, spec.dtype, &spec.shape)
+            let tensor = fit(made.take(scope, value)?, spec.dtype, &spec.shape)
                 .map_err(|f| f.within(&format!("variable {variable}")))?;
             Ok((variable.clone(), tensor))
         })
@@ -197,7 +211,7 @@ fn step(
     graphs: &mut Graphs<'_>,
     step: &Step,
     limits: Limits<'_>,
-    scope: &mut Scope<'_>,
+    scope: &mut Scope,
     data: &mut Datasets<'_>,
     state: IteratorState,
 ) -> Result<Done, Failure> {

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::contain::Containment;
 use super::datasets;
 use super::failure::Failure;
-use super::frame::{self, Blobs};
+use super::frame::{Blob, Blobs};
 use super::job::{Job, Reply, RuntimeChoice, Work};
 use super::process::Launcher;
 use super::records;
@@ -33,7 +33,7 @@ use delta_ports::executor::{
 };
 use delta_ports::{PortError, PortErrorKind};
 
-use answer::{decode_all, named, rows_of, wrong_answer};
+use answer::{named, rows_of, tensors_of, wrong_answer};
 pub use config::{ExecutorConfig, RuntimePreference};
 use judge::Turn;
 pub use search::RuntimeReport;
@@ -60,12 +60,9 @@ struct Order<'a> {
     graphs: Vec<String>,
     /// Files and folders that the worker may read.
     readable: Vec<PathBuf>,
-    variables: &'a BTreeMap<Name, Tensor>,
-    sums: &'a BTreeMap<Name, Tensor>,
+    variables: BTreeMap<Name, Tensor>,
+    sums: BTreeMap<Name, Tensor>,
 }
-
-/// Where a job has no variables or no sums.
-static NO_TENSORS: BTreeMap<Name, Tensor> = BTreeMap::new();
 
 impl OnnxExecutor {
     /// An executor; nothing is started yet. Call [`OnnxExecutor::probe`] once to know that it works.
@@ -142,21 +139,25 @@ impl OnnxExecutor {
         launcher: &Launcher,
         memory: u64,
     ) -> Result<(Reply, Blobs), PortError> {
-        let mut blobs: Vec<Cow<'_, [u8]>> = Vec::new();
+        let mut blobs: Vec<Blob<'_>> = Vec::new();
         for name in &order.graphs {
             let bytes = order.bundle.graph(name);
-            blobs.push(Cow::Borrowed(bytes.ok_or_else(|| {
+            blobs.push(Blob::Bytes(Cow::Borrowed(bytes.ok_or_else(|| {
                 Failure::rejected(format!("the bundle has no graph {name}")).into_port(op)
-            })?));
+            })?)));
         }
-        let tensors = order.variables.values().chain(order.sums.values());
-        blobs.extend(tensors.map(|t| Cow::Owned(frame::encode(t))));
         let job = Job {
             work: order.work,
             graphs: order.graphs,
             variables: order.variables.keys().cloned().collect(),
             sums: order.sums.keys().cloned().collect(),
         };
+        // They leave this process as they are sent.
+        let tensors = order
+            .variables
+            .into_values()
+            .chain(order.sums.into_values());
+        blobs.extend(tensors.map(|t| Blob::Tensor(Cow::Owned(t))));
         let budget = ExecutorConfig {
             memory_bytes: memory,
             time_limit: launcher.time_limit,
@@ -208,8 +209,8 @@ impl OnnxExecutor {
             bundle,
             graphs: graphs.iter().map(|name| (*name).to_owned()).collect(),
             readable: Vec::new(),
-            variables: &NO_TENSORS,
-            sums: &NO_TENSORS,
+            variables: BTreeMap::new(),
+            sums: BTreeMap::new(),
         };
         match self.judged(op, order, &RuntimeChoice::None, whose).await? {
             (Reply::Proved(proof), _) => Ok(proof),
@@ -278,8 +279,8 @@ impl Executor for OnnxExecutor {
             bundle,
             graphs: bundle.graphs().map(|(name, _)| name.to_owned()).collect(),
             readable: Vec::new(),
-            variables: &NO_TENSORS,
-            sums: &NO_TENSORS,
+            variables: BTreeMap::new(),
+            sums: BTreeMap::new(),
         };
         let choice = &self.choose().await?.choice;
         match self.judged(op, order, choice, whose).await? {
@@ -323,10 +324,10 @@ impl Executor for OnnxExecutor {
             },
             bundle: &job.bundle,
             graphs: graphs_of(&round.map.steps, &runtime),
-            variables: &job.variables,
-            sums: &NO_TENSORS,
+            variables: job.variables,
+            sums: BTreeMap::new(),
         };
-        let (reply, blobs) = self.work(op, order).await?;
+        let (reply, mut blobs) = self.work(op, order).await?;
         let Reply::Mapped {
             contributions,
             assigned,
@@ -338,10 +339,11 @@ impl Executor for OnnxExecutor {
             return Err(wrong_answer(op));
         };
         let values = contributions.saturating_add(assigned.len());
-        let (values, sets) = blobs
-            .split_at_checked(values)
-            .ok_or_else(|| wrong_answer(op))?;
-        let mut tensors = decode_all(op, values)?;
+        if blobs.len() < values {
+            return Err(wrong_answer(op));
+        }
+        let sets = blobs.split_off(values);
+        let mut tensors = tensors_of(op, blobs)?;
         let rest = tensors.split_off(contributions.min(tensors.len()));
         let fits = tensors.len() == round.map.contribute.len()
             && tensors
@@ -373,8 +375,8 @@ impl Executor for OnnxExecutor {
             bundle: &job.bundle,
             graphs: graphs_of(&round.reduce.steps, &runtime),
             readable: Vec::new(),
-            variables: &job.variables,
-            sums: &job.sums,
+            variables: job.variables,
+            sums: job.sums,
         };
         let (reply, blobs) = self.work(op, order).await?;
         let Reply::Reduced {
@@ -385,7 +387,7 @@ impl Executor for OnnxExecutor {
         else {
             return Err(wrong_answer(op));
         };
-        let mut tensors = decode_all(op, &blobs)?;
+        let mut tensors = tensors_of(op, blobs)?;
         let numbers = tensors.pop().map(Tensor::into_data);
         let Some(TensorData::F64(numbers)) =
             numbers.filter(|n| n.dtype() == DType::F64 && n.len() == metrics.len())

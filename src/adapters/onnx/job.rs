@@ -1,12 +1,14 @@
 //! What the node asks of its worker and what the worker answers: the headers of [`super::frame::Message`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::contain::{Containment, Sandbox};
 use super::failure::Failure;
+use super::frame::Header;
 use super::guard::GraphLimits;
 use delta_domain::bundle::BundleLimits;
 use delta_domain::ids::{DatasetName, Name};
@@ -27,6 +29,12 @@ pub(crate) struct Setup {
     pub(crate) readable: Vec<PathBuf>,
     /// What to do where walls are missing.
     pub(crate) sandbox: Sandbox,
+}
+
+impl Header for Setup {
+    fn tensors(&self) -> Range<usize> {
+        0..0
+    }
 }
 
 /// The runtime that a worker starts before it reads its job.
@@ -69,6 +77,14 @@ impl Job {
             variables: Vec::new(),
             sums: Vec::new(),
         }
+    }
+}
+
+impl Header for Job {
+    fn tensors(&self) -> Range<usize> {
+        let graphs = self.graphs.len();
+        let values = self.variables.len().saturating_add(self.sums.len());
+        graphs..graphs.saturating_add(values)
     }
 }
 
@@ -145,6 +161,27 @@ pub(crate) enum Reply {
         metrics: Vec<String>,
         stop: bool,
     },
+}
+
+impl Header for Reply {
+    fn tensors(&self) -> Range<usize> {
+        match self {
+            Self::Unpacked { graphs, arrays, .. } => {
+                graphs.len()..graphs.len().saturating_add(arrays.len())
+            }
+            Self::Mapped {
+                contributions,
+                assigned,
+                ..
+            } => 0..contributions.saturating_add(assigned.len()),
+            Self::Reduced { assigned, .. } => 0..assigned.len().saturating_add(1),
+            Self::Failed(_)
+            | Self::Walls(_)
+            | Self::Probed { .. }
+            | Self::Proved(_)
+            | Self::Checked => 0..0,
+        }
+    }
 }
 
 /// Which records a step's sums count. Its blobs: the unit of each record (`u32`, little-endian) if `units`, then the sets.

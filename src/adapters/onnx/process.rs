@@ -2,18 +2,19 @@
 //!
 //! Dropping the future kills the process. Everything the worker says is bounded and may be a lie: it ran somebody else's graph.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinError;
 
 use super::failure::{Failure, FailureKind};
-use super::frame::{Blobs, Message};
+use super::frame::{self, Blob, Blobs, Message};
 use super::job::{Job, Reply, Setup};
 use delta_ports::{PortError, PortErrorKind};
 
@@ -34,6 +35,12 @@ pub(crate) struct LimitNames {
     pub(crate) memory: &'static str,
 }
 
+/// How much a pipe holds, in bytes: the most that the kernel gives to anybody.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// Elements that are written in one go.
+const PART: usize = 64 << 10;
+
 /// Bytes of the standard error kept: its end.
 const STDERR_BYTES: usize = 8 << 10;
 
@@ -47,7 +54,7 @@ impl Launcher {
         op: &'static str,
         setup: &Setup,
         job: &Job,
-        blobs: Vec<Cow<'_, [u8]>>,
+        blobs: Vec<Blob<'_>>,
     ) -> Result<(Reply, Blobs), PortError> {
         let setup_message = Message::new(setup, Vec::new()).map_err(|f| f.into_port(op))?;
         let job_message = Message::new(job, blobs).map_err(|f| f.into_port(op))?;
@@ -65,8 +72,11 @@ impl Launcher {
         else {
             return Err(internal(op, "a worker without pipes"));
         };
-        let messages = [&setup_message, &job_message];
-        let answer = async { tokio::join!(collect(stdout, self.reply_bytes), tail(stderr)) };
+        // Smaller ones carry as well, only slower.
+        let _smaller = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_BYTES);
+        let _smaller = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
+        let messages = [setup_message, job_message];
+        let answer = async { tokio::join!(read(stdout, self.reply_bytes), tail(stderr)) };
         let conversation = converse(stdin, messages, answer);
         let Ok((answer, stderr)) = tokio::time::timeout(self.time_limit, conversation).await else {
             // Errors here mean that it ended by itself in the meantime.
@@ -82,9 +92,9 @@ impl Launcher {
             ));
         };
         let status = end(op, &mut child).await?;
-        match answer.ok().and_then(|bytes| self.parse(&bytes)) {
-            Some((Reply::Failed(failure), _)) => Err(with_tail(failure, &stderr).into_port(op)),
-            Some(answer) if status.success() => Ok(answer),
+        match answer.map_err(io::Error::other).flatten() {
+            Ok((Reply::Failed(failure), _)) => Err(with_tail(failure, &stderr).into_port(op)),
+            Ok(answer) if status.success() => Ok(answer),
             _ => Err(ended(status, &stderr, setup, self.limits).into_port(op)),
         }
     }
@@ -108,19 +118,12 @@ impl Launcher {
             .kill_on_drop(true)
             .spawn()
     }
-
-    /// An answer, when these bytes are one.
-    fn parse(&self, mut bytes: &[u8]) -> Option<(Reply, Blobs)> {
-        let message = Message::read(&mut bytes, self.reply_bytes).ok()?;
-        let reply = message.parse().ok()?;
-        Some((reply, message.blobs))
-    }
 }
 
 /// Sends the messages while the answer is awaited.
 async fn converse<T>(
     mut stdin: ChildStdin,
-    messages: [&Message<'_>; 2],
+    messages: [Message<'_>; 2],
     answer: impl Future<Output = T>,
 ) -> T {
     let feeding = async {
@@ -159,25 +162,33 @@ fn io_error(op: &'static str, what: &str, error: io::Error) -> PortError {
     internal(op, &format!("{what}: {error}")).with_source(error)
 }
 
-async fn send(to: &mut ChildStdin, message: &Message<'_>) -> io::Result<()> {
-    to.write_all(&message.prefix()?).await?;
-    to.write_all(&message.header).await?;
-    for blob in &message.blobs {
-        to.write_all(blob).await?;
+/// Sends a message; each blob is let go once it has left.
+async fn send(to: &mut ChildStdin, message: Message<'_>) -> io::Result<()> {
+    to.write_all(&message.start()?).await?;
+    let mut part = Vec::new();
+    for blob in message.blobs {
+        match blob {
+            Blob::Bytes(bytes) => to.write_all(&bytes).await?,
+            Blob::Tensor(tensor) => {
+                to.write_all(&frame::head(&tensor)).await?;
+                for at in (0..tensor.len()).step_by(PART) {
+                    part.clear();
+                    tensor.extend_le_bytes(at..at.saturating_add(PART), &mut part);
+                    to.write_all(&part).await?;
+                }
+            }
+        }
     }
     to.flush().await
 }
 
-/// The whole answer, or an error when it is longer than allowed.
-async fn collect(from: impl AsyncRead + Unpin, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut from = from.take(max_bytes.saturating_add(1 << 20));
-    from.read_to_end(&mut out).await?;
-    if from.limit() == 0 {
-        Err(io::Error::other("an answer beyond the bound"))
-    } else {
-        Ok(out)
-    }
+/// The answer, read on a thread for such work: a worker that is killed ends it.
+async fn read(from: ChildStdout, max_bytes: u64) -> Result<io::Result<(Reply, Blobs)>, JoinError> {
+    tokio::task::spawn_blocking(move || {
+        let mut from = File::from(from.into_owned_fd()?);
+        frame::read(&mut from, max_bytes)
+    })
+    .await
 }
 
 /// The end of what the worker wrote to its standard error.

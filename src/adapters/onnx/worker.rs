@@ -14,7 +14,7 @@ use super::contract;
 use super::datasets::Datasets;
 use super::drivers::{self, Graphs, graph_of};
 use super::failure::{Failure, FailureKind};
-use super::frame::{self, Blobs, Message};
+use super::frame::{self, Blob, Blobs, Message};
 use super::guard::{self, CheckedGraph, GraphLimits};
 use super::job::{Job, Released, Reply, RuntimeChoice, Setup, Work};
 use super::records;
@@ -63,9 +63,7 @@ fn serve(left_open: usize) -> Result<Answer, Failure> {
             "no job on the standard input ({e}); workers are started by delta-node"
         ))
     };
-    let setup: Setup = Message::read(&mut input, SETUP_BYTES)
-        .map_err(no_job)?
-        .parse()?;
+    let (setup, _) = frame::read::<Setup>(&mut input, SETUP_BYTES).map_err(no_job)?;
     contain::limit_early(setup.limits.cpu_seconds)?;
     // The walls stand before the library is loaded: it may start threads and talk to its maker as soon as it is (onnxruntime 1.31 does).
     let library = match &setup.runtime {
@@ -82,19 +80,18 @@ fn serve(left_open: usize) -> Result<Answer, Failure> {
         choice => Some(runtime::start(choice, setup.threads)?),
     };
     // From here on, anything may be hostile.
-    let message = Message::read(&mut input, setup.limits.memory_bytes).map_err(no_job)?;
+    let (job, blobs) = frame::read::<Job>(&mut input, setup.limits.memory_bytes).map_err(no_job)?;
     drop(input);
     end_with_parent();
-    let job: Job = message.parse()?;
-    let mut blobs = message.blobs.into_iter();
+    let mut blobs = blobs.into_iter();
     let mut take = |n: usize| -> Blobs { blobs.by_ref().take(n).collect() };
-    let files = take(job.graphs.len());
+    let files = take(job.graphs.len()).into_iter().filter_map(Blob::bytes);
     let variables = take(job.variables.len());
     let sums = take(job.sums.len());
     let job = Received {
         graphs: job.graphs.into_iter().zip(files).collect(),
-        variables: tensors(job.variables, variables)?,
-        sums: tensors(job.sums, sums)?,
+        variables: tensors(job.variables, variables),
+        sums: tensors(job.sums, sums),
         work: job.work,
     };
     match runtime {
@@ -126,23 +123,19 @@ fn without_runtime(
 fn unpack(bytes: &[u8], limits: &BundleLimits) -> Result<Answer, Failure> {
     let bundle =
         Bundle::open(bytes, limits).map_err(|e| Failure::rejected(delta_ports::report(&e)))?;
-    let manifest = bundle.manifest();
-    let variables = manifest.variables.iter();
-    let arrays: Vec<Name> = variables
-        .filter(|(_, spec)| spec.init.is_some())
-        .map(|(name, _)| name.clone())
-        .collect();
-    let values = arrays.iter().filter_map(|name| bundle.initial(name));
-    let graphs = bundle.graphs().map(|(_, bytes)| Cow::Owned(bytes.to_vec()));
-    let blobs = graphs
-        .chain(values.map(|t| Cow::Owned(frame::encode(t))))
-        .collect();
+    let (manifest, graphs, mut initial) = bundle.into_parts();
+    initial.retain(|name, _| {
+        let spec = manifest.variables.get(name);
+        spec.is_some_and(|spec| spec.init.is_some())
+    });
     let reply = Reply::Unpacked {
-        manifest: Box::new(manifest.clone()),
-        graphs: bundle.graphs().map(|(name, _)| name.to_owned()).collect(),
-        arrays,
+        graphs: graphs.keys().cloned().collect(),
+        arrays: initial.keys().cloned().collect(),
+        manifest: Box::new(manifest),
     };
-    Ok((reply, blobs))
+    let graphs = graphs.into_values().map(|b| Blob::Bytes(Cow::Owned(b)));
+    let values = initial.into_values().map(|t| Blob::Tensor(Cow::Owned(t)));
+    Ok((reply, graphs.chain(values).collect()))
 }
 
 /// Fails closed: where a wall is missing, no job is read.
@@ -162,18 +155,15 @@ fn refuse_open_walls(containment: &Containment) -> Result<(), Failure> {
 
 /// A job with its blobs in their places.
 struct Received {
-    graphs: BTreeMap<String, Cow<'static, [u8]>>,
+    graphs: BTreeMap<String, Vec<u8>>,
     variables: BTreeMap<Name, Tensor>,
     sums: BTreeMap<Name, Tensor>,
     work: Work,
 }
 
-fn tensors(names: Vec<Name>, blobs: Blobs) -> Result<BTreeMap<Name, Tensor>, Failure> {
-    names
-        .into_iter()
-        .zip(blobs)
-        .map(|(name, blob)| Ok((name, frame::decode(&blob)?)))
-        .collect()
+fn tensors(names: Vec<Name>, blobs: Blobs) -> BTreeMap<Name, Tensor> {
+    let values = blobs.into_iter().filter_map(Blob::tensor);
+    names.into_iter().zip(values).collect()
 }
 
 /// The node holds the other end of the standard input as long as it wants the answer. Without it there is nobody to work for.
@@ -222,7 +212,7 @@ fn run(
                 &mut graphs,
                 &manifest,
                 spec,
-                &variables,
+                variables,
                 drivers::Local {
                     iterators,
                     rules: rules.as_ref(),
@@ -239,7 +229,7 @@ fn run(
         } => {
             let spec = &round(&manifest, step)?.reduce;
             let mut graphs = Graphs::new(runtime, check(graphs, limits)?);
-            drivers::reduce(&mut graphs, &manifest, spec, &variables, &sums, clients)
+            drivers::reduce(&mut graphs, &manifest, spec, variables, sums, clients)
                 .and_then(reduced)
         }
     }
@@ -251,7 +241,7 @@ fn round(manifest: &Manifest, step: u32) -> Result<&RoundSpec, Failure> {
 }
 
 fn check(
-    graphs: BTreeMap<String, Cow<'static, [u8]>>,
+    graphs: BTreeMap<String, Vec<u8>>,
     limits: &GraphLimits,
 ) -> Result<BTreeMap<String, CheckedGraph>, Failure> {
     graphs
@@ -299,11 +289,10 @@ fn load_all(
 }
 
 fn mapped(outcome: MapOutcome) -> Answer {
-    let tensors = outcome.contributions.iter();
-    let mut blobs: Blobs = tensors
-        .chain(outcome.assigned.values())
-        .map(|t| Cow::Owned(frame::encode(t)))
-        .collect();
+    let contributions = outcome.contributions.len();
+    let (assigned, values): (Vec<Name>, Vec<Tensor>) = outcome.assigned.into_iter().unzip();
+    let tensors = outcome.contributions.into_iter().chain(values);
+    let mut blobs: Blobs = tensors.map(|t| Blob::Tensor(Cow::Owned(t))).collect();
     let mut released = Vec::with_capacity(outcome.released.len());
     for rows in outcome.released {
         released.push(Released {
@@ -311,15 +300,20 @@ fn mapped(outcome: MapOutcome) -> Answer {
             units: rows.unit_of.is_some(),
             sets: rows.sets.len(),
         });
-        let units = rows
+        let units: Option<Vec<u8>> = rows
             .unit_of
             .map(|units| units.iter().copied().flat_map(u32::to_le_bytes).collect());
-        blobs.extend(units.map(Cow::Owned));
-        blobs.extend(rows.sets.iter().map(|set| Cow::Owned(set.to_bytes())));
+        let sets = rows.sets.iter().map(|set| set.to_bytes());
+        blobs.extend(
+            units
+                .into_iter()
+                .chain(sets)
+                .map(|b| Blob::Bytes(Cow::Owned(b))),
+        );
     }
     let reply = Reply::Mapped {
-        contributions: outcome.contributions.len(),
-        assigned: outcome.assigned.into_keys().collect(),
+        contributions,
+        assigned,
         iterators: outcome.iterators,
         rows: outcome.rows,
         released,
@@ -331,13 +325,11 @@ fn reduced(outcome: ReduceOutcome) -> Result<Answer, Failure> {
     let numbers: Vec<f64> = outcome.metrics.values().copied().collect();
     let numbers = Tensor::new(vec![numbers.len()], TensorData::F64(numbers))
         .map_err(|e| Failure::internal(e.to_string()))?;
-    let tensors = outcome.assigned.values();
-    let blobs = tensors
-        .chain([&numbers])
-        .map(|t| Cow::Owned(frame::encode(t)))
-        .collect();
+    let (assigned, values): (Vec<Name>, Vec<Tensor>) = outcome.assigned.into_iter().unzip();
+    let tensors = values.into_iter().chain([numbers]);
+    let blobs = tensors.map(|t| Blob::Tensor(Cow::Owned(t))).collect();
     let reply = Reply::Reduced {
-        assigned: outcome.assigned.into_keys().collect(),
+        assigned,
         metrics: outcome.metrics.into_keys().collect(),
         stop: outcome.stop,
     };

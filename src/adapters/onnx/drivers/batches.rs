@@ -38,7 +38,7 @@ pub(super) fn run(
     graph: &mut Loaded,
     step: &Step,
     spec: &Batches,
-    scope: &Scope<'_>,
+    scope: &Scope,
     data: &mut dyn Rows,
     state: IteratorState,
 ) -> Result<Done, Failure> {
@@ -163,7 +163,7 @@ fn one(
     graph: &mut Loaded,
     ports: &[Port],
     step: &Step,
-    scope: &Scope<'_>,
+    scope: &Scope,
     made: &BTreeMap<String, Tensor>,
     carried: &BTreeMap<String, usize>,
     outcome: &mut Outcome,

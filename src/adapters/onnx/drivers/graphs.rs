@@ -1,6 +1,6 @@
 //! The graphs of a job: checked, and loaded into the runtime when first run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::failure::Failure;
 use crate::guard::CheckedGraph;
@@ -21,6 +21,12 @@ impl<'a> Graphs<'a> {
             checked,
             loaded: BTreeMap::new(),
         }
+    }
+
+    /// Unloads all but these.
+    pub(super) fn keep(&mut self, files: &BTreeSet<&str>) {
+        self.loaded.retain(|file, _| files.contains(file.as_str()));
+        self.checked.retain(|file, _| files.contains(file.as_str()));
     }
 
     /// The name of the runtime that executes them.

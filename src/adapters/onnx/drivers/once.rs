@@ -15,7 +15,7 @@ use delta_domain::tensor::Tensor;
 pub(super) fn run(
     graph: &mut Loaded,
     step: &Step,
-    scope: &mut Scope<'_>,
+    scope: &mut Scope,
     data: &mut Datasets<'_>,
 ) -> Result<u64, Failure> {
     let ports = graph.graph.inputs.clone();
@@ -56,7 +56,7 @@ pub(super) fn run(
 fn inputs<'p>(
     ports: &'p [Port],
     step: &Step,
-    scope: &Scope<'_>,
+    scope: &Scope,
     data: &mut Datasets<'_>,
 ) -> Result<(BTreeMap<&'p str, Tensor>, u64), Failure> {
     let mut rows_read = 0u64;

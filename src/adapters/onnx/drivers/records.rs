@@ -61,7 +61,7 @@ pub(super) fn run(
     step: &Step,
     spec: &Records,
     limits: Limits<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     data: &mut dyn Rows,
 ) -> Result<Done, Failure> {
     let size = batch_size(step, &graph.graph.inputs, &graph.graph.outputs);
@@ -115,7 +115,7 @@ fn sized(
     step: &Step,
     spec: &Records,
     limits: Limits<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     data: &mut dyn Rows,
     (size, fixed): (usize, bool),
 ) -> Result<Done, Failure> {
@@ -175,11 +175,11 @@ fn batch_size(step: &Step, inputs: &[Port], outputs: &[Port]) -> usize {
 }
 
 /// One way through all records.
-struct Pass<'p, 's> {
+struct Pass<'p> {
     graph: &'p mut Loaded,
     step: &'p Step,
     spec: &'p Records,
-    scope: &'p Scope<'s>,
+    scope: &'p Scope,
     data: &'p mut dyn Rows,
     /// Whether all batches have one shape.
     fixed: bool,
@@ -191,7 +191,7 @@ struct Pass<'p, 's> {
     failure: Option<Failure>,
 }
 
-impl Pass<'_, '_> {
+impl Pass<'_> {
     /// Some records; where their run ends early, each half by itself, down to the record that is to blame.
     fn batch(&mut self, places: &[Option<usize>]) -> Result<(), Failure> {
         let rows = places.iter().flatten().count();

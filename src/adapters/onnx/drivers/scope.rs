@@ -10,16 +10,16 @@ use delta_domain::manifest::{Source, Step};
 use delta_domain::tensor::{DType, Tensor};
 
 /// Everything that has a name while a map or a reduce runs.
-pub(super) struct Scope<'a> {
-    pub(super) variables: &'a BTreeMap<Name, Tensor>,
-    pub(super) sums: &'a BTreeMap<Name, Tensor>,
+pub(super) struct Scope {
+    pub(super) variables: BTreeMap<Name, Tensor>,
+    pub(super) sums: BTreeMap<Name, Tensor>,
     pub(super) clients: u32,
     /// This node's seed for the noise of the round, if the task leaves it to the node.
     pub(super) noise: Option<[u8; 32]>,
     pub(super) values: BTreeMap<Name, Tensor>,
 }
 
-impl Scope<'_> {
+impl Scope {
     /// A value that a step has made.
     pub(super) fn value(&self, name: &Name) -> Result<&Tensor, Failure> {
         self.values
@@ -56,7 +56,7 @@ pub(super) fn source<'s>(step: &'s Step, port: &Port) -> Result<&'s Source, Fail
 /// A single number in the rank that the graph takes: `[]`, or `[1]`.
 pub(super) fn count(port: &Port, value: f64) -> Result<Tensor, Failure> {
     match port.dims.as_deref() {
-        Some([_]) => fit(&Tensor::scalar(value), DType::F64, &[1]),
+        Some([_]) => fit(Tensor::scalar(value), DType::F64, &[1]),
         _ => Ok(Tensor::scalar(value)),
     }
 }

@@ -9,7 +9,7 @@ use delta_domain::manifest::{MAX_SYSTEM, Solve, Step, Target};
 use delta_domain::tensor::{Tensor, TensorData};
 
 /// Runs the step: `x` of (`a` + ridge I) `x` = `b` becomes a named value.
-pub(super) fn run(step: &Step, spec: &Solve, scope: &mut Scope<'_>) -> Result<(), Failure> {
+pub(super) fn run(step: &Step, spec: &Solve, scope: &mut Scope) -> Result<(), Failure> {
     let input = |name: &str| {
         let source = step.inputs.get(name);
         let fixed = source.map(|s| scope.fixed(s)).transpose()?.flatten();

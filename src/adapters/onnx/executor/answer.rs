@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::frame::{self, Blob};
+use crate::frame::{Blob, Blobs};
 use crate::job::Released;
 use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::manifest::Manifest;
@@ -11,10 +11,10 @@ use delta_domain::tensor::Tensor;
 use delta_ports::{PortError, PortErrorKind};
 
 /// All values of an answer.
-pub(super) fn decode_all(op: &'static str, blobs: &[Blob]) -> Result<Vec<Tensor>, PortError> {
+pub(super) fn tensors_of(op: &'static str, blobs: Blobs) -> Result<Vec<Tensor>, PortError> {
     blobs
-        .iter()
-        .map(|b| frame::decode(b).map_err(|f| f.into_port(op)))
+        .into_iter()
+        .map(|b| b.tensor().ok_or_else(|| wrong_answer(op)))
         .collect()
 }
 
@@ -41,27 +41,29 @@ pub(super) fn named(
 pub(super) fn rows_of(
     op: &'static str,
     heads: Vec<Released>,
-    blobs: &[Blob],
+    blobs: Blobs,
     versions: &BTreeMap<DatasetName, Digest>,
 ) -> Result<Vec<ReleasedRows>, PortError> {
     let wrong = || wrong_answer(op);
-    let mut rest = blobs.iter();
-    let mut all = Vec::with_capacity(heads.len().min(blobs.len()));
+    let most = blobs.len();
+    let mut rest = blobs.into_iter().map(Blob::bytes);
+    let mut next = || rest.next().flatten().ok_or_else(wrong);
+    let mut all = Vec::with_capacity(heads.len().min(most));
     for head in heads {
         let unit_of = match head.units {
             false => None,
             true => {
-                let (units, odd) = rest.next().ok_or_else(wrong)?.as_chunks();
+                let bytes = next()?;
+                let (units, odd) = bytes.as_chunks();
                 if !odd.is_empty() {
                     return Err(wrong());
                 }
                 Some(units.iter().copied().map(u32::from_le_bytes).collect())
             }
         };
-        let mut sets = Vec::with_capacity(head.sets.min(blobs.len()));
+        let mut sets = Vec::with_capacity(head.sets.min(most));
         for _ in 0..head.sets {
-            let bytes = rest.next().ok_or_else(wrong)?;
-            sets.push(RowSet::from_bytes(bytes).map_err(|_| wrong())?);
+            sets.push(RowSet::from_bytes(&next()?).map_err(|_| wrong())?);
         }
         all.push(ReleasedRows {
             version: *versions.get(&head.dataset).ok_or_else(wrong)?,

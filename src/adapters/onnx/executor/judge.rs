@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::answer::{decode_all, wrong_answer};
+use super::answer::{tensors_of, wrong_answer};
 use super::config::ExecutorConfig;
 use super::data;
-use crate::frame::Blobs;
+use crate::frame::{Blob, Blobs};
 use crate::job::{Job, Reply, RuntimeChoice, Setup, Work};
 use crate::process::{Launcher, LimitNames};
 use delta_domain::bundle::{Bundle, BundleLimits};
@@ -184,11 +184,16 @@ pub(super) async fn open(
         variables: Vec::new(),
         sums: Vec::new(),
     };
-    let answer = launcher
-        .run(OP, &setup, &job, vec![Cow::Borrowed(bytes.as_slice())])
-        .await
-        .map_err(beyond)?;
-    data::blocking(OP, move || Ok(assemble(OP, Digest::of(&bytes), answer))).await?
+    let (bytes, commitment) = data::blocking(OP, move || {
+        let commitment = Digest::of(&bytes);
+        Ok((bytes, commitment))
+    })
+    .await?;
+    // It leaves this process as it is sent.
+    let packed = vec![Blob::Bytes(Cow::Owned(bytes))];
+    let answer = launcher.run(OP, &setup, &job, packed).await;
+    let answer = answer.map_err(beyond)?;
+    data::blocking(OP, move || Ok(assemble(OP, commitment, answer))).await?
 }
 
 /// Believes a worker's answer as far as it is a bundle.
@@ -211,11 +216,10 @@ fn assemble(
     if blobs.len() != graphs.len().saturating_add(arrays.len()) {
         return Err(wrong_answer(op));
     }
-    let tensors = decode_all(op, &blobs.split_off(graphs.len()))?;
-    let graphs: BTreeMap<String, Vec<u8>> = graphs
-        .into_iter()
-        .zip(blobs.into_iter().map(Cow::into_owned))
-        .collect();
+    let tensors = tensors_of(op, blobs.split_off(graphs.len()))?;
+    let files: Option<Vec<Vec<u8>>> = blobs.into_iter().map(Blob::bytes).collect();
+    let files = files.ok_or_else(|| wrong_answer(op))?;
+    let graphs: BTreeMap<String, Vec<u8>> = graphs.into_iter().zip(files).collect();
     let arrays = arrays.into_iter().zip(tensors).collect();
     Bundle::assemble(commitment, *manifest, graphs, arrays)
         .map(Arc::new)

@@ -98,14 +98,13 @@ fn run_with(
         panic!()
     };
     change(&mut spec);
-    let nothing = BTreeMap::new();
     runtimes()
         .iter()
         .map(|runtime| {
             let mut loaded = Loaded::new(&**runtime, graph.clone()).unwrap();
             let scope = Scope {
-                variables: &nothing,
-                sums: &nothing,
+                variables: BTreeMap::new(),
+                sums: BTreeMap::new(),
                 clients: 0,
                 noise: None,
                 values: BTreeMap::new(),
