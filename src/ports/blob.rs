@@ -59,6 +59,7 @@ pub async fn collect(
 pub struct BlobName {
     path: String,
     hash: HashFunction,
+    passing: bool,
 }
 
 impl BlobName {
@@ -66,6 +67,7 @@ impl BlobName {
         Self {
             path,
             hash: HashFunction::Sha256,
+            passing: false,
         }
     }
 
@@ -74,6 +76,7 @@ impl BlobName {
         Self {
             path,
             hash: UPLOAD_HASH,
+            passing: false,
         }
     }
 
@@ -120,6 +123,7 @@ impl BlobName {
         Self {
             path,
             hash: self.hash,
+            passing: self.passing,
         }
     }
 
@@ -144,7 +148,10 @@ impl BlobName {
     /// A member's masked result before it leaves.
     #[must_use]
     pub fn own_masked_result(task: &TaskId, round: RoundNumber) -> Self {
-        Self::of_result(format!("runner/{task}/{round}/masked.result"))
+        Self {
+            passing: true,
+            ..Self::of_result(format!("runner/{task}/{round}/masked.result"))
+        }
     }
 
     /// A member's own variables as of the beginning of a step.
@@ -175,6 +182,13 @@ impl BlobName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.path
+    }
+
+    /// Whether it may be lost when the machine loses power: it is needed for a moment, and then only this node's part in one round is
+    /// lost with it. What is as large as a model and waits for the disk costs the round more than that is worth.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.passing
     }
 
     /// What its digest is made with.
@@ -208,7 +222,8 @@ pub struct BlobInfo {
 /// Blobs by name.
 ///
 /// Obligations on implementers:
-/// - `put` is atomic and durable: after `Ok` the blob survives kill -9, before it the old content (or nothing) is there. It replaces.
+/// - `put` is atomic and durable: after `Ok` the blob survives kill -9 and, unless it [is passing](BlobName::is_passing), the loss of
+///   power; before it the old content (or nothing) is there. It replaces.
 /// - `put` reads no more than `limit` bytes and fails with `Rejected` when there are more; the old content stays.
 /// - `open` and `read` fail with `NotFound` when there is no such blob and `Corrupt` when its content changed behind our back.
 /// - Nothing is readable by other users of the machine.
@@ -229,6 +244,10 @@ pub trait BlobStore: Send + Sync + 'static {
     async fn exists(&self, name: &BlobName) -> Result<bool, PortError>;
     /// Gives a blob another name, atomically.
     async fn rename(&self, from: &BlobName, to: &BlobName) -> Result<(), PortError>;
+    /// Bytes that the disk has room for now; `None` where nobody counts them.
+    async fn room(&self) -> Result<Option<u64>, PortError> {
+        Ok(None)
+    }
     /// Removes a blob, or everything below a name. Fine when there is nothing.
     async fn remove(&self, name: &BlobName) -> Result<(), PortError>;
 }

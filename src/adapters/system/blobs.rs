@@ -78,14 +78,7 @@ impl BlobStore for FileBlobs {
         limit: u64,
     ) -> Result<BlobInfo, PortError> {
         const OP: &str = "blob.put";
-        write::put(
-            OP,
-            self.path(OP, name)?,
-            name.hash_function(),
-            content,
-            limit,
-        )
-        .await
+        write::put(OP, self.path(OP, name)?, name, content, limit).await
     }
 
     async fn open(&self, name: &BlobName) -> Result<(u64, ByteStream), PortError> {
@@ -117,6 +110,17 @@ impl BlobStore for FileBlobs {
         let (from, to) = (self.path(OP, from)?, self.path(OP, to)?);
         blocking(OP, move || {
             rename_blocking(&from, &to).map_err(|e| io_error(OP, "rename", &from, e))
+        })
+        .await
+    }
+
+    async fn room(&self) -> Result<Option<u64>, PortError> {
+        const OP: &str = "blob.room";
+        let root = self.root.clone();
+        blocking(OP, move || {
+            let found = rustix::fs::statvfs(&root);
+            let found = found.map_err(|e| io_error(OP, "measure", &root, e.into()))?;
+            Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
         })
         .await
     }

@@ -108,6 +108,13 @@ impl TempFile {
         &mut self.file
     }
 
+    /// Gives it its name, in place of what had it, for as long as the machine has power.
+    pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
+        std::fs::rename(&self.path, to)?;
+        self.keep = true;
+        Ok(())
+    }
+
     /// Makes the content durable and gives it its name, in place of what had it.
     pub(super) fn persist(mut self, to: &Path) -> io::Result<()> {
         self.file.sync_all()?;

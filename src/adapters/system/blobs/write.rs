@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::layout::{BATCH_BYTES, Seal};
 use crate::files::{TempFile, blocking, io_error, make_folder};
 use delta_domain::hash::{HashFunction, RunningDigest};
-use delta_ports::blob::{BlobInfo, ByteStream};
+use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 
 /// A file that grows. Dropped half-way, it is gone.
@@ -22,10 +22,11 @@ struct Growing {
 pub(super) async fn put(
     op: &'static str,
     path: PathBuf,
-    hash: HashFunction,
+    name: &BlobName,
     mut content: ByteStream,
     limit: u64,
 ) -> Result<BlobInfo, PortError> {
+    let (hash, passing) = (name.hash_function(), name.is_passing());
     let mut len = 0u64;
     let mut growing = None;
     let mut batch = Vec::new();
@@ -57,7 +58,7 @@ pub(super) async fn put(
     }
     blocking(op, move || {
         append(growing, &path, hash, &batch)
-            .and_then(|g| finish(g, &path, len))
+            .and_then(|g| finish(g, &path, len, passing))
             .map_err(|e| io_error(op, "write", &path, e))
     })
     .await
@@ -90,12 +91,16 @@ fn start(path: &Path, hash: HashFunction) -> io::Result<Growing> {
     })
 }
 
-fn finish(mut growing: Growing, path: &Path, len: u64) -> io::Result<BlobInfo> {
+fn finish(mut growing: Growing, path: &Path, len: u64, passing: bool) -> io::Result<BlobInfo> {
     let (hash, digest) = (growing.hash, growing.running.finish());
     growing
         .temp
         .file()
         .write_all(&Seal { hash, digest, len }.encode())?;
-    growing.temp.persist(path)?;
+    if passing {
+        growing.temp.rename(path)?;
+    } else {
+        growing.temp.persist(path)?;
+    }
     Ok(BlobInfo { len, digest })
 }
