@@ -17,7 +17,7 @@ use delta_domain::privacy::report::LedgerReport;
 use delta_domain::round::Neighbourhood;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
-use delta_ports::author_api::{AuthorApi, TaskProgress};
+use delta_ports::author_api::{AuthorApi, SubmissionLimits, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::connector::NodePage;
 use delta_ports::executor::Whose;
@@ -28,6 +28,10 @@ use delta_ports::{PortError, PortErrorKind, UserError};
 
 /// The most records that one request gets.
 const MAX_PAGE: u32 = 1000;
+
+/// How many times a bundle must fit on the disk: itself twice while the task is created, its variables before and after a step, and a
+/// round's contributions and their sum.
+const ROOM_OF_A_BUNDLE: u64 = 8;
 
 /// A running node.
 pub struct Node {
@@ -128,15 +132,14 @@ impl Node {
         arriving: &BlobName,
         bundle: ByteStream,
     ) -> Result<LocalTaskId, UserError> {
-        let limit = self.context.settings.bundle.bytes as u64;
+        let limits = self.limits().await?;
+        let limit = limits.bundle_bytes;
         let blobs = &self.context.ports.blobs;
         let kept = blobs
             .put(arriving, bundle, limit)
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Rejected => {
-                    UserError::TooLarge(format!("a task may have at most {limit} bytes"))
-                }
+                PortErrorKind::Rejected => UserError::TooLarge(limits.to_string()),
                 _ => UserError::Port(e),
             })?;
         let unfit = |e: PortError| match e.kind() {
@@ -219,6 +222,16 @@ impl Node {
 
 #[async_trait]
 impl AuthorApi for Node {
+    async fn limits(&self) -> Result<SubmissionLimits, UserError> {
+        let policy = self.context.settings.bundle.bytes as u64;
+        let room = self.context.ports.blobs.room().await?;
+        let disk = room.map_or(u64::MAX, |room| room / ROOM_OF_A_BUNDLE);
+        Ok(SubmissionLimits {
+            bundle_bytes: policy.min(disk),
+            by_disk: disk < policy,
+        })
+    }
+
     async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
         let unfinished = self.context.ports.storage.unfinished_tasks().await?.len();
         let most = self.context.settings.max_tasks;

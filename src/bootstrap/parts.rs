@@ -123,10 +123,9 @@ fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
         },
         accept: policy.accept,
         max_tasks: policy.max_tasks,
-        bundle: BundleLimits {
-            bytes: usize::try_from(policy.max_bundle_bytes).unwrap_or(usize::MAX),
-            ..BundleLimits::default()
-        },
+        bundle: BundleLimits::of_bytes(
+            usize::try_from(policy.max_bundle_bytes).unwrap_or(usize::MAX),
+        ),
         patience: policy.patience,
         rejoin: Duration::from_secs(60),
         identity: identity::settings(config, roster),

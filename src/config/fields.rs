@@ -67,7 +67,7 @@ impl Config {
                 max_bundle_bytes: reader.number(
                     "policy.max_bundle_bytes",
                     1024..=u64::MAX,
-                    256 << 20,
+                    2 << 30,
                 ),
                 max_tasks: number(reader, "policy.max_tasks", 1..=10_000, 16),
                 patience: Duration::from_secs(reader.number(

@@ -1,6 +1,7 @@
 //! What the node offers to authors of tasks: to submit them, to follow them, to fetch their results. Implemented by the app.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -78,11 +79,32 @@ impl TaskProgress {
     }
 }
 
+/// What a task may be at this node now, so that an author knows it before a large one is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubmissionLimits {
+    /// Bytes of a bundle: what the node's owner has set, or less where its disk has less room.
+    pub bundle_bytes: u64,
+    /// Whether it is the disk that sets it.
+    pub by_disk: bool,
+}
+
+impl fmt::Display for SubmissionLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a task may have at most {} bytes", self.bundle_bytes)?;
+        match self.by_disk {
+            true => f.write_str(": the node's disk has no room for a larger one"),
+            false => Ok(()),
+        }
+    }
+}
+
 /// What the node offers to authors of tasks.
 #[async_trait]
 pub trait AuthorApi: Send + Sync + 'static {
     /// Takes a bundle, checks it, records it; the rounds run in the background.
     async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError>;
+    /// What a bundle may be now.
+    async fn limits(&self) -> Result<SubmissionLimits, UserError>;
     /// One task; `Invalid("task N does not exist")` when there is none.
     async fn task(&self, id: LocalTaskId) -> Result<TaskRow, UserError>;
     /// Tasks in the order asked; unknown ids are left out, repeated ones repeated.

@@ -26,7 +26,7 @@ use delta_node::domain::secret::Secret;
 use delta_node::domain::strategy::Strategy;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
-use delta_node::ports::author_api::{AuthorApi, RoundReport, TaskProgress};
+use delta_node::ports::author_api::{AuthorApi, RoundReport, SubmissionLimits, TaskProgress};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::identity::IdentityApi;
@@ -106,6 +106,13 @@ impl AuthorApi for Fake {
                 Ok(1)
             }
         }
+    }
+
+    async fn limits(&self) -> Result<SubmissionLimits, UserError> {
+        Ok(SubmissionLimits {
+            bundle_bytes: 1 << 30,
+            by_disk: false,
+        })
     }
 
     async fn task(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {

@@ -28,6 +28,8 @@ __all__ = ["DeltaNode", "DeltaNodeError", "Progress", "TaskFailed", "TaskTimeout
 T = TypeVar("T")
 #: How long one request may take, in seconds; uploads and downloads count from the last byte.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+#: From how many bytes on a node is asked whether it takes a bundle, before it is sent.
+ASKED_FIRST = 16 << 20
 ENDED = ("FINISHED", "CONFIRMED", "ERROR")
 # What goes wrong in reading the answer of something that is no node.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -114,6 +116,8 @@ class DeltaNode:
             The task's id at this node.
         """
         bundle = task if isinstance(task, Bundle) else task.build()
+        if len(bundle.data) >= ASKED_FIRST:
+            self._fits(len(bundle.data))
         files = {"file": (f"{bundle.name}.delta", bundle.data, "application/octet-stream")}
         return self._ask(lambda answer: int(answer.json()["task_id"]), "POST", "/v1/task", files=files)
 
@@ -341,6 +345,22 @@ class DeltaNode:
     def _about(self, read: Callable[[httpx.Response], T], what: str, task_id: int, **query: int) -> T:
         """Ask something about a task."""
         return self._ask(read, "GET", f"/v1/task/{what}", params={"task_id": task_id, **query})
+
+    def _fits(self, size: int) -> None:
+        """Raise before megabytes are sent that the node would not take; an older node does not say."""
+        try:
+            limits = self._ask(lambda answer: dict(answer.json()), "GET", "/v1/task/limits")
+        except DeltaNodeError as error:
+            if "HTTP 404" in str(error):
+                return
+            raise
+        if size > limits["bundle_bytes"]:
+            why = (
+                "its disk has no room for more" if limits["by_disk"] else "policy.max_bundle_bytes of its configuration"
+            )
+            raise DeltaNodeError(
+                f"{self.url}: the task has {size} bytes, the node takes at most {limits['bundle_bytes']} ({why})"
+            )
 
     def _ask(self, read: Callable[[httpx.Response], T], method: str, path: str, **arguments: Any) -> T:
         """Send a request and return what ``read`` makes of the answer."""

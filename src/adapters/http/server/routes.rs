@@ -123,6 +123,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/logs", Author(Read), |s, c| Box::pin(tasks::logs(s, c))),
     get("/v1/task/result", Author(Results), |s, c| Box::pin(tasks::result(s, c))),
     get("/v1/task/progress", Author(Read), |s, c| Box::pin(tasks::progress(s, c))),
+    get("/v1/task/limits", Author(Submit), |s, c| Box::pin(tasks::limits(s, c))),
     get("/v1/task/bundle", Author(Read), |s, c| Box::pin(tasks::bundle(s, c))),
     get("/v1/tasks", Author(Read), |s, c| Box::pin(tasks::page(s, c))),
     post("/v1/task/leave", Owner(Admin), |s, c| Box::pin(ops::leave(s, c))),

@@ -11,6 +11,20 @@ use delta_ports::storage::LocalTaskId;
 
 const ID: IntRule = IntRule::REQUIRED.at_least(1);
 
+/// `GET /v1/task/limits`: not in the original. What a task may be, before it is sent.
+pub(crate) async fn limits(shared: &Shared, _: &mut Call) -> Result<Response, Rejection> {
+    #[derive(Serialize)]
+    struct Limits {
+        bundle_bytes: u64,
+        by_disk: bool,
+    }
+    let limits = shared.authors()?.limits().await?;
+    Ok(ok(&Limits {
+        bundle_bytes: limits.bundle_bytes.min(shared.options.max_bundle_bytes),
+        by_disk: limits.by_disk,
+    }))
+}
+
 /// `GET /v1/task/metadata`
 pub(crate) async fn metadata(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let row = shared.authors()?.task(task_id(call)?).await?;

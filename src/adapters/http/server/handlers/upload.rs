@@ -26,7 +26,8 @@ const MAX_TEXT: usize = 1024;
 
 /// `POST /v1/task`
 pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
-    let limit = shared.options.max_bundle_bytes;
+    let limits = shared.authors()?.limits().await?;
+    let limit = limits.bundle_bytes.min(shared.options.max_bundle_bytes);
     let Some(mut form) = open(shared, call, limit).await? else {
         return Err(no_file(|_| ()));
     };
