@@ -134,6 +134,11 @@ class Plan:
         """Whether parameters are contributed as they are."""
         return not self.weighted and not self.difference
 
+    def _sent(self, name: str) -> torch.dtype:
+        """In which type it is contributed: single numbers stay single, as half of what moves; under noise all are double."""
+        single = self.noise is None and self.step.state[name].dtype == torch.float32
+        return torch.float32 if single else torch.float64
+
     def _contributed(self, name: str) -> str:
         return f"{name}.next" if self._plain else name
 
@@ -148,9 +153,10 @@ class Plan:
         def weigh(named: dict[str, Tensor]) -> dict[str, Tensor]:
             out = {}
             for name in self.merged:
-                sent = named[f"{name}.next"].to(torch.float64)
-                sent = sent - named[name].to(torch.float64) if difference else sent
-                out[f"{name}.sent"] = sent * named[ROWS] if weighted else sent
+                kind = self._sent(name)
+                sent = named[f"{name}.next"].to(kind)
+                sent = sent - named[name].to(kind) if difference else sent
+                out[f"{name}.sent"] = sent * named[ROWS].to(kind) if weighted else sent
             return out
 
         traced = trace(weigh, inputs)
@@ -165,9 +171,8 @@ class Plan:
     def _map(self, steps: list[Step], sums: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Map:
         contribute: list[tuple[str, str, tuple[int, ...]]] = []
         for name in self.merged:
-            initial = self.step.state[name]
-            kind = "f32" if self._plain and initial.dtype == torch.float32 else "f64"
-            contribute.append((self._contributed(name), kind, tuple(initial.shape)))
+            kind = "f32" if self._sent(name) == torch.float32 else "f64"
+            contribute.append((self._contributed(name), kind, tuple(self.step.state[name].shape)))
         if self.weighted:
             contribute.append((ROWS, "f64", ()))
         assign = {n: f"{n}.next" for n in self.step.state if n not in self.merged and self._kept(n)}
@@ -205,8 +210,7 @@ class Plan:
         return [Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {o: o for o in traced.outputs})]
 
     def _sum(self, name: str) -> Tensor:
-        initial = self.step.state[name]
-        return initial if self._plain else initial.to(torch.float64)
+        return self.step.state[name].to(self._sent(name))
 
     # ---------------------------------------------------------------- validation
     def _with_validation(self, training: list[Step], averaging: list[Step]) -> None:
