@@ -1,0 +1,83 @@
+"""Members that are lost, slow or back again, as processes: rounds finish, sums are right, and who returns takes part.
+
+What that costs in time is measured by ``tests/soak/lost.py``, whose network this is.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from os import kill
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, program
+
+SOAK = ROOT / "tests/soak"
+if str(SOAK) not in sys.path:
+    sys.path.append(str(SOAK))
+
+import lost  # noqa: E402
+from network import Network, wait_until  # noqa: E402
+from work import POLICIES, data  # noqa: E402
+
+ROUNDS = 12
+
+
+@pytest.fixture(scope="module")
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DELTA_NODE_BIN", program())
+        with Network(Path(tmp_path_factory.mktemp("lost")), 3, data, config={"datasets": POLICIES}) as network:
+            yield network
+
+
+def sizes(rounds: list[Any]) -> list[int]:
+    return [len(r.members) for r in rounds]
+
+
+@pytest.mark.parametrize("phase", lost.PHASES)
+@pytest.mark.parametrize("how", lost.LOSSES)
+def test_a_task_goes_on_without_who_is_lost(living: Network, how: str, phase: str) -> None:
+    task = lost.begin(living, ROUNDS)
+    victim = living.nodes[lost.VICTIM]
+    task.reaches(lost.BEFORE, lost.PHASES[phase])
+    lost.LOSSES[how][0](living, victim)
+    try:
+        rounds = task.ends()
+    finally:
+        lost.revive(living, victim)
+    assert sizes(rounds)[: lost.BEFORE] == [3] * lost.BEFORE
+    assert rounds[-1].members == (0, 1)
+
+
+def test_who_comes_back_takes_part_again(living: Network) -> None:
+    task = lost.begin(living, 60)
+    victim = living.nodes[lost.VICTIM]
+    task.reaches(lost.BEFORE, "MaskedInput")
+    victim.kill()
+    task.reaches(lost.BEFORE + 2)
+    victim.start()
+    wait_until("it to be ready", victim.is_ready)
+    who = sizes(task.ends())
+    assert 2 in who and who[-1] == 3, who
+
+
+def test_who_is_slow_is_waited_for(living: Network) -> None:
+    task = lost.begin(living, ROUNDS)
+    task.reaches(lost.BEFORE, "MaskedInput")
+    stopped = lost.freeze_workers(living.nodes[lost.VICTIM])
+    # The others have sent what they have; the silence of this one's worker is no loss.
+    wait_until("the round to wait for one member alone", lambda: waits_for_the_victim(task))
+    for pid in stopped:
+        kill(pid, signal.SIGCONT)
+    assert sizes(task.ends()) == [3] * ROUNDS
+
+
+def waits_for_the_victim(task: lost.Task) -> bool:
+    told = task.told()
+    victim = task.network.nodes[lost.VICTIM]
+    return told["phase"] == "MaskedInput" and str(told["waits_for"]) == f"MaskedInput of {victim.address}"
