@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from network import Network, Node, Program
 
-STEPS = (-86_400, -3_600, -30, 30, 3_600, 86_400)
+STEPS = (-43_200, -3_600, -30, 30, 3_600, 43_200)
 """Of the wall clock, in seconds."""
 
 

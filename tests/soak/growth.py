@@ -17,6 +17,8 @@ WARM = 0.25
 """The share of a life in which caches fill."""
 MOST_MIB, MOST_SHARE, MOST_DESCRIPTORS = 16.0, 0.2, 16
 """What a process may grow from the second to the last quarter of a life: the larger of the first two."""
+QUIET = 10
+"""Descriptors come and go with tasks: the percentile of a quarter that stands for few of them."""
 
 
 @dataclass(frozen=True)
@@ -92,5 +94,6 @@ def _growth(name: str, seen: np.ndarray) -> Growth:
         seen[(time_ >= time_[0] + a * lived) & (time_ <= time_[0] + b * lived)] for a, b in ((WARM, 0.5), (0.75, 1))
     )
     slopes = np.polyfit(warm[:, 0] / 3600, warm[:, 1:], 1)[0]
-    (m0, d0), (m1, d1) = np.median(early[:, 1:], 0), np.median(late[:, 1:], 0)
+    m0, m1 = np.median(early[:, 1]), np.median(late[:, 1])
+    d0, d1 = np.percentile(early[:, 2], QUIET), np.percentile(late[:, 2], QUIET)
     return Growth(name, lived / 60, (m0, m1), slopes[0], (d0, d1), slopes[1])

@@ -17,6 +17,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -55,7 +56,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
     """End a connection at once."""
     held = writer.get_extra_info("socket")
     if held is not None and not writer.is_closing():
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        # It may have ended by itself.
+        with suppress(OSError):
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
     writer.transport.abort()
 
 
@@ -73,7 +76,9 @@ class Links:
         """Listen before a program that listens on port ``target``; the port to call is returned."""
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(to, target, reader, writer)
+            # Cancelled when all of it ends.
+            with suppress(asyncio.CancelledError):
+                await self._serve(to, target, reader, writer)
 
         server = self._run(asyncio.start_server(serve, "127.0.0.1", 0))
         return int(server.sockets[0].getsockname()[1])
@@ -88,6 +93,15 @@ class Links:
 
     def close(self) -> None:
         """Stop; connections break."""
+
+        async def end() -> None:
+            here = asyncio.current_task()
+            left = [task for task in asyncio.all_tasks() if task is not here]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+
+        self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
@@ -108,10 +122,9 @@ class Links:
                 return
             back, onward = await asyncio.open_connection("127.0.0.1", target)
             line.writers.add(onward)
-            both = (pump(line, reader, onward), pump(line, back, writer))
-            # One direction that ends does not end the other.
-            await asyncio.gather(*both)
-        except (OSError, asyncio.IncompleteReadError):
+            # One direction that ends does not end the other; one that breaks does, below.
+            await asyncio.gather(pump(line, reader, onward), pump(line, back, writer))
+        except OSError:
             pass
         finally:
             for each in (writer, onward):

@@ -191,6 +191,8 @@ def main() -> None:
             faults.start()
             try:
                 soak.run(asked.tasks, seconds)
+                # What the last tasks held is let go.
+                time.sleep(10)
             finally:
                 faults.stop()
                 watch.stop()
