@@ -39,6 +39,7 @@ class Faults:
     network: Network
     seed: int
     seconds: float
+    kinds: list[str]
     happened: list[Fault] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -68,7 +69,7 @@ class Faults:
 
     def _draw(self) -> None:
         while not self.over.wait(self._rng.uniform(0.5, 5)):
-            kind = self._rng.choice(list(ACTS))
+            kind = self._rng.choice(self.kinds)
             target = self._target(kind)
             length = self._rng.choice((1, 3, 3, 8, 8, 15, 25, 45))
             if target is None or not self._take(target):

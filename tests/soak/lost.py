@@ -29,8 +29,8 @@ from work import POLICIES, Round, data, make, took_part
 
 COORDINATOR, VICTIM = 0, 2
 ASKED = {"min_clients": 2, "max_clients": 3}
-BEFORE = 4
-"""Rounds before the loss."""
+ROUNDS, BEFORE = 16, 4
+"""Of a task, and over all members before the loss."""
 PHASES = {"joining": "AdvertiseKeys", "sharing keys": "ShareKeys", "computing": "MaskedInput", "revealing": "Unmasking"}
 Loss = Callable[[Network, Node], None]
 
@@ -82,6 +82,15 @@ class Task:
         """How it stands."""
         answer: dict[str, Any] = self.node.ask("/v1/task/progress", task_id=self.number)
         return answer
+
+    def whole(self) -> int:
+        """Wait for a round over all members (owners may be asked first); how many rounds are done then."""
+
+        def there() -> int:
+            attempts = [a for a in self.told()["history"] if a["error"] is None]
+            return next((a["round"] for a in attempts if a["members"] == 3), 0)
+
+        return wait_until("a round over all members", there, 120)
 
     def reaches(self, rounds: int, phase: str | None = None) -> None:
         """Return when so many rounds are done, and the next is in a phase."""
@@ -143,32 +152,35 @@ HEAD = [
 
 def lose(network: Network, loss: Loss, phase: str) -> Cost:
     """One task with one loss."""
-    task = begin(network, 12)
+    task = begin(network, ROUNDS)
     victim = network.nodes[VICTIM]
-    task.reaches(BEFORE, PHASES[phase])
+    first = task.whole()
+    last = first + BEFORE
+    task.reaches(last, PHASES[phase])
     loss(network, victim)
     try:
         rounds = task.ends()
     finally:
         revive(network, victim)
     sizes = [len(r.members) for r in rounds]
-    assert sizes[:BEFORE] == [3] * BEFORE and sizes[-1] == 2, sizes
-    seconds, without = task.seconds(), sizes.index(2)
+    assert sizes[first:last] == [3] * BEFORE and sizes[-1] == 2, sizes
+    seconds, without = task.seconds(), sizes.index(2, last)
     # Who was lost after its contribution had arrived is in that round's sum; the round waits for it no less.
-    at = max(range(BEFORE, without + 1), key=lambda n: seconds[n])
-    return Cost(statistics.median(seconds[:BEFORE]), seconds[at], statistics.median(seconds[at + 1 :]))
+    at = max(range(last, without + 1), key=lambda n: seconds[n])
+    return Cost(statistics.median(seconds[first:last]), seconds[at], statistics.median(seconds[at + 1 :]))
 
 
 def slow(network: Network, seconds: float) -> str:
     """A member that lives, and computes for a long time, is waited for."""
-    task, victim = begin(network, 12), network.nodes[VICTIM]
-    task.reaches(BEFORE, "MaskedInput")
+    task, victim = begin(network, ROUNDS), network.nodes[VICTIM]
+    first = task.whole()
+    task.reaches(first + BEFORE, "MaskedInput")
     workers = freeze_workers(victim)
     time.sleep(seconds)
     for pid in workers:
         kill(pid, signal.SIGCONT)
     sizes = [len(r.members) for r in task.ends()]
-    assert sizes == [3] * 12, f"a slow member was not waited for: {sizes}"
+    assert sizes[first:] == [3] * (ROUNDS - first), f"a slow member was not waited for: {sizes}"
     return f"slow: a worker stopped for {seconds:g} s; all rounds over 3 members, the longest took {max(task.seconds()):.1f} s"
 
 
@@ -183,15 +195,16 @@ def freeze_workers(node: Node) -> list[int]:
 def returns(network: Network) -> str:
     """A member that comes back takes part in the next round."""
     task, victim = begin(network, 60), network.nodes[VICTIM]
-    task.reaches(BEFORE, "MaskedInput")
+    last = task.whole() + BEFORE
+    task.reaches(last, "MaskedInput")
     victim.kill()
-    task.reaches(BEFORE + 3)
+    task.reaches(last + 3)
     victim.start()
     wait_until("it to be ready", victim.is_ready, 120)
     ready = task.told()["round"]
     sizes = [len(r.members) for r in task.ends()]
-    assert 2 in sizes and sizes[-1] == 3, sizes
-    again = sizes.index(3, sizes.index(2))
+    assert 2 in sizes[last:] and sizes[-1] == 3, sizes
+    again = sizes.index(3, sizes.index(2, last))
     assert sizes[again:].count(2) == 0, sizes
     return f"back: ready during round {ready + 1}, in the sum of round {again + 1} and of all after it"
 

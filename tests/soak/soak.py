@@ -26,7 +26,7 @@ from typing import TypeVar
 
 import delta
 
-from faults import Fault, Faults
+from faults import ACTS, Fault, Faults
 from ground import WallClock, enter, may_mount
 from growth import HEAD, Watch
 from network import Network, Node, descriptors
@@ -173,6 +173,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", default=",".join(ACTS), help="what goes wrong")
     parser.add_argument("--keep", type=Path, help="keep what the processes said in this folder")
     asked = parser.parse_args()
     descriptors()
@@ -186,7 +187,7 @@ def main() -> None:
         network = Network(Path(folder), NODES, data, config={"datasets": POLICIES}, disks=(3,), clocks=clocks)
         with network:
             watch = Watch(network.programs)
-            faults = Faults(network, asked.seed, seconds)
+            faults = Faults(network, asked.seed, seconds, asked.faults.split(","))
             soak = Soak(network, faults, asked.seed)
             faults.start()
             try:
