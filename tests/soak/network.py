@@ -262,7 +262,7 @@ class Network:
     def _agree(self, node: Node) -> None:
         """Allow every task that asks, for as long as the network is there. The node may be away."""
         with httpx.Client(base_url=f"http://127.0.0.1:{node.port}", trust_env=False, timeout=3) as http:
-            while not self._gone.wait(0.1):
+            while not self._gone.wait(0.3):
                 with suppress(httpx.HTTPError, ValueError, KeyError):
                     for task in http.get("/v1/approvals").json()["tasks"]:
                         if task["waits"]:
