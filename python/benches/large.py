@@ -46,7 +46,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Wide(delta.task.HorizontalLearning):
     """64 numbers a row, two hidden layers of the same width, ten classes; one step a round."""
 
-    batch_size = 1 << 20
+    batch_size = 1000
 
     def __init__(self, hidden: int, rounds: int, options: argparse.Namespace) -> None:
         strategy = delta.task.FedAvg(

@@ -197,8 +197,9 @@ class Plan:
         def average(named: dict[str, Tensor]) -> dict[str, Tensor]:
             out = {}
             for name in self.merged:
-                mean = named[self._contributed(name)].to(torch.float64) / named[parts]
-                mean = mean + named[f"{name}.old"].to(torch.float64) if difference else mean
+                kind = self._sent(name)
+                mean = named[self._contributed(name)].to(kind) / named[parts].to(kind)
+                mean = mean + named[f"{name}.old"].to(kind) if difference else mean
                 out[f"{name}.mean"] = mean.to(self.step.state[name].dtype)
             return out | {f"{n}.mean": named[n] + 1.0 for n in self.step.rounds}
 
