@@ -208,6 +208,28 @@ async fn rows_that_nobody_could_have_written_are_corrupt() {
     assert!(error.message().contains("task status"), "{error}");
 }
 
+/// SQLite ends a transaction by itself when the disk is full, as it does for this trigger.
+#[tokio::test]
+async fn a_transaction_that_sqlite_has_ended_is_the_last_to_fail() {
+    let backend = Sqlite::new();
+    let s = backend.storage().await;
+    let path = backend.0.path().join("db/delta.db");
+    let pool =
+        sqlx::SqlitePool::connect_with(sqlx::sqlite::SqliteConnectOptions::new().filename(&path))
+            .await
+            .unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON dn_machines BEGIN SELECT RAISE(ROLLBACK, 'full'); END";
+    sqlx::query(full).execute(&pool).await.unwrap();
+    let s: Arc<dyn Storage> = Arc::new(s);
+    for _ in 0..3 {
+        commit(&s, vec![put(&key(1, 1), 0, "a")]).await.unwrap_err();
+    }
+    let freed = sqlx::query("DROP TRIGGER full").execute(&pool);
+    freed.await.unwrap();
+    commit(&s, vec![put(&key(1, 1), 0, "a")]).await.unwrap();
+    assert!(state(&s, &key(1, 1)).await.is_some());
+}
+
 #[tokio::test]
 async fn a_database_in_memory_works_the_same() {
     let s: Arc<dyn Storage> = Arc::new(SqliteStorage::open(":memory:").await.unwrap());

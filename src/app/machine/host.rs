@@ -66,7 +66,8 @@ impl<M: Machine> Host<M> {
         while !(self.machine.is_over() && self.running.is_empty()) {
             self.stand_still(&mut still_since).await;
             let clock = self.ports.clock.clone();
-            let deadline = match still_since {
+            let still = self.reach.away().map(|away| away.max(self.began));
+            let deadline = match still_since.or(still) {
                 Some(since) => self
                     .machine
                     .deadline()
@@ -87,19 +88,25 @@ impl<M: Machine> Host<M> {
                     break;
                 }
                 Some(done) = self.running.join_next() => match done {
-                    Ok((id, input)) => self.effect_done(id, input).await,
+                    Ok((id, input)) => {
+                        self.move_deadlines(&mut still_since).await;
+                        self.effect_done(id, input).await;
+                    }
                     Err(panic) => {
                         tracing::error!(task = %self.key.task, round = self.key.round, "an effect panicked: {panic}");
                         self.cancel.cancel();
                     }
                 },
                 Some(Message { input, reply }) = self.messages.recv() => {
+                    self.move_deadlines(&mut still_since).await;
                     let answer = self.apply(Some(input), None).await;
                     // The caller may have gone away; the input has happened all the same.
                     drop(reply.send(answer));
                 }
                 () = reach.changed() => {}
-                () = tick => self.pass(M::tick(), "a deadline").await,
+                () = tick => {
+                    self.pass(M::tick(), "a deadline").await;
+                }
             }
         }
     }
@@ -109,17 +116,32 @@ impl<M: Machine> Host<M> {
         match (self.reach.away(), *since) {
             // Nobody is missed who was away before.
             (Some(away), None) => *since = Some(away.max(self.began)),
-            (None, Some(away)) => {
-                let by = (self.ports.clock.now() - away).min(self.patience());
-                if by >= WORTH_A_WORD && !self.machine.is_over() {
-                    self.stood += by;
-                    self.pass(M::postponed(by), "that deadlines are moved")
-                        .await;
+            (None, Some(_)) => {
+                if self.move_deadlines(since).await {
+                    *since = None;
                 }
-                *since = None;
             }
             _ => {}
         }
+    }
+
+    /// Moves deadlines that have stood still since `since` to where they are now, so that what arrives meanwhile is not judged late.
+    /// False when that could not be put on disk.
+    async fn move_deadlines(&mut self, since: &mut Option<Timestamp>) -> bool {
+        let Some(from) = *since else { return true };
+        let now = self.ports.clock.now();
+        let by = (now - from).min(self.patience());
+        if by < WORTH_A_WORD || self.machine.is_over() {
+            return true;
+        }
+        let moved = self
+            .pass(M::postponed(by), "that deadlines are moved")
+            .await;
+        if moved {
+            self.stood += by;
+            *since = Some(now);
+        }
+        moved
     }
 
     /// For how long deadlines may stand still yet: in all, so that nobody who comes and goes keeps secrets alive for ever.
@@ -127,12 +149,14 @@ impl<M: Machine> Host<M> {
         self.reach.patience().saturating_sub(self.stood)
     }
 
-    /// Takes in what only time brings; when that cannot be put on disk it comes again.
-    async fn pass(&mut self, input: M::Input, what: &str) {
+    /// Takes in what only time brings; when that cannot be put on disk it comes again. Whether it could.
+    async fn pass(&mut self, input: M::Input, what: &str) -> bool {
         if let Err(e) = self.apply(Some(input), None).await {
             self.log_error(&format!("{what} could not be recorded"), &e);
             self.ports.clock.sleep(Backoff::QUICK.maximum()).await;
+            return false;
         }
+        true
     }
 
     /// Puts a snapshot in the place of the journal, for whoever takes the machine up again.

@@ -268,3 +268,113 @@ async fn a_journal_of_another_form_is_foreign_even_where_it_could_be_read() {
         assert_eq!(error.kind(), delta_ports::PortErrorKind::Corrupt);
     }
 }
+
+/// Waits until its deadline, and remembers whether anything came later.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Waiter {
+    deadline: Timestamp,
+    late: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum News {
+    Told,
+    Postponed(Duration),
+}
+
+impl Machine for Waiter {
+    type Input = News;
+    type Effect = u32;
+    const KIND: MachineKind = MachineKind::CoordinatorRound;
+
+    fn handle(&mut self, now: Timestamp, input: News) -> Result<Vec<u32>, Rejection> {
+        match input {
+            News::Told => self.late |= now >= self.deadline,
+            News::Postponed(by) => self.deadline = self.deadline + by,
+        }
+        Ok(Vec::new())
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        Some(self.deadline)
+    }
+
+    fn is_over(&self) -> bool {
+        self.late
+    }
+
+    fn tick() -> News {
+        News::Told
+    }
+
+    fn postponed(by: Duration) -> News {
+        News::Postponed(by)
+    }
+
+    fn taken_up() -> News {
+        News::Postponed(Duration::ZERO)
+    }
+
+    fn journalled(input: &News) -> Option<Result<Vec<u8>, serde_json::Error>> {
+        Some(serde_json::to_vec(input))
+    }
+
+    fn replayed(entry: &[u8]) -> Result<News, serde_json::Error> {
+        serde_json::from_slice(entry)
+    }
+
+    fn effect_failed(_effect: &u32, _error: &PortError) -> Option<News> {
+        None
+    }
+}
+
+/// Nothing is asked of it.
+struct Nothing;
+
+#[async_trait]
+impl Effects<Waiter> for Nothing {
+    async fn carry_out(&self, _effect: &u32, _again: bool) -> Result<Option<News>, PortError> {
+        Ok(None)
+    }
+}
+
+/// Members go on asking, and are lost and found, while the connector is away for longer than a deadline.
+#[tokio::test(start_paused = true)]
+async fn what_comes_during_an_outage_is_not_late() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let ports = ports(&MemoryStorage::new());
+    let now = || ports.clock.now();
+    let waiter = Waiter {
+        deadline: now() + SECOND * 10,
+        late: false,
+    };
+    let (change, stored) = create(&ports, &task(), 1, &waiter, &[]).unwrap();
+    commit(&ports, vec![change]).await.unwrap();
+    let loaded: Loaded<Waiter> = load(&ports, &stored).unwrap();
+    let connector = crate::contact::Contact::presumed();
+    let (handle, running) = spawn(
+        ports.clone(),
+        Arc::new(Nothing),
+        stored,
+        loaded,
+        true,
+        Reach::new(connector.clone(), None, SECOND * 3600),
+        CancellationToken::new(),
+    )
+    .unwrap();
+    let running = tokio::spawn(running);
+    ports.clock.sleep(SECOND * 4).await;
+    connector.lost(now());
+    for _ in 0..3 {
+        ports.clock.sleep(SECOND * 30).await;
+        handle.give(News::Told).await.unwrap();
+    }
+    connector.known(now());
+    // As much as it had left.
+    ports.clock.sleep(SECOND * 5).await;
+    handle.give(News::Told).await.unwrap();
+    assert!(!handle.state().late);
+    ports.clock.sleep(SECOND * 2).await;
+    assert!(handle.state().late, "its deadline has passed");
+    drop(running.await);
+}

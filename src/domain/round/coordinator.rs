@@ -149,6 +149,7 @@ impl CoordinatorRound {
                 // What was seen of the others before says nothing now.
                 self.lost.clear();
                 self.postpone((now + self.phase_time()) - self.deadline);
+                self.not_beyond(now);
                 Ok(Vec::new())
             }
             CoordinatorInput::Lost { members } => {
@@ -422,6 +423,15 @@ impl CoordinatorRound {
         self.deadline = self.deadline + by;
         if let Phase::AdvertiseKeys(joining) = &mut self.phase {
             joining.begun = joining.begun.map(|begun| begun + by);
+        }
+    }
+
+    /// Nothing is farther away than it can be: the wall clock may have been set back while this node's process was away.
+    fn not_beyond(&mut self, now: Timestamp) {
+        self.deadline = self.deadline.min(now + self.phase_time());
+        self.poll_at = self.poll_at.min(now + self.poll_every);
+        if let Phase::AdvertiseKeys(joining) = &mut self.phase {
+            joining.begun = joining.begun.map(|begun| begun.min(now));
         }
     }
 
