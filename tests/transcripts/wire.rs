@@ -64,8 +64,11 @@ async fn requests_of_4_mib_are_taken_and_longer_ones_are_not() {
     assert!(read.message().starts_with("the url has"), "{read}");
     request.url.push('u');
     let refused = client.join(request).await.unwrap_err();
-    // tonic's own code; grpc-js says RESOURCE_EXHAUSTED.
-    assert_eq!(refused.code(), Code::OutOfRange);
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(
+        refused.message(),
+        "Received message larger than max (4194305 vs. 4194304)"
+    );
 }
 
 #[tokio::test]

@@ -3,12 +3,14 @@
 //! One ring for everybody: memory is bounded by its length, a dead subscriber costs nothing, and one that falls behind loses its
 //! subscription, so that it reads again what it missed, instead of holding the others back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use delta_domain::connector_record::RecordEvent;
@@ -19,10 +21,17 @@ use delta_ports::{PortError, PortErrorKind};
 #[derive(Debug)]
 pub(super) struct Broadcast {
     ring: broadcast::Sender<Arc<RecordEvent>>,
+    /// What was published a moment ago, oldest first. Locked while something is published or somebody subscribes.
+    recent: Mutex<VecDeque<(Instant, Arc<RecordEvent>)>>,
+    /// For how long they count as that.
+    hindsight: Duration,
     slots: Arc<Semaphore>,
     listeners: Listeners,
     closed: CancellationToken,
 }
+
+/// The most events that are kept for those who subscribe a moment later.
+const RECENT: usize = 256;
 
 /// Subscriptions of one listener: one in use, and those that its end has not been noticed of.
 const PER_LISTENER: usize = 16;
@@ -38,7 +47,8 @@ struct Counted {
 }
 
 impl Counted {
-    fn new(listeners: &Listeners, name: &str) -> Option<Self> {
+    /// With whether it is the listener's only one.
+    fn new(listeners: &Listeners, name: &str) -> Option<(Self, bool)> {
         // Names are bounded before they are kept.
         let name: String = name.chars().take(ID_BYTES).collect();
         let mut counts = listeners.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,10 +57,12 @@ impl Counted {
             return None;
         }
         *count += 1;
-        Some(Self {
+        let only = *count == 1;
+        let counted = Self {
             listeners: Arc::clone(listeners),
             name,
-        })
+        };
+        Some((counted, only))
     }
 }
 
@@ -72,6 +84,8 @@ impl Drop for Counted {
 /// One subscriber's place in the ring. Dropping it ends the subscription.
 #[derive(Debug)]
 pub(super) struct Subscription {
+    /// Published a moment before it began.
+    before: VecDeque<Arc<RecordEvent>>,
     events: broadcast::Receiver<Arc<RecordEvent>>,
     closed: CancellationToken,
     _slot: OwnedSemaphorePermit,
@@ -86,10 +100,12 @@ pub(super) enum Next {
 }
 
 impl Broadcast {
-    pub(super) fn new(max_subscribers: usize, max_lag: usize) -> Self {
+    pub(super) fn new(max_subscribers: usize, max_lag: usize, hindsight: Duration) -> Self {
         let slots = Arc::new(Semaphore::new(max_subscribers.min(Semaphore::MAX_PERMITS)));
         Self {
             ring: broadcast::Sender::new(max_lag.clamp(1, 1 << 20)),
+            recent: Mutex::default(),
+            hindsight,
             slots,
             listeners: Listeners::default(),
             closed: CancellationToken::new(),
@@ -102,9 +118,15 @@ impl Broadcast {
             return None;
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let counted = Counted::new(&self.listeners, listener)?;
+        let (counted, only) = Counted::new(&self.listeners, listener)?;
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another subscription of this listener has had them.
+        let fresh = recent
+            .iter()
+            .filter(|(at, _)| only && at.elapsed() < self.hindsight);
         Some(Subscription {
             _counted: counted,
+            before: fresh.map(|(_, event)| event.clone()).collect(),
             events: self.ring.subscribe(),
             closed: self.closed.clone(),
             _slot: slot,
@@ -112,8 +134,18 @@ impl Broadcast {
     }
 
     pub(super) fn publish(&self, event: RecordEvent) {
+        let event = Arc::new(event);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        while recent.len() >= RECENT
+            || recent
+                .front()
+                .is_some_and(|(at, _)| at.elapsed() >= self.hindsight)
+        {
+            recent.pop_front();
+        }
+        recent.push_back((Instant::now(), event.clone()));
         // An error only says that nobody listens.
-        let _nobody_listens = self.ring.send(Arc::new(event));
+        let _nobody_listens = self.ring.send(event);
     }
 
     /// Ends all subscriptions once they have taken what was published.
@@ -125,6 +157,9 @@ impl Broadcast {
 impl Subscription {
     /// Cancellation safe.
     pub(super) async fn next(&mut self) -> Next {
+        if let Some(event) = self.before.pop_front() {
+            return Next::Event(Arc::unwrap_or_clone(event));
+        }
         let received = tokio::select! {
             biased;
             received = self.events.recv() => received,

@@ -41,7 +41,11 @@ impl EmbeddedConnector {
     ) -> Result<Self, PortError> {
         let mut store = Store::open(file, options.durability).await?;
         let record = store.load().await?;
-        let broadcast = Arc::new(Broadcast::new(options.max_subscribers, options.max_lag));
+        let broadcast = Arc::new(Broadcast::new(
+            options.max_subscribers,
+            options.max_lag,
+            options.hindsight,
+        ));
         let (calls, jobs) = mpsc::channel(WAITING_CALLS);
         let (closing, closed) = (CancellationToken::new(), CancellationToken::new());
         let writer = Writer::new(record, store, clock, Arc::clone(&broadcast), options.memory)?;

@@ -31,6 +31,9 @@ pub struct EmbeddedOptions {
     pub max_subscribers: usize,
     /// How many events a subscriber may be behind before its subscription is ended.
     pub max_lag: usize,
+    /// For how long an event reaches those who subscribe after it. Two requests that arrive together, on two connections, are served by
+    /// two threads, in either order: whoever asked for events just before the call that made one shall have it.
+    pub hindsight: Duration,
     /// How many bytes of members, keys and shares stay in memory; the rest is read from the file when asked for.
     pub memory: usize,
     /// Deadline of every call in process.
@@ -43,6 +46,7 @@ impl Default for EmbeddedOptions {
             durability: Durability::default(),
             max_subscribers: 1024,
             max_lag: 1024,
+            hindsight: Duration::ZERO,
             memory: 16 << 20,
             call_timeout: Duration::from_secs(20),
         }

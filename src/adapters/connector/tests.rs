@@ -12,6 +12,7 @@ use super::store::Store;
 use super::writer::Writer;
 use super::*;
 use delta_domain::connector_record::Command;
+use delta_domain::event::NetworkEvent;
 use delta_domain::ids::Address;
 use delta_domain::ids::{Digest, RoundNumber};
 use delta_domain::secagg::seal::ShareKind;
@@ -266,6 +267,39 @@ async fn a_subscriber_that_falls_behind_is_told_so() {
     assert!(events.next().await.is_none());
 }
 
+/// Of two requests that come together the call may be served first; and nobody is told anything twice.
+#[tokio::test]
+async fn who_subscribes_a_moment_late_has_the_event_once() {
+    let c = in_memory(EmbeddedOptions {
+        hindsight: Duration::from_secs(600),
+        ..EmbeddedOptions::default()
+    })
+    .await;
+    let a = c.join("http://a", "a").await.unwrap().address;
+    let text = Digest::of(b"").to_string();
+    c.register_data(&a, "d", 0, &text).await.unwrap();
+    let mut late = c.subscribe(&a).await.unwrap();
+    let mut again = c.subscribe(&a).await.unwrap();
+    c.register_data(&a, "d", 1, &text).await.unwrap();
+    let index = |event: Option<Result<NetworkEvent, PortError>>| match event {
+        Some(Ok(NetworkEvent::DataRegistered { index, .. })) => index,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(index(late.next().await), 0);
+    assert_eq!(index(late.next().await), 1);
+    assert_eq!(
+        index(again.next().await),
+        1,
+        "the other one has had the first"
+    );
+    let prompt = in_memory(EmbeddedOptions::default()).await;
+    let a = prompt.join("http://a", "a").await.unwrap().address;
+    prompt.register_data(&a, "d", 0, &text).await.unwrap();
+    let mut events = prompt.subscribe(&a).await.unwrap();
+    prompt.register_data(&a, "d", 1, &text).await.unwrap();
+    assert_eq!(index(events.next().await), 1);
+}
+
 #[tokio::test]
 async fn subscriptions_are_limited_and_end_with_the_connector() {
     let c = in_memory(EmbeddedOptions {
@@ -299,7 +333,7 @@ async fn a_group_that_cannot_be_stored_fails_whole_and_leaves_nothing() {
         record,
         store,
         Arc::new(Still),
-        Arc::new(Broadcast::new(1, 8)),
+        Arc::new(Broadcast::new(1, 8, Duration::ZERO)),
         0,
     )
     .unwrap();

@@ -7,6 +7,7 @@ mod door;
 mod per_peer;
 mod services;
 mod subscribe;
+mod words;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tonic::transport::server::TcpIncoming;
 pub use self::door::Door;
 use self::per_peer::PerPeer;
 use self::services::Services;
+use self::words::AsTheReference;
 use super::pb::datahub::data_hub_server::DataHubServer;
 use super::pb::hlr::hlr_server::HlrServer;
 use super::pb::horizontal::horizontal_server::HorizontalServer;
@@ -78,6 +80,7 @@ pub async fn serve_tls(
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .max_concurrent_streams(1024)
         .concurrency_limit_per_connection(256)
+        .layer(AsTheReference)
         .add_service(limited!(IdentityServer))
         .add_service(limited!(DataHubServer))
         .add_service(limited!(HorizontalServer))
