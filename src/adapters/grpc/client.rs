@@ -1,13 +1,19 @@
 //! The connector's client: one lazy HTTP/2 connection, one deadline a call.
 
 mod calls;
+mod spoken;
 mod subscribe;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+
+use spoken::Spoken;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::error::connector_error;
 use super::pb::datahub::data_hub_client::DataHubClient;
@@ -51,6 +57,54 @@ pub struct GrpcConnector {
     channel: Channel,
     options: GrpcOptions,
     signer: Option<CallSigner>,
+    place: Arc<Place>,
+}
+
+/// Where the connector is, and what was last found there when it could not be spoken to.
+#[derive(Debug)]
+struct Place {
+    host: String,
+    port: u16,
+    tls: bool,
+    found: Mutex<Option<(Instant, Option<Spoken>)>>,
+}
+
+/// How long what was found at a place is believed.
+const BELIEVED: Duration = Duration::from_secs(30);
+
+impl Place {
+    fn new(host: &str, port: u16, tls: bool) -> Arc<Self> {
+        Arc::new(Self {
+            host: host.to_owned(),
+            port,
+            tls,
+            found: Mutex::default(),
+        })
+    }
+
+    /// An error of a connection with what speaks at the other end, where that is not what this client does.
+    async fn explained(&self, error: PortError) -> PortError {
+        use PortErrorKind::{Timeout, Unavailable};
+        if !matches!(error.kind(), Unavailable | Timeout) {
+            return error;
+        }
+        let mut found = self.found.lock().await;
+        let spoken = match *found {
+            Some((at, spoken)) if at.elapsed() < BELIEVED => spoken,
+            _ => {
+                let spoken = Spoken::at(&self.host, self.port).await;
+                *found = Some((Instant::now(), spoken));
+                spoken
+            }
+        };
+        match spoken.and_then(|spoken| spoken.advice(self.tls)) {
+            Some(advice) => {
+                let text = format!("{}:{}: {advice}", self.host, self.port);
+                PortError::new(error.kind(), error.op(), text)
+            }
+            None => error,
+        }
+    }
 }
 
 impl GrpcConnector {
@@ -63,6 +117,7 @@ impl GrpcConnector {
             channel: endpoint("connector.new", host, port, &options)?.connect_lazy(),
             options,
             signer: None,
+            place: Place::new(host, port, false),
         })
     }
 
@@ -74,6 +129,7 @@ impl GrpcConnector {
         let endpoint = endpoint("connector.new", host, port, &self.options)?;
         Ok(Self {
             channel: dial(&endpoint, host, port, tls)?,
+            place: Place::new(host, port, true),
             ..self
         })
     }
@@ -127,24 +183,27 @@ impl GrpcConnector {
 #[async_trait]
 impl RecordBackend for GrpcConnector {
     async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
-        match tokio::time::timeout(self.options.call_timeout, self.send(command)).await {
-            Ok(outcome) => outcome.map_err(|status| connector_error(op, status)),
+        let error = match tokio::time::timeout(self.options.call_timeout, self.send(command)).await
+        {
+            Ok(Ok(receipt)) => return Ok(receipt),
+            Ok(Err(status)) => connector_error(op, status),
             Err(_) => {
                 let waited = self.options.call_timeout.as_secs_f64();
-                Err(PortError::new(
-                    PortErrorKind::Timeout,
-                    op,
-                    format!("the connector did not answer within {waited} s"),
-                ))
+                let text = format!("the connector did not answer within {waited} s");
+                PortError::new(PortErrorKind::Timeout, op, text)
             }
-        }
+        };
+        Err(self.place.explained(error).await)
     }
 
     async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError> {
         let client = SubscribeClient::new(self.channel.clone())
             .max_decoding_message_size(self.options.max_answer);
         let signer = self.signer.clone();
-        subscribe::open(op, client, listener, signer, self.options.heartbeat).await
+        match subscribe::open(op, client, listener, signer, self.options.heartbeat).await {
+            Ok(events) => Ok(events),
+            Err(error) => Err(self.place.explained(error).await),
+        }
     }
 }
 

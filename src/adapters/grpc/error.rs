@@ -4,7 +4,9 @@ use std::error::Error as _;
 
 use tonic::{Code, Status};
 
+use super::chain::ChainTrouble;
 use super::rejections::reason_of;
+use delta_domain::connector_record::RejectionReason;
 use delta_ports::{PortError, PortErrorKind};
 
 /// Longest error text sent. It echoes the request's strings, and clients refuse large headers.
@@ -13,12 +15,24 @@ const MAX_TEXT: usize = 2048;
 /// The port's view of a failed call of the connector: a refusal has its reason.
 pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
     let error = port_error(op, status);
-    match error.kind() {
-        PortErrorKind::Rejected => {
-            let reason = reason_of(error.message());
-            error.with_reason(reason)
+    if error.kind() != PortErrorKind::Rejected {
+        return error;
+    }
+    let reason = reason_of(error.message());
+    // The connector's own words repeat what callers wrote.
+    let trouble = match reason {
+        RejectionReason::Other => ChainTrouble::of(error.message()),
+        _ => None,
+    };
+    match trouble {
+        None => error.with_reason(reason),
+        Some(trouble) => {
+            let told = PortError::new(trouble.kind(), op, trouble.told(error.message()));
+            match trouble.kind() {
+                PortErrorKind::Rejected => told.with_reason(reason),
+                _ => told,
+            }
         }
-        _ => error,
     }
 }
 
@@ -27,6 +41,10 @@ pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
 /// A status that this side made up because the connection broke has a source; one that the connector sent has none.
 pub(super) fn port_error(op: &'static str, status: Status) -> PortError {
     let kind = kind_of(status.code(), status.source().is_some());
+    if let (PortErrorKind::Unavailable, Some(cause)) = (kind, status.source()) {
+        // What the libraries in between say of it is about themselves.
+        return PortError::new(kind, op, format!("the connection failed: {}", last(cause)));
+    }
     let message = match status.message() {
         "" => format!("the connector answered {:?} without a text", status.code()),
         text => text.to_owned(),
@@ -37,6 +55,14 @@ pub(super) fn port_error(op: &'static str, status: Status) -> PortError {
     } else {
         error.with_source(status)
     }
+}
+
+/// The innermost cause: what the operating system or TLS says.
+fn last(mut cause: &(dyn std::error::Error + 'static)) -> String {
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 fn kind_of(code: Code, local: bool) -> PortErrorKind {
@@ -108,6 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_that_is_away_is_an_outage_and_a_name_like_it_is_not() {
+        let of = |text: &str| connector_error("connector.join_round", Status::unknown(text));
+        let away = of("connection not open on send()");
+        assert_eq!(away.kind(), PortErrorKind::Unavailable);
+        assert_eq!(away.reason(), None);
+        let named = of("0x1 doesn't have dataset connection not open");
+        assert_eq!(named.kind(), PortErrorKind::Rejected);
+        assert_eq!(named.reason(), Some(RejectionReason::NoSuchData));
+    }
+
+    #[test]
     fn long_texts_are_cut_between_characters() {
         let text = "é".repeat(MAX_TEXT);
         let cut = shortened(&text);
@@ -119,9 +156,11 @@ mod tests {
     fn a_broken_connection_is_not_a_refusal() {
         let status = Status::from_error(Box::new(std::io::Error::other("reset")));
         assert_eq!(status.code(), Code::Unknown);
+        let error = port_error("connector.leave", status);
+        assert_eq!(error.kind(), PortErrorKind::Unavailable);
         assert_eq!(
-            port_error("connector.leave", status).kind(),
-            PortErrorKind::Unavailable
+            delta_ports::report(&error),
+            "connector.leave: the connection failed: reset"
         );
     }
 }

@@ -14,6 +14,7 @@
     )
 )]
 
+mod chain;
 mod client;
 mod convert;
 mod error;
