@@ -67,6 +67,15 @@ pub trait MemberWorld {
         shares: &[(Address, SecretBytes)],
     ) -> Result<(), Self::Error>;
 
+    /// Whether these very shares are on record. A world whose record takes them twice need not look.
+    async fn has_revealed(
+        &mut self,
+        _kind: ShareKind,
+        _shares: &[(Address, SecretBytes)],
+    ) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
     /// Hands the coordinator a request that has no answer but yes or no.
     async fn submit(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
     /// Tells the coordinator what it would find out by itself: a loss costs it a look, so that most errors are none.
@@ -113,6 +122,23 @@ pub struct Computed {
     pub point: Option<Digest>,
 }
 
+/// Puts on record what may stand there once. Looks first where an earlier try may have taken effect; and looks after a refusal, because
+/// on some connectors an earlier try, given up by its caller, comes onto the record in between, and the later one is what is refused.
+macro_rules! once {
+    ($again:expr, $look:expr, $put:expr) => {
+        if !$again || !$look.await? {
+            match $put.await {
+                Err(e) if W::is_rejection(&e) => {
+                    if !$look.await? {
+                        return Err(e);
+                    }
+                }
+                other => other?,
+            }
+        }
+    };
+}
+
 /// Carries out one effect, and answers with the input that follows from it, if any. `again` is true when an earlier try may have
 /// taken effect: what must not happen twice is then looked for on the record first.
 ///
@@ -126,9 +152,7 @@ pub async fn carry_out<W: MemberWorld>(
     match effect {
         RunnerEffect::Join { keys, notify } => {
             // A second join under one address ends the member's part.
-            if !again || !world.has_joined().await? {
-                world.join(keys).await?;
-            }
+            once!(again, world.has_joined(), world.join(keys));
             world.notify(notify).await?;
             Ok(None)
         }
@@ -140,9 +164,11 @@ pub async fn carry_out<W: MemberWorld>(
         RunnerEffect::PublishCommitments { seed, key } => {
             for (kind, commitments) in [(ShareKind::SelfMaskSeed, seed), (ShareKind::MaskKey, key)]
             {
-                if !again || !world.has_committed(kind, commitments).await? {
-                    world.commit(kind, commitments).await?;
-                }
+                once!(
+                    again,
+                    world.has_committed(kind, commitments),
+                    world.commit(kind, commitments)
+                );
             }
             Ok(Some(RunnerInput::CommitmentsPublished))
         }
@@ -171,9 +197,11 @@ pub async fn carry_out<W: MemberWorld>(
             request,
             ..
         } => {
-            if !again || !world.has_committed_result(commitment).await? {
-                world.commit_result(commitment).await?;
-            }
+            once!(
+                again,
+                world.has_committed_result(commitment),
+                world.commit_result(commitment)
+            );
             world.upload(request).await.map(|()| None)
         }
         RunnerEffect::Confirm {
@@ -198,7 +226,11 @@ pub async fn carry_out<W: MemberWorld>(
             }
             for (kind, shares) in [(ShareKind::SelfMaskSeed, seeds), (ShareKind::MaskKey, keys)] {
                 if !shares.is_empty() {
-                    world.reveal(kind, shares).await?;
+                    once!(
+                        again,
+                        world.has_revealed(kind, shares),
+                        world.reveal(kind, shares)
+                    );
                 }
             }
             world.notify(notify).await?;

@@ -11,6 +11,7 @@ mod translate;
 mod types;
 mod values;
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -27,6 +28,10 @@ pub use types::{
     CreatedTask, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys, RawShareRecord, RoundKey,
     RoundRecord, RoundStatus, ShareKind, TaskRecord, Verification, VerifierState,
 };
+
+/// Nodes that are asked for in one call, and the most calls that a list of all takes.
+const NODES_A_PAGE: u32 = 500;
+const MOST_PAGES: u32 = 100;
 
 /// A live subscription. Yields events in publication order; an `Err` item is the last one.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<NetworkEvent, PortError>> + Send>>;
@@ -52,8 +57,26 @@ pub trait Connector: Send + Sync + 'static {
     async fn leave(&self, address: &Address) -> Result<TxHash, PortError>;
     /// One living node.
     async fn node(&self, address: &Address) -> Result<NodeRecord, PortError>;
-    /// One page of living nodes; `page` from 1; `page_size` 0 means all.
+    /// One page of living nodes; `page` from 1. What a `page_size` of 0 means is the connector's: all of them on one, none on a blockchain.
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, PortError>;
+    /// All living nodes, each once, whatever the connector makes of pages.
+    async fn all_nodes(&self) -> Result<Vec<NodeRecord>, PortError> {
+        let mut found: Vec<NodeRecord> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut read = 0_u64;
+        for page in 1..=MOST_PAGES {
+            let NodePage { nodes, total } = self.nodes(page, NODES_A_PAGE).await?;
+            read += nodes.len() as u64;
+            let end = nodes.is_empty() || read >= total;
+            // A node that left and joined again is listed twice on a blockchain.
+            let new = |n: &NodeRecord| seen.insert(n.address.as_str().to_ascii_lowercase());
+            found.extend(nodes.into_iter().filter(new));
+            if end {
+                break;
+            }
+        }
+        Ok(found)
+    }
 
     /// Puts the commitment of a data block on record.
     async fn register_data(

@@ -151,7 +151,8 @@ impl<B: RecordBackend> Connector for B {
     ) -> Result<TxHash, PortError> {
         let at = at("connector.start_round", key)?;
         let weight_commitment = match key.kind {
-            TaskKind::Hlr => weights.map(Digest::to_string).unwrap_or_default(),
+            // Contracts take 32 bytes and nothing less.
+            TaskKind::Hlr => weights.copied().unwrap_or(Digest([0; 32])).to_string(),
             TaskKind::Horizontal => String::new(),
         };
         ask!(self, "start_round", Command::StartRound { at, address: text(owner), weight_commitment }, Answer::Done => tx_of)

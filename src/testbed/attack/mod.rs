@@ -179,9 +179,8 @@ async fn foreign(url: &str, connector: &str) -> anyhow::Result<(Targets, String)
         .and_then(|(host, port)| Some((host, port.parse().ok()?)))
         .context("--connector wants HOST:PORT")?;
     let client = connect(host, port, Dial::default(), None, None)?;
-    let page = client.nodes(1, 0).await.context("the connector")?;
-    let mut targets: Vec<Target> = page
-        .nodes
+    let nodes = client.all_nodes().await.context("the connector")?;
+    let mut targets: Vec<Target> = nodes
         .into_iter()
         .map(|node| Target {
             url: node.url.trim_end_matches('/').to_owned(),

@@ -85,6 +85,11 @@ pub async fn nodes_are_listed_in_join_order_by_pages(subject: impl Subject) {
     assert!(page(4, 2).await.is_empty());
     assert_eq!(page(9, 0).await, all);
     assert!(page(u32::MAX, u32::MAX).await.is_empty());
+    let listed = c.all_nodes().await.unwrap();
+    assert_eq!(
+        listed.into_iter().map(|n| n.address).collect::<Vec<_>>(),
+        all
+    );
 }
 
 /// The last commitment counts, and every one is announced.
