@@ -21,7 +21,7 @@ impl Config {
             log: read_log(reader),
             db: read_database(reader),
             chain_connector: ChainConnector {
-                host: reader.text("chain_connector.host", "").trim().to_owned(),
+                host: read_connector_host(reader),
                 port: port(reader, "chain_connector.port", 4500),
                 heartbeat: Duration::from_secs(reader.number(
                     "chain_connector.heartbeat",
@@ -33,7 +33,7 @@ impl Config {
             },
             node: Node {
                 name: reader.text("node.name", "node1").trim().to_owned(),
-                url: read_url(reader),
+                url: super::node_url::read(reader),
             },
             zk: Zk {
                 host: reader.text("zk.host", "").trim().to_owned(),
@@ -67,7 +67,7 @@ impl Config {
                 max_bundle_bytes: reader.number(
                     "policy.max_bundle_bytes",
                     1024..=u64::MAX,
-                    2 << 30,
+                    1 << 30,
                 ),
                 max_tasks: number(reader, "policy.max_tasks", 1..=10_000, 16),
                 patience: Duration::from_secs(reader.number(
@@ -310,28 +310,29 @@ fn read_pins(reader: &mut Reader<'_>) -> Vec<Pin> {
     pins
 }
 
-fn read_url(reader: &mut Reader<'_>) -> String {
-    let url = reader
-        .text("node.url", "http://127.0.0.1:6700")
-        .trim()
-        .to_owned();
-    let host = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
-    let plausible = host.is_some_and(|host| {
-        !host.is_empty()
-            && !host.starts_with(['/', ':', '?', '#'])
-            && !host.contains(char::is_whitespace)
-    });
-    if !url.is_empty() && !plausible {
-        let fix = if url.contains("://") {
-            String::from("http://node1.example.org:6700")
-        } else {
-            format!("http://{url}")
-        };
-        reader.wrong("node.url", &format!("must begin with http:// or https:// and name a host, for example \"{fix}\", not \"{url}\""));
+/// A name or an address, with what belongs elsewhere told apart.
+fn read_connector_host(reader: &mut Reader<'_>) -> String {
+    const KEY: &str = "chain_connector.host";
+    let given = reader.text(KEY, "").trim().to_owned();
+    let bare = given.split_once("://").map_or(&*given, |(_, rest)| rest);
+    let bare = bare.split(['/', '?', '#']).next().unwrap_or_default();
+    // More than one colon: an IPv6 address.
+    let (host, port) = match bare.split_once(':') {
+        Some((host, port)) if !port.contains(':') => (host, Some(port)),
+        _ => (bare, None),
+    };
+    if host == given {
+        return given;
     }
-    url
+    let port = port
+        .filter(|port| port.parse::<u16>().is_ok())
+        .map(|port| format!(", and `chain_connector.port: {port}`"))
+        .unwrap_or_default();
+    reader.wrong(
+        KEY,
+        &format!("must be a host only, not \"{given}\": write \"{host}\"{port}"),
+    );
+    given
 }
 
 /// The node's database.

@@ -10,6 +10,7 @@ mod database;
 mod error;
 mod fields;
 mod locate;
+mod node_url;
 mod policies;
 mod reader;
 #[cfg(test)]
@@ -196,6 +197,7 @@ impl Config {
 
     fn doubts(&self, reader: &mut Reader<'_>) {
         self.doubt_connector(reader);
+        self.doubt_url(reader);
         if self.roster.file.is_none() && self.pins.is_empty() {
             reader.warn(
                 "roster.file",
