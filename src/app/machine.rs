@@ -83,6 +83,10 @@ pub(crate) trait Machine:
     fn replayed(_entry: &[u8]) -> Result<Self::Input, serde_json::Error> {
         Err(serde::de::Error::custom("this machine keeps no journal"))
     }
+    /// Whether a transient error is not waited out for this effect.
+    fn gives_up(_effect: &Self::Effect, _error: &PortError) -> bool {
+        false
+    }
     /// The input for "this effect could not be carried out", or `None` when the machine need not know.
     fn effect_failed(effect: &Self::Effect, error: &PortError) -> Option<Self::Input>;
 }
@@ -95,7 +99,8 @@ pub(crate) trait Effects<M: Machine>: Send + Sync + 'static {
     /// `again` is true when an earlier try may have taken effect: after a lost answer or a restart.
     ///
     /// # Errors
-    /// A transient error is tried again until the machine is over; any other becomes [`Machine::effect_failed`].
+    /// A transient error is tried again until the machine is over, unless it [gives up](Machine::gives_up); any other becomes
+    /// [`Machine::effect_failed`].
     async fn carry_out(
         &self,
         effect: &M::Effect,

@@ -8,6 +8,7 @@ use rand_core::Rng as _;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
+use super::claims::Claims;
 use crate::adapters::connector::{
     Durability, EmbeddedConnector, EmbeddedOptions, Intercepted, Keyed, RecordFile,
 };
@@ -80,19 +81,26 @@ pub struct Embedded {
     record: EmbeddedConnector,
     door: Door,
     tls: Option<ServerTls>,
+    /// Held, not read.
+    _claims: Arc<Claims>,
 }
+
+/// As long as two threads may take to serve two requests that came together, on a busy machine.
+const HINDSIGHT: Duration = Duration::from_millis(50);
 
 /// The embedded connector of a configuration.
 ///
 /// # Errors
-/// Its database cannot be opened.
+/// Another process has its database, or it cannot be opened.
 pub async fn embedded(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Embedded> {
+    let claims = Arc::new(Claims::of_connector(config)?);
     let durability = match config.connector.sync {
         Sync::Full => Durability::PowerLoss,
         Sync::Normal => Durability::Process,
     };
     let options = EmbeddedOptions {
         durability,
+        hindsight: HINDSIGHT,
         ..EmbeddedOptions::default()
     };
     make_private_file(&config.connector.db_file).with_context(|| {
@@ -105,7 +113,12 @@ pub async fn embedded(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<
         .await
         .context("the embedded connector's database cannot be opened")?;
     let tls = super::tls::server(&config.connector)?;
-    Ok(Embedded { record, door, tls })
+    Ok(Embedded {
+        record,
+        door,
+        tls,
+        _claims: claims,
+    })
 }
 
 impl Embedded {

@@ -10,8 +10,8 @@ use crate::adapters::http::{
 };
 use crate::adapters::system::{SystemClock, SystemEntropy};
 
-/// Keeps this process's memory and files to its owner.
-pub(crate) use crate::adapters::system::harden_process;
+/// Keeps this process's memory and files to its owner; lets it have enough of them open.
+pub(crate) use crate::adapters::system::{allow_open_files, harden_process};
 use crate::config::{Policy, Tls};
 use delta_domain::access::TokenSecret;
 use delta_ports::PortError;
@@ -62,6 +62,14 @@ pub(crate) fn peers_anywhere() -> Result<Arc<dyn PeerTransport>, PortError> {
         UrlPolicy::new(true, Vec::new()),
         Trust::System,
     )?)
+}
+
+/// The way to identity documents that an operator's policy allows.
+///
+/// # Errors
+/// `Internal` when TLS or the client cannot be set up.
+pub(crate) fn documents(policy: &Policy, tls: &Tls) -> Result<Arc<dyn IdentitySource>, PortError> {
+    Ok(peers(policy, tls)?)
 }
 
 /// The way to anybody's identity document: the owner types the url. Certificates are trusted as the node trusts them.

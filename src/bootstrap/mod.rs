@@ -6,6 +6,7 @@
 //!
 //! Elsewhere only `src/adapters/mod.rs`, which lists the adapters, and `src/testing` name them; `tests/tidy.rs` fails on anything else.
 
+mod claims;
 mod connector;
 mod doors;
 mod ends;
@@ -22,8 +23,8 @@ pub use connector::{Embedded, embedded};
 pub(crate) use doors::{own_token, read_token, tokens};
 pub use ends::clock;
 pub(crate) use ends::{
-    LogLine, Trust, UserClient, Way, documents_anywhere, endpoints, entropy, harden_process,
-    peers_anywhere, self_signed, serve_api, users,
+    LogLine, Trust, UserClient, Way, allow_open_files, documents, documents_anywhere, endpoints,
+    entropy, harden_process, peers_anywhere, self_signed, serve_api, users,
 };
 pub(crate) use executor::executor;
 pub use executor::{LocalExecutor, Probed, Walls, own_program, worker_main};

@@ -1,6 +1,5 @@
 //! A configuration becomes parts: everything it stands for, opened and not yet running.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,13 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::claims::Claims;
 use super::connector::{CallSigner, Dial, Embedded, connect, embedded};
 use super::doors::admission;
 use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
 use super::identity::{self, accepted_roster, node_key};
 use super::owner::{NoRules, journal, notices};
-use super::storage::{lock, make_folder_of, open_storage, open_vault};
+use super::storage::{make_folder_of, open_storage, open_vault};
 use crate::adapters::http::{Admission, TlsFiles};
 use crate::adapters::system::{BlockingThreads, FileBlobs};
 use crate::config::Config;
@@ -47,8 +47,8 @@ pub struct Parts {
     pub(super) embedded: Option<(Embedded, SocketAddr)>,
     /// The same database as in `ports`, to close it at the end.
     pub(super) storage: Arc<dyn Storage>,
-    /// The claim on `task_dir`.
-    pub(super) lock: File,
+    /// What no other process may use.
+    pub(super) claims: Claims,
 }
 
 /// Opens what `config` names. `worker`: the program that runs graphs when started as `PROGRAM __worker`, usually
@@ -59,7 +59,7 @@ pub struct Parts {
 /// # Errors
 /// The first thing that cannot be opened, with its place.
 pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
-    let lock = lock(&config.task_dir)?;
+    let claims = Claims::of(config)?;
     let (clock, entropy) = (clock(), entropy());
     if let Some(file) = config.db.file() {
         make_folder_of(file)?;
@@ -107,7 +107,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         }),
         embedded,
         storage,
-        lock,
+        claims,
     })
 }
 

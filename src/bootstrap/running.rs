@@ -1,6 +1,5 @@
 //! Parts become a running node with its API, and the node stops again.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
+use super::claims::Claims;
 use super::connector::Embedded;
 use super::parts::Parts;
 use crate::adapters::http::{Admission, Doors, HttpOptions, HttpServer, Serves, serve};
@@ -29,8 +29,8 @@ pub struct Running {
     stop: CancellationToken,
     embedded: Option<Embedded>,
     storage: Arc<dyn Storage>,
-    /// Held, not read: another process must not use the same folders.
-    _lock: File,
+    /// Held, not read.
+    _claims: Claims,
 }
 
 impl Running {
@@ -48,7 +48,7 @@ impl Running {
             tls,
             embedded,
             storage,
-            lock,
+            claims,
             executor: _,
         } = parts;
         let max_bundle_bytes = settings.bundle.bytes as u64;
@@ -96,14 +96,15 @@ impl Running {
             stop,
             embedded,
             storage,
-            _lock: lock,
+            _claims: claims,
         })
     }
 
     /// Leaves the network, ends requests under way, stops. What was committed goes on at the next start.
     pub async fn stop(self) {
         match tokio::time::timeout(FAREWELL, self.node.leave()).await {
-            Ok(Ok(())) => tracing::info!("this node has left the network"),
+            Ok(Ok(true)) => tracing::info!("this node has left the network"),
+            Ok(Ok(false)) => {}
             Ok(Err(e)) => tracing::warn!(
                 "this node could not leave the network: {}",
                 delta_ports::report(&e)

@@ -1,10 +1,9 @@
-//! What a node keeps: its database, the key that seals secrets in it, and the claim on its folders.
+//! What a node keeps: its database, and the key that seals secrets in it.
 
-use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use crate::adapters::sqlite::SqliteStorage;
 use crate::adapters::system::load_or_create_node_key;
@@ -49,25 +48,6 @@ pub(super) fn make_folder_of(file: &Path) -> anyhow::Result<()> {
         Some(folder) => std::fs::create_dir_all(folder)
             .with_context(|| format!("the database's folder {} cannot be made", folder.display())),
         None => Ok(()),
-    }
-}
-
-/// One process for each `task_dir`.
-pub(super) fn lock(task_dir: &Path) -> anyhow::Result<File> {
-    std::fs::create_dir_all(task_dir)
-        .with_context(|| format!("task_dir {} cannot be made", task_dir.display()))?;
-    let path = task_dir.join(".node.lock");
-    let file =
-        File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another delta-node uses task_dir {}; stop it, or give this one folders of its own",
-            task_dir.display()
-        ),
-        Err(TryLockError::Error(e)) => {
-            Err(e).with_context(|| format!("{} cannot be locked", path.display()))
-        }
     }
 }
 

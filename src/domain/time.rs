@@ -19,6 +19,13 @@ impl Timestamp {
     pub fn remaining(self, now: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(now.0))
     }
+
+    /// The time of day, UTC: `03:40`.
+    #[must_use]
+    pub fn time_of_day(self) -> String {
+        let minute = self.0 / 60_000;
+        format!("{:02}:{:02}", minute / 60 % 24, minute % 60)
+    }
 }
 
 impl Add<Duration> for Timestamp {

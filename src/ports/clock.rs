@@ -16,4 +16,9 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Waits. Cancelled by dropping the future.
     async fn sleep(&self, duration: Duration);
+
+    /// By how many milliseconds the machine's clock is ahead of this one: it was set while this process ran. 0 where there is no other.
+    fn was_set_by(&self) -> i64 {
+        0
+    }
 }

@@ -117,6 +117,13 @@ impl PortError {
         &self.message
     }
 
+    /// Whether this machine lacks what keeping something takes: room on a disk, or file descriptors. Says nothing of data.
+    #[must_use]
+    pub fn is_lack_at_home(&self) -> bool {
+        let keeps = ["blob.", "storage."].iter().any(|s| self.op.starts_with(s));
+        self.kind == PortErrorKind::Exhausted && keeps
+    }
+
     /// Shorthand for `self.kind().is_transient()`.
     #[must_use]
     pub fn is_transient(&self) -> bool {

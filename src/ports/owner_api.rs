@@ -13,7 +13,7 @@ use delta_domain::time::Timestamp;
 /// One thing that must hold before the node can work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyCheck {
-    /// What: `database`, `connector`, `executor`.
+    /// What: `disk`, `url`, `database`, `connector`, `executor`.
     pub name: &'static str,
     /// Whether it holds.
     pub ok: bool,

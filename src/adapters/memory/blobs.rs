@@ -29,6 +29,8 @@ pub struct MemoryBlobs {
 #[derive(Debug, Default)]
 struct State {
     process: u64,
+    /// Bytes that all blobs together may have.
+    room: Option<u64>,
     blobs: BTreeMap<String, Blob>,
 }
 
@@ -37,6 +39,13 @@ struct Blob {
     content: Bytes,
     hash: HashFunction,
     digest: Digest,
+}
+
+impl State {
+    fn free(&self) -> Option<u64> {
+        let taken: u64 = self.blobs.values().map(|b| b.content.len() as u64).sum();
+        self.room.map(|room| room.saturating_sub(taken))
+    }
 }
 
 impl MemoryBlobs {
@@ -61,6 +70,11 @@ impl MemoryBlobs {
     /// The next call of `op` (for example `"blob.put"`, or `"*"`) fails with `kind`.
     pub fn fail_next(&self, op: impl Into<String>, when: When, kind: PortErrorKind) {
         self.faults.fail_next(op, when, kind);
+    }
+
+    /// From now on all blobs together have at most so many bytes, as on a disk; `None`: as many as they like.
+    pub fn holds_at_most(&self, bytes: Option<u64>) {
+        lock(&self.state).room = bytes;
     }
 
     /// The script of planned failures, to count or forget them.
@@ -162,6 +176,10 @@ impl BlobStore for MemoryBlobs {
             digest: name.hash_function().of(&bytes),
         };
         self.call(OP, |s| {
+            if s.free().is_some_and(|free| free < info.len) {
+                let text = format!("cannot write {name}: no room for {} bytes", info.len);
+                return Err(PortError::new(PortErrorKind::Exhausted, OP, text));
+            }
             s.blobs.insert(
                 name.as_str().to_owned(),
                 Blob {
@@ -233,5 +251,9 @@ impl BlobStore for MemoryBlobs {
             Ok(())
         })
         .await
+    }
+
+    async fn room(&self) -> Result<Option<u64>, PortError> {
+        self.call("blob.room", |s| Ok(s.free())).await
     }
 }

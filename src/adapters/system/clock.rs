@@ -20,19 +20,22 @@ pub struct SystemClock {
 impl SystemClock {
     /// Reads the wall clock, once. A time before 1970 counts as 1970.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that everybody else asks"
-    )]
     pub fn new() -> Self {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
-            epoch: Timestamp::default() + since_1970,
+            epoch: wall(),
             started: Instant::now(),
         }
     }
+}
+
+/// What the machine takes for the time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that everybody else asks"
+)]
+fn wall() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp::default() + since_1970.unwrap_or_default()
 }
 
 impl Default for SystemClock {
@@ -50,6 +53,12 @@ impl Clock for SystemClock {
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
+
+    fn was_set_by(&self) -> i64 {
+        let (wall, own) = (wall().0, self.now().0);
+        let behind = i64::try_from(own.saturating_sub(wall)).unwrap_or(i64::MAX);
+        i64::try_from(wall.saturating_sub(own)).unwrap_or(i64::MAX) - behind
+    }
 }
 
 #[cfg(test)]
@@ -63,6 +72,12 @@ mod tests {
         assert!(a <= b);
         // 2025-01-01: this code is younger.
         assert!(a > Timestamp(1_735_689_600_000), "{a}");
+        assert!(clock.was_set_by().abs() < 60_000, "nobody has set it");
+        let late = SystemClock {
+            epoch: Timestamp(clock.epoch.0 - 3_600_000),
+            ..clock
+        };
+        assert!((late.was_set_by() - 3_600_000).abs() < 60_000);
     }
 
     #[tokio::test]

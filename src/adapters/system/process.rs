@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask,
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
 };
 
 use super::files::{is_absent, make_folder};
@@ -40,6 +40,25 @@ pub fn harden_process() -> Vec<String> {
         .into_iter()
         .filter_map(|(outcome, what)| outcome.err().map(|e| format!("{what}: {e}")))
         .collect()
+}
+
+/// Lets this process have `wanted` files and connections open at the same time, or as many as the system allows it; answers how many.
+#[must_use]
+pub fn allow_open_files(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let now = limit.current.unwrap_or(u64::MAX);
+    let raised = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    if raised <= now {
+        return now;
+    }
+    let raise = Rlimit {
+        current: Some(raised),
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, raise) {
+        Ok(()) => raised,
+        Err(_) => now,
+    }
 }
 
 /// Makes an empty file and its folder for their owner only; takes other users' permissions from a file that is there already, and from
@@ -75,6 +94,14 @@ pub fn make_private_file(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_of_open_files_are_only_raised() {
+        let had = allow_open_files(1);
+        assert!(had > 1, "nothing is taken away");
+        assert!(allow_open_files(had) >= had);
+        assert_eq!(getrlimit(Resource::Nofile).current.unwrap_or(had), had);
+    }
 
     #[test]
     fn a_database_is_its_owners_alone_new_or_old() {

@@ -287,7 +287,8 @@ impl<M: Machine> Host<M> {
                 };
                 let connector = reach.connector();
                 let away = connector.is_to_blame(&error, clock.now());
-                if !error.is_transient() && !away {
+                let waits = error.is_transient() && !M::gives_up(&effect, &error);
+                if !waits && !away {
                     tracing::warn!(task = %key.task, round = key.round, "{}", report(&error));
                     return (id, M::effect_failed(&effect, &error));
                 }

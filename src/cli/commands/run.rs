@@ -10,6 +10,10 @@ use crate::cli::signals;
 use crate::config::{Config, Sandbox};
 use delta_ports::report;
 
+/// Files and connections that a node with a thousand members may have open, and so few that it should be said.
+const OPEN_FILES: u64 = 65_536;
+const FEW_FILES: u64 = 4_096;
+
 /// How to go on where walls are missing.
 pub(in crate::cli) const WITHOUT_WALLS: &str = "tasks are programs of other people and would run without them, so `run` refuses; to run with the walls that there are, set executor.sandbox: best_effort";
 
@@ -27,6 +31,12 @@ pub(in crate::cli) async fn run(config: Config, file: &Path) -> anyhow::Result<(
     } else {
         "http"
     };
+    let files = bootstrap::allow_open_files(OPEN_FILES);
+    if files < FEW_FILES {
+        tracing::warn!(
+            "this process may have {files} files and connections open, a busy node needs more: raise the limit (LimitNOFILE= of systemd, `ulimit -n`)"
+        );
+    }
     let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
     parts.ports.policies = bootstrap::rules(&config, file)?;
     let executor = parts.executor.clone();
