@@ -10,6 +10,8 @@ mod kept;
 mod learning;
 mod own;
 
+pub(crate) use own::AtOwnUrl;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

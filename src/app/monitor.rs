@@ -3,6 +3,7 @@
 //! The connection may break a thousand times; each time the node subscribes again, with growing pauses, and treats what happened in
 //! between as lost: whoever follows a task reads its state again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,21 @@ use futures_util::StreamExt as _;
 
 use super::backoff::Backoff;
 use super::context::Context;
+use super::identities::AtOwnUrl;
 use super::runner::Runner;
 use delta_domain::identity::{is_key_address, same_address};
 use delta_domain::ids::Address;
+use delta_ports::connector::NodeRecord;
 use delta_ports::report;
 
 /// Name of the setting that keeps this node's address over restarts.
 pub(crate) const ADDRESS_SETTING: &str = "address";
+
+/// By how much a clock must be set to be spoken of, in milliseconds: more than time servers correct.
+const CLOCK_STEP: u64 = 5_000;
+
+/// How long an answer from this node's own url is waited for.
+const OWN_URL: Duration = Duration::from_secs(1);
 
 /// A registration that was good for so long is no reason to wait before the next.
 const LASTED: Duration = Duration::from_secs(10);
@@ -27,7 +36,15 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
     let mut registered: Option<Address> = None;
     let mut troubled = false;
     let mut joined_at = context.ports.clock.now();
+    let mut due = true;
+    let mut set_by = 0;
     loop {
+        notice_clock(&context, &mut set_by);
+        if std::mem::take(&mut due) && look_at_own_url(&context).await && registered.is_none() {
+            due = true;
+            context.ports.clock.sleep(backoff.pause()).await;
+            continue;
+        }
         // Before the registration, which may put the url right by itself.
         if let Some(address) = &registered
             && let Err(e) = context.identities.hold_url(address).await
@@ -65,7 +82,7 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                 context.contact.known(clock.now());
                 troubled = false;
                 tokio::select! {
-                    () = clock.sleep(context.settings.rejoin) => {}
+                    () = clock.sleep(context.settings.rejoin) => due = true,
                     // A round has found out that the connector does not answer, or takes this node for dead.
                     () = context.contact.forgotten() => clock.sleep(again.pause()).await,
                 }
@@ -84,6 +101,42 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
             }
         }
     }
+}
+
+/// Says that the machine's clock was set, once for each time.
+fn notice_clock(context: &Context, known: &mut i64) {
+    let now = context.ports.clock.was_set_by();
+    if (now - *known).unsigned_abs() < CLOCK_STEP {
+        return;
+    }
+    *known = now;
+    tracing::warn!(
+        "this machine's clock was set, or it slept: it is {} s {} this node's, which keeps the time it had at its start, so that deadlines hold; dates of journal, approvals and cards are right again after a restart",
+        now.unsigned_abs() / 1000,
+        if now < 0 { "behind" } else { "ahead of" }
+    );
+}
+
+/// Looks who answers at this node's url, and says so once where it is another node. Whoever is not registered yet does not register
+/// then: on a record that knows nodes by their urls it would take the other's place.
+async fn look_at_own_url(context: &Context) -> bool {
+    let url = &context.settings.url;
+    let found = tokio::select! {
+        found = context.identities.at_own_url() => found,
+        () = context.ports.clock.sleep(OWN_URL) => return context.home.is_elsewhere(),
+    };
+    let elsewhere = match found {
+        AtOwnUrl::This => None,
+        AtOwnUrl::Another(fingerprint) => Some(format!(
+            "node.url {url} leads to another node, whose fingerprint is {fingerprint}: two nodes have one url, or it is wrong in one of them"
+        )),
+        // Before the API listens nobody answers, and not everybody can reach himself from outside.
+        AtOwnUrl::Nobody(e) => {
+            tracing::debug!("nobody answers at this node's own url: {}", report(&e));
+            return context.home.is_elsewhere();
+        }
+    };
+    context.home.leads_elsewhere(elsewhere)
 }
 
 /// Whether this node may have the address: one that is the hash of a key belongs to whoever has that key, and to nobody else.
@@ -109,9 +162,11 @@ pub(crate) async fn know_the_others(context: Arc<Context>) {
         return;
     }
     let mut page = 1;
+    let mut twins = BTreeSet::new();
     loop {
         match context.ports.connector.nodes(page, A_TIME).await {
             Ok(found) => {
+                notice_twins(&context, &found.nodes, &mut twins);
                 let pages = found.total.div_ceil(u64::from(A_TIME)).max(1);
                 page = if u64::from(page) >= pages {
                     1
@@ -124,6 +179,23 @@ pub(crate) async fn know_the_others(context: Arc<Context>) {
             Err(e) => tracing::debug!("the other nodes are not known now: {}", report(&e)),
         }
         context.ports.clock.sleep(context.settings.rejoin).await;
+    }
+}
+
+/// Says which other nodes are on record with this node's url, once for each.
+fn notice_twins(context: &Context, nodes: &[NodeRecord], said: &mut BTreeSet<Address>) {
+    let url = context.settings.url.trim_end_matches('/');
+    let Some(own) = context.address.borrow().clone() else {
+        return;
+    };
+    for node in nodes {
+        let twin = node.url.trim_end_matches('/') == url && !same_address(&own, &node.address);
+        if twin && said.insert(node.address.clone()) {
+            tracing::error!(
+                address = %node.address, name = node.name,
+                "another node is on the connector's record with this node's url {url}: two nodes have one url, or it is wrong in one of them"
+            );
+        }
     }
 }
 

@@ -147,7 +147,11 @@ fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
         Ok(loaded) => {
             let mut findings = check::local(file, &loaded);
             findings.extend(check::doors(&loaded.config));
-            findings.extend(block_on(async { Ok(check::probes(&loaded.config).await) })?);
+            findings.extend(block_on(async {
+                let mut found = check::probes(&loaded.config).await;
+                found.push(check::reach(&loaded.config).await);
+                Ok(found)
+            })?);
             (findings, false)
         }
         Err(error) => match error.downcast::<ConfigError>() {

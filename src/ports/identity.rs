@@ -4,13 +4,16 @@ use async_trait::async_trait;
 
 use super::PortError;
 use delta_domain::identity::Document;
-use delta_domain::ids::Digest;
+use delta_domain::ids::{Address, Digest};
 use delta_domain::secagg::keys::PublicKey;
 
 /// What a node shows of itself. Implemented by the app.
 pub trait IdentityApi: Send + Sync + 'static {
     /// This node's document: its card, and the address once the connector has told it. `None` where the node shows none.
     fn document(&self) -> Option<Document>;
+
+    /// Whether another node showed its document at its url on record when this one last looked; `None` where that was not lately.
+    fn seen(&self, address: &Address) -> Option<bool>;
 }
 
 /// The way to other nodes' documents.
@@ -24,6 +27,9 @@ pub trait IdentityApi: Send + Sync + 'static {
 pub trait IdentitySource: Send + Sync + 'static {
     /// The document of the node at `url`. Whoever answers there may have any certificate: the document proves itself.
     async fn document_of(&self, url: &str) -> Result<Document, PortError>;
+
+    /// What the node at `url` says of its way to `address`: [`IdentityApi::seen`] there. Somebody else's word.
+    async fn seen_by(&self, url: &str, address: &Address) -> Result<Option<bool>, PortError>;
 
     /// Calls to `url`, which is https, may from now on be answered by whoever has this TLS key (SHA-256 of a SubjectPublicKeyInfo), as the card
     /// of the node with the identity key `who` says, for which roster or pins vouch. What was said of `who` before is no longer true. For

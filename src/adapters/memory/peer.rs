@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
 use delta_domain::identity::Document;
+use delta_domain::ids::Address;
 use delta_ports::blob::ByteStream;
 use delta_ports::identity::IdentitySource;
 use delta_ports::peer::{PeerAnswer, PeerRejection, PeerRequest, PeerTransport, RejectionKind};
@@ -102,6 +103,10 @@ impl PeerTransport for MemoryPeers {
 impl IdentitySource for MemoryPeers {
     async fn document_of(&self, url: &str) -> Result<Document, PortError> {
         self.network.document(&self.own_url, url)
+    }
+
+    async fn seen_by(&self, url: &str, address: &Address) -> Result<Option<bool>, PortError> {
+        self.network.seen(&self.own_url, url, address)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use super::{Identities, Identity, lower, same_address};
 use delta_domain::identity::{
-    CLAIM_INDEX, Card, CardError, DATA_NAME, Document, NodeKey, Trust, claim,
+    CLAIM_INDEX, Card, CardError, DATA_NAME, Document, Fingerprint, NodeKey, Trust, claim,
 };
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
@@ -19,6 +19,17 @@ pub(super) const DATA_INDEX: i32 = 0;
 pub(super) struct Own {
     address: Option<Address>,
     document: Option<Document>,
+}
+
+/// Who answers at this node's own url.
+#[derive(Debug)]
+pub(crate) enum AtOwnUrl {
+    /// This node.
+    This,
+    /// One with this fingerprint.
+    Another(Fingerprint),
+    /// Nobody who shows an identity, as seen from here: others may find a way.
+    Nobody(PortError),
 }
 
 impl Identities {
@@ -128,6 +139,15 @@ impl Identities {
         published.is_ok_and(|p| p.parse() == Ok(card.digest()))
     }
 
+    /// Who answers at this node's own url. A url that leads to another node is one that two nodes have, or a wrong one.
+    pub(crate) async fn at_own_url(&self) -> AtOwnUrl {
+        match self.ports.documents.document_of(&self.url).await {
+            Ok(document) if document.card.key() == self.key().public() => AtOwnUrl::This,
+            Ok(document) => AtOwnUrl::Another(document.card.fingerprint()),
+            Err(e) => AtOwnUrl::Nobody(e),
+        }
+    }
+
     /// Whether the url on record is this node's; it is put right if it is not.
     ///
     /// # Errors
@@ -158,5 +178,14 @@ impl IdentityApi for Identities {
         let document = Document::issue(self.key(), card, address.as_ref());
         own.document.clone_from(&document);
         document
+    }
+
+    fn seen(&self, address: &Address) -> Option<bool> {
+        let address = lower(address);
+        if self.is_own(&address) || !self.looked(&address, self.ports.clock.now()) {
+            return None;
+        }
+        let learnt = self.cached(&address, Timestamp(0))?;
+        Some(learnt.document.is_some() && !learnt.changed && !learnt.doubtful)
     }
 }

@@ -42,6 +42,10 @@ impl IdentitySource for Shelf {
         }
     }
 
+    async fn seen_by(&self, _: &str, _: &Address) -> Result<Option<bool>, PortError> {
+        Ok(None)
+    }
+
     fn trust_key(&self, who: &PublicKey, url: &str, key: &Digest) -> Result<(), PortError> {
         let mut doors = self.doors.lock().unwrap();
         doors.insert(who.clone(), (url.to_owned(), *key));

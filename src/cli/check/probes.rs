@@ -69,7 +69,12 @@ async fn reach_connector(config: &Config) -> Finding {
                 }
                 None => "",
             };
-            let text = format!("{host}:{port} does not answer: {}{hint}", report(&e));
+            let place = format!("{host}:{port}");
+            let why = e.message();
+            let text = match why.strip_prefix(&place) {
+                Some(_) => format!("{why}{hint}"),
+                None => format!("{place} does not answer: {why}{hint}"),
+            };
             Finding::fail("connector", text)
         }
     }
@@ -208,7 +213,13 @@ async fn datasets(executor: &LocalExecutor) -> Vec<Finding> {
         // An empty folder is a finding of the local probes already.
         Ok(found) => found
             .into_iter()
-            .map(|d| Finding::ok("data", format!("{}: {}", d.name, d.description)))
+            .map(|d| {
+                let text = format!("{}: {}", d.name, d.description);
+                match d.is_usable() {
+                    true => Finding::ok("data", text),
+                    false => Finding::warn("data", text),
+                }
+            })
             .collect(),
         Err(e) => vec![Finding::fail("data", report(&e))],
     }

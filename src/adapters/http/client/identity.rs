@@ -5,8 +5,9 @@ use reqwest::Url;
 
 use super::answer::{good, parsed};
 use super::peers::HttpPeers;
+use crate::wire::seen::SeenDto;
 use delta_domain::identity::{Document, MAX_DOCUMENT_BYTES};
-use delta_domain::ids::Digest;
+use delta_domain::ids::{Address, Digest};
 use delta_domain::secagg::keys::PublicKey;
 use delta_ports::identity::IdentitySource;
 use delta_ports::{PortError, PortErrorKind};
@@ -19,6 +20,13 @@ impl IdentitySource for HttpPeers {
         let get = self.get_document(url, "v1/identity")?;
         let response = good(OP, get.send().await).await?;
         parsed(OP, response, MAX_DOCUMENT_BYTES).await
+    }
+
+    async fn seen_by(&self, url: &str, address: &Address) -> Result<Option<bool>, PortError> {
+        let path = format!("v1/identity/seen?address={address}");
+        let response = good(OP, self.get_document(url, &path)?.send().await).await?;
+        let SeenDto { seen } = parsed(OP, response, SeenDto::MAX_BYTES).await?;
+        Ok(seen)
     }
 
     fn trust_key(&self, who: &PublicKey, url: &str, key: &Digest) -> Result<(), PortError> {

@@ -2,3 +2,4 @@
 
 pub(crate) mod compact;
 pub(crate) mod headers;
+pub(crate) mod seen;

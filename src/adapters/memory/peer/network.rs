@@ -11,6 +11,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use super::MemoryPeers;
 use crate::faults::lock;
 use delta_domain::identity::Document;
+use delta_domain::ids::Address;
 use delta_ports::identity::IdentityApi;
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::{PortError, PortErrorKind};
@@ -191,6 +192,18 @@ impl MemoryNetwork {
         shown.and_then(|node| node.document()).ok_or_else(|| {
             PortError::new(PortErrorKind::Rejected, OP, "the node shows no identity")
         })
+    }
+
+    /// What the node at `to` says of its way to another.
+    pub(super) fn seen(
+        &self,
+        from: &str,
+        to: &str,
+        whom: &Address,
+    ) -> Result<Option<bool>, PortError> {
+        self.route("peer.identity", from, to)?;
+        let asked = lock(&self.0).identities.get(to).cloned();
+        Ok(asked.and_then(|node| node.seen(whom)))
     }
 }
 
