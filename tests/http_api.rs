@@ -71,6 +71,10 @@ async fn recorded_gets_have_recorded_answers() {
     let finished = r#"{"id":1,"created_at":1795329517000,"name":"wage_avg","type":"horizontal","creator":"0x277adef31ac745db719e1ac9d5fc7c0c1bb3c07f","status":"FINISHED","enable_verify":false}"#;
     let pending = r#"{"id":2,"created_at":1795329517000,"name":"wage_avg","type":"horizontal","creator":"","status":"PENDING","enable_verify":false}"#;
     let big = format!("1{}", "0".repeat(30));
+    let who = format!(
+        r#""who":["{}","{}"],"lost":["{}"]"#,
+        MEMBERS[0], MEMBERS[1], MEMBERS[2]
+    );
     let fault = |name: &str, msg: &str, kind: &str, ctx: &str| {
         format!(r#"{{"detail":[{{"loc":["query","{name}"],"msg":"{msg}","type":"{kind}"{ctx}}}]}}"#)
     };
@@ -155,7 +159,7 @@ async fn recorded_gets_have_recorded_answers() {
             "/v1/task/progress?task_id=1".into(),
             200,
             format!(
-                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","asks_owner":[],"until":0,"error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"failed":1,"error":null,"metrics":{{"gap":null,"loss":0.25}}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"failed":0,"error":"too few members","metrics":{{}}}}]}}"#,
+                r#"{{"status":"FINISHED","round":1,"rounds":4,"phase":"MaskedInput","waits_for":"MaskedInput of {}","asks_owner":[],"until":0,"error":null,"history":[{{"round":1,"seconds":0.5,"members":2,"dropped":1,"failed":1,"error":null,"metrics":{{"gap":null,"loss":0.25}},{who}}},{{"round":2,"seconds":0.5,"members":2,"dropped":1,"failed":0,"error":"too few members","metrics":{{}},{who}}}]}}"#,
                 MEMBERS[1]
             ),
         ),
@@ -177,6 +181,17 @@ async fn recorded_gets_have_recorded_answers() {
         ("/v1/task/bundle?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/limits".into(), 200, r#"{"bundle_bytes":1073741824,"by_disk":false}"#.into()),
         ("/v1/nodes?page=9&page_size=2".into(), 200, r#"{"nodes":[],"total_pages":2}"#.into()),
+        (
+            format!("/v1/identity/seen?address={}", MEMBERS[1]),
+            200,
+            r#"{"seen":true}"#.into(),
+        ),
+        (
+            format!("/v1/identity/seen?address={}", MEMBERS[2]),
+            200,
+            r#"{"seen":null}"#.into(),
+        ),
+        ("/v1/identity/seen".into(), 422, missing("address")),
         (
             "/v1/nodes?page=1&page_size=1".into(),
             200,

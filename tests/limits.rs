@@ -138,7 +138,7 @@ fn a_task_that_wants_more_members_than_there_are_is_refused_at_once() {
         let began = world.seconds();
         for _ in 0..17 {
             let bytes = world.recipe.bundle();
-            let refused = world.node(0).submit_task(pieces(bytes)).await;
+            let refused = world.node(0).submit_task(pieces(bytes), None).await;
             let Err(UserError::Invalid(why)) = refused else {
                 panic!("{refused:?}")
             };
@@ -168,7 +168,7 @@ fn a_task_that_its_own_coordinator_would_leave_is_refused_at_once() {
         world.start(0).await;
         world.node(0).connected().await;
         let bytes = world.recipe.bundle();
-        let refused = world.node(0).submit_task(pieces(bytes)).await;
+        let refused = world.node(0).submit_task(pieces(bytes), None).await;
         let Err(UserError::Invalid(why)) = refused else {
             panic!("{refused:?}")
         };
@@ -181,7 +181,7 @@ fn a_task_that_its_own_coordinator_would_leave_is_refused_at_once() {
 fn what_is_left_of_a_submission_goes_when_it_is_refused() {
     run(async {
         let mut world = Cluster::new(3, 1, Recipe::default()).await;
-        let refused = world.node(0).submit_task(pieces(vec![1; 4096])).await;
+        let refused = world.node(0).submit_task(pieces(vec![1; 4096]), None).await;
         assert!(matches!(refused, Err(UserError::Invalid(_))));
         let left = world.hosts[0].blobs.exists(&BlobName::submission(0)).await;
         assert!(!left.unwrap());

@@ -102,7 +102,12 @@ impl fmt::Display for SubmissionLimits {
 #[async_trait]
 pub trait AuthorApi: Send + Sync + 'static {
     /// Takes a bundle, checks it, records it; the rounds run in the background.
-    async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError>;
+    /// `author`: the name of the token that it comes with, which owners of data may ask this node for.
+    async fn submit_task(
+        &self,
+        bundle: ByteStream,
+        author: Option<String>,
+    ) -> Result<LocalTaskId, UserError>;
     /// What a bundle may be now.
     async fn limits(&self) -> Result<SubmissionLimits, UserError>;
     /// One task; `Invalid("task N does not exist")` when there is none.

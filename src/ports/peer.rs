@@ -11,8 +11,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::blob::ByteStream;
+use super::blob::{ByteStream, collect};
 use super::{PortError, PortErrorKind};
+use delta_domain::identity::AuthorWord;
 use delta_domain::ids::{Address, RoundNumber, TaskId};
 use delta_domain::round::message::{
     Confirmation, RequestBody, RoundView, ShareDelivery, SignedRequest,
@@ -25,6 +26,11 @@ pub use rejection::{PeerRejection, RejectionKind};
 pub enum PeerRequest {
     /// A task's bundle; answered with [`PeerAnswer::Content`]. For everybody: its SHA-256 is on the connector.
     Bundle {
+        /// The task.
+        task: TaskId,
+    },
+    /// Who submitted a task, in the coordinator's word; answered with [`PeerAnswer::Content`], an `AuthorWord` in JSON. For everybody.
+    Author {
         /// The task.
         task: TaskId,
     },
@@ -63,6 +69,7 @@ impl PeerRequest {
     pub fn op(&self) -> &'static str {
         match self {
             Self::Bundle { .. } => "peer.bundle",
+            Self::Author { .. } => "peer.author",
             Self::RoundView { .. } => "peer.round_view",
             Self::UnsignedShares { .. } => "peer.unsigned_shares",
             Self::Signed(request) => match request.body {
@@ -86,7 +93,10 @@ impl PeerRequest {
     pub fn signed(&self) -> Option<&SignedRequest> {
         match self {
             Self::Signed(request) => Some(request),
-            Self::Bundle { .. } | Self::RoundView { .. } | Self::UnsignedShares { .. } => None,
+            Self::Bundle { .. }
+            | Self::Author { .. }
+            | Self::RoundView { .. }
+            | Self::UnsignedShares { .. } => None,
         }
     }
 
@@ -289,6 +299,16 @@ pub trait PeerCalls: PeerTransport {
     async fn bundle(&self, url: &str, task: &TaskId, limit: u64) -> Result<ByteStream, PortError> {
         let request = PeerRequest::Bundle { task: task.clone() };
         Ok(self.call(url, request, None, limit).await?.content()?.1)
+    }
+
+    /// Asks who submitted a task.
+    async fn author(&self, url: &str, task: &TaskId) -> Result<AuthorWord, PortError> {
+        let request = PeerRequest::Author { task: task.clone() };
+        let (op, limit) = (request.op(), AuthorWord::MAX_BYTES);
+        let (_, content) = self.call(url, request, None, limit).await?.content()?;
+        let bytes = collect(content, limit, op).await?;
+        let corrupt = || PortError::new(PortErrorKind::Corrupt, op, "it is no word of an author");
+        AuthorWord::of_bytes(&bytes).ok_or_else(corrupt)
     }
 
     /// Asks where a round stands.

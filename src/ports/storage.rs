@@ -26,6 +26,8 @@ pub struct NewTaskRow {
     pub kind: TaskKind,
     /// Whether results are proved.
     pub enable_verify: bool,
+    /// The name of the token that it was submitted with.
+    pub author: Option<String>,
 }
 
 /// A task of this node's users.
@@ -41,6 +43,8 @@ pub struct TaskRow {
     pub kind: TaskKind,
     /// Whether results are proved.
     pub enable_verify: bool,
+    /// The name of the token that it was submitted with.
+    pub author: Option<String>,
     /// The coordinator's address; `None` until the connector answered.
     pub creator: Option<Address>,
     /// The network's id; `None` until the connector answered.

@@ -298,9 +298,17 @@ impl Cluster {
 
     /// Submits the recipe's task to a node.
     pub async fn submit(&self, index: usize) -> LocalTaskId {
+        self.submit_as(index, None).await
+    }
+
+    /// The same with the token of an author.
+    pub async fn submit_as(&self, index: usize, author: Option<&str>) -> LocalTaskId {
         let bytes = self.recipe.bundle();
         self.node(index)
-            .submit_task(Box::pin(futures_util::stream::iter([Ok(bytes.into())])))
+            .submit_task(
+                Box::pin(futures_util::stream::iter([Ok(bytes.into())])),
+                author.map(str::to_owned),
+            )
             .await
             .unwrap()
     }

@@ -326,6 +326,38 @@ fn rules_take_effect_without_a_restart_and_count_the_rounds_of_a_day() {
 }
 
 #[test]
+fn a_rule_for_an_author_takes_the_word_of_the_authors_node() {
+    run(async {
+        let recipe = Recipe {
+            retries: 0,
+            ..of(2, 1)
+        };
+        let mut world = world(2, recipe).await;
+        let home = world.hosts[0].node_key.fingerprint();
+        let anna: Who = format!("author:anna@{home}").parse().unwrap();
+        world.hosts[1].policies.set(rules(Policy {
+            who: Some([anna].into()),
+            ..Policy::default()
+        }));
+        for author in [Some("bob"), None] {
+            let id = world.submit_as(0, author).await;
+            let row = world.wait_for_end(0, id, HOUR).await;
+            let why = row.error.unwrap();
+            assert!(why.contains("is not allowed to by its owner"), "{why}");
+        }
+        let id = world.submit_as(0, Some("anna")).await;
+        let task = waits(&world, 1).await;
+        let asked = world.node(1).asked_tasks().await;
+        let hers = asked.iter().find(|a| a.task == task).unwrap();
+        assert_eq!(hers.question.author.name.as_deref(), Some("anna"));
+        say(&world, 1, OwnerDecision::Allow, DecisionScope::Once).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{:?}", row.error);
+        world.stop().await;
+    });
+}
+
+#[test]
 fn who_may_not_ask_is_refused_whatever_was_allowed() {
     run(async {
         let recipe = Recipe {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use delta_node::adapters::http::{Admission, Doors, HttpOptions, HttpServer, serve};
 use delta_node::domain::identity::{Card, Document, NodeKey};
-use delta_node::domain::ids::{Digest, TaskId};
+use delta_node::domain::ids::{Address, Digest, TaskId};
 use delta_node::domain::policy::{
     Approval, ApprovalScope, Author, Class, Facts, Kind, OwnerDecision, Policies, Question, Reads,
     TableForm, judge,
@@ -49,6 +49,8 @@ pub(crate) struct Fake {
     pub(crate) decided: Mutex<Vec<Decided>>,
     /// What the checks say.
     pub(crate) unready: Mutex<bool>,
+    /// As whose tasks were submitted.
+    pub(crate) authors: Mutex<Vec<Option<String>>>,
 }
 
 impl Deref for Fake {
@@ -67,6 +69,7 @@ pub(crate) fn row(id: LocalTaskId) -> Option<TaskRow> {
         name: "wage_avg".to_owned(),
         kind: TaskKind::Horizontal,
         enable_verify: false,
+        author: None,
         creator: Some(member(0)),
         task: Some(task()),
         status: TaskStatus::Finished,
@@ -91,7 +94,12 @@ fn found(id: LocalTaskId) -> Result<TaskRow, UserError> {
 
 #[async_trait]
 impl AuthorApi for Fake {
-    async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
+    async fn submit_task(
+        &self,
+        bundle: ByteStream,
+        author: Option<String>,
+    ) -> Result<LocalTaskId, UserError> {
+        self.authors.lock().unwrap().push(author);
         let content = collect(bundle).await?;
         match content.as_slice() {
             b"nonsense" => Err(UserError::Invalid("unknown task type nonsense".to_owned())),
@@ -274,6 +282,10 @@ impl IdentityApi for Fake {
         let (key, now) = (key(), Timestamp(1_795_329_517_000));
         let card = Card::new("Organisation", "n1", "http://a", key.public(), None, now).ok()?;
         Document::issue(&key, card, Some(&member(0)))
+    }
+
+    fn seen(&self, address: &Address) -> Option<bool> {
+        (*address == member(1)).then_some(true)
     }
 }
 

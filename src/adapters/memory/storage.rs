@@ -168,6 +168,7 @@ impl Storage for MemoryStorage {
                 name: task.name.clone(),
                 kind: task.kind,
                 enable_verify: task.enable_verify,
+                author: task.author.clone(),
                 creator: None,
                 task: None,
                 status: TaskStatus::Pending,

@@ -39,23 +39,23 @@ pub(super) const OUTBOX_GET: &str = "SELECT task, round, id, effect FROM dn_outb
 pub(super) const OUTBOX_LIST: &str =
     "SELECT task, round, id, effect FROM dn_outbox WHERE kind = ?1 ORDER BY task, round, id";
 
-pub(super) const TASK_INSERT: &str = "INSERT INTO dn_tasks (created_at, name, kind, enable_verify, status) VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
+pub(super) const TASK_INSERT: &str = "INSERT INTO dn_tasks (created_at, name, kind, enable_verify, author, status) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id";
 
 pub(super) const TASK_UPDATE: &str = "UPDATE dn_tasks SET creator = COALESCE(?2, creator), task = COALESCE(?3, task), \
      status = COALESCE(?4, status), error = COALESCE(?5, error) WHERE id = ?1";
 
-pub(super) const TASK_GET: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks WHERE id = ?1";
+pub(super) const TASK_GET: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks WHERE id = ?1";
 
-pub(super) const TASK_BY_NETWORK_ID: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks WHERE task = ?1";
+pub(super) const TASK_BY_NETWORK_ID: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks WHERE task = ?1";
 
 pub(super) const TASK_COUNT: &str = "SELECT COUNT(*) FROM dn_tasks";
 
-pub(super) const TASK_PAGE_ASCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks ORDER BY id LIMIT ?1 OFFSET ?2";
+pub(super) const TASK_PAGE_ASCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks ORDER BY id LIMIT ?1 OFFSET ?2";
 
-pub(super) const TASK_PAGE_DESCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks ORDER BY id DESC LIMIT ?1 OFFSET ?2";
+pub(super) const TASK_PAGE_DESCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks ORDER BY id DESC LIMIT ?1 OFFSET ?2";
 
 /// ?1 and ?2: the numbers of PENDING and RUNNING.
-pub(super) const TASK_UNFINISHED: &str = "SELECT id, created_at, name, kind, enable_verify, creator, task, status, error FROM dn_tasks \
+pub(super) const TASK_UNFINISHED: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks \
      WHERE status IN (?1, ?2) ORDER BY id";
 
 pub(super) const LOG_INSERT: &str =

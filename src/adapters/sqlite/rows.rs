@@ -117,6 +117,7 @@ row! { StoredTask {
     name: String,
     kind: String,
     enable_verify: bool,
+    author: Option<String>,
     creator: Option<String>,
     task: Option<String>,
     status: i64,
@@ -134,6 +135,7 @@ impl StoredTask {
                 .parse::<TaskKind>()
                 .map_err(|_| corrupt(op, "task kind"))?,
             enable_verify: self.enable_verify,
+            author: self.author,
             creator: self
                 .creator
                 .map(Address::try_from)

@@ -226,6 +226,7 @@ impl Storage for SqliteStorage {
             .bind(&task.name)
             .bind(task.kind.as_str())
             .bind(task.enable_verify)
+            .bind(&task.author)
             .bind(TaskStatus::Pending.code())
             .fetch_one(&self.writer)
             .await

@@ -44,6 +44,11 @@ fn migrations() -> Vec<Migration> {
             "identities",
             include_str!("../../../migrations/node/0003_identities.sql"),
         ),
+        (
+            4,
+            "authors",
+            include_str!("../../../migrations/node/0004_authors.sql"),
+        ),
     ]
     .map(|(version, name, sql)| {
         Migration::new(
@@ -290,6 +295,7 @@ mod tests {
             "9754b9226634c9deb03265877cbcaafbadf04ff90eaebf04b254153a6001423202b893eb34752100c0d20ba6ad9b07de",
             "941e83433f4e77c9749808af07ea4414dbb54b9ff6d385743a835a4ffa666aa5d4bcd2a3e0ea25ca4013a682661bade6",
             "b57f13328eeff2b140ef0ce45ff53fa1fd56905fbd58c6dd26dcbf58a3641b49ad23a1fa87a21334455953495fe87adb",
+            "72c695d76b672fff1c45ef95d5d0cf2f91f647b7372488cb606957484f9b865870c9196d44910d37c0edb8a12f0663dc",
         ];
         let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let ours: Vec<String> = migrations().iter().map(|m| hex(&m.checksum)).collect();

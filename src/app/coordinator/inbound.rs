@@ -15,6 +15,7 @@ use super::presence::{Presence, Stranger};
 use super::round_machine::RoundMachine;
 use super::state::RunState;
 use crate::machine::Handle;
+use delta_domain::identity::AuthorWord;
 use delta_domain::ids::{Name, RoundNumber, TaskId};
 use delta_domain::round::FailureCode;
 use delta_domain::round::coordinator::CoordinatorInput;
@@ -22,7 +23,7 @@ use delta_domain::round::message::{
     Announcement, Confirmation, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
 };
 use delta_ports::PortErrorKind;
-use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::blob::{BlobName, ByteStream, pieces};
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
 use delta_ports::storage::{LogLevel, MachineKey, MachineKind};
 use rejection::{failed, give, invalid, rejected, unavailable};
@@ -37,6 +38,7 @@ impl CoordinatorApi for Coordinator {
     ) -> Result<PeerAnswer, PeerRejection> {
         match request {
             PeerRequest::Bundle { task } => self.bundle(&task).await.map(PeerAnswer::file),
+            PeerRequest::Author { task } => self.author(&task).await.map(PeerAnswer::file),
             PeerRequest::RoundView { task, round } => {
                 let view = self.round_view(&task, round).await;
                 view.map(PeerAnswer::RoundView)
@@ -97,6 +99,22 @@ impl Coordinator {
             Err(e) if e.kind() == PortErrorKind::NotFound => Err(self.unknown_task(task)),
             Err(e) => Err(failed(&e)),
         }
+    }
+
+    /// This node's word for who submitted a task; none of one that came without a token.
+    async fn author(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRejection> {
+        let storage = &self.context.ports.storage;
+        let row = storage.task_by_network_id(task).await;
+        let row = row.map_err(|e| failed(&e))?;
+        // Its bundle can be fetched a moment before its name is down.
+        let row = row.ok_or_else(|| unavailable("the task is not known here, or not yet"))?;
+        let unnamed = || invalid("the task names no author");
+        let bundle = self.stored(task).await?.bundle.ok_or_else(unnamed)?;
+        let key = &self.context.ports.node_key;
+        let name = row.author.unwrap_or_default();
+        let word = AuthorWord::sign(key, task, &bundle, &name).ok_or_else(unnamed)?;
+        let bytes = word.to_bytes();
+        Ok((bytes.len() as u64, pieces(bytes)))
     }
 
     async fn round_view(
@@ -211,7 +229,7 @@ impl Coordinator {
             self.context.log(LogLevel::Warn, &task, message, None).await;
         } else if uploaded {
             let message = format!("task {task} round {number} {sender} upload secret shares");
-            self.context.log(LogLevel::Info, &task, message, None).await;
+            self.context.step(&task, message, None).await;
         } else {
             tracing::debug!(%task, round = %number, %sender, "{what}");
         }
@@ -256,9 +274,7 @@ impl Coordinator {
             "task {} round {} {} get secret shares",
             request.task, request.round, request.sender
         );
-        self.context
-            .log(LogLevel::Info, &request.task, message, None)
-            .await;
+        self.context.step(&request.task, message, None).await;
         Ok(delivery)
     }
 

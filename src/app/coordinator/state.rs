@@ -39,6 +39,9 @@ pub(super) struct RunState {
     pub(super) task: TaskId,
     pub(super) kind: TaskKind,
     pub(super) owner: Address,
+    /// The bundle's SHA-256; states of an earlier version have none.
+    #[serde(default)]
+    pub(super) bundle: Option<Digest>,
     #[serde(skip)]
     pub(super) version: u64,
     /// The step to attempt next, from 0.
@@ -98,6 +101,7 @@ impl RunState {
             task,
             kind: bundle.manifest().kind,
             owner,
+            bundle: Some(bundle.commitment()),
             version: 0,
             step: 0,
             round: 0,

@@ -7,6 +7,7 @@
 //! What must stay true: a value has exactly one signed form, every length is bounded before anything is computed on it, and no
 //! signature of this folder can be taken for another one, because each signed form begins with a label of its own.
 
+mod author;
 mod call;
 mod card;
 mod claim;
@@ -21,6 +22,7 @@ mod trust;
 mod vectors;
 mod words;
 
+pub use author::AuthorWord;
 pub use call::{CallFault, ReplayLimits, ReplayWindow, SignedCall};
 pub use card::{Card, CardError, CardForm, MAX_URL_BYTES};
 pub use claim::{claim, claimed_key};

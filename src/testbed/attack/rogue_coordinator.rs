@@ -77,6 +77,7 @@ impl CoordinatorApi for Inbox {
                 papers.bundles_fetched += 1;
                 Ok(file(papers.bundle.clone()))
             }
+            PeerRequest::Author { .. } => Err(no("the task names no author")),
             PeerRequest::RoundView { round, .. } => {
                 let view = papers.views.get(&round.0).cloned();
                 let view = view.ok_or_else(|| no("no such round"))?;

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use warp::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use warp::http::{HeaderMap, StatusCode, Uri};
 
+use super::call::BY_TOKEN;
 use super::rejection::Rejection;
 use super::routes::Access;
 use delta_domain::access::{Network, Scope, TokenSecret};
@@ -186,7 +187,7 @@ impl Admission {
             Rejection::busy("the node cannot check tokens now")
         })?;
         match book.judge(&secret, scope, known.clock.now()) {
-            Ok(token) => Ok(format!("token {}", token.name)),
+            Ok(token) => Ok(format!("{BY_TOKEN}{}", token.name)),
             Err(error @ delta_domain::access::TokenError::WrongScope(..)) => {
                 Err(Rejection::forbidden(error.to_string()))
             }

@@ -79,12 +79,21 @@ impl Call {
         self.admitted.clone().unwrap_or_else(|| "nobody".to_owned())
     }
 
+    /// The name of the token that the call came with.
+    pub(crate) fn author(&self) -> Option<String> {
+        let token = self.admitted.as_deref()?.strip_prefix(BY_TOKEN)?;
+        Some(token.to_owned())
+    }
+
     /// The fields of a small JSON body.
     pub(crate) async fn small_json(&mut self, memory: &Memory) -> Result<Fields, Rejection> {
         let limit = headers::MAX_SMALL_JSON;
         Ok(Fields::read(&self.headers, &mut self.body, limit, memory).await?)
     }
 }
+
+/// What stands before a token's name where a call was admitted by one.
+pub(super) const BY_TOKEN: &str = "token ";
 
 /// A request on its way to a handler.
 pub(crate) struct Call {

@@ -39,6 +39,8 @@ impl<'a> From<&'a TaskRow> for TaskDto<'a> {
 
 /// Rounds that one answer of `progress` tells of.
 const REPORTS: usize = 1000;
+/// Members whom they name together, at most, unless the first one alone names more.
+const NAMED: usize = 50_000;
 
 /// How a task is getting on.
 #[derive(Serialize)]
@@ -71,6 +73,20 @@ struct ReportDto<'a> {
     failed: u32,
     error: Option<&'a str>,
     metrics: &'a BTreeMap<String, f64>,
+    /// The members in the sum.
+    who: &'a [Address],
+    /// Members that began the round and are not in the sum.
+    lost: &'a [Address],
+}
+
+/// The first reports of a list, as many as one answer tells of.
+fn page(reports: &[RoundReport]) -> impl Iterator<Item = &RoundReport> {
+    let named = reports.iter().scan(0_usize, |named, report| {
+        let before = *named;
+        *named += report.clients.len() + report.dropped.len();
+        Some((before == 0 || *named <= NAMED).then_some(report))
+    });
+    named.map_while(|report| report).take(REPORTS)
 }
 
 impl<'a> ProgressDto<'a> {
@@ -87,10 +103,7 @@ impl<'a> ProgressDto<'a> {
             asks_owner: progress.map_or(&[][..], |p| &p.asking),
             until: progress.and_then(until),
             error: row.error.as_deref(),
-            history: reports
-                .iter()
-                .skip(start)
-                .take(REPORTS)
+            history: page(reports.get(start..).unwrap_or_default())
                 .map(ReportDto::from)
                 .collect(),
         }
@@ -107,6 +120,8 @@ impl<'a> From<&'a RoundReport> for ReportDto<'a> {
             failed: report.failed,
             error: report.reason.as_deref(),
             metrics: &report.metrics,
+            who: &report.clients,
+            lost: &report.dropped,
         }
     }
 }
@@ -121,9 +136,7 @@ fn until(progress: &TaskProgress) -> Option<u64> {
 /// `the connector since 03:40 UTC`; `MaskedInput of 0x12..., 0x34... and 5 more`; where nobody else is waited for, `the owners of 0x12...`.
 fn waits_for(progress: &TaskProgress) -> Option<String> {
     if let Some(since) = progress.connector_away {
-        let minute = since.0 / 60_000;
-        let (hour, minute) = (minute / 60 % 24, minute % 60);
-        return Some(format!("the connector since {hour:02}:{minute:02} UTC"));
+        return Some(format!("the connector since {} UTC", since.time_of_day()));
     }
     let of = |what: &str, nodes: &[Address]| {
         (!nodes.is_empty()).then(|| format!("{what} of {}", listed(nodes)))

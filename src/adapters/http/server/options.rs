@@ -34,7 +34,7 @@ pub struct HttpOptions {
 impl Default for HttpOptions {
     fn default() -> Self {
         Self {
-            max_bundle_bytes: 2 << 30,
+            max_bundle_bytes: 1 << 30,
             max_connections: 512,
             max_connections_each: 256,
             json_memory: 128 << 20,

@@ -36,7 +36,7 @@ impl CoordinatorApi for Counting {
                 ];
                 return Ok(PeerAnswer::file((8, Box::pin(stream::iter(pieces)))));
             }
-            PeerRequest::RoundView { .. } => {
+            PeerRequest::Author { .. } | PeerRequest::RoundView { .. } => {
                 return Err(PeerRejection::new(RejectionKind::Invalid, "no such round"));
             }
             PeerRequest::UnsignedShares { .. } => {

@@ -14,7 +14,9 @@ use delta_domain::privacy::cost::Cost;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::records::{member_spend, records_steps};
 use delta_domain::round::DeclineCode;
+use delta_domain::secagg::keys::PublicKey;
 use delta_ports::blob::BlobName;
+use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -75,6 +77,14 @@ impl Membership {
         if !own && !identity.card.as_ref().is_some_and(speaks) {
             return Ok(Author::default());
         }
+        let name = match (&identity.key, own) {
+            (_, true) => self.own_author().await?,
+            (Some(key), false) => {
+                let key = key.clone();
+                self.named_author(&key).await
+            }
+            (None, false) => None,
+        };
         let organisation = match identity.trust {
             Trust::Rostered { organisation } => Some(organisation),
             Trust::Pinned { .. } | Trust::FirstUse | Trust::Changed | Trust::Unknown => None,
@@ -83,8 +93,35 @@ impl Membership {
             own,
             node: identity.key.as_ref().map(Fingerprint::of),
             organisation,
-            name: None,
+            name,
         })
+    }
+
+    /// By which name the task's coordinator, which has this key, knows its author. Whoever cannot be asked now is asked again.
+    async fn named_author(&mut self, key: &PublicKey) -> Option<String> {
+        let record = self.state.record.clone()?;
+        let task = self.state.task.clone();
+        if self.state.author.is_none() {
+            let peers = &self.context.ports.peers;
+            self.state.author = match peers.author(&record.url, &task).await {
+                Ok(word) => Some(Some(word)),
+                Err(e) if e.is_transient() => {
+                    tracing::debug!(%task, "its author is not known: {}", report(&e));
+                    None
+                }
+                Err(_) => Some(None),
+            };
+        }
+        let word = self.state.author.as_ref()?.as_ref()?;
+        let name = word.name_by(key, &task, &record.commitment)?;
+        Some(name.to_owned())
+    }
+
+    /// The name of the token with which a task was submitted here.
+    async fn own_author(&self) -> Result<Option<String>, PortError> {
+        let storage = &self.context.ports.storage;
+        let row = storage.task_by_network_id(&self.state.task).await?;
+        Ok(row.and_then(|row| row.author))
     }
 
     /// Whether a task on the record is one that was submitted here: with this node's url, and the very bundle that this node coordinates.

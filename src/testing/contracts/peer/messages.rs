@@ -10,7 +10,8 @@ use delta_ports::peer::{PeerCalls as _, PeerRequest, PeerTransport, RejectionKin
 
 use super::Subject;
 use super::moves::{
-    announced, collect, confirmations, delivery, member, pattern, request, shares, task, view,
+    announced, author, collect, confirmations, delivery, member, pattern, request, shares, task,
+    view,
 };
 use super::recorder::Recorder;
 
@@ -86,6 +87,7 @@ pub async fn every_message_arrives_as_it_was_signed(subject: impl Subject) {
             .unwrap(),
         view(RoundNumber(1))
     );
+    assert_eq!(peers.author(url, &task()).await.unwrap(), author());
     assert_eq!(
         collect(peers.bundle(url, &task(), 3541).await.unwrap())
             .await

@@ -1,10 +1,12 @@
 //! A task with three members, requests of one of them, and content to send; also for the tests that are one transport's own.
 
 use bytes::Bytes;
+use delta_domain::identity::{AuthorWord, NodeKey};
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
 use delta_domain::round::message::{
     Announcement, Confirmation, RequestBody, RoundView, SealedShares, ShareDelivery, SignedRequest,
 };
+use delta_domain::secret::Secret;
 use delta_domain::task::TaskKind;
 use delta_ports::PortError;
 use delta_ports::blob::ByteStream;
@@ -50,6 +52,12 @@ pub fn shares() -> Vec<SealedShares> {
             sealed: [&[0, i as u8, 3][..], &[0xff; 48]].concat(),
         })
         .collect()
+}
+
+/// Who the fake says has submitted its task.
+pub fn author() -> AuthorWord {
+    let key = NodeKey::new(&Secret::new([7; 32])).unwrap();
+    AuthorWord::sign(&key, &task(), &Digest([3; 32]), "alice").unwrap()
 }
 
 /// What the fake delivers.

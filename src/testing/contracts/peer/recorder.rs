@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use delta_domain::ids::RoundNumber;
 use delta_domain::round::message::{RequestBody, SignedRequest};
-use delta_ports::blob::ByteStream;
+use delta_ports::blob::{ByteStream, pieces};
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest, RejectionKind};
 
-use super::moves::{collect, confirmations, delivery, pattern, task, view};
+use super::moves::{author, collect, confirmations, delivery, pattern, task, view};
 
 /// Remembers what it is asked and answers as it is told.
 pub struct Recorder {
@@ -79,6 +79,11 @@ impl CoordinatorApi for Recorder {
             PeerRequest::Bundle { task: id } => {
                 return Err(no(format!("task {id} does not exist")));
             }
+            PeerRequest::Author { task: id } if id == task() => {
+                let bytes = author().to_bytes();
+                return Ok(PeerAnswer::file((bytes.len() as u64, pieces(bytes))));
+            }
+            PeerRequest::Author { .. } => return Err(no("the task names no author")),
             PeerRequest::RoundView { round, .. } if round == RoundNumber(1) => {
                 return Ok(PeerAnswer::RoundView(view(round)));
             }

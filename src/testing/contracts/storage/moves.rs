@@ -76,6 +76,7 @@ pub fn new_task(name: &str) -> NewTaskRow {
         name: name.to_owned(),
         kind: TaskKind::Hlr,
         enable_verify: true,
+        author: Some(format!("author of {name}")),
     }
 }
 

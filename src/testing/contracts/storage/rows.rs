@@ -74,6 +74,7 @@ pub async fn a_task_lives_through_its_states(subject: impl Subject) {
         ),
         (1, Timestamp(5), "first", TaskKind::Hlr, true)
     );
+    assert_eq!(row.author.as_deref(), Some("author of first"));
     assert_eq!(
         (
             row.creator.clone(),

@@ -26,6 +26,18 @@ pub(crate) async fn config(shared: &Shared, call: &mut Call) -> Result<Response,
     Ok(file(&filename, len, content)?)
 }
 
+/// `GET /v1/coord/author`: who submitted a task, in this node's word (docs/protocol/identity.md).
+pub(crate) async fn author(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let mut errors = FieldErrors::query();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    errors.settle()?;
+    let task = known(&task, |id| format!("task {id} does not exist"))?;
+    let filename = format!("{task}.author.json");
+    let answer = shared.call(PeerRequest::Author { task }, None).await?;
+    let (len, content) = answer.content()?;
+    Ok(file(&filename, len, content)?)
+}
+
 /// `GET /v1/coord/context`
 pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();

@@ -31,7 +31,8 @@ pub(crate) async fn submit(shared: &Shared, call: &mut Call) -> Result<Response,
     let Some(mut form) = open(shared, call, limit).await? else {
         return Err(no_file(|_| ()));
     };
-    let outcome = submit_from(shared, &mut form, limit).await;
+    let author = call.author();
+    let outcome = submit_from(shared, &mut form, limit, author).await;
     close(form, outcome).await
 }
 
@@ -40,13 +41,18 @@ struct Submitted {
     task_id: LocalTaskId,
 }
 
-async fn submit_from(shared: &Shared, form: &mut Form, limit: u64) -> Result<Response, Rejection> {
+async fn submit_from(
+    shared: &Shared,
+    form: &mut Form,
+    limit: u64,
+    author: Option<String>,
+) -> Result<Response, Rejection> {
     while let Some(part) = form.next().await? {
         match part.name() {
             Some("file") if part.is_file() => {
                 let id = shared
                     .authors()?
-                    .submit_task(part.content(limit, false))
+                    .submit_task(part.content(limit, false), author)
                     .await?;
                 return Ok(ok(&Submitted { task_id: id }));
             }
