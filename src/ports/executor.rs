@@ -109,6 +109,12 @@ pub struct DatasetSummary {
 }
 
 impl DatasetSummary {
+    /// Whether tasks can read it at all, as far as was looked.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        !self.description.starts_with("unusable")
+    }
+
     /// The number in front of `rows` or `samples` in the description. `None` where there is none: an array, a folder of two parts, a
     /// table that is too long to be counted (`more than`).
     #[must_use]

@@ -112,13 +112,19 @@ pub(super) fn is_split(root: &Path) -> Result<bool, Failure> {
     Ok(names == ["train", "val"])
 }
 
-/// The class folders of a folder; empty when it holds files.
-pub(super) fn classes_in(folder: &Path) -> Result<Vec<String>, Failure> {
-    Ok(entries(folder, folder)?
-        .into_iter()
-        .filter(|p| p.is_dir())
-        .map(|p| name(&p))
-        .collect())
+/// How many samples and classes a folder has, as a task would find them that asks for nothing but what is there.
+///
+/// # Errors
+/// What no task could read.
+pub(super) fn counted(root: &Path, folder: &Path) -> Result<(usize, usize), Failure> {
+    let mut files = Vec::new();
+    list(root, folder, &[], &mut files)?;
+    for (path, _) in &files {
+        format::is_sample(path).map_err(|f| f.within(&path.display().to_string()))?;
+    }
+    let last = files.iter().filter_map(|(_, label)| *label).max();
+    let classes = last.map_or(0, |label| usize::try_from(label).unwrap_or(0) + 1);
+    Ok((files.len(), classes))
 }
 
 /// The samples of one folder: labelled when it has class folders.
@@ -180,15 +186,28 @@ fn bounded(files: &[(PathBuf, Option<i64>)]) -> Result<(), Failure> {
     }
 }
 
-/// Sorted contents, without hidden files. A link must stay inside `root`.
+/// Whether a name is a hidden file's, or of what Windows, macOS, NAS and file systems leave in every folder.
+fn is_litter(name: &str) -> bool {
+    const LITTER: [&str; 7] = [
+        "thumbs.db",
+        "desktop.ini",
+        "@eadir",
+        "__macosx",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+    ];
+    name.starts_with('.') || LITTER.contains(&name.to_ascii_lowercase().as_str())
+}
+
+/// Sorted contents, without hidden files and litter. A link must stay inside `root`.
 fn entries(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let here = |e: std::io::Error| Failure::unreadable(&folder.display().to_string(), &e);
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(here)? {
         let entry = entry.map_err(here)?;
         let path = entry.path();
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if hidden || matches!(name(&path).as_str(), "Thumbs.db" | "desktop.ini") {
+        if is_litter(&entry.file_name().to_string_lossy()) {
             continue;
         }
         if entry.file_type().map_err(here)?.is_symlink() {
@@ -238,6 +257,9 @@ mod tests {
         png(&dir.path().join("dog/1.png"), [[1, 2, 3], [4, 5, 6]]);
         png(&dir.path().join("cat/1.png"), [[7, 8, 9], [10, 11, 12]]);
         std::fs::write(dir.path().join(".DS_Store"), b"junk").unwrap();
+        std::fs::write(dir.path().join("cat/thumbs.DB"), b"junk").unwrap();
+        std::fs::create_dir(dir.path().join("@eaDir")).unwrap();
+        assert_eq!(counted(dir.path(), dir.path()).unwrap(), (2, 2));
         let mut folder = Folder::open(
             dir.path(),
             &[3, 1, 2],

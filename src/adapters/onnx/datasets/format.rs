@@ -192,8 +192,17 @@ fn find(path: &Path, names: &[&str]) -> Result<Found, Failure> {
 
 /// Appends one sample, which must have exactly `shape`.
 pub(super) fn sample(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result<(), Failure> {
+    (sample_reader(path)?)(path, shape, out)
+}
+
+/// Whether a file is of a format that can be a sample.
+pub(super) fn is_sample(path: &Path) -> Result<(), Failure> {
+    sample_reader(path).map(drop)
+}
+
+fn sample_reader(path: &Path) -> Result<AppendSample, Failure> {
     match Format::of(path).and_then(|f| f.profile().sample) {
-        Some(append) => append(path, shape, out),
+        Some(read) => Ok(read),
         None => Err(Failure::corrupt(format!(
             "it is no sample: use {}, and move other files out of the dataset",
             suggested(|p| p.sample.is_some())

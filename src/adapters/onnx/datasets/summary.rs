@@ -19,19 +19,17 @@ fn directory(path: &Path) -> Result<String, Failure> {
     if folder::is_split(path)? {
         return Ok(format!(
             "folder with train ({}) and val ({})",
-            one(&path.join("train"))?,
-            one(&path.join("val"))?
+            one(path, &path.join("train"))?,
+            one(path, &path.join("val"))?
         ));
     }
-    one(path)
+    one(path, path)
 }
 
-fn one(path: &Path) -> Result<String, Failure> {
-    let classes = folder::classes_in(path)?;
-    let count = |p: &Path| std::fs::read_dir(p).map_or(0, Iterator::count);
-    if classes.is_empty() {
-        return Ok(format!("{} samples", count(path)));
+fn one(root: &Path, path: &Path) -> Result<String, Failure> {
+    match folder::counted(root, path)? {
+        (0, _) => Err(Failure::corrupt("there are no samples in it")),
+        (samples, 0) => Ok(format!("{samples} samples")),
+        (samples, classes) => Ok(format!("{samples} samples in {classes} classes")),
     }
-    let samples: usize = classes.iter().map(|c| count(&path.join(c))).sum();
-    Ok(format!("{samples} samples in {} classes", classes.len()))
 }

@@ -15,8 +15,6 @@ const NAMED: usize = 4;
 
 /// Opens the first array of `names`.
 pub(super) fn find(file: File, names: &[&str]) -> Result<Found, Failure> {
-    let no_archive =
-        |e: zip::result::ZipError| Failure::corrupt(format!("it is not an .npz file: {e}"));
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(no_archive)?;
     let entry_of = |name: &str| format!("{name}.npy");
     let found = names
@@ -37,13 +35,19 @@ pub(super) fn find(file: File, names: &[&str]) -> Result<Found, Failure> {
 
 /// The names of the first arrays. Expanding an archive only to show their shapes is not worth it.
 pub(super) fn describe(path: &Path) -> Result<String, Failure> {
-    let archive = File::open(path)
-        .ok()
-        .and_then(|f| zip::ZipArchive::new(BufReader::new(f)).ok());
-    let mut names = archive.map(|a| array_names(&a)).unwrap_or_default();
+    let file = File::open(path).map_err(|e| Failure::unreadable("it", &e))?;
+    let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(no_archive)?;
+    let mut names = array_names(&archive);
+    if names.is_empty() {
+        return Err(Failure::corrupt("it holds no arrays"));
+    }
     names.truncate(NAMED);
     let what = if names.len() == 1 { "array" } else { "arrays" };
     Ok(format!("{what}, {}", names.join(", ")))
+}
+
+fn no_archive(error: zip::result::ZipError) -> Failure {
+    Failure::corrupt(format!("it is not an .npz file: {error}"))
 }
 
 fn array_names(archive: &zip::ZipArchive<BufReader<File>>) -> Vec<String> {
