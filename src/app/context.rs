@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::backoff::Backoff;
 use super::bundles::Bundles;
 use super::contact::Contact;
+use super::home::{Home, Watched};
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::machine::MachinePorts;
 use super::owner::Owner;
@@ -134,6 +135,8 @@ pub(crate) struct Context {
     pub(crate) address: watch::Sender<Option<Address>>,
     /// Whether the connector knows this node and is heard.
     pub(crate) contact: Arc<Contact>,
+    /// Whether this machine has what a node takes.
+    pub(crate) home: Arc<Home>,
     /// Fires when the node stops.
     pub(crate) cancel: CancellationToken,
     /// Everything that runs in the background.
@@ -143,7 +146,13 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(ports: Ports, settings: Settings) -> Self {
+    pub(crate) fn new(mut ports: Ports, settings: Settings) -> Self {
+        let home = Arc::<Home>::default();
+        ports.blobs = Arc::new(Watched {
+            blobs: ports.blobs,
+            home: home.clone(),
+            clock: ports.clock.clone(),
+        });
         let identities = Identities::new(
             IdentityPorts::of(&ports),
             settings.identity.clone(),
@@ -158,6 +167,7 @@ impl Context {
             owner,
             address: watch::Sender::new(None),
             contact,
+            home,
             cancel: CancellationToken::new(),
             tracker: TaskTracker::new(),
             bundles: Arc::default(),
@@ -176,6 +186,7 @@ impl Context {
             owner: self.owner.clone(),
             address: self.address.clone(),
             contact: self.contact.clone(),
+            home: self.home.clone(),
             cancel: self.cancel.clone(),
             tracker: self.tracker.clone(),
             bundles: self.bundles.clone(),
@@ -238,12 +249,29 @@ impl Context {
         message: String,
         tx_hash: Option<TxHash>,
     ) {
-        let tx = tx_hash.as_ref().map(TxHash::as_str);
+        // The original's texts name the task; what others say is told which one it is of.
+        let of = (!message.contains(task.as_str())).then(|| tracing::field::display(task));
         match level {
-            LogLevel::Info => tracing::info!(%task, tx, "{message}"),
-            LogLevel::Warn => tracing::warn!(%task, tx, "{message}"),
-            LogLevel::Error => tracing::error!(%task, tx, "{message}"),
+            LogLevel::Info => tracing::info!(task = of, "{message}"),
+            LogLevel::Warn => tracing::warn!(task = of, "{message}"),
+            LogLevel::Error => tracing::error!(task = of, "{message}"),
         }
+        self.enter(level, task, message, tx_hash).await;
+    }
+
+    /// Writes a step of a round to a task's log. The program's own log has it at DEBUG: there are about thirty a round.
+    pub(crate) async fn step(&self, task: &TaskId, message: String, tx_hash: Option<TxHash>) {
+        tracing::debug!(tx = tx_hash.as_ref().map(TxHash::as_str), "{message}");
+        self.enter(LogLevel::Info, task, message, tx_hash).await;
+    }
+
+    async fn enter(
+        &self,
+        level: LogLevel,
+        task: &TaskId,
+        message: String,
+        tx_hash: Option<TxHash>,
+    ) {
         let entry = NewLog {
             created_at: self.ports.clock.now(),
             task: task.clone(),

@@ -243,7 +243,7 @@ impl Coordinator {
             .await;
         let message = format!("[Create Task] create task {task}");
         self.context
-            .log(LogLevel::Info, &task, message, Some(created.tx_hash))
+            .step(&task, message, Some(created.tx_hash))
             .await;
         Ok((state, bundle))
     }

@@ -119,11 +119,12 @@ impl Node {
     ///
     /// # Errors
     /// [`PortError`] when the connector cannot be reached or does not know the node.
-    pub async fn leave(&self) -> Result<(), PortError> {
-        match self.address() {
-            Some(address) => self.context.ports.connector.leave(&address).await.map(drop),
-            None => Ok(()),
-        }
+    pub async fn leave(&self) -> Result<bool, PortError> {
+        let Some(address) = self.address() else {
+            return Ok(false);
+        };
+        self.context.ports.connector.leave(&address).await?;
+        Ok(true)
     }
 
     /// Keeps a bundle on disk while it comes, judges it, and makes it a task.
@@ -131,6 +132,7 @@ impl Node {
         &self,
         arriving: &BlobName,
         bundle: ByteStream,
+        author: Option<String>,
     ) -> Result<LocalTaskId, UserError> {
         let limits = self.limits().await?;
         let limit = limits.bundle_bytes;
@@ -177,6 +179,7 @@ impl Node {
             name: manifest.name.clone(),
             kind: manifest.kind,
             enable_verify: manifest.enable_verify,
+            author,
         };
         let storage = &self.context.ports.storage;
         let id = storage.insert_task(&new).await?;
@@ -232,7 +235,11 @@ impl AuthorApi for Node {
         })
     }
 
-    async fn submit_task(&self, bundle: ByteStream) -> Result<LocalTaskId, UserError> {
+    async fn submit_task(
+        &self,
+        bundle: ByteStream,
+        author: Option<String>,
+    ) -> Result<LocalTaskId, UserError> {
         let unfinished = self.context.ports.storage.unfinished_tasks().await?.len();
         let most = self.context.settings.max_tasks;
         if unfinished >= most {
@@ -242,7 +249,7 @@ impl AuthorApi for Node {
             return Err(UserError::Unavailable(text));
         }
         let arriving = BlobName::submission(self.context.bundles.next_submission());
-        let outcome = self.take_submission(&arriving, bundle).await;
+        let outcome = self.take_submission(&arriving, bundle, author).await;
         if outcome.is_err() {
             // Gone at the next start, at the latest.
             drop(self.context.ports.blobs.remove(&arriving).await);
@@ -406,7 +413,10 @@ impl OwnerApi for Node {
         let contact = &self.context.contact;
         let (subscribed, away) = (contact.is_heard(), contact.away());
         let runtime = self.context.ports.executor.runtime().await;
+        let free = self.context.ports.blobs.room().await;
         vec![
+            self.context.home.check(free),
+            self.context.home.check_url(),
             ReadyCheck {
                 name: "database",
                 ok: database.is_ok(),

@@ -165,7 +165,7 @@ impl Coordinator {
             tracing::warn!(%task, "the round's files stay: {}", report(&e));
         }
         self.forget_submitted(id).await;
-        publish_end(context, &state).await?;
+        publish_end(context, &state, false).await?;
         state.wound_up = true;
         commit(&ports, vec![state.change()?]).await
     }

@@ -19,7 +19,6 @@ use delta_domain::round::coordinator::{
 use delta_domain::round::runner::MaskStream;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{RoundKey, RoundStatus};
-use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind};
 
 /// Everything that the effects of one coordinator's round need.
@@ -70,17 +69,9 @@ impl Effects<RoundMachine> for RoundEffects {
 impl RoundEffects {
     async fn start(&self, again: bool) -> Result<CoordinatorInput, PortError> {
         let connector = &self.context.ports.connector;
-        let started = again
-            && match connector.round(&self.key).await {
-                Ok(_) => true,
-                Err(e) if e.kind() == PortErrorKind::Rejected => false,
-                Err(e) => return Err(e),
-            };
-        if !started {
-            let tx = connector
-                .start_round(&self.round.me, &self.key, None)
-                .await?;
-            self.log(format!("[Start Round] {} start", self.place()), Some(tx))
+        let put = connector.start_round(&self.round.me, &self.key, None);
+        if let Some(tx) = self.once(again, RoundStatus::Started, put).await? {
+            self.log(format!("[Start Round] {} start", self.place()), tx)
                 .await;
         }
         Ok(CoordinatorInput::Started)
@@ -89,14 +80,14 @@ impl RoundEffects {
     async fn read_joins(&self) -> Result<CoordinatorInput, PortError> {
         let connector = &self.context.ports.connector;
         let record = connector.round(&self.key).await?;
-        let known = connector.nodes(1, 0).await?;
+        let known = connector.all_nodes().await?;
         // What is no address cannot be a member.
         let joined: Vec<Address> = record
             .joined
             .iter()
             .filter_map(|a| a.parse().ok())
             .collect();
-        let all: Vec<Address> = known.nodes.into_iter().map(|n| n.address).collect();
+        let all: Vec<Address> = known.into_iter().map(|n| n.address).collect();
         let now = self.context.ports.clock.now();
         let mut known = self.roll.look(now, &joined, all.clone());
         // Whoever is there is waited for, whatever it has missed before.
@@ -113,17 +104,15 @@ impl RoundEffects {
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
         self.roll.close();
-        if !self.reached(again, RoundStatus::Running).await? {
-            let connector = &self.context.ports.connector;
-            let tx = connector
-                .select_candidates(&self.round.me, &self.key, u1)
-                .await?;
+        let connector = &self.context.ports.connector;
+        let put = connector.select_candidates(&self.round.me, &self.key, u1);
+        if let Some(tx) = self.once(again, RoundStatus::Running, put).await? {
             let message = format!(
                 "[Select Candidates] {} select candidates {}",
                 self.place(),
                 list(u1)
             );
-            self.log(message, Some(tx)).await;
+            self.log(message, tx).await;
         }
         Ok(CoordinatorInput::Published(Publication::Selection))
     }
@@ -162,17 +151,15 @@ impl RoundEffects {
         u2: &[Address],
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
-        if !self.reached(again, RoundStatus::Calculating).await? {
-            let connector = &self.context.ports.connector;
-            let tx = connector
-                .start_calculation(&self.round.me, &self.key, u2)
-                .await?;
+        let connector = &self.context.ports.connector;
+        let put = connector.start_calculation(&self.round.me, &self.key, u2);
+        if let Some(tx) = self.once(again, RoundStatus::Calculating, put).await? {
             let message = format!(
                 "[Start Calculation] {} {} start calculation",
                 self.place(),
                 list(u2)
             );
-            self.log(message, Some(tx)).await;
+            self.log(message, tx).await;
         }
         Ok(CoordinatorInput::Published(Publication::Calculation))
     }
@@ -198,19 +185,17 @@ impl RoundEffects {
         u3: &[Address],
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
-        if !self.reached(again, RoundStatus::Aggregating).await? {
+        let connector = &self.context.ports.connector;
+        let put = connector.start_aggregation(&self.round.me, &self.key, u3);
+        if let Some(tx) = self.once(again, RoundStatus::Aggregating, put).await? {
             self.log(format!("{} alive members {}", self.place(), list(u3)), None)
                 .await;
-            let connector = &self.context.ports.connector;
-            let tx = connector
-                .start_aggregation(&self.round.me, &self.key, u3)
-                .await?;
             let message = format!(
                 "[Start Aggregation] {} {} start aggregation",
                 self.place(),
                 list(u3)
             );
-            self.log(message, Some(tx)).await;
+            self.log(message, tx).await;
         }
         Ok(CoordinatorInput::Published(Publication::Aggregation))
     }
@@ -255,10 +240,10 @@ impl RoundEffects {
     }
 
     async fn end(&self, again: bool) -> Result<CoordinatorInput, PortError> {
-        if !self.reached(again, RoundStatus::Finished).await? {
-            let connector = &self.context.ports.connector;
-            let tx = connector.end_round(&self.round.me, &self.key).await?;
-            self.log(format!("[End Round] {} end", self.place()), Some(tx))
+        let connector = &self.context.ports.connector;
+        let put = connector.end_round(&self.round.me, &self.key);
+        if let Some(tx) = self.once(again, RoundStatus::Finished, put).await? {
+            self.log(format!("[End Round] {} end", self.place()), tx)
                 .await;
         }
         Ok(CoordinatorInput::Published(Publication::End))
@@ -267,9 +252,34 @@ impl RoundEffects {
 
 /// What several effects need.
 impl RoundEffects {
-    /// Whether the record has got there already: after a lost answer or a restart.
-    async fn reached(&self, again: bool, status: RoundStatus) -> Result<bool, PortError> {
-        Ok(again && self.context.ports.connector.round(&self.key).await?.status >= status)
+    /// Brings the record to `status` by `put`, unless it is there: after a lost answer or a restart it is looked for first, and after a
+    /// refusal, because on some connectors an earlier try, given up by its caller, comes onto the record in between. `None` where nothing
+    /// was put now; the transaction is not known where an earlier one did it.
+    async fn once(
+        &self,
+        again: bool,
+        status: RoundStatus,
+        put: impl Future<Output = Result<TxHash, PortError>>,
+    ) -> Result<Option<Option<TxHash>>, PortError> {
+        if again && self.reached(status).await? {
+            return Ok(None);
+        }
+        match put.await {
+            Ok(tx) => Ok(Some(Some(tx))),
+            Err(e) if e.kind() == PortErrorKind::Rejected && self.reached(status).await? => {
+                Ok(Some(None))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether the record of the round has got so far; a round that it does not know has not.
+    async fn reached(&self, status: RoundStatus) -> Result<bool, PortError> {
+        match self.context.ports.connector.round(&self.key).await {
+            Ok(round) => Ok(round.status >= status),
+            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     async fn committed(&self, senders: &[Address], receiver: &Address) -> Result<bool, PortError> {
@@ -295,9 +305,7 @@ impl RoundEffects {
     }
 
     async fn log(&self, message: String, tx: Option<TxHash>) {
-        self.context
-            .log(LogLevel::Info, &self.key.task, message, tx)
-            .await;
+        self.context.step(&self.key.task, message, tx).await;
     }
 }
 

@@ -96,7 +96,7 @@ impl TaskRun {
                     )
                     .await;
                 // The other nodes need not wait for more rounds.
-                drop(publish_end(&self.context, &self.state).await);
+                drop(publish_end(&self.context, &self.state, false).await);
                 TaskUpdate {
                     status: Some(TaskStatus::Error),
                     error: Some(e.message().to_owned()),
@@ -154,7 +154,7 @@ impl TaskRun {
             self.finish_round(handle).await?;
         }
         write_result(&self.context, &self.state, &self.bundle).await?;
-        publish_end(&self.context, &self.state).await
+        publish_end(&self.context, &self.state, true).await
     }
 
     async fn unfinished_round(&self) -> Result<Option<StoredMachine>, PortError> {

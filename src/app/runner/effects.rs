@@ -27,7 +27,7 @@ use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{Connector, RejectionReason, RoundKey, ShareKind};
 use delta_ports::peer::{PeerCalls as _, PeerTransport};
-use delta_ports::storage::{LogLevel, MachineKind};
+use delta_ports::storage::MachineKind;
 use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often neighbours' signatures are asked for in quick succession; then it is tried again at the pace of every effect.
@@ -74,8 +74,14 @@ impl Machine for RunnerRound {
         RunnerInput::TakenUp
     }
 
+    /// A disk that is full now will be so at the deadline: the others need not wait for it.
+    fn gives_up(effect: &RunnerEffect, error: &PortError) -> bool {
+        matches!(effect, RunnerEffect::Compute { .. }) && error.is_lack_at_home()
+    }
+
     fn effect_failed(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
         let code = match effect {
+            _ if error.is_lack_at_home() => FailureCode::Infrastructure,
             // The coordinator may live without this notice; its own deadline is the fallback.
             RunnerEffect::Decline { .. } => return None,
             RunnerEffect::Compute { .. } => FailureCode::Computation,
@@ -150,7 +156,8 @@ impl MemberWorld for Network<'_> {
     async fn has_joined(&mut self) -> Result<bool, PortError> {
         let me = self.0.round.me.as_str();
         let round = self.connector().round(&self.0.key).await?;
-        Ok(round.joined.iter().any(|a| a == me))
+        // Some connectors write addresses in other letters than they were given.
+        Ok(round.joined.iter().any(|a| a.eq_ignore_ascii_case(me)))
     }
 
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), PortError> {
@@ -170,14 +177,15 @@ impl MemberWorld for Network<'_> {
         identities.acquaintances(&self.0.round.me, members).await
     }
 
-    /// The connector tells only once both kinds are on record; one kind alone reads as rejected, for a reason that names the kind that
-    /// is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors).
+    /// The reference tells only once both kinds are on record; one kind alone reads as rejected, for a reason that names the kind that
+    /// is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors). On a blockchain what is missing is absent
+    /// in the answer.
     async fn has_committed(
         &mut self,
         kind: ShareKind,
         commitments: &[(Address, Digest)],
     ) -> Result<bool, PortError> {
-        let Some((receiver, _)) = commitments.first() else {
+        let Some((receiver, commitment)) = commitments.first() else {
             return Ok(true);
         };
         let me = std::slice::from_ref(&self.0.round.me);
@@ -186,7 +194,14 @@ impl MemberWorld for Network<'_> {
             .share_records(&self.0.key, me, receiver)
             .await
         {
-            Ok(_) => Ok(true),
+            Ok(records) => Ok(records.first().is_some_and(|record| {
+                let there = match kind {
+                    ShareKind::SelfMaskSeed => &record.seed_commitment,
+                    ShareKind::MaskKey => &record.secret_key_commitment,
+                };
+                let there = there.as_ref().and_then(|text| text.parse::<Digest>().ok());
+                there.as_ref() == Some(commitment)
+            })),
             Err(e) if e.kind() == PortErrorKind::Rejected => {
                 let keys_missing = e.reason() == Some(RejectionReason::KeyCommitmentMissing);
                 Ok(kind == ShareKind::SelfMaskSeed && keys_missing)
@@ -265,6 +280,29 @@ impl MemberWorld for Network<'_> {
         let tx = Some(("[Secret Sharing Parts] ", tx));
         self.0.log(&what, tx).await;
         Ok(())
+    }
+
+    async fn has_revealed(
+        &mut self,
+        kind: ShareKind,
+        shares: &[(Address, SecretBytes)],
+    ) -> Result<bool, PortError> {
+        let senders: Vec<Address> = shares.iter().map(|(sender, _)| sender.clone()).collect();
+        let (key, me) = (&self.0.key, &self.0.round.me);
+        let records = match self.connector().share_records(key, &senders, me).await {
+            Err(e) if e.kind() == PortErrorKind::Rejected => return Ok(false),
+            records => records?,
+        };
+        Ok(records.iter().zip(shares).all(|(record, (_, share))| {
+            let there = match kind {
+                ShareKind::SelfMaskSeed => &record.seed,
+                ShareKind::MaskKey => &record.secret_key,
+            };
+            let wanted = encode_hex(share.expose());
+            there
+                .as_ref()
+                .is_some_and(|t| t.eq_ignore_ascii_case(&wanted))
+        }))
     }
 
     async fn submit(&mut self, request: &SignedRequest) -> Result<(), PortError> {
@@ -379,7 +417,7 @@ impl RunnerEffects {
         } else {
             format!("{prefix}task {task} round {} {what}", self.key.round)
         };
-        self.context.log(LogLevel::Info, task, message, tx).await;
+        self.context.step(task, message, tx).await;
     }
 }
 

@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::machine::{Handle, HandleError, commit, erase};
 use crate::owner::Case;
 use delta_domain::event::NetworkEvent;
+use delta_domain::identity::AuthorWord;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
@@ -57,6 +58,9 @@ pub(super) struct MembershipState {
     record: Option<TaskOnRecord>,
     /// Whether the bundle is here and acceptable, or why it is not.
     verdict: Option<Result<(), DeclineCode>>,
+    /// Who submitted it, in its coordinator's word; `Some(None)` where the coordinator names nobody, `None` until it was asked.
+    #[serde(default)]
+    author: Option<Option<AuthorWord>>,
     /// What was found out about its graphs when they were checked.
     #[serde(default)]
     proof: Option<ReleaseProof>,
@@ -90,6 +94,7 @@ impl MembershipState {
             version: 0,
             record: None,
             verdict: None,
+            author: None,
             proof: None,
             last_round: 0,
             state_step: 0,
@@ -409,7 +414,7 @@ impl Membership {
             .await;
     }
 
-    /// Tries again while the other side cannot be reached, for a while.
+    /// Tries again while the other side cannot be reached, for a while; not when there is no room here.
     async fn retry_transient<T, F: Future<Output = Result<T, PortError>>>(
         &self,
         call: impl Fn() -> F,
@@ -419,7 +424,7 @@ impl Membership {
         let mut backoff = Backoff::QUICK;
         loop {
             match call().await {
-                Err(e) if e.is_transient() && clock.now() < until => {
+                Err(e) if e.is_transient() && !e.is_lack_at_home() && clock.now() < until => {
                     clock.sleep(backoff.pause()).await;
                 }
                 other => return other,

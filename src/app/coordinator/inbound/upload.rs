@@ -11,7 +11,6 @@ use delta_domain::round::message::SignedRequest;
 use delta_ports::PortErrorKind;
 use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::peer::{PeerRejection, RejectionKind};
-use delta_ports::storage::LogLevel;
 
 /// Takes in the result that a request announces, once.
 pub(super) async fn take_result(
@@ -63,10 +62,8 @@ pub(super) async fn take_result(
         "task {} round {} {member} upload result",
         request.task, request.round
     );
-    coordinator
-        .context
-        .log(LogLevel::Info, &request.task, message, None)
-        .await;
+    let context = &coordinator.context;
+    context.step(&request.task, message, None).await;
     Ok(())
 }
 

@@ -34,10 +34,11 @@ pub(super) async fn write_result(
     blobs.put(&result, content, limit).await.map(drop)
 }
 
-/// Finishes the task on the record, where that has not been done yet.
+/// Finishes the task on the record, where that has not been done yet; whether it `has_result` is for its log.
 pub(in crate::coordinator) async fn publish_end(
     context: &Context,
     state: &RunState,
+    has_result: bool,
 ) -> Result<(), PortError> {
     let connector = &context.ports.connector;
     let task = &state.task;
@@ -52,14 +53,11 @@ pub(in crate::coordinator) async fn publish_end(
         connector.finish_task(state.kind, &state.owner, task)
     })
     .await?;
-    context
-        .log(
-            LogLevel::Info,
-            task,
-            format!("[Finish Task] task {task} finished"),
-            Some(tx),
-        )
-        .await;
+    let text = match has_result {
+        true => format!("[Finish Task] task {task} finished"),
+        false => format!("[Finish Task] task {task} is over for its members, without a result"),
+    };
+    context.log(LogLevel::Info, task, text, Some(tx)).await;
     Ok(())
 }
 

@@ -38,6 +38,7 @@ impl Membership {
                 }
             },
             Some(Err(code)) => self.refuse(round, code).await,
+            None if self.context.home.is_lacking() => self.refuse(round, DeclineCode::Busy).await,
             // The bundle could not be downloaded.
             None => self.refuse(round, DeclineCode::Silence).await,
         }
@@ -75,6 +76,7 @@ impl Membership {
         }
         check_announcement(&view.announcement, &task, round, &bundle).map_err(rejected)?;
         let step = view.announcement.step;
+        self.has_room(&bundle, step).await?;
         self.close_attempts(step).await?;
         self.state.steps.check(step).map_err(rejected)?;
         let case = self.case().await?;
@@ -117,6 +119,29 @@ impl Membership {
         self.host(stored, bundle, case, true)
     }
 
+    /// Whether this round's contribution can be kept until it leaves. What fails here fails before anybody counts on this node.
+    async fn has_room(&self, bundle: &Bundle, step: u32) -> Result<(), PortError> {
+        let manifest = bundle.manifest();
+        let numbers = manifest.contribution_len(step).unwrap_or(usize::MAX);
+        let bytes = numbers.saturating_mul(manifest.strategy.ring.bytes_per_value());
+        let needed = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let Some(free) = self
+            .context
+            .ports
+            .blobs
+            .room()
+            .await?
+            .filter(|f| *f < needed)
+        else {
+            return Ok(());
+        };
+        let text = format!("task_dir has room for {free} bytes, a contribution takes {needed}");
+        let error = PortError::new(PortErrorKind::Exhausted, "blob.room", text);
+        let now = self.context.ports.clock.now();
+        self.context.home.lacks(&error, needed, now);
+        Err(error)
+    }
+
     /// Ends what is still open of a step before it is attempted again: of two rounds of one step, one at most may reveal shares.
     async fn close_attempts(&mut self, step: u32) -> Result<(), PortError> {
         let of_step = |h: &&Handle<RunnerRound>| h.state().context().announcement.step == step;
@@ -145,17 +170,24 @@ impl Membership {
         }
         // One that is over may not have been put away yet.
         let open = self.rounds.values().rev().map(Handle::state);
-        let open = open.filter(|round| round.context().announcement.step.checked_add(1) == Some(step));
+        let open =
+            open.filter(|round| round.context().announcement.step.checked_add(1) == Some(step));
         let seen = open.filter_map(|round| round.summed()).next();
-        let kept = || self.state.summed.filter(|(of, _)| of.checked_add(1) == Some(step));
+        let kept = || {
+            self.state
+                .summed
+                .filter(|(of, _)| of.checked_add(1) == Some(step))
+        };
         seen.or_else(|| kept().map(|(_, cohort)| cohort))
     }
 
     /// The step of the client's own variables: the one after the last contribution, whether that was put away already or not.
     fn state_step(&self) -> u32 {
-        let done = self.rounds.values().map(Handle::state).filter(|round| {
-            matches!(round.outcome(), Some(RunnerOutcome::Contributed))
-        });
+        let done = self
+            .rounds
+            .values()
+            .map(Handle::state)
+            .filter(|round| matches!(round.outcome(), Some(RunnerOutcome::Contributed)));
         let after = done.map(|round| round.context().announcement.step.saturating_add(1));
         after.max().unwrap_or(0).max(self.state.state_step)
     }

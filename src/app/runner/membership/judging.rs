@@ -131,14 +131,8 @@ impl Membership {
         self.check_url(record).await?;
         let limit = self.context.settings.bundle.bytes as u64;
         let name = BlobName::runner_bundle(task);
-        self.context
-            .log(
-                LogLevel::Info,
-                task,
-                format!("task {task} download task config"),
-                None,
-            )
-            .await;
+        let text = format!("task {task} download task config");
+        self.context.step(task, text, None).await;
         self.retry_transient(|| async {
             let peers = &self.context.ports.peers;
             let download = || peers.bundle(&record.url, task, limit);
@@ -295,6 +289,7 @@ impl Membership {
 /// What others are told of an error.
 pub(super) fn decline_code(error: &PortError) -> DeclineCode {
     match error.kind() {
+        _ if error.is_lack_at_home() => DeclineCode::Busy,
         PortErrorKind::Denied => DeclineCode::NotAllowed,
         PortErrorKind::NotFound => DeclineCode::NoSuchData,
         PortErrorKind::Rejected | PortErrorKind::Corrupt | PortErrorKind::Unsupported => {
