@@ -39,6 +39,10 @@ class Progress:
         (``cohort`` in the manifest), as all of analytics and regressions do.
     dropped : list of int
         In each finished round, how many members began it and are not in its sum: they declined, were lost, or too slow.
+    who : list of list of str
+        In each finished round, the members in its sum, by their addresses on the connector's record; empty of older nodes.
+    lost : list of list of str
+        In each finished round, the members that began it and are not in its sum.
     """
 
     status: str
@@ -51,6 +55,8 @@ class Progress:
     failed: list[int] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
+    who: list[list[str]] = field(default_factory=list)
+    lost: list[list[str]] = field(default_factory=list)
 
     @property
     def missing(self) -> list[str]:
@@ -68,6 +74,7 @@ def advanced(known: Progress, answer: httpx.Response) -> Progress:
     """What is known after an answer with the attempts that follow."""
     told, attempts, metrics = answer.json(), known.attempts, list(known.metrics)
     failed, members, dropped = list(known.failed), list(known.members), list(known.dropped)
+    who, lost = list(known.who), list(known.lost)
     for report in told["history"]:
         attempts += 1
         if report["error"] is None:
@@ -76,9 +83,11 @@ def advanced(known: Progress, answer: httpx.Response) -> Progress:
             failed.append(report.get("failed", 0))
             members.append(report["members"])
             dropped.append(report["dropped"])
+            who.append(report.get("who", []))
+            lost.append(report.get("lost", []))
     waits_for, error = told["waits_for"] or "", told["error"] or ""
-    counts = (failed, members, dropped)
-    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, *counts)
+    members_told = (failed, members, dropped, who, lost)
+    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, *members_told)
 
 
 def records(answer: httpx.Response) -> tuple[list[dict[str, Any]], int]:

@@ -248,10 +248,10 @@ class DeltaNode:
         number, Series, DataFrame, LearningResult, RegressionResult, or a tuple of these
             What the task declares. A bundle that declares nothing gives a dict of arrays by the names of its outputs. Who took
             part is in ``attrs["rounds"]`` of pandas, and in ``rounds`` of a model: for each finished round how many ``members``
-            its sum has, how many of them ``failed`` to compute (None under noise, where nobody says so), and how many began
-            it and were ``dropped``. Analytics and
-            regressions have the same members in all rounds, and are of the rows of those that did not fail; of learning each
-            round may have others.
+            its sum has, how many of them ``failed`` to compute (None under noise, where nobody says so), how many began it and
+            were ``dropped``, and by their addresses ``who`` is in the sum and who was ``lost``. Analytics and regressions have
+            the same members in all rounds, and are of the rows of those that did not fail; of learning each round may have
+            others.
 
         Raises
         ------
@@ -269,8 +269,8 @@ class DeltaNode:
                 raise TaskFailed(str(error)) from None
             raise
         known = self.progress(task_id)
-        each = zip(known.members, known.failed, known.dropped, strict=True)
-        rounds = [{"members": n, "failed": f, "dropped": d} for n, f, d in each]
+        each = zip(known.members, known.failed, known.dropped, known.who, known.lost, strict=True)
+        rounds = [{"members": n, "failed": f, "dropped": d, "who": w, "lost": gone} for n, f, d, w, gone in each]
         return results.build(self.get_task(task_id).manifest, made, known.metrics, rounds)
 
     def get_task(self, task_id: int) -> Bundle:

@@ -42,7 +42,7 @@ def build(
     manifest: Mapping[str, Any],
     arrays: Mapping[str, Array],
     metrics: Sequence[Mapping[str, float]] = (),
-    rounds: Sequence[Mapping[str, int]] = (),
+    rounds: Sequence[Mapping[str, Any]] = (),
 ) -> Any:
     """Make the result of a task.
 
@@ -55,7 +55,8 @@ def build(
     metrics : sequence of mapping
         What each finished round gave, by name.
     rounds : sequence of mapping
-        How many ``members`` the sum of each finished round has, and how many of them ``failed`` to compute.
+        What is to be said of each finished round: how many ``members`` its sum has, how many of them ``failed``, ``who`` they
+        are.
 
     Returns
     -------
