@@ -42,7 +42,7 @@ pub(crate) fn config(name: &str, connector: u16, port: u16, accept: bool) -> Str
     format!(
         r#"---
 log:
-  level: "INFO"
+  level: "DEBUG"
   dir: "logs"
 
 db: "sqlite+aiosqlite:///db/delta.db"
