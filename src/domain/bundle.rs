@@ -66,8 +66,8 @@ impl BundleLimits {
 impl Default for BundleLimits {
     fn default() -> Self {
         Self {
-            bytes: 2 << 30,
-            expanded_bytes: 4 << 30,
+            bytes: 1 << 30,
+            expanded_bytes: 2 << 30,
             files: 10_000,
             task_json_bytes: 4 << 20,
         }

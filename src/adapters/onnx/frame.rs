@@ -306,7 +306,7 @@ mod tests {
             assert!(read::<Places>(&mut &bytes[..n], 1000).is_err(), "{n}");
         }
         // The blob's length stands behind magic and two numbers; what it says must be what the shape says.
-        for wrong in [0, 1, 2, 9, 11, 1000] {
+        for wrong in [0, 1, 2, 9, 11] {
             let mut bytes = bytes.clone();
             bytes[12] = wrong;
             bytes.resize(2000, 0);

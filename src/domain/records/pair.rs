@@ -102,7 +102,7 @@ fn squares(values: &[f64]) -> u128 {
     reason = "whole numbers below 2^36"
 )]
 fn shrunk(x: f64, factor: u64) -> f64 {
-    let product = u128::from((x as i64).unsigned_abs()) * u128::from(factor) >> 63;
+    let product = (u128::from((x as i64).unsigned_abs()) * u128::from(factor)) >> 63;
     (product as f64).copysign(x)
 }
 

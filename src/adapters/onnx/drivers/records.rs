@@ -87,7 +87,7 @@ fn keeps_places(
     step: &Step,
     spec: &Records,
     limits: Limits<'_>,
-    scope: &Scope<'_>,
+    scope: &Scope,
     size: usize,
 ) -> Result<bool, Failure> {
     if spec.unit.is_some() || !keeps_apart(limits.manifest, step, spec, &graph.graph)? {
@@ -369,7 +369,7 @@ fn is_of_records(failure: &Failure) -> bool {
 fn execute(
     graph: &mut Loaded,
     step: &Step,
-    scope: &Scope<'_>,
+    scope: &Scope,
     read: &BTreeMap<String, Tensor>,
 ) -> Result<Vec<Option<Tensor>>, Failure> {
     let mut inputs = Vec::with_capacity(graph.graph.inputs.len());

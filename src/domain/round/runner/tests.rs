@@ -281,5 +281,9 @@ fn a_bound_round_is_with_the_cohort_of_the_sum_before_or_not_at_all() {
         panic!("{:?}", fewer.outcome())
     };
     assert_eq!(failure.code, FailureCode::ProtocolViolation);
-    assert!(failure.reason.contains("not of the members of the sum before"));
+    assert!(
+        failure
+            .reason
+            .contains("not of the members of the sum before")
+    );
 }

@@ -32,7 +32,6 @@ impl Noised {
 
     /// Whether batches of so many places would be used.
     fn keeps(&mut self, size: usize) -> bool {
-        let nothing = BTreeMap::new();
         let manifest = self.manifest.clone();
         let limits = limits(&manifest);
         keeps_places(
@@ -40,7 +39,7 @@ impl Noised {
             &self.step,
             &self.spec,
             limits,
-            &scope(&nothing),
+            &scope(),
             size,
         )
         .unwrap()
@@ -48,10 +47,9 @@ impl Noised {
 
     /// The one sum, of batches of this form; 0 where no record is left.
     fn sum(&mut self, sex: &[f64], form: (usize, bool)) -> f64 {
-        let nothing = BTreeMap::new();
         let manifest = self.manifest.clone();
         let limits = limits(&manifest);
-        let scope = scope(&nothing);
+        let scope = scope();
         let data = &mut memory(sex);
         let done = sized(
             &mut self.loaded,
@@ -69,7 +67,6 @@ impl Noised {
 
     /// Sums by name, as the driver makes them.
     fn run(&mut self, data: &mut Memory) -> BTreeMap<String, Tensor> {
-        let nothing = BTreeMap::new();
         let manifest = self.manifest.clone();
         let limits = limits(&manifest);
         run(
@@ -77,7 +74,7 @@ impl Noised {
             &self.step,
             &self.spec,
             limits,
-            &scope(&nothing),
+            &scope(),
             data,
         )
         .unwrap()
@@ -96,10 +93,10 @@ fn limits(manifest: &Manifest) -> Limits<'_> {
     }
 }
 
-fn scope(nothing: &BTreeMap<Name, Tensor>) -> Scope<'_> {
+fn scope() -> Scope {
     Scope {
-        variables: nothing,
-        sums: nothing,
+        variables: BTreeMap::new(),
+        sums: BTreeMap::new(),
         clients: 0,
         noise: None,
         values: BTreeMap::new(),
@@ -248,9 +245,8 @@ fn a_record_becomes_the_same_whatever_stands_at_other_places() {
         assert!(step.keeps(16));
         let made = |numbers: &[f64]| {
             let input = Tensor::new(vec![16, 2], TensorData::F64(numbers.to_vec())).unwrap();
-            let nothing = BTreeMap::new();
             let read = BTreeMap::from([("x0".to_owned(), input)]);
-            let made = execute(&mut step.loaded, &step.step, &scope(&nothing), &read).unwrap();
+            let made = execute(&mut step.loaded, &step.step, &scope(), &read).unwrap();
             let blocks = blocks(&step.step, &step.loaded.graph.outputs, &made, 16).unwrap();
             let layout = Layout::of(&step.step, &blocks).unwrap();
             let rows = (0..16).map(|place| {
