@@ -1,3 +1,5 @@
+//! Sums of products: the very integers of the written-out ones, within the bound whatever the numbers, and the vectors that Python has too.
+
 use proptest::prelude::*;
 
 use super::*;
