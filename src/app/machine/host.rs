@@ -116,11 +116,7 @@ impl<M: Machine> Host<M> {
         match (self.reach.away(), *since) {
             // Nobody is missed who was away before.
             (Some(away), None) => *since = Some(away.max(self.began)),
-            (None, Some(_)) => {
-                if self.move_deadlines(since).await {
-                    *since = None;
-                }
-            }
+            (None, Some(_)) if self.move_deadlines(since).await => *since = None,
             _ => {}
         }
     }
