@@ -37,6 +37,8 @@ pub enum DeclineCode {
     Silence,
     /// Its owner has left the task.
     Left,
+    /// It has taken this step before, and may have revealed its part: of a second sum the difference would tell about members.
+    StepDone,
     /// Trouble of its own, not with data. Also what is read for a word that is not here.
     #[serde(other)]
     Internal,
@@ -44,7 +46,7 @@ pub enum DeclineCode {
 
 impl DeclineCode {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Busy,
         Self::NotAllowed,
         Self::NoSuchData,
@@ -57,6 +59,7 @@ impl DeclineCode {
         Self::Protocol,
         Self::Silence,
         Self::Left,
+        Self::StepDone,
         Self::Internal,
     ];
 
@@ -76,6 +79,7 @@ impl DeclineCode {
             Self::Protocol => "protocol",
             Self::Silence => "silence",
             Self::Left => "left",
+            Self::StepDone => "step_done",
             Self::Internal => "internal",
         }
     }
@@ -90,7 +94,8 @@ impl DeclineCode {
             | Self::TaskUnfit
             | Self::OverBudget
             | Self::TooWeak
-            | Self::Left => true,
+            | Self::Left
+            | Self::StepDone => true,
             Self::Busy
             | Self::AsksOwner
             | Self::TooFewMembers
@@ -124,6 +129,9 @@ impl DeclineCode {
             Self::Protocol => "saw the protocol broken",
             Self::Silence => "waited too long for others",
             Self::Left => "has left the task, as its owner decided",
+            Self::StepDone => {
+                "has revealed its part of this step in a round that failed, and gives it to no second one"
+            }
             Self::Internal => "has trouble of its own, which its owner's log tells",
         }
     }

@@ -19,6 +19,9 @@ use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
 
+/// The operation in which a step is refused that this node has taken before.
+pub(super) const STEP_DONE: &str = "runner.step_done";
+
 impl Membership {
     pub(super) async fn round_started(&mut self, round: RoundNumber) {
         if round.0 <= self.state.last_round {
@@ -65,10 +68,7 @@ impl Membership {
         let view = self
             .retry_transient(|| self.reach(&record, || peers.round_view(url, &task, round)))
             .await?;
-        if let Some(RoundEnd::Failed(why)) = view.ended {
-            return Err(rejected(format!("the round {}", why.meaning())));
-        }
-        if view.u1.is_some() {
+        if view.ended.is_some() || view.u1.is_some() {
             // Its members were selected while this node's owner was asked: the next round is another chance.
             let text = format!("task {task} round {round} went on without this node");
             self.context.log(LogLevel::Info, &task, text, None).await;
@@ -78,7 +78,8 @@ impl Membership {
         let step = view.announcement.step;
         self.has_room(&bundle, step).await?;
         self.close_attempts(step).await?;
-        self.state.steps.check(step).map_err(rejected)?;
+        let done = |text: String| PortError::new(PortErrorKind::Rejected, STEP_DONE, text);
+        self.state.steps.check(step).map_err(done)?;
         let case = self.case().await?;
         let (members, colluders) = self.context.owner.floor(&case.question);
         let settings = &self.context.settings;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::joining::STEP_DONE;
 use super::{Membership, TaskOnRecord};
 use crate::bundles::COSTLY;
 use delta_domain::bundle::Bundle;
@@ -290,6 +291,7 @@ impl Membership {
 pub(super) fn decline_code(error: &PortError) -> DeclineCode {
     match error.kind() {
         _ if error.is_lack_at_home() => DeclineCode::Busy,
+        _ if error.op() == STEP_DONE => DeclineCode::StepDone,
         PortErrorKind::Denied => DeclineCode::NotAllowed,
         PortErrorKind::NotFound => DeclineCode::NoSuchData,
         PortErrorKind::Rejected | PortErrorKind::Corrupt | PortErrorKind::Unsupported => {
