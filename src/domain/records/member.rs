@@ -8,7 +8,7 @@ const LARGEST: f64 = (1_u64 << 49) as f64;
 
 /// Bounds all numbers of a member together, in the ring's integers, and gives them back as numbers that are these integers exactly.
 ///
-/// A number that is none is 0, one of more than [`LARGEST`] is cut to it first; then all, 2^28 at most, are scaled down by one factor
+/// A number that is none is 0, one of more than `LARGEST` is cut to it first; then all, 2^28 at most, are scaled down by one factor
 /// where their Euclidean norm is above `l2`, an integer of at most 2^39. So no data make an error here: that would be an answer without
 /// noise.
 ///
