@@ -169,17 +169,17 @@ impl Membership {
         if !bundle.manifest().is_bound(step) {
             return None;
         }
-        // One that is over may not have been put away yet.
-        let open = self.rounds.values().rev().map(Handle::state);
-        let open =
-            open.filter(|round| round.context().announcement.step.checked_add(1) == Some(step));
-        let seen = open.filter_map(|round| round.summed()).next();
-        let kept = || {
-            self.state
+        let before = |of: u32| of.checked_add(1) == Some(step);
+        // One that is over may not have been put away yet. Of several attempts at a step the last one counts, whatever it has seen.
+        let mut open = self.rounds.values().rev().map(Handle::state);
+        match open.find(|round| before(round.context().announcement.step)) {
+            Some(last) => last.summed(),
+            None => self
+                .state
                 .summed
-                .filter(|(of, _)| of.checked_add(1) == Some(step))
-        };
-        seen.or_else(|| kept().map(|(_, cohort)| cohort))
+                .filter(|(of, _)| before(*of))
+                .map(|(_, cohort)| cohort),
+        }
     }
 
     /// The step of the client's own variables: the one after the last contribution, whether that was put away already or not.
