@@ -26,7 +26,7 @@ use delta_domain::records::{MAX_RECORDS, NO_UNIT, ReleaseRules, ReleasedRows};
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 
 use accumulate::{Key, Sum};
-use layout::{Layout, blocks};
+use layout::{Block, Layout, Shapes, blocks, declared};
 use places::{Places, blank, cut, halves, spread};
 
 /// Bytes of records, in and out, that go through the graph together.
@@ -120,7 +120,12 @@ fn sized(
     (size, fixed): (usize, bool),
 ) -> Result<Done, Failure> {
     let mut rows = subset_rows(data.len(), &spec.subset);
-    if rows.is_empty() {
+    // Under noise what is summed is what the task declares, whatever records there are: no record makes a step fail, nor the want of one.
+    let shapes = match spec.noise {
+        Some(_) => declared(limits.manifest, step),
+        None => None,
+    };
+    if rows.is_empty() && shapes.is_none() {
         return Err(Failure::corrupt(format!(
             "dataset {} has no row in the part that the task reads",
             spec.dataset
@@ -133,11 +138,15 @@ fn sized(
         scope,
         data,
         fixed,
-        shapes: BTreeMap::new(),
+        shapes: Shapes::new(),
         sum: None,
         limits,
         failure: None,
     };
+    if let Some(shapes) = shapes {
+        pass.sum = Some(pass.begun(&shapes)?);
+        pass.shapes = shapes;
+    }
     if spec.noise.is_some() && spec.unit.is_some() {
         rows = pass.by_person(rows)?;
     }
@@ -183,8 +192,8 @@ struct Pass<'p> {
     data: &'p mut dyn Rows,
     /// Whether all batches have one shape.
     fixed: bool,
-    /// Shape of one record's block, by output; empty before the first batch.
-    shapes: BTreeMap<String, Vec<usize>>,
+    /// Those that the task declares, or else that the first batch has shown; empty before it.
+    shapes: Shapes,
     sum: Option<(Layout, Sum)>,
     limits: Limits<'p>,
     /// Why the first record that was left out was.
@@ -195,8 +204,17 @@ impl Pass<'_> {
     /// Some records; where their run ends early, each half by itself, down to the record that is to blame.
     fn batch(&mut self, places: &[Option<usize>]) -> Result<(), Failure> {
         let rows = places.iter().flatten().count();
-        match self.outputs(places) {
-            Ok(outputs) => self.take(places, &outputs),
+        let made = self
+            .outputs(places)
+            .map(|outputs| self.formed(&outputs, places.len()));
+        let made = match made {
+            // What is no record's form is no record's doing where nothing hides it.
+            Ok(Err(failure)) if self.spec.noise.is_none() => return Err(failure),
+            Ok(formed) => formed,
+            Err(failure) => Err(failure),
+        };
+        match made {
+            Ok(blocks) => self.take(places, &blocks),
             Err(failure) if !is_of_records(&failure) => Err(failure),
             // Without noise a sum that is silently about fewer records would be wrong.
             Err(failure) if self.spec.noise.is_none() && rows <= 1 => Err(failure),
@@ -224,33 +242,52 @@ impl Pass<'_> {
         execute(self.graph, self.step, self.scope, &made)
     }
 
+    /// A block of numbers for each place, of the form that all have.
+    fn formed(
+        &self,
+        outputs: &[Option<Tensor>],
+        places: usize,
+    ) -> Result<BTreeMap<String, Block>, Failure> {
+        let blocks = blocks(self.step, &self.graph.graph.outputs, outputs, places)?;
+        for (output, block) in &blocks {
+            match self.shapes.get(output) {
+                Some(before) if *before != block.shape => {
+                    return Err(Failure::rejected(format!(
+                        "output {output:?} changed its shape from {before:?} to {:?} a record",
+                        block.shape
+                    )));
+                }
+                _ => {}
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// The sum of no records yet, whose outputs have these shapes.
+    fn begun(&self, shapes: &Shapes) -> Result<(Layout, Sum), Failure> {
+        let layout = Layout::of(self.step, shapes)?;
+        let products = layout.products.iter().map(|p| p.shape).collect();
+        let sum = Sum::new(self.spec, self.limits.precision, layout.width, products)?;
+        Ok((layout, sum))
+    }
+
     /// Gives each record's numbers to the sum.
     fn take(
         &mut self,
         places: &[Option<usize>],
-        outputs: &[Option<Tensor>],
+        blocks: &BTreeMap<String, Block>,
     ) -> Result<(), Failure> {
         let rows: Vec<usize> = places.iter().flatten().copied().collect();
         let keys = self.keys(&rows)?;
-        let blocks = blocks(self.step, &self.graph.graph.outputs, outputs, places.len())?;
-        for (output, block) in &blocks {
-            let shape = &block.shape;
-            let before = self.shapes.entry(output.clone());
-            let before = before.or_insert_with(|| shape.clone());
-            if before != shape {
-                return Err(Failure::rejected(format!(
-                    "output {output:?} changed its shape from {before:?} to {shape:?} a record"
-                )));
-            }
+        if self.sum.is_none() {
+            let shapes = blocks
+                .iter()
+                .map(|(output, b)| (output.clone(), b.shape.clone()));
+            self.shapes = shapes.collect();
+            self.sum = Some(self.begun(&self.shapes)?);
         }
-        let (layout, sum) = match &mut self.sum {
-            Some(sum) => sum,
-            none => {
-                let layout = Layout::of(self.step, &blocks)?;
-                let shapes = layout.products.iter().map(|p| p.shape).collect();
-                let sum = Sum::new(self.spec, self.limits.precision, layout.width, shapes)?;
-                none.insert((layout, sum))
-            }
+        let Some((layout, sum)) = &mut self.sum else {
+            return Err(Failure::internal("the sum was not begun"));
         };
         let with_record = places.iter().enumerate().filter(|(_, row)| row.is_some());
         let mut records = Vec::new();
@@ -258,9 +295,9 @@ impl Pass<'_> {
             if !layout.products.is_empty() {
                 records.clear();
             }
-            layout.plain(&blocks, place, &mut records);
+            layout.plain(blocks, place, &mut records);
             if !layout.products.is_empty() {
-                sum.add_products(&records, &layout.products(&blocks, place))?;
+                sum.add_products(&records, &layout.products(blocks, place))?;
             }
         }
         match layout.products.is_empty() {

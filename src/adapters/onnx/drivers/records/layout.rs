@@ -6,7 +6,7 @@ use crate::convert::widen;
 use crate::failure::Failure;
 use crate::guard::Port;
 use delta_domain::ids::Name;
-use delta_domain::manifest::{Step, Target};
+use delta_domain::manifest::{Manifest, RoundSpec, Step, Target};
 use delta_domain::tensor::{Tensor, element_count};
 
 /// An output of one batch: a block of numbers for each place.
@@ -56,6 +56,31 @@ pub(super) fn blocks(
     step.outputs.keys().map(block).collect()
 }
 
+/// Shape of one record's block, by output.
+pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
+
+/// The shapes that the task declares of a step whose sums are contributed as they are; `None` where one of them is not.
+pub(super) fn declared(manifest: &Manifest, step: &Step) -> Option<Shapes> {
+    let of_step = |round: &&RoundSpec| round.map.steps.contains(step);
+    let contributed = &manifest.rounds.iter().find(of_step)?.map.contribute;
+    let shape = |target: &Target| {
+        let (Target::Sum { name } | Target::Left { name } | Target::Right { name }) = target else {
+            return None;
+        };
+        let sum = contributed.iter().find(|c| c.name == *name)?;
+        match (target, sum.shape.as_slice()) {
+            (Target::Left { .. }, &[p, _]) => Some(vec![p]),
+            (Target::Right { .. }, &[_, q]) => Some(vec![q]),
+            (Target::Sum { .. }, shape) => Some(shape.to_vec()),
+            _ => None,
+        }
+    };
+    let outputs = step.outputs.iter();
+    outputs
+        .map(|(output, target)| Some((output.clone(), shape(target)?)))
+        .collect()
+}
+
 /// The form of a record, over all outputs.
 pub(super) struct Layout {
     /// Outputs that are summed as they are, their sums and the shape of a block.
@@ -75,10 +100,10 @@ pub(super) struct Product {
 }
 
 impl Layout {
-    /// Of the first batch.
-    pub(super) fn of(step: &Step, blocks: &BTreeMap<String, Block>) -> Result<Self, Failure> {
+    /// Of a step whose outputs have these shapes a record.
+    pub(super) fn of(step: &Step, shapes: &Shapes) -> Result<Self, Failure> {
         let (mut plain, mut products) = (Vec::new(), Vec::new());
-        let shape = |output: &String| blocks.get(output).map_or(&[][..], |b| &b.shape);
+        let shape = |output: &String| shapes.get(output).map_or(&[][..], Vec::as_slice);
         for (output, target) in &step.outputs {
             match target {
                 Target::Sum { name } => {

@@ -8,7 +8,7 @@ use super::*;
 use crate::convert::widen;
 use crate::guard::CheckedGraph;
 use crate::records::tests::{Sketch, axis, runtimes};
-use delta_domain::manifest::Driver;
+use delta_domain::manifest::{Contribution, Driver};
 use delta_domain::tensor::DType;
 
 /// Rows of a table in memory.
@@ -47,6 +47,41 @@ fn memory(sex: &[f64]) -> Memory {
         ("wage".to_owned(), wage),
         ("sex".to_owned(), sex.to_vec()),
     ]))
+}
+
+/// Makes the task declare of this step what its graph makes of a record that is fit for it.
+fn declare(manifest: &mut Manifest, step: &Step, loaded: &mut Loaded) {
+    let scope = noised::scope();
+    let mut shapes = [0.0, 9.0].into_iter().filter_map(|sex| {
+        let mut data = memory(&[sex]);
+        let mut made = BTreeMap::new();
+        for port in &loaded.graph.inputs {
+            if let Source::Data { field, .. } = source(step, port).unwrap() {
+                made.insert(port.name.clone(), data.read(field, &[0]).ok()?);
+            }
+        }
+        let outputs = execute(loaded, step, &scope, &made).ok()?;
+        let blocks = blocks(step, &loaded.graph.outputs, &outputs, 1).ok()?;
+        let shapes = blocks.into_iter().map(|(o, b)| (o, b.shape));
+        Some(shapes.collect::<Shapes>())
+    });
+    let layout = Layout::of(step, &shapes.next().unwrap()).unwrap();
+    let plain = layout
+        .plain
+        .into_iter()
+        .map(|(_, name, shape)| (name, shape));
+    let products = layout.products.into_iter();
+    let products = products.map(|p| (p.name, vec![p.shape.0, p.shape.1]));
+    let map = &mut manifest.rounds[0].map;
+    map.steps = vec![step.clone()];
+    map.contribute = plain
+        .chain(products)
+        .map(|(name, shape)| Contribution {
+            name,
+            dtype: DType::F64,
+            shape,
+        })
+        .collect();
 }
 
 fn graph(sketch: &Sketch, output: &str) -> (CheckedGraph, Step) {
@@ -93,7 +128,7 @@ fn run_with(
     change: impl Fn(&mut Records),
 ) -> Vec<Result<Vec<f64>, Failure>> {
     let (graph, step) = graph(sketch, output);
-    let manifest = sketch.task(sketch.step(&[output]), &[output]);
+    let mut manifest = sketch.task(sketch.step(&[output]), &[output]);
     let Driver::Records(mut spec) = step.driver.clone() else {
         panic!()
     };
@@ -102,6 +137,7 @@ fn run_with(
         .iter()
         .map(|runtime| {
             let mut loaded = Loaded::new(&**runtime, graph.clone()).unwrap();
+            declare(&mut manifest, &step, &mut loaded);
             let scope = Scope {
                 variables: BTreeMap::new(),
                 sums: BTreeMap::new(),

@@ -22,12 +22,19 @@ impl Noised {
             panic!()
         };
         with_noise(&mut spec);
-        Self {
+        let mut made = Self {
             loaded: Loaded::new(runtime, sketch.checked(outputs)).unwrap(),
             step,
             spec,
             manifest: sketch.task(sketch.step(outputs), outputs),
-        }
+        };
+        made.declare();
+        made
+    }
+
+    /// The task says what the step is.
+    fn declare(&mut self) {
+        declare(&mut self.manifest, &self.step, &mut self.loaded);
     }
 
     /// Whether batches of so many places would be used.
@@ -93,7 +100,7 @@ fn limits(manifest: &Manifest) -> Limits<'_> {
     }
 }
 
-fn scope() -> Scope {
+pub(super) fn scope() -> Scope {
     Scope {
         variables: BTreeMap::new(),
         sums: BTreeMap::new(),
@@ -181,6 +188,7 @@ fn two_outputs_are_one_product() {
             let target = serde_json::from_value(target).unwrap();
             step.step.outputs.insert(output.clone(), target);
         }
+        step.declare();
         let sums = step.run(&mut memory(&sex));
         assert_eq!(sums.len(), 2);
         assert_eq!(widen(&sums[plain.as_str()]), [17.25]);
@@ -248,7 +256,8 @@ fn a_record_becomes_the_same_whatever_stands_at_other_places() {
             let read = BTreeMap::from([("x0".to_owned(), input)]);
             let made = execute(&mut step.loaded, &step.step, &scope(), &read).unwrap();
             let blocks = blocks(&step.step, &step.loaded.graph.outputs, &made, 16).unwrap();
-            let layout = Layout::of(&step.step, &blocks).unwrap();
+            let shapes = blocks.iter().map(|(o, b)| (o.clone(), b.shape.clone()));
+            let layout = Layout::of(&step.step, &shapes.collect()).unwrap();
             let rows = (0..16).map(|place| {
                 let mut row = Vec::new();
                 layout.plain(&blocks, place, &mut row);
@@ -302,6 +311,53 @@ fn a_blank_in_place_of_a_record_changes_nothing_else() {
             alone[which] = sex[which];
             let mut steps = |sex: &[f64]| (step.sum(sex, (8, true)) * 1e8).round() as i64;
             assert_eq!(steps(&sex) - steps(&without), steps(&alone), "case {case}");
+        }
+    }
+}
+
+/// A graph that makes something of another shape of one record, or of nobody's: as it stands alone or first, or is all there is. The others'
+/// sum is the same with and without it, and where nothing is left it is zeros and no failure: a failure would be heard in every sum.
+#[test]
+fn no_record_and_no_want_of_one_makes_a_step_fail() {
+    let mut sketch = Sketch::new();
+    let sex = sketch.column("sex");
+    let wage = sketch.table(&["wage"]);
+    let usual = sketch.op("Less", &[&sex, &sketch.ints(&[5])]);
+    let y = sketch.op_with("Compress", &[&wage, &usual], vec![axis(0)]);
+    let mut wide = Sketch::new();
+    let column = wide.column("sex");
+    let wage = wide.table(&["wage"]);
+    let both = wide.op_with("Concat", &[&wage, &wage], vec![axis(1)]);
+    let odd = wide.op("Greater", &[&column, &wide.ints(&[5])]);
+    let first = wide.op("Equal", &[&column, &column]);
+    let kept = wide.op_with("Concat", &[&first, &odd], vec![axis(0)]);
+    let z = wide.op_with("Compress", &[&both, &kept], vec![axis(1)]);
+    // An index outside, on each runtime.
+    let mut narrow = Sketch::new();
+    let index = narrow.column("sex");
+    let wage = narrow.table(&["wage"]);
+    let ones = narrow.floats(&[3, 1], &[1.0; 3]);
+    let picked = narrow.op_with("Gather", &[&ones, &index], vec![axis(0)]);
+    let w = narrow.op("Mul", &[&picked, &wage]);
+    for runtime in runtimes() {
+        let forms = [(&narrow, &w), (&sketch, &y), (&wide, &z)];
+        // The other runtime has no such operator.
+        let known = match runtime.info().name.as_str() {
+            "onnxruntime" => 3,
+            _ => 1,
+        };
+        for (sketch, output) in forms.into_iter().take(known) {
+            let mut step = Noised::new(sketch, &[output], &*runtime);
+            for (sex, expected) in [
+                (&[0.0, 1.0, 2.0][..], 303.0),
+                (&[9.0, 1.0, 2.0], 203.0),
+                (&[0.0, 1.0, 9.0], 201.0),
+                (&[9.0], 0.0),
+                (&[], 0.0),
+            ] {
+                let sums = step.run(&mut memory(sex));
+                assert_eq!(widen(&sums[output.as_str()]), [expected], "{sex:?}");
+            }
         }
     }
 }
