@@ -101,7 +101,7 @@ impl World {
             bound: false,
             silent: Vec::new(),
             asked: Vec::new(),
-            patience: Duration::ZERO,
+            patience: setup.patience,
         };
         let (machine, effects) =
             CoordinatorRound::start(now, context, secret(setup.seed, u64::MAX));

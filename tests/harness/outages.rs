@@ -73,6 +73,31 @@ fn a_coordinator_may_be_away_in_any_phase_for_any_time() {
     }
 }
 
+/// Without its shares there is no sum, and what the others have revealed is out: long after the phase's deadline it is waited for.
+#[test]
+fn a_holder_of_shares_may_be_away_while_they_are_revealed() {
+    for moment in [Moment::Aggregating, Moment::Confirmed] {
+        for length in [SECOND * 20, SECOND * 75, NIGHT] {
+            run(async {
+                let recipe = Recipe {
+                    min_clients: 3,
+                    ..through(Moment::Revealed, 3)
+                };
+                let mut world = Cluster::new(3, 11, recipe).await;
+                let id = world.submit(0).await;
+                until(&world, 1, moment).await;
+                world.crash(1).await;
+                tokio::time::sleep(length).await;
+                let row = world.node(0).task(id).await.unwrap();
+                assert_eq!(row.status, TaskStatus::Running, "{moment:?}, {length:?}");
+                world.start(1).await;
+                sound(&world, id, &format!("{moment:?}, {length:?}")).await;
+                world.stop().await;
+            });
+        }
+    }
+}
+
 #[test]
 fn everything_may_be_away_at_once() {
     for moment in MOMENTS {

@@ -158,7 +158,7 @@ pub(super) struct Membership {
     /// The round that waits for the owner's word.
     waiting: Option<RoundNumber>,
     /// Since when a round is known to have members that still join.
-    joining: BTreeMap<u32, Timestamp>,
+    open: BTreeMap<(u32, bool), Timestamp>,
     /// The pk1 of the task and what was agreed under it, once a round is joined.
     pair: Option<SealingPair>,
     /// While it is held, this member is there for the task's coordinator.
@@ -183,7 +183,7 @@ impl Membership {
             case: None,
             own: false,
             waiting: None,
-            joining: BTreeMap::new(),
+            open: BTreeMap::new(),
             pair: None,
             attending: None,
             coordinator: Contact::presumed(),
@@ -304,7 +304,7 @@ impl Membership {
             .collect();
         for (round, machine) in over {
             self.rounds.remove(&round);
-            self.joining.remove(&round);
+            self.open.retain(|(number, _), _| *number != round);
             self.put_away(round, &machine).await;
         }
     }

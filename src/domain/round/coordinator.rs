@@ -148,12 +148,15 @@ impl CoordinatorRound {
             CoordinatorInput::TakenUp => {
                 // What was seen of the others before says nothing now.
                 self.lost.clear();
+                self.unmasking_is_taken_up();
                 self.postpone((now + self.phase_time()) - self.deadline);
                 self.not_beyond(now);
                 Ok(Vec::new())
             }
             CoordinatorInput::Lost { members } => {
-                self.lost = members.into_iter().collect();
+                let lost: Members = members.into_iter().collect();
+                self.away_while_unmasking(now, &lost);
+                self.lost = lost;
                 Ok(self.look_again(now))
             }
             CoordinatorInput::Refused { member, reason } => self.refused(now, member, reason),
@@ -227,12 +230,7 @@ impl CoordinatorRound {
                 .collect(),
             Phase::ShareKeys(s) => s.silent().cloned().collect(),
             Phase::MaskedInput(m) => m.silent().cloned().collect(),
-            Phase::Unmasking(u) => {
-                u.u3.iter()
-                    .filter(|a| !u.answered.contains(*a))
-                    .cloned()
-                    .collect()
-            }
+            Phase::Unmasking(u) => u.silent().cloned().collect(),
             _ => Members::new(),
         }
     }
@@ -309,6 +307,8 @@ impl CoordinatorRound {
                     confirmations: BTreeMap::new(),
                     noticed: Members::new(),
                     answered: BTreeSet::new(),
+                    begun: Some(now),
+                    away: self.lost.clone(),
                 });
                 self.wait(now, self.context.strategy.wait_timeout());
                 Vec::new()
@@ -383,12 +383,7 @@ impl CoordinatorRound {
                 effects
             }
             Phase::Unmasking(state) if poll => {
-                let silent: Vec<Address> = state
-                    .u3
-                    .iter()
-                    .filter(|a| !state.answered.contains(*a))
-                    .cloned()
-                    .collect();
+                let silent: Vec<Address> = state.silent().cloned().collect();
                 self.poll_again(now);
                 silent
                     .into_iter()
@@ -421,8 +416,8 @@ impl CoordinatorRound {
 
     fn postpone(&mut self, by: Duration) {
         self.deadline = self.deadline + by;
-        if let Phase::AdvertiseKeys(joining) = &mut self.phase {
-            joining.begun = joining.begun.map(|begun| begun + by);
+        if let Some(begun) = self.phase.begun() {
+            *begun = *begun + by;
         }
     }
 
@@ -430,8 +425,8 @@ impl CoordinatorRound {
     fn not_beyond(&mut self, now: Timestamp) {
         self.deadline = self.deadline.min(now + self.phase_time());
         self.poll_at = self.poll_at.min(now + self.poll_every);
-        if let Phase::AdvertiseKeys(joining) = &mut self.phase {
-            joining.begun = joining.begun.map(|begun| begun.min(now));
+        if let Some(begun) = self.phase.begun() {
+            *begun = (*begun).min(now);
         }
     }
 

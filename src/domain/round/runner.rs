@@ -125,8 +125,8 @@ pub enum RunnerInput {
     Confirmed(Vec<Confirmation>),
     /// The revealed shares are on record.
     Revealed,
-    /// The coordinator says that members are still joining: it may wait for owners that are being asked.
-    StillJoining,
+    /// The coordinator says that the phase goes on: it may wait for owners that are being asked, or for holders of shares that are away.
+    StillOpen,
     /// The coordinator, or the connector, says that the round is over.
     Ended(RoundEnd),
     /// This node's owner leaves the task.
@@ -285,9 +285,9 @@ impl RunnerRound {
             RunnerInput::AggregationStarted { u3 } => self.aggregation_started(now, &u3),
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
-            RunnerInput::StillJoining => {
-                if let Phase::AdvertiseKeys { .. } = self.phase {
-                    self.deadline = now + self.context.strategy.connection_timeout() + GRACE;
+            RunnerInput::StillOpen => {
+                if self.is_joining() || self.is_unmasking() {
+                    self.deadline = now + self.phase_time() + GRACE;
                 }
                 Ok(Vec::new())
             }
@@ -296,12 +296,8 @@ impl RunnerRound {
                 Ok(Vec::new())
             }
             RunnerInput::TakenUp => {
-                let strategy = &self.context.strategy;
-                let whole = match self.is_joining() {
-                    true => strategy.connection_timeout(),
-                    false => strategy.wait_timeout(),
-                };
-                self.deadline = self.deadline.max(now + whole + GRACE);
+                // Not what the clock said before: it may have been set back meanwhile.
+                self.deadline = now + self.phase_time() + GRACE;
                 Ok(Vec::new())
             }
             RunnerInput::Ended(end) => Ok(self.ended(end)),
@@ -359,6 +355,24 @@ impl RunnerRound {
     #[must_use]
     pub fn is_joining(&self) -> bool {
         matches!(self.phase, Phase::AdvertiseKeys { .. })
+    }
+
+    /// Whether u3 is known, and shares are being revealed.
+    #[must_use]
+    pub fn is_unmasking(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Confirming { .. } | Phase::Unmasking { .. }
+        )
+    }
+
+    /// How long the coordinator gives the phase, in which this member waits.
+    #[must_use]
+    pub fn phase_time(&self) -> Duration {
+        match self.is_joining() {
+            true => self.context.strategy.connection_timeout(),
+            false => self.context.strategy.wait_timeout(),
+        }
     }
 
     /// Whether this member's contribution is in a sum, or may be: its shares are out, or the coordinator says so. Then the step is over for

@@ -228,6 +228,12 @@ impl Record {
             .collect()
     }
 
+    /// Whether `receiver` has revealed anything.
+    pub fn has_revealed(&self, receiver: &Address) -> bool {
+        let mut out = self.seeds.keys().chain(self.keys.keys());
+        out.any(|(_, holder)| holder == receiver)
+    }
+
     /// `(seed shares, key shares)` of `sender` that anybody can read.
     pub fn revealed_of(&self, sender: &Address) -> (usize, usize) {
         let count = |t: &BTreeMap<Pair, String>| t.keys().filter(|(s, _)| s == sender).count();

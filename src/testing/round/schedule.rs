@@ -80,6 +80,33 @@ impl World {
         self.runners.get_mut(who).unwrap().die();
     }
 
+    /// A runner's machine, or the way to it, is gone for a while; its disk stays, and the coordinator notices.
+    pub fn part_with(&mut self, who: &Address) {
+        self.trace.push(format!("{who} is away"));
+        let node = self.runners.get_mut(who).unwrap();
+        node.crash();
+        node.alive = false;
+        self.notice();
+    }
+
+    /// It is back.
+    pub fn take_back(&mut self, who: &Address) {
+        self.trace.push(format!("{who} is back"));
+        let now = self.now;
+        let node = self.runners.get_mut(who).unwrap();
+        node.alive = true;
+        node.feed(now, RunnerInput::TakenUp).unwrap();
+        self.notice();
+    }
+
+    /// The coordinator sees who is not there.
+    fn notice(&mut self) {
+        let lost = self.runners.iter().filter(|(_, node)| !node.alive);
+        let members = lost.map(|(who, _)| who.clone()).collect();
+        let input = CoordinatorInput::Lost { members };
+        self.coordinator.feed(self.now, input).unwrap();
+    }
+
     /// The coordinator is gone for ever.
     pub fn kill_coordinator(&mut self) {
         self.trace.push("the coordinator dies".into());
@@ -161,6 +188,10 @@ impl World {
             .map(|(a, _)| a.clone())
             .collect();
         for who in waiting {
+            let node = self.runners.get_mut(&who).unwrap();
+            if node.machine.is_unmasking() && view.u3.is_some() && view.ended.is_none() {
+                node.inbox.push((RunnerInput::StillOpen, None));
+            }
             for (list, members) in [
                 (List::U1, &view.u1),
                 (List::U2, &view.u2),

@@ -1,5 +1,7 @@
 //! What a world is made of, and the faults that it has.
 
+use std::time::Duration;
+
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::message::Announcement;
 use delta_domain::round::{Acquaintance, Acquaintances, PrivacyFloor};
@@ -30,6 +32,8 @@ pub struct Setup {
     pub privacy: PrivacyFloor,
     /// How wrong the runners' clocks are, in milliseconds: half of them ahead by so much, half behind.
     pub skew: i64,
+    /// For how long the coordinator waits for those without whom there is no sum.
+    pub patience: Duration,
     /// The members' `pk1` of the task, in their order; who has none here draws one for the round.
     pub pairs: Vec<SealingPair>,
 }
@@ -53,6 +57,7 @@ impl Setup {
             model: b"the model".to_vec(),
             privacy: PrivacyFloor::default(),
             skew: 0,
+            patience: Duration::ZERO,
             pairs: Vec::new(),
         }
     }

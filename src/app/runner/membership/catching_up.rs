@@ -67,10 +67,9 @@ impl Membership {
 
     /// Feeds a round what the coordinator's view adds to what it has heard.
     pub(super) async fn show(&mut self, round: RoundNumber, view: RoundView) {
-        let joining = view.u1.is_none() && view.ended.is_none();
+        let open = self.still_open(round, &view);
         let inputs = [
-            self.still_joins(round, joining)
-                .then_some(RunnerInput::StillJoining),
+            open.then_some(RunnerInput::StillOpen),
             view.u1.map(|u1| RunnerInput::Selected { u1 }),
             view.u2.map(|u2| RunnerInput::CalculationStarted { u2 }),
             view.u3.map(|u3| RunnerInput::AggregationStarted { u3 }),
@@ -87,21 +86,25 @@ impl Membership {
         }
     }
 
-    /// Whether a round that this node has joined would give up soon although its coordinator still waits for others' owners.
-    fn still_joins(&mut self, round: RoundNumber, joining: bool) -> bool {
-        let Some(handle) = self.rounds.get(&round.0).filter(|_| joining) else {
+    /// Whether a round would soon give up a phase that is still going on at its coordinator: one in which members join, because others'
+    /// owners are waited for, or in which shares are revealed, because holders are.
+    fn still_open(&mut self, round: RoundNumber, view: &RoundView) -> bool {
+        let Some(handle) = self.rounds.get(&round.0).filter(|_| view.ended.is_none()) else {
             return false;
         };
         let state = handle.state();
-        let timeout = state.context().strategy.connection_timeout();
+        let joining = state.is_joining() && view.u1.is_none();
+        if !joining && !(state.is_unmasking() && view.u3.is_some()) {
+            return false;
+        }
         let now = self.context.ports.clock.now();
-        // An owner is asked for as long as a question stays open, as far as this node knows; beyond that nobody is waited for.
-        let since = *self.joining.entry(round.0).or_insert(now);
+        // For as long as a coordinator has patience, as far as this node knows; beyond that nobody is waited for.
+        let since = *self.open.entry((round.0, joining)).or_insert(now);
         if now >= since + self.context.owner.patience() {
             return false;
         }
-        let soon = |end: Timestamp| end.remaining(now) < timeout / 2;
-        state.is_joining() && state.deadline().is_some_and(soon)
+        let soon = |end: Timestamp| end.remaining(now) < state.phase_time() / 2;
+        state.deadline().is_some_and(soon)
     }
 
     pub(super) async fn resume(&mut self) -> Result<(), PortError> {

@@ -138,6 +138,12 @@ pub(super) struct Unmasking {
     pub(super) noticed: Members,
     /// Members whose reveal is complete, or of no use.
     pub(super) answered: BTreeSet<Address>,
+    /// When the phase began; `None` in a state of an earlier release.
+    #[serde(default)]
+    pub(super) begun: Option<Timestamp>,
+    /// Who is not there now, or was not heard of since this node's process began.
+    #[serde(default)]
+    pub(super) away: Members,
 }
 
 impl Unmasking {
@@ -147,6 +153,26 @@ impl Unmasking {
         let mut told = self.sharing.graph().holders_in_order(holder);
         let place = told.position(|other| other == member)?;
         tags.chunks_exact(TAG_BYTES).nth(place).map(<[u8]>::to_vec)
+    }
+
+    /// Members that have not answered.
+    pub(super) fn silent(&self) -> impl Iterator<Item = &Address> {
+        self.u3.iter().filter(|a| !self.answered.contains(*a))
+    }
+
+    /// Whether some are away, and every secret would have its threshold of shares if they came back: then the others, who wait for
+    /// signatures of theirs, reveal as well.
+    pub(super) fn may_be_complete(&self) -> bool {
+        let graph = self.sharing.graph();
+        let silent = |owner: &Address| {
+            let holders = graph.holders_in_order(owner);
+            holders.filter(|a| self.may_answer(a)).count()
+        };
+        self.silent().any(|a| self.away.contains(a))
+            && self
+                .owners_lacking_shares()
+                .iter()
+                .all(|(owner, have, need)| have + silent(owner) >= *need)
     }
 
     /// Whether `member` may still reveal something that counts.
@@ -176,6 +202,15 @@ impl Phase {
             | Self::Summing(_)
             | Self::Ending(_) => "Unmasking",
             Self::Done(_) => "Done",
+        }
+    }
+
+    /// When the phase began, where others than this node decide how long it lasts.
+    pub(super) fn begun(&mut self) -> Option<&mut Timestamp> {
+        match self {
+            Self::AdvertiseKeys(joining) => joining.begun.as_mut(),
+            Self::Unmasking(unmasking) => unmasking.begun.as_mut(),
+            _ => None,
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::phase::{Closing, Phase};
+use super::phase::{Closing, Phase, Unmasking};
 use super::unmask::{self, Reveal};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::Address;
 use crate::round::record::RawShareRecord;
-use crate::round::{FailureCode, names};
+use crate::round::{FailureCode, Members, names};
 use crate::time::Timestamp;
 
 /// How long the last members are waited for when enough has been revealed: who hears of the end before it has revealed leaves the variables
@@ -85,14 +85,18 @@ impl CoordinatorRound {
         if state.answered.len() < state.u3.len() && now < self.deadline {
             return Vec::new();
         }
+        if let Some(until) = self.worth_waiting(state).filter(|until| now < *until) {
+            self.deadline = until;
+            return Vec::new();
+        }
         let lacking = state.owners_lacking_shares();
         // Who has signed u3 waits for the others' signatures: they are the silent ones, as long as there are any.
-        let unanswered = || state.u3.iter().filter(|a| !state.answered.contains(*a));
-        let mut missing: Vec<&Address> = unanswered()
+        let mut missing: Vec<&Address> = state
+            .silent()
             .filter(|a| !state.confirmations.contains_key(*a))
             .collect();
         if missing.is_empty() {
-            missing = unanswered().collect();
+            missing = state.silent().collect();
         }
         let wrong: Vec<String> = state
             .u3
@@ -121,6 +125,43 @@ impl CoordinatorRound {
             },
         );
         self.fail(FailureCode::TooFewShares, reason)
+    }
+
+    /// Until when holders that are away are waited for, where the sum can be had with them and not otherwise: what others have revealed
+    /// is out, and they take no part in another round of the step; or the sum must be of these very members; or without those who are
+    /// away too few are left for another round.
+    fn worth_waiting(&self, state: &Unmasking) -> Option<Timestamp> {
+        let there = state.u3.difference(&state.away).count();
+        let no_other_way =
+            !state.answered.is_empty() || self.context.bound || there < self.cohort_floor();
+        let waits = no_other_way && state.may_be_complete();
+        waits.then_some(state.begun? + self.context.patience)
+    }
+
+    /// Who is away while shares are revealed. When the last of them is back, the phase has its whole time again, within the patience.
+    pub(super) fn away_while_unmasking(&mut self, now: Timestamp, lost: &Members) {
+        let time = self.context.strategy.wait_timeout();
+        let patience = self.context.patience.max(time);
+        let Phase::Unmasking(state) = &mut self.phase else {
+            return;
+        };
+        let back: Members = self.lost.difference(lost).cloned().collect();
+        let away: Members = state.away.union(lost).cloned().collect();
+        state.away = away.difference(&back).cloned().collect();
+        let all_back = !state.silent().any(|a| state.away.contains(a));
+        if let Some(begun) = state.begun
+            && all_back
+            && !back.is_empty()
+        {
+            self.deadline = (now + time).min(begun + patience);
+        }
+    }
+
+    /// This node's process was away, and has heard of nobody since.
+    pub(super) fn unmasking_is_taken_up(&mut self) {
+        if let Phase::Unmasking(state) = &mut self.phase {
+            state.away = state.silent().cloned().collect();
+        }
     }
 
     pub(super) fn unmasked(&mut self) -> Vec<CoordinatorEffect> {
