@@ -10,6 +10,7 @@ ran one after the other; the ratio is how long all at once took on the wall, ove
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import tempfile
 import threading
@@ -19,10 +20,10 @@ from pathlib import Path
 
 import httpx
 import torch
+from large import DATASET, NODES, TICK, network
 from torch import Tensor, nn
 
 import delta
-from large import DATASET, NODES, TICK, network
 
 
 class Small(delta.task.HorizontalLearning):
@@ -65,12 +66,13 @@ def allow(urls: list[str], done: threading.Event) -> None:
                     httpx.post(f"{url}/v1/approvals", json=answer, timeout=30).raise_for_status()
 
 
-def run(node: delta.DeltaNode, bundles: list[delta.Bundle], at_once: int) -> float:
-    """Seconds until all have ended; at most so many of them at a time."""
+def run(nodes: list[delta.DeltaNode], bundles: list[delta.Bundle], at_once: int) -> float:
+    """Seconds until all have ended; at most so many of them at a time. Nodes coordinate in turn."""
     begun = time.monotonic()
-    for first in range(0, len(bundles), at_once):
-        numbers = [node.create_task(bundle) for bundle in bundles[first : first + at_once]]
-        for number in numbers:
+    pairs = list(zip(itertools.cycle(nodes), bundles, strict=False))
+    for first in range(0, len(pairs), at_once):
+        group = pairs[first : first + at_once]
+        for node, number in [(node, node.create_task(bundle)) for node, bundle in group]:
             if not node.wait(number, timeout=1800, progress=False):
                 raise SystemExit(f"task {number}: {node.progress(number).error}")
     return time.monotonic() - begun
@@ -85,20 +87,20 @@ def main() -> None:
     bundles = [Small(i, options.rounds).build() for i in range(options.tasks)]
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as name, network(Path(name), options.rows) as (urls, pids):
-        node = delta.DeltaNode(urls[0], timeout=600)
+        nodes = [delta.DeltaNode(url, timeout=600) for url in urls]
         for url in urls:
             while not httpx.get(f"{url}/readyz", timeout=30).is_success:
                 time.sleep(0.1)
         done = threading.Event()
         threading.Thread(target=allow, args=(urls, done), daemon=True).start()
         # Owners are asked once for each task's graphs.
-        run(node, bundles, len(bundles))
+        run(nodes, bundles, len(bundles))
         done.set()
         before = processors(pids)
-        alone = run(node, bundles, 1)
+        alone = run(nodes, bundles, 1)
         work = processors(pids) - before
         before = processors(pids)
-        together = run(node, bundles, len(bundles))
+        together = run(nodes, bundles, len(bundles))
         crowd = processors(pids) - before
     print(
         "| tasks | one by one s | their work, s of processors | at once s | its work | at once over work a processor |"
