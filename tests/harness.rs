@@ -20,6 +20,8 @@ mod restarts;
 
 use std::time::Duration;
 
+use delta_node::domain::round::FailureCode;
+use delta_node::domain::round::message::RoundEnd;
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
 use delta_testing::cluster::{Cluster, Recipe, heavy, run};
@@ -81,6 +83,13 @@ async fn until(world: &Cluster, member: usize, moment: Moment) {
     world
         .until(&what, within, |w| come(w, member, moment))
         .await;
+}
+
+/// Sets how long the coordinator waits for members without whom there is no round.
+async fn wait_no_longer_than(world: &mut Cluster, patience: Duration) {
+    world.crash(0).await;
+    world.hosts[0].settings.patience = patience;
+    world.start(0).await;
 }
 
 /// A turn of everybody; now and then the time to the next alarm.
@@ -278,6 +287,7 @@ fn below_the_threshold_the_round_is_tried_again_and_then_the_task_names_the_sile
                 ..Recipe::default()
             };
             let mut world = Cluster::new(3, 5, recipe).await;
+            wait_no_longer_than(&mut world, Duration::from_secs(300)).await;
             let id = world.submit(0).await;
             until(&world, 2, moment).await;
             world.crash(2).await;
@@ -289,6 +299,13 @@ fn below_the_threshold_the_round_is_tried_again_and_then_the_task_names_the_sile
             let first = rounds[0].reason.clone().unwrap_or_default();
             let silent = world.address(2);
             assert!(first.contains(silent.as_str()), "{moment:?}: {first}");
+            // Who has only joined is not known to be away before the connector misses it.
+            if moment != Moment::Joined {
+                let end = RoundEnd::Failed(FailureCode::StayedAway);
+                assert_eq!(rounds[1].end, end, "{moment:?}: {rounds:#?}");
+                let why = row.error.unwrap_or_default();
+                assert!(why.contains(silent.as_str()), "{moment:?}: {why}");
+            }
             world.start(2).await;
             at_rest(&world).await;
             world.stop().await;

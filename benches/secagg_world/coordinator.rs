@@ -38,6 +38,7 @@ impl Coordinator {
             previous: Vec::new(),
             bound: false,
             silent: Vec::new(),
+            came: Vec::new(),
             asked: Vec::new(),
             patience: std::time::Duration::ZERO,
         };

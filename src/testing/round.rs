@@ -100,6 +100,7 @@ impl World {
             previous: Vec::new(),
             bound: false,
             silent: Vec::new(),
+            came: Vec::new(),
             asked: Vec::new(),
             patience: setup.patience,
         };

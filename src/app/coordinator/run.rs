@@ -184,10 +184,14 @@ impl TaskRun {
     async fn wait_for_nodes(&self) -> Result<(), PortError> {
         let strategy = &self.bundle.manifest().strategy;
         let clock = &self.context.ports.clock;
-        let patience = strategy
-            .connection_timeout()
-            .saturating_mul(strategy.retries.saturating_add(1))
-            .min(PATIENCE);
+        let patience = match self.state.came.is_empty() {
+            true => strategy
+                .connection_timeout()
+                .saturating_mul(strategy.retries.saturating_add(1))
+                .min(PATIENCE),
+            // They were there: this is an outage.
+            false => self.context.settings.patience,
+        };
         let until = clock.now() + patience;
         let mut backoff = Backoff::STEPS;
         while let Some(text) = self.context.too_few_nodes(strategy.min_clients).await {
@@ -281,7 +285,7 @@ impl TaskRun {
     async fn finish_round(&mut self, mut handle: Handle<RoundMachine>) -> Result<(), PortError> {
         let mut reach = Reach::new(self.context.contact.clone(), None, PATIENCE);
         let (presence, mut news) = (self.presence.clone(), self.presence.subscribe());
-        let mut told = Members::new();
+        let (mut told, mut came) = (Members::new(), Members::new());
         let machine = loop {
             let machine = handle.state();
             self.show(&machine.0);
@@ -290,6 +294,9 @@ impl TaskRun {
             }
             if let Some(directory) = machine.0.directory() {
                 presence.learn(self.state.round, directory);
+                if came.is_empty() {
+                    came.extend(directory.members().keys().cloned());
+                }
             }
             let lost = presence.lost();
             if lost != told {
@@ -313,6 +320,7 @@ impl TaskRun {
         // A read that is still under way is nobody's business any more, and the stored round is about to be erased.
         self.hosted.cancel();
         handle.stopped().await;
+        self.state.came.append(&mut came);
         match machine.0.outcome() {
             Some(CoordinatorOutcome::Aggregated { u3, dropped }) => {
                 self.reduce(
@@ -333,7 +341,7 @@ impl TaskRun {
     async fn count_failure(&mut self, failure: RoundFailure) -> Result<(), PortError> {
         let (reason, code) = (failure.reason.clone(), failure.code);
         self.put_away(failure).await?;
-        if code == FailureCode::Refused {
+        if matches!(code, FailureCode::Refused | FailureCode::StayedAway) {
             return Err(rejected(format!("the task cannot run: {reason}")));
         }
         if self.state.failures <= self.bundle.manifest().strategy.retries {

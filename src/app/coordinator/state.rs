@@ -59,6 +59,9 @@ pub(super) struct RunState {
     /// Members that were dropped and have not contributed since.
     #[serde(default)]
     pub(super) silent: std::collections::BTreeSet<Address>,
+    /// Members of the task's rounds so far.
+    #[serde(default)]
+    pub(super) came: std::collections::BTreeSet<Address>,
     /// Members whose owners have been asked; a later round does not wait for their word again.
     #[serde(default)]
     pub(super) asked: std::collections::BTreeSet<Address>,
@@ -110,6 +113,7 @@ impl RunState {
             previous: Vec::new(),
             previous_failed: 0,
             silent: std::collections::BTreeSet::new(),
+            came: std::collections::BTreeSet::new(),
             asked: std::collections::BTreeSet::new(),
             rounds: Vec::new(),
             round_started: Timestamp::default(),
@@ -234,6 +238,7 @@ impl RunState {
             previous: self.previous.clone(),
             bound: bundle.manifest().is_bound(self.step),
             silent: self.silent.iter().cloned().collect(),
+            came: self.came.iter().cloned().collect(),
             asked: self.asked.iter().cloned().collect(),
         }
     }

@@ -64,10 +64,13 @@ pub struct CoordinatorContext {
     /// Members that fell silent in earlier rounds and have not contributed since: waited for only briefly while members join.
     #[serde(default)]
     pub silent: Vec<Address>,
+    /// Members of the task's rounds so far: where too few are there without them, those who are away are waited for.
+    #[serde(default)]
+    pub came: Vec<Address>,
     /// Nodes whose owners were being asked in an earlier round: a round that is large enough does not wait for their word again.
     #[serde(default)]
     pub asked: Vec<Address>,
-    /// For how long owners that are being asked are waited for, where the round is too small without them.
+    /// For how long owners that are being asked, and members that are away, are waited for, where there is no sum without them.
     #[serde(default)]
     pub patience: Duration,
 }
@@ -222,12 +225,11 @@ impl CoordinatorRound {
     #[must_use]
     pub fn waiting_for(&self) -> Members {
         match &self.phase {
-            Phase::AdvertiseKeys(j) => j
-                .known
-                .iter()
-                .filter(|a| !j.joined.contains(*a) && !j.has_answered(a))
-                .cloned()
-                .collect(),
+            Phase::AdvertiseKeys(j) => {
+                let known = j.known.iter();
+                let silent = known.filter(|a| !j.joined.contains(*a) && !j.has_answered(a));
+                silent.cloned().chain(self.missed(j)).collect()
+            }
             Phase::ShareKeys(s) => s.silent().cloned().collect(),
             Phase::MaskedInput(m) => m.silent().cloned().collect(),
             Phase::Unmasking(u) => u.silent().cloned().collect(),

@@ -147,7 +147,9 @@ impl From<FailureCode> for DeclineCode {
     /// What others are told of a failure of this member's part.
     fn from(failure: FailureCode) -> Self {
         match failure {
-            FailureCode::TooFewMembers | FailureCode::Refused => Self::TooFewMembers,
+            FailureCode::TooFewMembers | FailureCode::Refused | FailureCode::StayedAway => {
+                Self::TooFewMembers
+            }
             FailureCode::NotAllowed => Self::NotAllowed,
             FailureCode::TooWeak => Self::TooWeak,
             FailureCode::TooFewShares | FailureCode::ProtocolViolation => Self::Protocol,

@@ -147,6 +147,8 @@ pub enum FailureCode {
     NotAllowed,
     /// So many nodes refuse the task for good that it cannot have its members.
     Refused,
+    /// Members that had come before were away for longer than the coordinator has patience, and there were too few without them.
+    StayedAway,
     /// The members' threshold or neighbourhoods protect them less than one of them insists on.
     TooWeak,
     /// The coordinator gave the round up. Also what is read for a word that is not here.
@@ -168,6 +170,7 @@ impl FailureCode {
             Self::NotAllowed => "was not allowed by an owner's rules",
             Self::TooWeak => "protected its members too little",
             Self::Refused => "was refused by too many nodes",
+            Self::StayedAway => "had too few members for too long",
             Self::Abandoned => "was given up",
         }
     }

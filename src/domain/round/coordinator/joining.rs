@@ -79,7 +79,8 @@ impl CoordinatorRound {
     /// Selects when everybody has answered or the most that can be used are here; at the deadline, when enough are.
     ///
     /// Owners who are asked for the first time have until the deadline, as nodes have that say nothing. Where the round is too small
-    /// without them and would be large enough with them, they are waited for as long as the coordinator has patience.
+    /// without them and would be large enough with them, they are waited for as long as the coordinator has patience; and so are members
+    /// of earlier rounds that are away.
     pub(super) fn select_when_complete(&mut self, now: Timestamp) -> Vec<CoordinatorEffect> {
         let floor = self.cohort_floor();
         let Phase::AdvertiseKeys(joining) = &self.phase else {
@@ -94,9 +95,10 @@ impl CoordinatorRound {
         let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
         let begun = joining.begun.unwrap_or(of_deadline);
         let asking = joining.asking.intersection(&joining.known);
-        let asking: Members = asking.cloned().collect();
-        let hoped_for = joining.joined.union(&asking).count();
-        let hopes = !enough && hoped_for >= floor && absent.is_subset(&asking);
+        let missed = self.missed(joining);
+        let coming: Members = asking.cloned().chain(missed.iter().cloned()).collect();
+        let hoped_for = joining.joined.union(&coming).count();
+        let hopes = !enough && hoped_for >= floor && absent.is_subset(&coming);
         self.deadline = match hopes {
             true => begun + timeout.max(self.context.patience),
             false => begun + timeout,
@@ -140,8 +142,12 @@ impl CoordinatorRound {
         if heard && let Some(failure) = self.hopeless(joining) {
             return self.fail_with(failure);
         }
+        let code = match hopes && !missed.is_empty() {
+            true => FailureCode::StayedAway,
+            false => FailureCode::TooFewMembers,
+        };
         if late && !absent.is_empty() {
-            return self.fail(FailureCode::TooFewMembers, other_members(&absent));
+            return self.fail(code, other_members(&absent));
         }
         if late {
             let asking = joining.asking.difference(&joining.joined);
@@ -153,19 +159,32 @@ impl CoordinatorRound {
                 .chain(asking)
                 .collect();
             let reason = format!(
-                "{} of at least {} members joined before the deadline ({}){}",
+                "{} of at least {} members joined before the deadline ({}){}{}",
                 joining.joined.len(),
                 self.cohort_floor(),
                 names(&joining.joined),
-                if declined.is_empty() {
-                    String::new()
-                } else {
-                    format!("; declined: {}", declined.join("; "))
+                match missed.is_empty() {
+                    true => String::new(),
+                    false => format!("; away: {}", names(&missed)),
+                },
+                match declined.is_empty() {
+                    true => String::new(),
+                    false => format!("; declined: {}", declined.join("; ")),
                 },
             );
-            return self.fail(FailureCode::TooFewMembers, reason);
+            return self.fail(code, reason);
         }
         Vec::new()
+    }
+
+    /// Members of earlier rounds that are away, and have said nothing of this one. Who is there and says nothing has until the deadline.
+    pub(super) fn missed(&self, joining: &Joining) -> Members {
+        let silent = |a: &Address| !joining.joined.contains(a) && !joining.doubled.contains(a);
+        let away = |a: &Address| self.lost.contains(a) || !joining.known.contains(a);
+        let came = self.context.came.iter();
+        came.filter(|a| silent(a) && away(a) && !joining.has_answered(a))
+            .cloned()
+            .collect()
     }
 
     /// The members that the sum must be over, where it must be over certain ones.

@@ -344,6 +344,7 @@ mod tests {
             bound: false,
             previous: Vec::new(),
             silent: Vec::new(),
+            came: Vec::new(),
             asked: Vec::new(),
             patience,
         };
