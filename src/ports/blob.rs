@@ -86,6 +86,18 @@ impl BlobName {
         Self::new(format!("submitted/{local_id}.delta"))
     }
 
+    /// The first value of a server variable of a task that has no id yet.
+    #[must_use]
+    pub fn submitted_variable(local_id: i64, name: &Name) -> Self {
+        Self::new(format!("submitted/{local_id}/variables/{name}.npy"))
+    }
+
+    /// Everything that was made of a submitted bundle while its task has no id yet.
+    #[must_use]
+    pub fn submitted_files(local_id: i64) -> Self {
+        Self::new(format!("submitted/{local_id}"))
+    }
+
     /// A bundle while its author sends it and while it is checked.
     #[must_use]
     pub fn submission(number: u64) -> Self {
