@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::arrays::{npy_stream, read_npy};
+use crate::arrays::{hashed, npy_stream, read_npy};
 use crate::context::{Context, Settings};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
@@ -92,15 +92,35 @@ pub(super) async fn keep_initial(
     Ok(kept)
 }
 
+/// Writes a server variable of a task as of `step`.
+pub(super) async fn keep(
+    context: &Context,
+    task: &TaskId,
+    step: u32,
+    name: &Name,
+    value: Tensor,
+) -> Result<Kept, PortError> {
+    let blob = BlobName::server_variable(task, step, name);
+    let digest = write(context, &blob, value).await?;
+    Ok(Kept { step, digest })
+}
+
 /// Writes a variable; answers with the SHA-256 of its `.npy` form.
 async fn write(context: &Context, blob: &BlobName, value: Tensor) -> Result<Digest, PortError> {
     let value = Arc::new(value);
     let blobs = &context.ports.blobs;
-    let put = || {
+    let put = || async {
         let (len, file) = npy_stream(&value);
-        blobs.put(blob, file, len)
+        let (file, digest) = hashed(file);
+        blobs.put(blob, file, len).await?;
+        digest.await.map_err(|_| {
+            super::internal(
+                "coordinator.variables",
+                "a variable was not read to its end",
+            )
+        })
     };
-    Ok(context.retry_transient(put).await?.digest)
+    context.retry_transient(put).await
 }
 
 /// How a round ended.
@@ -312,20 +332,6 @@ impl RunState {
             step: self.step,
             variables,
         }
-    }
-
-    /// Writes a server variable as of `step`.
-    pub(super) async fn keep(
-        &mut self,
-        context: &Context,
-        step: u32,
-        name: &Name,
-        value: Tensor,
-    ) -> Result<(), PortError> {
-        let blob = BlobName::server_variable(&self.task, step, name);
-        let digest = write(context, &blob, value).await?;
-        self.variables.insert(name.clone(), Kept { step, digest });
-        Ok(())
     }
 
     /// Where a server variable lies.
