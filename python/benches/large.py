@@ -8,9 +8,9 @@ progress how long each round took. What is trained on are a few rows: the time i
 
 Memory is read: of each node and worker its resident set at its highest (VmHWM), twenty times a second; of each group the most
 that all of them held at one time (the sum of Pss, which counts shared pages once), four times a second, because the kernel walks
-through all of their pages for it, and took a tenth of the processor's time when it was asked as often. Round 1 also opens the task
-on the members, so seconds a round are the median of the others. The processor's seconds are those of nodes and workers, over all
-rounds.
+through all of their pages for it, and took a tenth of the processor's time when it was asked as often. Round 1 also opens the
+task on the members, so seconds a round are the median of the others. The processor's seconds are those of nodes and workers, over
+all rounds.
 """
 
 from __future__ import annotations
