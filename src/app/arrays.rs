@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::oneshot;
 
 use delta_domain::hash::HashFunction;
 use delta_domain::ids::Digest;
@@ -28,6 +29,27 @@ pub(crate) fn npy_stream(tensor: &Arc<Tensor>) -> (u64, ByteStream) {
     });
     let head = stream::once(std::future::ready(Ok(Bytes::from(prefix))));
     (len, Box::pin(head.chain(elements)))
+}
+
+/// A stream, and the SHA-256 of what has passed once it is at its end.
+pub(crate) fn hashed(content: ByteStream) -> (ByteStream, oneshot::Receiver<Digest>) {
+    let (tell, told) = oneshot::channel();
+    let start = (content, HashFunction::Sha256.start(), tell);
+    let pieces = stream::unfold(start, |(mut content, mut digest, tell)| async move {
+        match content.next().await {
+            Some(Ok(piece)) => {
+                digest.update(&piece);
+                Some((Ok(piece), (content, digest, tell)))
+            }
+            Some(Err(e)) => Some((Err(e), (content, digest, tell))),
+            None => {
+                // Nobody may want to know.
+                let _nobody = tell.send(digest.finish());
+                None
+            }
+        }
+    });
+    (Box::pin(pieces), told)
 }
 
 /// Bytes that an array in an `.npz` file may take beside its own `.npy` file.

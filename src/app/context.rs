@@ -12,6 +12,7 @@ use super::bundles::Bundles;
 use super::contact::Contact;
 use super::home::{Home, Watched};
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
+use super::lines::Lines;
 use super::machine::MachinePorts;
 use super::owner::Owner;
 use delta_domain::bundle::{Bundle, BundleLimits};
@@ -143,6 +144,8 @@ pub(crate) struct Context {
     pub(crate) tracker: TaskTracker,
     /// Bundles that are open, and turns to open more.
     pub(crate) bundles: Arc<Bundles>,
+    /// Lines of tasks' logs that are not in the database yet.
+    pub(crate) lines: Arc<Lines>,
 }
 
 impl Context {
@@ -171,6 +174,7 @@ impl Context {
             cancel: CancellationToken::new(),
             tracker: TaskTracker::new(),
             bundles: Arc::default(),
+            lines: Arc::default(),
         }
     }
 
@@ -190,6 +194,7 @@ impl Context {
             cancel: self.cancel.clone(),
             tracker: self.tracker.clone(),
             bundles: self.bundles.clone(),
+            lines: self.lines.clone(),
         }
     }
 
@@ -199,6 +204,7 @@ impl Context {
             clock: self.ports.clock.clone(),
             entropy: self.ports.entropy.clone(),
             vault: self.ports.vault.clone(),
+            lines: self.lines.clone(),
         }
     }
 
@@ -256,22 +262,16 @@ impl Context {
             LogLevel::Warn => tracing::warn!(task = of, "{message}"),
             LogLevel::Error => tracing::error!(task = of, "{message}"),
         }
-        self.enter(level, task, message, tx_hash).await;
+        self.enter(level, task, message, tx_hash);
     }
 
     /// Writes a step of a round to a task's log. The program's own log has it at DEBUG: there are about thirty a round.
     pub(crate) async fn step(&self, task: &TaskId, message: String, tx_hash: Option<TxHash>) {
         tracing::debug!(tx = tx_hash.as_ref().map(TxHash::as_str), "{message}");
-        self.enter(LogLevel::Info, task, message, tx_hash).await;
+        self.enter(LogLevel::Info, task, message, tx_hash);
     }
 
-    async fn enter(
-        &self,
-        level: LogLevel,
-        task: &TaskId,
-        message: String,
-        tx_hash: Option<TxHash>,
-    ) {
+    fn enter(&self, level: LogLevel, task: &TaskId, message: String, tx_hash: Option<TxHash>) {
         let entry = NewLog {
             created_at: self.ports.clock.now(),
             task: task.clone(),
@@ -279,9 +279,7 @@ impl Context {
             message,
             tx_hash,
         };
-        if let Err(e) = self.ports.storage.commit(Vec::new(), vec![entry]).await {
-            tracing::warn!(%task, "a log entry is lost: {}", report(&e));
-        }
+        self.lines.enter(entry);
     }
 
     /// Tries again while `call` fails in a way that may mend itself: a database that is busy, a disk that is full. Gives up after some

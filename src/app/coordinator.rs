@@ -23,7 +23,7 @@ use attendance::Roll;
 use cancel::Stops;
 use delta_domain::attendance::Attendance;
 use delta_domain::bundle::Bundle;
-use delta_domain::ids::TaskId;
+use delta_domain::ids::{Name, TaskId};
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
@@ -34,7 +34,7 @@ use delta_ports::{PortError, PortErrorKind, report};
 use presence::Presence;
 use round_machine::RoundMachine;
 use run::TaskRun;
-use state::RunState;
+use state::{Kept, RunState, keep_initial};
 
 /// A task that this node coordinates, as the rest of the program sees it.
 #[derive(Clone)]
@@ -138,9 +138,14 @@ impl Coordinator {
         coordinator.spawn_task(state.local_id, async move {
             let name = BlobName::coordinator_bundle(&state.task);
             let context = &self.context;
-            let opened = context
-                .retry_transient(|| context.open_bundle(&name, None, Whose::Own))
-                .await;
+            let opened = match state.move_in(context).await {
+                Ok(()) => {
+                    context
+                        .retry_transient(|| context.open_bundle(&name, None, Whose::Own))
+                        .await
+                }
+                Err(e) => Err(e),
+            };
             match opened {
                 Ok(bundle) => {
                     let update = TaskUpdate {
@@ -152,7 +157,6 @@ impl Coordinator {
                     if let Err(e) = self.record(state.local_id, &update).await {
                         tracing::warn!(task = %state.task, "{}", report(&e));
                     }
-                    self.forget_submitted(state.local_id).await;
                     let run = TaskRun::new(self.clone(), state, bundle);
                     drop(creating);
                     run.run().await;
@@ -165,13 +169,11 @@ impl Coordinator {
         });
     }
 
-    /// Puts the task on record; from here on it has an id on the network.
+    /// Puts the task on record; from here on it has an id on the network. What members will ask for is ready on disk before that: whoever
+    /// hears of the task finds its bundle, and the first round its variables.
     async fn create(&self, row: &TaskRow) -> Result<(RunState, Arc<Bundle>), PortError> {
-        let submitted = BlobName::submitted(row.id);
         let context = &self.context;
-        let bundle = context
-            .retry_transient(|| context.open_with_values(&submitted, None, Whose::Own))
-            .await?;
+        let (bundle, variables) = self.prepare(row.id).await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
         let datasets: Vec<&str> = manifest.datasets.keys().map(|d| d.as_str()).collect();
@@ -209,21 +211,11 @@ impl Coordinator {
             }
         };
         let task = created.task;
-        // A copy: until the task's id is recorded, a restart finds the bundle only under its first name.
-        let blobs = &self.context.ports.blobs;
-        let kept = BlobName::coordinator_bundle(&task);
-        self.context
-            .retry_transient(|| async {
-                let (len, content) = blobs.open(&submitted).await?;
-                blobs.put(&kept, content, len).await
-            })
-            .await?;
-        let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle);
-        state.keep_initial(&self.context, &bundle).await?;
-        let bundle = context.keep_open(bundle).await?;
-        commit(&self.context.machine_ports(), vec![state.change()?]).await?;
+        let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle, variables);
+        // Until the task's id is recorded, a restart finds what was prepared only under the submission's names.
+        commit(&context.machine_ports(), vec![state.change()?]).await?;
         state.version += 1;
-        self.forget_submitted(row.id).await;
+        state.move_in(context).await?;
         let update = TaskUpdate {
             creator: Some(owner),
             task: Some(task.clone()),
@@ -248,6 +240,20 @@ impl Coordinator {
         Ok((state, bundle))
     }
 
+    /// Opens a submitted bundle and writes the first values of its variables.
+    async fn prepare(
+        &self,
+        id: LocalTaskId,
+    ) -> Result<(Arc<Bundle>, BTreeMap<Name, Kept>), PortError> {
+        let context = &self.context;
+        let submitted = BlobName::submitted(id);
+        let bundle = context
+            .retry_transient(|| context.open_with_values(&submitted, None, Whose::Own))
+            .await?;
+        let variables = keep_initial(context, id, &bundle).await?;
+        Ok((context.keep_open(bundle).await?, variables))
+    }
+
     async fn give_up(&self, id: LocalTaskId, error: &PortError) {
         tracing::error!(task_id = id, "the task failed: {}", report(error));
         let update = TaskUpdate {
@@ -259,6 +265,7 @@ impl Coordinator {
         if let Err(e) = recorded.await {
             tracing::error!(task_id = id, "{}", report(&e));
         }
+        self.forget_prepared(id).await;
     }
 
     fn creating(&self) -> Creating {
@@ -266,9 +273,9 @@ impl Coordinator {
         Creating(self.creating.clone())
     }
 
-    /// The bundle has its final name; what is left under the first one is in the way of nobody.
-    async fn forget_submitted(&self, id: LocalTaskId) {
-        let name = BlobName::submitted(id);
+    /// What was made of a submission that never became a task is in the way; its bundle stays for its author.
+    async fn forget_prepared(&self, id: LocalTaskId) {
+        let name = BlobName::submitted_files(id);
         if let Err(e) = self.context.ports.blobs.remove(&name).await {
             tracing::warn!("{name} stays: {}", report(&e));
         }

@@ -18,6 +18,7 @@ mod context;
 mod coordinator;
 mod home;
 pub mod identities;
+mod lines;
 mod machine;
 pub mod member;
 mod monitor;

@@ -27,6 +27,7 @@ use stored::{context, open, restore, seal_snapshot};
 pub(crate) use stored::{open_value, seal};
 
 use crate::contact::Reach;
+use crate::lines::Lines;
 use delta_domain::ids::TaskId;
 use delta_domain::round::Rejection;
 use delta_domain::time::Timestamp;
@@ -133,6 +134,8 @@ pub(crate) struct MachinePorts {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Seals what rests on disk.
     pub(crate) vault: Arc<Vault>,
+    /// Lines of logs that go along with changes.
+    pub(crate) lines: Arc<Lines>,
 }
 
 /// A running machine, seen from outside.

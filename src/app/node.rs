@@ -29,7 +29,7 @@ use delta_ports::{PortError, PortErrorKind, UserError};
 /// The most records that one request gets.
 const MAX_PAGE: u32 = 1000;
 
-/// How many times a bundle must fit on the disk: itself twice while the task is created, its variables before and after a step, and a
+/// How many times a bundle must fit on the disk: itself, here and as a member's copy, its variables before and after a step, and a
 /// round's contributions and their sum.
 const ROOM_OF_A_BUNDLE: u64 = 8;
 
@@ -63,6 +63,8 @@ impl Node {
         {
             context.address.send_replace(Some(address));
         }
+        let (storage, clock) = (ports.storage.clone(), ports.clock.clone());
+        context.spawn(context.lines.clone().keep_writing(storage, clock));
         context.spawn(stay_registered(context.clone()));
         context.spawn(know_the_others(context.clone()));
         context.spawn(follow_events(context.clone(), node.runner.clone()));
@@ -113,6 +115,7 @@ impl Node {
         self.context.cancel.cancel();
         self.context.tracker.close();
         self.context.tracker.wait().await;
+        self.context.lines.write(&*self.context.ports.storage).await;
     }
 
     /// Takes this node off the connector's list.
@@ -297,15 +300,12 @@ impl AuthorApi for Node {
         start: i64,
         limit: u32,
     ) -> Result<Vec<LogRow>, UserError> {
-        match self.row(id).await?.task {
-            Some(task) => Ok(self
-                .context
-                .ports
-                .storage
-                .logs(&task, start, limit.min(MAX_PAGE))
-                .await?),
-            None => Ok(Vec::new()),
-        }
+        let Some(task) = self.row(id).await?.task else {
+            return Ok(Vec::new());
+        };
+        let storage = &self.context.ports.storage;
+        self.context.lines.write(&**storage).await;
+        Ok(storage.logs(&task, start, limit.min(MAX_PAGE)).await?)
     }
 
     async fn task_result(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {

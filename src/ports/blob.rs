@@ -80,10 +80,32 @@ impl BlobName {
         }
     }
 
+    /// What is as large as a model and is read again and again, or while a round waits: whether the disk has kept it is found out fast.
+    /// What others know it by, if anything, is made beside.
+    fn of_many_readers(path: String) -> Self {
+        Self {
+            path,
+            hash: HashFunction::Blake3,
+            passing: false,
+        }
+    }
+
     /// A submitted bundle that has no task id yet.
     #[must_use]
     pub fn submitted(local_id: i64) -> Self {
         Self::new(format!("submitted/{local_id}.delta"))
+    }
+
+    /// The first value of a server variable of a task that has no id yet.
+    #[must_use]
+    pub fn submitted_variable(local_id: i64, name: &Name) -> Self {
+        Self::of_many_readers(format!("submitted/{local_id}/variables/{name}.npy"))
+    }
+
+    /// Everything that was made of a submitted bundle while its task has no id yet.
+    #[must_use]
+    pub fn submitted_files(local_id: i64) -> Self {
+        Self::new(format!("submitted/{local_id}"))
     }
 
     /// A bundle while its author sends it and while it is checked.
@@ -107,7 +129,7 @@ impl BlobName {
     /// A server variable as of the beginning of a step.
     #[must_use]
     pub fn server_variable(task: &TaskId, step: u32, name: &Name) -> Self {
-        Self::new(format!("coord/{task}/variables/{step}/{name}.npy"))
+        Self::of_many_readers(format!("coord/{task}/variables/{step}/{name}.npy"))
     }
 
     /// A member's masked result as uploaded.
@@ -130,7 +152,7 @@ impl BlobName {
     /// The sum of a round's contributions, ready for the reduce.
     #[must_use]
     pub fn aggregate(task: &TaskId, round: RoundNumber) -> Self {
-        Self::new(format!("coord/{task}/{round}/aggregate.npz"))
+        Self::of_many_readers(format!("coord/{task}/{round}/aggregate.npz"))
     }
 
     /// A task's result for its user.

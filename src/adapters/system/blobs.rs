@@ -5,7 +5,7 @@
 //! A new content is written beside the old one, made durable, then renamed. Leftovers of a crash are removed at the next start,
 //! if no other process has the folder open.
 //!
-//! Memory: a writer holds the pieces that arrived, up to a batch of 1 MiB and one piece; a reader holds one piece.
+//! Memory: a writer holds the pieces that arrived, up to two batches of 1 MiB and one piece; a reader holds one piece.
 
 mod layout;
 mod read;

@@ -137,6 +137,7 @@ impl Coordinator {
         let ports = context.machine_ports();
         let Some(mut state) = context.retry_transient(|| self.run_of(id)).await? else {
             // It never got as far as the record. Its bundle stays for its author.
+            self.forget_prepared(id).await;
             return Ok(());
         };
         let task = state.task.clone();
@@ -164,7 +165,7 @@ impl Coordinator {
         if let Err(e) = context.ports.blobs.remove(&files).await {
             tracing::warn!(%task, "the round's files stay: {}", report(&e));
         }
-        self.forget_submitted(id).await;
+        state.move_in(context).await?;
         publish_end(context, &state, false).await?;
         state.wound_up = true;
         commit(&ports, vec![state.change()?]).await

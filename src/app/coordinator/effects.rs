@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use super::attendance::Roll;
 use super::presence::Presence;
 use super::round_machine::RoundMachine;
+use super::run::{Ahead, Reduce};
 use super::sum::Sum;
+use super::sum::aggregate::overheard;
 use crate::context::Context;
 use crate::machine::Effects;
 use delta_domain::bundle::Bundle;
@@ -31,6 +33,9 @@ pub(super) struct RoundEffects {
     pub(super) roll: Arc<Roll>,
     /// Which of the task's members are there.
     pub(super) presence: Arc<Presence>,
+    /// What follows from the sum.
+    pub(super) reduce: Reduce,
+    pub(super) ahead: Arc<Ahead>,
 }
 
 #[async_trait]
@@ -215,7 +220,7 @@ impl RoundEffects {
         })
     }
 
-    /// Adds up the results, takes the masks away, and keeps the sums as a file for the reduce.
+    /// Adds up the results, takes the masks away, and keeps the sums as a file for the reduce, which begins meanwhile.
     async fn unmask(
         &self,
         members: &[Address],
@@ -233,7 +238,12 @@ impl RoundEffects {
                 super::internal("coordinator.unmask", "the step is not in the task")
             })?,
         };
-        let (len, content) = sum.unmask(members, masks, dropped).await?;
+        let round = self.bundle.manifest().round_spec(step);
+        let contributions = round.map_or(&[][..], |round| &round.map.contribute);
+        let (len, content) = sum.unmask(members, masks, dropped, contributions).await?;
+        let (content, sums) = overheard(content, contributions)?;
+        let contributed = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        self.ahead.begin(self.reduce.clone(), contributed, sums);
         let name = BlobName::aggregate(&self.key.task, self.key.round);
         self.context.ports.blobs.put(&name, content, len).await?;
         Ok(CoordinatorInput::Unmasked)

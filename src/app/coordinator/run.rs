@@ -32,7 +32,8 @@ use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, 
 use delta_ports::{PortError, PortErrorKind, report};
 pub(super) use end::publish_end;
 use end::write_result;
-use reduce::{Outcome, Reduce};
+use reduce::Outcome;
+pub(super) use reduce::{Ahead, Reduce};
 
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
 const TRIES: usize = 10;
@@ -47,6 +48,8 @@ pub(super) struct TaskRun {
     presence: Arc<Presence>,
     /// Stops the loop of the round that was hosted last.
     hosted: CancellationToken,
+    /// The reduce of the round that was hosted last, where it has begun.
+    ahead: Arc<Ahead>,
 }
 
 fn rejected(text: String) -> PortError {
@@ -75,6 +78,7 @@ impl TaskRun {
             progress,
             presence,
             hosted: CancellationToken::new(),
+            ahead: Arc::default(),
         }
     }
 
@@ -245,7 +249,10 @@ impl TaskRun {
             self.context.ports.clock.now(),
             round.floor.max(wanted),
         ));
+        self.ahead = Arc::default();
         let effects = RoundEffects {
+            reduce: self.reduce_of_now(),
+            ahead: self.ahead.clone(),
             context: self.context.clone(),
             bundle: self.bundle.clone(),
             roll: roll.clone(),
@@ -366,12 +373,8 @@ impl TaskRun {
 
     /// Runs the reduce on the sums and moves on to the next step.
     async fn reduce(&mut self, u3: Vec<Address>, dropped: Vec<Address>) -> Result<(), PortError> {
-        let reduce = Reduce {
-            context: &self.context,
-            bundle: &self.bundle,
-            state: &self.state,
-        };
-        let reduced = match reduce.run(&u3, &dropped).await? {
+        let reduce = self.reduce_of_now();
+        let reduced = match reduce.run(&u3, &dropped, &self.ahead).await? {
             Outcome::Reduced(reduced) => reduced,
             // Each member contributes to a step once: another attempt would find nobody.
             Outcome::TooFew(failure) => {
@@ -397,6 +400,14 @@ impl TaskRun {
             drop(self.context.ports.blobs.remove(&name).await);
         }
         Ok(())
+    }
+
+    fn reduce_of_now(&self) -> Reduce {
+        Reduce {
+            context: self.context.clone(),
+            bundle: self.bundle.clone(),
+            state: self.state.clone(),
+        }
     }
 
     /// Remembers how the round ended, and shows it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::arrays::{npy_stream, read_npy};
+use crate::arrays::{hashed, npy_stream, read_npy};
 use crate::context::{Context, Settings};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
@@ -21,7 +21,7 @@ use delta_ports::blob::BlobName;
 use delta_ports::storage::{
     LocalTaskId, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// A server variable as of some step.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,6 +75,57 @@ pub(super) struct RunState {
     pub(super) wound_up: bool,
 }
 
+/// Writes the first value of every server variable of a submission, before its task is on record.
+pub(super) async fn keep_initial(
+    context: &Context,
+    id: LocalTaskId,
+    bundle: &Bundle,
+) -> Result<BTreeMap<Name, Kept>, PortError> {
+    let mut kept = BTreeMap::new();
+    let variables = bundle.manifest().variables.iter();
+    for (name, spec) in variables.filter(|(_, v)| v.location == Location::Server) {
+        let given = bundle.initial(name).cloned();
+        let value = given.or_else(|| Tensor::zeros(spec.dtype, spec.shape.clone()));
+        let value = value
+            .ok_or_else(|| super::internal("coordinator.variables", "a variable is too large"))?;
+        let blob = BlobName::submitted_variable(id, name);
+        let digest = write(context, &blob, value).await?;
+        kept.insert(name.clone(), Kept { step: 0, digest });
+    }
+    Ok(kept)
+}
+
+/// Writes a server variable of a task as of `step`.
+pub(super) async fn keep(
+    context: &Context,
+    task: &TaskId,
+    step: u32,
+    name: &Name,
+    value: Tensor,
+) -> Result<Kept, PortError> {
+    let blob = BlobName::server_variable(task, step, name);
+    let digest = write(context, &blob, value).await?;
+    Ok(Kept { step, digest })
+}
+
+/// Writes a variable; answers with the SHA-256 of its `.npy` form.
+async fn write(context: &Context, blob: &BlobName, value: Tensor) -> Result<Digest, PortError> {
+    let value = Arc::new(value);
+    let blobs = &context.ports.blobs;
+    let put = || async {
+        let (len, file) = npy_stream(&value);
+        let (file, digest) = hashed(file);
+        blobs.put(blob, file, len).await?;
+        digest.await.map_err(|_| {
+            super::internal(
+                "coordinator.variables",
+                "a variable was not read to its end",
+            )
+        })
+    };
+    context.retry_transient(put).await
+}
+
 /// How a round ended.
 pub(super) enum Ended {
     /// With a sum.
@@ -98,6 +149,7 @@ impl RunState {
         task: TaskId,
         owner: Address,
         bundle: &Bundle,
+        variables: BTreeMap<Name, Kept>,
     ) -> Self {
         Self {
             local_id,
@@ -109,7 +161,7 @@ impl RunState {
             step: 0,
             round: 0,
             failures: 0,
-            variables: BTreeMap::new(),
+            variables,
             previous: Vec::new(),
             previous_failed: 0,
             silent: std::collections::BTreeSet::new(),
@@ -133,6 +185,30 @@ impl RunState {
         })?;
         state.version = stored.version;
         Ok(state)
+    }
+
+    /// Gives what was prepared under the names of a submission the names of the task that it has become. After a crash in the midst of it
+    /// the rest is moved: what is not there any more has been.
+    pub(super) async fn move_in(&self, context: &Context) -> Result<(), PortError> {
+        let (id, task) = (self.local_id, &self.task);
+        let bundle = (BlobName::submitted(id), BlobName::coordinator_bundle(task));
+        let initial = self.variables.iter().filter(|(_, kept)| kept.step == 0);
+        let values = initial.map(|(name, _)| {
+            let moved = BlobName::server_variable(task, 0, name);
+            (BlobName::submitted_variable(id, name), moved)
+        });
+        let blobs = &context.ports.blobs;
+        for (from, to) in values.chain([bundle]) {
+            let moved = context.retry_transient(|| blobs.rename(&from, &to)).await;
+            match moved {
+                Err(e) if e.kind() == PortErrorKind::NotFound => {}
+                other => other?,
+            }
+        }
+        if let Err(e) = blobs.remove(&BlobName::submitted_files(id)).await {
+            tracing::warn!(%task, "an empty folder stays: {}", report(&e));
+        }
+        Ok(())
     }
 
     pub(super) fn change(&self) -> Result<MachineChange, PortError> {
@@ -261,55 +337,6 @@ impl RunState {
             step: self.step,
             variables,
         }
-    }
-
-    /// Writes the initial value of every server variable.
-    pub(super) async fn keep_initial(
-        &mut self,
-        context: &Context,
-        bundle: &Bundle,
-    ) -> Result<(), PortError> {
-        for (name, spec) in bundle
-            .manifest()
-            .variables
-            .iter()
-            .filter(|(_, v)| v.location == Location::Server)
-        {
-            let given = bundle.initial(name).cloned();
-            let value = given.or_else(|| Tensor::zeros(spec.dtype, spec.shape.clone()));
-            let value = value.ok_or_else(|| {
-                super::internal("coordinator.variables", "a variable is too large")
-            })?;
-            self.keep(context, 0, name, value).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes a server variable as of `step`.
-    pub(super) async fn keep(
-        &mut self,
-        context: &Context,
-        step: u32,
-        name: &Name,
-        value: Tensor,
-    ) -> Result<(), PortError> {
-        let value = Arc::new(value);
-        let blob = BlobName::server_variable(&self.task, step, name);
-        let blobs = &context.ports.blobs;
-        let info = context
-            .retry_transient(|| {
-                let (len, file) = npy_stream(&value);
-                blobs.put(&blob, file, len)
-            })
-            .await?;
-        self.variables.insert(
-            name.clone(),
-            Kept {
-                step,
-                digest: info.digest,
-            },
-        );
-        Ok(())
     }
 
     /// Where a server variable lies.

@@ -10,16 +10,16 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, stream};
 
+use self::aggregate::Form;
 use crate::context::Context;
 use crate::parallel;
 use crate::vectors::streams_of;
 use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::manifest::Contribution;
 use delta_domain::round::coordinator::DroppedMember;
 use delta_domain::round::runner::MaskStream;
 use delta_domain::secagg::mask::{Masker, Sign};
-use delta_domain::secagg::masked_input::{
-    COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader, le_bytes,
-};
+use delta_domain::secagg::masked_input::{COUNTER_WORDS, HEADER_BYTES, MaskedInputHeader};
 use delta_domain::secagg::stream_adder::{StreamAdder, StreamError};
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::strategy::Strategy;
@@ -55,10 +55,14 @@ impl Sum<'_> {
         members: &[Address],
         masks: &[MaskStream],
         dropped: &[DroppedMember],
+        contributions: &[Contribution],
     ) -> Result<(u64, ByteStream), PortError> {
+        // Numbers are decoded alike whatever the cohort.
+        let form = Form::new(self.strategy.encoding(1), contributions)
+            .ok_or_else(|| super::internal("coordinator.unmask", "the sum is too large"))?;
         match self.strategy.ring {
-            Ring::Z64 => self.unmask_in::<u64>(members, masks, dropped).await,
-            Ring::Z32 => self.unmask_in::<u32>(members, masks, dropped).await,
+            Ring::Z64 => self.unmask_in::<u64>(members, masks, dropped, form).await,
+            Ring::Z32 => self.unmask_in::<u32>(members, masks, dropped, form).await,
         }
     }
 
@@ -67,6 +71,7 @@ impl Sum<'_> {
         members: &[Address],
         masks: &[MaskStream],
         dropped: &[DroppedMember],
+        form: Form,
     ) -> Result<(u64, ByteStream), PortError> {
         let (mut masks, dropped) = (masks.to_vec(), dropped.to_vec());
         let (task, round) = (self.task.clone(), self.round);
@@ -87,9 +92,11 @@ impl Sum<'_> {
         for member in streamed {
             uploads.push(self.open(member).await?);
         }
+        let (head, len) = (form.head(), form.len());
         let summing = Arc::new(Summing {
             others,
             masker,
+            form,
             cohort: members.len() as u64,
         });
         let blocks = read_blocks::<W>(uploads, self.words());
@@ -101,11 +108,6 @@ impl Sum<'_> {
                 compute.blocking("coordinator.unmask", work).await
             }
         });
-        let head = aggregate::head(W::RING, self.numbers);
-        let len = self
-            .words()
-            .saturating_mul(W::BYTES)
-            .saturating_add(head.len()) as u64;
         let head = stream::once(std::future::ready(Ok(Bytes::from(head))));
         Ok((len, Box::pin(head.chain(sums.buffered(UNDER_WAY)))))
     }
@@ -237,11 +239,12 @@ struct Summing<W> {
     /// What was added up before; empty where all uploads are streamed.
     others: Vec<W>,
     masker: Masker,
+    form: Form,
     cohort: u64,
 }
 
 impl<W: Word> Summing<W> {
-    /// The bytes of a block's sum, without masks.
+    /// The bytes of a block's sum, without masks, as they stand in the file.
     fn sum(&self, block: Block) -> Result<Bytes, PortError> {
         let mut total = match self.others.get(block.at..block.at + block.words) {
             Some(others) => others.to_vec(),
@@ -257,9 +260,7 @@ impl<W: Word> Summing<W> {
         if block.last {
             self.check_counter(&total)?;
         }
-        let mut bytes = Vec::new();
-        le_bytes(&total, &mut bytes);
-        Ok(Bytes::from(bytes))
+        Ok(Bytes::from(self.form.bytes(block.at, &total)))
     }
 
     /// Whether no more members have failed than there are.

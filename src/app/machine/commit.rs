@@ -2,13 +2,13 @@
 
 use super::MachinePorts;
 use crate::backoff::Backoff;
-use delta_ports::storage::{MachineChange, MachineKey, StateChange, StoredMachine};
+use delta_ports::storage::{MachineChange, MachineKey, NewLog, StateChange, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often a change is tried again.
 const COMMIT_TRIES: usize = 5;
 
-/// Commits with a few tries: a database that is busy for a moment must not cost a round.
+/// Commits with a few tries: a database that is busy for a moment must not cost a round. Lines of logs that wait go along.
 ///
 /// # Errors
 /// [`PortError`]; as far as anybody can tell, nothing has changed.
@@ -16,10 +16,24 @@ pub(crate) async fn commit(
     ports: &MachinePorts,
     changes: Vec<MachineChange>,
 ) -> Result<(), PortError> {
+    let lines = ports.lines.take();
+    let committed = commit_with(ports, &changes, &lines).await;
+    if committed.is_err() {
+        ports.lines.put_back(lines);
+    }
+    committed
+}
+
+async fn commit_with(
+    ports: &MachinePorts,
+    changes: &[MachineChange],
+    lines: &[NewLog],
+) -> Result<(), PortError> {
+    let once = || ports.storage.commit(changes.to_vec(), lines.to_vec());
     let mut backoff = Backoff::QUICK;
     let mut tried = false;
     for _ in 0..COMMIT_TRIES {
-        let error = match ports.storage.commit(changes.clone(), Vec::new()).await {
+        let error = match once().await {
             Err(e) if e.is_transient() || (tried && e.kind() == PortErrorKind::Conflict) => e,
             other => return other,
         };
@@ -36,7 +50,7 @@ pub(crate) async fn commit(
             _ => {}
         }
     }
-    ports.storage.commit(changes, Vec::new()).await
+    once().await
 }
 
 /// Deletes a stored machine, with every secret in it. Fine when there is none.

@@ -83,6 +83,7 @@ fn ports(storage: &MemoryStorage) -> MachinePorts {
         clock: Arc::new(PausedClock::new(Timestamp(1_000))),
         entropy: Arc::new(SeededEntropy::new(7)),
         vault: Arc::new(Vault::new(Secret::new([3; 32]))),
+        lines: Arc::default(),
     }
 }
 

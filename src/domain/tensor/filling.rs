@@ -19,14 +19,17 @@ impl Tensor {
     pub fn extend_le_bytes(&self, range: std::ops::Range<usize>, out: &mut Vec<u8>) {
         let (from, to) = (range.start.min(self.len()), range.end.min(self.len()));
         let (from, to) = (from, to.max(from));
+        // Chunks of a known size, so that it is one wide copy.
         macro_rules! write {
-            ($values:expr) => {
-                $values[from..to]
-                    .iter()
-                    .for_each(|x| out.extend_from_slice(&x.to_le_bytes()))
-            };
+            ($values:expr) => {{
+                let at = out.len();
+                out.resize(at + (to - from) * self.dtype().size(), 0);
+                let chunks = out[at..].as_chunks_mut().0;
+                for (bytes, x) in chunks.iter_mut().zip(&$values[from..to]) {
+                    *bytes = x.to_le_bytes();
+                }
+            }};
         }
-        out.reserve((to - from) * self.dtype().size());
         match self.data() {
             TensorData::F32(v) => write!(v),
             TensorData::F64(v) => write!(v),

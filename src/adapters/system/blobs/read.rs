@@ -96,9 +96,7 @@ impl OpenBlob {
                 "a blob does not fit the memory",
             )
         })?;
-        let mut bytes = vec![0; len];
-        self.fill(op, &mut bytes)?;
-        Ok(bytes)
+        self.take(op, len)
     }
 
     /// The next piece; the last one comes only if the whole content is right. `None` at the end.
@@ -107,25 +105,24 @@ impl OpenBlob {
             return Ok(None);
         }
         let len = usize::try_from(self.left).map_or(BATCH_BYTES, |left| left.min(BATCH_BYTES));
-        let mut piece = vec![0; len];
-        self.fill(op, &mut piece)?;
+        let piece = self.take(op, len)?;
         Ok(Some(piece.into()).filter(|p: &Bytes| !p.is_empty()))
     }
 
-    fn fill(&mut self, op: &'static str, piece: &mut [u8]) -> Result<(), PortError> {
-        match self.file.read_exact(piece) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(changed(op, &self.path));
-            }
-            Err(e) => return Err(io_error(op, "read", &self.path, e)),
+    /// The next `len` bytes, of those that are left: read to where nothing was written before.
+    fn take(&mut self, op: &'static str, len: usize) -> Result<Vec<u8>, PortError> {
+        let mut piece = Vec::with_capacity(len);
+        let read = (&self.file).take(len as u64).read_to_end(&mut piece);
+        read.map_err(|e| io_error(op, "read", &self.path, e))?;
+        if piece.len() < len {
+            return Err(changed(op, &self.path));
         }
-        self.running.update(piece);
-        self.left -= piece.len() as u64;
+        self.running.update(&piece);
+        self.left -= len as u64;
         if self.left == 0 && self.running.clone().finish() != self.seal.digest {
             return Err(changed(op, &self.path));
         }
-        Ok(())
+        Ok(piece)
     }
 }
 

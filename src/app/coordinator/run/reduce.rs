@@ -1,24 +1,29 @@
 //! The reduce of a step: from the sums of its round to the task's state after it. Not here: putting that on disk.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::context::Context;
-use crate::coordinator::state::RunState;
+use crate::coordinator::state::{Kept, RunState, keep};
 use crate::coordinator::sum::aggregate::{self, Summed};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
 use delta_domain::round::{FailureCode, RoundFailure};
-use delta_ports::PortError;
 use delta_ports::blob::BlobName;
 use delta_ports::executor::ReduceJob;
+use delta_ports::{PortError, report};
 
 /// What a reduce starts from: a task whose round has just been summed.
-pub(super) struct Reduce<'a> {
-    pub(super) context: &'a Context,
-    pub(super) bundle: &'a Arc<Bundle>,
-    pub(super) state: &'a RunState,
+#[derive(Clone)]
+pub(in crate::coordinator) struct Reduce {
+    pub(super) context: Arc<Context>,
+    pub(super) bundle: Arc<Bundle>,
+    /// As the round found it.
+    pub(super) state: RunState,
 }
 
 /// What comes of it.
@@ -43,81 +48,172 @@ pub(super) struct Reduced {
     stop: bool,
 }
 
-impl Reduce<'_> {
-    /// Runs it on the sums over `u3`, where enough of these could compute.
+/// What the worker has made of the sums, before anybody builds on it.
+pub(in crate::coordinator) struct Made {
+    failed: u32,
+    metrics: BTreeMap<String, f64>,
+    stop: bool,
+    /// The variables as of the next step, on disk.
+    assigned: BTreeMap<Name, Kept>,
+}
+
+/// A reduce that runs while the disk still takes the sums and the round is being ended: it has begun with them from memory. Whether
+/// anything is built on it is decided where the round has ended; until then it is nothing but files under names that nobody knows.
+#[derive(Default)]
+pub(in crate::coordinator) struct Ahead(Mutex<Option<AbortOnDropHandle<Option<Made>>>>);
+
+impl Ahead {
+    fn slot(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<Option<Made>>>> {
+        // Nothing that can panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins as soon as the sums of `contributed` members are there, in place of what was begun before.
+    pub(in crate::coordinator) fn begin(
+        &self,
+        reduce: Reduce,
+        contributed: u32,
+        sums: oneshot::Receiver<Summed>,
+    ) {
+        let cancel = reduce.context.cancel.clone();
+        let tracker = reduce.context.tracker.clone();
+        let before = self.slot().take();
+        let work = async move {
+            // It writes the same files.
+            if let Some(before) = before {
+                drop(before.await);
+            }
+            let summed = sums.await.ok()?;
+            match reduce.make(summed, contributed).await {
+                Ok(Ok(made)) => Some(made),
+                // It comes to the same in its turn, where it is told.
+                Ok(Err(_)) => None,
+                Err(e) => {
+                    tracing::debug!(task = %reduce.state.task, "the reduce is run again: {}", report(&e));
+                    None
+                }
+            }
+        };
+        let running = tracker.spawn(async move {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => None,
+                made = work => made,
+            }
+        });
+        *self.slot() = Some(AbortOnDropHandle::new(running));
+    }
+
+    /// What it has made, once it is done; `None` where none was begun, or nothing came of it.
+    async fn made(&self) -> Option<Made> {
+        let running = self.slot().take()?;
+        running.await.ok().flatten()
+    }
+}
+
+impl Reduce {
+    /// Runs it on the sums over `u3`, where enough of these could compute, or takes what was made of them `ahead`.
     pub(super) async fn run(
         &self,
         u3: &[Address],
         dropped: &[Address],
+        ahead: &Ahead,
     ) -> Result<Outcome, PortError> {
-        let step = self.state.step;
-        let Summed { sums, failed } = self.sums().await?;
         let contributed = u32::try_from(u3.len()).unwrap_or(u32::MAX);
-        let clients = contributed.saturating_sub(failed);
-        if clients < self.bundle.manifest().strategy.min_clients.max(1) {
-            let reason = format!(
-                "{failed} of {contributed} members could not compute their contribution: the task does not fit their data, or takes \
-                 too long; their owners' logs say why"
-            );
-            let code = FailureCode::Computation;
-            return Ok(Outcome::TooFew(RoundFailure { code, reason }));
+        let made = match ahead.made().await {
+            Some(made) => made,
+            None => match self.make(self.sums().await?, contributed).await? {
+                Ok(made) => made,
+                Err(failure) => return Ok(Outcome::TooFew(failure)),
+            },
+        };
+        let mut state = self.state.clone();
+        let mut superseded = Vec::new();
+        for (name, kept) in made.assigned {
+            if let Some(before) = state.variables.insert(name.clone(), kept) {
+                superseded.push(BlobName::server_variable(&state.task, before.step, &name));
+            }
         }
-        if self.bundle.manifest().is_bound(step) && failed != self.state.previous_failed {
-            // Those that failed before contribute zeros again, and are counted again: fewer are others than before, as more are.
-            let reason = format!(
-                "{failed} of {contributed} members could not compute their contribution, and {} in the round before, with whose sums \
-                 it is combined",
-                self.state.previous_failed
-            );
+        state.step += 1;
+        state.failures = 0;
+        state.previous = u3.to_vec();
+        state.previous_failed = made.failed;
+        state.silent.extend(dropped.iter().cloned());
+        state.silent.retain(|a| !u3.contains(a));
+        state.complete = made.stop || state.step >= self.bundle.manifest().total_rounds();
+        Ok(Outcome::Reduced(Box::new(Reduced {
+            state,
+            metrics: made.metrics,
+            failed: made.failed,
+            superseded,
+            stop: made.stop,
+        })))
+    }
+
+    /// Runs the worker on the sums, and writes the variables that it assigns under names of the next step.
+    async fn make(
+        &self,
+        summed: Summed,
+        contributed: u32,
+    ) -> Result<Result<Made, RoundFailure>, PortError> {
+        let Summed { sums, failed } = summed;
+        if let Some(reason) = self.objection(contributed, failed) {
             let code = FailureCode::Computation;
-            return Ok(Outcome::TooFew(RoundFailure { code, reason }));
+            return Ok(Err(RoundFailure { code, reason }));
         }
         let mut variables = BTreeMap::new();
         for name in self.inputs() {
-            variables.insert(name.clone(), self.state.read(self.context, &name).await?);
+            variables.insert(name.clone(), self.state.read(&self.context, &name).await?);
         }
+        let step = self.state.step;
         let job = ReduceJob {
             bundle: self.bundle.clone(),
             step,
             variables,
             sums,
-            clients,
+            clients: contributed.saturating_sub(failed),
         };
         let outcome = self.context.ports.executor.reduce(job).await?;
-        let mut state = self.state.clone();
-        let mut superseded = Vec::new();
+        let mut assigned = BTreeMap::new();
         for (name, value) in outcome.assigned {
-            if let Some(before) = state.variables.get(&name) {
-                superseded.push(BlobName::server_variable(&state.task, before.step, &name));
-            }
-            state.keep(self.context, step + 1, &name, value).await?;
+            let kept = keep(&self.context, &self.state.task, step + 1, &name, value).await?;
+            assigned.insert(name, kept);
         }
-        state.step += 1;
-        state.failures = 0;
-        state.previous = u3.to_vec();
-        state.previous_failed = failed;
-        state.silent.extend(dropped.iter().cloned());
-        state.silent.retain(|a| !u3.contains(a));
-        state.complete = outcome.stop || state.step >= self.bundle.manifest().total_rounds();
-        Ok(Outcome::Reduced(Box::new(Reduced {
-            state,
-            metrics: outcome.metrics,
+        Ok(Ok(Made {
             failed,
-            superseded,
+            metrics: outcome.metrics,
             stop: outcome.stop,
-        })))
+            assigned,
+        }))
+    }
+
+    /// Why a sum over `contributed` members, of whom `failed` could not compute, is not what the step asks for.
+    fn objection(&self, contributed: u32, failed: u32) -> Option<String> {
+        let manifest = self.bundle.manifest();
+        let clients = contributed.saturating_sub(failed);
+        if clients < manifest.strategy.min_clients.max(1) {
+            return Some(format!(
+                "{failed} of {contributed} members could not compute their contribution: the task does not fit their data, or takes \
+                 too long; their owners' logs say why"
+            ));
+        }
+        let before = self.state.previous_failed;
+        // Those that failed before contribute zeros again, and are counted again: fewer are others than before, as more are.
+        (manifest.is_bound(self.state.step) && failed != before).then(|| {
+            format!(
+                "{failed} of {contributed} members could not compute their contribution, and {before} in the round before, with whose \
+                 sums it is combined"
+            )
+        })
     }
 
     /// The sums of the round, as its unmasking left them on disk.
     async fn sums(&self) -> Result<Summed, PortError> {
         let name = BlobName::aggregate(&self.state.task, RoundNumber(self.state.round));
         let (len, content) = self.context.ports.blobs.open(&name).await?;
-        let manifest = self.bundle.manifest();
-        let round = manifest.round_spec(self.state.step);
+        let round = self.bundle.manifest().round_spec(self.state.step);
         let contributions = round.map(|round| round.map.contribute.as_slice());
-        // Numbers are decoded alike whatever the cohort.
-        let encoding = manifest.strategy.encoding(1);
-        aggregate::read(len, content, encoding, contributions.unwrap_or_default()).await
+        aggregate::read(len, content, contributions.unwrap_or_default()).await
     }
 
     /// Server variables that the reduce reads.

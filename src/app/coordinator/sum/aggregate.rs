@@ -3,24 +3,25 @@
 //! ```text
 //! offset  0  magic "DLTA"              4 bytes
 //!         4  version, 1                1 byte
-//!         5  bytes per word, 4 or 8    1 byte
-//!         6  reserved, zero            2 bytes
-//!         8  number of words, without the counter of failed members, 8 bytes, little-endian
-//!        16  the words, little-endian, and the counter
+//!         5  reserved, zero            3 bytes
+//!         8  number of values, without the counter of failed members, 8 bytes, little-endian
+//!        16  the values of each contribution in its declared type, little-endian, and the counter, 8 bytes
 //! ```
 //!
 //! Only this node reads it. An earlier release has left an `.npz` in its place; that is read as well.
 
 use std::collections::BTreeMap;
 
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::oneshot;
 
 use delta_domain::ids::Name;
 use delta_domain::manifest::Contribution;
 use delta_domain::npy::{NpzLimits, decode_npz};
 use delta_domain::secagg::encoding::Encoding;
-use delta_domain::secagg::word::{Ring, Word};
-use delta_domain::tensor::{DType, Tensor, TensorData, element_count};
+use delta_domain::secagg::word::Word;
+use delta_domain::tensor::{DType, Filling, Tensor, TensorData, element_count};
 use delta_ports::blob::{ByteStream, collect};
 use delta_ports::{PortError, PortErrorKind};
 
@@ -28,6 +29,7 @@ const OP: &str = "coordinator.reduce";
 const MAGIC: &[u8; 4] = b"DLTA";
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 16;
+const COUNTER_BYTES: usize = 8;
 /// Name under which an earlier release has put the number of failed members beside the sums.
 const FAILED: &str = "0failed";
 
@@ -40,27 +42,204 @@ pub(in crate::coordinator) struct Summed {
     pub(in crate::coordinator) failed: u32,
 }
 
-/// What stands before the words.
-pub(super) fn head(ring: Ring, numbers: usize) -> Vec<u8> {
-    let width: u8 = match ring {
-        Ring::Z32 => 4,
-        Ring::Z64 => 8,
-    };
+/// What stands before `numbers` values.
+fn head(numbers: usize) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
-    out.extend([VERSION, width, 0, 0]);
+    out.extend([VERSION, 0, 0, 0]);
     out.extend((numbers as u64).to_le_bytes());
     out
 }
 
-/// Reads a sum of `contributions`, each turned into numbers of its declared type as it comes.
+/// The type in which a sum of numbers of this type is kept.
+fn kept(dtype: DType) -> DType {
+    match dtype {
+        DType::F32 => DType::F32,
+        _ => DType::F64,
+    }
+}
+
+/// How the words of a sum become the file.
+pub(super) struct Form {
+    encoding: Encoding,
+    /// Type and number of values of each contribution.
+    parts: Vec<(DType, usize)>,
+    numbers: usize,
+}
+
+impl Form {
+    /// `None` when no machine holds the contributions.
+    pub(super) fn new(encoding: Encoding, contributions: &[Contribution]) -> Option<Self> {
+        let mut parts = Vec::with_capacity(contributions.len());
+        let mut numbers = 0_usize;
+        for contribution in contributions {
+            let values = element_count(&contribution.shape)?;
+            parts.push((kept(contribution.dtype), values));
+            numbers = numbers.checked_add(values)?;
+        }
+        Some(Self {
+            encoding,
+            parts,
+            numbers,
+        })
+    }
+
+    /// What stands first in the file.
+    pub(super) fn head(&self) -> Vec<u8> {
+        head(self.numbers)
+    }
+
+    /// The length of the file in bytes.
+    pub(super) fn len(&self) -> u64 {
+        let around = (HEAD_BYTES + COUNTER_BYTES) as u64;
+        self.parts.iter().fold(around, |sum, (dtype, values)| {
+            sum.saturating_add((*values as u64).saturating_mul(dtype.size() as u64))
+        })
+    }
+
+    /// The bytes of the file for these words of the sum, which begin at word `at`; the word behind the last number is the counter.
+    pub(super) fn bytes<W: Word>(&self, at: usize, words: &[W]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(words.len() * DType::F64.size());
+        let end = at + words.len();
+        let mut before = 0;
+        for (dtype, values) in &self.parts {
+            let after = before + values;
+            let (from, to) = (at.max(before), end.min(after));
+            if from < to {
+                let decoded = self.encoding.decode_as(&words[from - at..to - at], *dtype);
+                let count = decoded.len();
+                if let Ok(part) = Tensor::new(vec![count], decoded) {
+                    part.extend_le_bytes(0..count, &mut out);
+                }
+            }
+            before = after;
+        }
+        if end > self.numbers
+            && let Some(counter) = words.last()
+        {
+            out.extend(counter.to_signed().to_le_bytes());
+        }
+        out
+    }
+}
+
+/// A sum that is read, as far as it has come.
+struct Reading {
+    /// Those that are not full yet, the next one last.
+    open: Vec<(Name, Filling)>,
+    full: BTreeMap<Name, Tensor>,
+    counter: Vec<u8>,
+}
+
+impl Reading {
+    fn new(contributions: &[Contribution]) -> Option<Self> {
+        let filling = |c: &Contribution| {
+            let filling = Filling::new(kept(c.dtype), c.shape.clone())?;
+            Some((c.name.clone(), filling))
+        };
+        Some(Self {
+            open: contributions
+                .iter()
+                .rev()
+                .map(filling)
+                .collect::<Option<_>>()?,
+            full: BTreeMap::new(),
+            counter: Vec::with_capacity(COUNTER_BYTES),
+        })
+    }
+
+    /// Takes the next bytes behind the head.
+    fn push(&mut self, mut bytes: &[u8]) -> Result<(), PortError> {
+        while let Some((name, mut filling)) = self.open.pop() {
+            let (now, later) = bytes.split_at(filling.missing().min(bytes.len()));
+            filling.push(now).map_err(|_| wrong())?;
+            bytes = later;
+            if filling.missing() > 0 {
+                self.open.push((name, filling));
+                return Ok(());
+            }
+            let sum = filling.finish().map_err(|_| wrong())?;
+            self.full.insert(name, sum);
+        }
+        if self.counter.len() + bytes.len() > COUNTER_BYTES {
+            return Err(wrong());
+        }
+        self.counter.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Summed, PortError> {
+        let counter: [u8; COUNTER_BYTES] = self.counter.try_into().map_err(|_| wrong())?;
+        let failed = u32::try_from(i64::from_le_bytes(counter)).map_err(|_| wrong())?;
+        Ok(Summed {
+            sums: self.full,
+            failed,
+        })
+    }
+}
+
+/// The file of a sum on its way to the disk, and, once all of it has passed, the sum itself, long before the disk has taken it.
+pub(in crate::coordinator) fn overheard(
+    file: ByteStream,
+    contributions: &[Contribution],
+) -> Result<(ByteStream, oneshot::Receiver<Summed>), PortError> {
+    let (tell, told) = oneshot::channel();
+    let state = Overhearing {
+        file,
+        skip: HEAD_BYTES,
+        reading: Some((Reading::new(contributions).ok_or_else(wrong)?, tell)),
+    };
+    Ok((Box::pin(state), told))
+}
+
+/// [`overheard`] at work.
+struct Overhearing {
+    file: ByteStream,
+    /// Bytes of the head that are to come.
+    skip: usize,
+    /// Until the end, or an error.
+    reading: Option<(Reading, oneshot::Sender<Summed>)>,
+}
+
+impl Stream for Overhearing {
+    type Item = Result<Bytes, PortError>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        let next = std::task::ready!(self.file.poll_next_unpin(cx));
+        match &next {
+            Some(Ok(piece)) => {
+                let skipped = self.skip.min(piece.len());
+                self.skip -= skipped;
+                let rest = piece.get(skipped..).unwrap_or_default();
+                let reading = self.reading.as_mut();
+                if reading.is_some_and(|(reading, _)| reading.push(rest).is_err()) {
+                    self.reading = None;
+                }
+            }
+            Some(Err(_)) => self.reading = None,
+            None => {
+                if let Some((reading, tell)) = self.reading.take()
+                    && let Ok(summed) = reading.finish()
+                {
+                    // Nobody may want to know.
+                    drop(tell.send(summed));
+                }
+            }
+        }
+        std::task::Poll::Ready(next)
+    }
+}
+
+/// Reads a sum of `contributions`.
 pub(in crate::coordinator) async fn read(
     len: u64,
     mut file: ByteStream,
-    encoding: Encoding,
     contributions: &[Contribution],
 ) -> Result<Summed, PortError> {
     let mut begun = Vec::with_capacity(HEAD_BYTES);
-    let mut rest = bytes::Bytes::new();
+    let mut rest = Bytes::new();
     while begun.len() < HEAD_BYTES
         && let Some(piece) = file.next().await
     {
@@ -78,114 +257,15 @@ pub(in crate::coordinator) async fn read(
     let total = contributions
         .iter()
         .try_fold(0_usize, |sum, c| sum.checked_add(element_count(&c.shape)?));
-    let expected = total.map(|total| head(encoding.ring(), total));
-    if expected.is_none_or(|expected| begun != expected) {
+    if total.is_none_or(|total| begun != head(total)) {
         return Err(wrong());
     }
-    let first = futures_util::stream::once(std::future::ready(Ok(rest)));
-    let words: ByteStream = Box::pin(first.chain(file));
-    match encoding.ring() {
-        Ring::Z32 => decode::<u32>(words, encoding, contributions).await,
-        Ring::Z64 => decode::<u64>(words, encoding, contributions).await,
-    }
-}
-
-async fn decode<W: Word>(
-    mut file: ByteStream,
-    encoding: Encoding,
-    contributions: &[Contribution],
-) -> Result<Summed, PortError> {
-    let mut parts: Vec<Part> = contributions
-        .iter()
-        .map(Part::new)
-        .collect::<Option<_>>()
-        .ok_or_else(wrong)?;
-    let (mut at, mut counter) = (0, None);
-    let mut partial: Vec<u8> = Vec::new();
+    let mut reading = Reading::new(contributions).ok_or_else(wrong)?;
+    reading.push(&rest)?;
     while let Some(piece) = file.next().await {
-        let piece = piece?;
-        let mut bytes = &piece[..];
-        let whole;
-        if !partial.is_empty() {
-            partial.extend_from_slice(bytes);
-            whole = std::mem::take(&mut partial);
-            bytes = &whole;
-        }
-        let (chunks, odd) = W::chunks(bytes);
-        partial.extend_from_slice(odd);
-        let words: Vec<W> = chunks.iter().map(|b| W::from_le(*b)).collect();
-        let mut words = &words[..];
-        while let Some((&first, after)) = words.split_first() {
-            let Some(part) = parts.get_mut(at) else {
-                // Nothing comes behind the counter.
-                if counter.replace(first.to_signed()).is_some() {
-                    return Err(wrong());
-                }
-                words = after;
-                continue;
-            };
-            let (now, later) = words.split_at(part.missing().min(words.len()));
-            part.extend(encoding.decode_as(now, part.dtype));
-            words = later;
-            at += usize::from(part.missing() == 0);
-        }
-        // Those without elements are full at once.
-        while parts.get(at).is_some_and(|part| part.missing() == 0) {
-            at += 1;
-        }
+        reading.push(&piece?)?;
     }
-    let failed = counter.and_then(|n| u32::try_from(n).ok());
-    let failed = failed.filter(|_| partial.is_empty()).ok_or_else(wrong)?;
-    let named = contributions.iter().zip(parts);
-    let sums = named.map(|(c, part)| Ok((c.name.clone(), part.finish()?)));
-    Ok(Summed {
-        sums: sums.collect::<Result<_, PortError>>()?,
-        failed,
-    })
-}
-
-/// A contribution's sum, as far as it has come.
-struct Part {
-    shape: Vec<usize>,
-    dtype: DType,
-    needed: usize,
-    narrow: Vec<f32>,
-    wide: Vec<f64>,
-}
-
-impl Part {
-    fn new(contribution: &Contribution) -> Option<Self> {
-        let needed = element_count(&contribution.shape)?;
-        let is_narrow = contribution.dtype == DType::F32;
-        Some(Self {
-            shape: contribution.shape.clone(),
-            dtype: contribution.dtype,
-            needed,
-            narrow: Vec::with_capacity(if is_narrow { needed } else { 0 }),
-            wide: Vec::with_capacity(if is_narrow { 0 } else { needed }),
-        })
-    }
-
-    fn missing(&self) -> usize {
-        self.needed - self.narrow.len() - self.wide.len()
-    }
-
-    fn extend(&mut self, data: TensorData) {
-        match data {
-            TensorData::F32(more) => self.narrow.extend(more),
-            TensorData::F64(more) => self.wide.extend(more),
-            // Sums are decoded to no other type.
-            _ => {}
-        }
-    }
-
-    fn finish(self) -> Result<Tensor, PortError> {
-        let data = match self.dtype {
-            DType::F32 => TensorData::F32(self.narrow),
-            _ => TensorData::F64(self.wide),
-        };
-        Tensor::new(self.shape, data).map_err(|_| wrong())
-    }
+    reading.finish()
 }
 
 /// What an earlier release has written.
@@ -215,21 +295,15 @@ fn wrong() -> PortError {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use delta_domain::npy::encode_npz;
-    use delta_domain::secagg::masked_input::le_bytes;
 
-    fn contribution(name: &str, dtype: DType, shape: &[usize]) -> Contribution {
-        Contribution {
+    fn declared() -> Vec<Contribution> {
+        let contribution = |name: &str, dtype, shape: &[usize]| Contribution {
             name: name.parse().unwrap(),
             dtype,
             shape: shape.to_vec(),
-        }
-    }
-
-    fn declared() -> Vec<Contribution> {
+        };
         vec![
             contribution("empty", DType::F32, &[0, 2]),
             contribution("a", DType::F32, &[2, 2]),
@@ -238,47 +312,91 @@ mod tests {
         ]
     }
 
-    fn file<W: Word>(words: &[i64]) -> Vec<u8> {
+    /// The file of a sum whose words come `cut` at a time.
+    fn file<W: Word>(words: &[i64], cut: usize) -> Vec<u8> {
         let words: Vec<W> = words.iter().map(|w| W::from_signed(*w)).collect();
-        let (mut out, mut bytes) = (head(W::RING, 5), Vec::new());
-        le_bytes(&words, &mut bytes);
-        out.extend(bytes);
+        let form = Form::new(Encoding::new(W::RING, 1, 3), &declared()).unwrap();
+        let mut out = form.head();
+        for (i, part) in words.chunks(cut).enumerate() {
+            out.extend(form.bytes(i * cut, part));
+        }
+        assert_eq!(out.len() as u64, form.len());
         out
     }
 
-    async fn read_cut(bytes: &[u8], cut: usize, ring: Ring) -> Result<Summed, PortError> {
+    fn stream(bytes: &[u8], cut: usize) -> ByteStream {
         let pieces: Vec<_> = bytes
             .chunks(cut)
             .map(|p| Ok(Bytes::copy_from_slice(p)))
             .collect();
-        let stream: ByteStream = Box::pin(futures_util::stream::iter(pieces));
-        let encoding = Encoding::new(ring, 1, 3);
-        read(bytes.len() as u64, stream, encoding, &declared()).await
+        Box::pin(futures_util::stream::iter(pieces))
+    }
+
+    async fn read_cut(bytes: &[u8], cut: usize) -> Result<Summed, PortError> {
+        read(bytes.len() as u64, stream(bytes, cut), &declared()).await
+    }
+
+    const WORDS: [i64; 6] = [10, -20, 30, 40, -55, 1];
+
+    fn expected() -> Summed {
+        let sum = |name: &str, shape: &[usize], data| {
+            let sum = Tensor::new(shape.to_vec(), data).unwrap();
+            (name.parse().unwrap(), sum)
+        };
+        Summed {
+            sums: BTreeMap::from([
+                sum("empty", &[0, 2], TensorData::F32(vec![])),
+                sum("a", &[2, 2], TensorData::F32(vec![1.0, -2.0, 3.0, 4.0])),
+                sum("b", &[], TensorData::F64(vec![-5.5])),
+                sum("none", &[0], TensorData::F64(vec![])),
+            ]),
+            failed: 1,
+        }
     }
 
     #[tokio::test]
     async fn a_sum_comes_back_wherever_it_is_cut() {
-        let words = [10, -20, 30, 40, -55, 1];
-        for (bytes, ring) in [
-            (file::<u32>(&words), Ring::Z32),
-            (file::<u64>(&words), Ring::Z64),
-        ] {
-            for cut in 1..bytes.len() + 1 {
-                let summed = read_cut(&bytes, cut, ring).await.unwrap();
-                assert_eq!(summed.failed, 1);
-                let sum = |name: &str| summed.sums[&name.parse::<Name>().unwrap()].data().clone();
-                assert_eq!(sum("a"), TensorData::F32(vec![1.0, -2.0, 3.0, 4.0]));
-                assert_eq!(sum("b"), TensorData::F64(vec![-5.5]));
-                assert_eq!(summed.sums.len(), 4);
-            }
-            for n in 0..bytes.len() {
-                assert!(read_cut(&bytes[..n], 7, ring).await.is_err(), "{n}");
-            }
-            let longer = [&bytes[..], &[0; 8]].concat();
-            assert!(read_cut(&longer, 7, ring).await.is_err());
+        let bytes = file::<u64>(&WORDS, 6);
+        for cut in 1..7 {
+            assert_eq!(file::<u32>(&WORDS, cut), bytes);
+            assert_eq!(file::<u64>(&WORDS, cut), bytes);
         }
-        let narrow = file::<u32>(&words);
-        assert!(read_cut(&narrow, 7, Ring::Z64).await.is_err());
+        for cut in 1..bytes.len() + 1 {
+            assert_eq!(read_cut(&bytes, cut).await.unwrap(), expected());
+        }
+        for n in 0..bytes.len() {
+            assert!(read_cut(&bytes[..n], 7).await.is_err(), "{n}");
+        }
+        let longer = [&bytes[..], &[0; 8]].concat();
+        assert!(read_cut(&longer, 7).await.is_err());
+        let mut negative = bytes.clone();
+        *negative.last_mut().unwrap() = 0xff;
+        assert!(read_cut(&negative, 7).await.is_err());
+        let mut another = bytes;
+        another[8] += 1;
+        assert!(read_cut(&another, 7).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_passes_whole_is_overheard_and_nothing_else() {
+        let bytes = file::<u64>(&WORDS, 6);
+        for cut in [1, 7, 1000] {
+            let (passing, told) = overheard(stream(&bytes, cut), &declared()).unwrap();
+            let passed = collect(passing, u64::MAX, "test").await.unwrap();
+            assert_eq!((passed, told.await.unwrap()), (bytes.clone(), expected()));
+        }
+        let short = &bytes[..bytes.len() - 1];
+        let long = [&bytes[..], &[0]].concat();
+        for wrong in [short, &long[..]] {
+            let (passing, told) = overheard(stream(wrong, 5), &declared()).unwrap();
+            assert_eq!(collect(passing, u64::MAX, "test").await.unwrap(), wrong);
+            assert!(told.await.is_err());
+        }
+        let broken = Err(PortError::new(PortErrorKind::Corrupt, "test", "changed"));
+        let broken = stream(&bytes, 5).chain(futures_util::stream::iter([broken]));
+        let (passing, told) = overheard(Box::pin(broken), &declared()).unwrap();
+        assert!(collect(passing, u64::MAX, "test").await.is_err());
+        assert!(told.await.is_err());
     }
 
     #[tokio::test]
@@ -286,7 +404,7 @@ mod tests {
         let sum = Tensor::new(vec![2], TensorData::F64(vec![1.5, 2.0])).unwrap();
         let failed = Tensor::new(vec![], TensorData::I64(vec![2])).unwrap();
         let bytes = encode_npz(&[("a", &sum), (FAILED, &failed)]).unwrap();
-        let summed = read_cut(&bytes, 5, Ring::Z64).await.unwrap();
+        let summed = read_cut(&bytes, 5).await.unwrap();
         let name: Name = "a".parse().unwrap();
         assert_eq!((summed.failed, &summed.sums[&name]), (2, &sum));
     }
