@@ -36,3 +36,4 @@ pub mod task;
 pub mod tensor;
 pub mod time;
 pub mod vault;
+pub mod wallet;

@@ -4,26 +4,9 @@
 //! refusal. Recognised here once; what is an answer of the connector itself (`rejections.rs`) is looked for first, since those texts repeat
 //! what callers wrote.
 
-use delta_ports::PortErrorKind;
-
-/// Trouble with the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChainTrouble {
-    /// The connector does not reach its chain.
-    LinkDown,
-    /// Another transaction of the wallet came first, or is still on its way.
-    Nonce,
-    /// It was sent, and nobody knows whether it is on the chain.
-    ReceiptUnknown,
-    /// The wallet cannot pay.
-    EmptyWallet,
-    /// More work than a block, or the connector, allows.
-    OutOfGas,
-    /// The contract took it back: the call does not fit what is on record.
-    Reverted,
-}
-
-use ChainTrouble::{EmptyWallet, LinkDown, Nonce, OutOfGas, ReceiptUnknown, Reverted};
+use delta_ports::ChainTrouble::{
+    self, EmptyWallet, LinkDown, Nonce, OutOfGas, ReceiptUnknown, Reverted,
+};
 
 /// Parts of texts in small letters, the first that fits counts.
 const TEXTS: [(ChainTrouble, &[&str]); 6] = [
@@ -70,43 +53,25 @@ const TEXTS: [(ChainTrouble, &[&str]); 6] = [
     ),
 ];
 
-impl ChainTrouble {
-    /// The trouble that a refusal's text tells of.
-    pub(crate) fn of(text: &str) -> Option<Self> {
-        let small = text.to_ascii_lowercase();
-        let fits = |(_, parts): &&(Self, &[&str])| parts.iter().any(|part| small.contains(part));
-        TEXTS.iter().find(fits).map(|(trouble, _)| *trouble)
-    }
+/// The trouble that a refusal's text tells of.
+pub(crate) fn trouble_of(text: &str) -> Option<ChainTrouble> {
+    let small = text.to_ascii_lowercase();
+    let fits =
+        |(_, parts): &&(ChainTrouble, &[&str])| parts.iter().any(|part| small.contains(part));
+    TEXTS.iter().find(fits).map(|(trouble, _)| *trouble)
+}
 
-    /// What a caller can do about it: what passes is waited out as an outage is.
-    pub(crate) fn kind(self) -> PortErrorKind {
-        match self {
-            Self::LinkDown | Self::Nonce | Self::EmptyWallet => PortErrorKind::Unavailable,
-            Self::ReceiptUnknown => PortErrorKind::Timeout,
-            Self::OutOfGas | Self::Reverted => PortErrorKind::Rejected,
-        }
-    }
-
-    /// One short line for logs: what it is, and the first line of what was said, which may be followed by a whole receipt.
-    pub(crate) fn told(self, text: &str) -> String {
-        let what = match self {
-            Self::LinkDown => "the connector does not reach its chain",
-            Self::Nonce => "another transaction of the connector's wallet is on its way",
-            Self::ReceiptUnknown => "it is not known yet whether the transaction is on the chain",
-            Self::EmptyWallet => "the connector's wallet cannot pay for transactions",
-            Self::OutOfGas => "the transaction takes more gas than it may",
-            Self::Reverted => "the contract reverted the transaction",
-        };
-        let line = text.lines().next().unwrap_or_default();
-        let line = line.split('{').next().unwrap_or_default();
-        let line: String = line
-            .trim()
-            .trim_end_matches(':')
-            .chars()
-            .take(LINE)
-            .collect();
-        format!("{what} ({line})")
-    }
+/// One short line for logs: what it is, and the first line of what was said, which may be followed by a whole receipt.
+pub(crate) fn told(trouble: ChainTrouble, text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split('{').next().unwrap_or_default();
+    let line: String = line
+        .trim()
+        .trim_end_matches(':')
+        .chars()
+        .take(LINE)
+        .collect();
+    format!("{} ({line})", trouble.told())
 }
 
 /// Characters of a chain's text that are shown.
@@ -114,6 +79,8 @@ const LINE: usize = 160;
 
 #[cfg(test)]
 mod tests {
+    use delta_ports::PortErrorKind;
+
     use super::*;
 
     #[test]
@@ -160,15 +127,18 @@ mod tests {
                 PortErrorKind::Rejected,
             ),
         ] {
-            assert_eq!(ChainTrouble::of(text), Some(trouble), "{text}");
+            assert_eq!(trouble_of(text), Some(trouble), "{text}");
             assert_eq!(trouble.kind(), kind);
-            let told = trouble.told(text);
+            let told = told(trouble, text);
             assert!(!told.contains(['\n', '{']) && told.len() < 300, "{told}");
         }
         assert_eq!(
-            Reverted.told("Transaction has been reverted by the EVM:\n{\"a\": 1}"),
+            told(
+                Reverted,
+                "Transaction has been reverted by the EVM:\n{\"a\": 1}"
+            ),
             "the contract reverted the transaction (Transaction has been reverted by the EVM)"
         );
-        assert_eq!(ChainTrouble::of("node of address 0x1 is not alive"), None);
+        assert_eq!(trouble_of("node of address 0x1 is not alive"), None);
     }
 }
