@@ -199,6 +199,7 @@ impl Context {
             clock: self.ports.clock.clone(),
             entropy: self.ports.entropy.clone(),
             vault: self.ports.vault.clone(),
+            connector: self.ports.connector.clone(),
         }
     }
 

@@ -33,6 +33,7 @@ use delta_domain::time::Timestamp;
 use delta_domain::vault::Vault;
 use delta_ports::PortError;
 use delta_ports::clock::Clock;
+use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
 use delta_ports::storage::{
     MachineChange, MachineKey, MachineKind, OutboxEntry, StateChange, Storage, StoredMachine,
@@ -71,6 +72,10 @@ pub(crate) trait Machine:
     fn postponed(by: Duration) -> Self::Input;
     /// The input for "this process has been away": the phase's time begins anew.
     fn taken_up() -> Self::Input;
+    /// The input for "the record takes so long for a call", where the machine's deadlines do not allow for that yet.
+    fn paced(&self, _block: Duration) -> Option<Self::Input> {
+        None
+    }
     /// The input as the journal keeps it. `None`, the default, is for machines that are small, or forget secrets before they are
     /// over: each change of theirs is a snapshot, and what they have forgotten is nowhere.
     fn journalled(_input: &Self::Input) -> Option<Result<Vec<u8>, serde_json::Error>> {
@@ -133,6 +138,8 @@ pub(crate) struct MachinePorts {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Seals what rests on disk.
     pub(crate) vault: Arc<Vault>,
+    /// How long the record takes for a call.
+    pub(crate) connector: Arc<dyn Connector>,
 }
 
 /// A running machine, seen from outside.
@@ -187,6 +194,11 @@ impl<M: Machine> Handle<M> {
         self.state.changed().await.ok()?;
         Some(self.state.borrow_and_update().clone())
     }
+}
+
+/// Whether calls take so much longer than a machine allows for that it should know: not every look is another number.
+pub(crate) fn is_slower(block: Duration, known: Duration) -> bool {
+    block > known + known / 4
 }
 
 /// A machine's change for a transaction made by the caller: how a machine comes into being.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, is_slower};
 use delta_domain::round::coordinator::{CoordinatorEffect, CoordinatorInput, CoordinatorRound};
 use delta_domain::round::{FailureCode, Rejection};
 use delta_domain::time::Timestamp;
@@ -47,6 +47,10 @@ impl Machine for RoundMachine {
 
     fn taken_up() -> CoordinatorInput {
         CoordinatorInput::TakenUp
+    }
+
+    fn paced(&self, block: Duration) -> Option<CoordinatorInput> {
+        is_slower(block, self.0.block()).then_some(CoordinatorInput::Paced { block })
     }
 
     // The state grows with every member's shares, and there is a request of each in every phase.

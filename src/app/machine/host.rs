@@ -65,6 +65,7 @@ impl<M: Machine> Host<M> {
         // A round that is over still owes its last effects (a decline, say).
         while !(self.machine.is_over() && self.running.is_empty()) {
             self.stand_still(&mut still_since).await;
+            self.keep_pace().await;
             let clock = self.ports.clock.clone();
             let still = self.reach.away().map(|away| away.max(self.began));
             let deadline = match still_since.or(still) {
@@ -108,6 +109,16 @@ impl<M: Machine> Host<M> {
                     self.pass(M::tick(), "a deadline").await;
                 }
             }
+        }
+    }
+
+    /// Lets deadlines allow for what a call takes.
+    async fn keep_pace(&mut self) {
+        let block = self.ports.connector.wallet().block;
+        if !self.machine.is_over()
+            && let Some(input) = self.machine.paced(block)
+        {
+            self.pass(input, "how long a call takes").await;
         }
     }
 

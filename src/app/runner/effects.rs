@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compute::Computation;
 use crate::context::Context;
-use crate::machine::{Effects, Machine};
+use crate::machine::{Effects, Machine, is_slower};
 use crate::member::{self, Computed, MemberWorld};
 use crate::owner::Case;
 use delta_domain::bundle::Bundle;
@@ -72,6 +72,10 @@ impl Machine for RunnerRound {
 
     fn taken_up() -> RunnerInput {
         RunnerInput::TakenUp
+    }
+
+    fn paced(&self, block: Duration) -> Option<RunnerInput> {
+        is_slower(block, self.block()).then_some(RunnerInput::Paced { block })
     }
 
     /// A disk that is full now will be so at the deadline: the others need not wait for it.

@@ -26,6 +26,7 @@ pub use input::{CoordinatorInput, CoordinatorOutcome, Publication};
 use phase::{MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
+use super::blocks;
 use super::message::{Announcement, RoundEnd, RoundView};
 use super::{Directory, FailureCode, Members, Rejection, RoundFailure};
 use crate::ids::{Address, Digest};
@@ -86,6 +87,9 @@ pub struct CoordinatorRound {
     /// Who is not there any more. Waited for only where the round is too small otherwise.
     #[serde(default)]
     lost: Members,
+    /// About how long the record takes for a call.
+    #[serde(default)]
+    block: Duration,
 }
 
 impl CoordinatorRound {
@@ -105,6 +109,7 @@ impl CoordinatorRound {
             poll_at: deadline,
             poll_every: FIRST_POLL,
             lost: Members::new(),
+            block: Duration::ZERO,
         };
         (round, vec![CoordinatorEffect::StartRound])
     }
@@ -143,6 +148,10 @@ impl CoordinatorRound {
             CoordinatorInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             CoordinatorInput::Postponed { by } => {
                 self.postpone(by);
+                Ok(Vec::new())
+            }
+            CoordinatorInput::Paced { block } => {
+                self.keep_pace(block);
                 Ok(Vec::new())
             }
             CoordinatorInput::TakenUp => {
@@ -293,7 +302,7 @@ impl CoordinatorRound {
                     accepted: Members::new(),
                 };
                 self.phase = Phase::MaskedInput(input);
-                self.wait(now, self.context.strategy.wait_timeout());
+                self.wait(now, self.waiting_time());
                 Vec::new()
             }
             (Phase::StartingAggregation { input, u3 }, Publication::Aggregation) => {
@@ -310,7 +319,7 @@ impl CoordinatorRound {
                     noticed: Members::new(),
                     answered: BTreeSet::new(),
                 });
-                self.wait(now, self.context.strategy.wait_timeout());
+                self.wait(now, self.waiting_time());
                 Vec::new()
             }
             (Phase::Ending(closing), Publication::End) => {
@@ -414,9 +423,33 @@ impl CoordinatorRound {
     /// How long the phase may last.
     fn phase_time(&self) -> Duration {
         match self.phase {
-            Phase::Starting | Phase::AdvertiseKeys(_) => self.context.strategy.connection_timeout(),
-            _ => self.context.strategy.wait_timeout(),
+            Phase::Starting | Phase::AdvertiseKeys(_) => self.joining_time(),
+            _ => self.waiting_time(),
         }
+    }
+
+    /// How long members may take to join.
+    fn joining_time(&self) -> Duration {
+        self.context.strategy.connection_timeout() + blocks::of_a_phase(self.block)
+    }
+
+    /// How long every other phase may last.
+    fn waiting_time(&self) -> Duration {
+        self.context.strategy.wait_timeout() + blocks::of_a_phase(self.block)
+    }
+
+    /// About how long the record takes for a call, as far as this round has been told.
+    #[must_use]
+    pub fn block(&self) -> Duration {
+        self.block
+    }
+
+    /// A longer block moves the deadline by what that allows for; a shorter one is no news.
+    fn keep_pace(&mut self, block: Duration) {
+        let longer = self.block.max(block);
+        let before = std::mem::replace(&mut self.block, longer);
+        self.deadline =
+            self.deadline + (blocks::of_a_phase(self.block) - blocks::of_a_phase(before));
     }
 
     fn postpone(&mut self, by: Duration) {

@@ -5,6 +5,7 @@
 //! the consistency checks of the paper's round 3 are replaced by seals that are bound to what each member sees, and by tags (see [`transcript`]).
 
 pub mod acquaintances;
+mod blocks;
 pub mod coordinator;
 pub mod decline;
 pub mod directory;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use effect::{MaskStream, NoiseGround, Release, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
+use super::blocks;
 use super::message::{
     Announcement, Confirmation, RequestBody, RoundEnd, ShareDelivery, SignedRequest,
 };
@@ -37,7 +38,7 @@ use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::time::Timestamp;
 
-/// Added to every deadline of the coordinator: a member gives up later than the one who decides.
+/// Added to every deadline of the coordinator, with blocks: a member gives up later than the one who decides.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What a member knows before a round begins. Never changes.
@@ -143,6 +144,11 @@ pub enum RunnerInput {
         /// How long.
         by: Duration,
     },
+    /// The record takes about so long for a call: deadlines allow for it from now on, where that is longer than what they allowed for.
+    Paced {
+        /// How long.
+        block: Duration,
+    },
     /// This node's process was away: the phase has its whole time again.
     TakenUp,
     /// Time has passed.
@@ -181,6 +187,9 @@ pub struct RunnerRound {
     /// [`cohort_digest`] of the u3 that this member has confirmed.
     #[serde(default)]
     summed: Option<Digest>,
+    /// About how long the record takes for a call.
+    #[serde(default)]
+    block: Duration,
 }
 
 impl RunnerRound {
@@ -226,6 +235,7 @@ impl RunnerRound {
             deadline,
             bound: None,
             summed: None,
+            block: Duration::ZERO,
         };
         (round, vec![RunnerEffect::Join { keys, notify }])
     }
@@ -287,12 +297,19 @@ impl RunnerRound {
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::StillJoining => {
                 if let Phase::AdvertiseKeys { .. } = self.phase {
-                    self.deadline = now + self.context.strategy.connection_timeout() + GRACE;
+                    let timeout = self.context.strategy.connection_timeout();
+                    self.deadline = now + timeout + self.grace();
                 }
                 Ok(Vec::new())
             }
             RunnerInput::Postponed { by } => {
                 self.deadline = self.deadline + by;
+                Ok(Vec::new())
+            }
+            RunnerInput::Paced { block } => {
+                let before = self.grace();
+                self.block = self.block.max(block);
+                self.deadline = self.deadline + (self.grace() - before);
                 Ok(Vec::new())
             }
             RunnerInput::TakenUp => {
@@ -301,7 +318,7 @@ impl RunnerRound {
                     true => strategy.connection_timeout(),
                     false => strategy.wait_timeout(),
                 };
-                self.deadline = self.deadline.max(now + whole + GRACE);
+                self.deadline = self.deadline.max(now + whole + self.grace());
                 Ok(Vec::new())
             }
             RunnerInput::Ended(end) => Ok(self.ended(end)),
@@ -332,6 +349,17 @@ impl RunnerRound {
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         (!self.is_over()).then_some(self.deadline)
+    }
+
+    /// What is added to every deadline of the coordinator.
+    fn grace(&self) -> Duration {
+        GRACE + blocks::of_a_member(self.block)
+    }
+
+    /// About how long the record takes for a call, as far as this round has been told.
+    #[must_use]
+    pub fn block(&self) -> Duration {
+        self.block
     }
 
     /// Whether nothing more will happen.

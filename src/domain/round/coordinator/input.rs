@@ -87,6 +87,11 @@ pub enum CoordinatorInput {
         /// How long.
         by: Duration,
     },
+    /// The record takes about so long for a call: deadlines allow for it from now on, where that is longer than what they allowed for.
+    Paced {
+        /// How long.
+        block: Duration,
+    },
     /// This node's process was away: the phase has its whole time again.
     TakenUp,
     /// Members, of this round or of earlier ones, that are not there any more, as far as their coordinator can tell: all of them.

@@ -9,6 +9,7 @@ use rand_core::Rng as _;
 use super::phase::{CachedViews, Joining, Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::Address;
+use crate::round::blocks;
 use crate::round::graph::CachedGraph;
 use crate::round::record::RawPublicKeys;
 use crate::round::transcript::transcript_digest;
@@ -32,7 +33,7 @@ impl CoordinatorRound {
             begun: Some(now),
             ..Joining::default()
         });
-        self.wait(now, self.context.strategy.connection_timeout());
+        self.wait(now, self.joining_time());
         vec![CoordinatorEffect::ReadJoins]
     }
 
@@ -90,7 +91,7 @@ impl CoordinatorRound {
         let absent: Members = bound.difference(&joining.joined).cloned().collect();
         let enough = joining.joined.len() >= floor && absent.is_empty();
         // A node that is dead looks alive on the connector for two minutes; only the first round after its death waits for it.
-        let timeout = self.context.strategy.connection_timeout();
+        let timeout = self.joining_time();
         let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
         let begun = joining.begun.unwrap_or(of_deadline);
         let asking = joining.asking.intersection(&joining.known);
@@ -101,7 +102,7 @@ impl CoordinatorRound {
             true => begun + timeout.max(self.context.patience),
             false => begun + timeout,
         };
-        let silence_counts = now >= begun + SILENT_GRACE;
+        let silence_counts = now >= begun + SILENT_GRACE + blocks::of_a_call(self.block);
         // Declining counts only from those who have not joined: nobody may talk a member out of the round.
         let everybody = !joining.known.is_empty()
             && joining.known.iter().all(|a| {
@@ -128,7 +129,7 @@ impl CoordinatorRound {
                 u1,
                 published: false,
             };
-            self.deadline = now + self.context.strategy.wait_timeout();
+            self.deadline = now + self.waiting_time();
             return vec![CoordinatorEffect::SelectCandidates { u1: list }];
         }
         // The others have a moment to say why they would not, either.
@@ -299,7 +300,7 @@ impl CoordinatorRound {
             transcript,
             declined: BTreeMap::new(),
         });
-        self.wait(now, self.context.strategy.wait_timeout());
+        self.wait(now, self.waiting_time());
         Ok(Vec::new())
     }
 }
