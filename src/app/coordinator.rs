@@ -3,6 +3,7 @@
 mod attendance;
 pub(crate) mod cancel;
 mod effects;
+mod farewell;
 mod inbound;
 pub(crate) mod presence;
 mod round_machine;
@@ -30,7 +31,7 @@ use delta_ports::blob::BlobName;
 use delta_ports::connector::{NewTask, RejectionReason};
 use delta_ports::executor::Whose;
 use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
-use delta_ports::{PortError, PortErrorKind, report};
+use delta_ports::{ChainTrouble, PortError, PortErrorKind, report};
 use presence::Presence;
 use round_machine::RoundMachine;
 use run::TaskRun;
@@ -110,7 +111,7 @@ impl Coordinator {
                 None => self.clone().spawn_new(row),
             }
         }
-        self.resume_cancelled(&runs).await?;
+        self.resume_farewells(&runs).await?;
         self.resumed.cancel();
         Ok(())
     }
@@ -184,7 +185,7 @@ impl Coordinator {
             tolerance: manifest.tolerance,
         };
         let (clock, contact) = (&self.context.ports.clock, &self.context.contact);
-        let mut backoff = Backoff::STEPS;
+        let (mut backoff, mut joined_again) = (Backoff::STEPS, false);
         if contact.away().is_some() {
             tracing::info!("the task cannot be created on the connector yet: it is away");
         }
@@ -204,6 +205,15 @@ impl Coordinator {
                         report(&e)
                     );
                     clock.sleep(backoff.pause()).await;
+                }
+                // A contract does not say why it takes a call back. The first thing that it asks for is a registration that has not lapsed.
+                Err(e) if e.trouble() == Some(ChainTrouble::Reverted) && !joined_again => {
+                    tracing::info!(
+                        "the task is not created, so this node registers again and tries once more: {}",
+                        report(&e)
+                    );
+                    joined_again = true;
+                    contact.lost(clock.now());
                 }
                 Err(e) => return Err(e),
             }
