@@ -123,6 +123,12 @@ impl<B: RecordBackend> Wallet<B> {
         }))
     }
 
+    /// The longest that a call is held: `backend` must not give up sooner.
+    #[must_use]
+    pub fn longest_call() -> Duration {
+        Pace::longest() + Duration::from_secs(5)
+    }
+
     /// Asks for a call; sees to it that somebody sends it.
     fn ask(&self, op: &'static str, command: &Command) -> Result<Placed<B>, PortError> {
         let mut state = self.0.state();
