@@ -15,6 +15,7 @@ use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::machine::MachinePorts;
 use super::owner::Owner;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::chain_cost::MAX_LIST;
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
 use delta_domain::round::PrivacyFloor;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How often it renews its registration. The connector forgets it after 120 s.
     pub rejoin: Duration,
+    /// The most commitments or shares that it puts on record in one call.
+    pub max_list: usize,
     /// How it presents itself, and whom it believes.
     pub identity: IdentitySettings,
 }
@@ -114,6 +117,7 @@ impl Default for Settings {
             bundle: BundleLimits::default(),
             patience: Duration::from_secs(24 * 3600),
             rejoin: Duration::from_secs(60),
+            max_list: MAX_LIST as usize,
             identity: IdentitySettings {
                 organisation: "unnamed".to_owned(),
                 name: "unnamed".to_owned(),

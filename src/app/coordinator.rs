@@ -24,7 +24,9 @@ use attendance::Roll;
 use cancel::Stops;
 use delta_domain::attendance::Attendance;
 use delta_domain::bundle::Bundle;
+use delta_domain::chain_cost::RoundGas;
 use delta_domain::ids::TaskId;
+use delta_domain::round::Neighbourhood;
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
@@ -251,11 +253,28 @@ impl Coordinator {
                 None,
             )
             .await;
+        self.warn_of_cost(&task, &bundle).await;
         let message = format!("[Create Task] create task {task}");
         self.context
             .step(&task, message, Some(created.tx_hash))
             .await;
         Ok((state, bundle))
+    }
+
+    /// Says so where rounds of the task are more than the blocks of the connector's chain take.
+    async fn warn_of_cost(&self, task: &TaskId, bundle: &Bundle) {
+        if self.context.ports.connector.wallet().block.is_zero() {
+            return;
+        }
+        let strategy = &bundle.manifest().strategy;
+        let members = usize::try_from(strategy.max_clients).unwrap_or(usize::MAX);
+        let holders = match Neighbourhood::of(strategy, members).degree {
+            Some(degree) => degree + 1,
+            None => members,
+        };
+        if let Some(warning) = RoundGas::of(members, holders).warning() {
+            self.context.log(LogLevel::Warn, task, warning, None).await;
+        }
     }
 
     async fn give_up(&self, id: LocalTaskId, error: &PortError) {

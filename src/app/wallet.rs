@@ -54,13 +54,43 @@ struct State {
     trouble: Option<(ChainTrouble, Timestamp)>,
 }
 
+/// What works when a call is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// The way to the chain: it was only read.
+    Link,
+    /// The wallet can pay, too: a registration names no address.
+    Money,
+    /// And the connector acts for this node.
+    All,
+}
+
+impl Proof {
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Join { .. } | Command::JoinAs { .. } => Self::Money,
+            _ if command.is_read() => Self::Link,
+            _ => Self::All,
+        }
+    }
+
+    /// Whether what works shows that a trouble is over.
+    fn ends(self, trouble: ChainTrouble) -> bool {
+        match trouble {
+            ChainTrouble::EmptyWallet => self >= Self::Money,
+            ChainTrouble::OtherAddress => self >= Self::All,
+            _ => true,
+        }
+    }
+}
+
 impl State {
-    /// Takes note of what an answer says about the chain. An empty wallet reads as well as any other.
-    fn notice<T>(&mut self, outcome: &Result<T, PortError>, paid: bool, now: Timestamp) {
-        use ChainTrouble::{EmptyWallet, LinkDown, Nonce, ReceiptUnknown};
+    /// Takes note of what an answer says about the chain.
+    fn notice<T>(&mut self, outcome: &Result<T, PortError>, proof: Proof, now: Timestamp) {
+        use ChainTrouble::{EmptyWallet, LinkDown, Nonce, OtherAddress, ReceiptUnknown};
         let said = match outcome {
             Err(e) => match e.trouble() {
-                Some(trouble @ (LinkDown | EmptyWallet)) => Some(trouble),
+                Some(trouble @ (LinkDown | EmptyWallet | OtherAddress)) => Some(trouble),
                 // It reaches its chain, or says nothing about that.
                 Some(Nonce | ReceiptUnknown) => return,
                 Some(_) => None,
@@ -75,7 +105,7 @@ impl State {
                 tracing::error!("{}", trouble.told());
                 self.trouble = Some((trouble, now));
             }
-            (None, Some((known, since))) if paid || known != EmptyWallet => {
+            (None, Some((known, since))) if proof.ends(known) => {
                 let seconds = (now - since).as_secs();
                 tracing::info!("the connector and its chain are well again after {seconds} s");
                 self.trouble = None;
@@ -200,7 +230,7 @@ async fn send_all<B: RecordBackend>(desk: Arc<Desk<B>>) {
         held,
     }) = next(&desk)
     {
-        let sent = desk.clock.now();
+        let (sent, proof) = (desk.clock.now(), Proof::of(&command));
         let outcome = tokio::select! {
             biased;
             outcome = desk.backend.execute(op, command) => outcome,
@@ -215,7 +245,7 @@ async fn send_all<B: RecordBackend>(desk: Arc<Desk<B>>) {
         if outcome.is_ok() {
             state.pace.answered(now - sent);
         }
-        state.notice(&outcome, true, now);
+        state.notice(&outcome, proof, now);
         let answer = outcome.as_ref().ok().cloned();
         state.queue.answered(id, now, answer);
         if let Some(call) = state.calls.remove(&id) {
@@ -259,7 +289,7 @@ impl<B: RecordBackend> RecordBackend for Wallet<B> {
         if command.is_read() {
             let outcome = self.0.backend.execute(op, command).await;
             let now = self.0.clock.now();
-            self.0.state().notice(&outcome, false, now);
+            self.0.state().notice(&outcome, Proof::Link, now);
             return outcome;
         }
         match self.ask(op, &command)? {

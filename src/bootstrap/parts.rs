@@ -128,6 +128,7 @@ fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
         ),
         patience: policy.patience,
         rejoin: Duration::from_secs(60),
+        max_list: usize::try_from(config.chain_connector.max_list).unwrap_or(usize::MAX),
         identity: identity::settings(config, roster),
     }
 }

@@ -70,6 +70,8 @@ pub enum ChainTrouble {
     OutOfGas,
     /// The contract took it back: the call does not fit what is on record.
     Reverted,
+    /// The connector acts for another address than the caller's, or writes the same in other letters.
+    OtherAddress,
 }
 
 impl ChainTrouble {
@@ -79,7 +81,7 @@ impl ChainTrouble {
         match self {
             Self::LinkDown | Self::Nonce | Self::EmptyWallet => PortErrorKind::Unavailable,
             Self::ReceiptUnknown => PortErrorKind::Timeout,
-            Self::OutOfGas | Self::Reverted => PortErrorKind::Rejected,
+            Self::OutOfGas | Self::Reverted | Self::OtherAddress => PortErrorKind::Rejected,
         }
     }
 
@@ -93,6 +95,9 @@ impl ChainTrouble {
             Self::EmptyWallet => "the connector's wallet cannot pay for transactions",
             Self::OutOfGas => "the transaction takes more gas than it may",
             Self::Reverted => "the contract reverted the transaction",
+            Self::OtherAddress => {
+                "the connector registers this node and refuses everything else that it does: nodeAddress in the connector's configuration must be the address of its wallet in the letters, large and small, that the registration is answered with"
+            }
         }
     }
 }

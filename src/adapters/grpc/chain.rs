@@ -4,12 +4,14 @@
 //! refusal. Recognised here once; what is an answer of the connector itself (`rejections.rs`) is looked for first, since those texts repeat
 //! what callers wrote.
 
+use delta_domain::connector_record::RejectionReason;
 use delta_ports::ChainTrouble::{
-    self, EmptyWallet, LinkDown, Nonce, OutOfGas, ReceiptUnknown, Reverted,
+    self, EmptyWallet, LinkDown, Nonce, OtherAddress, OutOfGas, ReceiptUnknown, Reverted,
 };
 
 /// Parts of texts in small letters, the first that fits counts.
-const TEXTS: [(ChainTrouble, &[&str]); 6] = [
+const TEXTS: [(ChainTrouble, &[&str]); 7] = [
+    (OtherAddress, &["chain connector node address is not"]),
     (
         Reverted,
         &[
@@ -52,6 +54,33 @@ const TEXTS: [(ChainTrouble, &[&str]); 6] = [
         ],
     ),
 ];
+
+/// Why a contract takes back what it is asked, by the end of what it says then. A transaction's reason is lost on its way.
+const REASONS: [(RejectionReason, &[&str]); 5] = [
+    (
+        RejectionReason::NodeNotAlive,
+        &["node has not joined in", "node does not exist"],
+    ),
+    (RejectionReason::NoSuchTask, &["task not exists"]),
+    (
+        RejectionReason::NoSuchRound,
+        &["this round does not exist", "the task round must exists"],
+    ),
+    (
+        RejectionReason::NoSuchTask,
+        &["must called by the task owner"],
+    ),
+    (RejectionReason::NoSuchMember, &["candidate must exist"]),
+];
+
+/// Why a contract has taken something back, where it says so.
+pub(crate) fn reason_of_contract(text: &str) -> RejectionReason {
+    let small = text.to_ascii_lowercase();
+    let line = small.lines().next().unwrap_or_default().trim_end();
+    let fits = |(_, ends): &&(RejectionReason, &[&str])| ends.iter().any(|e| line.ends_with(e));
+    let found = REASONS.iter().find(fits);
+    found.map_or(RejectionReason::Other, |(reason, _)| *reason)
+}
 
 /// The trouble that a refusal's text tells of.
 pub(crate) fn trouble_of(text: &str) -> Option<ChainTrouble> {
@@ -140,5 +169,12 @@ mod tests {
             "the contract reverted the transaction (Transaction has been reverted by the EVM)"
         );
         assert_eq!(trouble_of("node of address 0x1 is not alive"), None);
+        let absent = "Returned error: VM Exception while processing transaction: revert this round does not exist";
+        assert_eq!(trouble_of(absent), Some(Reverted));
+        assert_eq!(reason_of_contract(absent), RejectionReason::NoSuchRound);
+        let told = "Transaction has been reverted by the EVM:\n{}";
+        assert_eq!(reason_of_contract(told), RejectionReason::Other);
+        let other = "chain connector node address is not 0xAb";
+        assert_eq!(trouble_of(other), Some(OtherAddress));
     }
 }

@@ -64,14 +64,14 @@ impl Registration {
             if is_on_record(context, address).await? {
                 return Ok(address.clone());
             }
-            // Whoever has lapsed is still in the contract's way.
-            drop(connector.leave(address).await);
         }
         match connector.join(&settings.url, &settings.name).await {
             Ok(joined) => Ok(joined.address),
             Err(e) if e.trouble() == Some(ChainTrouble::Reverted) => {
                 let Some(address) = known else { return Err(e) };
                 if !is_on_record(context, address).await? {
+                    // It has lapsed, and is in its own way all the same: the next try finds it gone.
+                    connector.leave(address).await?;
                     return Err(e);
                 }
                 if !std::mem::replace(&mut self.once_only, true) {

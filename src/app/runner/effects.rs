@@ -309,6 +309,10 @@ impl MemberWorld for Network<'_> {
         }))
     }
 
+    fn max_list(&self) -> usize {
+        self.0.context.settings.max_list.max(1)
+    }
+
     async fn submit(&mut self, request: &SignedRequest) -> Result<(), PortError> {
         self.peers().submit(&self.0.url, request).await
     }

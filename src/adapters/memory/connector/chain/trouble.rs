@@ -120,9 +120,26 @@ impl Trouble {
         let text = self.text();
         let line = text.lines().next().unwrap_or_default();
         let error = PortError::new(kind, op, line.trim_end_matches(':'));
-        match kind {
+        let error = match kind {
             PortErrorKind::Rejected => error.with_reason(self.reason()),
             _ => error,
+        };
+        match self.trouble() {
+            Some(trouble) => error.with_trouble(trouble),
+            None => error,
+        }
+    }
+
+    fn trouble(&self) -> Option<delta_ports::ChainTrouble> {
+        use delta_ports::ChainTrouble as Typed;
+        match self {
+            Self::Of(ChainTrouble::LinkDown) => Some(Typed::LinkDown),
+            Self::Of(ChainTrouble::Nonce) => Some(Typed::Nonce),
+            Self::Of(ChainTrouble::ReceiptUnknown) => Some(Typed::ReceiptUnknown),
+            Self::Of(ChainTrouble::EmptyWallet) => Some(Typed::EmptyWallet),
+            Self::Reverted(_) | Self::NoAnswer(_) => Some(Typed::Reverted),
+            Self::TooLarge(_) => Some(Typed::OutOfGas),
+            Self::Said(_) | Self::Gone => None,
         }
     }
 
