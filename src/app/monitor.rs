@@ -18,7 +18,7 @@ use super::runner::Runner;
 use delta_domain::identity::{is_key_address, same_address};
 use delta_domain::ids::Address;
 use delta_ports::connector::NodeRecord;
-use delta_ports::report;
+use delta_ports::{ChainTrouble, report};
 use registration::{Registration, until_due};
 
 /// Name of the setting that keeps this node's address over restarts.
@@ -36,6 +36,7 @@ const LASTED: Duration = Duration::from_secs(10);
 /// Registers this node and renews the registration for ever.
 pub(crate) async fn stay_registered(context: Arc<Context>) {
     let (mut backoff, mut again) = (Backoff::CONTACT, Backoff::CONTACT);
+    let mut steps = Backoff::STEPS;
     let mut registration = Registration::default();
     let mut registered: Option<Address> = None;
     let mut troubled = false;
@@ -72,6 +73,7 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
             }
             Ok(address) => {
                 backoff.reset();
+                steps.reset();
                 let now = context.ports.clock.now();
                 if now - std::mem::replace(&mut joined_at, now) >= LASTED {
                     again.reset();
@@ -99,7 +101,12 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                         report(&e)
                     );
                 }
-                context.ports.clock.sleep(backoff.pause()).await;
+                // A connector that has lost its chain breaks under many questions.
+                let pauses = match e.trouble() {
+                    Some(ChainTrouble::LinkDown) => &mut steps,
+                    _ => &mut backoff,
+                };
+                context.ports.clock.sleep(pauses.pause()).await;
             }
         }
     }

@@ -87,7 +87,20 @@ pub(crate) fn trouble_of(text: &str) -> Option<ChainTrouble> {
     let small = text.to_ascii_lowercase();
     let fits =
         |(_, parts): &&(ChainTrouble, &[&str])| parts.iter().any(|part| small.contains(part));
-    TEXTS.iter().find(fits).map(|(trouble, _)| *trouble)
+    let trouble = TEXTS.iter().find(fits).map(|(trouble, _)| *trouble);
+    match trouble {
+        // Where the connector set the limit itself, its library takes the one for the other.
+        Some(Reverted) if gas_used(&small).is_some_and(|gas| gas >= BURNT) => Some(OutOfGas),
+        trouble => trouble,
+    }
+}
+
+/// What a receipt in a text says was used.
+fn gas_used(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("\"gasused\":")?;
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest[..end].parse().ok()
 }
 
 /// One short line for logs: what it is, and the first line of what was said, which may be followed by a whole receipt.
@@ -103,6 +116,8 @@ pub(crate) fn told(trouble: ChainTrouble, text: &str) -> String {
     format!("{} ({line})", trouble.told())
 }
 
+/// What a contract takes back for its rules costs 24,000 to 42,000; only who ran out has used so much.
+const BURNT: u64 = 1_000_000;
 /// Characters of a chain's text that are shown.
 const LINE: usize = 160;
 
@@ -172,6 +187,8 @@ mod tests {
         let absent = "Returned error: VM Exception while processing transaction: revert this round does not exist";
         assert_eq!(trouble_of(absent), Some(Reverted));
         assert_eq!(reason_of_contract(absent), RejectionReason::NoSuchRound);
+        let burnt = "Transaction has been reverted by the EVM:\n{\n  \"gasUsed\": 10000000,\n  \"logs\": []\n}";
+        assert_eq!(trouble_of(burnt), Some(OutOfGas));
         let told = "Transaction has been reverted by the EVM:\n{}";
         assert_eq!(reason_of_contract(told), RejectionReason::Other);
         let other = "chain connector node address is not 0xAb";
