@@ -28,7 +28,7 @@ pub(crate) use stored::{open_value, seal};
 
 use crate::contact::Reach;
 use delta_domain::ids::TaskId;
-use delta_domain::round::Rejection;
+use delta_domain::round::{Pacing, Rejection};
 use delta_domain::time::Timestamp;
 use delta_domain::vault::Vault;
 use delta_ports::PortError;
@@ -72,8 +72,8 @@ pub(crate) trait Machine:
     fn postponed(by: Duration) -> Self::Input;
     /// The input for "this process has been away": the phase's time begins anew.
     fn taken_up() -> Self::Input;
-    /// The input for "the record takes so long for a call", where the machine's deadlines do not allow for that yet.
-    fn paced(&self, _block: Duration) -> Option<Self::Input> {
+    /// The input for "calls take so long", where the machine's deadlines do not allow for that yet.
+    fn paced(&self, _seen: Pacing) -> Option<Self::Input> {
         None
     }
     /// The input as the journal keeps it. `None`, the default, is for machines that are small, or forget secrets before they are
@@ -194,11 +194,6 @@ impl<M: Machine> Handle<M> {
         self.state.changed().await.ok()?;
         Some(self.state.borrow_and_update().clone())
     }
-}
-
-/// Whether calls take so much longer than a machine allows for that it should know: not every look is another number.
-pub(crate) fn is_slower(block: Duration, known: Duration) -> bool {
-    block > known + known / 4
 }
 
 /// A machine's change for a transaction made by the caller: how a machine comes into being.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::{Machine, is_slower};
+use crate::machine::Machine;
 use delta_domain::round::coordinator::{CoordinatorEffect, CoordinatorInput, CoordinatorRound};
-use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::time::Timestamp;
 use delta_ports::PortError;
 use delta_ports::storage::MachineKind;
@@ -49,8 +49,9 @@ impl Machine for RoundMachine {
         CoordinatorInput::TakenUp
     }
 
-    fn paced(&self, block: Duration) -> Option<CoordinatorInput> {
-        is_slower(block, self.0.block()).then_some(CoordinatorInput::Paced { block })
+    fn paced(&self, seen: Pacing) -> Option<CoordinatorInput> {
+        let news = self.0.pacing().is_slower(seen);
+        news.then_some(CoordinatorInput::Paced(seen))
     }
 
     // The state grows with every member's shares, and there is a request of each in every phase.

@@ -14,7 +14,9 @@ use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes, seal_sn
 use super::{Effects, HandleError, Machine, MachinePorts};
 use crate::backoff::Backoff;
 use crate::contact::Reach;
+use delta_domain::round::Pacing;
 use delta_domain::time::Timestamp;
+use delta_ports::connector::WalletView;
 use delta_ports::report;
 use delta_ports::storage::{MachineChange, MachineKey, OutboxEntry, StateChange};
 
@@ -114,9 +116,10 @@ impl<M: Machine> Host<M> {
 
     /// Lets deadlines allow for what a call takes.
     async fn keep_pace(&mut self) {
-        let block = self.ports.connector.wallet().block;
+        let WalletView { block, waiting, .. } = self.ports.connector.wallet();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
         if !self.machine.is_over()
-            && let Some(input) = self.machine.paced(block)
+            && let Some(input) = self.machine.paced(Pacing { block, waiting })
         {
             self.pass(input, "how long a call takes").await;
         }

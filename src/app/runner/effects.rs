@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compute::Computation;
 use crate::context::Context;
-use crate::machine::{Effects, Machine, is_slower};
+use crate::machine::{Effects, Machine};
 use crate::member::{self, Computed, MemberWorld};
 use crate::owner::Case;
 use delta_domain::bundle::Bundle;
@@ -20,7 +20,7 @@ use delta_domain::round::runner::{
     MaskStream, NoiseGround, Release, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
     VariableRequest,
 };
-use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::secret::SecretBytes;
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
@@ -74,8 +74,9 @@ impl Machine for RunnerRound {
         RunnerInput::TakenUp
     }
 
-    fn paced(&self, block: Duration) -> Option<RunnerInput> {
-        is_slower(block, self.block()).then_some(RunnerInput::Paced { block })
+    fn paced(&self, seen: Pacing) -> Option<RunnerInput> {
+        let news = self.pacing().is_slower(seen);
+        news.then_some(RunnerInput::Paced(seen))
     }
 
     /// A disk that is full now will be so at the deadline: the others need not wait for it.

@@ -26,7 +26,7 @@ pub use input::{CoordinatorInput, CoordinatorOutcome, Publication};
 use phase::{MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
-use super::blocks;
+use super::blocks::Pacing;
 use super::message::{Announcement, RoundEnd, RoundView};
 use super::{Directory, FailureCode, Members, Rejection, RoundFailure};
 use crate::ids::{Address, Digest};
@@ -87,9 +87,9 @@ pub struct CoordinatorRound {
     /// Who is not there any more. Waited for only where the round is too small otherwise.
     #[serde(default)]
     lost: Members,
-    /// About how long the record takes for a call.
+    /// What deadlines allow for.
     #[serde(default)]
-    block: Duration,
+    pacing: Pacing,
 }
 
 impl CoordinatorRound {
@@ -109,7 +109,7 @@ impl CoordinatorRound {
             poll_at: deadline,
             poll_every: FIRST_POLL,
             lost: Members::new(),
-            block: Duration::ZERO,
+            pacing: Pacing::default(),
         };
         (round, vec![CoordinatorEffect::StartRound])
     }
@@ -150,8 +150,8 @@ impl CoordinatorRound {
                 self.postpone(by);
                 Ok(Vec::new())
             }
-            CoordinatorInput::Paced { block } => {
-                self.keep_pace(block);
+            CoordinatorInput::Paced(seen) => {
+                self.keep_pace(seen);
                 Ok(Vec::new())
             }
             CoordinatorInput::TakenUp => {
@@ -430,26 +430,25 @@ impl CoordinatorRound {
 
     /// How long members may take to join.
     fn joining_time(&self) -> Duration {
-        self.context.strategy.connection_timeout() + blocks::of_a_phase(self.block)
+        self.context.strategy.connection_timeout() + self.pacing.of_a_phase()
     }
 
     /// How long every other phase may last.
     fn waiting_time(&self) -> Duration {
-        self.context.strategy.wait_timeout() + blocks::of_a_phase(self.block)
+        self.context.strategy.wait_timeout() + self.pacing.of_a_phase()
     }
 
-    /// About how long the record takes for a call, as far as this round has been told.
+    /// What its deadlines allow for, as far as this round has been told.
     #[must_use]
-    pub fn block(&self) -> Duration {
-        self.block
+    pub fn pacing(&self) -> Pacing {
+        self.pacing
     }
 
-    /// A longer block moves the deadline by what that allows for; a shorter one is no news.
-    fn keep_pace(&mut self, block: Duration) {
-        let longer = self.block.max(block);
-        let before = std::mem::replace(&mut self.block, longer);
-        self.deadline =
-            self.deadline + (blocks::of_a_phase(self.block) - blocks::of_a_phase(before));
+    /// A slower wallet moves the deadline by what that allows for; a faster one is no news.
+    fn keep_pace(&mut self, seen: Pacing) {
+        let before = self.pacing.of_a_phase();
+        self.pacing = self.pacing.slower(seen);
+        self.deadline = self.deadline + (self.pacing.of_a_phase() - before);
     }
 
     fn postpone(&mut self, by: Duration) {

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::Address;
 
 pub use acquaintances::{Acquaintance, Acquaintances};
+pub use blocks::Pacing;
 pub use decline::DeclineCode;
 pub use directory::{Directory, MemberKeys};
 pub use graph::NeighbourGraph;

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use effect::{MaskStream, NoiseGround, Release, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
-use super::blocks;
+use super::blocks::Pacing;
 use super::message::{
     Announcement, Confirmation, RequestBody, RoundEnd, ShareDelivery, SignedRequest,
 };
@@ -144,11 +144,8 @@ pub enum RunnerInput {
         /// How long.
         by: Duration,
     },
-    /// The record takes about so long for a call: deadlines allow for it from now on, where that is longer than what they allowed for.
-    Paced {
-        /// How long.
-        block: Duration,
-    },
+    /// How long calls take: deadlines allow for it from now on, where that is longer than what they allowed for.
+    Paced(Pacing),
     /// This node's process was away: the phase has its whole time again.
     TakenUp,
     /// Time has passed.
@@ -187,9 +184,9 @@ pub struct RunnerRound {
     /// [`cohort_digest`] of the u3 that this member has confirmed.
     #[serde(default)]
     summed: Option<Digest>,
-    /// About how long the record takes for a call.
+    /// What deadlines allow for.
     #[serde(default)]
-    block: Duration,
+    pacing: Pacing,
 }
 
 impl RunnerRound {
@@ -235,7 +232,7 @@ impl RunnerRound {
             deadline,
             bound: None,
             summed: None,
-            block: Duration::ZERO,
+            pacing: Pacing::default(),
         };
         (round, vec![RunnerEffect::Join { keys, notify }])
     }
@@ -306,9 +303,9 @@ impl RunnerRound {
                 self.deadline = self.deadline + by;
                 Ok(Vec::new())
             }
-            RunnerInput::Paced { block } => {
+            RunnerInput::Paced(seen) => {
                 let before = self.grace();
-                self.block = self.block.max(block);
+                self.pacing = self.pacing.slower(seen);
                 self.deadline = self.deadline + (self.grace() - before);
                 Ok(Vec::new())
             }
@@ -353,13 +350,13 @@ impl RunnerRound {
 
     /// What is added to every deadline of the coordinator.
     fn grace(&self) -> Duration {
-        GRACE + blocks::of_a_member(self.block)
+        GRACE + self.pacing.of_a_member()
     }
 
-    /// About how long the record takes for a call, as far as this round has been told.
+    /// What its deadlines allow for, as far as this round has been told.
     #[must_use]
-    pub fn block(&self) -> Duration {
-        self.block
+    pub fn pacing(&self) -> Pacing {
+        self.pacing
     }
 
     /// Whether nothing more will happen.

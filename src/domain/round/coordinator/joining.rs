@@ -9,7 +9,6 @@ use rand_core::Rng as _;
 use super::phase::{CachedViews, Joining, Phase, Sharing};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::Address;
-use crate::round::blocks;
 use crate::round::graph::CachedGraph;
 use crate::round::record::RawPublicKeys;
 use crate::round::transcript::transcript_digest;
@@ -102,7 +101,7 @@ impl CoordinatorRound {
             true => begun + timeout.max(self.context.patience),
             false => begun + timeout,
         };
-        let silence_counts = now >= begun + SILENT_GRACE + blocks::of_a_call(self.block);
+        let silence_counts = now >= begun + SILENT_GRACE + self.pacing.of_a_call();
         // Declining counts only from those who have not joined: nobody may talk a member out of the round.
         let everybody = !joining.known.is_empty()
             && joining.known.iter().all(|a| {

@@ -310,9 +310,9 @@ mod tests {
 
     use super::*;
     use crate::ids::{Digest, RoundNumber};
-    use crate::round::Members;
     use crate::round::coordinator::{CoordinatorContext, CoordinatorInput, Publication};
     use crate::round::message::Announcement;
+    use crate::round::{Members, Pacing};
     use crate::secret::Secret;
     use crate::strategy::Strategy;
     use crate::task::TaskKind;
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn deadlines_allow_for_blocks_once_and_for_none_where_there_are_none() {
         const SECOND: Duration = Duration::from_secs(1);
-        let paced = |block| CoordinatorInput::Paced { block };
+        let paced = |block| CoordinatorInput::Paced(Pacing { block, waiting: 0 });
         let mut round = joining(Duration::ZERO);
         let before = round.phase_deadline();
         round.handle(NOW, paced(Duration::ZERO)).unwrap();

@@ -6,7 +6,6 @@ use super::phase::{Closing, Phase};
 use super::unmask::{self, Reveal};
 use super::{CoordinatorEffect, CoordinatorRound};
 use crate::ids::Address;
-use crate::round::blocks;
 use crate::round::record::RawShareRecord;
 use crate::round::{FailureCode, names};
 use crate::time::Timestamp;
@@ -59,9 +58,7 @@ impl CoordinatorRound {
         let strategy = &self.context.strategy;
         if state.lacking == 0 {
             if state.answered.len() < state.u3.len() && now < self.deadline {
-                self.deadline = self
-                    .deadline
-                    .min(now + LINGER + blocks::of_a_call(self.block));
+                self.deadline = self.deadline.min(now + LINGER + self.pacing.of_a_call());
                 return Vec::new();
             }
             return match state.rebuild(strategy.curve) {

@@ -18,14 +18,14 @@ fn node(i: usize) -> Address {
 fn a_member_gives_up_later_than_a_coordinator_with_the_same_blocks() {
     let mut play = Play::joined(2, |_, _| ());
     let block = Duration::from_secs(12);
+    let pacing = Pacing { block, waiting: 4 };
     let round = &mut play.rounds[0];
     let before = round.deadline().unwrap();
     for _ in 0..2 {
-        round.handle(NOW, RunnerInput::Paced { block }).unwrap();
+        round.handle(NOW, RunnerInput::Paced(pacing)).unwrap();
     }
-    assert_eq!(round.deadline().unwrap(), before + block * 11);
-    assert!(blocks::of_a_member(block) > blocks::of_a_phase(block));
-    assert_eq!(blocks::of_a_member(Duration::ZERO), Duration::ZERO);
+    assert_eq!(round.deadline().unwrap(), before + block * 55);
+    assert!(pacing.of_a_member() > pacing.of_a_phase());
 }
 
 /// Members of a round, and what lies between them.
