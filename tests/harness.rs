@@ -17,6 +17,8 @@ mod members;
 mod outages;
 #[path = "harness/restarts.rs"]
 mod restarts;
+#[path = "harness/wallet.rs"]
+mod wallet;
 
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 
 use delta_domain::connector_record::RejectionReason;
 use delta_domain::time::Timestamp;
-use delta_ports::PortError;
 use delta_ports::clock::Clock;
+use delta_ports::{PortError, PortErrorKind};
 
 /// How long the others may take to notice that the connector is back: the longest pause between two of their tries, and a little.
 const OTHERS_NOTICE: Duration = Duration::from_secs(3);
@@ -126,7 +126,9 @@ impl Contact {
     /// Whether a call failed because the connector is away or has forgotten this node; then that is known from here on.
     pub(crate) fn is_to_blame(&self, error: &PortError, now: Timestamp) -> bool {
         let forgotten = error.reason() == Some(RejectionReason::NodeNotAlive);
-        let to_blame = error.op().starts_with("connector.") && (error.is_transient() || forgotten);
+        // Too many calls of this node's own are nothing that the connector has done.
+        let away = error.is_transient() && error.kind() != PortErrorKind::Exhausted;
+        let to_blame = error.op().starts_with("connector.") && (away || forgotten);
         if to_blame {
             self.lost(now);
         }

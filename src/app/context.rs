@@ -16,6 +16,7 @@ use super::lines::Lines;
 use super::machine::MachinePorts;
 use super::owner::Owner;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::chain_cost::MAX_LIST;
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
 use delta_domain::round::PrivacyFloor;
@@ -99,6 +100,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How often it renews its registration. The connector forgets it after 120 s.
     pub rejoin: Duration,
+    /// The most commitments or shares that it puts on record in one call.
+    pub max_list: usize,
     /// How it presents itself, and whom it believes.
     pub identity: IdentitySettings,
 }
@@ -115,6 +118,7 @@ impl Default for Settings {
             bundle: BundleLimits::default(),
             patience: Duration::from_secs(24 * 3600),
             rejoin: Duration::from_secs(60),
+            max_list: MAX_LIST as usize,
             identity: IdentitySettings {
                 organisation: "unnamed".to_owned(),
                 name: "unnamed".to_owned(),
@@ -205,6 +209,7 @@ impl Context {
             entropy: self.ports.entropy.clone(),
             vault: self.ports.vault.clone(),
             lines: self.lines.clone(),
+            connector: self.ports.connector.clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod attendance;
 pub(crate) mod cancel;
 mod effects;
+mod farewell;
 mod inbound;
 pub(crate) mod presence;
 mod round_machine;
@@ -23,14 +24,16 @@ use attendance::Roll;
 use cancel::Stops;
 use delta_domain::attendance::Attendance;
 use delta_domain::bundle::Bundle;
+use delta_domain::chain_cost::RoundGas;
 use delta_domain::ids::{Name, TaskId};
+use delta_domain::round::Neighbourhood;
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{NewTask, RejectionReason};
 use delta_ports::executor::Whose;
 use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
-use delta_ports::{PortError, PortErrorKind, report};
+use delta_ports::{ChainTrouble, PortError, PortErrorKind, report};
 use presence::Presence;
 use round_machine::RoundMachine;
 use run::TaskRun;
@@ -110,7 +113,7 @@ impl Coordinator {
                 None => self.clone().spawn_new(row),
             }
         }
-        self.resume_cancelled(&runs).await?;
+        self.resume_farewells(&runs).await?;
         self.resumed.cancel();
         Ok(())
     }
@@ -186,7 +189,7 @@ impl Coordinator {
             tolerance: manifest.tolerance,
         };
         let (clock, contact) = (&self.context.ports.clock, &self.context.contact);
-        let mut backoff = Backoff::STEPS;
+        let (mut backoff, mut joined_again) = (Backoff::STEPS, false);
         if contact.away().is_some() {
             tracing::info!("the task cannot be created on the connector yet: it is away");
         }
@@ -206,6 +209,15 @@ impl Coordinator {
                         report(&e)
                     );
                     clock.sleep(backoff.pause()).await;
+                }
+                // A contract does not say why it takes a call back. The first thing that it asks for is a registration that has not lapsed.
+                Err(e) if e.trouble() == Some(ChainTrouble::Reverted) && !joined_again => {
+                    tracing::info!(
+                        "the task is not created, so this node registers again and tries once more: {}",
+                        report(&e)
+                    );
+                    joined_again = true;
+                    contact.lost(clock.now());
                 }
                 Err(e) => return Err(e),
             }
@@ -233,6 +245,7 @@ impl Coordinator {
                 None,
             )
             .await;
+        self.warn_of_cost(&task, &bundle).await;
         let message = format!("[Create Task] create task {task}");
         self.context
             .step(&task, message, Some(created.tx_hash))
@@ -252,6 +265,22 @@ impl Coordinator {
             .await?;
         let variables = keep_initial(context, id, &bundle).await?;
         Ok((context.keep_open(bundle).await?, variables))
+    }
+
+    /// Says so where rounds of the task are more than the blocks of the connector's chain take.
+    async fn warn_of_cost(&self, task: &TaskId, bundle: &Bundle) {
+        if self.context.ports.connector.wallet().block.is_zero() {
+            return;
+        }
+        let strategy = &bundle.manifest().strategy;
+        let members = usize::try_from(strategy.max_clients).unwrap_or(usize::MAX);
+        let holders = match Neighbourhood::of(strategy, members).degree {
+            Some(degree) => degree + 1,
+            None => members,
+        };
+        if let Some(warning) = RoundGas::of(members, holders).warning() {
+            self.context.log(LogLevel::Warn, task, warning, None).await;
+        }
     }
 
     async fn give_up(&self, id: LocalTaskId, error: &PortError) {

@@ -28,9 +28,11 @@ pub mod parallel;
 mod peers;
 mod runner;
 pub mod vectors;
+mod wallet;
 
 pub use context::{Ports, Settings};
 pub use identities::{Identities, Identity, IdentitySettings, vouched};
 pub use node::Node;
 pub use owner::privacy_report;
 pub use runner::noise::{Sum as SmallestSum, dearest_round};
+pub use wallet::Wallet;

@@ -29,11 +29,12 @@ pub(crate) use stored::{open_value, seal};
 use crate::contact::Reach;
 use crate::lines::Lines;
 use delta_domain::ids::TaskId;
-use delta_domain::round::Rejection;
+use delta_domain::round::{Pacing, Rejection};
 use delta_domain::time::Timestamp;
 use delta_domain::vault::Vault;
 use delta_ports::PortError;
 use delta_ports::clock::Clock;
+use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
 use delta_ports::storage::{
     MachineChange, MachineKey, MachineKind, OutboxEntry, StateChange, Storage, StoredMachine,
@@ -72,6 +73,10 @@ pub(crate) trait Machine:
     fn postponed(by: Duration) -> Self::Input;
     /// The input for "this process has been away": the phase's time begins anew.
     fn taken_up() -> Self::Input;
+    /// The input for "calls take so long", where the machine's deadlines do not allow for that yet.
+    fn paced(&self, _seen: Pacing) -> Option<Self::Input> {
+        None
+    }
     /// The input as the journal keeps it. `None`, the default, is for machines that are small, or forget secrets before they are
     /// over: each change of theirs is a snapshot, and what they have forgotten is nowhere.
     fn journalled(_input: &Self::Input) -> Option<Result<Vec<u8>, serde_json::Error>> {
@@ -136,6 +141,8 @@ pub(crate) struct MachinePorts {
     pub(crate) vault: Arc<Vault>,
     /// Lines of logs that go along with changes.
     pub(crate) lines: Arc<Lines>,
+    /// How long the record takes for a call.
+    pub(crate) connector: Arc<dyn Connector>,
 }
 
 /// A running machine, seen from outside.

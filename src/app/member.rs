@@ -76,6 +76,11 @@ pub trait MemberWorld {
         Ok(false)
     }
 
+    /// The most entries of one list that go on record in one call; at least 1.
+    fn max_list(&self) -> usize {
+        usize::MAX
+    }
+
     /// Hands the coordinator a request that has no answer but yes or no.
     async fn submit(&mut self, request: &SignedRequest) -> Result<(), Self::Error>;
     /// Tells the coordinator what it would find out by itself: a loss costs it a look, so that most errors are none.
@@ -164,11 +169,13 @@ pub async fn carry_out<W: MemberWorld>(
         RunnerEffect::PublishCommitments { seed, key } => {
             for (kind, commitments) in [(ShareKind::SelfMaskSeed, seed), (ShareKind::MaskKey, key)]
             {
-                once!(
-                    again,
-                    world.has_committed(kind, commitments),
-                    world.commit(kind, commitments)
-                );
+                for part in commitments.chunks(world.max_list()) {
+                    once!(
+                        again,
+                        world.has_committed(kind, part),
+                        world.commit(kind, part)
+                    );
+                }
             }
             Ok(Some(RunnerInput::CommitmentsPublished))
         }
@@ -225,11 +232,11 @@ pub async fn carry_out<W: MemberWorld>(
                 world.release(release, true).await?;
             }
             for (kind, shares) in [(ShareKind::SelfMaskSeed, seeds), (ShareKind::MaskKey, keys)] {
-                if !shares.is_empty() {
+                for part in shares.chunks(world.max_list()) {
                     once!(
                         again,
-                        world.has_revealed(kind, shares),
-                        world.reveal(kind, shares)
+                        world.has_revealed(kind, part),
+                        world.reveal(kind, part)
                     );
                 }
             }

@@ -3,6 +3,8 @@
 //! The connection may break a thousand times; each time the node subscribes again, with growing pauses, and treats what happened in
 //! between as lost: whoever follows a task reads its state again.
 
+mod registration;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,8 @@ use super::runner::Runner;
 use delta_domain::identity::{is_key_address, same_address};
 use delta_domain::ids::Address;
 use delta_ports::connector::NodeRecord;
-use delta_ports::report;
+use delta_ports::{ChainTrouble, report};
+use registration::{Registration, until_due};
 
 /// Name of the setting that keeps this node's address over restarts.
 pub(crate) const ADDRESS_SETTING: &str = "address";
@@ -33,6 +36,8 @@ const LASTED: Duration = Duration::from_secs(10);
 /// Registers this node and renews the registration for ever.
 pub(crate) async fn stay_registered(context: Arc<Context>) {
     let (mut backoff, mut again) = (Backoff::CONTACT, Backoff::CONTACT);
+    let mut steps = Backoff::STEPS;
+    let mut registration = Registration::default();
     let mut registered: Option<Address> = None;
     let mut troubled = false;
     let mut joined_at = context.ports.clock.now();
@@ -54,35 +59,34 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                 report(&e)
             );
         }
-        let joined = context
-            .ports
-            .connector
-            .join(&context.settings.url, &context.settings.name)
-            .await;
-        match joined {
-            Ok(joined) if !may_be_own(&context, &joined.address) => {
-                let (pause, address) = (backoff.pause(), &joined.address);
+        let known = registered
+            .clone()
+            .or_else(|| context.address.borrow().clone());
+        match registration.renew(&context, known.as_ref()).await {
+            Ok(address) if !may_be_own(&context, &address) => {
+                let pause = backoff.pause();
                 tracing::error!(
                     %address,
                     "the connector gives this node an address that is the hash of another node's key; it is not taken, next try in {pause:?}"
                 );
                 context.ports.clock.sleep(pause).await;
             }
-            Ok(joined) => {
+            Ok(address) => {
                 backoff.reset();
+                steps.reset();
                 let now = context.ports.clock.now();
                 if now - std::mem::replace(&mut joined_at, now) >= LASTED {
                     again.reset();
                 }
                 // First: who knows its address may join rounds, whose members want to know who it is.
-                present(&context, &joined.address).await;
-                announce(&context, joined.address.clone()).await;
-                registered = Some(joined.address);
+                present(&context, &address).await;
+                announce(&context, address.clone()).await;
+                registered = Some(address);
                 let clock = &context.ports.clock;
                 context.contact.known(clock.now());
                 troubled = false;
                 tokio::select! {
-                    () = clock.sleep(context.settings.rejoin) => due = true,
+                    () = until_due(&context) => due = true,
                     // A round has found out that the connector does not answer, or takes this node for dead.
                     () = context.contact.forgotten() => clock.sleep(again.pause()).await,
                 }
@@ -97,7 +101,12 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                         report(&e)
                     );
                 }
-                context.ports.clock.sleep(backoff.pause()).await;
+                // A connector that has lost its chain breaks under many questions.
+                let pauses = match e.trouble() {
+                    Some(ChainTrouble::LinkDown) => &mut steps,
+                    _ => &mut backoff,
+                };
+                context.ports.clock.sleep(pauses.pause()).await;
             }
         }
     }

@@ -412,6 +412,7 @@ impl OwnerApi for Node {
         let address = self.address();
         let contact = &self.context.contact;
         let (subscribed, away) = (contact.is_heard(), contact.away());
+        let trouble = self.context.ports.connector.wallet().trouble;
         let runtime = self.context.ports.executor.runtime().await;
         let free = self.context.ports.blobs.room().await;
         vec![
@@ -424,8 +425,11 @@ impl OwnerApi for Node {
             },
             ReadyCheck {
                 name: "connector",
-                ok: address.is_some() && away.is_none(),
+                ok: address.is_some() && away.is_none() && trouble.is_none(),
                 detail: match (address, away) {
+                    _ if trouble.is_some() => trouble.map_or_else(String::new, |(what, since)| {
+                        format!("since {} UTC: {}", since.time_of_day(), what.told())
+                    }),
                     (Some(address), None) => format!("registered as {address}, events arrive"),
                     (Some(_), Some(_)) if !subscribed => {
                         "registered, waiting for the subscription to events".into()

@@ -15,7 +15,8 @@ use crate::adapters::connector::{
 pub(crate) use crate::adapters::grpc::CallSigner;
 use crate::adapters::grpc::{Door, GrpcConnector, GrpcOptions, ServerTls, serve, serve_tls};
 use crate::adapters::system::make_private_file;
-use crate::config::{Config, ConnectorTls, Sync};
+use crate::config::{ChainConnector, Config, ConnectorTls, Sync};
+use delta_app::Wallet;
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::Address;
 use delta_domain::secret::Secret;
@@ -29,8 +30,6 @@ pub(crate) use crate::adapters::connector::Intercept;
 /// What a caller may want otherwise of a connection; the adapter's own values where it says nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Dial {
-    /// How often the event stream must show a sign of life.
-    pub(crate) heartbeat: Option<Duration>,
     /// Deadline of every call but the subscription.
     pub(crate) call_timeout: Option<Duration>,
 }
@@ -48,18 +47,48 @@ pub(crate) fn connect(
 ) -> anyhow::Result<Arc<dyn Connector>> {
     let usual = GrpcOptions::default();
     let options = GrpcOptions {
-        heartbeat: dial.heartbeat.unwrap_or(usual.heartbeat),
         call_timeout: dial.call_timeout.unwrap_or(usual.call_timeout),
+        change_timeout: dial.call_timeout.unwrap_or(usual.change_timeout),
         ..usual
     };
+    Ok(Arc::new(client(host, port, options, signer, tls)?))
+}
+
+/// As [`connect`], for a node at work: what it puts on record goes through one queue.
+///
+/// # Errors
+/// As there.
+pub(crate) fn connect_wallet(
+    place: &ChainConnector,
+    signer: CallSigner,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn Connector>> {
+    let options = GrpcOptions {
+        heartbeat: place.heartbeat,
+        // The queue has deadlines of its own.
+        change_timeout: Wallet::<GrpcConnector>::longest_call(),
+        ..GrpcOptions::default()
+    };
+    let tls = place.tls.as_ref();
+    let client = client(&place.host, place.port, options, Some(signer), tls)?;
+    Ok(Arc::new(Wallet::new(client, clock)))
+}
+
+fn client(
+    host: &str,
+    port: u16,
+    options: GrpcOptions,
+    signer: Option<CallSigner>,
+    tls: Option<&ConnectorTls>,
+) -> anyhow::Result<GrpcConnector> {
     let mut client = GrpcConnector::new(host, port, options)?;
     if let Some(tls) = tls {
         client = client.over_tls(host, port, &super::tls::client(tls)?)?;
     }
-    Ok(Arc::new(match signer {
+    Ok(match signer {
         Some(signer) => client.signed_by(signer),
         None => client,
-    }))
+    })
 }
 
 /// As [`connect`], for a caller without an identity of its own: each connection signs under a key that is made for it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::claims::Claims;
-use super::connector::{CallSigner, Dial, Embedded, connect, embedded};
+use super::connector::{CallSigner, Embedded, connect_wallet, embedded};
 use super::doors::admission;
 use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
@@ -128,6 +128,7 @@ fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
         ),
         patience: policy.patience,
         rejoin: Duration::from_secs(60),
+        max_list: usize::try_from(config.chain_connector.max_list).unwrap_or(usize::MAX),
         identity: identity::settings(config, roster),
     }
 }
@@ -145,12 +146,7 @@ async fn connector(
         let port = embedded.port(key.fingerprint().address());
         return Ok((port, Some((embedded, address))));
     }
-    let dial = Dial {
-        heartbeat: Some(config.chain_connector.heartbeat),
-        ..Dial::default()
-    };
-    let (host, port) = (&config.chain_connector.host, config.chain_connector.port);
     let signer = CallSigner::new(key.clone(), clock.clone(), entropy.clone());
-    let tls = config.chain_connector.tls.as_ref();
-    Ok((connect(host, port, dial, Some(signer), tls)?, None))
+    let connector = connect_wallet(&config.chain_connector, signer, clock.clone())?;
+    Ok((connector, None))
 }

@@ -11,6 +11,7 @@ use super::types::{
     Executor, Identity, Level, Log, LogFormat, Node, Policy, Roster, Rotation, Sandbox, Sync, Tls,
     TrustedConnector, Zk,
 };
+use delta_domain::chain_cost::MAX_LIST;
 use delta_domain::identity::{MAX_WORD_BYTES, Pin, presentable};
 use delta_domain::ids::Digest;
 
@@ -29,6 +30,7 @@ impl Config {
                     30,
                 )),
                 retry: number(reader, "chain_connector.retry", 0..=u64::from(u32::MAX), 3),
+                max_list: number(reader, "chain_connector.max_list", 1..=100_000, MAX_LIST),
                 tls: read_connector_tls(reader),
             },
             node: Node {

@@ -51,6 +51,7 @@ const KEYS: &[&str] = &[
     "chain_connector.port",
     "chain_connector.heartbeat",
     "chain_connector.retry",
+    "chain_connector.max_list",
     "chain_connector.tls_ca",
     "chain_connector.tls_key",
     "chain_connector.tls_certificate",

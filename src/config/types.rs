@@ -191,6 +191,8 @@ pub struct ChainConnector {
     pub heartbeat: Duration,
     /// The original's limit on reconnections. Accepted and ignored: this node reconnects for ever, with growing pauses.
     pub retry: u32,
+    /// The most commitments or shares that this node puts on record in one call.
+    pub max_list: u32,
     /// How it is known over TLS; `None` means plain text.
     pub tls: Option<ConnectorTls>,
 }

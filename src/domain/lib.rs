@@ -17,6 +17,7 @@
 pub mod access;
 pub mod attendance;
 pub mod bundle;
+pub mod chain_cost;
 pub mod connector_record;
 pub mod event;
 pub mod hash;
@@ -36,3 +37,4 @@ pub mod task;
 pub mod tensor;
 pub mod time;
 pub mod vault;
+pub mod wallet;

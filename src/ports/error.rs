@@ -1,6 +1,7 @@
 //! The one error of all ports: what kind of trouble, in which operation, caused by what. And what users are told.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use delta_domain::connector_record::RejectionReason;
 
@@ -54,16 +55,64 @@ impl PortErrorKind {
     }
 }
 
+/// Why a record that is kept on a blockchain did not take a call, where the chain is the trouble and not the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChainTrouble {
+    /// The connector does not reach its chain.
+    LinkDown,
+    /// Another transaction of the wallet came first, or is still on its way.
+    Nonce,
+    /// It was sent, and nobody knows whether it is on the chain.
+    ReceiptUnknown,
+    /// The wallet cannot pay.
+    EmptyWallet,
+    /// More work than a block, or the connector, allows.
+    OutOfGas,
+    /// The contract took it back: the call does not fit what is on record.
+    Reverted,
+    /// The connector acts for another address than the caller's, or writes the same in other letters.
+    OtherAddress,
+}
+
+impl ChainTrouble {
+    /// What a caller can do about it: what passes is waited out as an outage is.
+    #[must_use]
+    pub fn kind(self) -> PortErrorKind {
+        match self {
+            Self::LinkDown | Self::Nonce | Self::EmptyWallet => PortErrorKind::Unavailable,
+            Self::ReceiptUnknown => PortErrorKind::Timeout,
+            Self::OutOfGas | Self::Reverted | Self::OtherAddress => PortErrorKind::Rejected,
+        }
+    }
+
+    /// In words that stand alone, for people.
+    #[must_use]
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::LinkDown => "the connector does not reach its chain",
+            Self::Nonce => "another transaction of the connector's wallet is on its way",
+            Self::ReceiptUnknown => "it is not known yet whether the transaction is on the chain",
+            Self::EmptyWallet => "the connector's wallet cannot pay for transactions",
+            Self::OutOfGas => "the transaction takes more gas than it may",
+            Self::Reverted => "the contract reverted the transaction",
+            Self::OtherAddress => {
+                "the connector registers this node and refuses everything else that it does: nodeAddress in the connector's configuration must be the address of its wallet in the letters, large and small, that the registration is answered with"
+            }
+        }
+    }
+}
+
 /// A port call that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{op}: {message}")]
 pub struct PortError {
     kind: PortErrorKind,
     op: &'static str,
     message: String,
     reason: Option<RejectionReason>,
+    trouble: Option<ChainTrouble>,
     #[source]
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl PortError {
@@ -75,6 +124,7 @@ impl PortError {
             op,
             message: message.into(),
             reason: None,
+            trouble: None,
             source: None,
         }
     }
@@ -82,7 +132,7 @@ impl PortError {
     /// Adds the cause. `message` must not repeat it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -90,6 +140,13 @@ impl PortError {
     #[must_use]
     pub fn with_reason(mut self, reason: RejectionReason) -> Self {
         self.reason = Some(reason);
+        self
+    }
+
+    /// Adds what is wrong with the chain behind the connector.
+    #[must_use]
+    pub fn with_trouble(mut self, trouble: ChainTrouble) -> Self {
+        self.trouble = Some(trouble);
         self
     }
 
@@ -109,6 +166,12 @@ impl PortError {
     #[must_use]
     pub fn reason(&self) -> Option<RejectionReason> {
         self.reason
+    }
+
+    /// What is wrong with the chain behind the connector, where that is the trouble: what a program may steer by, too.
+    #[must_use]
+    pub fn trouble(&self) -> Option<ChainTrouble> {
+        self.trouble
     }
 
     /// The sentence without the operation's name, for people: when the connector said no, its own text.

@@ -32,4 +32,4 @@ pub mod prover;
 pub mod storage;
 pub mod tokens;
 
-pub use error::{PortError, PortErrorKind, UserError, report};
+pub use error::{ChainTrouble, PortError, PortErrorKind, UserError, report};

@@ -27,7 +27,7 @@ mod watched;
 use std::sync::Arc;
 use std::time::Duration;
 
-use delta_app::{Node, Ports, Settings};
+use delta_app::{Node, Ports, Settings, Wallet};
 use delta_domain::bundle::BundleLimits;
 use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest};
@@ -193,9 +193,10 @@ impl Cluster {
         }
         // A start that finds its database busy is repeated by whoever starts programs, in another process.
         let node = loop {
+            let clock = Arc::new(self.clock.clone());
             let host = &mut self.hosts[index];
             let ports = Ports {
-                connector: Arc::new(host.connector.clone()),
+                connector: Arc::new(Wallet::new(host.connector.clone(), clock)),
                 storage: Arc::new(host.storage.clone()),
                 blobs: Arc::new(host.blobs.clone()),
                 executor: Arc::new(host.executor.clone()),

@@ -4,29 +4,14 @@
 //! refusal. Recognised here once; what is an answer of the connector itself (`rejections.rs`) is looked for first, since those texts repeat
 //! what callers wrote.
 
-use delta_ports::PortErrorKind;
-
-/// Trouble with the chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChainTrouble {
-    /// The connector does not reach its chain.
-    LinkDown,
-    /// Another transaction of the wallet came first, or is still on its way.
-    Nonce,
-    /// It was sent, and nobody knows whether it is on the chain.
-    ReceiptUnknown,
-    /// The wallet cannot pay.
-    EmptyWallet,
-    /// More work than a block, or the connector, allows.
-    OutOfGas,
-    /// The contract took it back: the call does not fit what is on record.
-    Reverted,
-}
-
-use ChainTrouble::{EmptyWallet, LinkDown, Nonce, OutOfGas, ReceiptUnknown, Reverted};
+use delta_domain::connector_record::RejectionReason;
+use delta_ports::ChainTrouble::{
+    self, EmptyWallet, LinkDown, Nonce, OtherAddress, OutOfGas, ReceiptUnknown, Reverted,
+};
 
 /// Parts of texts in small letters, the first that fits counts.
-const TEXTS: [(ChainTrouble, &[&str]); 6] = [
+const TEXTS: [(ChainTrouble, &[&str]); 7] = [
+    (OtherAddress, &["chain connector node address is not"]),
     (
         Reverted,
         &[
@@ -70,50 +55,76 @@ const TEXTS: [(ChainTrouble, &[&str]); 6] = [
     ),
 ];
 
-impl ChainTrouble {
-    /// The trouble that a refusal's text tells of.
-    pub(crate) fn of(text: &str) -> Option<Self> {
-        let small = text.to_ascii_lowercase();
-        let fits = |(_, parts): &&(Self, &[&str])| parts.iter().any(|part| small.contains(part));
-        TEXTS.iter().find(fits).map(|(trouble, _)| *trouble)
-    }
+/// Why a contract takes back what it is asked, by the end of what it says then. A transaction's reason is lost on its way.
+const REASONS: [(RejectionReason, &[&str]); 5] = [
+    (
+        RejectionReason::NodeNotAlive,
+        &["node has not joined in", "node does not exist"],
+    ),
+    (RejectionReason::NoSuchTask, &["task not exists"]),
+    (
+        RejectionReason::NoSuchRound,
+        &["this round does not exist", "the task round must exists"],
+    ),
+    (
+        RejectionReason::NoSuchTask,
+        &["must called by the task owner"],
+    ),
+    (RejectionReason::NoSuchMember, &["candidate must exist"]),
+];
 
-    /// What a caller can do about it: what passes is waited out as an outage is.
-    pub(crate) fn kind(self) -> PortErrorKind {
-        match self {
-            Self::LinkDown | Self::Nonce | Self::EmptyWallet => PortErrorKind::Unavailable,
-            Self::ReceiptUnknown => PortErrorKind::Timeout,
-            Self::OutOfGas | Self::Reverted => PortErrorKind::Rejected,
-        }
-    }
+/// Why a contract has taken something back, where it says so.
+pub(crate) fn reason_of_contract(text: &str) -> RejectionReason {
+    let small = text.to_ascii_lowercase();
+    let line = small.lines().next().unwrap_or_default().trim_end();
+    let fits = |(_, ends): &&(RejectionReason, &[&str])| ends.iter().any(|e| line.ends_with(e));
+    let found = REASONS.iter().find(fits);
+    found.map_or(RejectionReason::Other, |(reason, _)| *reason)
+}
 
-    /// One short line for logs: what it is, and the first line of what was said, which may be followed by a whole receipt.
-    pub(crate) fn told(self, text: &str) -> String {
-        let what = match self {
-            Self::LinkDown => "the connector does not reach its chain",
-            Self::Nonce => "another transaction of the connector's wallet is on its way",
-            Self::ReceiptUnknown => "it is not known yet whether the transaction is on the chain",
-            Self::EmptyWallet => "the connector's wallet cannot pay for transactions",
-            Self::OutOfGas => "the transaction takes more gas than it may",
-            Self::Reverted => "the contract reverted the transaction",
-        };
-        let line = text.lines().next().unwrap_or_default();
-        let line = line.split('{').next().unwrap_or_default();
-        let line: String = line
-            .trim()
-            .trim_end_matches(':')
-            .chars()
-            .take(LINE)
-            .collect();
-        format!("{what} ({line})")
+/// The trouble that a refusal's text tells of.
+pub(crate) fn trouble_of(text: &str) -> Option<ChainTrouble> {
+    let small = text.to_ascii_lowercase();
+    let fits =
+        |(_, parts): &&(ChainTrouble, &[&str])| parts.iter().any(|part| small.contains(part));
+    let trouble = TEXTS.iter().find(fits).map(|(trouble, _)| *trouble);
+    match trouble {
+        // Where the connector set the limit itself, its library takes the one for the other.
+        Some(Reverted) if gas_used(&small).is_some_and(|gas| gas >= BURNT) => Some(OutOfGas),
+        trouble => trouble,
     }
 }
 
+/// What a receipt in a text says was used.
+fn gas_used(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("\"gasused\":")?;
+    let rest = rest.trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest[..end].parse().ok()
+}
+
+/// One short line for logs: what it is, and the first line of what was said, which may be followed by a whole receipt.
+pub(crate) fn told(trouble: ChainTrouble, text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let line = line.split('{').next().unwrap_or_default();
+    let line: String = line
+        .trim()
+        .trim_end_matches(':')
+        .chars()
+        .take(LINE)
+        .collect();
+    format!("{} ({line})", trouble.told())
+}
+
+/// What a contract takes back for its rules costs 24,000 to 42,000; only who ran out has used so much.
+const BURNT: u64 = 1_000_000;
 /// Characters of a chain's text that are shown.
 const LINE: usize = 160;
 
 #[cfg(test)]
 mod tests {
+    use delta_ports::PortErrorKind;
+
     use super::*;
 
     #[test]
@@ -160,15 +171,27 @@ mod tests {
                 PortErrorKind::Rejected,
             ),
         ] {
-            assert_eq!(ChainTrouble::of(text), Some(trouble), "{text}");
+            assert_eq!(trouble_of(text), Some(trouble), "{text}");
             assert_eq!(trouble.kind(), kind);
-            let told = trouble.told(text);
+            let told = told(trouble, text);
             assert!(!told.contains(['\n', '{']) && told.len() < 300, "{told}");
         }
         assert_eq!(
-            Reverted.told("Transaction has been reverted by the EVM:\n{\"a\": 1}"),
+            told(
+                Reverted,
+                "Transaction has been reverted by the EVM:\n{\"a\": 1}"
+            ),
             "the contract reverted the transaction (Transaction has been reverted by the EVM)"
         );
-        assert_eq!(ChainTrouble::of("node of address 0x1 is not alive"), None);
+        assert_eq!(trouble_of("node of address 0x1 is not alive"), None);
+        let absent = "Returned error: VM Exception while processing transaction: revert this round does not exist";
+        assert_eq!(trouble_of(absent), Some(Reverted));
+        assert_eq!(reason_of_contract(absent), RejectionReason::NoSuchRound);
+        let burnt = "Transaction has been reverted by the EVM:\n{\n  \"gasUsed\": 10000000,\n  \"logs\": []\n}";
+        assert_eq!(trouble_of(burnt), Some(OutOfGas));
+        let told = "Transaction has been reverted by the EVM:\n{}";
+        assert_eq!(reason_of_contract(told), RejectionReason::Other);
+        let other = "chain connector node address is not 0xAb";
+        assert_eq!(trouble_of(other), Some(OtherAddress));
     }
 }

@@ -30,8 +30,10 @@ use delta_ports::{PortError, PortErrorKind};
 /// How the client behaves.
 #[derive(Debug, Clone)]
 pub struct GrpcOptions {
-    /// Deadline of every call but the subscription.
+    /// Deadline of every call that only reads.
     pub call_timeout: Duration,
+    /// Deadline of every call that changes the record. Whoever keeps shorter ones of his own, as a wallet does, makes this the longest.
+    pub change_timeout: Duration,
     /// Heartbeat period asked of the connector; silence of twice this long ends a subscription. Clamped to 1 s to 1 h.
     pub heartbeat: Duration,
     /// How long opening a connection may take.
@@ -44,6 +46,7 @@ impl Default for GrpcOptions {
     fn default() -> Self {
         Self {
             call_timeout: Duration::from_secs(20),
+            change_timeout: Duration::from_secs(20),
             heartbeat: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             max_answer: 64 << 20,
@@ -183,12 +186,15 @@ impl GrpcConnector {
 #[async_trait]
 impl RecordBackend for GrpcConnector {
     async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
-        let error = match tokio::time::timeout(self.options.call_timeout, self.send(command)).await
-        {
+        let allowed = match command.is_read() {
+            true => self.options.call_timeout,
+            false => self.options.change_timeout,
+        };
+        let error = match tokio::time::timeout(allowed, self.send(command)).await {
             Ok(Ok(receipt)) => return Ok(receipt),
             Ok(Err(status)) => connector_error(op, status),
             Err(_) => {
-                let waited = self.options.call_timeout.as_secs_f64();
+                let waited = allowed.as_secs_f64();
                 let text = format!("the connector did not answer within {waited} s");
                 PortError::new(PortErrorKind::Timeout, op, text)
             }

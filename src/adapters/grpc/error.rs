@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tonic::{Code, Status};
 
-use super::chain::ChainTrouble;
+use super::chain::{reason_of_contract, told, trouble_of};
 use super::rejections::reason_of;
 use delta_domain::connector_record::RejectionReason;
 use delta_ports::{PortError, PortErrorKind};
@@ -21,15 +21,16 @@ pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
     let reason = reason_of(error.message());
     // The connector's own words repeat what callers wrote.
     let trouble = match reason {
-        RejectionReason::Other => ChainTrouble::of(error.message()),
+        RejectionReason::Other => trouble_of(error.message()),
         _ => None,
     };
     match trouble {
         None => error.with_reason(reason),
         Some(trouble) => {
-            let told = PortError::new(trouble.kind(), op, trouble.told(error.message()));
+            let text = told(trouble, error.message());
+            let told = PortError::new(trouble.kind(), op, text).with_trouble(trouble);
             match trouble.kind() {
-                PortErrorKind::Rejected => told.with_reason(reason),
+                PortErrorKind::Rejected => told.with_reason(reason_of_contract(error.message())),
                 _ => told,
             }
         }
@@ -139,6 +140,7 @@ mod tests {
         let away = of("connection not open on send()");
         assert_eq!(away.kind(), PortErrorKind::Unavailable);
         assert_eq!(away.reason(), None);
+        assert_eq!(away.trouble(), Some(delta_ports::ChainTrouble::LinkDown));
         let named = of("0x1 doesn't have dataset connection not open");
         assert_eq!(named.kind(), PortErrorKind::Rejected);
         assert_eq!(named.reason(), Some(RejectionReason::NoSuchData));

@@ -4,6 +4,7 @@
 //! something. Time comes from the given clock, randomness from the seed, and nothing but tokio's time is waited for: under a
 //! paused clock a run repeats exactly. Handles made with [`MemoryConnector::handle`] share the record and fail apart.
 
+mod chain;
 mod events;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use futures_util::StreamExt as _;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
+use self::chain::Ledger;
+pub use self::chain::{ChainOptions, ChainTrouble, Mined, Subscriptions};
 pub use self::events::EventFault;
 use self::events::Subscriber;
 use super::faults::{FaultScript, When, lock};
@@ -31,6 +34,8 @@ pub struct MemoryConnector {
     state: Arc<Mutex<State>>,
     clock: Arc<dyn Clock>,
     faults: FaultScript,
+    /// This handle's own connector, where the record is on a chain.
+    wallet: Option<chain::Wallet>,
 }
 
 /// A call that reached the record and was meant to change it.
@@ -53,6 +58,10 @@ struct State {
     lies: BTreeMap<String, RawPublicKeys>,
     verdict: Option<bool>,
     down: bool,
+    /// What keeps the record in its place, if that is a chain.
+    chain: Option<Ledger>,
+    /// Whether somebody lets blocks come.
+    driven: bool,
 }
 
 impl MemoryConnector {
@@ -71,19 +80,24 @@ impl MemoryConnector {
             lies: BTreeMap::new(),
             verdict: None,
             down: false,
+            chain: None,
+            driven: false,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
             clock,
             faults: FaultScript::default(),
+            wallet: None,
         }
     }
 
-    /// Another handle on the same record with a fault script of its own, for example one a node.
+    /// Another handle on the same record with a fault script of its own, for example one a node; on a chain, with a connector and a
+    /// wallet of its own.
     #[must_use]
     pub fn handle(&self) -> Self {
         Self {
             faults: FaultScript::default(),
+            wallet: self.new_wallet(),
             ..self.clone()
         }
     }
@@ -105,6 +119,7 @@ impl MemoryConnector {
         state.down = down;
         if down {
             state.cut(None);
+            state.lose_callers();
         }
     }
 
@@ -201,13 +216,7 @@ impl State {
         if let Some(event) = event {
             self.publish(event);
         }
-        if let (Command::PublicKeys { clients, .. }, Answer::Keys(keys)) = (&command, &mut answer) {
-            for (client, answered) in clients.iter().zip(keys) {
-                if let Some(RawPublicKeys { pk1, pk2 }) = self.lies.get(client) {
-                    *answered = (pk1.clone(), pk2.clone());
-                }
-            }
-        }
+        lie(&self.lies, &command, &mut answer);
         let tx_hash = if command.is_read() {
             String::new()
         } else {
@@ -230,9 +239,22 @@ impl State {
                 now.insert(listener.to_owned(), plan);
             }
         }
-        for subscriber in &mut self.subscribers {
+        let connectors: Vec<Option<usize>> =
+            self.subscribers.iter().map(Subscriber::wallet).collect();
+        for at in 0..self.subscribers.len() {
+            if !self.hears(connectors[at]) {
+                continue;
+            }
+            let subscriber = &mut self.subscribers[at];
             let fault = now.get(subscriber.listener()).cloned().flatten();
             subscriber.deliver(event.clone(), fault);
+            // On a chain, every subscription of a connector feeds all of them.
+            let others = connectors
+                .iter()
+                .filter(|c| c.is_some() && **c == connectors[at]);
+            for _ in 1..others.count() {
+                subscriber.deliver(event.clone(), None);
+            }
         }
         self.history.push(event);
     }
@@ -243,9 +265,23 @@ impl State {
     }
 }
 
+/// Puts others in the place of keys that a connector lies about.
+fn lie(lies: &BTreeMap<String, RawPublicKeys>, command: &Command, answer: &mut Answer) {
+    if let (Command::PublicKeys { clients, .. }, Answer::Keys(keys)) = (command, answer) {
+        for (client, answered) in clients.iter().zip(keys) {
+            if let Some(RawPublicKeys { pk1, pk2 }) = lies.get(client) {
+                *answered = (pk1.clone(), pk2.clone());
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl RecordBackend for MemoryConnector {
     async fn execute(&self, op: &'static str, command: Command) -> Result<Receipt, PortError> {
+        if self.is_on_chain() {
+            return self.call_chain(op, command).await;
+        }
         // Gives others a turn first, as a network would.
         tokio::task::yield_now().await;
         let now = self.clock.now().0 / 1000;
@@ -279,7 +315,7 @@ impl RecordBackend for MemoryConnector {
             ));
         }
         self.faults.run(op, || {
-            let (subscriber, events) = Subscriber::new(op, listener.to_owned());
+            let (subscriber, events) = Subscriber::new(op, listener.to_owned(), self.listening());
             state.subscribers.push(subscriber);
             Ok(events.boxed())
         })

@@ -25,7 +25,9 @@ mod tokens;
 pub use blobs::MemoryBlobs;
 pub use clock::PausedClock;
 pub use compute::InPlace;
-pub use connector::{EventFault, MemoryConnector, Write};
+pub use connector::{
+    ChainOptions, ChainTrouble, EventFault, MemoryConnector, Mined, Subscriptions, Write,
+};
 pub use entropy::SeededEntropy;
 pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables};
 pub use faults::{FaultScript, When};

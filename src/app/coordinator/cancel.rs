@@ -10,16 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::Coordinator;
-use super::run::publish_end;
-use super::state::{Ended, RunState};
+use super::state::Ended;
 use crate::machine::{commit, erase};
 use delta_domain::ids::RoundNumber;
 use delta_domain::round::{FailureCode, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::blob::BlobName;
-use delta_ports::storage::{
-    LocalTaskId, LogLevel, MachineKind, StoredMachine, TaskRow, TaskUpdate,
-};
+use delta_ports::storage::{LocalTaskId, LogLevel, TaskRow, TaskUpdate};
 use delta_ports::{PortError, report};
 
 /// What the row of a cancelled task says.
@@ -103,26 +100,7 @@ impl Coordinator {
         });
     }
 
-    /// Winds up tasks that were cancelled when the node stopped.
-    pub(super) async fn resume_cancelled(
-        self: &Arc<Self>,
-        runs: &[StoredMachine],
-    ) -> Result<(), PortError> {
-        for state in runs.iter().filter_map(|run| RunState::restore(run).ok()) {
-            if state.complete || state.wound_up {
-                continue;
-            }
-            let row = self.context.ports.storage.task(state.local_id).await?;
-            if row.is_some_and(|row| is_cancelled(&row)) {
-                let coordinator = self.clone();
-                self.context
-                    .spawn(async move { coordinator.wind_up(state.local_id).await });
-            }
-        }
-        Ok(())
-    }
-
-    async fn wind_up(&self, id: LocalTaskId) {
+    pub(super) async fn wind_up(&self, id: LocalTaskId) {
         if let Err(e) = self.try_to_wind_up(id).await {
             tracing::error!(
                 task_id = id,
@@ -166,17 +144,7 @@ impl Coordinator {
             tracing::warn!(%task, "the round's files stay: {}", report(&e));
         }
         state.move_in(context).await?;
-        publish_end(context, &state, false).await?;
-        state.wound_up = true;
-        commit(&ports, vec![state.change()?]).await
-    }
-
-    /// The run of a task, where it has one.
-    async fn run_of(&self, id: LocalTaskId) -> Result<Option<RunState>, PortError> {
-        let storage = &self.context.ports.storage;
-        let runs = storage.machines(MachineKind::CoordinatorTask).await?;
-        let mut states = runs.iter().filter_map(|run| RunState::restore(run).ok());
-        Ok(states.find(|state| state.local_id == id))
+        self.part(state, false).await
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use delta_domain::round::coordinator::{CoordinatorEffect, CoordinatorInput, CoordinatorRound};
-use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::time::Timestamp;
 use delta_ports::PortError;
 use delta_ports::storage::MachineKind;
@@ -47,6 +47,11 @@ impl Machine for RoundMachine {
 
     fn taken_up() -> CoordinatorInput {
         CoordinatorInput::TakenUp
+    }
+
+    fn paced(&self, seen: Pacing) -> Option<CoordinatorInput> {
+        let news = self.0.pacing().is_slower(seen);
+        news.then_some(CoordinatorInput::Paced(seen))
     }
 
     // The state grows with every member's shares, and there is a request of each in every phase.

@@ -3,6 +3,7 @@
 //! Not here: what a reduce computes from the sums (`run/reduce.rs`), and the result and the end of the task (`run/end.rs`).
 
 mod end;
+mod number;
 mod reduce;
 
 use std::sync::Arc;
@@ -27,7 +28,6 @@ use delta_domain::round::{FailureCode, Members, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::RoundKey;
 use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
 pub(super) use end::publish_end;
@@ -99,8 +99,6 @@ impl TaskRun {
                         None,
                     )
                     .await;
-                // The other nodes need not wait for more rounds.
-                drop(publish_end(&self.context, &self.state, false).await);
                 TaskUpdate {
                     status: Some(TaskStatus::Error),
                     error: Some(e.message().to_owned()),
@@ -116,6 +114,8 @@ impl TaskRun {
             tracing::error!(%task, "the task's end could not be recorded: {}", report(&e));
         }
         self.coordinator.active().remove(&task);
+        // The other nodes need not wait for more rounds, and nobody waits until they know.
+        self.coordinator.say_farewell(id, end.is_ok()).await;
     }
 
     /// What a restart would mend is mended without one: from what is on disk, a few times.
@@ -157,8 +157,7 @@ impl TaskRun {
             let handle = self.start_round().await?;
             self.finish_round(handle).await?;
         }
-        write_result(&self.context, &self.state, &self.bundle).await?;
-        publish_end(&self.context, &self.state, true).await
+        write_result(&self.context, &self.state, &self.bundle).await
     }
 
     async fn unfinished_round(&self) -> Result<Option<StoredMachine>, PortError> {
@@ -212,7 +211,7 @@ impl TaskRun {
     async fn start_round(&mut self) -> Result<Handle<RoundMachine>, PortError> {
         let now = self.context.ports.clock.now();
         let mut state = self.state.clone();
-        state.round += 1;
+        state.round = self.next_number().await;
         state.round_started = now;
         let mut round = state.round_context(&self.bundle, &self.context.settings);
         // Who is there again is waited for like anybody.
@@ -258,11 +257,7 @@ impl TaskRun {
             roll: roll.clone(),
             presence: self.presence.clone(),
             round,
-            key: RoundKey {
-                kind: self.state.kind,
-                task: self.state.task.clone(),
-                round: RoundNumber(number),
-            },
+            key: self.state.on_record(),
         };
         let cancel = self.context.cancel.child_token();
         let (handle, running) = spawn(

@@ -18,6 +18,7 @@ use delta_domain::tensor::Tensor;
 use delta_domain::time::Timestamp;
 use delta_ports::author_api::{RoundReport, TaskProgress};
 use delta_ports::blob::BlobName;
+use delta_ports::connector::RoundKey;
 use delta_ports::storage::{
     LocalTaskId, MachineChange, MachineKey, MachineKind, StateChange, StoredMachine,
 };
@@ -68,9 +69,9 @@ pub(super) struct RunState {
     pub(super) rounds: Vec<RoundReport>,
     /// When the running round was started.
     pub(super) round_started: Timestamp,
-    /// All steps are done; the result is being written and published.
+    /// All steps are done; the result is being written.
     pub(super) complete: bool,
-    /// The task was cancelled, and nothing is left to do about it.
+    /// The task is over, the record knows, and nothing is left to do about it.
     #[serde(default)]
     pub(super) wound_up: bool,
 }
@@ -239,6 +240,15 @@ impl RunState {
             kind: MachineKind::CoordinatorRound,
             task: self.task.clone(),
             round: self.round,
+        }
+    }
+
+    /// The last round as the connector's record names it.
+    pub(super) fn on_record(&self) -> RoundKey {
+        RoundKey {
+            kind: self.kind,
+            task: self.task.clone(),
+            round: RoundNumber(self.round),
         }
     }
 

@@ -14,7 +14,9 @@ use super::stored::{cannot_seal, entry, entry_context, seal, seal_bytes, seal_sn
 use super::{Effects, HandleError, Machine, MachinePorts};
 use crate::backoff::Backoff;
 use crate::contact::Reach;
+use delta_domain::round::Pacing;
 use delta_domain::time::Timestamp;
+use delta_ports::connector::WalletView;
 use delta_ports::report;
 use delta_ports::storage::{MachineChange, MachineKey, OutboxEntry, StateChange};
 
@@ -65,6 +67,7 @@ impl<M: Machine> Host<M> {
         // A round that is over still owes its last effects (a decline, say).
         while !(self.machine.is_over() && self.running.is_empty()) {
             self.stand_still(&mut still_since).await;
+            self.keep_pace().await;
             let clock = self.ports.clock.clone();
             let still = self.reach.away().map(|away| away.max(self.began));
             let deadline = match still_since.or(still) {
@@ -108,6 +111,17 @@ impl<M: Machine> Host<M> {
                     self.pass(M::tick(), "a deadline").await;
                 }
             }
+        }
+    }
+
+    /// Lets deadlines allow for what a call takes.
+    async fn keep_pace(&mut self) {
+        let WalletView { block, waiting, .. } = self.ports.connector.wallet();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        if !self.machine.is_over()
+            && let Some(input) = self.machine.paced(Pacing { block, waiting })
+        {
+            self.pass(input, "how long a call takes").await;
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use delta_domain::secret::Secret;
-use delta_memory::{MemoryStorage, PausedClock, SeededEntropy};
+use delta_memory::{MemoryConnector, MemoryStorage, PausedClock, SeededEntropy};
 
 use super::stored::{cannot_seal, entry};
 use super::*;
@@ -78,12 +78,14 @@ fn nobody_away() -> Reach {
 }
 
 fn ports(storage: &MemoryStorage) -> MachinePorts {
+    let clock = Arc::new(PausedClock::new(Timestamp(1_000)));
     MachinePorts {
         storage: Arc::new(storage.clone()),
-        clock: Arc::new(PausedClock::new(Timestamp(1_000))),
+        clock: clock.clone(),
         entropy: Arc::new(SeededEntropy::new(7)),
         vault: Arc::new(Vault::new(Secret::new([3; 32]))),
         lines: Arc::default(),
+        connector: Arc::new(MemoryConnector::new(clock, 1)),
     }
 }
 

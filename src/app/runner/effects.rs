@@ -20,7 +20,7 @@ use delta_domain::round::runner::{
     MaskStream, NoiseGround, Release, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
     VariableRequest,
 };
-use delta_domain::round::{FailureCode, Rejection};
+use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::secret::SecretBytes;
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
@@ -72,6 +72,11 @@ impl Machine for RunnerRound {
 
     fn taken_up() -> RunnerInput {
         RunnerInput::TakenUp
+    }
+
+    fn paced(&self, seen: Pacing) -> Option<RunnerInput> {
+        let news = self.pacing().is_slower(seen);
+        news.then_some(RunnerInput::Paced(seen))
     }
 
     /// A disk that is full now will be so at the deadline: the others need not wait for it.
@@ -303,6 +308,10 @@ impl MemberWorld for Network<'_> {
                 .as_ref()
                 .is_some_and(|t| t.eq_ignore_ascii_case(&wanted))
         }))
+    }
+
+    fn max_list(&self) -> usize {
+        self.0.context.settings.max_list.max(1)
     }
 
     async fn submit(&mut self, request: &SignedRequest) -> Result<(), PortError> {

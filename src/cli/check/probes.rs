@@ -72,6 +72,7 @@ async fn reach_connector(config: &Config) -> Finding {
             let place = format!("{host}:{port}");
             let why = e.message();
             let text = match why.strip_prefix(&place) {
+                _ if e.trouble().is_some() => format!("{place} answers, but {why}"),
                 Some(_) => format!("{why}{hint}"),
                 None => format!("{place} does not answer: {why}{hint}"),
             };

@@ -26,6 +26,7 @@ pub use input::{CoordinatorInput, CoordinatorOutcome, Publication};
 use phase::{MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
+use super::blocks::Pacing;
 use super::message::{Announcement, RoundEnd, RoundView};
 use super::{Directory, FailureCode, Members, Rejection, RoundFailure};
 use crate::ids::{Address, Digest};
@@ -89,6 +90,9 @@ pub struct CoordinatorRound {
     /// Who is not there any more. Waited for only where the round is too small otherwise.
     #[serde(default)]
     lost: Members,
+    /// What deadlines allow for.
+    #[serde(default)]
+    pacing: Pacing,
 }
 
 impl CoordinatorRound {
@@ -108,6 +112,7 @@ impl CoordinatorRound {
             poll_at: deadline,
             poll_every: FIRST_POLL,
             lost: Members::new(),
+            pacing: Pacing::default(),
         };
         (round, vec![CoordinatorEffect::StartRound])
     }
@@ -146,6 +151,10 @@ impl CoordinatorRound {
             CoordinatorInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             CoordinatorInput::Postponed { by } => {
                 self.postpone(by);
+                Ok(Vec::new())
+            }
+            CoordinatorInput::Paced(seen) => {
+                self.keep_pace(seen);
                 Ok(Vec::new())
             }
             CoordinatorInput::TakenUp => {
@@ -293,7 +302,7 @@ impl CoordinatorRound {
                     accepted: Members::new(),
                 };
                 self.phase = Phase::MaskedInput(input);
-                self.wait(now, self.context.strategy.wait_timeout());
+                self.wait(now, self.waiting_time());
                 Vec::new()
             }
             (Phase::StartingAggregation { input, u3 }, Publication::Aggregation) => {
@@ -312,7 +321,7 @@ impl CoordinatorRound {
                     begun: Some(now),
                     away: self.lost.clone(),
                 });
-                self.wait(now, self.context.strategy.wait_timeout());
+                self.wait(now, self.waiting_time());
                 Vec::new()
             }
             (Phase::Ending(closing), Publication::End) => {
@@ -411,9 +420,32 @@ impl CoordinatorRound {
     /// How long the phase may last.
     fn phase_time(&self) -> Duration {
         match self.phase {
-            Phase::Starting | Phase::AdvertiseKeys(_) => self.context.strategy.connection_timeout(),
-            _ => self.context.strategy.wait_timeout(),
+            Phase::Starting | Phase::AdvertiseKeys(_) => self.joining_time(),
+            _ => self.waiting_time(),
         }
+    }
+
+    /// How long members may take to join.
+    fn joining_time(&self) -> Duration {
+        self.context.strategy.connection_timeout() + self.pacing.of_a_phase()
+    }
+
+    /// How long every other phase may last.
+    fn waiting_time(&self) -> Duration {
+        self.context.strategy.wait_timeout() + self.pacing.of_a_phase()
+    }
+
+    /// What its deadlines allow for, as far as this round has been told.
+    #[must_use]
+    pub fn pacing(&self) -> Pacing {
+        self.pacing
+    }
+
+    /// A slower wallet moves the deadline by what that allows for; a faster one is no news.
+    fn keep_pace(&mut self, seen: Pacing) {
+        let before = self.pacing.of_a_phase();
+        self.pacing = self.pacing.slower(seen);
+        self.deadline = self.deadline + (self.pacing.of_a_phase() - before);
     }
 
     fn postpone(&mut self, by: Duration) {

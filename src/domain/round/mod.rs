@@ -5,6 +5,7 @@
 //! the consistency checks of the paper's round 3 are replaced by seals that are bound to what each member sees, and by tags (see [`transcript`]).
 
 pub mod acquaintances;
+mod blocks;
 pub mod coordinator;
 pub mod decline;
 pub mod directory;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::Address;
 
 pub use acquaintances::{Acquaintance, Acquaintances};
+pub use blocks::Pacing;
 pub use decline::DeclineCode;
 pub use directory::{Directory, MemberKeys};
 pub use graph::NeighbourGraph;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use effect::{MaskStream, NoiseGround, Release, RunnerEffect, VariableRequest};
 use phase::{Phase, Sharing};
 
+use super::blocks::Pacing;
 use super::message::{
     Announcement, Confirmation, RequestBody, RoundEnd, ShareDelivery, SignedRequest,
 };
@@ -37,7 +38,7 @@ use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::time::Timestamp;
 
-/// Added to every deadline of the coordinator: a member gives up later than the one who decides.
+/// Added to every deadline of the coordinator, with blocks: a member gives up later than the one who decides.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What a member knows before a round begins. Never changes.
@@ -143,6 +144,8 @@ pub enum RunnerInput {
         /// How long.
         by: Duration,
     },
+    /// How long calls take: deadlines allow for it from now on, where that is longer than what they allowed for.
+    Paced(Pacing),
     /// This node's process was away: the phase has its whole time again.
     TakenUp,
     /// Time has passed.
@@ -181,6 +184,9 @@ pub struct RunnerRound {
     /// [`cohort_digest`] of the u3 that this member has confirmed.
     #[serde(default)]
     summed: Option<Digest>,
+    /// What deadlines allow for.
+    #[serde(default)]
+    pacing: Pacing,
 }
 
 impl RunnerRound {
@@ -226,6 +232,7 @@ impl RunnerRound {
             deadline,
             bound: None,
             summed: None,
+            pacing: Pacing::default(),
         };
         (round, vec![RunnerEffect::Join { keys, notify }])
     }
@@ -287,7 +294,7 @@ impl RunnerRound {
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::StillOpen => {
                 if self.is_joining() || self.is_unmasking() {
-                    self.deadline = now + self.phase_time() + GRACE;
+                    self.deadline = now + self.phase_time() + self.grace();
                 }
                 Ok(Vec::new())
             }
@@ -295,9 +302,15 @@ impl RunnerRound {
                 self.deadline = self.deadline + by;
                 Ok(Vec::new())
             }
+            RunnerInput::Paced(seen) => {
+                let before = self.grace();
+                self.pacing = self.pacing.slower(seen);
+                self.deadline = self.deadline + (self.grace() - before);
+                Ok(Vec::new())
+            }
             RunnerInput::TakenUp => {
                 // Not what the clock said before: it may have been set back meanwhile.
-                self.deadline = now + self.phase_time() + GRACE;
+                self.deadline = now + self.phase_time() + self.grace();
                 Ok(Vec::new())
             }
             RunnerInput::Ended(end) => Ok(self.ended(end)),
@@ -328,6 +341,17 @@ impl RunnerRound {
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         (!self.is_over()).then_some(self.deadline)
+    }
+
+    /// What is added to every deadline of the coordinator.
+    fn grace(&self) -> Duration {
+        GRACE + self.pacing.of_a_member()
+    }
+
+    /// What its deadlines allow for, as far as this round has been told.
+    #[must_use]
+    pub fn pacing(&self) -> Pacing {
+        self.pacing
     }
 
     /// Whether nothing more will happen.

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use futures_core::Stream;
 
+use super::WalletView;
 use crate::{PortError, PortErrorKind};
 use delta_domain::connector_record::{Answer, Command, RecordEvent, Rejection};
 
@@ -36,6 +37,11 @@ pub trait RecordBackend: Send + Sync + 'static {
     ///
     /// Dropping the stream ends the subscription. Waiting for its next item may be given up and begun again without a loss.
     async fn open(&self, op: &'static str, listener: &str) -> Result<RecordEvents, PortError>;
+
+    /// How the calls of this node's wallet are getting on.
+    fn wallet(&self) -> WalletView {
+        WalletView::default()
+    }
 }
 
 /// The failure of a call that the record did not accept.

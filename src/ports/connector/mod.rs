@@ -26,7 +26,7 @@ pub use backend::{Receipt, RecordBackend, RecordEvents, rejected};
 pub use delta_domain::connector_record::RejectionReason;
 pub use types::{
     CreatedTask, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys, RawShareRecord, RoundKey,
-    RoundRecord, RoundStatus, ShareKind, TaskRecord, Verification, VerifierState,
+    RoundRecord, RoundStatus, ShareKind, TaskRecord, Verification, VerifierState, WalletView,
 };
 
 /// Nodes that are asked for in one call, and the most calls that a list of all takes.
@@ -209,6 +209,9 @@ pub trait Connector: Send + Sync + 'static {
         owner: &Address,
         task: &TaskId,
     ) -> Result<TxHash, PortError>;
+
+    /// How the calls of this node's wallet are getting on; that of a record which answers at once has nothing to say.
+    fn wallet(&self) -> WalletView;
 
     /// Opens one subscription. Events before it are lost; the stream ends with `Err` when the connection is lost or silent for
     /// twice the heartbeat. Reconnecting is the caller's job, because what was missed must be read again. Heartbeats are not yielded.

@@ -13,7 +13,7 @@ use super::values::{
 use super::{
     Connector, CreatedTask, EventStream, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys,
     RawShareRecord, Receipt, RecordBackend, RoundKey, RoundRecord, ShareKind, TaskRecord,
-    Verification, VerifierState,
+    Verification, VerifierState, WalletView,
 };
 use crate::{PortError, PortErrorKind};
 use delta_domain::connector_record::{Answer, Command, RoundRef, Step};
@@ -374,6 +374,10 @@ impl<B: RecordBackend> Connector for B {
             task: task.to_string(),
         };
         ask!(self, "confirm_verification", command, Answer::Done => tx_of)
+    }
+
+    fn wallet(&self) -> WalletView {
+        RecordBackend::wallet(self)
     }
 
     async fn subscribe(&self, address: &Address) -> Result<EventStream, PortError> {

@@ -1,7 +1,11 @@
 //! What the connector's calls take and give.
 
+use std::time::Duration;
+
+use crate::ChainTrouble;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId, TxHash};
 use delta_domain::task::TaskKind;
+use delta_domain::time::Timestamp;
 
 /// What other members put on record, unparsed.
 pub use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
@@ -146,4 +150,15 @@ pub struct VerifierState {
     pub invalid: Vec<String>,
     /// Whether no proof failed.
     pub valid: bool,
+}
+
+/// How the calls of a wallet are getting on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WalletView {
+    /// About how long the record takes to take a call; zero where it does so at once.
+    pub block: Duration,
+    /// Calls that wait or are under way.
+    pub waiting: usize,
+    /// What is wrong with the chain behind the connector, and since when.
+    pub trouble: Option<(ChainTrouble, Timestamp)>,
 }

@@ -27,6 +27,8 @@ pub enum EventFault {
 #[derive(Debug)]
 pub(super) struct Subscriber {
     listener: String,
+    /// Of the connector that it subscribes to, on a chain.
+    wallet: Option<usize>,
     events: mpsc::UnboundedSender<(Instant, RecordEvent)>,
     held: Option<RecordEvent>,
 }
@@ -36,6 +38,7 @@ impl Subscriber {
     pub(super) fn new(
         op: &'static str,
         listener: String,
+        wallet: Option<usize>,
     ) -> (
         Self,
         impl Stream<Item = Result<RecordEvent, PortError>> + Send + use<>,
@@ -57,6 +60,7 @@ impl Subscriber {
         (
             Self {
                 listener,
+                wallet,
                 events,
                 held: None,
             },
@@ -66,6 +70,10 @@ impl Subscriber {
 
     pub(super) fn listener(&self) -> &str {
         &self.listener
+    }
+
+    pub(super) fn wallet(&self) -> Option<usize> {
+        self.wallet
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -61,18 +61,19 @@ pub(in crate::coordinator) async fn publish_end(
     Ok(())
 }
 
-/// Tries again while the connector cannot be reached: the result is safe, only the announcement waits.
+/// Tries again while the connector cannot be reached or has forgotten this node: the result is safe, only the announcement waits.
 async fn persistently<T, F: Future<Output = Result<T, PortError>>>(
     context: &Context,
     task: &TaskId,
     call: impl Fn() -> F,
 ) -> Result<T, PortError> {
-    let mut backoff = Backoff::STEPS;
+    let (mut backoff, clock) = (Backoff::STEPS, &context.ports.clock);
     loop {
         match call().await {
-            Err(e) if e.is_transient() => {
-                tracing::warn!(%task, "waiting for the connector: {}", report(&e));
-                context.ports.clock.sleep(backoff.pause()).await;
+            Err(e) if context.contact.is_to_blame(&e, clock.now()) || e.is_transient() => {
+                tracing::debug!(%task, "waiting for the connector: {}", report(&e));
+                context.contact.here().await;
+                clock.sleep(backoff.pause()).await;
             }
             other => return other,
         }

@@ -39,7 +39,7 @@ impl CoordinatorRound {
             })
             .collect();
         self.phase = Phase::CheckingCommitments(sharing.clone());
-        self.deadline = now + self.context.strategy.wait_timeout();
+        self.deadline = now + self.waiting_time();
         vec![CoordinatorEffect::CheckCommitments { pairs }]
     }
 
@@ -143,7 +143,7 @@ impl CoordinatorRound {
             input: input.clone(),
             u3,
         };
-        self.deadline = now + self.context.strategy.wait_timeout();
+        self.deadline = now + self.waiting_time();
         vec![CoordinatorEffect::StartAggregation { u3: list }]
     }
 

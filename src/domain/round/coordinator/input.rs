@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(doc)]
 use super::CoordinatorRound;
 use crate::ids::{Address, Digest};
+use crate::round::blocks::Pacing;
 use crate::round::message::SignedRequest;
 use crate::round::record::{RawPublicKeys, RawShareRecord};
 use crate::round::{DeclineCode, FailureCode, Members, RoundFailure};
@@ -87,6 +88,8 @@ pub enum CoordinatorInput {
         /// How long.
         by: Duration,
     },
+    /// How long calls take: deadlines allow for it from now on, where that is longer than what they allowed for.
+    Paced(Pacing),
     /// This node's process was away: the phase has its whole time again.
     TakenUp,
     /// Members, of this round or of earlier ones, that are not there any more, as far as their coordinator can tell: all of them.

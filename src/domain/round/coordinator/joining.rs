@@ -32,7 +32,7 @@ impl CoordinatorRound {
             begun: Some(now),
             ..Joining::default()
         });
-        self.wait(now, self.context.strategy.connection_timeout());
+        self.wait(now, self.joining_time());
         vec![CoordinatorEffect::ReadJoins]
     }
 
@@ -91,7 +91,7 @@ impl CoordinatorRound {
         let absent: Members = bound.difference(&joining.joined).cloned().collect();
         let enough = joining.joined.len() >= floor && absent.is_empty();
         // A node that is dead looks alive on the connector for two minutes; only the first round after its death waits for it.
-        let timeout = self.context.strategy.connection_timeout();
+        let timeout = self.joining_time();
         let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
         let begun = joining.begun.unwrap_or(of_deadline);
         let asking = joining.asking.intersection(&joining.known);
@@ -103,7 +103,7 @@ impl CoordinatorRound {
             true => begun + timeout.max(self.context.patience),
             false => begun + timeout,
         };
-        let silence_counts = now >= begun + SILENT_GRACE;
+        let silence_counts = now >= begun + SILENT_GRACE + self.pacing.of_a_call();
         // Declining counts only from those who have not joined: nobody may talk a member out of the round.
         let everybody = !joining.known.is_empty()
             && joining.known.iter().all(|a| {
@@ -130,7 +130,7 @@ impl CoordinatorRound {
                 u1,
                 published: false,
             };
-            self.deadline = now + self.context.strategy.wait_timeout();
+            self.deadline = now + self.waiting_time();
             return vec![CoordinatorEffect::SelectCandidates { u1: list }];
         }
         // The others have a moment to say why they would not, either.
@@ -318,7 +318,7 @@ impl CoordinatorRound {
             transcript,
             declined: BTreeMap::new(),
         });
-        self.wait(now, self.context.strategy.wait_timeout());
+        self.wait(now, self.waiting_time());
         Ok(Vec::new())
     }
 }

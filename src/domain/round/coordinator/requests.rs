@@ -310,9 +310,9 @@ mod tests {
 
     use super::*;
     use crate::ids::{Digest, RoundNumber};
-    use crate::round::Members;
-    use crate::round::coordinator::{CoordinatorContext, CoordinatorInput};
+    use crate::round::coordinator::{CoordinatorContext, CoordinatorInput, Publication};
     use crate::round::message::Announcement;
+    use crate::round::{Members, Pacing};
     use crate::secret::Secret;
     use crate::strategy::Strategy;
     use crate::task::TaskKind;
@@ -399,6 +399,32 @@ mod tests {
             ));
             assert!(early(round.handle(NOW, said)), "it is being put on record");
         }
+    }
+
+    #[test]
+    fn deadlines_allow_for_blocks_once_and_for_none_where_there_are_none() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let paced = |block| CoordinatorInput::Paced(Pacing { block, waiting: 0 });
+        let mut round = joining(Duration::ZERO);
+        let before = round.phase_deadline();
+        round.handle(NOW, paced(Duration::ZERO)).unwrap();
+        assert_eq!(round.phase_deadline(), before);
+        round.handle(NOW, paced(SECOND * 5)).unwrap();
+        assert_eq!(round.phase_deadline(), before + SECOND * 35);
+        // Shorter, and the same again, are no news.
+        for block in [SECOND * 5, SECOND] {
+            round.handle(NOW, paced(block)).unwrap();
+        }
+        // Nor does a look at who has joined forget it.
+        let one = joins(&["01"], &["01", "02", "03"]);
+        round.handle(NOW, one).unwrap();
+        assert_eq!(round.phase_deadline(), before + SECOND * 35);
+        let both = joins(&["01", "02"], &["01", "02"]);
+        round.handle(NOW, both).unwrap();
+        let published = CoordinatorInput::Published(Publication::Selection);
+        let whole = round.context().strategy.wait_timeout() + SECOND * 35;
+        assert_eq!(round.phase_deadline(), NOW + whole);
+        round.handle(NOW, published).unwrap();
     }
 
     #[test]

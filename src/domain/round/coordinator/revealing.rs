@@ -58,7 +58,7 @@ impl CoordinatorRound {
         let strategy = &self.context.strategy;
         if state.lacking == 0 {
             if state.answered.len() < state.u3.len() && now < self.deadline {
-                self.deadline = self.deadline.min(now + LINGER);
+                self.deadline = self.deadline.min(now + LINGER + self.pacing.of_a_call());
                 return Vec::new();
             }
             return match state.rebuild(strategy.curve) {

@@ -1,9 +1,7 @@
 //! From u2 to the masked result: who shares masks with whom, and which one vector may leave.
 
 use super::phase::{MaskedInput, Phase, Sharing};
-use super::{
-    GRACE, MaskStream, NoiseGround, RunnerEffect, RunnerRound, VariableRequest, share_keys,
-};
+use super::{MaskStream, NoiseGround, RunnerEffect, RunnerRound, VariableRequest, share_keys};
 use crate::ids::{Address, Digest, Name};
 use crate::round::message::{RequestBody, ShareDelivery};
 use crate::round::record::RawShareRecord;
@@ -75,7 +73,7 @@ impl RunnerRound {
             self_mask,
             u2,
         };
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        self.deadline = now + self.context.strategy.wait_timeout() + self.grace();
         Ok(vec![RunnerEffect::CollectShares { request, senders }])
     }
 

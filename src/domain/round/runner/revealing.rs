@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::phase::{MaskedInput, Phase};
-use super::{GRACE, Release, RunnerEffect, RunnerOutcome, RunnerRound};
+use super::{Release, RunnerEffect, RunnerOutcome, RunnerRound};
 use crate::ids::{Address, Digest};
 use crate::records::cohort_digest;
 use crate::round::message::{Confirmation, RequestBody, RoundEnd};
@@ -88,7 +88,7 @@ impl RunnerRound {
             u3,
         };
         self.summed = Some(summed);
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        self.deadline = now + self.context.strategy.wait_timeout() + self.grace();
         Ok(vec![effect])
     }
 
@@ -137,7 +137,7 @@ impl RunnerRound {
             u3: u3.clone(),
         };
         self.forget();
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        self.deadline = now + self.context.strategy.wait_timeout() + self.grace();
         vec![RunnerEffect::Reveal {
             seeds,
             keys,

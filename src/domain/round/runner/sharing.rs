@@ -1,7 +1,7 @@
 //! From u1 to shares: whether the cohort is acceptable, whose keys can be used, what is split and posted.
 
 use super::phase::{Phase, Sharing};
-use super::{GRACE, RunnerEffect, RunnerRound, share_keys};
+use super::{RunnerEffect, RunnerRound, share_keys};
 use crate::ids::Address;
 use crate::round::message::RequestBody;
 use crate::round::record::RawPublicKeys;
@@ -33,7 +33,7 @@ impl RunnerRound {
             mask: mask.clone(),
             u1,
         };
-        self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+        self.deadline = now + self.context.strategy.wait_timeout() + self.grace();
         Ok(vec![RunnerEffect::ReadKeys { members }])
     }
 
@@ -113,7 +113,7 @@ impl RunnerRound {
                     seed: shared.seed_commitments,
                     key: shared.key_commitments,
                 };
-                self.deadline = now + self.context.strategy.wait_timeout() + GRACE;
+                self.deadline = now + self.context.strategy.wait_timeout() + self.grace();
                 self.phase = Phase::ShareKeys {
                     sharing,
                     self_mask: shared.self_mask,

@@ -14,6 +14,20 @@ fn node(i: usize) -> Address {
     format!("0x{i:040x}").parse().unwrap()
 }
 
+#[test]
+fn a_member_gives_up_later_than_a_coordinator_with_the_same_blocks() {
+    let mut play = Play::joined(2, |_, _| ());
+    let block = Duration::from_secs(12);
+    let pacing = Pacing { block, waiting: 4 };
+    let round = &mut play.rounds[0];
+    let before = round.deadline().unwrap();
+    for _ in 0..2 {
+        round.handle(NOW, RunnerInput::Paced(pacing)).unwrap();
+    }
+    assert_eq!(round.deadline().unwrap(), before + block * 55);
+    assert!(pacing.of_a_member() > pacing.of_a_phase());
+}
+
 /// Members of a round, and what lies between them.
 struct Play {
     members: Vec<Address>,
