@@ -27,9 +27,12 @@ use delta_ports::{PortError, PortErrorKind};
 
 pub(super) use ledger::Ledger;
 pub use ledger::Mined;
-use ledger::Outcome;
+use ledger::{Link, Outcome};
 pub use trouble::ChainTrouble;
 use trouble::Trouble;
+
+/// How often a question that waits for the chain looks whether it is there.
+const QUESTION_WAITS: Duration = Duration::from_millis(100);
 
 /// How a chain is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,23 +132,25 @@ impl MemoryConnector {
         }
     }
 
-    /// Cuts the link between this handle's connector and the chain.
+    /// Cuts the link between this handle's connector and the chain. For 7.5 s it looks for the chain, and whatever it is asked waits; then
+    /// it gives it up for good, and everything fails at once until it is started anew.
     pub fn cut_link(&self, subscriptions: Subscriptions) {
-        self.with_wallet(|wallet, _| wallet.cut(Instant::now()));
+        self.with_wallet(|wallet, now| wallet.cut(now));
         if subscriptions == Subscriptions::End {
             self.end_subscriptions();
         }
     }
 
-    /// Mends the link. A connector that has looked for its chain for more than 7.5 s has given it up: it must be started anew.
+    /// Mends the link: in time for a connector that still looks for its chain.
     pub fn mend_link(&self) {
-        self.with_wallet(|wallet, _| wallet.mend(Instant::now()));
+        self.with_wallet(|wallet, now| wallet.mend(now));
+        self.settle();
     }
 
     /// Starts this handle's connector anew, on a link that may still be cut: calls that were not on their way to the chain are lost,
     /// subscriptions end.
     pub fn restart_connector(&self) {
-        self.with_wallet(|wallet, _| wallet.restart());
+        self.with_wallet(|wallet, now| wallet.restart(now));
         self.end_subscriptions();
     }
 
@@ -173,6 +178,18 @@ impl MemoryConnector {
         Some(work(wallet, Instant::now()))
     }
 
+    /// What could not be sent while a link was cut is sent.
+    fn settle(&self) {
+        let time = self.clock.now().0 / 1000;
+        let mut state = lock(&self.state);
+        if let Some(chain) = &mut state.chain {
+            chain.send_waiting();
+        }
+        state.mine(Instant::now(), time);
+        drop(state);
+        self.drive();
+    }
+
     /// A wallet for a new handle, if this is a chain.
     pub(super) fn new_wallet(&self) -> Option<Wallet> {
         let number = lock(&self.state).chain.as_mut()?.open_wallet();
@@ -190,6 +207,9 @@ impl MemoryConnector {
         command: Command,
     ) -> Result<Receipt, PortError> {
         tokio::task::yield_now().await;
+        while command.is_read() && self.looks_for_chain() {
+            tokio::time::sleep(QUESTION_WAITS).await;
+        }
         let waiting = self.enter(op, command);
         self.drive();
         let outcome = match waiting? {
@@ -225,6 +245,17 @@ impl MemoryConnector {
                 Some(trouble) => Ok(Entered::Answered(Err(trouble.into()))),
                 None => Ok(entered),
             }
+        })
+    }
+
+    /// Whether a question has to wait: for the chain, or for its connector to give it up.
+    fn looks_for_chain(&self) -> bool {
+        let number = self.listening();
+        let mut state = lock(&self.state);
+        let down = state.down;
+        let chain = state.chain.as_mut();
+        chain.is_some_and(|chain| {
+            !down && matches!(chain.link(number, Instant::now()), Link::Sought(_))
         })
     }
 
@@ -316,7 +347,7 @@ impl State {
             return Entered::Answered(Err(Trouble::Gone));
         };
         if command.is_read() {
-            let mut outcome = chain.ask(wallet, &command, now, time);
+            let mut outcome = chain.ask(wallet, &command, time);
             if let Ok((_, answer)) = &mut outcome {
                 lie(&self.lies, &command, answer);
             }
@@ -326,7 +357,7 @@ impl State {
             let text = "this handle has no wallet: use one of its handles";
             return Entered::Answered(Err(Trouble::Said(text.to_owned())));
         };
-        let answer = chain.send(number, command, now);
+        let answer = chain.send(number, command);
         // Where blocks come at once, it is in one by now.
         self.mine(now, time);
         Entered::Sent(answer)
@@ -334,12 +365,8 @@ impl State {
 
     /// Whether the connector of this wallet hears the chain.
     pub(super) fn hears(&mut self, wallet: Option<usize>) -> bool {
-        let Some((chain, number)) = self.chain.as_mut().zip(wallet) else {
-            return true;
-        };
-        chain
-            .wallet(number)
-            .is_none_or(|wallet| wallet.is_linked(Instant::now()))
+        let chain = self.chain.as_mut();
+        chain.is_none_or(|chain| chain.link(wallet, Instant::now()) == Link::Open)
     }
 
     /// Nobody who waits for an answer gets one; what they have sent goes on.
