@@ -4,6 +4,7 @@
 //! refusal. Recognised here once; what is an answer of the connector itself (`rejections.rs`) is looked for first, since those texts repeat
 //! what callers wrote.
 
+use delta_domain::connector_record::RejectionReason;
 use delta_ports::PortErrorKind;
 
 /// Trouble with the chain.
@@ -33,6 +34,7 @@ const TEXTS: [(ChainTrouble, &[&str]); 6] = [
             "reverted by the evm",
             "vm exception while processing transaction",
             "execution reverted",
+            "is reverted",
         ],
     ),
     (
@@ -109,6 +111,21 @@ impl ChainTrouble {
     }
 }
 
+/// Why a contract does not answer a question, where it says so: a transaction's receipt does not, and needs no reason.
+pub(crate) fn reason_of(text: &str) -> RejectionReason {
+    const REVERT: &str = "vm exception while processing transaction: revert";
+    let small = text.to_ascii_lowercase();
+    let said = small.split_once(REVERT).map(|(_, reason)| reason.trim());
+    match said {
+        Some("node has not joined in") => RejectionReason::NodeNotAlive,
+        Some("task not exists") => RejectionReason::NoSuchTask,
+        Some("this round does not exist") => RejectionReason::NoSuchRound,
+        // The one question whose contract gives no reason is that for data.
+        Some("") => RejectionReason::NoSuchData,
+        _ => RejectionReason::Other,
+    }
+}
+
 /// Characters of a chain's text that are shown.
 const LINE: usize = 160;
 
@@ -170,5 +187,23 @@ mod tests {
             "the contract reverted the transaction (Transaction has been reverted by the EVM)"
         );
         assert_eq!(ChainTrouble::of("node of address 0x1 is not alive"), None);
+    }
+
+    #[test]
+    fn a_contract_that_does_not_answer_says_why() {
+        let read = "Returned error: VM Exception while processing transaction: revert";
+        for (said, reason) in [
+            (" node has not joined in", RejectionReason::NodeNotAlive),
+            (" Task not exists", RejectionReason::NoSuchTask),
+            (" this round does not exist", RejectionReason::NoSuchRound),
+            ("", RejectionReason::NoSuchData),
+            (" of another kind", RejectionReason::Other),
+        ] {
+            let text = format!("{read}{said}");
+            assert_eq!(reason_of(&text), reason, "{text}");
+            assert_eq!(ChainTrouble::of(&text), Some(Reverted));
+        }
+        let receipt = "Transaction has been reverted by the EVM:\n{}";
+        assert_eq!(reason_of(receipt), RejectionReason::Other);
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tonic::{Code, Status};
 
-use super::chain::ChainTrouble;
+use super::chain::{self, ChainTrouble};
 use super::rejections::reason_of;
 use delta_domain::connector_record::RejectionReason;
 use delta_ports::{PortError, PortErrorKind};
@@ -29,7 +29,7 @@ pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
         Some(trouble) => {
             let told = PortError::new(trouble.kind(), op, trouble.told(error.message()));
             match trouble.kind() {
-                PortErrorKind::Rejected => told.with_reason(reason),
+                PortErrorKind::Rejected => told.with_reason(chain::reason_of(error.message())),
                 _ => told,
             }
         }
