@@ -52,6 +52,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = ChainOptions {
         block: Duration::try_from_secs_f64(args.block_time)?,
         older_identity: args.older_identity,
+        // Whoever calls has a deadline of its own.
+        patience: Duration::from_secs(24 * 3600),
     };
     let clock = Arc::new(SystemClock::new());
     let chain = MemoryConnector::on_chain(clock.clone(), 1, options);

@@ -41,15 +41,18 @@ pub struct ChainOptions {
     pub block: Duration,
     /// Whether the identity contract is the older one, which takes back a registration before the last one has lapsed.
     pub older_identity: bool,
+    /// For how long a node waits for an answer of its connector, which goes on all the same.
+    pub patience: Duration,
 }
 
 impl ChainOptions {
-    /// A chain with a block every so many seconds, and the contracts of today.
+    /// A chain with a block every so many seconds, and the contracts of today; nodes wait for 20 s, as over the wire.
     #[must_use]
     pub fn every(seconds: u64) -> Self {
         Self {
             block: Duration::from_secs(seconds),
             older_identity: false,
+            patience: Duration::from_secs(20),
         }
     }
 }
@@ -81,7 +84,10 @@ impl MemoryConnector {
         let connector = Self::new(clock, seed);
         let ledger = Ledger::new(Instant::now(), options.block, options.older_identity, seed);
         lock(&connector.state).chain = Some(ledger);
-        connector
+        Self {
+            patience: options.patience,
+            ..connector
+        }
     }
 
     /// This handle as its process answers over the wire: whatever is wrong is a refusal with the connector's own text.
@@ -207,19 +213,28 @@ impl MemoryConnector {
         command: Command,
     ) -> Result<Receipt, PortError> {
         tokio::task::yield_now().await;
+        let called = tokio::time::timeout(self.patience, self.called(op, command));
+        let Ok(outcome) = called.await else {
+            let waited = self.patience.as_secs_f64();
+            let text = format!("the connector did not answer within {waited} s");
+            return Err(PortError::new(PortErrorKind::Timeout, op, text));
+        };
+        match outcome? {
+            Ok((tx_hash, answer)) => Ok(Receipt { tx_hash, answer }),
+            Err(trouble) => Err(self.error(op, &trouble)),
+        }
+    }
+
+    async fn called(&self, op: &'static str, command: Command) -> Result<Outcome, PortError> {
         while command.is_read() && self.looks_for_chain() {
             tokio::time::sleep(QUESTION_WAITS).await;
         }
         let waiting = self.enter(op, command);
         self.drive();
-        let outcome = match waiting? {
+        Ok(match waiting? {
             Entered::Answered(outcome) => outcome,
             Entered::Sent(answer) => answer.await.unwrap_or(Err(Trouble::Gone)),
-        };
-        match outcome {
-            Ok((tx_hash, answer)) => Ok(Receipt { tx_hash, answer }),
-            Err(trouble) => Err(self.error(op, &trouble)),
-        }
+        })
     }
 
     fn enter(&self, op: &'static str, command: Command) -> Result<Entered, PortError> {

@@ -1,7 +1,5 @@
 //! What can be done to the connector in memory. Its rules are tested by `tests/contract_connector.rs`.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::*;
