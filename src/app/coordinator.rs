@@ -2,6 +2,7 @@
 
 mod attendance;
 pub(crate) mod cancel;
+pub(crate) mod creating;
 mod effects;
 mod farewell;
 mod inbound;
@@ -60,6 +61,8 @@ pub(crate) struct Coordinator {
     active: Mutex<BTreeMap<TaskId, Active>>,
     /// Tasks that are being created: members may hear of them before we do.
     creating: watch::Sender<usize>,
+    /// Whose turn it is to create a task, until it is on disk.
+    turn: tokio::sync::Mutex<()>,
     /// Fires when every unfinished task of the database runs again.
     resumed: CancellationToken,
     /// Whom rounds wait for.
@@ -82,6 +85,7 @@ impl Coordinator {
             context,
             active: Mutex::new(BTreeMap::new()),
             creating: watch::Sender::new(0),
+            turn: tokio::sync::Mutex::default(),
             resumed: CancellationToken::new(),
             attendance: Arc::default(),
             stops: Stops::default(),
@@ -191,11 +195,15 @@ impl Coordinator {
         if contact.away().is_some() {
             tracing::info!("the task cannot be created on the connector yet: it is away");
         }
-        let created = loop {
+        let turn = self.turn.lock().await;
+        let mut again = false;
+        let (task, tx) = loop {
             // Who has not noticed that the connector is back does not hear of the task.
             contact.settled(&**clock).await;
-            // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
-            match self.context.ports.connector.create_task(&new).await {
+            match self
+                .put_on_record(&new, std::mem::replace(&mut again, true))
+                .await
+            {
                 Ok(created) => break created,
                 // Rejected too: right after a restart of the connector this node may not be joined again yet.
                 Err(e)
@@ -220,7 +228,6 @@ impl Coordinator {
                 Err(e) => return Err(e),
             }
         };
-        let task = created.task;
         // A copy: until the task's id is recorded, a restart finds the bundle only under its first name.
         let blobs = &self.context.ports.blobs;
         let kept = BlobName::coordinator_bundle(&task);
@@ -234,6 +241,7 @@ impl Coordinator {
         state.keep_initial(&self.context, &bundle).await?;
         let bundle = context.keep_open(bundle).await?;
         commit(&self.context.machine_ports(), vec![state.change()?]).await?;
+        drop(turn);
         state.version += 1;
         self.forget_submitted(row.id).await;
         let update = TaskUpdate {
@@ -255,9 +263,7 @@ impl Coordinator {
             .await;
         self.warn_of_cost(&task, &bundle).await;
         let message = format!("[Create Task] create task {task}");
-        self.context
-            .step(&task, message, Some(created.tx_hash))
-            .await;
+        self.context.step(&task, message, tx).await;
         Ok((state, bundle))
     }
 
