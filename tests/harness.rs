@@ -7,6 +7,8 @@
 mod approvals;
 #[path = "harness/cancel.rs"]
 mod cancel;
+#[path = "harness/chain.rs"]
+mod chain;
 #[path = "harness/home.rs"]
 mod home;
 #[path = "harness/hostile.rs"]

@@ -19,6 +19,8 @@
     reason = "a failed step is a failed test; a failing seed must be seen"
 )]
 
+#[path = "simulation/chain.rs"]
+mod chain;
 #[path = "simulation/privacy.rs"]
 mod privacy;
 

@@ -3,6 +3,7 @@
 use std::mem::take;
 
 use delta_node::app::member::{self, Computed, MemberWorld};
+use delta_node::app::once::Standing;
 use delta_node::app::vectors::MaskedVector;
 use delta_node::domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_node::domain::round::message::{
@@ -232,20 +233,20 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
 
     // Every act is on record once.
 
-    async fn has_joined(&mut self) -> Result<bool, Early> {
-        Ok(false)
+    async fn has_joined(&mut self, _: &RawPublicKeys) -> Result<Standing, Early> {
+        Ok(Standing::Absent)
     }
 
     async fn has_committed(
         &mut self,
         _: ShareKind,
         _: &[(Address, Digest)],
-    ) -> Result<bool, Early> {
-        Ok(false)
+    ) -> Result<Standing, Early> {
+        Ok(Standing::Absent)
     }
 
-    async fn has_committed_result(&mut self, _: &Digest) -> Result<bool, Early> {
-        Ok(false)
+    async fn has_committed_result(&mut self, _: &Digest) -> Result<Standing, Early> {
+        Ok(Standing::Absent)
     }
 
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), Early> {

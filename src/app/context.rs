@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::backoff::Backoff;
 use super::bundles::Bundles;
 use super::contact::Contact;
+use super::coordinator::creating::Announced;
 use super::home::{Home, Watched};
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::lines::Lines;
@@ -138,6 +139,8 @@ pub(crate) struct Context {
     pub(crate) owner: Arc<Owner>,
     /// This node's address, once the connector has told it.
     pub(crate) address: watch::Sender<Option<Address>>,
+    /// Tasks of this node that the network was told of.
+    pub(crate) announced: Arc<Announced>,
     /// Whether the connector knows this node and is heard.
     pub(crate) contact: Arc<Contact>,
     /// Whether this machine has what a node takes.
@@ -173,6 +176,7 @@ impl Context {
             identities,
             owner,
             address: watch::Sender::new(None),
+            announced: Arc::default(),
             contact,
             home,
             cancel: CancellationToken::new(),
@@ -193,6 +197,7 @@ impl Context {
             identities: self.identities.clone(),
             owner: self.owner.clone(),
             address: self.address.clone(),
+            announced: self.announced.clone(),
             contact: self.contact.clone(),
             home: self.home.clone(),
             cancel: self.cancel.clone(),

@@ -2,6 +2,7 @@
 
 mod attendance;
 pub(crate) mod cancel;
+pub(crate) mod creating;
 mod effects;
 mod farewell;
 mod inbound;
@@ -60,6 +61,8 @@ pub(crate) struct Coordinator {
     active: Mutex<BTreeMap<TaskId, Active>>,
     /// Tasks that are being created: members may hear of them before we do.
     creating: watch::Sender<usize>,
+    /// Whose turn it is to create a task, until it is on disk.
+    turn: tokio::sync::Mutex<()>,
     /// Fires when every unfinished task of the database runs again.
     resumed: CancellationToken,
     /// Whom rounds wait for.
@@ -82,6 +85,7 @@ impl Coordinator {
             context,
             active: Mutex::new(BTreeMap::new()),
             creating: watch::Sender::new(0),
+            turn: tokio::sync::Mutex::default(),
             resumed: CancellationToken::new(),
             attendance: Arc::default(),
             stops: Stops::default(),
@@ -193,11 +197,15 @@ impl Coordinator {
         if contact.away().is_some() {
             tracing::info!("the task cannot be created on the connector yet: it is away");
         }
-        let created = loop {
+        let turn = self.turn.lock().await;
+        let mut again = false;
+        let (task, tx) = loop {
             // Who has not noticed that the connector is back does not hear of the task.
             contact.settled(&**clock).await;
-            // A lost answer leaves an orphan on the record, which nobody will ever start: harmless.
-            match self.context.ports.connector.create_task(&new).await {
+            match self
+                .put_on_record(&new, std::mem::replace(&mut again, true))
+                .await
+            {
                 Ok(created) => break created,
                 // Rejected too: right after a restart of the connector this node may not be joined again yet.
                 Err(e)
@@ -222,10 +230,10 @@ impl Coordinator {
                 Err(e) => return Err(e),
             }
         };
-        let task = created.task;
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle, variables);
         // Until the task's id is recorded, a restart finds what was prepared only under the submission's names.
         commit(&context.machine_ports(), vec![state.change()?]).await?;
+        drop(turn);
         state.version += 1;
         state.move_in(context).await?;
         let update = TaskUpdate {
@@ -247,9 +255,7 @@ impl Coordinator {
             .await;
         self.warn_of_cost(&task, &bundle).await;
         let message = format!("[Create Task] create task {task}");
-        self.context
-            .step(&task, message, Some(created.tx_hash))
-            .await;
+        self.context.step(&task, message, tx).await;
         Ok((state, bundle))
     }
 

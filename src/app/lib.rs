@@ -23,6 +23,7 @@ mod machine;
 pub mod member;
 mod monitor;
 pub mod node;
+pub mod once;
 mod owner;
 pub mod parallel;
 mod peers;

@@ -15,6 +15,8 @@ use delta_domain::round::runner::{
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
 
+use crate::once::{Standing, Statement, once};
+
 /// The world as one member of one round reaches it: the record, the coordinator, its own data.
 ///
 /// Every method is one act that may fail. What a failure means (wait and try again, give up, never mind) is the caller's of
@@ -30,8 +32,8 @@ pub trait MemberWorld {
     /// Whether the other side has understood and said no: then the round may have ended.
     fn is_rejection(error: &Self::Error) -> bool;
 
-    /// Whether this member's join is on record.
-    async fn has_joined(&mut self) -> Result<bool, Self::Error>;
+    /// Whether this member's join is on record, with these keys.
+    async fn has_joined(&mut self, keys: &RawPublicKeys) -> Result<Standing, Self::Error>;
     /// Puts this member's join on record.
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), Self::Error>;
     /// Keys on record, in the order of `members`.
@@ -44,7 +46,7 @@ pub trait MemberWorld {
         &mut self,
         kind: ShareKind,
         commitments: &[(Address, Digest)],
-    ) -> Result<bool, Self::Error>;
+    ) -> Result<Standing, Self::Error>;
     /// Puts commitments to shares on record, one a receiver.
     async fn commit(
         &mut self,
@@ -57,7 +59,7 @@ pub trait MemberWorld {
         senders: &[Address],
     ) -> Result<Vec<RawShareRecord>, Self::Error>;
     /// Whether this very commitment to this member's masked result is on record.
-    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<bool, Self::Error>;
+    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<Standing, Self::Error>;
     /// Puts the commitment to the masked result on record.
     async fn commit_result(&mut self, commitment: &Digest) -> Result<(), Self::Error>;
     /// Puts shares of others' secrets on record, for anybody to read. Never called with none.
@@ -72,8 +74,13 @@ pub trait MemberWorld {
         &mut self,
         _kind: ShareKind,
         _shares: &[(Address, SecretBytes)],
-    ) -> Result<bool, Self::Error> {
-        Ok(false)
+    ) -> Result<Standing, Self::Error> {
+        Ok(Standing::Absent)
+    }
+
+    /// Waits before the record is looked at once more after a refusal; false where one look is enough ([`Statement::wait_to_look`]).
+    async fn wait_to_look(&mut self, _looks: u32) -> bool {
+        false
     }
 
     /// The most entries of one list that go on record in one call; at least 1.
@@ -127,21 +134,53 @@ pub struct Computed {
     pub point: Option<Digest>,
 }
 
-/// Puts on record what may stand there once. Looks first where an earlier try may have taken effect; and looks after a refusal, because
-/// on some connectors an earlier try, given up by its caller, comes onto the record in between, and the later one is what is refused.
-macro_rules! once {
-    ($again:expr, $look:expr, $put:expr) => {
-        if !$again || !$look.await? {
-            match $put.await {
-                Err(e) if W::is_rejection(&e) => {
-                    if !$look.await? {
-                        return Err(e);
-                    }
-                }
-                other => other?,
-            }
+/// What a member puts on record, each of it once a round.
+enum Said<'a> {
+    Join(&'a RawPublicKeys),
+    Commitments(ShareKind, &'a [(Address, Digest)]),
+    Result(&'a Digest),
+    Shares(ShareKind, &'a [(Address, SecretBytes)]),
+}
+
+/// A statement of this member, and the world in which it makes it.
+struct Saying<'a, W> {
+    world: &'a mut W,
+    said: Said<'a>,
+}
+
+impl<W: MemberWorld> Statement for Saying<'_, W> {
+    type Receipt = ();
+    type Error = W::Error;
+
+    fn is_refusal(error: &W::Error) -> bool {
+        W::is_rejection(error)
+    }
+
+    async fn look(&mut self) -> Result<Standing, W::Error> {
+        match &self.said {
+            Said::Join(keys) => self.world.has_joined(keys).await,
+            Said::Commitments(kind, list) => self.world.has_committed(*kind, list).await,
+            Said::Result(commitment) => self.world.has_committed_result(commitment).await,
+            Said::Shares(kind, shares) => self.world.has_revealed(*kind, shares).await,
         }
-    };
+    }
+
+    async fn put(&mut self) -> Result<(), W::Error> {
+        match &self.said {
+            Said::Join(keys) => self.world.join(keys).await,
+            Said::Commitments(kind, list) => self.world.commit(*kind, list).await,
+            Said::Result(commitment) => self.world.commit_result(commitment).await,
+            Said::Shares(kind, shares) => self.world.reveal(*kind, shares).await,
+        }
+    }
+
+    async fn wait_to_look(&mut self, looks: u32) -> bool {
+        self.world.wait_to_look(looks).await
+    }
+}
+
+async fn say<W: MemberWorld>(world: &mut W, said: Said<'_>, again: bool) -> Result<(), W::Error> {
+    once(&mut Saying { world, said }, again).await.map(drop)
 }
 
 /// Carries out one effect, and answers with the input that follows from it, if any. `again` is true when an earlier try may have
@@ -157,7 +196,7 @@ pub async fn carry_out<W: MemberWorld>(
     match effect {
         RunnerEffect::Join { keys, notify } => {
             // A second join under one address ends the member's part.
-            once!(again, world.has_joined(), world.join(keys));
+            say(world, Said::Join(keys), again).await?;
             world.notify(notify).await?;
             Ok(None)
         }
@@ -170,11 +209,7 @@ pub async fn carry_out<W: MemberWorld>(
             for (kind, commitments) in [(ShareKind::SelfMaskSeed, seed), (ShareKind::MaskKey, key)]
             {
                 for part in commitments.chunks(world.max_list()) {
-                    once!(
-                        again,
-                        world.has_committed(kind, part),
-                        world.commit(kind, part)
-                    );
+                    say(world, Said::Commitments(kind, part), again).await?;
                 }
             }
             Ok(Some(RunnerInput::CommitmentsPublished))
@@ -204,11 +239,7 @@ pub async fn carry_out<W: MemberWorld>(
             request,
             ..
         } => {
-            once!(
-                again,
-                world.has_committed_result(commitment),
-                world.commit_result(commitment)
-            );
+            say(world, Said::Result(commitment), again).await?;
             world.upload(request).await.map(|()| None)
         }
         RunnerEffect::Confirm {
@@ -233,11 +264,7 @@ pub async fn carry_out<W: MemberWorld>(
             }
             for (kind, shares) in [(ShareKind::SelfMaskSeed, seeds), (ShareKind::MaskKey, keys)] {
                 for part in shares.chunks(world.max_list()) {
-                    once!(
-                        again,
-                        world.has_revealed(kind, part),
-                        world.reveal(kind, part)
-                    );
+                    say(world, Said::Shares(kind, part), again).await?;
                 }
             }
             world.notify(notify).await?;

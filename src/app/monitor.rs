@@ -262,6 +262,7 @@ pub(crate) async fn follow_events(context: Arc<Context>, runner: Arc<Runner>) {
                     match events.next().await {
                         Some(Ok(event)) => {
                             backoff.reset();
+                            context.announced.hear(&event, &address);
                             runner.hear(event);
                         }
                         Some(Err(e)) => {

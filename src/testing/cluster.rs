@@ -37,8 +37,9 @@ use delta_domain::tensor::{Tensor, TensorData};
 use delta_domain::time::Timestamp;
 use delta_domain::vault::Vault;
 use delta_memory::{
-    InPlace, MemoryBlobs, MemoryConnector, MemoryJournal, MemoryNetwork, MemoryPolicies,
-    MemoryStorage, PausedClock, ScriptedExecutor, SeededEntropy, average_into_variables,
+    ChainOptions, InPlace, MemoryBlobs, MemoryConnector, MemoryJournal, MemoryNetwork,
+    MemoryPolicies, MemoryStorage, PausedClock, ScriptedExecutor, SeededEntropy,
+    average_into_variables,
 };
 use delta_ports::author_api::AuthorApi as _;
 use delta_ports::owner_notice::NoNotice;
@@ -121,6 +122,24 @@ impl Cluster {
     ) -> Self {
         let clock = PausedClock::new(EPOCH);
         let connector = MemoryConnector::new(Arc::new(clock.clone()), seed);
+        Self::on(connector, clock, n, seed, recipe, contribution).await
+    }
+
+    /// `n` nodes on a chain, each with a connector and a wallet of its own, that run and know their connectors, and contribute [`digits`].
+    pub async fn on_chain(n: usize, seed: u64, recipe: Recipe, chain: ChainOptions) -> Self {
+        let clock = PausedClock::new(EPOCH);
+        let connector = MemoryConnector::on_chain(Arc::new(clock.clone()), seed, chain);
+        Self::on(connector, clock, n, seed, recipe, digits).await
+    }
+
+    async fn on(
+        connector: MemoryConnector,
+        clock: PausedClock,
+        n: usize,
+        seed: u64,
+        recipe: Recipe,
+        contribution: Contribution,
+    ) -> Self {
         let network = MemoryNetwork::new(seed);
         let facts = Facts::new(connector.clone(), recipe.strategy(), contribution);
         // Sixty deviations of the noise at its smallest cohort, in steps of the precision; members differ by a whole number.
@@ -256,6 +275,19 @@ impl Cluster {
         self.hosts[index]
             .storage
             .damage(MachineKind::CoordinatorRound);
+    }
+
+    /// Transactions on the chain that were taken back, in words.
+    #[must_use]
+    pub fn reverts(&self) -> Vec<String> {
+        let mined = self.connector.mined().into_iter();
+        let taken_back = mined.filter(|one| !one.accepted);
+        let told = taken_back.map(|one| {
+            let mut call = format!("{:?}", one.command);
+            call.truncate(call.find(" {").unwrap_or(call.len()));
+            format!("block {}: node {} {call}", one.block, one.wallet)
+        });
+        told.collect()
     }
 
     /// Ends a node's process without any warning; its machine keeps what was written.

@@ -10,6 +10,7 @@
 //! ```
 
 pub mod blob;
+pub mod chain;
 pub mod connector;
 pub mod journal;
 pub mod peer;
@@ -18,7 +19,7 @@ pub mod tokens;
 
 /// Makes a module of tests, one for each obligation of a port, so that a failure has the obligation's name.
 ///
-/// `contract_tests!(PORT, MODULE, SUBJECT)`: the port is `storage`, `blob`, `connector`, `peer`, `tokens` or `journal`; the subject is an expression, which
+/// `contract_tests!(PORT, MODULE, SUBJECT)`: the port is `storage`, `blob`, `connector` (`chain` for one on a blockchain), `peer`, `tokens` or `journal`; the subject is an expression, which
 /// may await and sees the names around the macro, and is evaluated anew for every test. Tests run on one thread, in real time.
 #[macro_export]
 macro_rules! contract_tests {
@@ -66,6 +67,13 @@ macro_rules! contract_tests {
     };
     (connector, $module:ident, $subject:expr) => {
         $crate::one_test_each! { connector, $module, $subject;
+            absent::what_is_not_there_is_none,
+            absent::data_that_nobody_has_registered_are_none,
+            absent::a_round_without_weights_has_none,
+            absent::shares_are_told_pair_by_pair,
+            statements::what_is_said_twice_stands_once_and_is_found,
+            statements::a_round_is_moved_by_its_owner_alone,
+            statements::events_come_to_every_node_in_one_order,
             network::join_is_idempotent_by_url_and_lasts_120_seconds,
             network::leaving_and_updating_need_a_living_node,
             network::nodes_are_listed_in_join_order_by_pages,
@@ -76,7 +84,6 @@ macro_rules! contract_tests {
             network::a_proof_is_not_taken_unchecked,
             reasons::who_and_what_is_not_there,
             reasons::what_comes_at_the_wrong_time_or_twice,
-            reasons::which_commitments_are_missing,
             reasons::other_failures_have_no_reason,
             rounds::a_round_with_dropouts_goes_through_all_phases,
             rounds::only_the_owner_moves_a_task,
@@ -86,6 +93,29 @@ macro_rules! contract_tests {
             rounds::every_subscriber_hears_the_same_order,
             repeats::identical_repeats_are_accepted_and_publish_nothing,
             repeats::different_repeats_are_refused,
+        }
+    };
+    // What holds on every connector, and what on a chain.
+    (chain, $module:ident, $subject:expr) => {
+        mod $module {
+            #[allow(unused_imports, reason = "a subject may need no name from around it")]
+            use super::*;
+
+            $crate::one_test_each! { connector, as_any, $subject;
+                absent::what_is_not_there_is_none,
+                absent::data_that_nobody_has_registered_are_none,
+                absent::a_round_without_weights_has_none,
+                absent::shares_are_told_pair_by_pair,
+                statements::what_is_said_twice_stands_once_and_is_found,
+                statements::a_round_is_moved_by_its_owner_alone,
+                statements::events_come_to_every_node_in_one_order,
+            }
+            $crate::one_test_each! { chain, as_chain, $subject;
+            reverts::rounds_are_started_in_order,
+            reverts::who_has_lapsed_creates_no_task,
+            reverts::a_connector_speaks_for_its_own_wallet,
+            views::nodes_are_paged_and_may_be_listed_twice,
+            }
         }
     };
     (peer, $module:ident, $subject:expr) => {
@@ -150,7 +180,15 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts");
         let list = std::fs::read_to_string(root.with_extension("rs")).unwrap();
         let mut found = 0;
-        for port in ["storage", "blob", "connector", "peer", "tokens", "journal"] {
+        for port in [
+            "storage",
+            "blob",
+            "connector",
+            "chain",
+            "peer",
+            "tokens",
+            "journal",
+        ] {
             for entry in std::fs::read_dir(root.join(port)).unwrap() {
                 let path = entry.unwrap().path();
                 let group = path.file_stem().unwrap().to_str().unwrap();

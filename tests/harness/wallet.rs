@@ -8,7 +8,7 @@ use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::connector::Connector as _;
 use delta_testing::cluster::{Cluster, Recipe, run};
-use delta_testing::memory::When;
+use delta_testing::memory::{ChainOptions, When};
 
 use super::{HOUR, at_rest};
 
@@ -16,7 +16,7 @@ use super::{HOUR, at_rest};
 async fn is_finished_on_record(world: &Cluster, id: i64) -> bool {
     let task = world.task_id(0, id).await.unwrap();
     let record = world.connector.task(TaskKind::Horizontal, &task).await;
-    record.unwrap().finished
+    record.unwrap().unwrap().finished
 }
 
 #[test]
@@ -85,6 +85,86 @@ fn a_round_that_never_got_on_record_gives_its_number_back() {
             world.describe()
         );
         at_rest(&world).await;
+        world.stop().await;
+    });
+}
+
+/// Tasks that nobody disturbs, on a chain: each ends right with all members, and nothing is taken back.
+async fn undisturbed(tasks: usize, seconds: u64) -> Cluster {
+    let recipe = Recipe {
+        steps: 2,
+        ..Recipe::default()
+    };
+    let world = Cluster::on_chain(3, 33, recipe, ChainOptions::every(seconds)).await;
+    let mut ids = Vec::new();
+    for _ in 0..tasks {
+        ids.push(world.submit(0).await);
+    }
+    for id in ids {
+        let row = world.wait_for_end(0, id, HOUR).await;
+        let what = format!("{seconds} s\n{}", world.describe());
+        assert_eq!(row.status, TaskStatus::Finished, "{:?} {what}", row.error);
+        assert_eq!(world.counted(0, id).await, [[0, 1, 2], [0, 1, 2]], "{what}");
+        let reports = world.reports(0, id).await;
+        assert_eq!(reports.len(), 2, "no round failed: {what}");
+        if tasks == 1 {
+            for report in reports {
+                // Ten calls follow one another; a registration may come between.
+                let limit = 12.0 * seconds as f64 + 5.0;
+                assert!(report.seconds < limit, "{} s {what}", report.seconds);
+            }
+        }
+    }
+    assert_eq!(
+        world.reverts(),
+        Vec::<String>::new(),
+        "{}",
+        world.describe()
+    );
+    world
+}
+
+#[test]
+fn a_task_ends_right_at_any_block_time_and_a_round_takes_twelve_blocks_at_most() {
+    for seconds in [0, 1, 5, 12] {
+        run(async {
+            let mut world = undisturbed(1, seconds).await;
+            at_rest(&world).await;
+            assert_eq!(world.reverts(), Vec::<String>::new());
+            world.stop().await;
+        });
+    }
+}
+
+#[test]
+fn five_tasks_at_once_share_a_wallet() {
+    run(async {
+        let mut world = undisturbed(5, 5).await;
+        at_rest(&world).await;
+        // One creation, and one start of each round: nothing was sent twice.
+        let sent = world.connector.mined();
+        let of = |what: fn(&Command) -> bool| sent.iter().filter(|m| what(&m.command)).count();
+        assert_eq!(of(|c| matches!(c, Command::CreateTask(_))), 5);
+        assert_eq!(of(|c| matches!(c, Command::StartRound { .. })), 10);
+        assert_eq!(of(|c| matches!(c, Command::FinishTask { .. })), 5);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn an_older_contract_is_not_paid_for_taking_registrations_back() {
+    run(async {
+        let chain = ChainOptions {
+            older_identity: true,
+            ..ChainOptions::every(5)
+        };
+        let mut world = Cluster::on_chain(3, 34, Recipe::default(), chain).await;
+        tokio::time::sleep(HOUR).await;
+        // Each node finds out once.
+        assert!(world.reverts().len() <= 3, "{:#?}", world.reverts());
+        let id = world.submit(0).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
         world.stop().await;
     });
 }

@@ -18,6 +18,7 @@ const TEXTS: [(ChainTrouble, &[&str]); 7] = [
             "reverted by the evm",
             "vm exception while processing transaction",
             "execution reverted",
+            "is reverted",
         ],
     ),
     (
@@ -55,33 +56,6 @@ const TEXTS: [(ChainTrouble, &[&str]); 7] = [
     ),
 ];
 
-/// Why a contract takes back what it is asked, by the end of what it says then. A transaction's reason is lost on its way.
-const REASONS: [(RejectionReason, &[&str]); 5] = [
-    (
-        RejectionReason::NodeNotAlive,
-        &["node has not joined in", "node does not exist"],
-    ),
-    (RejectionReason::NoSuchTask, &["task not exists"]),
-    (
-        RejectionReason::NoSuchRound,
-        &["this round does not exist", "the task round must exists"],
-    ),
-    (
-        RejectionReason::NoSuchTask,
-        &["must called by the task owner"],
-    ),
-    (RejectionReason::NoSuchMember, &["candidate must exist"]),
-];
-
-/// Why a contract has taken something back, where it says so.
-pub(crate) fn reason_of_contract(text: &str) -> RejectionReason {
-    let small = text.to_ascii_lowercase();
-    let line = small.lines().next().unwrap_or_default().trim_end();
-    let fits = |(_, ends): &&(RejectionReason, &[&str])| ends.iter().any(|e| line.ends_with(e));
-    let found = REASONS.iter().find(fits);
-    found.map_or(RejectionReason::Other, |(reason, _)| *reason)
-}
-
 /// The trouble that a refusal's text tells of.
 pub(crate) fn trouble_of(text: &str) -> Option<ChainTrouble> {
     let small = text.to_ascii_lowercase();
@@ -118,6 +92,22 @@ pub(crate) fn told(trouble: ChainTrouble, text: &str) -> String {
 
 /// What a contract takes back for its rules costs 24,000 to 42,000; only who ran out has used so much.
 const BURNT: u64 = 1_000_000;
+
+/// Why a contract does not answer a question, where it says so: a transaction's receipt does not, and needs no reason.
+pub(crate) fn reason_of(text: &str) -> RejectionReason {
+    const REVERT: &str = "vm exception while processing transaction: revert";
+    let small = text.to_ascii_lowercase();
+    let said = small.split_once(REVERT).map(|(_, reason)| reason.trim());
+    match said {
+        Some("node has not joined in") => RejectionReason::NodeNotAlive,
+        Some("task not exists") => RejectionReason::NoSuchTask,
+        Some("this round does not exist") => RejectionReason::NoSuchRound,
+        // The one question whose contract gives no reason is that for data.
+        Some("") => RejectionReason::NoSuchData,
+        _ => RejectionReason::Other,
+    }
+}
+
 /// Characters of a chain's text that are shown.
 const LINE: usize = 160;
 
@@ -184,14 +174,27 @@ mod tests {
             "the contract reverted the transaction (Transaction has been reverted by the EVM)"
         );
         assert_eq!(trouble_of("node of address 0x1 is not alive"), None);
-        let absent = "Returned error: VM Exception while processing transaction: revert this round does not exist";
-        assert_eq!(trouble_of(absent), Some(Reverted));
-        assert_eq!(reason_of_contract(absent), RejectionReason::NoSuchRound);
         let burnt = "Transaction has been reverted by the EVM:\n{\n  \"gasUsed\": 10000000,\n  \"logs\": []\n}";
         assert_eq!(trouble_of(burnt), Some(OutOfGas));
-        let told = "Transaction has been reverted by the EVM:\n{}";
-        assert_eq!(reason_of_contract(told), RejectionReason::Other);
         let other = "chain connector node address is not 0xAb";
         assert_eq!(trouble_of(other), Some(OtherAddress));
+    }
+
+    #[test]
+    fn a_contract_that_does_not_answer_says_why() {
+        let read = "Returned error: VM Exception while processing transaction: revert";
+        for (said, reason) in [
+            (" node has not joined in", RejectionReason::NodeNotAlive),
+            (" Task not exists", RejectionReason::NoSuchTask),
+            (" this round does not exist", RejectionReason::NoSuchRound),
+            ("", RejectionReason::NoSuchData),
+            (" of another kind", RejectionReason::Other),
+        ] {
+            let text = format!("{read}{said}");
+            assert_eq!(reason_of(&text), reason, "{text}");
+            assert_eq!(trouble_of(&text), Some(Reverted));
+        }
+        let receipt = "Transaction has been reverted by the EVM:\n{}";
+        assert_eq!(reason_of(receipt), RejectionReason::Other);
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tonic::{Code, Status};
 
-use super::chain::{reason_of_contract, told, trouble_of};
+use super::chain::{self, told, trouble_of};
 use super::rejections::reason_of;
 use delta_domain::connector_record::RejectionReason;
 use delta_ports::{PortError, PortErrorKind};
@@ -30,7 +30,7 @@ pub(super) fn connector_error(op: &'static str, status: Status) -> PortError {
             let text = told(trouble, error.message());
             let told = PortError::new(trouble.kind(), op, text).with_trouble(trouble);
             match trouble.kind() {
-                PortErrorKind::Rejected => told.with_reason(reason_of_contract(error.message())),
+                PortErrorKind::Rejected => told.with_reason(chain::reason_of(error.message())),
                 _ => told,
             }
         }

@@ -85,7 +85,11 @@ const TEXTS: [(RejectionReason, &[&str]); 16] = [
     ),
     (
         ResultMissing,
-        &["task {} round {} member {} hasn't upload result commitment"],
+        &[
+            "task {} round {} member {} hasn't upload result commitment",
+            // On a blockchain, which it asks for a text.
+            "getClientPublickeys return type error null",
+        ],
     ),
     (
         BadList,

@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -36,6 +37,8 @@ pub struct MemoryConnector {
     faults: FaultScript,
     /// This handle's own connector, where the record is on a chain.
     wallet: Option<chain::Wallet>,
+    /// For how long its calls wait for a chain.
+    patience: Duration,
 }
 
 /// A call that reached the record and was meant to change it.
@@ -88,6 +91,7 @@ impl MemoryConnector {
             clock,
             faults: FaultScript::default(),
             wallet: None,
+            patience: Duration::MAX,
         }
     }
 

@@ -13,6 +13,7 @@ use super::sum::Sum;
 use super::sum::aggregate::overheard;
 use crate::context::Context;
 use crate::machine::Effects;
+use crate::once::{Call, Lead, OnRecord, once};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
 use delta_domain::round::coordinator::{
@@ -20,7 +21,7 @@ use delta_domain::round::coordinator::{
 };
 use delta_domain::round::runner::MaskStream;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::{RoundKey, RoundStatus};
+use delta_ports::connector::RoundKey;
 use delta_ports::{PortError, PortErrorKind};
 
 /// Everything that the effects of one coordinator's round need.
@@ -73,18 +74,20 @@ impl Effects<RoundMachine> for RoundEffects {
 /// One effect each.
 impl RoundEffects {
     async fn start(&self, again: bool) -> Result<CoordinatorInput, PortError> {
-        let connector = &self.context.ports.connector;
-        let put = connector.start_round(&self.round.me, &self.key, None);
-        if let Some(tx) = self.once(again, RoundStatus::Started, put).await? {
-            self.log(format!("[Start Round] {} start", self.place()), tx)
-                .await;
-        }
+        let tx = self.lead(again, Lead::Start).await?;
+        self.log(format!("[Start Round] {} start", self.place()), tx)
+            .await;
         Ok(CoordinatorInput::Started)
     }
 
     async fn read_joins(&self) -> Result<CoordinatorInput, PortError> {
         let connector = &self.context.ports.connector;
         let record = connector.round(&self.key).await?;
+        let record = record.ok_or_else(|| {
+            // It was started: whoever answers is behind, and is asked again.
+            let text = "the round is not on record yet";
+            PortError::new(PortErrorKind::Unavailable, "coordinator.read_joins", text)
+        })?;
         let known = connector.all_nodes().await?;
         // What is no address cannot be a member.
         let joined: Vec<Address> = record
@@ -109,16 +112,13 @@ impl RoundEffects {
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
         self.roll.close();
-        let connector = &self.context.ports.connector;
-        let put = connector.select_candidates(&self.round.me, &self.key, u1);
-        if let Some(tx) = self.once(again, RoundStatus::Running, put).await? {
-            let message = format!(
-                "[Select Candidates] {} select candidates {}",
-                self.place(),
-                list(u1)
-            );
-            self.log(message, tx).await;
-        }
+        let tx = self.lead(again, Lead::Select(u1)).await?;
+        let message = format!(
+            "[Select Candidates] {} select candidates {}",
+            self.place(),
+            list(u1)
+        );
+        self.log(message, tx).await;
         Ok(CoordinatorInput::Published(Publication::Selection))
     }
 
@@ -128,23 +128,23 @@ impl RoundEffects {
         Ok(CoordinatorInput::PublicKeys(keys))
     }
 
-    /// Reads every receiver's records; where that is rejected or malformed, finds the senders to blame one by one.
+    /// Reads every receiver's records, and finds the senders to blame.
     async fn check_commitments(
         &self,
         pairs: &[(Address, Vec<Address>)],
     ) -> Result<CoordinatorInput, PortError> {
         let mut missing = BTreeSet::new();
         for (receiver, senders) in pairs {
-            if !self.committed(senders, receiver).await? {
-                for sender in senders {
-                    if !self
-                        .committed(std::slice::from_ref(sender), receiver)
-                        .await?
-                    {
-                        missing.insert(sender.clone());
-                    }
-                }
-            }
+            let connector = &self.context.ports.connector;
+            let records = connector
+                .share_records(&self.key, senders, receiver)
+                .await?;
+            let valid =
+                |c: &Option<String>| c.as_ref().is_some_and(|c| c.parse::<Digest>().is_ok());
+            let of_all = senders.iter().zip(&records);
+            let without = of_all
+                .filter(|(_, r)| !(valid(&r.seed_commitment) && valid(&r.secret_key_commitment)));
+            missing.extend(without.map(|(sender, _)| sender.clone()));
         }
         Ok(CoordinatorInput::CommitmentsChecked {
             missing: missing.into_iter().collect(),
@@ -156,16 +156,13 @@ impl RoundEffects {
         u2: &[Address],
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
-        let connector = &self.context.ports.connector;
-        let put = connector.start_calculation(&self.round.me, &self.key, u2);
-        if let Some(tx) = self.once(again, RoundStatus::Calculating, put).await? {
-            let message = format!(
-                "[Start Calculation] {} {} start calculation",
-                self.place(),
-                list(u2)
-            );
-            self.log(message, tx).await;
-        }
+        let tx = self.lead(again, Lead::Calculate(u2)).await?;
+        let message = format!(
+            "[Start Calculation] {} {} start calculation",
+            self.place(),
+            list(u2)
+        );
+        self.log(message, tx).await;
         Ok(CoordinatorInput::Published(Publication::Calculation))
     }
 
@@ -174,11 +171,7 @@ impl RoundEffects {
         member: &Address,
     ) -> Result<CoordinatorInput, PortError> {
         let connector = &self.context.ports.connector;
-        let commitment = match connector.result_commitment(&self.key, member).await {
-            Ok(text) => Some(text),
-            Err(e) if e.kind() == PortErrorKind::Rejected => None,
-            Err(e) => return Err(e),
-        };
+        let commitment = connector.result_commitment(&self.key, member).await?;
         Ok(CoordinatorInput::ResultCommitment {
             member: member.clone(),
             commitment,
@@ -190,18 +183,15 @@ impl RoundEffects {
         u3: &[Address],
         again: bool,
     ) -> Result<CoordinatorInput, PortError> {
-        let connector = &self.context.ports.connector;
-        let put = connector.start_aggregation(&self.round.me, &self.key, u3);
-        if let Some(tx) = self.once(again, RoundStatus::Aggregating, put).await? {
-            self.log(format!("{} alive members {}", self.place(), list(u3)), None)
-                .await;
-            let message = format!(
-                "[Start Aggregation] {} {} start aggregation",
-                self.place(),
-                list(u3)
-            );
-            self.log(message, tx).await;
-        }
+        let tx = self.lead(again, Lead::Aggregate(u3)).await?;
+        self.log(format!("{} alive members {}", self.place(), list(u3)), None)
+            .await;
+        let message = format!(
+            "[Start Aggregation] {} {} start aggregation",
+            self.place(),
+            list(u3)
+        );
+        self.log(message, tx).await;
         Ok(CoordinatorInput::Published(Publication::Aggregation))
     }
 
@@ -250,64 +240,24 @@ impl RoundEffects {
     }
 
     async fn end(&self, again: bool) -> Result<CoordinatorInput, PortError> {
-        let connector = &self.context.ports.connector;
-        let put = connector.end_round(&self.round.me, &self.key);
-        if let Some(tx) = self.once(again, RoundStatus::Finished, put).await? {
-            self.log(format!("[End Round] {} end", self.place()), tx)
-                .await;
-        }
+        let tx = self.lead(again, Lead::End).await?;
+        self.log(format!("[End Round] {} end", self.place()), tx)
+            .await;
         Ok(CoordinatorInput::Published(Publication::End))
     }
 }
 
 /// What several effects need.
 impl RoundEffects {
-    /// Brings the record to `status` by `put`, unless it is there: after a lost answer or a restart it is looked for first, and after a
-    /// refusal, because on some connectors an earlier try, given up by its caller, comes onto the record in between. `None` where nothing
-    /// was put now; the transaction is not known where an earlier one did it.
-    async fn once(
-        &self,
-        again: bool,
-        status: RoundStatus,
-        put: impl Future<Output = Result<TxHash, PortError>>,
-    ) -> Result<Option<Option<TxHash>>, PortError> {
-        if again && self.reached(status).await? {
-            return Ok(None);
-        }
-        match put.await {
-            Ok(tx) => Ok(Some(Some(tx))),
-            Err(e) if e.kind() == PortErrorKind::Rejected && self.reached(status).await? => {
-                Ok(Some(None))
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Whether the record of the round has got so far; a round that it does not know has not.
-    async fn reached(&self, status: RoundStatus) -> Result<bool, PortError> {
-        match self.context.ports.connector.round(&self.key).await {
-            Ok(round) => Ok(round.status >= status),
-            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
-    async fn committed(&self, senders: &[Address], receiver: &Address) -> Result<bool, PortError> {
-        match self
-            .context
-            .ports
-            .connector
-            .share_records(&self.key, senders, receiver)
-            .await
-        {
-            Ok(records) => Ok(records.iter().all(|r| {
-                let valid =
-                    |c: &Option<String>| c.as_ref().is_some_and(|c| c.parse::<Digest>().is_ok());
-                valid(&r.seed_commitment) && valid(&r.secret_key_commitment)
-            })),
-            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
-            Err(e) => Err(e),
-        }
+    /// Leads the round a step on, unless it is there already: where an earlier try did it, the transaction is not known.
+    async fn lead(&self, again: bool, lead: Lead<'_>) -> Result<Option<TxHash>, PortError> {
+        let ports = &self.context.ports;
+        let mut leading = OnRecord {
+            connector: &*ports.connector,
+            clock: &*ports.clock,
+            call: Call::Lead(&self.round.me, &self.key, lead),
+        };
+        Ok(once(&mut leading, again).await?.now())
     }
 
     fn place(&self) -> String {

@@ -13,7 +13,7 @@ use delta_domain::round::{Acquaintance, Acquaintances};
 use delta_domain::secagg::keys::PublicKey;
 use delta_domain::secret::Secret;
 use delta_domain::time::Timestamp;
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::PortError;
 
 /// Keys that claims proved, and until when nobody asks again.
 pub(super) type Claims = BTreeMap<Address, (PublicKey, Timestamp)>;
@@ -142,13 +142,9 @@ impl Identities {
             return Ok(Some(Claimed { key, text: None }));
         }
         let connector = &self.ports.connector;
-        let text = match connector
-            .data_commitment(address, DATA_NAME, CLAIM_INDEX)
-            .await
-        {
-            Ok(text) => text,
-            Err(e) if e.kind() == PortErrorKind::Rejected => return Ok(None),
-            Err(e) => return Err(e),
+        let claimed = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
+        let Some(text) = claimed.await? else {
+            return Ok(None);
         };
         match claimed_key(address, &text) {
             Ok(key) => {
@@ -178,7 +174,8 @@ impl Identities {
         let known = first_key.map(|key| Known { key: key.clone() });
         let anchors = &self.settings.anchors;
         let url = if anchors.url_of(key, now).is_some() {
-            self.ports.connector.node(address).await?.url
+            let node = self.ports.connector.node(address).await?;
+            node.map_or_else(String::new, |node| node.url)
         } else {
             String::new()
         };

@@ -76,10 +76,12 @@ impl Identities {
             _ => Obstacle::Away(e),
         };
         let record = connector.node(address).await.map_err(refused_or_away)?;
+        let record = record.ok_or(Obstacle::None)?;
         let published = connector
             .data_commitment(address, DATA_NAME, DATA_INDEX)
             .await
             .map_err(refused_or_away)?;
+        let published = published.ok_or(Obstacle::None)?;
         let published: Digest = published.parse().map_err(|_| Obstacle::None)?;
         let expected = Expected {
             address,

@@ -3,13 +3,14 @@
 use std::sync::PoisonError;
 
 use super::{Identities, Identity, lower, same_address};
+use crate::once::{Call, OnRecord, once};
 use delta_domain::identity::{
     CLAIM_INDEX, Card, CardError, DATA_NAME, Document, Fingerprint, NodeKey, Trust, claim,
 };
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
+use delta_ports::PortError;
 use delta_ports::identity::IdentityApi;
-use delta_ports::{PortError, PortErrorKind};
 
 /// Where the card stands on the data hub.
 pub(super) const DATA_INDEX: i32 = 0;
@@ -117,15 +118,12 @@ impl Identities {
 
     /// Puts a text on the record under this node's address, unless it is there. Whether it was not.
     async fn put(&self, address: &Address, index: i32, text: &str) -> Result<bool, PortError> {
-        let connector = &self.ports.connector;
-        match connector.data_commitment(address, DATA_NAME, index).await {
-            Ok(published) if published == text => return Ok(false),
-            Ok(_) => {}
-            Err(e) if e.kind() == PortErrorKind::Rejected => {}
-            Err(e) => return Err(e),
-        }
-        let put = connector.register_data(address, DATA_NAME, index, text);
-        put.await.map(|_| true)
+        let mut registering = OnRecord {
+            connector: &*self.ports.connector,
+            clock: &*self.ports.clock,
+            call: Call::Register(address, DATA_NAME, index, text),
+        };
+        Ok(once(&mut registering, true).await?.now().is_some())
     }
 
     /// Whether the record has this node's card as it would be made now.
@@ -136,7 +134,7 @@ impl Identities {
         let connector = &self.ports.connector;
         let published = connector.data_commitment(address, DATA_NAME, DATA_INDEX);
         let published = published.await;
-        published.is_ok_and(|p| p.parse() == Ok(card.digest()))
+        published.is_ok_and(|p| p.is_some_and(|p| p.parse() == Ok(card.digest())))
     }
 
     /// Who answers at this node's own url. A url that leads to another node is one that two nodes have, or a wrong one.
@@ -153,7 +151,9 @@ impl Identities {
     /// # Errors
     /// The connector's.
     pub(crate) async fn hold_url(&self, address: &Address) -> Result<(), PortError> {
-        let record = self.ports.connector.node(address).await?;
+        let Some(record) = self.ports.connector.node(address).await? else {
+            return Ok(());
+        };
         if record.url == self.url {
             return Ok(());
         }

@@ -355,7 +355,7 @@ async fn a_node_knows_itself_publishes_once_and_holds_its_url() {
     let c = &world.connector;
     c.update_url(&address, "http://evil").await.unwrap();
     node.hold_url(&address).await.unwrap();
-    assert_eq!(c.node(&address).await.unwrap().url, "http://a");
+    assert_eq!(c.node(&address).await.unwrap().unwrap().url, "http://a");
 }
 
 /// A url on record may be a third party's: it is not asked every minute by everybody.

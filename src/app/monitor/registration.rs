@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use delta_domain::ids::Address;
-use delta_ports::{ChainTrouble, PortError, PortErrorKind, report};
+use delta_ports::{ChainTrouble, PortError, report};
 
 /// How long the record believes in a registration (docs/protocol/connector.md).
 const LIFE: Duration = Duration::from_secs(120);
@@ -89,11 +89,8 @@ impl Registration {
 
 /// Whether this node is among the living on record.
 async fn is_on_record(context: &Context, address: &Address) -> Result<bool, PortError> {
-    match context.ports.connector.node(address).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
-        Err(e) => Err(e),
-    }
+    let node = context.ports.connector.node(address).await?;
+    Ok(node.is_some())
 }
 
 #[cfg(test)]

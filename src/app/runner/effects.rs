@@ -10,6 +10,7 @@ use super::compute::Computation;
 use crate::context::Context;
 use crate::machine::{Effects, Machine};
 use crate::member::{self, Computed, MemberWorld};
+use crate::once::{Call, OnRecord, Standing, Statement as _, wait_to_look};
 use crate::owner::Case;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, encode_hex};
@@ -25,7 +26,7 @@ use delta_domain::secret::SecretBytes;
 use delta_domain::task::TaskKind;
 use delta_domain::time::Timestamp;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::{Connector, RejectionReason, RoundKey, ShareKind};
+use delta_ports::connector::{Connector, RoundKey, ShareKind};
 use delta_ports::peer::{PeerCalls as _, PeerTransport};
 use delta_ports::storage::MachineKind;
 use delta_ports::{PortError, PortErrorKind, report};
@@ -142,6 +143,22 @@ impl Network<'_> {
         &*self.0.context.ports.connector
     }
 
+    fn me(&self) -> &Address {
+        &self.0.round.me
+    }
+
+    fn key(&self) -> &RoundKey {
+        &self.0.key
+    }
+
+    fn on_record<'c>(&'c self, call: Call<'c>) -> OnRecord<'c> {
+        OnRecord {
+            connector: self.connector(),
+            clock: &*self.0.context.ports.clock,
+            call,
+        }
+    }
+
     fn peers(&self) -> &dyn PeerTransport {
         &*self.0.context.ports.peers
     }
@@ -158,16 +175,17 @@ impl MemberWorld for Network<'_> {
         error.kind() == PortErrorKind::Rejected
     }
 
-    async fn has_joined(&mut self) -> Result<bool, PortError> {
-        let me = self.0.round.me.as_str();
-        let round = self.connector().round(&self.0.key).await?;
-        // Some connectors write addresses in other letters than they were given.
-        Ok(round.joined.iter().any(|a| a.eq_ignore_ascii_case(me)))
+    async fn has_joined(&mut self, keys: &RawPublicKeys) -> Result<Standing, PortError> {
+        self.on_record(Call::Join(self.me(), self.key(), keys))
+            .look()
+            .await
     }
 
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), PortError> {
-        let (me, key) = (&self.0.round.me, &self.0.key);
-        let tx = self.connector().join_round(me, key, keys).await?;
+        let tx = self
+            .on_record(Call::Join(self.me(), self.key(), keys))
+            .put()
+            .await?;
         let tx = Some(("[Join the training round] ", tx));
         self.0.log("try to join in", tx).await;
         Ok(())
@@ -182,37 +200,13 @@ impl MemberWorld for Network<'_> {
         identities.acquaintances(&self.0.round.me, members).await
     }
 
-    /// The reference tells only once both kinds are on record; one kind alone reads as rejected, for a reason that names the kind that
-    /// is missing; seeds are looked for first (docs/protocol/connector.md, Rejections and errors). On a blockchain what is missing is absent
-    /// in the answer.
     async fn has_committed(
         &mut self,
         kind: ShareKind,
         commitments: &[(Address, Digest)],
-    ) -> Result<bool, PortError> {
-        let Some((receiver, commitment)) = commitments.first() else {
-            return Ok(true);
-        };
-        let me = std::slice::from_ref(&self.0.round.me);
-        match self
-            .connector()
-            .share_records(&self.0.key, me, receiver)
-            .await
-        {
-            Ok(records) => Ok(records.first().is_some_and(|record| {
-                let there = match kind {
-                    ShareKind::SelfMaskSeed => &record.seed_commitment,
-                    ShareKind::MaskKey => &record.secret_key_commitment,
-                };
-                let there = there.as_ref().and_then(|text| text.parse::<Digest>().ok());
-                there.as_ref() == Some(commitment)
-            })),
-            Err(e) if e.kind() == PortErrorKind::Rejected => {
-                let keys_missing = e.reason() == Some(RejectionReason::KeyCommitmentMissing);
-                Ok(kind == ShareKind::SelfMaskSeed && keys_missing)
-            }
-            Err(e) => Err(e),
-        }
+    ) -> Result<Standing, PortError> {
+        let call = Call::Commit(self.me(), self.key(), kind, commitments);
+        self.on_record(call).look().await
     }
 
     async fn commit(
@@ -220,11 +214,8 @@ impl MemberWorld for Network<'_> {
         kind: ShareKind,
         commitments: &[(Address, Digest)],
     ) -> Result<(), PortError> {
-        let (me, key) = (&self.0.round.me, &self.0.key);
-        let tx = self
-            .connector()
-            .upload_share_commitments(me, key, kind, commitments)
-            .await?;
+        let call = Call::Commit(self.me(), self.key(), kind, commitments);
+        let tx = self.on_record(call).put().await?;
         let what = match kind {
             ShareKind::SelfMaskSeed => "upload seed secret share commitments",
             ShareKind::MaskKey => "upload secret key secret share commitments",
@@ -242,24 +233,27 @@ impl MemberWorld for Network<'_> {
         self.connector().share_records(key, senders, me).await
     }
 
-    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<bool, PortError> {
-        let (key, me) = (&self.0.key, &self.0.round.me);
-        match self.connector().result_commitment(key, me).await {
-            Ok(text) => Ok(text.parse::<Digest>().is_ok_and(|d| d == *commitment)),
-            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(false),
-            Err(e) => Err(e),
-        }
+    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<Standing, PortError> {
+        let call = Call::Result(self.me(), self.key(), commitment);
+        self.on_record(call).look().await
     }
 
     async fn commit_result(&mut self, commitment: &Digest) -> Result<(), PortError> {
-        let (me, key) = (&self.0.round.me, &self.0.key);
-        let tx = self
-            .connector()
-            .upload_result_commitment(me, key, commitment)
-            .await?;
+        let call = Call::Result(self.me(), self.key(), commitment);
+        let tx = self.on_record(call).put().await?;
         let tx = Some(("[Masked Result Commitment] ", tx));
         self.0.log("upload result commitment", tx).await;
         Ok(())
+    }
+
+    async fn has_revealed(
+        &mut self,
+        kind: ShareKind,
+        shares: &[(Address, SecretBytes)],
+    ) -> Result<Standing, PortError> {
+        let shares = in_clear(shares);
+        let call = Call::Reveal(self.me(), self.key(), kind, &shares);
+        self.on_record(call).look().await
     }
 
     async fn reveal(
@@ -267,16 +261,9 @@ impl MemberWorld for Network<'_> {
         kind: ShareKind,
         shares: &[(Address, SecretBytes)],
     ) -> Result<(), PortError> {
-        let (me, key) = (&self.0.round.me, &self.0.key);
-        // No secrets any more: this is for everybody to read.
-        let in_clear: Vec<(Address, String)> = shares
-            .iter()
-            .map(|(owner, share)| (owner.clone(), encode_hex(share.expose())))
-            .collect();
-        let tx = self
-            .connector()
-            .reveal_shares(me, key, kind, &in_clear)
-            .await?;
+        let shares = in_clear(shares);
+        let call = Call::Reveal(self.me(), self.key(), kind, &shares);
+        let tx = self.on_record(call).put().await?;
         let what = match kind {
             ShareKind::SelfMaskSeed => "seed shares",
             ShareKind::MaskKey => "secret key shares",
@@ -287,27 +274,8 @@ impl MemberWorld for Network<'_> {
         Ok(())
     }
 
-    async fn has_revealed(
-        &mut self,
-        kind: ShareKind,
-        shares: &[(Address, SecretBytes)],
-    ) -> Result<bool, PortError> {
-        let senders: Vec<Address> = shares.iter().map(|(sender, _)| sender.clone()).collect();
-        let (key, me) = (&self.0.key, &self.0.round.me);
-        let records = match self.connector().share_records(key, &senders, me).await {
-            Err(e) if e.kind() == PortErrorKind::Rejected => return Ok(false),
-            records => records?,
-        };
-        Ok(records.iter().zip(shares).all(|(record, (_, share))| {
-            let there = match kind {
-                ShareKind::SelfMaskSeed => &record.seed,
-                ShareKind::MaskKey => &record.secret_key,
-            };
-            let wanted = encode_hex(share.expose());
-            there
-                .as_ref()
-                .is_some_and(|t| t.eq_ignore_ascii_case(&wanted))
-        }))
+    async fn wait_to_look(&mut self, looks: u32) -> bool {
+        wait_to_look(&*self.0.context.ports.clock, looks).await
     }
 
     fn max_list(&self) -> usize {
@@ -428,6 +396,12 @@ impl RunnerEffects {
         };
         self.context.step(task, message, tx).await;
     }
+}
+
+/// Shares as everybody may read them: they are no secrets any more.
+fn in_clear(shares: &[(Address, SecretBytes)]) -> Vec<(Address, String)> {
+    let of = |(owner, share): &(Address, SecretBytes)| (owner.clone(), encode_hex(share.expose()));
+    shares.iter().map(of).collect()
 }
 
 /// The key of a round on the connector.

@@ -180,11 +180,13 @@ async fn on_record(config: &Config, document: &Document, address: &Address) -> a
     let connector: Arc<dyn Connector> =
         bootstrap::connect(host, *port, Dial::default(), None, tls.as_ref())?;
     let record = connector.node(address).await.context("the connector")?;
+    let record = record.context("no node is registered under this address now")?;
     let published = connector
         .data_commitment(address, DATA_NAME, 0)
         .await
         .context("the connector")?;
     let published: Digest = published
+        .context("the connector has no identity card of this address on record")?
         .parse()
         .context("what the connector has in place of the card's digest is none")?;
     let expected = Expected {

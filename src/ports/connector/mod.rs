@@ -28,6 +28,7 @@ pub use types::{
     CreatedTask, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys, RawShareRecord, RoundKey,
     RoundRecord, RoundStatus, ShareKind, TaskRecord, Verification, VerifierState, WalletView,
 };
+pub use values::UNTOLD;
 
 /// Nodes that are asked for in one call, and the most calls that a list of all takes.
 const NODES_A_PAGE: u32 = 500;
@@ -44,6 +45,8 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<NetworkEvent, PortError>
 ///   lost, fails with `Unavailable` or `Timeout`.
 /// - No call is retried inside: only the caller knows what is safe to repeat (docs/protocol/connector.md, What may be repeated).
 /// - Every call has a deadline of its own; none waits for ever.
+/// - What is not on record is a value, `None`, however a connector puts it: as a refusal, as an empty text, as zeros. Absent is also what is
+///   on its way there. Only an answer whose record would be another's fails (a task whose owner is not registered, say).
 /// - Dropping a future cancels the wait, not the effect.
 #[async_trait]
 pub trait Connector: Send + Sync + 'static {
@@ -55,8 +58,8 @@ pub trait Connector: Send + Sync + 'static {
     async fn update_name(&self, address: &Address, name: &str) -> Result<TxHash, PortError>;
     /// Takes this node off the list.
     async fn leave(&self, address: &Address) -> Result<TxHash, PortError>;
-    /// One living node.
-    async fn node(&self, address: &Address) -> Result<NodeRecord, PortError>;
+    /// One living node; `None` when nobody is registered under the address now.
+    async fn node(&self, address: &Address) -> Result<Option<NodeRecord>, PortError>;
     /// One page of living nodes; `page` from 1. What a `page_size` of 0 means is the connector's: all of them on one, none on a blockchain.
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, PortError>;
     /// All living nodes, each once, whatever the connector makes of pages.
@@ -86,13 +89,13 @@ pub trait Connector: Send + Sync + 'static {
         index: i32,
         commitment: &str,
     ) -> Result<TxHash, PortError>;
-    /// The commitment of a data block, unparsed.
+    /// The commitment of a data block, unparsed; `None` when nobody has registered it.
     async fn data_commitment(
         &self,
         address: &Address,
         name: &str,
         index: i32,
-    ) -> Result<String, PortError>;
+    ) -> Result<Option<String>, PortError>;
 
     /// Creates a task.
     async fn create_task(&self, task: &NewTask) -> Result<CreatedTask, PortError>;
@@ -103,8 +106,8 @@ pub trait Connector: Send + Sync + 'static {
         owner: &Address,
         task: &TaskId,
     ) -> Result<TxHash, PortError>;
-    /// Reads a task.
-    async fn task(&self, kind: TaskKind, task: &TaskId) -> Result<TaskRecord, PortError>;
+    /// Reads a task; `None` when this service knows no such task.
+    async fn task(&self, kind: TaskKind, task: &TaskId) -> Result<Option<TaskRecord>, PortError>;
 
     /// Starts a round. `weight_commitment` is for `hlr` only.
     async fn start_round(
@@ -120,8 +123,8 @@ pub trait Connector: Send + Sync + 'static {
         key: &RoundKey,
         keys: &RawPublicKeys,
     ) -> Result<TxHash, PortError>;
-    /// Reads a round.
-    async fn round(&self, key: &RoundKey) -> Result<RoundRecord, PortError>;
+    /// Reads a round; `None` when it has not been started.
+    async fn round(&self, key: &RoundKey) -> Result<Option<RoundRecord>, PortError>;
     /// Publishes u1.
     async fn select_candidates(
         &self,
@@ -137,7 +140,7 @@ pub trait Connector: Send + Sync + 'static {
         kind: ShareKind,
         commitments: &[(Address, Digest)],
     ) -> Result<TxHash, PortError>;
-    /// Keys of selected members. `Rejected` if any of them is unknown or not selected.
+    /// Keys of selected members. For whom is unknown or not selected some connectors refuse the list, others answer with empty texts.
     async fn public_keys(
         &self,
         key: &RoundKey,
@@ -157,12 +160,12 @@ pub trait Connector: Send + Sync + 'static {
         key: &RoundKey,
         commitment: &Digest,
     ) -> Result<TxHash, PortError>;
-    /// The commitment of a member's masked result, unparsed. `Rejected` when there is none.
+    /// The commitment of a member's masked result, unparsed; `None` when there is none.
     async fn result_commitment(
         &self,
         key: &RoundKey,
         member: &Address,
-    ) -> Result<String, PortError>;
+    ) -> Result<Option<String>, PortError>;
     /// Publishes u3.
     async fn start_aggregation(
         &self,
@@ -178,7 +181,9 @@ pub trait Connector: Send + Sync + 'static {
         kind: ShareKind,
         shares: &[(Address, String)],
     ) -> Result<TxHash, PortError>;
-    /// What is on record between `senders` and `receiver`. `Rejected` when a commitment is missing.
+    /// What is on record between each of `senders` and `receiver`, in their order; what is missing is `None`, and so is all that a node has
+    /// which is no member. A connector that shows nothing of a pair before both its commitments are there, and says which one is
+    /// missing, has [`UNTOLD`] in the place of the other.
     async fn share_records(
         &self,
         key: &RoundKey,
@@ -188,12 +193,12 @@ pub trait Connector: Send + Sync + 'static {
     /// Ends a round that is aggregating.
     async fn end_round(&self, owner: &Address, key: &RoundKey) -> Result<TxHash, PortError>;
 
-    /// `hlr`: the commitment of a round's weights, unparsed.
+    /// `hlr`: the commitment of a round's weights, unparsed; `None` when the round has none, or has not been started.
     async fn weight_commitment(
         &self,
         task: &TaskId,
         round: RoundNumber,
-    ) -> Result<String, PortError>;
+    ) -> Result<Option<String>, PortError>;
     /// `hlr`: hands in a proof; answers whether it holds.
     async fn verify(
         &self,

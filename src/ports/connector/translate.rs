@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 
 use super::values::{
-    address, at, corrupt, event, new_task, node, number, page_of, proof_of, same_length, secret,
-    share, status, task_of, text, texts, tx_of,
+    address, at, corrupt, event, new_task, node, number, or_absent, page_of, present, proof_of,
+    same_length, secret, share, share_refused, status, task_of, text, texts, tx_of, written,
 };
 use super::{
     Connector, CreatedTask, EventStream, Joined, NewTask, NodePage, NodeRecord, RawPublicKeys,
@@ -16,7 +16,7 @@ use super::{
     Verification, VerifierState, WalletView,
 };
 use crate::{PortError, PortErrorKind};
-use delta_domain::connector_record::{Answer, Command, RoundRef, Step};
+use delta_domain::connector_record::{Answer, Command, RejectionReason as Why, RoundRef, Step};
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId, TxHash};
 use delta_domain::task::TaskKind;
 
@@ -39,6 +39,28 @@ macro_rules! ask {
         }
     }};
 }
+
+/// Asks for what may be absent: that is none, for each of these reasons of a refusal, and where the one kind of answer says so.
+macro_rules! look {
+    ($self:ident, $op:literal, $absent:expr, $command:expr, $answer:pat => $value:expr) => {{
+        let op = concat!("connector.", $op);
+        match or_absent($self.execute(op, $command).await, $absent)?.map(|found| found.answer) {
+            None => Ok(None),
+            Some($answer) => {
+                let take = $value;
+                take(op)
+            }
+            Some(_) => Err(PortError::new(
+                PortErrorKind::Internal,
+                op,
+                "the answer is of another call",
+            )),
+        }
+    }};
+}
+
+/// Reasons for which there is no such round.
+const NO_ROUND: &[Why] = &[Why::NoSuchRound, Why::NoSuchTask];
 
 #[async_trait]
 impl<B: RecordBackend> Connector for B {
@@ -70,8 +92,9 @@ impl<B: RecordBackend> Connector for B {
         ask!(self, "leave", Command::Leave { address: text(address) }, Answer::Done => tx_of)
     }
 
-    async fn node(&self, address: &Address) -> Result<NodeRecord, PortError> {
-        ask!(self, "node", Command::Node { address: text(address) }, Answer::Node(n) => |op, _| node(op, n))
+    async fn node(&self, address: &Address) -> Result<Option<NodeRecord>, PortError> {
+        let absent = &[Why::NoSuchNode, Why::NodeNotAlive];
+        look!(self, "node", absent, Command::Node { address: text(address) }, Answer::Node(n) => |op| node(op, n).map(Some))
     }
 
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, PortError> {
@@ -104,13 +127,13 @@ impl<B: RecordBackend> Connector for B {
         address: &Address,
         name: &str,
         index: i32,
-    ) -> Result<String, PortError> {
+    ) -> Result<Option<String>, PortError> {
         let command = Command::DataCommitment {
             address: text(address),
             name: name.to_owned(),
             index,
         };
-        ask!(self, "data_commitment", command, Answer::Commitment(c) => |_, _| Ok(c))
+        look!(self, "data_commitment", &[Why::NoSuchData], command, Answer::Commitment(c) => |_| Ok(written(c)))
     }
 
     async fn create_task(&self, task: &NewTask) -> Result<CreatedTask, PortError> {
@@ -135,12 +158,12 @@ impl<B: RecordBackend> Connector for B {
         ask!(self, "finish_task", command, Answer::Done => tx_of)
     }
 
-    async fn task(&self, kind: TaskKind, task: &TaskId) -> Result<TaskRecord, PortError> {
+    async fn task(&self, kind: TaskKind, task: &TaskId) -> Result<Option<TaskRecord>, PortError> {
         let command = Command::Task {
             kind,
             task: task.to_string(),
         };
-        ask!(self, "task", command, Answer::Task(t) => |op, _| task_of(op, t))
+        look!(self, "task", &[Why::NoSuchTask], command, Answer::Task(t) => |op| task_of(op, t).map(Some))
     }
 
     async fn start_round(
@@ -174,13 +197,13 @@ impl<B: RecordBackend> Connector for B {
         ask!(self, "join_round", command, Answer::Done => tx_of)
     }
 
-    async fn round(&self, key: &RoundKey) -> Result<RoundRecord, PortError> {
+    async fn round(&self, key: &RoundKey) -> Result<Option<RoundRecord>, PortError> {
         let at = at("connector.round", key)?;
-        ask!(self, "round", Command::Round { at }, Answer::Round(r) => |_, _| Ok(RoundRecord {
+        look!(self, "round", NO_ROUND, Command::Round { at }, Answer::Round(r) => |_| Ok(Some(RoundRecord {
             status: status(r.status),
             joined: r.joined,
             finished: if key.kind == TaskKind::Hlr { r.finished } else { Vec::new() },
-        }))
+        })))
     }
 
     async fn select_candidates(
@@ -228,7 +251,9 @@ impl<B: RecordBackend> Connector for B {
         let at = at("connector.public_keys", key)?;
         ask!(self, "public_keys", Command::PublicKeys { at, clients: texts(members) }, Answer::Keys(keys) => |op, _| {
             same_length(op, keys.len(), members.len())?;
-            Ok(keys.into_iter().map(|(pk1, pk2)| RawPublicKeys { pk1, pk2 }).collect())
+            let text = |key: String| present(key).unwrap_or_default();
+            let keys = keys.into_iter();
+            Ok(keys.map(|(pk1, pk2)| RawPublicKeys { pk1: text(pk1), pk2: text(pk2) }).collect())
         })
     }
 
@@ -266,13 +291,19 @@ impl<B: RecordBackend> Connector for B {
         &self,
         key: &RoundKey,
         member: &Address,
-    ) -> Result<String, PortError> {
+    ) -> Result<Option<String>, PortError> {
         let at = at("connector.result_commitment", key)?;
         let command = Command::ResultCommitment {
             at,
             client: text(member),
         };
-        ask!(self, "result_commitment", command, Answer::Commitment(c) => |_, _| Ok(c))
+        let absent = &[
+            Why::ResultMissing,
+            Why::NoSuchMember,
+            Why::NoSuchRound,
+            Why::NoSuchTask,
+        ];
+        look!(self, "result_commitment", absent, command, Answer::Commitment(c) => |_| Ok(present(c)))
     }
 
     async fn start_aggregation(
@@ -315,16 +346,20 @@ impl<B: RecordBackend> Connector for B {
         senders: &[Address],
         receiver: &Address,
     ) -> Result<Vec<RawShareRecord>, PortError> {
-        let at = at("connector.share_records", key)?;
-        let command = Command::ShareRecords {
-            at,
-            senders: texts(senders),
-            receiver: text(receiver),
-        };
-        ask!(self, "share_records", command, Answer::Shares(list) => |op, _| {
-            same_length(op, list.len(), senders.len())?;
-            Ok(list.into_iter().map(share).collect())
-        })
+        match shares_of(self, key, senders, receiver).await {
+            Err(e) if e.reason().is_some_and(|why| NO_ROUND.contains(&why)) => {
+                return Ok(vec![RawShareRecord::default(); senders.len()]);
+            }
+            Err(e) if e.reason().is_some() => {}
+            known => return known,
+        }
+        // Some connectors refuse the whole list for one pair: each is asked about alone.
+        let mut records = Vec::with_capacity(senders.len());
+        for sender in senders {
+            let alone = shares_of(self, key, std::slice::from_ref(sender), receiver).await;
+            records.extend(alone.or_else(|e| share_refused(e).map(|record| vec![record]))?);
+        }
+        Ok(records)
     }
 
     async fn end_round(&self, owner: &Address, key: &RoundKey) -> Result<TxHash, PortError> {
@@ -336,13 +371,13 @@ impl<B: RecordBackend> Connector for B {
         &self,
         task: &TaskId,
         round: RoundNumber,
-    ) -> Result<String, PortError> {
+    ) -> Result<Option<String>, PortError> {
         let round = number("connector.weight_commitment", round)?;
         let command = Command::WeightCommitment {
             task: task.to_string(),
             round,
         };
-        ask!(self, "weight_commitment", command, Answer::Commitment(c) => |_, _| Ok(c))
+        look!(self, "weight_commitment", NO_ROUND, command, Answer::Commitment(c) => |_| Ok(written(c)))
     }
 
     async fn verify(
@@ -386,6 +421,24 @@ impl<B: RecordBackend> Connector for B {
             .filter_map(|item| std::future::ready(event(item)))
             .boxed())
     }
+}
+
+/// What is on record between all of `senders` and `receiver`, where the connector shows it.
+async fn shares_of(
+    backend: &impl RecordBackend,
+    key: &RoundKey,
+    senders: &[Address],
+    receiver: &Address,
+) -> Result<Vec<RawShareRecord>, PortError> {
+    let command = Command::ShareRecords {
+        at: at("connector.share_records", key)?,
+        senders: texts(senders),
+        receiver: text(receiver),
+    };
+    ask!(backend, "share_records", command, Answer::Shares(list) => |op, _| {
+        same_length(op, list.len(), senders.len())?;
+        Ok(list.into_iter().map(share).collect())
+    })
 }
 
 fn advance(step: Step, at: RoundRef, owner: &Address, members: &[Address]) -> Command {

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{PortError, PortErrorKind};
 use delta_domain::connector_record::{
-    NewTaskEntry, NodeEntry, ProofEntry, RecordEvent, RoundRef, SecretKind, ShareEntry, Status,
-    TaskEntry,
+    NewTaskEntry, NodeEntry, ProofEntry, RecordEvent, RejectionReason as Why, RoundRef, SecretKind,
+    ShareEntry, Status, TaskEntry,
 };
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, RoundNumber, TaskId, TxHash};
@@ -57,14 +57,57 @@ pub(super) fn status(status: Status) -> RoundStatus {
     }
 }
 
-/// `""` and `0x` are how an absent value reads at some connectors.
+/// What stands for a commitment that is on record, by a connector's word, and that it does not show. It is no commitment's text.
+pub const UNTOLD: &str = "on record, not shown";
+
+/// A text, unless it is how an absent one reads at some connectors: `""`, `0x`.
+pub(super) fn present(text: String) -> Option<String> {
+    (!matches!(text.as_str(), "" | "0x")).then_some(text)
+}
+
+/// The same of 32 bytes: zeros are what nobody has written.
+pub(super) fn written(text: String) -> Option<String> {
+    let zeros = |text: &String| {
+        let digits = text.strip_prefix("0x").unwrap_or(text);
+        digits.len() == 64 && digits.bytes().all(|b| b == b'0')
+    };
+    present(text).filter(|text| !zeros(text))
+}
+
 pub(super) fn share(entry: ShareEntry) -> RawShareRecord {
-    let present = |text: Option<String>| text.filter(|t| !matches!(t.as_str(), "" | "0x"));
+    let present = |text: Option<String>| text.and_then(present);
     RawShareRecord {
         seed: present(entry.seed),
         seed_commitment: present(entry.seed_commitment),
         secret_key: present(entry.secret_key),
         secret_key_commitment: present(entry.secret_key_commitment),
+    }
+}
+
+/// What a refusal says of the shares between one sender and a receiver; the error itself where it says nothing of them.
+pub(super) fn share_refused(error: PortError) -> Result<RawShareRecord, PortError> {
+    match error.reason() {
+        // Commitments to seeds are looked for first.
+        Some(Why::KeyCommitmentMissing) => Ok(RawShareRecord {
+            seed_commitment: Some(UNTOLD.to_owned()),
+            ..RawShareRecord::default()
+        }),
+        Some(
+            Why::SeedCommitmentMissing | Why::NoSuchMember | Why::NoSuchRound | Why::NoSuchTask,
+        ) => Ok(RawShareRecord::default()),
+        _ => Err(error),
+    }
+}
+
+/// An answer, or none where the refusal's reason says that there is nothing.
+pub(super) fn or_absent<T>(
+    answer: Result<T, PortError>,
+    absent: &[Why],
+) -> Result<Option<T>, PortError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(e) if e.reason().is_some_and(|why| absent.contains(&why)) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

@@ -19,7 +19,6 @@ use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, Digest, TaskId};
 use delta_domain::npy::{NpzLimits, decode_npz};
 use delta_domain::tensor::TensorData;
-use delta_ports::PortErrorKind;
 use delta_ports::connector::{Connector, RoundKey};
 use delta_ports::peer::PeerTransport;
 use delta_ports::tokens::TokenStore;
@@ -266,19 +265,17 @@ impl Targets {
     /// Both secrets of one member on record, by one holder or by enough of them, would unmask it.
     async fn no_two_secrets(&self, key: &RoundKey) -> anyhow::Result<()> {
         let everybody = match self.connector.round(key).await {
-            Ok(record) => record.joined,
-            Err(_) => return Ok(()),
+            Ok(Some(record)) => record.joined,
+            Ok(None) | Err(_) => return Ok(()),
         };
         let everybody: Vec<Address> = everybody.iter().filter_map(|a| a.parse().ok()).collect();
         for owner in &everybody {
             let (mut seeds, mut keys) = (0, 0);
             for holder in &everybody {
                 let owners = std::slice::from_ref(owner);
-                let record = match self.connector.share_records(key, owners, holder).await {
-                    Ok(mut records) if records.len() == 1 => records.remove(0),
-                    Ok(_) => continue,
-                    Err(e) if e.kind() == PortErrorKind::Rejected => continue,
-                    Err(e) => return Err(e.into()),
+                let mut records = self.connector.share_records(key, owners, holder).await?;
+                let Some(record) = records.pop() else {
+                    continue;
                 };
                 seeds += usize::from(record.seed.is_some());
                 keys += usize::from(record.secret_key.is_some());

@@ -1,10 +1,16 @@
 //! What [`Connector`] promises: nodes, tasks, rounds, their events, and refusals in the words of the record.
+//!
+//! There are two kinds of connectors, which follow other rules: those that keep the record of the house, and those that pass it on to the
+//! contracts of a blockchain (docs/protocol/connector.md, On a blockchain). What holds on both is in [`absent`] and [`statements`]; the
+//! rest here is the first kind's, and the second kind's is in [`super::chain`].
 
+pub mod absent;
 pub mod moves;
 pub mod network;
 pub mod reasons;
 pub mod repeats;
 pub mod rounds;
+pub mod statements;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +26,10 @@ use delta_ports::connector::Connector;
 pub trait Subject: Send + Sync {
     /// The connector, or a client of it.
     fn connector(&self) -> &dyn Connector;
+    /// The connector of the node with this number. Where a connector acts for one node alone, each has its own; at least four.
+    fn node(&self, _number: usize) -> &dyn Connector {
+        self.connector()
+    }
     /// Lets this time pass for the connector.
     fn pass(&self, time: Duration);
 }

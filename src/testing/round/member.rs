@@ -2,6 +2,7 @@
 //! `delta_app::member`'s, as everywhere; here is what stands for the network.
 
 use delta_app::member::{self, Computed, MemberWorld};
+use delta_app::once::Standing;
 use delta_domain::ids::{Address, Digest};
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
@@ -156,8 +157,8 @@ impl MemberWorld for Member<'_> {
         false
     }
 
-    async fn has_joined(&mut self) -> Result<bool, NoAnswer> {
-        Ok(self.world.record.has_joined(self.who))
+    async fn has_joined(&mut self, _: &RawPublicKeys) -> Result<Standing, NoAnswer> {
+        Ok(Standing::there(self.world.record.has_joined(self.who)))
     }
 
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), NoAnswer> {
@@ -184,13 +185,14 @@ impl MemberWorld for Member<'_> {
         &mut self,
         kind: ShareKind,
         commitments: &[(Address, Digest)],
-    ) -> Result<bool, NoAnswer> {
+    ) -> Result<Standing, NoAnswer> {
         let table = match kind {
             ShareKind::SelfMaskSeed => &self.world.record.seed_commitments,
             ShareKind::MaskKey => &self.world.record.key_commitments,
         };
         let mut pairs = commitments.iter();
-        Ok(pairs.all(|(to, _)| table.contains_key(&(self.who.clone(), to.clone()))))
+        let all = pairs.all(|(to, _)| table.contains_key(&(self.who.clone(), to.clone())));
+        Ok(Standing::there(all))
     }
 
     async fn commit(
@@ -222,9 +224,9 @@ impl MemberWorld for Member<'_> {
         Ok(records)
     }
 
-    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<bool, NoAnswer> {
+    async fn has_committed_result(&mut self, commitment: &Digest) -> Result<Standing, NoAnswer> {
         let known = self.world.record.results.get(self.who);
-        Ok(known.is_some_and(|text| *text == commitment.to_string()))
+        Ok(Standing::of(known, &commitment.to_string()))
     }
 
     async fn commit_result(&mut self, commitment: &Digest) -> Result<(), NoAnswer> {

@@ -27,9 +27,12 @@ use delta_ports::{PortError, PortErrorKind};
 
 pub(super) use ledger::Ledger;
 pub use ledger::Mined;
-use ledger::Outcome;
+use ledger::{Link, Outcome};
 pub use trouble::ChainTrouble;
 use trouble::Trouble;
+
+/// How often a question that waits for the chain looks whether it is there.
+const QUESTION_WAITS: Duration = Duration::from_millis(100);
 
 /// How a chain is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,15 +41,18 @@ pub struct ChainOptions {
     pub block: Duration,
     /// Whether the identity contract is the older one, which takes back a registration before the last one has lapsed.
     pub older_identity: bool,
+    /// For how long a node waits for an answer of its connector, which goes on all the same.
+    pub patience: Duration,
 }
 
 impl ChainOptions {
-    /// A chain with a block every so many seconds, and the contracts of today.
+    /// A chain with a block every so many seconds, and the contracts of today; nodes wait for 20 s, as over the wire.
     #[must_use]
     pub fn every(seconds: u64) -> Self {
         Self {
             block: Duration::from_secs(seconds),
             older_identity: false,
+            patience: Duration::from_secs(20),
         }
     }
 }
@@ -78,7 +84,10 @@ impl MemoryConnector {
         let connector = Self::new(clock, seed);
         let ledger = Ledger::new(Instant::now(), options.block, options.older_identity, seed);
         lock(&connector.state).chain = Some(ledger);
-        connector
+        Self {
+            patience: options.patience,
+            ..connector
+        }
     }
 
     /// This handle as its process answers over the wire: whatever is wrong is a refusal with the connector's own text.
@@ -129,23 +138,25 @@ impl MemoryConnector {
         }
     }
 
-    /// Cuts the link between this handle's connector and the chain.
+    /// Cuts the link between this handle's connector and the chain. For 7.5 s it looks for the chain, and whatever it is asked waits; then
+    /// it gives it up for good, and everything fails at once until it is started anew.
     pub fn cut_link(&self, subscriptions: Subscriptions) {
-        self.with_wallet(|wallet, _| wallet.cut(Instant::now()));
+        self.with_wallet(|wallet, now| wallet.cut(now));
         if subscriptions == Subscriptions::End {
             self.end_subscriptions();
         }
     }
 
-    /// Mends the link. A connector that has looked for its chain for more than 7.5 s has given it up: it must be started anew.
+    /// Mends the link: in time for a connector that still looks for its chain.
     pub fn mend_link(&self) {
-        self.with_wallet(|wallet, _| wallet.mend(Instant::now()));
+        self.with_wallet(|wallet, now| wallet.mend(now));
+        self.settle();
     }
 
     /// Starts this handle's connector anew, on a link that may still be cut: calls that were not on their way to the chain are lost,
     /// subscriptions end.
     pub fn restart_connector(&self) {
-        self.with_wallet(|wallet, _| wallet.restart());
+        self.with_wallet(|wallet, now| wallet.restart(now));
         self.end_subscriptions();
     }
 
@@ -173,6 +184,18 @@ impl MemoryConnector {
         Some(work(wallet, Instant::now()))
     }
 
+    /// What could not be sent while a link was cut is sent.
+    fn settle(&self) {
+        let time = self.clock.now().0 / 1000;
+        let mut state = lock(&self.state);
+        if let Some(chain) = &mut state.chain {
+            chain.send_waiting();
+        }
+        state.mine(Instant::now(), time);
+        drop(state);
+        self.drive();
+    }
+
     /// A wallet for a new handle, if this is a chain.
     pub(super) fn new_wallet(&self) -> Option<Wallet> {
         let number = lock(&self.state).chain.as_mut()?.open_wallet();
@@ -190,16 +213,28 @@ impl MemoryConnector {
         command: Command,
     ) -> Result<Receipt, PortError> {
         tokio::task::yield_now().await;
-        let waiting = self.enter(op, command);
-        self.drive();
-        let outcome = match waiting? {
-            Entered::Answered(outcome) => outcome,
-            Entered::Sent(answer) => answer.await.unwrap_or(Err(Trouble::Gone)),
+        let called = tokio::time::timeout(self.patience, self.called(op, command));
+        let Ok(outcome) = called.await else {
+            let waited = self.patience.as_secs_f64();
+            let text = format!("the connector did not answer within {waited} s");
+            return Err(PortError::new(PortErrorKind::Timeout, op, text));
         };
-        match outcome {
+        match outcome? {
             Ok((tx_hash, answer)) => Ok(Receipt { tx_hash, answer }),
             Err(trouble) => Err(self.error(op, &trouble)),
         }
+    }
+
+    async fn called(&self, op: &'static str, command: Command) -> Result<Outcome, PortError> {
+        while command.is_read() && self.looks_for_chain() {
+            tokio::time::sleep(QUESTION_WAITS).await;
+        }
+        let waiting = self.enter(op, command);
+        self.drive();
+        Ok(match waiting? {
+            Entered::Answered(outcome) => outcome,
+            Entered::Sent(answer) => answer.await.unwrap_or(Err(Trouble::Gone)),
+        })
     }
 
     fn enter(&self, op: &'static str, command: Command) -> Result<Entered, PortError> {
@@ -225,6 +260,17 @@ impl MemoryConnector {
                 Some(trouble) => Ok(Entered::Answered(Err(trouble.into()))),
                 None => Ok(entered),
             }
+        })
+    }
+
+    /// Whether a question has to wait: for the chain, or for its connector to give it up.
+    fn looks_for_chain(&self) -> bool {
+        let number = self.listening();
+        let mut state = lock(&self.state);
+        let down = state.down;
+        let chain = state.chain.as_mut();
+        chain.is_some_and(|chain| {
+            !down && matches!(chain.link(number, Instant::now()), Link::Sought(_))
         })
     }
 
@@ -316,7 +362,7 @@ impl State {
             return Entered::Answered(Err(Trouble::Gone));
         };
         if command.is_read() {
-            let mut outcome = chain.ask(wallet, &command, now, time);
+            let mut outcome = chain.ask(wallet, &command, time);
             if let Ok((_, answer)) = &mut outcome {
                 lie(&self.lies, &command, answer);
             }
@@ -326,7 +372,7 @@ impl State {
             let text = "this handle has no wallet: use one of its handles";
             return Entered::Answered(Err(Trouble::Said(text.to_owned())));
         };
-        let answer = chain.send(number, command, now);
+        let answer = chain.send(number, command);
         // Where blocks come at once, it is in one by now.
         self.mine(now, time);
         Entered::Sent(answer)
@@ -334,12 +380,8 @@ impl State {
 
     /// Whether the connector of this wallet hears the chain.
     pub(super) fn hears(&mut self, wallet: Option<usize>) -> bool {
-        let Some((chain, number)) = self.chain.as_mut().zip(wallet) else {
-            return true;
-        };
-        chain
-            .wallet(number)
-            .is_none_or(|wallet| wallet.is_linked(Instant::now()))
+        let chain = self.chain.as_mut();
+        chain.is_none_or(|chain| chain.link(wallet, Instant::now()) == Link::Open)
     }
 
     /// Nobody who waits for an answer gets one; what they have sent goes on.

@@ -4,6 +4,7 @@ use crate::arrays::{Packed, npz_stream};
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::coordinator::state::RunState;
+use crate::once::{Call, OnRecord, Put, once};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::TaskId;
 use delta_domain::tensor::element_count;
@@ -40,19 +41,18 @@ pub(in crate::coordinator) async fn publish_end(
     state: &RunState,
     has_result: bool,
 ) -> Result<(), PortError> {
-    let connector = &context.ports.connector;
     let task = &state.task;
-    if connector
-        .task(state.kind, task)
-        .await
-        .is_ok_and(|record| record.finished)
-    {
+    let put = persistently(context, task, || async {
+        let mut finishing = OnRecord {
+            connector: &*context.ports.connector,
+            clock: &*context.ports.clock,
+            call: Call::Finish(&state.owner, state.kind, task),
+        };
+        once(&mut finishing, true).await
+    });
+    let Put::Now(tx) = put.await? else {
         return Ok(());
-    }
-    let tx = persistently(context, task, || {
-        connector.finish_task(state.kind, &state.owner, task)
-    })
-    .await?;
+    };
     let text = match has_result {
         true => format!("[Finish Task] task {task} finished"),
         false => format!("[Finish Task] task {task} is over for its members, without a result"),

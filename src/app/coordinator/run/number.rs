@@ -4,8 +4,6 @@ use super::TaskRun;
 use crate::backoff::Backoff;
 use delta_domain::round::message::RoundEnd;
 use delta_ports::author_api::RoundReport;
-use delta_ports::connector::RejectionReason;
-use delta_ports::{ChainTrouble, PortError};
 
 impl TaskRun {
     /// The number of the next attempt: one that was given out is given out again where the round never got on record. A blockchain
@@ -22,19 +20,13 @@ impl TaskRun {
         let mut backoff = Backoff::STEPS;
         loop {
             match connector.round(&self.state.on_record()).await {
-                Err(e) if is_no_round(&e) => return last,
+                Ok(None) => return last,
                 Err(e) if contact.is_to_blame(&e, clock.now()) => {
                     self.wait_for_connector().await;
                     clock.sleep(backoff.pause()).await;
                 }
-                Ok(_) | Err(_) => return last + 1,
+                Ok(Some(_)) | Err(_) => return last + 1,
             }
         }
     }
-}
-
-/// Whether the record says that it has no such round: a contract says so by taking the question back.
-fn is_no_round(error: &PortError) -> bool {
-    error.reason() == Some(RejectionReason::NoSuchRound)
-        || error.trouble() == Some(ChainTrouble::Reverted)
 }

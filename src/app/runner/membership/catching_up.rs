@@ -21,7 +21,7 @@ impl Membership {
             self.look_up().await;
             self.judge().await;
             let connector = self.context.ports.connector.clone();
-            if let Ok(record) = connector.task(self.state.kind, &self.state.task).await
+            if let Ok(Some(record)) = connector.task(self.state.kind, &self.state.task).await
                 && record.finished
             {
                 return self.finish().await;
@@ -35,7 +35,7 @@ impl Membership {
                     task: self.state.task.clone(),
                     round,
                 };
-                let Ok(record) = connector.round(&key).await else {
+                let Ok(Some(record)) = connector.round(&key).await else {
                     break;
                 };
                 if record.status == RoundStatus::Started {

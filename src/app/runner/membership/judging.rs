@@ -43,7 +43,7 @@ impl Membership {
             return;
         }
         for kind in [self.state.kind, TaskKind::Horizontal, TaskKind::Hlr] {
-            if let Ok(record) = self
+            if let Ok(Some(record)) = self
                 .context
                 .ports
                 .connector
@@ -211,17 +211,13 @@ impl Membership {
             .identities
             .of(std::slice::from_ref(owner))
             .await;
-        let registered = match self.context.ports.connector.node(owner).await {
-            Ok(node) => node.url,
+        let Some(registered) = self.context.ports.connector.node(owner).await? else {
             // It has just died, or is on its way back.
-            Err(e) if e.kind() == PortErrorKind::Rejected => {
-                let text = "the task's coordinator is not registered now";
-                let kind = PortErrorKind::Unavailable;
-                return Err(PortError::new(kind, "runner.judge", text).with_source(e));
-            }
-            Err(e) => return Err(e),
+            let text = "the task's coordinator is not registered now";
+            let kind = PortErrorKind::Unavailable;
+            return Err(PortError::new(kind, "runner.judge", text));
         };
-        if registered == record.url {
+        if registered.url == record.url {
             return Ok(());
         }
         let text = "the task's url is not the one that its coordinator has registered";

@@ -228,7 +228,7 @@ impl<'a> RogueCoordinator<'a> {
     ) -> anyhow::Result<Vec<Address>> {
         let key = self.key();
         until("members to join or to decline", || async {
-            let joined = self.connector().round(&key).await.ok()?.joined;
+            let joined = self.connector().round(&key).await.ok()??.joined;
             let here = |a: &&Address| joined.iter().any(|j| j == a.as_str());
             let answered = members
                 .iter()

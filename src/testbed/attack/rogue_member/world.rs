@@ -1,6 +1,7 @@
 //! How the hostile member reaches the network of the nodes under attack, while it plays honestly.
 
 use delta_app::member::{Computed, MemberWorld};
+use delta_app::once::Standing;
 use delta_domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
@@ -23,20 +24,20 @@ impl MemberWorld for RogueMember<'_> {
 
     // Nothing is done twice, so that nobody needs to look whether it was done before.
 
-    async fn has_joined(&mut self) -> Result<bool, PortError> {
-        Ok(false)
+    async fn has_joined(&mut self, _: &RawPublicKeys) -> Result<Standing, PortError> {
+        Ok(Standing::Absent)
     }
 
     async fn has_committed(
         &mut self,
         _: ShareKind,
         _: &[(Address, Digest)],
-    ) -> Result<bool, PortError> {
-        Ok(false)
+    ) -> Result<Standing, PortError> {
+        Ok(Standing::Absent)
     }
 
-    async fn has_committed_result(&mut self, _: &Digest) -> Result<bool, PortError> {
-        Ok(false)
+    async fn has_committed_result(&mut self, _: &Digest) -> Result<Standing, PortError> {
+        Ok(Standing::Absent)
     }
 
     async fn join(&mut self, keys: &RawPublicKeys) -> Result<(), PortError> {

@@ -140,7 +140,8 @@ async fn folding(field: &Targets) -> anyhow::Result<Outcome> {
     // A runtime that computes no constants when it loads a graph has nothing to refuse yet.
     let round = field.connector.round(&coordinator.key()).await?;
     coordinator.finish().await;
-    let story = format!("{} members take it meanwhile", round.joined.len());
+    let joined = round.map_or(0, |round| round.joined.len());
+    let story = format!("{joined} members take it meanwhile");
     Ok(beside(true, &story, took))
 }
 

@@ -146,6 +146,6 @@ async fn same_url(field: &Targets) -> anyhow::Result<Outcome> {
         }
         Err(e) => (true, e.message().to_owned()),
     };
-    let kept = row.url == victim.url && row.address == victim.address;
+    let kept = row.is_some_and(|row| row.url == victim.url && row.address == victim.address);
     Ok(Outcome::new(own && kept, answered))
 }

@@ -12,6 +12,8 @@ use delta_ports::connector::{
 use delta_ports::{PortError, PortErrorKind};
 use futures_util::StreamExt as _;
 
+use super::Subject;
+
 /// The node called `name` joins.
 pub async fn node(connector: &dyn Connector, name: &str) -> Address {
     let joined = connector.join(&format!("http://{name}"), name).await;
@@ -25,6 +27,34 @@ pub async fn nodes<const N: usize>(connector: &dyn Connector) -> [Address; N] {
         nodes.push(node(connector, &format!("n{i}")).await);
     }
     nodes.try_into().unwrap()
+}
+
+/// A node joins on each of the subject's first connectors, in this order.
+pub async fn each<const N: usize>(subject: &impl Subject) -> [Address; N] {
+    let mut nodes = Vec::new();
+    for i in 0..N {
+        nodes.push(node(subject.node(i), &format!("n{i}")).await);
+    }
+    nodes.try_into().unwrap()
+}
+
+/// A round of the first node that all `members` have joined, node `i` on its own connector.
+pub async fn joined_by(subject: &impl Subject, members: &[Address]) -> RoundKey {
+    let key = started(subject.node(0), TaskKind::Horizontal, &members[0]).await;
+    for (i, member) in members.iter().enumerate() {
+        let join = subject.node(i).join_round(member, &key, &keys_of(member));
+        join.await.unwrap();
+    }
+    key
+}
+
+/// Keys as contracts take them, too: hex.
+#[must_use]
+pub fn keys_of(member: &Address) -> RawPublicKeys {
+    RawPublicKeys {
+        pk1: digest(&format!("pk1 of {member}")).to_string(),
+        pk2: digest(&format!("pk2 of {member}")).to_string(),
+    }
 }
 
 /// Creates a task of `owner`.

@@ -32,23 +32,16 @@ pub async fn who_and_what_is_not_there(subject: impl Subject) {
         task: task.clone(),
         round: RoundNumber(3),
     };
-    assert_eq!(why(c.node(&nobody()).await), Some(Why::NoSuchNode));
+    assert_eq!(why(c.leave(&nobody()).await), Some(Why::NoSuchNode));
     assert_eq!(
         why(c.create_task(&new_task(kind, &nobody())).await),
         Some(Why::NoSuchNode)
     );
     assert_eq!(
-        why(c
-            .data_commitment(&a, "node of address x is not alive", 0)
-            .await),
-        Some(Why::NoSuchData)
-    );
-    assert_eq!(why(c.task(kind, &task).await), Some(Why::NoSuchTask));
-    assert_eq!(
         why(c.start_round(&a, &none, None).await),
         Some(Why::NoSuchTask)
     );
-    assert_eq!(why(c.round(&none).await), Some(Why::NoSuchRound));
+    assert_eq!(why(c.end_round(&a, &none).await), Some(Why::NoSuchRound));
     let key = joined(c, &a, std::slice::from_ref(&a)).await;
     assert_eq!(
         why(c.finish_task(kind, &b, &key.task).await),
@@ -68,10 +61,6 @@ pub async fn who_and_what_is_not_there(subject: impl Subject) {
     assert_eq!(
         why(c.public_keys(&key, &stranger).await),
         Some(Why::NoSuchMember)
-    );
-    assert_eq!(
-        why(c.result_commitment(&key, &a).await),
-        Some(Why::ResultMissing)
     );
     c.finish_task(kind, &a, &key.task).await.unwrap();
     assert_eq!(
@@ -133,31 +122,6 @@ pub async fn what_comes_at_the_wrong_time_or_twice(subject: impl Subject) {
         why(c.upload_result_commitment(&a, &key, &digest("z")).await),
         Some(Why::AlreadyThere)
     );
-}
-
-/// Those to seeds are looked at first, then those to keys.
-pub async fn which_commitments_are_missing(subject: impl Subject) {
-    let c = subject.connector();
-    let [a] = nodes(c).await;
-    let key = joined(c, &a, std::slice::from_ref(&a)).await;
-    let only = [a.clone()];
-    c.select_candidates(&a, &key, &only).await.unwrap();
-    assert_eq!(
-        why(c.share_records(&key, &only, &a).await),
-        Some(Why::SeedCommitmentMissing)
-    );
-    let commitments = [(a.clone(), digest("s"))];
-    c.upload_share_commitments(&a, &key, ShareKind::SelfMaskSeed, &commitments)
-        .await
-        .unwrap();
-    assert_eq!(
-        why(c.share_records(&key, &only, &a).await),
-        Some(Why::KeyCommitmentMissing)
-    );
-    c.upload_share_commitments(&a, &key, ShareKind::MaskKey, &commitments)
-        .await
-        .unwrap();
-    c.share_records(&key, &only, &a).await.unwrap();
 }
 
 /// What is no business of the record has the reason `Other`, or none.

@@ -1,5 +1,7 @@
 //! What transactions cost, in gas, roughly.
 //!
+//! A transaction that wants more than a block has runs out of it: it is in a block, and does nothing.
+//!
 //! Measured on the deployed contracts (docs/protocol/connector.md, On a blockchain): 52,300 for the commitment of a pair, 100,000 for a
 //! share that is revealed. The rest is estimated from what is stored: 22,100 for a word that was empty.
 

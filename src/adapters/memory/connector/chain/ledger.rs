@@ -46,10 +46,33 @@ struct Call {
 }
 
 impl Call {
-    fn answer(&mut self, outcome: Outcome) -> bool {
-        let reply = self.reply.take();
-        reply.is_some_and(|reply| reply.send(outcome).is_ok())
+    fn answer(&mut self, outcome: Outcome) {
+        if let Some(reply) = self.reply.take() {
+            // Who has given up does not hear it.
+            drop(reply.send(outcome));
+        }
     }
+
+    fn is_awaited(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| !reply.is_closed())
+    }
+}
+
+/// A transaction on its way, or in a block that the connector has not seen.
+struct Sent {
+    number: u64,
+    call: Call,
+    mined: Option<Outcome>,
+}
+
+/// What a connector does about its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Link {
+    Open,
+    /// It looks for the chain until then: calls and questions wait.
+    Sought(Instant),
+    /// It has given it up: everything fails at once.
+    GivenUp,
 }
 
 /// One connector with its wallet.
@@ -58,9 +81,10 @@ pub(super) struct Wallet {
     address: String,
     small: String,
     waiting: VecDeque<Call>,
-    sent: Option<(u64, Call)>,
+    sent: Option<Sent>,
     /// Since when the link to the chain is cut.
     cut: Option<Instant>,
+    /// Whether its connector has looked for the chain in vain, and looks no more.
     given_up: bool,
     /// Whether it can pay.
     pub(super) funded: bool,
@@ -117,10 +141,7 @@ impl Ledger {
     /// Nobody who waits for an answer gets one.
     pub(super) fn lose_callers(&mut self) {
         for wallet in &mut self.wallets {
-            let sent = wallet.sent.iter_mut().map(|(_, call)| call);
-            for call in wallet.waiting.iter_mut().chain(sent) {
-                call.answer(Err(Trouble::Gone));
-            }
+            wallet.lose_callers();
         }
     }
 
@@ -129,14 +150,31 @@ impl Ledger {
         self.height
     }
 
-    /// When the next block comes that has something to take; `None` while nothing is on its way.
+    /// When something happens next: a block that has something to take, or a connector that gives its chain up.
     pub(super) fn due(&self) -> Option<Instant> {
-        let busy = self.wallets.iter().any(|w| w.sent.is_some());
-        busy.then(|| self.started + self.block * u32::try_from(self.height + 1).unwrap_or(u32::MAX))
+        let busy = self.wallets.iter().any(Wallet::is_in_pool);
+        let number = u32::try_from(self.height + 1).unwrap_or(u32::MAX);
+        let block = busy.then(|| self.started + self.block * number);
+        let waits = |w: &&Wallet| w.sent.is_some() || !w.waiting.is_empty();
+        let ends = self.wallets.iter().filter(waits).map(Wallet::link);
+        let ends = ends.filter_map(|link| match link {
+            Link::Sought(until) => Some(until),
+            Link::Open | Link::GivenUp => None,
+        });
+        ends.chain(block).min()
+    }
+
+    /// What the connector of a wallet does about its chain now.
+    pub(super) fn link(&mut self, number: Option<usize>, now: Instant) -> Link {
+        let wallet = number.and_then(|number| self.wallets.get_mut(number));
+        wallet.map_or(Link::Open, |wallet| {
+            wallet.look_for_chain(now);
+            wallet.link()
+        })
     }
 
     /// What the connector of a wallet says before it looks at the chain at all.
-    fn refusal(&self, number: usize, command: &Command, now: Instant) -> Option<Trouble> {
+    fn refusal(&self, number: usize, command: &Command) -> Option<Trouble> {
         let wallet = self.wallets.get(number)?;
         if let Some(actor) = command.actor()
             && actor != wallet.address
@@ -147,21 +185,12 @@ impl Ledger {
         if let Err(no) = Contracts::encodable(command) {
             return Some(no.into());
         }
-        if !wallet.is_linked(now) {
-            return Some(ChainTrouble::LinkDown.into());
-        }
-        None
+        (wallet.link() == Link::GivenUp).then(|| ChainTrouble::LinkDown.into())
     }
 
     /// Answers a question as of now: what waits or is on its way is not there.
-    pub(super) fn ask(
-        &mut self,
-        wallet: Option<usize>,
-        command: &Command,
-        now: Instant,
-        time: u64,
-    ) -> Outcome {
-        if let Some(trouble) = wallet.and_then(|n| self.refusal(n, command, now)) {
+    pub(super) fn ask(&mut self, wallet: Option<usize>, command: &Command, time: u64) -> Outcome {
+        if let Some(trouble) = wallet.and_then(|n| self.refusal(n, command)) {
             return Err(trouble);
         }
         let answer = self.contracts.call(self.at(time), command)?;
@@ -169,14 +198,9 @@ impl Ledger {
     }
 
     /// Takes a call in; the answer comes when its transaction is mined.
-    pub(super) fn send(
-        &mut self,
-        number: usize,
-        command: Command,
-        now: Instant,
-    ) -> oneshot::Receiver<Outcome> {
+    pub(super) fn send(&mut self, number: usize, command: Command) -> oneshot::Receiver<Outcome> {
         let (reply, answer) = oneshot::channel();
-        let refused = self.refusal(number, &command, now);
+        let refused = self.refusal(number, &command);
         let mut call = Call {
             command,
             reply: Some(reply),
@@ -187,8 +211,8 @@ impl Ledger {
                 wallet.waiting.push_back(call);
                 self.sent += u64::from(wallet.send_next(sent));
             }
-            (None, Some(_)) => drop(call.answer(Err(ChainTrouble::EmptyWallet.into()))),
-            (refused, _) => drop(call.answer(Err(refused.unwrap_or(Trouble::Gone)))),
+            (None, Some(_)) => call.answer(Err(ChainTrouble::EmptyWallet.into())),
+            (refused, _) => call.answer(Err(refused.unwrap_or(Trouble::Gone))),
         }
         answer
     }
@@ -196,8 +220,11 @@ impl Ledger {
     /// Mines every block that is due; answers what is to be published, in order.
     pub(super) fn advance(&mut self, now: Instant, time: u64) -> Vec<RecordEvent> {
         let mut events = Vec::new();
+        for wallet in &mut self.wallets {
+            wallet.look_for_chain(now);
+        }
         if self.block.is_zero() {
-            while self.wallets.iter().any(|w| w.sent.is_some()) {
+            while self.wallets.iter().any(Wallet::is_in_pool) {
                 self.mine(time, &mut events);
             }
             return events;
@@ -208,12 +235,19 @@ impl Ledger {
             if self.height >= passed {
                 return events;
             }
-            if self.wallets.iter().all(|w| w.sent.is_none()) {
+            if !self.wallets.iter().any(Wallet::is_in_pool) {
                 // Empty blocks.
                 self.height = passed;
                 return events;
             }
             self.mine(time, &mut events);
+        }
+    }
+
+    /// Sends what waits in each wallet and may be sent.
+    pub(super) fn send_waiting(&mut self) {
+        for wallet in &mut self.wallets {
+            self.sent += u64::from(wallet.send_next(self.sent));
         }
     }
 
@@ -229,51 +263,53 @@ impl Ledger {
         self.height += 1;
         let mut order: Vec<(u64, usize)> = Vec::new();
         for (number, wallet) in self.wallets.iter().enumerate() {
-            order.extend(wallet.sent.as_ref().map(|(sent, _)| (*sent, number)));
+            let sent = wallet.sent.as_ref().filter(|sent| sent.mined.is_none());
+            order.extend(sent.map(|sent| (sent.number, number)));
         }
         order.sort_unstable();
         let mut used = 0;
         for (_, number) in order {
-            let Some((_, call)) = self.wallets[number].sent.as_ref() else {
+            let Some(sent) = self.wallets[number].sent.as_ref() else {
                 continue;
             };
-            let gas = gas::of(&call.command);
-            // What is larger than a block gets one of its own.
-            if used > 0 && used + gas > gas::BLOCK {
+            let gas = gas::of(&sent.call.command).min(gas::BLOCK);
+            if used + gas > gas::BLOCK {
                 continue;
             }
             used += gas;
             events.extend(self.mine_one(number, gas, time));
         }
-        for wallet in &mut self.wallets {
-            self.sent += u64::from(wallet.send_next(self.sent));
-        }
+        self.send_waiting();
     }
 
     fn mine_one(&mut self, number: usize, gas: u64, time: u64) -> Option<RecordEvent> {
         let block = self.at(time);
         let wallet = self.wallets.get_mut(number)?;
-        let (sent, mut call) = wallet.sent.take()?;
-        let done = self.contracts.transact(block, &wallet.small, &call.command);
-        let text = format!("transaction {sent} of chain {}", self.seed);
+        let sent = wallet.sent.as_mut()?;
+        let command = sent.call.command.clone();
+        let done = match gas::of(&command) > gas::BLOCK {
+            true => Err(No::Reverted("out of gas")),
+            false => self.contracts.transact(block, &wallet.small, &command),
+        };
+        let text = format!("transaction {} of chain {}", sent.number, self.seed);
         let receipt = Receipt {
             hash: encode_hex(&Digest::of(text.as_bytes()).0),
             block: block.number,
-            from: wallet.address.clone(),
+            from: wallet.small.clone(),
             gas,
-            status: done.is_ok(),
         };
         let accepted = done.is_ok();
         let (outcome, event) = match done {
-            Ok(done) if gas > gas::BLOCK => (Err(Trouble::TooLarge(receipt)), done.event),
             Ok(done) => (Ok((receipt.hash, done.answer)), done.event),
             Err(No::Invalid(text)) => (Err(Trouble::Said(text)), None),
             Err(No::Reverted(_)) => (Err(Trouble::Reverted(receipt)), None),
         };
-        let awaited = call.answer(outcome);
+        let awaited = sent.call.is_awaited();
+        sent.mined = Some(outcome);
+        wallet.tell();
         self.mined.push(Mined {
             wallet: number,
-            command: call.command,
+            command,
             block: block.number,
             accepted,
             gas,
@@ -288,48 +324,90 @@ impl Wallet {
         &self.address
     }
 
-    /// Whether its connector reaches the chain.
-    pub(super) fn is_linked(&self, now: Instant) -> bool {
-        let lost = self.cut.is_some_and(|since| now >= since);
-        !lost && !self.given_up
+    /// What its connector does about the chain.
+    pub(super) fn link(&self) -> Link {
+        match self.cut {
+            _ if self.given_up => Link::GivenUp,
+            Some(since) => Link::Sought(since + LOOKS_FOR),
+            None => Link::Open,
+        }
     }
 
-    /// Cuts the link: what waits fails, what is on its way stays so, and its caller does not hear of it any more.
+    fn is_in_pool(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.mined.is_none())
+    }
+
+    /// Cuts the link. What is on its way stays so.
     pub(super) fn cut(&mut self, now: Instant) {
         self.cut.get_or_insert(now);
-        for mut call in self.waiting.drain(..) {
-            call.answer(Err(ChainTrouble::LinkDown.into()));
-        }
-        if let Some((_, call)) = &mut self.sent {
-            call.answer(Err(ChainTrouble::ReceiptUnknown.into()));
-        }
     }
 
     /// The way to the chain is open again; too late for a connector that has given it up, which must be started anew.
     pub(super) fn mend(&mut self, now: Instant) {
-        if let Some(since) = self.cut.take() {
-            self.given_up |= now - since > LOOKS_FOR;
+        self.look_for_chain(now);
+        self.cut = None;
+        self.tell();
+    }
+
+    /// Gives the chain up, once it has been looked for long enough: what waits fails, and nobody hears of what is on its way.
+    fn look_for_chain(&mut self, now: Instant) {
+        if !matches!(self.link(), Link::Sought(until) if now >= until) {
+            return;
         }
+        self.given_up = true;
+        if let Some(sent) = &mut self.sent {
+            sent.call.answer(Err(ChainTrouble::ReceiptUnknown.into()));
+        }
+        for mut call in self.waiting.drain(..) {
+            call.answer(Err(Trouble::GivesUp));
+        }
+        self.tell();
     }
 
     /// The connector's process is started anew: what waited is lost with its callers.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, now: Instant) {
         self.given_up = false;
-        let sent = self.sent.iter_mut().map(|(_, call)| call);
+        // It begins to look for its chain now.
+        self.cut = self.cut.map(|_| now);
+        self.lose_callers();
+        self.waiting.clear();
+        self.tell();
+    }
+
+    fn lose_callers(&mut self) {
+        let sent = self.sent.iter_mut().map(|sent| &mut sent.call);
         for call in self.waiting.iter_mut().chain(sent) {
             call.answer(Err(Trouble::Gone));
         }
-        self.waiting.clear();
+    }
+
+    /// Answers whose transaction is in a block, as far as the connector sees that.
+    fn tell(&mut self) {
+        let unheard = |sent: &Sent| sent.call.reply.is_none();
+        let sees = self.link() == Link::Open || self.sent.as_ref().is_some_and(unheard);
+        let told = self.sent.take_if(|sent| sees && sent.mined.is_some());
+        if let Some(Sent {
+            mut call,
+            mined: Some(outcome),
+            ..
+        }) = told
+        {
+            call.answer(outcome);
+        }
     }
 
     /// Puts the next call on its way, if the one before is in a block. Whether it did.
     fn send_next(&mut self, number: u64) -> bool {
-        if self.sent.is_some() {
+        if self.sent.is_some() || self.link() != Link::Open {
             return false;
         }
         match self.waiting.pop_front() {
             Some(call) => {
-                self.sent = Some((number, call));
+                self.sent = Some(Sent {
+                    number,
+                    call,
+                    mined: None,
+                });
                 true
             }
             None => false,

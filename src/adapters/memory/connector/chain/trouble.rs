@@ -23,10 +23,10 @@ pub enum ChainTrouble {
 pub(super) enum Trouble {
     /// What was planned, or a link that is cut.
     Of(ChainTrouble),
-    /// The transaction is in a block, and did nothing.
+    /// The transaction is in a block, and did nothing: the contract took it back, or it ran out of gas.
     Reverted(Receipt),
-    /// The transaction is in a block, has done its work, and the connector has lost track of it: it took more gas than a block has.
-    TooLarge(Receipt),
+    /// The connector has looked for its chain long enough, and looks no more.
+    GivesUp,
     /// A question that the contract does not answer, for this reason.
     NoAnswer(&'static str),
     /// The connector, or its library, refuses by itself.
@@ -35,14 +35,13 @@ pub(super) enum Trouble {
     Gone,
 }
 
-/// What is shown of a transaction in a block.
+/// What is shown of a transaction that is in a block and did nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Receipt {
     pub(super) hash: String,
     pub(super) block: u64,
     pub(super) from: String,
     pub(super) gas: u64,
-    pub(super) status: bool,
 }
 
 impl Receipt {
@@ -53,11 +52,10 @@ impl Receipt {
             block,
             from,
             gas,
-            status,
         } = self;
         let bloom = "0".repeat(512);
         format!(
-            "{{\n  \"transactionHash\": \"{hash}\",\n  \"transactionIndex\": 0,\n  \"blockNumber\": {block},\n  \"blockHash\": \"{hash}\",\n  \"from\": \"{from}\",\n  \"to\": \"{from}\",\n  \"cumulativeGasUsed\": {gas},\n  \"gasUsed\": {gas},\n  \"contractAddress\": null,\n  \"logs\": [],\n  \"logsBloom\": \"0x{bloom}\",\n  \"status\": {status},\n  \"effectiveGasPrice\": 20000000000,\n  \"type\": \"0x0\"\n}}"
+            "{{\n  \"transactionHash\": \"{hash}\",\n  \"transactionIndex\": 0,\n  \"blockNumber\": {block},\n  \"blockHash\": \"{hash}\",\n  \"from\": \"{from}\",\n  \"to\": \"{from}\",\n  \"cumulativeGasUsed\": {gas},\n  \"gasUsed\": {gas},\n  \"contractAddress\": null,\n  \"logs\": [],\n  \"logsBloom\": \"0x{bloom}\",\n  \"status\": false,\n  \"effectiveGasPrice\": 1,\n  \"type\": \"0x0\"\n}}"
         )
     }
 }
@@ -96,10 +94,7 @@ impl Trouble {
                 "Transaction has been reverted by the EVM:\n{}",
                 receipt.text()
             ),
-            Self::TooLarge(receipt) => format!(
-                "Transaction ran out of gas. Please provide more gas:\n{}",
-                receipt.text()
-            ),
+            Self::GivesUp => "Maximum number of reconnect attempts reached!".to_owned(),
             Self::NoAnswer(reason) => {
                 let text =
                     format!("Returned error: VM Exception while processing transaction: revert {reason}");
@@ -114,7 +109,7 @@ impl Trouble {
     pub(super) fn typed(&self, op: &'static str) -> PortError {
         let kind = match self {
             Self::Of(ChainTrouble::ReceiptUnknown) => PortErrorKind::Timeout,
-            Self::Of(_) | Self::Gone => PortErrorKind::Unavailable,
+            Self::Of(_) | Self::GivesUp | Self::Gone => PortErrorKind::Unavailable,
             _ => PortErrorKind::Rejected,
         };
         let text = self.text();

@@ -34,10 +34,10 @@ pub(in crate::connector::chain) fn mixed_case(small: &str) -> String {
     small.chars().enumerate().map(letter).collect()
 }
 
-/// A `bytes32`: with `0x`, at most 32 bytes, filled up with zeros on the right.
+/// A `bytes32`: with `0x`, at most 32 bytes, filled up with zeros on the right; no text at all is none, `0x` is.
 pub(super) fn bytes32(text: &str) -> Result<String, No> {
     let bytes = bytes(text)?;
-    if text.len() <= 2 || bytes.len() > ZEROS.len() {
+    if bytes.len() > ZEROS.len() {
         return Err(invalid("invalid arrayify value", "value", text));
     }
     Ok(format!("{bytes:0<66}"))
@@ -152,7 +152,8 @@ mod tests {
     fn values_are_filled_up_on_the_right_and_nothing_is_no_value() {
         assert_eq!(bytes32("0x12").unwrap(), format!("0x12{}", "0".repeat(62)));
         assert_eq!(bytes32(ZEROS).unwrap(), ZEROS);
-        for bad in ["", "0x", "12", "0xzz", &format!("{ZEROS}00")] {
+        assert_eq!(bytes32("0x").unwrap(), ZEROS);
+        for bad in ["", "12", "0xzz", &format!("{ZEROS}00")] {
             assert!(matches!(bytes32(bad), Err(No::Invalid(_))), "{bad}");
         }
         assert_eq!(bytes("0xABC").unwrap(), "0x0abc");
