@@ -52,6 +52,23 @@ def test_lines_say_who_is_not_in_a_round(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
+def test_lines_say_once_what_is_waited_for_long(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = [0.0]
+    long = "AdvertiseKeys of 0x34, until 08:00:00 UTC on 30 November"
+    with Lines(lambda: clock[0]) as lines:
+        for clock[0], waits_for in (
+            (0.0, "ShareKeys of 0x12"),
+            (9.0, "ShareKeys of 0x12"),
+            (9.5, long),
+            (19.0, long),
+            (19.5, long),
+            (60.0, long),
+            (61.0, ""),
+        ):
+            lines.update("RUNNING", 0, 3, waits_for, [])
+    assert capsys.readouterr().out.splitlines() == [f"waits for {long}"]
+
+
 def test_lines_say_once_that_the_connector_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     with Lines() as lines:
         for waits_for in (

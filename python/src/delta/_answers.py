@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ class Progress:
     rounds : int
         Rounds that there are at most.
     waits_for : str
-        What the node waits for, in words; empty when it waits for nothing.
+        What the node waits for, in words, and until when; empty when it waits for nothing.
     error : str
         Why the task failed; empty when it did not.
     metrics : list of dict of str to float
@@ -70,6 +71,13 @@ def _missing(members: int, dropped: int, failed: int) -> str:
     return f"{members - failed} of {members + dropped} members: {', '.join(parts)}" if parts else ""
 
 
+def _waits(waits_for: str, until: int | None) -> str:
+    """Return what is waited for, with the end in milliseconds since 1970 in words; the connector has none."""
+    if not waits_for or until is None:
+        return waits_for
+    return f"{waits_for}, until {datetime.fromtimestamp(until / 1000, timezone.utc):%H:%M:%S UTC on %d %B}"
+
+
 def advanced(known: Progress, answer: httpx.Response) -> Progress:
     """What is known after an answer with the attempts that follow."""
     told, attempts, metrics = answer.json(), known.attempts, list(known.metrics)
@@ -85,7 +93,7 @@ def advanced(known: Progress, answer: httpx.Response) -> Progress:
             dropped.append(report["dropped"])
             who.append(report.get("who", []))
             lost.append(report.get("lost", []))
-    waits_for, error = told["waits_for"] or "", told["error"] or ""
+    waits_for, error = _waits(told["waits_for"] or "", told.get("until")), told["error"] or ""
     members_told = (failed, members, dropped, who, lost)
     return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, *members_told)
 

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
+
+LONG = 10.0
+"""Seconds of one and the same wait after which it is said: members are waited for in every round, and mostly not for long."""
+
+
+class Waits:
+    """What is waited for, once that is worth a word."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing."""
+        self._clock = clock
+        self._since, self._what = clock(), ""
+
+    def worth(self, waits_for: str) -> str:
+        """Return what is waited for: the connector at once, anybody else after a while; empty otherwise."""
+        if waits_for != self._what:
+            self._since, self._what = self._clock(), waits_for
+        told = waits_for.startswith("the connector") or self._clock() - self._since >= LONG
+        return waits_for if told else ""
 
 
 class Display:
@@ -36,10 +56,10 @@ class Display:
 class Lines(Display):
     """One line a round."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin before the first round."""
         self._shown = 0
-        self._away = ""
+        self._waits, self._told = Waits(clock), ""
 
     def update(
         self,
@@ -55,11 +75,10 @@ class Lines(Display):
             who = missing[number - 1] if number <= len(missing) else ""
             print("  ".join(filter(None, (f"round {number} of {rounds}", shown(values), who))), flush=True)
         self._shown = len(metrics)
-        # Members are waited for in every round; the connector is not.
-        away = waits_for if waits_for.startswith("the connector") else ""
-        if away and away != self._away:
-            print(f"waits for {away}", flush=True)
-        self._away = away
+        told = self._waits.worth(waits_for)
+        if told and told != self._told:
+            print(f"waits for {told}", flush=True)
+        self._told = told
 
 
 class Bar(Display):
@@ -79,6 +98,7 @@ class Bar(Display):
             TimeElapsedColumn(),
             TextColumn("{task.fields[last]}"),
         )
+        self._waits = Waits()
         self._progress = Progress(*columns, console=console)
         self._task = self._progress.add_task("task", total=None, last="")
 
@@ -105,8 +125,9 @@ class Bar(Display):
         # A task that ended early is complete all the same.
         total = max(round, 1) if over else rounds or None
         last = "  ".join(filter(None, (shown(metrics[-1]) if metrics else "", missing[-1] if missing else "")))
-        if waits_for and (not metrics or waits_for.startswith("the connector")):
-            last = f"waiting for {waits_for}"
+        told = self._waits.worth(waits_for) or (waits_for if not metrics else "")
+        if told:
+            last = f"waiting for {told}"
         self._progress.update(self._task, description=status.lower(), completed=round, total=total, last=last)
 
 
