@@ -128,12 +128,11 @@ impl Trouble {
     fn trouble(&self) -> Option<delta_ports::ChainTrouble> {
         use delta_ports::ChainTrouble as Typed;
         match self {
-            Self::Of(ChainTrouble::LinkDown) => Some(Typed::LinkDown),
+            Self::Of(ChainTrouble::LinkDown) | Self::GivesUp => Some(Typed::LinkDown),
             Self::Of(ChainTrouble::Nonce) => Some(Typed::Nonce),
             Self::Of(ChainTrouble::ReceiptUnknown) => Some(Typed::ReceiptUnknown),
             Self::Of(ChainTrouble::EmptyWallet) => Some(Typed::EmptyWallet),
             Self::Reverted(_) | Self::NoAnswer(_) => Some(Typed::Reverted),
-            Self::TooLarge(_) => Some(Typed::OutOfGas),
             Self::Said(_) | Self::Gone => None,
         }
     }
