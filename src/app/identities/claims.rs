@@ -7,7 +7,9 @@ use futures_util::future::try_join_all;
 use super::kept::Kept;
 use super::learning::Learnt;
 use super::{AT_ONCE, FRESH, Identities, Known, MOST_CACHED, Trust, held, lower};
-use delta_domain::identity::{CLAIM_INDEX, DATA_NAME, Fingerprint, Proof, claimed_key};
+use delta_domain::identity::{
+    CLAIM_INDEX, CLAIM_PARTS, DATA_NAME, Fingerprint, Proof, claim_of, claimed_key, is_claim_part,
+};
 use delta_domain::ids::Address;
 use delta_domain::round::{Acquaintance, Acquaintances};
 use delta_domain::secagg::keys::PublicKey;
@@ -141,9 +143,7 @@ impl Identities {
         {
             return Ok(Some(Claimed { key, text: None }));
         }
-        let connector = &self.ports.connector;
-        let claimed = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
-        let Some(text) = claimed.await? else {
+        let Some(text) = self.claim_on_record(address).await? else {
             return Ok(None);
         };
         match claimed_key(address, &text) {
@@ -161,6 +161,24 @@ impl Identities {
                 Ok(None)
             }
         }
+    }
+
+    /// What the record says at the place of a claim, in one text or in parts.
+    async fn claim_on_record(&self, address: &Address) -> Result<Option<String>, PortError> {
+        let connector = &self.ports.connector;
+        let read = |index| connector.data_commitment(address, DATA_NAME, index);
+        let first = match read(CLAIM_INDEX).await? {
+            Some(first) if is_claim_part(&first) => first,
+            whole => return Ok(whole),
+        };
+        let mut parts = vec![first];
+        for index in (CLAIM_INDEX + 1..).take(CLAIM_PARTS - 1) {
+            let Some(part) = read(index).await? else {
+                return Ok(None);
+            };
+            parts.push(part);
+        }
+        Ok(claim_of(&parts))
     }
 
     /// What the key counts for, given the one that the address proved before.

@@ -6,11 +6,12 @@ use super::{Identities, Identity, lower, same_address};
 use crate::once::{Call, OnRecord, once};
 use delta_domain::identity::{
     CLAIM_INDEX, Card, CardError, DATA_NAME, Document, Fingerprint, NodeKey, Trust, claim,
+    claim_parts, is_claim_part,
 };
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
-use delta_ports::PortError;
 use delta_ports::identity::IdentityApi;
+use delta_ports::{PortError, PortErrorKind};
 
 /// Where the card stands on the data hub.
 pub(super) const DATA_INDEX: i32 = 0;
@@ -105,13 +106,36 @@ impl Identities {
         let digest = card.digest();
         // The claim first: rounds need it, and whoever reads the card wants to see both.
         let claimed = claim(self.key(), address);
-        self.put(address, CLAIM_INDEX, &claimed).await?;
+        self.put_claim(address, &claimed).await?;
         if self.put(address, DATA_INDEX, &digest.to_string()).await? {
             tracing::info!(
                 card = %digest,
                 fingerprint = %self.key().fingerprint(),
                 "this node's identity card is on the connector's record"
             );
+        }
+        Ok(())
+    }
+
+    /// Puts the claim on the record: in parts where it takes 32 bytes at a time.
+    async fn put_claim(&self, address: &Address, claimed: &str) -> Result<(), PortError> {
+        let connector = &self.ports.connector;
+        let stands = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
+        let in_parts = stands.await?.is_some_and(|text| is_claim_part(&text));
+        let refusal = match in_parts {
+            true => None,
+            false => match self.put(address, CLAIM_INDEX, claimed).await {
+                Ok(_) => return Ok(()),
+                Err(e) if e.kind() == PortErrorKind::Rejected => Some(e),
+                Err(e) => return Err(e),
+            },
+        };
+        let parts = claim_parts(claimed).into_iter().flatten();
+        for (index, part) in (CLAIM_INDEX..).zip(parts) {
+            if let Err(e) = self.put(address, index, &part).await {
+                // A record that takes neither has the better word for the whole.
+                return Err(refusal.unwrap_or(e));
+            }
         }
         Ok(())
     }

@@ -21,6 +21,46 @@ pub fn claim(key: &NodeKey, address: &Address) -> String {
     encode_hex(&[key.public().as_bytes(), &signature].concat())
 }
 
+/// Where the record takes 32 bytes at a time, as one on a blockchain does, a claim is registered in so many parts, from
+/// [`CLAIM_INDEX`](super::CLAIM_INDEX) on.
+pub const CLAIM_PARTS: usize = 4;
+
+/// Bytes of a part; the last one is filled up with zeros.
+const PART_BYTES: usize = 32;
+
+/// A claim in parts, each `0x` and 64 digits. `None` for what is not one.
+#[must_use]
+pub fn claim_parts(claim: &str) -> Option<[String; CLAIM_PARTS]> {
+    let mut bytes = decode_hex(claim).ok()?;
+    if bytes.len() != KEY_BYTES + SIGNATURE_BYTES {
+        return None;
+    }
+    bytes.resize(CLAIM_PARTS * PART_BYTES, 0);
+    let part = |i: usize| encode_hex(&bytes[i * PART_BYTES..(i + 1) * PART_BYTES]);
+    Some(std::array::from_fn(part))
+}
+
+/// Whether what the record says at [`CLAIM_INDEX`](super::CLAIM_INDEX) may be the first part of a claim.
+#[must_use]
+pub fn is_claim_part(text: &str) -> bool {
+    text.len() == 2 + 2 * PART_BYTES
+}
+
+/// The claim that was registered in these parts. `None` where they are none.
+#[must_use]
+pub fn claim_of(parts: &[String]) -> Option<String> {
+    let mut bytes = Vec::with_capacity(CLAIM_PARTS * PART_BYTES);
+    for part in parts.iter().filter(|part| is_claim_part(part)) {
+        bytes.extend(decode_hex(part).ok()?);
+    }
+    if bytes.len() != CLAIM_PARTS * PART_BYTES {
+        return None;
+    }
+    let filling = bytes.split_off(KEY_BYTES + SIGNATURE_BYTES);
+    let empty = filling.iter().all(|byte| *byte == 0);
+    empty.then(|| encode_hex(&bytes))
+}
+
 /// The key that `text`, read under `address`, proves.
 ///
 /// # Errors
@@ -81,6 +121,22 @@ mod tests {
         let right = claim(&key(2), &hashed);
         assert_eq!(claimed_key(&hashed, &right).as_ref(), Ok(key(2).public()));
         assert!(text.len() <= 256, "the connector takes {}", text.len());
+    }
+
+    #[test]
+    fn a_claim_in_parts_is_the_same_claim() {
+        let text = claim(&key(1), &address("ab"));
+        let parts = claim_parts(&text).unwrap();
+        assert!(parts.iter().all(|part| is_claim_part(part)));
+        assert!(!is_claim_part(&text));
+        assert_eq!(claim_of(&parts), Some(text));
+        assert_eq!(claim_of(&parts[..3]), None);
+        let [a, b, c, _] = parts.clone();
+        let filled = format!("0x{}", "ff".repeat(32));
+        assert_eq!(claim_of(&[a.clone(), b.clone(), c.clone(), filled]), None);
+        let short = [a, b, c, "0x00".to_owned()];
+        assert_eq!(claim_of(&short), None);
+        assert_eq!(claim_parts("0x12"), None);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::super::kept::MOST_KEPT;
 use super::*;
 use delta_domain::identity::{
-    CLAIM_INDEX, Proof, Roster, RosterEntryForm, RosterFile, VerifiedRoster, claim,
+    CLAIM_INDEX, Proof, Roster, RosterEntryForm, RosterFile, VerifiedRoster, claim, claim_parts,
 };
+use delta_memory::ChainOptions;
 use delta_ports::storage::KnownIdentity;
 
 fn me() -> Address {
@@ -219,4 +220,35 @@ async fn a_vouched_node_is_known_by_the_tls_key_of_its_card_where_it_is_and_whil
     world.connector.join("https://a", "n").await.unwrap();
     watcher.of(&addresses[..1]).await;
     assert_eq!(doors(), BTreeMap::new());
+}
+
+/// A contract takes 32 bytes at a time.
+#[tokio::test(start_paused = true)]
+async fn a_claim_stands_on_a_chain_in_parts() {
+    let mut world = World::new();
+    let options = ChainOptions::every(5);
+    let chain = MemoryConnector::on_chain(Arc::new(world.clock.clone()), 1, options);
+    world.connector = chain.handle();
+    let (node, a) = world.present(1, "http://a").await;
+    let mined = chain.mined().len();
+    // What stands there is looked at, and not paid for again.
+    node.publish(&a).await.unwrap();
+    assert_eq!(chain.mined().len(), mined);
+    assert!(node.is_published(&a).await);
+    let watcher = world.watcher(vec![pin(1)]);
+    assert!(matches!(trust(&watcher, &a).await, Trust::Pinned { .. }));
+    let others = watcher
+        .acquaintances(&me(), std::slice::from_ref(&a))
+        .await
+        .unwrap();
+    assert!(others.known[&a].vouched);
+    // One part of another key's: then nothing is proved.
+    let foreign = claim_parts(&claim(&key(2), &a)).unwrap();
+    let c = &world.connector;
+    c.register_data(&a, DATA_NAME, CLAIM_INDEX + 1, &foreign[1])
+        .await
+        .unwrap();
+    let stranger = world.node(97, "http://v", vec![pin(1)]);
+    let others = stranger.acquaintances(&me(), &[a]).await.unwrap();
+    assert!(others.known.is_empty());
 }
