@@ -126,8 +126,9 @@ impl Coordinator {
             active.hosted.cancel();
             handle.stopped().await;
         }
+        let open = ports.storage.machine(&state.round_key()).await?.is_some();
         erase(&ports, &state.round_key()).await?;
-        if state.round > 0 && state.rounds.iter().all(|r| r.round != state.round) {
+        if state.round > 0 && (open || state.rounds.iter().all(|r| r.round != state.round)) {
             let failure = RoundFailure {
                 code: FailureCode::Abandoned,
                 reason: CANCELLED.into(),

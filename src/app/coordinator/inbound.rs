@@ -126,7 +126,8 @@ impl Coordinator {
             return Ok(handle.state().0.view());
         }
         let state = self.stored(task).await?;
-        let ended = match state.rounds.iter().find(|r| r.round == round.0) {
+        // The last one of a number: a round that never got on record gives its number back.
+        let ended = match state.rounds.iter().rfind(|r| r.round == round.0) {
             Some(report) => report.end.clone(),
             // A round that is on the record but not among ours was given up by an earlier life of this node.
             None if round.0 < state.round => RoundEnd::Failed(FailureCode::Abandoned),
@@ -138,7 +139,7 @@ impl Coordinator {
         let step = state
             .rounds
             .iter()
-            .find(|r| r.round == round.0)
+            .rfind(|r| r.round == round.0)
             .map_or(state.step, |r| r.step);
         let announcement = Announcement {
             task: task.clone(),

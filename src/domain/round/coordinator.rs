@@ -5,6 +5,7 @@
 
 mod answers;
 mod collecting;
+mod deadlines;
 mod effect;
 mod input;
 mod joining;
@@ -34,13 +35,6 @@ use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::task::TaskKind;
 use crate::time::Timestamp;
-
-/// The shortest time between two looks at the connector when nobody has given notice.
-const FIRST_POLL: Duration = Duration::from_millis(200);
-/// The longest time between two such looks.
-const LAST_POLL: Duration = Duration::from_secs(3);
-/// The longest pause between two looks at who has joined: whom the round still waits for depends on the time (`attendance`).
-const LAST_JOIN_POLL: Duration = Duration::from_millis(750);
 
 /// What a coordinator knows before a round begins. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -110,7 +104,7 @@ impl CoordinatorRound {
             phase: Phase::Starting,
             deadline,
             poll_at: deadline,
-            poll_every: FIRST_POLL,
+            poll_every: deadlines::FIRST_POLL,
             lost: Members::new(),
             pacing: Pacing::default(),
         };
@@ -148,6 +142,7 @@ impl CoordinatorRound {
                 Ok(self.reveals(now, &receiver, &records))
             }
             CoordinatorInput::Unmasked => Ok(self.unmasked()),
+            CoordinatorInput::EffectFailed { .. } if self.end() => Ok(Vec::new()),
             CoordinatorInput::EffectFailed { code, reason } => Ok(self.fail(code, reason)),
             CoordinatorInput::Postponed { by } => {
                 self.postpone(by);
@@ -161,6 +156,7 @@ impl CoordinatorRound {
                 // What was seen of the others before says nothing now.
                 self.lost.clear();
                 self.unmasking_is_taken_up();
+                self.joining_is_taken_up(now);
                 self.postpone((now + self.phase_time()) - self.deadline);
                 self.not_beyond(now);
                 Ok(Vec::new())
@@ -324,13 +320,8 @@ impl CoordinatorRound {
                 self.wait(now, self.waiting_time());
                 Vec::new()
             }
-            (Phase::Ending(closing), Publication::End) => {
-                let dropped = closing.u1.difference(&closing.u3).cloned().collect();
-                let outcome = CoordinatorOutcome::Aggregated {
-                    u3: closing.u3.clone(),
-                    dropped,
-                };
-                self.finish(outcome);
+            (Phase::Ending(_), Publication::End) => {
+                self.end();
                 Vec::new()
             }
             _ => Vec::new(),
@@ -406,6 +397,10 @@ impl CoordinatorRound {
             | Phase::MaskedInput(_)
             | Phase::Unmasking(_)
             | Phase::Done(_) => Vec::new(),
+            Phase::Ending(_) if late => {
+                self.end();
+                Vec::new()
+            }
             _ if late => {
                 let reason = format!(
                     "phase {} could not be put on record before its deadline",
@@ -415,68 +410,6 @@ impl CoordinatorRound {
             }
             _ => Vec::new(),
         }
-    }
-
-    /// How long the phase may last.
-    fn phase_time(&self) -> Duration {
-        match self.phase {
-            Phase::Starting | Phase::AdvertiseKeys(_) => self.joining_time(),
-            _ => self.waiting_time(),
-        }
-    }
-
-    /// How long members may take to join.
-    fn joining_time(&self) -> Duration {
-        self.context.strategy.connection_timeout() + self.pacing.of_a_phase()
-    }
-
-    /// How long every other phase may last.
-    fn waiting_time(&self) -> Duration {
-        self.context.strategy.wait_timeout() + self.pacing.of_a_phase()
-    }
-
-    /// What its deadlines allow for, as far as this round has been told.
-    #[must_use]
-    pub fn pacing(&self) -> Pacing {
-        self.pacing
-    }
-
-    /// A slower wallet moves the deadline by what that allows for; a faster one is no news.
-    fn keep_pace(&mut self, seen: Pacing) {
-        let before = self.pacing.of_a_phase();
-        self.pacing = self.pacing.slower(seen);
-        self.deadline = self.deadline + (self.pacing.of_a_phase() - before);
-    }
-
-    fn postpone(&mut self, by: Duration) {
-        self.deadline = self.deadline + by;
-        if let Some(begun) = self.phase.begun() {
-            *begun = *begun + by;
-        }
-    }
-
-    /// Nothing is farther away than it can be: the wall clock may have been set back while this node's process was away.
-    fn not_beyond(&mut self, now: Timestamp) {
-        self.deadline = self.deadline.min(now + self.phase_time());
-        self.poll_at = self.poll_at.min(now + self.poll_every);
-        if let Some(begun) = self.phase.begun() {
-            *begun = (*begun).min(now);
-        }
-    }
-
-    fn wait(&mut self, now: Timestamp, timeout: Duration) {
-        self.deadline = now + timeout;
-        self.poll_every = FIRST_POLL;
-        self.poll_at = now + FIRST_POLL;
-    }
-
-    fn poll_again(&mut self, now: Timestamp) {
-        let longest = match self.phase {
-            Phase::AdvertiseKeys(_) => LAST_JOIN_POLL,
-            _ => LAST_POLL,
-        };
-        self.poll_every = (self.poll_every * 3 / 2).min(longest);
-        self.poll_at = now + self.poll_every;
     }
 
     fn cohort_floor(&self) -> usize {
@@ -492,6 +425,20 @@ impl CoordinatorRound {
     fn fail_with(&mut self, failure: RoundFailure) -> Vec<CoordinatorEffect> {
         self.finish(CoordinatorOutcome::Failed(failure));
         Vec::new()
+    }
+
+    /// Where the sum is there, the round has it, whatever becomes of its end on the record.
+    fn end(&mut self) -> bool {
+        let Phase::Ending(closing) = &self.phase else {
+            return false;
+        };
+        let dropped = closing.u1.difference(&closing.u3).cloned().collect();
+        let outcome = CoordinatorOutcome::Aggregated {
+            u3: closing.u3.clone(),
+            dropped,
+        };
+        self.finish(outcome);
+        true
     }
 
     fn finish(&mut self, outcome: CoordinatorOutcome) {

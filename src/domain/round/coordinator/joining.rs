@@ -90,18 +90,9 @@ impl CoordinatorRound {
         let bound = self.bound();
         let absent: Members = bound.difference(&joining.joined).cloned().collect();
         let enough = joining.joined.len() >= floor && absent.is_empty();
-        // A node that is dead looks alive on the connector for two minutes; only the first round after its death waits for it.
-        let timeout = self.joining_time();
-        let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
-        let begun = joining.begun.unwrap_or(of_deadline);
-        let asking = joining.asking.intersection(&joining.known);
-        let missed = self.missed(joining);
-        let coming: Members = asking.cloned().chain(missed.iter().cloned()).collect();
-        let hoped_for = joining.joined.union(&coming).count();
-        let hopes = !enough && hoped_for >= floor && absent.is_subset(&coming);
-        self.deadline = match hopes {
-            true => begun + timeout.max(self.context.patience),
-            false => begun + timeout,
+        let (begun, missed) = self.time_to_join(now, enough, &absent);
+        let Phase::AdvertiseKeys(joining) = &self.phase else {
+            return Vec::new();
         };
         let silence_counts = now >= begun + SILENT_GRACE + self.pacing.of_a_call();
         // Declining counts only from those who have not joined: nobody may talk a member out of the round.
@@ -142,9 +133,9 @@ impl CoordinatorRound {
         if heard && let Some(failure) = self.hopeless(joining) {
             return self.fail_with(failure);
         }
-        let code = match hopes && !missed.is_empty() {
-            true => FailureCode::StayedAway,
-            false => FailureCode::TooFewMembers,
+        let code = match missed.is_empty() {
+            true => FailureCode::TooFewMembers,
+            false => FailureCode::StayedAway,
         };
         if late && !absent.is_empty() {
             return self.fail(code, other_members(&absent));
@@ -175,6 +166,38 @@ impl CoordinatorRound {
             return self.fail(code, reason);
         }
         Vec::new()
+    }
+
+    /// Sets until when members may join: when that began, and whom of earlier rounds it waits for because there is no round without them.
+    fn time_to_join(
+        &mut self,
+        now: Timestamp,
+        enough: bool,
+        absent: &Members,
+    ) -> (Timestamp, Members) {
+        let (timeout, floor) = (self.joining_time(), self.cohort_floor());
+        let of_deadline = Timestamp(self.deadline.0.saturating_sub((Timestamp(0) + timeout).0));
+        let Phase::AdvertiseKeys(joining) = &self.phase else {
+            return (now, Members::new());
+        };
+        let begun = joining.begun.unwrap_or(of_deadline);
+        let missed = self.missed(joining);
+        let asking = joining.asking.intersection(&joining.known);
+        let coming: Members = asking.chain(&missed).cloned().collect();
+        let hoped_for = joining.joined.union(&coming).count();
+        let hopes = !enough && hoped_for >= floor && absent.is_subset(&coming);
+        let waits = hopes && !missed.is_empty();
+        // Who is back joins a moment later, and is not missed any more.
+        let missed_at = if waits { Some(now) } else { joining.missed_at };
+        let last = begun + timeout.max(self.context.patience);
+        self.deadline = match hopes {
+            true => last,
+            false => (missed_at.unwrap_or(begun).max(begun) + timeout).min(last),
+        };
+        if let Phase::AdvertiseKeys(joining) = &mut self.phase {
+            joining.missed_at = missed_at;
+        }
+        (begun, if waits { missed } else { Members::new() })
     }
 
     /// Members of earlier rounds that are away, and have said nothing of this one. Who is there and says nothing has until the deadline.

@@ -66,6 +66,9 @@ pub(super) struct Joining {
     /// When the phase began; `None` in a state of an earlier release.
     #[serde(default)]
     pub(super) begun: Option<Timestamp>,
+    /// When members of earlier rounds were last waited for: who is back has the phase's time from then on.
+    #[serde(default)]
+    pub(super) missed_at: Option<Timestamp>,
     /// Every node of the network when last looked.
     pub(super) known: Members,
     /// Gave notice that they joined: each is worth one look.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::deadlines::SUMMING;
 use super::phase::{Closing, Phase, Unmasking};
 use super::unmask::{self, Reveal};
 use super::{CoordinatorEffect, CoordinatorRound};
@@ -71,8 +72,7 @@ impl CoordinatorRound {
                     };
                     let members = closing.u3.iter().cloned().collect();
                     self.phase = Phase::Summing(closing);
-                    // Our own work: no member can hold it up.
-                    self.deadline = now + Duration::from_secs(3600);
+                    self.deadline = now + SUMMING;
                     vec![CoordinatorEffect::Unmask {
                         members,
                         masks,
