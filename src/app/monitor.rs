@@ -86,7 +86,7 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                 context.contact.known(clock.now());
                 troubled = false;
                 tokio::select! {
-                    () = until_due(&context) => due = true,
+                    () = until_due(&context, &registration) => due = true,
                     // A round has found out that the connector does not answer, or takes this node for dead.
                     () = context.contact.forgotten() => clock.sleep(again.pause()).await,
                 }

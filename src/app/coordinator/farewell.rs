@@ -12,7 +12,7 @@ use super::state::RunState;
 use crate::machine::commit;
 use delta_domain::task::TaskStatus;
 use delta_ports::storage::{LocalTaskId, MachineKind, StoredMachine};
-use delta_ports::{PortError, report};
+use delta_ports::{PortError, PortErrorKind, report};
 
 impl Coordinator {
     /// Tells the record that a task is over, where it has not been told.
@@ -48,9 +48,13 @@ impl Coordinator {
         mut state: RunState,
         has_result: bool,
     ) -> Result<(), PortError> {
-        if let Err(e) = publish_end(&self.context, &state, has_result).await {
-            // It has said no, and will do so again.
-            tracing::warn!(task = %state.task, "the record does not take that the task is over: {}", report(&e));
+        match publish_end(&self.context, &state, has_result).await {
+            Ok(()) => {}
+            // It will say no again.
+            Err(e) if e.kind() == PortErrorKind::Rejected => {
+                tracing::warn!(task = %state.task, "the record does not take that the task is over: {}", report(&e));
+            }
+            Err(e) => return Err(e),
         }
         state.wound_up = true;
         let ports = self.context.machine_ports();

@@ -17,6 +17,8 @@ const LEFT: Duration = Duration::from_secs(20);
 const LEFT_BLOCKS: u32 = 6;
 /// Blocks for which a renewal lets other calls go first.
 const POLITE_BLOCKS: u32 = 2;
+/// Between two looks at a registration that cannot be renewed: whoever finds that it has lapsed registers at once.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// Between two looks at whether other calls wait.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -29,11 +31,14 @@ fn left_alone(usual: Duration, block: Duration) -> Duration {
     LIFE.saturating_sub(left).max(usual.min(LIFE / 2))
 }
 
-/// Waits until the registration should be renewed.
-pub(super) async fn until_due(context: &Context) {
+/// Waits until the registration should be renewed, or looked at.
+pub(super) async fn until_due(context: &Context, registration: &Registration) {
     let clock = &context.ports.clock;
     let wallet = || context.ports.connector.wallet();
     let block = wallet().block;
+    if registration.once_only {
+        return clock.sleep(LOOK_AGAIN).await;
+    }
     clock
         .sleep(left_alone(context.settings.rejoin, block))
         .await;
