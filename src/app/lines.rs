@@ -114,7 +114,7 @@ mod tests {
 
     async fn written(storage: &MemoryStorage) -> Vec<String> {
         let rows = storage.logs(&task(), 0, 10_000).await.unwrap();
-        rows.into_iter().map(|row| row.message).collect()
+        rows.into_iter().map(|row| row.log.message).collect()
     }
 
     #[tokio::test(start_paused = true)]
