@@ -87,3 +87,80 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use delta_domain::ids::TaskId;
+    use delta_domain::time::Timestamp;
+    use delta_memory::{MemoryStorage, PausedClock, When};
+    use delta_ports::PortErrorKind;
+    use delta_ports::storage::LogLevel;
+
+    use super::*;
+
+    fn line(text: &str) -> NewLog {
+        NewLog {
+            created_at: Timestamp(1),
+            task: task(),
+            level: LogLevel::Info,
+            message: text.to_owned(),
+            tx_hash: None,
+        }
+    }
+
+    fn task() -> TaskId {
+        format!("0x{}", "ab".repeat(32)).parse().unwrap()
+    }
+
+    async fn written(storage: &MemoryStorage) -> Vec<String> {
+        let rows = storage.logs(&task(), 0, 10_000).await.unwrap();
+        rows.into_iter().map(|row| row.log.message).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_are_written_after_a_moment_in_their_order() {
+        let storage = MemoryStorage::new();
+        let lines = Arc::new(Lines::default());
+        let clock = Arc::new(PausedClock::new(Timestamp(1)));
+        let writing = lines.clone().keep_writing(Arc::new(storage.clone()), clock);
+        let writing = tokio::spawn(writing);
+        for text in ["a", "b", "c"] {
+            lines.enter(line(text));
+        }
+        tokio::time::sleep(MOMENT * 3).await;
+        assert_eq!(written(&storage).await, ["a", "b", "c"]);
+        lines.enter(line("d"));
+        tokio::time::sleep(MOMENT * 3).await;
+        assert_eq!(written(&storage).await, ["a", "b", "c", "d"]);
+        writing.abort();
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_comes_before_what_came_since() {
+        let storage = MemoryStorage::new();
+        let lines = Lines::default();
+        lines.enter(line("a"));
+        storage.fail_next("storage.commit", When::Before, PortErrorKind::Unavailable);
+        lines.write(&storage).await;
+        lines.enter(line("b"));
+        assert!(written(&storage).await.is_empty());
+        lines.write(&storage).await;
+        assert_eq!(written(&storage).await, ["a", "b"]);
+        assert!(lines.take().is_empty());
+    }
+
+    #[test]
+    fn they_are_bounded() {
+        let lines = Lines::default();
+        for i in 0..2 * MOST {
+            lines.enter(line(&i.to_string()));
+        }
+        let taken = lines.take();
+        assert_eq!(taken.len(), MOST);
+        lines.enter(line("last"));
+        lines.put_back(taken);
+        let waiting = lines.take();
+        assert_eq!(waiting.len(), MOST);
+        assert_eq!(waiting.last().unwrap().message, "last");
+    }
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{HOUR, Moment, through, until};
+use delta_node::domain::connector_record::RecordEvent;
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::owner_api::{OwnerApi as _, ReadyCheck};
 use delta_testing::cluster::{Cluster, Recipe, run};
@@ -69,6 +70,34 @@ fn with_room_again_it_takes_part_again() {
         let counted = world.counted(0, id).await;
         assert_eq!(counted.last(), Some(&vec![0, 1, 2]), "{counted:?}");
         assert!(disk(&world, 2).await.ok);
+        world.stop().await;
+    });
+}
+
+#[test]
+fn a_task_is_on_no_record_before_what_members_ask_for_is_on_disk() {
+    run(async {
+        let mut world = Cluster::new(3, 33, Recipe::default()).await;
+        let created = |w: &Cluster| {
+            let history = w.connector.history();
+            history
+                .iter()
+                .any(|e| matches!(e, RecordEvent::TaskCreated { .. }))
+        };
+        let id = world.submit(0).await;
+        // Its bundle has been kept; its variables find no room.
+        world.hosts[0].blobs.holds_at_most(Some(0));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!created(&world), "{}", world.describe());
+        world.hosts[0].blobs.holds_at_most(None);
+        world.until("the task", HOUR, created).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        let left = world.hosts[0].blobs.names();
+        assert!(
+            !left.iter().any(|name| name.starts_with("submitted")),
+            "{left:?}"
+        );
         world.stop().await;
     });
 }

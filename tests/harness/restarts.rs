@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use delta_node::domain::connector_record::{Command, RecordEvent};
 use delta_node::domain::task::TaskStatus;
+use delta_node::ports::PortErrorKind;
 use delta_node::ports::storage::{LocalTaskId, MachineKind};
 use delta_testing::cluster::{Cluster, Recipe, run};
+use delta_testing::memory::When;
 
 use super::{HOUR, LONG, MOMENTS, Moment, at_rest, through, turns, until};
 
@@ -110,6 +112,38 @@ fn a_coordinator_restarted_before_its_first_round_or_after_its_last_finishes_its
             let what = format!("{name}\n{}", world.describe());
             assert_eq!(row.status, TaskStatus::Finished, "{what}");
             assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
+            at_rest(&world).await;
+            world.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_coordinator_killed_while_a_tasks_files_get_their_names_finishes_the_task() {
+    for (renamed, killed) in [
+        (When::Before, true),
+        (When::After, true),
+        (When::After, false),
+    ] {
+        run(async {
+            let mut world = Cluster::new(3, 7, Recipe::default()).await;
+            let id = world.submit(0).await;
+            let blobs = &world.hosts[0].blobs;
+            blobs.fail_next("blob.rename", renamed, PortErrorKind::Unavailable);
+            let created = |w: &Cluster| has(w, |e| matches!(e, RecordEvent::TaskCreated { .. }));
+            world.until("created", LONG, created).await;
+            if killed {
+                // It waits before it tries again.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                world.crash(0).await;
+                world.start(0).await;
+            }
+            let row = world.wait_for_end(0, id, HOUR).await;
+            let what = format!("{renamed:?} {killed}\n{}", world.describe());
+            assert_eq!(row.status, TaskStatus::Finished, "{what}");
+            assert_eq!(world.counted(0, id).await, [vec![0, 1, 2]], "{what}");
+            let left = world.hosts[0].blobs.names();
+            assert!(!left.iter().any(|n| n.starts_with("submitted")), "{left:?}");
             at_rest(&world).await;
             world.stop().await;
         });

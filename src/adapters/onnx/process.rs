@@ -109,9 +109,6 @@ impl Launcher {
             // A step frees what the next one allocates: glibc should keep it instead of giving it back and taking it again, page by page.
             .env("MALLOC_MMAP_THRESHOLD_", "33554432")
             .env("MALLOC_TRIM_THRESHOLD_", "268435456")
-            // Values as large as a model in pages of 2 MiB instead of 4 KiB, where the kernel gives them to who asks: a fifth of a job
-            // with a large model was spent on taking and giving back its pages.
-            .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
             // An arena takes address space, which the memory limit counts.
             .env("MALLOC_ARENA_MAX", "2")
             .current_dir(folder)

@@ -13,9 +13,9 @@ use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
 use delta_domain::round::{FailureCode, RoundFailure};
+use delta_ports::PortError;
 use delta_ports::blob::BlobName;
 use delta_ports::executor::ReduceJob;
-use delta_ports::{PortError, report};
 
 /// What a reduce starts from: a task whose round has just been summed.
 #[derive(Clone)]
@@ -60,10 +60,13 @@ pub(in crate::coordinator) struct Made {
 /// A reduce that runs while the disk still takes the sums and the round is being ended: it has begun with them from memory. Whether
 /// anything is built on it is decided where the round has ended; until then it is nothing but files under names that nobody knows.
 #[derive(Default)]
-pub(in crate::coordinator) struct Ahead(Mutex<Option<AbortOnDropHandle<Option<Made>>>>);
+pub(in crate::coordinator) struct Ahead(Mutex<Option<Running>>);
+
+/// What it comes to, as in [`Reduce::make`]; `None` when the sums have not come.
+type Running = AbortOnDropHandle<Option<Result<Result<Made, RoundFailure>, PortError>>>;
 
 impl Ahead {
-    fn slot(&self) -> MutexGuard<'_, Option<AbortOnDropHandle<Option<Made>>>> {
+    fn slot(&self) -> MutexGuard<'_, Option<Running>> {
         // Nothing that can panic runs under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,15 +87,7 @@ impl Ahead {
                 drop(before.await);
             }
             let summed = sums.await.ok()?;
-            match reduce.make(summed, contributed).await {
-                Ok(Ok(made)) => Some(made),
-                // It comes to the same in its turn, where it is told.
-                Ok(Err(_)) => None,
-                Err(e) => {
-                    tracing::debug!(task = %reduce.state.task, "the reduce is run again: {}", report(&e));
-                    None
-                }
-            }
+            Some(reduce.make(summed, contributed).await)
         };
         let running = tracker.spawn(async move {
             tokio::select! {
@@ -104,8 +99,8 @@ impl Ahead {
         *self.slot() = Some(AbortOnDropHandle::new(running));
     }
 
-    /// What it has made, once it is done; `None` where none was begun, or nothing came of it.
-    async fn made(&self) -> Option<Made> {
+    /// What it comes to, once it is done; `None` where none was begun.
+    async fn made(&self) -> Option<Result<Result<Made, RoundFailure>, PortError>> {
         let running = self.slot().take()?;
         running.await.ok().flatten()
     }
@@ -121,11 +116,12 @@ impl Reduce {
     ) -> Result<Outcome, PortError> {
         let contributed = u32::try_from(u3.len()).unwrap_or(u32::MAX);
         let made = match ahead.made().await {
-            Some(made) => made,
-            None => match self.make(self.sums().await?, contributed).await? {
-                Ok(made) => made,
-                Err(failure) => return Ok(Outcome::TooFew(failure)),
-            },
+            Some(made) => made?,
+            None => self.make(self.sums().await?, contributed).await?,
+        };
+        let made = match made {
+            Ok(made) => made,
+            Err(failure) => return Ok(Outcome::TooFew(failure)),
         };
         let mut state = self.state.clone();
         let mut superseded = Vec::new();
