@@ -91,6 +91,7 @@ class Chain:
     def __init__(self, ganache: Path, folder: Path, wallets: int, block_time: float) -> None:
         self.port = free_port()
         self.block_time = block_time
+        self.folder = folder
         self.keys = folder / "accounts.json"
         self.deployed: dict[str, str] = {}
         self.contracts: dict[str, Contract] = {}
@@ -179,6 +180,11 @@ class Chain:
         """The connectors' transactions in all blocks behind block ``after``."""
         blocks = range(after + 1, self.height() + 1)
         return [t for number in blocks for t in self._block(number)]
+
+    def write(self, file: Path) -> None:
+        """Put all of them into a file, one a line."""
+        rows = [f"{t.block} {t.sender} {t.function} {t.task} {t.round} {t.ok} {t.gas} {t.hash}" for t in self.mined(0)]
+        file.write_text("\n".join(["block sender function task round ok gas hash", *rows, ""]))
 
     def _block(self, number: int) -> list[Transaction]:
         if number not in self._read:

@@ -93,6 +93,7 @@ def on_chain(there: World, outcome: Outcome, begin: Begin) -> Outcome:
     """Add what the chain tells of the time since then: of all tasks, if there were several."""
     time.sleep(1 + SETTLE * there.chain.block_time)
     mined = there.chain.mined(begin.height)
+    there.chain.write(there.chain.folder / "transactions")
     failed = Counter(t.function for t in mined if not t.ok)
     which = ", ".join(f"{n} {function}" for function, n in failed.items())
     return replace(
