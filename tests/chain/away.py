@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
+import delta
+
 from connectors import Connector
-from network import Program, wait_until
+from network import Node, Program, wait_until
 from outages import PHASES, look, met
 from tasks import Work
 from world import World
@@ -59,6 +62,13 @@ AWAY: dict[str, Callable[[World, float], None]] = {
 }
 
 
+def submitted(node: Node, work: Work) -> int | None:
+    """The number of a task, or none: the node may still be coming back."""
+    with suppress(delta.DeltaNodeError):
+        return node.client.create_task(work.bundle)
+    return None
+
+
 @dataclass(frozen=True)
 class Trouble:
     """Who is away, in which phase, for how many seconds."""
@@ -71,7 +81,7 @@ class Trouble:
         """Submit tasks until one is met in the phase, and give its number."""
         node = there.nodes[COORDINATOR]
         for _ in range(tries):
-            task = node.client.create_task(work.bundle)
+            task = wait_until("the task to be taken", lambda: submitted(node, work))
             try:
                 patience = 120 + 60 * there.chain.block_time
                 wait_until(self.phase, lambda task=task: met(self.phase, look(node, task)), patience)  # type: ignore[misc]
