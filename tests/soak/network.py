@@ -209,9 +209,9 @@ class Network:
             node.url = f"http://127.0.0.1:{self.links.door(node.name, node.port)}"
             for name, content in data(index).items():
                 (node.data / name).write_bytes(content)
-            node.configure(_settings(node, door) | (config or {}))
+            node.configure(settings(node, door) | (config or {}))
         self._gone = threading.Event()
-        self._owners = [threading.Thread(target=self._agree, args=(n,), daemon=True) for n in self.nodes]
+        self._owners = [threading.Thread(target=agree, args=(n, self._gone), daemon=True) for n in self.nodes]
 
     @property
     def programs(self) -> list[Program]:
@@ -259,18 +259,20 @@ class Network:
     def _pids(self) -> dict[str, int]:
         return {each.name: process.pid for each in self.programs if (process := each.process) is not None}
 
-    def _agree(self, node: Node) -> None:
-        """Allow every task that asks, for as long as the network is there. The node may be away."""
-        with httpx.Client(base_url=f"http://127.0.0.1:{node.port}", trust_env=False, timeout=3) as http:
-            while not self._gone.wait(0.3):
-                with suppress(httpx.HTTPError, ValueError, KeyError):
-                    for task in http.get("/v1/approvals").json()["tasks"]:
-                        if task["waits"]:
-                            word = {"task_id": task["task"], "decision": "allow", "scope": "once"}
-                            http.post("/v1/approvals", json=word)
+
+def agree(node: Node, gone: threading.Event) -> None:
+    """Allow every task that asks, until the network is gone. The node may be away."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{node.port}", trust_env=False, timeout=3) as http:
+        while not gone.wait(0.3):
+            with suppress(httpx.HTTPError, ValueError, KeyError):
+                for task in http.get("/v1/approvals").json()["tasks"]:
+                    if task["waits"]:
+                        word = {"task_id": task["task"], "decision": "allow", "scope": "once"}
+                        http.post("/v1/approvals", json=word)
 
 
-def _settings(node: Node, connector: int) -> dict[str, Any]:
+def settings(node: Node, connector: int) -> dict[str, Any]:
+    """The configuration of a node whose connector listens on a port."""
     return {
         "log": {"level": "INFO", "dir": "logs"},
         "node": {"name": node.name, "url": node.url},

@@ -24,7 +24,7 @@ from pathlib import Path
 import delta
 
 from ground import enter
-from network import Network, descriptors, wait_until
+from network import Network, Node, descriptors, wait_until
 from work import POLICIES, Work, data, make, took_part
 
 ASKED = {"min_clients": 2, "max_clients": 3}
@@ -56,9 +56,8 @@ def met(phase: str, view: View) -> bool:
     }[phase]
 
 
-def look(network: Network, task: int) -> View:
+def look(node: Node, task: int) -> View:
     """Ask the coordinator where a task stands."""
-    node = network.nodes[COORDINATOR]
     told = node.ask("/v1/task/progress", task_id=task)
     if told["status"] in ("FINISHED", "ERROR"):
         raise LookupError(f"the task was over: {told['status']} {told['error']}")
@@ -156,7 +155,7 @@ def submit(network: Network, phase: str, work: Work, tries: int = 5) -> int:
     for _ in range(tries):
         task = network.nodes[COORDINATOR].client.create_task(work.bundle)
         try:
-            wait_until(phase, lambda task=task: met(phase, look(network, task)))  # type: ignore[misc]
+            wait_until(phase, lambda task=task: met(phase, look(network.nodes[COORDINATOR], task)))  # type: ignore[misc]
             return task
         except LookupError:
             continue
