@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::{Identities, Identity, lower, same_address};
-use crate::once::{Call, OnRecord, once};
+use crate::once::{Call, OnRecord, Standing, Statement as _, once};
 use delta_domain::identity::{
     CLAIM_INDEX, Card, CardError, DATA_NAME, Document, Fingerprint, NodeKey, Trust, claim,
 };
@@ -123,7 +123,10 @@ impl Identities {
             clock: &*self.ports.clock,
             call: Call::Register(address, DATA_NAME, index, text),
         };
-        Ok(once(&mut registering, true).await?.now().is_some())
+        if registering.look().await? == Standing::There {
+            return Ok(false);
+        }
+        once(&mut registering, false).await.map(|_| true)
     }
 
     /// Whether the record has this node's card as it would be made now.

@@ -42,7 +42,8 @@ pub async fn each<const N: usize>(subject: &impl Subject) -> [Address; N] {
 pub async fn joined_by(subject: &impl Subject, members: &[Address]) -> RoundKey {
     let key = started(subject.node(0), TaskKind::Horizontal, &members[0]).await;
     for (i, member) in members.iter().enumerate() {
-        let join = subject.node(i).join_round(member, &key, &keys_of(member));
+        let keys = keys_of(member);
+        let join = subject.node(i).join_round(member, &key, &keys);
         join.await.unwrap();
     }
     key
