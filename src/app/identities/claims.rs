@@ -7,7 +7,10 @@ use futures_util::future::try_join_all;
 use super::kept::Kept;
 use super::learning::Learnt;
 use super::{AT_ONCE, FRESH, Identities, Known, MOST_CACHED, Trust, held, lower};
-use delta_domain::identity::{CLAIM_INDEX, DATA_NAME, Fingerprint, Proof, claimed_key};
+use delta_domain::identity::{
+    CLAIM_INDEX, CLAIM_PIECES, DATA_NAME, Fingerprint, Proof, claim_of_pieces, claimed_key,
+    is_claim_piece,
+};
 use delta_domain::ids::Address;
 use delta_domain::round::{Acquaintance, Acquaintances};
 use delta_domain::secagg::keys::PublicKey;
@@ -143,9 +146,16 @@ impl Identities {
         }
         let connector = &self.ports.connector;
         let claimed = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
-        let Some(text) = claimed.await? else {
+        let Some(mut text) = claimed.await? else {
             return Ok(None);
         };
+        if is_claim_piece(&text) {
+            let mut pieces = vec![Some(text)];
+            for index in (CLAIM_INDEX..).take(CLAIM_PIECES).skip(1) {
+                pieces.push(connector.data_commitment(address, DATA_NAME, index).await?);
+            }
+            text = claim_of_pieces(&pieces);
+        }
         match claimed_key(address, &text) {
             Ok(key) => {
                 let mut claims = held(&self.claims);

@@ -1,15 +1,18 @@
 //! What this node shows of itself, and how it gets onto the record.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use super::{Identities, Identity, lower, same_address};
 use crate::once::{Call, OnRecord, Standing, Statement as _, once};
 use delta_domain::identity::{
     CLAIM_INDEX, Card, CardError, DATA_NAME, Document, Fingerprint, NodeKey, Trust, claim,
+    claim_in_pieces,
 };
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
 use delta_ports::PortError;
+use delta_ports::connector::RejectionReason;
 use delta_ports::identity::IdentityApi;
 
 /// Where the card stands on the data hub.
@@ -104,8 +107,7 @@ impl Identities {
         };
         let digest = card.digest();
         // The claim first: rounds need it, and whoever reads the card wants to see both.
-        let claimed = claim(self.key(), address);
-        self.put(address, CLAIM_INDEX, &claimed).await?;
+        self.put_claim(address).await?;
         if self.put(address, DATA_INDEX, &digest.to_string()).await? {
             tracing::info!(
                 card = %digest,
@@ -113,6 +115,22 @@ impl Identities {
                 "this node's identity card is on the connector's record"
             );
         }
+        Ok(())
+    }
+
+    /// Puts this node's claim on record: whole where a place of the record takes it, in pieces where it does not, as on a blockchain.
+    async fn put_claim(&self, address: &Address) -> Result<(), PortError> {
+        let whole = claim(self.key(), address);
+        if !self.in_pieces.load(Ordering::Relaxed) {
+            match self.put(address, CLAIM_INDEX, &whole).await {
+                Err(e) if e.reason() == Some(RejectionReason::Other) => {}
+                put => return put.map(drop),
+            }
+        }
+        for (index, piece) in (CLAIM_INDEX..).zip(claim_in_pieces(&whole)) {
+            self.put(address, index, &piece).await?;
+        }
+        self.in_pieces.store(true, Ordering::Relaxed);
         Ok(())
     }
 

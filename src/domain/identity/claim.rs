@@ -21,6 +21,45 @@ pub fn claim(key: &NodeKey, address: &Address) -> String {
     encode_hex(&[key.public().as_bytes(), &signature].concat())
 }
 
+/// Hex digits of a piece of a claim: 32 bytes.
+const PIECE_DIGITS: usize = 64;
+/// Pieces of a claim.
+pub const CLAIM_PIECES: usize = (2 * (KEY_BYTES + SIGNATURE_BYTES)).div_ceil(PIECE_DIGITS);
+
+/// A claim where a place of the record holds 32 bytes and no more: in pieces, the first at [`CLAIM_INDEX`](super::CLAIM_INDEX), the others
+/// behind it. The last one is filled up with zeros.
+#[must_use]
+pub fn claim_in_pieces(claim: &str) -> Vec<String> {
+    let digits = claim.strip_prefix("0x").unwrap_or(claim).as_bytes();
+    let of = |piece: &[u8]| format!("0x{:0<PIECE_DIGITS$}", String::from_utf8_lossy(piece));
+    digits.chunks(PIECE_DIGITS).map(of).collect()
+}
+
+/// Whether this is a piece of a claim, and not a whole one.
+#[must_use]
+pub fn is_claim_piece(text: &str) -> bool {
+    text.len() == 2 + PIECE_DIGITS
+}
+
+/// The claim of these pieces, in their order: one that is not there is zeros. What it proves is [`claimed_key`]'s to say.
+#[must_use]
+pub fn claim_of_pieces(pieces: &[Option<String>]) -> String {
+    let mut claim = String::from("0x");
+    for piece in pieces.iter().take(CLAIM_PIECES) {
+        let digits = piece.as_deref().and_then(|text| text.strip_prefix("0x"));
+        match digits.filter(|digits| digits.len() == PIECE_DIGITS) {
+            Some(digits) => claim.push_str(digits),
+            None => claim.extend(std::iter::repeat_n('0', PIECE_DIGITS)),
+        }
+    }
+    let whole = 2 + 2 * (KEY_BYTES + SIGNATURE_BYTES);
+    let rest = claim.get(whole..).unwrap_or_default();
+    if rest.bytes().all(|b| b == b'0') {
+        claim.truncate(whole);
+    }
+    claim
+}
+
 /// The key that `text`, read under `address`, proves.
 ///
 /// # Errors
@@ -81,6 +120,40 @@ mod tests {
         let right = claim(&key(2), &hashed);
         assert_eq!(claimed_key(&hashed, &right).as_ref(), Ok(key(2).public()));
         assert!(text.len() <= 256, "the connector takes {}", text.len());
+    }
+
+    #[test]
+    fn a_claim_in_pieces_is_the_claim() {
+        for byte in 0..=255 {
+            let own = address(&format!("{byte:02x}"));
+            let text = claim(&key(1), &own);
+            let pieces = claim_in_pieces(&text);
+            assert_eq!(pieces.len(), CLAIM_PIECES);
+            assert!(pieces.iter().all(|piece| is_claim_piece(piece)));
+            assert!(!is_claim_piece(&text));
+            // Zeros read as nothing.
+            let zeros = |text: &String| text.bytes().skip(2).all(|b| b == b'0');
+            let read = |text: String| (!zeros(&text)).then_some(text);
+            let read: Vec<_> = pieces.into_iter().map(read).collect();
+            assert_eq!(claim_of_pieces(&read), text);
+        }
+    }
+
+    #[test]
+    fn pieces_of_something_else_are_no_claim() {
+        let own = address("ab");
+        let mut pieces: Vec<_> = claim_in_pieces(&claim(&key(1), &own))
+            .into_iter()
+            .map(Some)
+            .collect();
+        pieces[3] = Some(format!("0x{}", "1".repeat(64)));
+        let text = claim_of_pieces(&pieces);
+        assert_eq!(claimed_key(&own, &text), Err(IdentityFault::NoAddress));
+        for odd in [None, Some("0x".to_owned()), Some("é".repeat(40))] {
+            pieces[1] = odd;
+            assert!(claimed_key(&own, &claim_of_pieces(&pieces)).is_err());
+        }
+        assert!(claimed_key(&own, &claim_of_pieces(&[])).is_err());
     }
 
     #[test]
