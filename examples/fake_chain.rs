@@ -149,16 +149,21 @@ impl Control {
                 });
                 "ok".to_owned()
             }
-            (Some("mend"), Some(wallet)) => done(wallet.mend_link()),
-            (Some("restart"), Some(wallet)) => done(wallet.restart_connector()),
-            (Some("empty"), Some(wallet)) => done(wallet.fund(false)),
-            (Some("fund"), Some(wallet)) => done(wallet.fund(true)),
+            (Some(word), Some(wallet)) => match word {
+                "mend" => told(|| wallet.mend_link()),
+                "restart" => told(|| wallet.restart_connector()),
+                "empty" => told(|| wallet.fund(false)),
+                "fund" => told(|| wallet.fund(true)),
+                _ => "no such command".to_owned(),
+            },
             _ => "no such command, or no such wallet".to_owned(),
         }
     }
 }
 
-fn done((): ()) -> String {
+/// Does it, and says so.
+fn told(work: impl FnOnce()) -> String {
+    work();
     "ok".to_owned()
 }
 

@@ -13,6 +13,7 @@ mod own;
 pub(crate) use own::AtOwnUrl;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -113,6 +114,8 @@ pub struct Identities {
     settings: IdentitySettings,
     url: String,
     own: Mutex<own::Own>,
+    /// Whether the record takes this node's claim in pieces only.
+    in_pieces: AtomicBool,
     cache: Mutex<BTreeMap<Address, Cached>>,
     /// Whose key the record proved.
     claims: Mutex<claims::Claims>,
@@ -138,6 +141,7 @@ impl Identities {
             settings,
             url: url.to_owned(),
             own: Mutex::default(),
+            in_pieces: AtomicBool::new(false),
             cache: Mutex::default(),
             claims: Mutex::default(),
             spared: Mutex::default(),

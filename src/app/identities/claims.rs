@@ -8,7 +8,8 @@ use super::kept::Kept;
 use super::learning::Learnt;
 use super::{AT_ONCE, FRESH, Identities, Known, MOST_CACHED, Trust, held, lower};
 use delta_domain::identity::{
-    CLAIM_INDEX, CLAIM_PARTS, DATA_NAME, Fingerprint, Proof, claim_of, claimed_key, is_claim_part,
+    CLAIM_INDEX, CLAIM_PIECES, DATA_NAME, Fingerprint, Proof, claim_of_pieces, claimed_key,
+    is_claim_piece,
 };
 use delta_domain::ids::Address;
 use delta_domain::round::{Acquaintance, Acquaintances};
@@ -143,9 +144,18 @@ impl Identities {
         {
             return Ok(Some(Claimed { key, text: None }));
         }
-        let Some(text) = self.claim_on_record(address).await? else {
+        let connector = &self.ports.connector;
+        let claimed = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
+        let Some(mut text) = claimed.await? else {
             return Ok(None);
         };
+        if is_claim_piece(&text) {
+            let mut pieces = vec![Some(text)];
+            for index in (CLAIM_INDEX..).take(CLAIM_PIECES).skip(1) {
+                pieces.push(connector.data_commitment(address, DATA_NAME, index).await?);
+            }
+            text = claim_of_pieces(&pieces);
+        }
         match claimed_key(address, &text) {
             Ok(key) => {
                 let mut claims = held(&self.claims);
@@ -161,24 +171,6 @@ impl Identities {
                 Ok(None)
             }
         }
-    }
-
-    /// What the record says at the place of a claim, in one text or in parts.
-    async fn claim_on_record(&self, address: &Address) -> Result<Option<String>, PortError> {
-        let connector = &self.ports.connector;
-        let read = |index| connector.data_commitment(address, DATA_NAME, index);
-        let first = match read(CLAIM_INDEX).await? {
-            Some(first) if is_claim_part(&first) => first,
-            whole => return Ok(whole),
-        };
-        let mut parts = vec![first];
-        for index in (CLAIM_INDEX + 1..).take(CLAIM_PARTS - 1) {
-            let Some(part) = read(index).await? else {
-                return Ok(None);
-            };
-            parts.push(part);
-        }
-        Ok(claim_of(&parts))
     }
 
     /// What the key counts for, given the one that the address proved before.

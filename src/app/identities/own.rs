@@ -1,17 +1,19 @@
 //! What this node shows of itself, and how it gets onto the record.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use super::{Identities, Identity, lower, same_address};
-use crate::once::{Call, OnRecord, once};
+use crate::once::{Call, OnRecord, Standing, Statement as _, once};
 use delta_domain::identity::{
     CLAIM_INDEX, Card, CardError, DATA_NAME, Document, Fingerprint, NodeKey, Trust, claim,
-    claim_parts, is_claim_part,
+    claim_in_pieces,
 };
 use delta_domain::ids::Address;
 use delta_domain::time::Timestamp;
+use delta_ports::PortError;
+use delta_ports::connector::RejectionReason;
 use delta_ports::identity::IdentityApi;
-use delta_ports::{PortError, PortErrorKind};
 
 /// Where the card stands on the data hub.
 pub(super) const DATA_INDEX: i32 = 0;
@@ -105,8 +107,7 @@ impl Identities {
         };
         let digest = card.digest();
         // The claim first: rounds need it, and whoever reads the card wants to see both.
-        let claimed = claim(self.key(), address);
-        self.put_claim(address, &claimed).await?;
+        self.put_claim(address).await?;
         if self.put(address, DATA_INDEX, &digest.to_string()).await? {
             tracing::info!(
                 card = %digest,
@@ -117,26 +118,19 @@ impl Identities {
         Ok(())
     }
 
-    /// Puts the claim on the record: in parts where it takes 32 bytes at a time.
-    async fn put_claim(&self, address: &Address, claimed: &str) -> Result<(), PortError> {
-        let connector = &self.ports.connector;
-        let stands = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
-        let in_parts = stands.await?.is_some_and(|text| is_claim_part(&text));
-        let refusal = match in_parts {
-            true => None,
-            false => match self.put(address, CLAIM_INDEX, claimed).await {
-                Ok(_) => return Ok(()),
-                Err(e) if e.kind() == PortErrorKind::Rejected => Some(e),
-                Err(e) => return Err(e),
-            },
-        };
-        let parts = claim_parts(claimed).into_iter().flatten();
-        for (index, part) in (CLAIM_INDEX..).zip(parts) {
-            if let Err(e) = self.put(address, index, &part).await {
-                // A record that takes neither has the better word for the whole.
-                return Err(refusal.unwrap_or(e));
+    /// Puts this node's claim on record: whole where a place of the record takes it, in pieces where it does not, as on a blockchain.
+    async fn put_claim(&self, address: &Address) -> Result<(), PortError> {
+        let whole = claim(self.key(), address);
+        if !self.in_pieces.load(Ordering::Relaxed) {
+            match self.put(address, CLAIM_INDEX, &whole).await {
+                Err(e) if e.reason() == Some(RejectionReason::Other) => {}
+                put => return put.map(drop),
             }
         }
+        for (index, piece) in (CLAIM_INDEX..).zip(claim_in_pieces(&whole)) {
+            self.put(address, index, &piece).await?;
+        }
+        self.in_pieces.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -147,7 +141,10 @@ impl Identities {
             clock: &*self.ports.clock,
             call: Call::Register(address, DATA_NAME, index, text),
         };
-        Ok(once(&mut registering, true).await?.now().is_some())
+        if registering.look().await? == Standing::There {
+            return Ok(false);
+        }
+        once(&mut registering, false).await.map(|_| true)
     }
 
     /// Whether the record has this node's card as it would be made now.

@@ -21,44 +21,43 @@ pub fn claim(key: &NodeKey, address: &Address) -> String {
     encode_hex(&[key.public().as_bytes(), &signature].concat())
 }
 
-/// Where the record takes 32 bytes at a time, as one on a blockchain does, a claim is registered in so many parts, from
-/// [`CLAIM_INDEX`](super::CLAIM_INDEX) on.
-pub const CLAIM_PARTS: usize = 4;
+/// Hex digits of a piece of a claim: 32 bytes.
+const PIECE_DIGITS: usize = 64;
+/// Pieces of a claim.
+pub const CLAIM_PIECES: usize = (2 * (KEY_BYTES + SIGNATURE_BYTES)).div_ceil(PIECE_DIGITS);
 
-/// Bytes of a part; the last one is filled up with zeros.
-const PART_BYTES: usize = 32;
-
-/// A claim in parts, each `0x` and 64 digits. `None` for what is not one.
+/// A claim where a place of the record holds 32 bytes and no more: in pieces, the first at [`CLAIM_INDEX`](super::CLAIM_INDEX), the others
+/// behind it. The last one is filled up with zeros.
 #[must_use]
-pub fn claim_parts(claim: &str) -> Option<[String; CLAIM_PARTS]> {
-    let mut bytes = decode_hex(claim).ok()?;
-    if bytes.len() != KEY_BYTES + SIGNATURE_BYTES {
-        return None;
-    }
-    bytes.resize(CLAIM_PARTS * PART_BYTES, 0);
-    let part = |i: usize| encode_hex(&bytes[i * PART_BYTES..(i + 1) * PART_BYTES]);
-    Some(std::array::from_fn(part))
+pub fn claim_in_pieces(claim: &str) -> Vec<String> {
+    let digits = claim.strip_prefix("0x").unwrap_or(claim).as_bytes();
+    let of = |piece: &[u8]| format!("0x{:0<PIECE_DIGITS$}", String::from_utf8_lossy(piece));
+    digits.chunks(PIECE_DIGITS).map(of).collect()
 }
 
-/// Whether what the record says at [`CLAIM_INDEX`](super::CLAIM_INDEX) may be the first part of a claim.
+/// Whether this is a piece of a claim, and not a whole one.
 #[must_use]
-pub fn is_claim_part(text: &str) -> bool {
-    text.len() == 2 + 2 * PART_BYTES
+pub fn is_claim_piece(text: &str) -> bool {
+    text.len() == 2 + PIECE_DIGITS
 }
 
-/// The claim that was registered in these parts. `None` where they are none.
+/// The claim of these pieces, in their order: one that is not there is zeros. What it proves is [`claimed_key`]'s to say.
 #[must_use]
-pub fn claim_of(parts: &[String]) -> Option<String> {
-    let mut bytes = Vec::with_capacity(CLAIM_PARTS * PART_BYTES);
-    for part in parts.iter().filter(|part| is_claim_part(part)) {
-        bytes.extend(decode_hex(part).ok()?);
+pub fn claim_of_pieces(pieces: &[Option<String>]) -> String {
+    let mut claim = String::from("0x");
+    for piece in pieces.iter().take(CLAIM_PIECES) {
+        let digits = piece.as_deref().and_then(|text| text.strip_prefix("0x"));
+        match digits.filter(|digits| digits.len() == PIECE_DIGITS) {
+            Some(digits) => claim.push_str(digits),
+            None => claim.extend(std::iter::repeat_n('0', PIECE_DIGITS)),
+        }
     }
-    if bytes.len() != CLAIM_PARTS * PART_BYTES {
-        return None;
+    let whole = 2 + 2 * (KEY_BYTES + SIGNATURE_BYTES);
+    let rest = claim.get(whole..).unwrap_or_default();
+    if rest.bytes().all(|b| b == b'0') {
+        claim.truncate(whole);
     }
-    let filling = bytes.split_off(KEY_BYTES + SIGNATURE_BYTES);
-    let empty = filling.iter().all(|byte| *byte == 0);
-    empty.then(|| encode_hex(&bytes))
+    claim
 }
 
 /// The key that `text`, read under `address`, proves.
@@ -124,19 +123,37 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_in_parts_is_the_same_claim() {
-        let text = claim(&key(1), &address("ab"));
-        let parts = claim_parts(&text).unwrap();
-        assert!(parts.iter().all(|part| is_claim_part(part)));
-        assert!(!is_claim_part(&text));
-        assert_eq!(claim_of(&parts), Some(text));
-        assert_eq!(claim_of(&parts[..3]), None);
-        let [a, b, c, _] = parts.clone();
-        let filled = format!("0x{}", "ff".repeat(32));
-        assert_eq!(claim_of(&[a.clone(), b.clone(), c.clone(), filled]), None);
-        let short = [a, b, c, "0x00".to_owned()];
-        assert_eq!(claim_of(&short), None);
-        assert_eq!(claim_parts("0x12"), None);
+    fn a_claim_in_pieces_is_the_claim() {
+        for byte in 0..=255 {
+            let own = address(&format!("{byte:02x}"));
+            let text = claim(&key(1), &own);
+            let pieces = claim_in_pieces(&text);
+            assert_eq!(pieces.len(), CLAIM_PIECES);
+            assert!(pieces.iter().all(|piece| is_claim_piece(piece)));
+            assert!(!is_claim_piece(&text));
+            // Zeros read as nothing.
+            let zeros = |text: &String| text.bytes().skip(2).all(|b| b == b'0');
+            let read = |text: String| (!zeros(&text)).then_some(text);
+            let read: Vec<_> = pieces.into_iter().map(read).collect();
+            assert_eq!(claim_of_pieces(&read), text);
+        }
+    }
+
+    #[test]
+    fn pieces_of_something_else_are_no_claim() {
+        let own = address("ab");
+        let mut pieces: Vec<_> = claim_in_pieces(&claim(&key(1), &own))
+            .into_iter()
+            .map(Some)
+            .collect();
+        pieces[3] = Some(format!("0x{}", "1".repeat(64)));
+        let text = claim_of_pieces(&pieces);
+        assert_eq!(claimed_key(&own, &text), Err(IdentityFault::NoAddress));
+        for odd in [None, Some("0x".to_owned()), Some("é".repeat(40))] {
+            pieces[1] = odd;
+            assert!(claimed_key(&own, &claim_of_pieces(&pieces)).is_err());
+        }
+        assert!(claimed_key(&own, &claim_of_pieces(&[])).is_err());
     }
 
     #[test]

@@ -25,7 +25,9 @@ mod words;
 pub use author::AuthorWord;
 pub use call::{CallFault, ReplayLimits, ReplayWindow, SignedCall};
 pub use card::{Card, CardError, CardForm, MAX_URL_BYTES};
-pub use claim::{CLAIM_PARTS, claim, claim_of, claim_parts, claimed_key, is_claim_part};
+pub use claim::{
+    CLAIM_PIECES, claim, claim_in_pieces, claim_of_pieces, claimed_key, is_claim_piece,
+};
 pub use day::{day_of, end_of as end_of_day, minute_of};
 pub use document::{AddressClaim, Document, Expected, IdentityFault, MAX_DOCUMENT_BYTES};
 pub use key::{ADDRESS_MARK, Fingerprint, FingerprintError, NodeKey, is_key_address};

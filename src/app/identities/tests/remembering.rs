@@ -3,7 +3,7 @@
 use super::super::kept::MOST_KEPT;
 use super::*;
 use delta_domain::identity::{
-    CLAIM_INDEX, Proof, Roster, RosterEntryForm, RosterFile, VerifiedRoster, claim, claim_parts,
+    CLAIM_INDEX, Proof, Roster, RosterEntryForm, RosterFile, VerifiedRoster, claim, claim_in_pieces,
 };
 use delta_memory::ChainOptions;
 use delta_ports::storage::KnownIdentity;
@@ -243,7 +243,7 @@ async fn a_claim_stands_on_a_chain_in_parts() {
         .unwrap();
     assert!(others.known[&a].vouched);
     // One part of another key's: then nothing is proved.
-    let foreign = claim_parts(&claim(&key(2), &a)).unwrap();
+    let foreign = claim_in_pieces(&claim(&key(2), &a));
     let c = &world.connector;
     c.register_data(&a, DATA_NAME, CLAIM_INDEX + 1, &foreign[1])
         .await
