@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::ids::{Digest, RoundNumber};
-use crate::round::coordinator::{CoordinatorContext, CoordinatorInput, Publication};
+use crate::round::coordinator::{
+    CoordinatorContext, CoordinatorInput, CoordinatorOutcome, Publication,
+};
 use crate::round::message::Announcement;
-use crate::round::{Members, Pacing};
+use crate::round::{FailureCode, Members, Pacing};
 use crate::secret::Secret;
 use crate::strategy::Strategy;
 use crate::task::TaskKind;
