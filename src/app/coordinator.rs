@@ -198,12 +198,13 @@ impl Coordinator {
             tracing::info!("the task cannot be created on the connector yet: it is away");
         }
         let turn = self.turn.lock().await;
+        let begun = context.announced.moment();
         let mut again = false;
         let (task, tx) = loop {
             // Who has not noticed that the connector is back does not hear of the task.
             contact.settled(&**clock).await;
             match self
-                .put_on_record(&new, std::mem::replace(&mut again, true))
+                .put_on_record(&new, begun, std::mem::replace(&mut again, true))
                 .await
             {
                 Ok(created) => break created,

@@ -272,9 +272,13 @@ fn next<B>(desk: &Desk<B>) -> Option<Next> {
         state.sending = false;
         return None;
     };
-    let call = state.calls.get(&id)?;
-    call.way.send_replace(Way::Sent(allowed));
-    let op = call.op;
+    let op = match state.calls.get(&id) {
+        Some(call) => {
+            call.way.send_replace(Way::Sent(allowed));
+            call.op
+        }
+        None => "connector.call",
+    };
     Some(Next {
         id,
         op,

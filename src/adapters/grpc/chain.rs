@@ -13,20 +13,20 @@ use delta_ports::ChainTrouble::{
 const TEXTS: [(ChainTrouble, &[&str]); 7] = [
     (OtherAddress, &["chain connector node address is not"]),
     (
+        OutOfGas,
+        &[
+            "out of gas",
+            "exceeds block gas limit",
+            "intrinsic gas too low",
+        ],
+    ),
+    (
         Reverted,
         &[
             "reverted by the evm",
             "vm exception while processing transaction",
             "execution reverted",
             "is reverted",
-        ],
-    ),
-    (
-        OutOfGas,
-        &[
-            "out of gas",
-            "exceeds block gas limit",
-            "intrinsic gas too low",
         ],
     ),
     (EmptyWallet, &["insufficient funds"]),
@@ -95,9 +95,20 @@ const BURNT: u64 = 1_000_000;
 
 /// Why a contract does not answer a question, where it says so: a transaction's receipt does not, and needs no reason.
 pub(crate) fn reason_of(text: &str) -> RejectionReason {
-    const REVERT: &str = "vm exception while processing transaction: revert";
+    // As ganache, Hardhat (`reverted with reason string '...'`) and geth (`execution reverted: ...`) say it.
+    const REVERTS: [&str; 2] = [
+        "vm exception while processing transaction: revert",
+        "execution reverted",
+    ];
     let small = text.to_ascii_lowercase();
-    let said = small.split_once(REVERT).map(|(_, reason)| reason.trim());
+    let line = small.lines().next().unwrap_or_default();
+    let said = REVERTS.iter().find_map(|revert| line.split_once(revert));
+    let said = said.map(|(_, reason)| {
+        let reason = reason
+            .strip_prefix("ed with reason string")
+            .unwrap_or(reason);
+        reason.trim_matches([':', ' ', '\'', '"'])
+    });
     match said {
         Some("node has not joined in") => RejectionReason::NodeNotAlive,
         Some("task not exists") => RejectionReason::NoSuchTask,
@@ -192,6 +203,13 @@ mod tests {
         ] {
             let text = format!("{read}{said}");
             assert_eq!(reason_of(&text), reason, "{text}");
+            let geth = match said {
+                "" => "Returned error: execution reverted".to_owned(),
+                _ => format!("Returned error: execution reverted:{said}"),
+            };
+            assert_eq!(reason_of(&geth), reason, "{geth}");
+            let hardhat = format!("{read}ed with reason string '{}'", said.trim());
+            assert_eq!(reason_of(&hardhat), reason, "{hardhat}");
             assert_eq!(trouble_of(&text), Some(Reverted));
         }
         let receipt = "Transaction has been reverted by the EVM:\n{}";

@@ -5,7 +5,7 @@
 //! announced while this node did not run, or was not subscribed, is not known here: then a task stays on record that nobody starts.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Coordinator;
 use crate::context::Context;
@@ -20,9 +20,23 @@ use delta_ports::{PortError, PortErrorKind};
 /// The most announcements that are kept.
 const KEPT: usize = 256;
 
+/// The most answers to earlier creations that are passed over.
+const MOST_OLDER: u32 = 16;
+
 /// Tasks of this node that were announced, the latest last: what each commits to, and its id.
 #[derive(Debug, Default)]
-pub(crate) struct Announced(Mutex<VecDeque<(Digest, TaskId)>>);
+pub(crate) struct Announced(Mutex<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    tasks: VecDeque<(u64, Digest, TaskId)>,
+    number: u64,
+}
+
+/// A moment among announcements: one that came before it is of an earlier creation, which was given up and came onto the record all the
+/// same. Members have asked for its bundle, found none, and refused it for good.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment(u64);
 
 impl Announced {
     /// Takes note of a task that `me` has created.
@@ -42,21 +56,40 @@ impl Announced {
         if !same_address(owner, me) {
             return;
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.iter().any(|(_, id)| id == task) {
+        let mut heard = self.heard();
+        if heard.tasks.iter().any(|(_, _, id)| id == task) {
             return;
         }
-        if known.len() >= KEPT {
-            known.pop_front();
+        if heard.tasks.len() >= KEPT {
+            heard.tasks.pop_front();
         }
-        known.push_back((commitment, task.clone()));
+        let number = heard.number;
+        heard.number += 1;
+        heard.tasks.push_back((number, commitment, task.clone()));
     }
 
-    /// Tasks that commit to this, the oldest first.
-    fn of(&self, commitment: &Digest) -> Vec<TaskId> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = known.iter().filter(|(digest, _)| digest == commitment);
-        of.map(|(_, id)| id.clone()).collect()
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.heard().number)
+    }
+
+    /// Tasks that commit to this and were announced after `begun`, the oldest first.
+    fn of(&self, commitment: &Digest, begun: Moment) -> Vec<TaskId> {
+        let heard = self.heard();
+        let of = heard.tasks.iter();
+        let of = of.filter(|(number, digest, _)| *number >= begun.0 && digest == commitment);
+        of.map(|(_, _, id)| id.clone()).collect()
+    }
+
+    /// Whether a task was announced before `begun`.
+    fn is_older(&self, task: &TaskId, begun: Moment) -> bool {
+        let heard = self.heard();
+        let mut older = heard.tasks.iter().filter(|(number, ..)| *number < begun.0);
+        older.any(|(_, _, id)| id == task)
     }
 }
 
@@ -64,6 +97,7 @@ impl Announced {
 struct Creation<'a> {
     context: &'a Context,
     new: &'a NewTask,
+    begun: Moment,
     found: Option<TaskId>,
 }
 
@@ -77,7 +111,7 @@ impl Statement for Creation<'_> {
 
     /// An announced task that runs here already is another one with the same bundle.
     async fn look(&mut self) -> Result<Standing, PortError> {
-        for task in self.context.announced.of(&self.new.commitment) {
+        for task in self.context.announced.of(&self.new.commitment, self.begun) {
             let key = MachineKey {
                 kind: MachineKind::CoordinatorTask,
                 task: task.clone(),
@@ -92,7 +126,16 @@ impl Statement for Creation<'_> {
     }
 
     async fn put(&mut self) -> Result<CreatedTask, PortError> {
-        self.context.ports.connector.create_task(self.new).await
+        let connector = &self.context.ports.connector;
+        let mut created = connector.create_task(self.new).await?;
+        // The queue of calls may still have answers to creations that were given up; it gives each once.
+        for _ in 0..MOST_OLDER {
+            if !self.context.announced.is_older(&created.task, self.begun) {
+                break;
+            }
+            created = connector.create_task(self.new).await?;
+        }
+        Ok(created)
     }
 
     async fn wait_to_look(&mut self, looks: u32) -> bool {
@@ -106,11 +149,13 @@ impl Coordinator {
     pub(super) async fn put_on_record(
         &self,
         new: &NewTask,
+        begun: Moment,
         again: bool,
     ) -> Result<(TaskId, Option<TxHash>), PortError> {
         let mut creation = Creation {
             context: &self.context,
             new,
+            begun,
             found: None,
         };
         match (once(&mut creation, again).await?, creation.found) {
@@ -162,8 +207,16 @@ mod tests {
         ] {
             announced.hear(&event, &address);
         }
-        assert_eq!(announced.of(&digest).len(), 2);
-        assert!(announced.of(&Digest::of(b"another")).is_empty());
+        assert_eq!(announced.of(&digest, Moment(0)).len(), 2);
+        let begun = announced.moment();
+        let [first, _] = &announced.of(&digest, Moment(0))[..] else {
+            unreachable!()
+        };
+        assert!(announced.is_older(first, begun) && !announced.is_older(first, Moment(0)));
+        assert!(announced.of(&digest, begun).is_empty());
+        announced.hear(&created(6, me, &text), &address);
+        assert_eq!(announced.of(&digest, begun).len(), 1);
+        assert!(announced.of(&Digest::of(b"another"), Moment(0)).is_empty());
         let other = Digest::of(b"another").to_string();
         for number in 0..KEPT {
             let mut event = created(5, me, &other);
@@ -173,6 +226,6 @@ mod tests {
             *task = format!("0x{number:064x}").parse().unwrap();
             announced.hear(&event, &address);
         }
-        assert!(announced.of(&digest).is_empty());
+        assert!(announced.of(&digest, Moment(0)).is_empty());
     }
 }

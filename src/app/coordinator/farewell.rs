@@ -11,8 +11,9 @@ use super::run::publish_end;
 use super::state::RunState;
 use crate::machine::commit;
 use delta_domain::task::TaskStatus;
+use delta_ports::connector::RejectionReason;
 use delta_ports::storage::{LocalTaskId, MachineKind, StoredMachine};
-use delta_ports::{PortError, PortErrorKind, report};
+use delta_ports::{ChainTrouble, PortError, report};
 
 impl Coordinator {
     /// Tells the record that a task is over, where it has not been told.
@@ -50,8 +51,9 @@ impl Coordinator {
     ) -> Result<(), PortError> {
         match publish_end(&self.context, &state, has_result).await {
             Ok(()) => {}
-            // It will say no again.
-            Err(e) if e.kind() == PortErrorKind::Rejected => {
+            // It will say no again. What may be mended (the connector's configuration, this node's registration) is tried again after the
+            // next start.
+            Err(e) if is_last_word(&e) => {
                 tracing::warn!(task = %state.task, "the record does not take that the task is over: {}", report(&e));
             }
             Err(e) => return Err(e),
@@ -100,4 +102,13 @@ impl Coordinator {
         let mut states = runs.iter().filter_map(|run| RunState::restore(run).ok());
         Ok(states.find(|state| state.local_id == id))
     }
+}
+
+/// Whether the record has said for good that it does not take a farewell.
+fn is_last_word(error: &PortError) -> bool {
+    let known = matches!(
+        error.reason(),
+        Some(RejectionReason::TaskFinished | RejectionReason::NoSuchTask)
+    );
+    known || error.trouble() == Some(ChainTrouble::Reverted)
 }

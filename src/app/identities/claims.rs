@@ -16,7 +16,7 @@ use delta_domain::round::{Acquaintance, Acquaintances};
 use delta_domain::secagg::keys::PublicKey;
 use delta_domain::secret::Secret;
 use delta_domain::time::Timestamp;
-use delta_ports::PortError;
+use delta_ports::{PortError, PortErrorKind};
 
 /// Keys that claims proved, and until when nobody asks again.
 pub(super) type Claims = BTreeMap<Address, (PublicKey, Timestamp)>;
@@ -146,8 +146,12 @@ impl Identities {
         }
         let connector = &self.ports.connector;
         let claimed = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
-        let Some(mut text) = claimed.await? else {
-            return Ok(None);
+        let mut text = match claimed.await {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(None),
+            // A record that gives no answer to this shows no claim; rounds go on without.
+            Err(e) if e.kind() == PortErrorKind::Rejected => return Ok(None),
+            Err(e) => return Err(e),
         };
         if is_claim_piece(&text) {
             let mut pieces = vec![Some(text)];

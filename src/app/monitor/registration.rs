@@ -31,6 +31,15 @@ fn left_alone(usual: Duration, block: Duration) -> Duration {
     LIFE.saturating_sub(left).max(usual.min(LIFE / 2))
 }
 
+/// For how long a renewal lets other calls go first; never so long that it could lapse before it is sent and on record.
+fn polite(usual: Duration, block: Duration) -> Duration {
+    let left = LIFE.saturating_sub(left_alone(usual, block));
+    let needed = block.saturating_mul(2).max(LEFT);
+    block
+        .saturating_mul(POLITE_BLOCKS)
+        .min(left.saturating_sub(needed))
+}
+
 /// Waits until the registration should be renewed, or looked at.
 pub(super) async fn until_due(context: &Context, registration: &Registration) {
     let clock = &context.ports.clock;
@@ -42,7 +51,7 @@ pub(super) async fn until_due(context: &Context, registration: &Registration) {
     clock
         .sleep(left_alone(context.settings.rejoin, block))
         .await;
-    let latest = clock.now() + block * POLITE_BLOCKS;
+    let latest = clock.now() + polite(context.settings.rejoin, block);
     while wallet().waiting > 0 && clock.now() < latest {
         clock.sleep(LOOK.min(latest.remaining(clock.now()))).await;
     }
@@ -108,12 +117,12 @@ mod tests {
     fn a_registration_is_renewed_in_time_at_any_block_time() {
         let usual = SECOND * 60;
         assert_eq!(left_alone(usual, Duration::ZERO), usual);
-        for block in [1, 2, 5, 12, 15] {
+        for block in [1, 2, 5, 12, 15, 30] {
             let block = SECOND * block;
             let alone = left_alone(usual, block);
             assert!(alone >= usual, "{block:?}");
             // Politeness, the call that is under way, and its own.
-            let on_record = alone + block * (POLITE_BLOCKS + 2);
+            let on_record = alone + polite(usual, block) + block * 2;
             assert!(on_record <= LIFE, "{block:?}: {on_record:?}");
         }
         assert_eq!(left_alone(usual, SECOND), SECOND * 100);

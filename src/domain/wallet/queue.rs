@@ -109,12 +109,19 @@ impl<A> Queue<A> {
         }
         // The first of those that are needed most; `waiting` is in the order in which they came.
         let turn = |c: &Call| c.overtaken >= OVERTAKEN;
-        let first = self.waiting.iter().position(turn).or_else(|| {
+        let its_turn = self.waiting.iter().position(turn);
+        let first = its_turn.or_else(|| {
             let places = 0..self.waiting.len();
             places.min_by_key(|place| self.need(&self.waiting[*place].command, now))
         })?;
-        for passed in &mut self.waiting[..first] {
-            passed.overtaken += 1;
+        match its_turn {
+            // One of those that wait for their turn, and not all of them: rounds would wait for these.
+            Some(_) => self.waiting.iter_mut().for_each(|call| call.overtaken = 0),
+            None => {
+                for passed in &mut self.waiting[..first] {
+                    passed.overtaken += 1;
+                }
+            }
         }
         let call = self.sent.insert(self.waiting.remove(first));
         Some((call.id, &call.command))
