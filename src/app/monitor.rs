@@ -79,14 +79,19 @@ pub(crate) async fn stay_registered(context: Arc<Context>) {
                     again.reset();
                 }
                 // First: who knows its address may join rounds, whose members want to know who it is.
-                present(&context, &address).await;
+                let first = registered.is_none();
+                if first {
+                    present(&context, &address).await;
+                }
                 announce(&context, address.clone()).await;
-                registered = Some(address);
+                registered = Some(address.clone());
                 let clock = &context.ports.clock;
                 context.contact.known(clock.now());
                 troubled = false;
                 tokio::select! {
-                    () = until_due(&context, &registration) => due = true,
+                    () = until_due(&context, &registration, now) => due = true,
+                    // Where calls wait this may take longer than the registration lasts.
+                    () = present_again(&context, &address, first) => {}
                     // A round has found out that the connector does not answer, or takes this node for dead.
                     () = context.contact.forgotten() => clock.sleep(again.pause()).await,
                 }
@@ -162,6 +167,14 @@ async fn present(context: &Context, address: &Address) {
             report(&e)
         );
     }
+}
+
+/// As [`present`], unless that has been done; never comes back.
+async fn present_again(context: &Context, address: &Address, done: bool) {
+    if !done {
+        present(context, address).await;
+    }
+    std::future::pending().await
 }
 
 /// Learns who the other nodes are, some at a time, so that rounds find it known.

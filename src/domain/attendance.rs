@@ -42,20 +42,22 @@ impl Seen {
 impl Attendance {
     /// Of the nodes that the connector knows, those that a round which began at `begun` still waits for, and those that are here.
     ///
-    /// `enough_at` is when enough had joined to go on: until then everybody is waited for.
+    /// `enough_at` is when enough had joined to go on: until then everybody is waited for. `turn`: how long a call may have to wait for its
+    /// turn, which is no sign that nobody is there.
     #[must_use]
     pub fn expected(
         &self,
         now: Timestamp,
         begun: Timestamp,
         enough_at: Option<Timestamp>,
+        turn: Duration,
         here: &BTreeSet<Address>,
         known: Vec<Address>,
     ) -> Vec<Address> {
         let Some(enough_at) = enough_at else {
             return known;
         };
-        let patience = (enough_at - begun).saturating_mul(TIMES).max(NEWCOMERS);
+        let patience = (enough_at - begun).saturating_mul(TIMES).max(NEWCOMERS) + turn;
         let for_newcomers = now < begun + patience;
         let waited_for = |address: &Address| match self.0.get(address) {
             Some(seen) if seen.missed > 0 => seen.is_reliable(),
@@ -108,7 +110,14 @@ mod tests {
     ) -> Vec<Address> {
         let at = |ms| Timestamp(1_000_000 + ms);
         let known = known.iter().map(|n| node(*n)).collect();
-        a.expected(at(ms), at(0), enough.map(at), &set(here), known)
+        a.expected(
+            at(ms),
+            at(0),
+            enough.map(at),
+            Duration::ZERO,
+            &set(here),
+            known,
+        )
     }
 
     #[test]

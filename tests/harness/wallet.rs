@@ -63,7 +63,11 @@ fn a_task_is_over_before_the_record_has_heard_of_it_which_it_does_after_a_restar
 #[test]
 fn a_round_that_never_got_on_record_gives_its_number_back() {
     run(async {
-        let mut world = Cluster::new(3, 32, Recipe::default()).await;
+        let recipe = Recipe {
+            retries: 5,
+            ..Recipe::default()
+        };
+        let mut world = Cluster::new(3, 32, recipe).await;
         let connector = world.hosts[0].connector.clone();
         // Refused twice, and then lost in a way that leaves nobody sure until the record is looked at.
         for _ in 0..2 {

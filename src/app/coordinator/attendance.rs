@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use delta_domain::attendance::Attendance;
 use delta_domain::ids::Address;
@@ -39,10 +40,11 @@ impl Roll {
         }
     }
 
-    /// Whom of `known` the round waits for, now that these have joined.
+    /// Whom of `known` the round waits for, now that these have joined; a call may wait for `turn`.
     pub(super) fn look(
         &self,
         now: Timestamp,
+        turn: Duration,
         joined: &[Address],
         known: Vec<Address>,
     ) -> Vec<Address> {
@@ -53,7 +55,7 @@ impl Roll {
             seen.enough_at.get_or_insert(now);
         }
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.expected(now, self.begun, seen.enough_at, &seen.answered, known)
+        all.expected(now, self.begun, seen.enough_at, turn, &seen.answered, known)
     }
 
     /// Whether the connector knows of this node; `None` before the first look at the record.
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn a_decline_is_news_once_and_only_of_a_known_node() {
         let roll = Roll::new(Arc::default(), Timestamp(0), 2);
-        roll.look(Timestamp(0), &[], vec![node(1), node(2)]);
+        roll.look(Timestamp(0), Duration::ZERO, &[], vec![node(1), node(2)]);
         let news = (0..3_000).filter(|n| roll.declined(&node(n % 100))).count();
         assert_eq!(news, 2, "of 3,000 declines in a hundred names");
     }
@@ -105,11 +107,21 @@ mod tests {
     fn a_selection_that_is_carried_out_twice_is_counted_once() {
         let all: Arc<Mutex<Attendance>> = Arc::default();
         let roll = Roll::new(all.clone(), Timestamp(0), 1);
-        roll.look(Timestamp(0), &[node(1)], vec![node(1), node(9)]);
+        roll.look(
+            Timestamp(0),
+            Duration::ZERO,
+            &[node(1)],
+            vec![node(1), node(9)],
+        );
         roll.close();
         roll.close();
         let next = Roll::new(all, Timestamp(100), 1);
-        let waited = next.look(Timestamp(100), &[node(2)], vec![node(1), node(2), node(9)]);
+        let waited = next.look(
+            Timestamp(100),
+            Duration::ZERO,
+            &[node(2)],
+            vec![node(1), node(2), node(9)],
+        );
         assert_eq!(waited, [node(1), node(2)]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -16,12 +17,13 @@ use crate::machine::Effects;
 use crate::once::{Call, Lead, OnRecord, once};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
+use delta_domain::round::Pacing;
 use delta_domain::round::coordinator::{
     CoordinatorContext, CoordinatorEffect, CoordinatorInput, DroppedMember, Publication,
 };
 use delta_domain::round::runner::MaskStream;
 use delta_ports::blob::BlobName;
-use delta_ports::connector::RoundKey;
+use delta_ports::connector::{RoundKey, WalletView};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Everything that the effects of one coordinator's round need.
@@ -97,7 +99,7 @@ impl RoundEffects {
             .collect();
         let all: Vec<Address> = known.into_iter().map(|n| n.address).collect();
         let now = self.context.ports.clock.now();
-        let mut known = self.roll.look(now, &joined, all.clone());
+        let mut known = self.roll.look(now, self.turn(), &joined, all.clone());
         // Whoever is there is waited for, whatever it has missed before.
         let here = self.presence.here();
         let missing = |a: &Address| here.contains(a) && !known.contains(a);
@@ -258,6 +260,13 @@ impl RoundEffects {
             call: Call::Lead(&self.round.me, &self.key, lead),
         };
         Ok(once(&mut leading, again).await?.now())
+    }
+
+    /// How long a call may have to wait for its turn: others' wallets may be as busy as this one.
+    fn turn(&self) -> Duration {
+        let WalletView { block, waiting, .. } = self.context.ports.connector.wallet();
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        Pacing { block, waiting }.of_a_turn()
     }
 
     fn place(&self) -> String {

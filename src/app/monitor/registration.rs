@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use delta_domain::ids::Address;
+use delta_domain::time::Timestamp;
 use delta_ports::{ChainTrouble, PortError, report};
 
 /// How long the record believes in a registration (docs/protocol/connector.md).
@@ -40,17 +41,16 @@ fn polite(usual: Duration, block: Duration) -> Duration {
         .min(left.saturating_sub(needed))
 }
 
-/// Waits until the registration should be renewed, or looked at.
-pub(super) async fn until_due(context: &Context, registration: &Registration) {
+/// Waits until the registration, which is on record since `since`, should be renewed, or looked at.
+pub(super) async fn until_due(context: &Context, registration: &Registration, since: Timestamp) {
     let clock = &context.ports.clock;
     let wallet = || context.ports.connector.wallet();
     let block = wallet().block;
     if registration.once_only {
         return clock.sleep(LOOK_AGAIN).await;
     }
-    clock
-        .sleep(left_alone(context.settings.rejoin, block))
-        .await;
+    let due = since + left_alone(context.settings.rejoin, block);
+    clock.sleep(due.remaining(clock.now())).await;
     let latest = clock.now() + polite(context.settings.rejoin, block);
     while wallet().waiting > 0 && clock.now() < latest {
         clock.sleep(LOOK.min(latest.remaining(clock.now()))).await;

@@ -54,6 +54,13 @@ impl Pacing {
         self.of_a_phase() + self.block.saturating_mul(LATER)
     }
 
+    /// How long a call may take that has to wait for its turn first.
+    #[must_use]
+    pub fn of_a_turn(self) -> Duration {
+        let waiting = self.waiting.min(MOST_WAITING);
+        self.block.saturating_mul(2 * (1 + waiting))
+    }
+
     /// How long somebody may take whose call is already on its way.
     pub(super) fn of_a_call(self) -> Duration {
         self.block.saturating_mul(2)

@@ -5,6 +5,8 @@ use crate::connector_record::Command;
 /// How much a call is needed. The first goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
+    /// Without it nothing else is taken soon: a registration that is about to lapse.
+    Membership,
     /// A round that is under way waits for it, with everybody in it.
     Round,
     /// It opens a round: nobody is in it yet.

@@ -133,7 +133,7 @@ impl<A> Queue<A> {
             Command::Join { .. } | Command::JoinAs { .. }
                 if !self.registered.is_some_and(fresh) =>
             {
-                Need::Round
+                Need::Membership
             }
             _ => Need::of(command),
         }

@@ -108,14 +108,14 @@ fn what_is_needed_most_goes_first_and_else_who_came_first() {
 }
 
 #[test]
-fn a_registration_that_lapses_is_as_urgent_as_a_round() {
+fn a_registration_that_lapses_goes_before_everything() {
     let mut queue = Queue::<()>::default();
     queue.ask(&join()).unwrap();
     queue.ask(&opening(1)).unwrap();
     assert_eq!(drain(&mut queue), [join(), opening(1)]);
-    queue.ask(&join()).unwrap();
     queue.ask(&reveal(1)).unwrap();
     queue.ask(&opening(2)).unwrap();
+    queue.ask(&join()).unwrap();
     let later = NOW + LAPSING;
     assert_eq!(queue.send(later).unwrap().1, &join());
 }
