@@ -112,9 +112,10 @@ def blocks(mined: list[Transaction]) -> list[int]:
     return [over[key] - block + 1 for key, block in begun.items() if key in over]
 
 
-def everybody(outcome: Outcome) -> bool:
-    """Whether all nodes were in all sums."""
-    return set(outcome.members.split(", ")) == {str(MEMBERS)}
+def is_right(outcome: Outcome) -> bool:
+    """Whether a task ended right with all nodes in all sums; one that was killed itself may be missing."""
+    everybody = set(outcome.members.split(", ")) == {str(MEMBERS)}
+    return not outcome.fault and (everybody or outcome.trouble.startswith("member away"))
 
 
 def _short(numbers: list[int]) -> str:
