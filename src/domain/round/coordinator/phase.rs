@@ -163,15 +163,16 @@ impl Unmasking {
         self.u3.iter().filter(|a| !self.answered.contains(*a))
     }
 
-    /// Whether some are away, and every secret would have its threshold of shares if they came back: then the others, who wait for
-    /// signatures of theirs, reveal as well.
+    /// Whether every secret would have its threshold of shares if those answered who have not: because they are away, and others wait for
+    /// signatures of theirs; or because what they reveal is on its way to the record, as what some have revealed is there.
     pub(super) fn may_be_complete(&self) -> bool {
         let graph = self.sharing.graph();
         let silent = |owner: &Address| {
             let holders = graph.holders_in_order(owner);
             holders.filter(|a| self.may_answer(a)).count()
         };
-        self.silent().any(|a| self.away.contains(a))
+        let some_may = !self.answered.is_empty() || self.silent().any(|a| self.away.contains(a));
+        some_may
             && self
                 .owners_lacking_shares()
                 .iter()
