@@ -130,7 +130,7 @@ async fn calls_go_one_after_the_other_and_reads_pass_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_comes_back_gets_the_answer_to_the_call_that_is_under_way() {
-    let (blocks, wallet) = world(SECOND * 45);
+    let (blocks, wallet) = world(SECOND * 30);
     let late = wallet
         .execute("connector.end_round", end(1))
         .await
