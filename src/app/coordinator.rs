@@ -14,6 +14,7 @@ mod sum;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,9 @@ use presence::Presence;
 use round_machine::RoundMachine;
 use run::TaskRun;
 use state::{Kept, RunState, keep_initial};
+
+/// How long the answer to a creation may come after the network has announced the task: then nobody waits for it any more.
+const ANSWERED: Duration = Duration::from_secs(1);
 
 /// A task that this node coordinates, as the rest of the program sees it.
 #[derive(Clone)]
@@ -199,14 +203,30 @@ impl Coordinator {
         }
         let turn = self.turn.lock().await;
         let begun = context.announced.moment();
-        let mut again = false;
+        let (mut again, mut overheard) = (false, false);
         let (task, tx) = loop {
-            // Who has not noticed that the connector is back does not hear of the task.
-            contact.settled(&**clock).await;
-            match self
-                .put_on_record(&new, begun, std::mem::replace(&mut again, true))
-                .await
-            {
+            let announced = || context.announced.until(&new.commitment, begun);
+            tokio::select! {
+                biased;
+                // It is on record, and members ask for it already.
+                () = announced() => {}
+                // Who has not noticed that the connector is back does not hear of the task.
+                () = contact.settled(&**clock) => {}
+            }
+            let put = self.put_on_record(&new, begun, std::mem::replace(&mut again, true));
+            let heard = async {
+                announced().await;
+                clock.sleep(ANSWERED).await;
+            };
+            let outcome = tokio::select! {
+                biased;
+                outcome = put => outcome,
+                () = heard, if !overheard => {
+                    overheard = true;
+                    continue;
+                }
+            };
+            match outcome {
                 Ok(created) => break created,
                 // Rejected too: right after a restart of the connector this node may not be joined again yet.
                 Err(e)
@@ -217,7 +237,10 @@ impl Coordinator {
                         "the task cannot be created on the connector yet: {}",
                         report(&e)
                     );
-                    clock.sleep(backoff.pause()).await;
+                    tokio::select! {
+                        () = announced() => {}
+                        () = clock.sleep(backoff.pause()) => {}
+                    }
                 }
                 // A contract does not say why it takes a call back. The first thing that it asks for is a registration that has not lapsed.
                 Err(e) if e.trouble() == Some(ChainTrouble::Reverted) && !joined_again => {

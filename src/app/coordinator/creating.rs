@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use super::Coordinator;
 use crate::context::Context;
 use crate::once::{Put, Standing, Statement, once, wait_to_look};
@@ -25,7 +27,10 @@ const MOST_OLDER: u32 = 16;
 
 /// Tasks of this node that were announced, the latest last: what each commits to, and its id.
 #[derive(Debug, Default)]
-pub(crate) struct Announced(Mutex<Heard>);
+pub(crate) struct Announced {
+    heard: Mutex<Heard>,
+    news: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Heard {
@@ -66,10 +71,25 @@ impl Announced {
         let number = heard.number;
         heard.number += 1;
         heard.tasks.push_back((number, commitment, task.clone()));
+        drop(heard);
+        self.news.notify_waiters();
+    }
+
+    /// Waits until a task that commits to this has been announced since `begun`.
+    pub(super) async fn until(&self, commitment: &Digest, begun: Moment) {
+        loop {
+            let news = self.news.notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            if !self.of(commitment, begun).is_empty() {
+                return;
+            }
+            news.await;
+        }
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Now.

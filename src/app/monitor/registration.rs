@@ -74,10 +74,9 @@ impl Registration {
         let (connector, settings) = (&context.ports.connector, &context.settings);
         if self.once_only
             && let Some(address) = known
+            && is_on_record(context, address).await?
         {
-            if is_on_record(context, address).await? {
-                return Ok(address.clone());
-            }
+            return Ok(address.clone());
         }
         match connector.join(&settings.url, &settings.name).await {
             Ok(joined) => Ok(joined.address),

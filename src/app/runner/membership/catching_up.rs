@@ -94,7 +94,8 @@ impl Membership {
         };
         let state = handle.state();
         let joining = state.is_joining() && view.u1.is_none();
-        if !joining && !(state.is_unmasking() && view.u3.is_some()) {
+        let revealing = state.is_unmasking() && view.u3.is_some();
+        if !joining && !revealing {
             return false;
         }
         let now = self.context.ports.clock.now();

@@ -36,7 +36,7 @@ pub async fn what_is_not_there_is_none(subject: impl Subject) {
     }
     assert_eq!(c.round(&none).await.unwrap(), None);
     assert_eq!(c.weight_commitment(&id, none.round).await.unwrap(), None);
-    let key = joined_by(&subject, &[a.clone()]).await;
+    let key = joined_by(&subject, std::slice::from_ref(&a)).await;
     let second = RoundKey {
         round: RoundNumber(2),
         ..key.clone()
