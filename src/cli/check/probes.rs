@@ -47,7 +47,6 @@ async fn reach_connector(config: &Config) -> Finding {
     let (host, port) = (&config.chain_connector.host, config.chain_connector.port);
     let dial = Dial {
         call_timeout: Some(PATIENCE),
-        ..Dial::default()
     };
     let connector = match connect(host, port, dial, None, config.chain_connector.tls.as_ref()) {
         Ok(connector) => connector,

@@ -77,7 +77,6 @@ async fn nodes(config: &Config) -> Result<Vec<NodeRecord>, String> {
     let (host, port) = (&config.chain_connector.host, config.chain_connector.port);
     let dial = Dial {
         call_timeout: Some(PATIENCE),
-        ..Dial::default()
     };
     let tls = config.chain_connector.tls.as_ref();
     let connector = connect(host, port, dial, None, tls).map_err(|e| format!("{e:#}"))?;
