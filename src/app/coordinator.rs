@@ -57,6 +57,8 @@ pub(crate) struct Coordinator {
     active: Mutex<BTreeMap<TaskId, Active>>,
     /// Tasks that are being created: members may hear of them before we do.
     creating: watch::Sender<usize>,
+    /// Where the bundles of tasks lie that have just got their ids: members ask for them at once.
+    arriving: Mutex<BTreeMap<TaskId, BlobName>>,
     /// Fires when every unfinished task of the database runs again.
     resumed: CancellationToken,
     /// Whom rounds wait for.
@@ -79,6 +81,7 @@ impl Coordinator {
             context,
             active: Mutex::new(BTreeMap::new()),
             creating: watch::Sender::new(0),
+            arriving: Mutex::default(),
             resumed: CancellationToken::new(),
             attendance: Arc::default(),
             stops: Stops::default(),
@@ -211,11 +214,14 @@ impl Coordinator {
             }
         };
         let task = created.task;
+        self.arriving()
+            .insert(task.clone(), BlobName::submitted(row.id));
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle, variables);
         // Until the task's id is recorded, a restart finds what was prepared only under the submission's names.
         commit(&context.machine_ports(), vec![state.change()?]).await?;
         state.version += 1;
         state.move_in(context).await?;
+        self.arriving().remove(&task);
         let update = TaskUpdate {
             creator: Some(owner),
             task: Some(task.clone()),
@@ -303,6 +309,11 @@ impl Coordinator {
     /// How many tasks run.
     pub(crate) fn running(&self) -> usize {
         self.active().len()
+    }
+
+    pub(super) fn arriving(&self) -> MutexGuard<'_, BTreeMap<TaskId, BlobName>> {
+        // Nothing that can panic runs under this lock.
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn active(&self) -> MutexGuard<'_, BTreeMap<TaskId, Active>> {
