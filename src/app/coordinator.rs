@@ -67,11 +67,30 @@ pub(crate) struct Coordinator {
     creating: watch::Sender<usize>,
     /// Whose turn it is to create a task, until it is on disk.
     turn: tokio::sync::Mutex<()>,
+    /// Where the bundles of tasks lie that have just got their ids: members ask for them at once.
+    arriving: Mutex<BTreeMap<TaskId, BlobName>>,
     /// Fires when every unfinished task of the database runs again.
     resumed: CancellationToken,
     /// Whom rounds wait for.
     attendance: Arc<Mutex<Attendance>>,
     stops: Stops,
+}
+
+/// A task whose bundle is served from where it was submitted, for as long as this lives.
+struct Arrival<'a>(&'a Coordinator, TaskId);
+
+impl<'a> Arrival<'a> {
+    fn of(coordinator: &'a Coordinator, task: &TaskId, id: LocalTaskId) -> Self {
+        let name = BlobName::submitted(id);
+        coordinator.arriving().insert(task.clone(), name);
+        Self(coordinator, task.clone())
+    }
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        self.0.arriving().remove(&self.1);
+    }
 }
 
 /// A task that is being created, for as long as this lives.
@@ -90,6 +109,7 @@ impl Coordinator {
             active: Mutex::new(BTreeMap::new()),
             creating: watch::Sender::new(0),
             turn: tokio::sync::Mutex::default(),
+            arriving: Mutex::default(),
             resumed: CancellationToken::new(),
             attendance: Arc::default(),
             stops: Stops::default(),
@@ -254,12 +274,14 @@ impl Coordinator {
                 Err(e) => return Err(e),
             }
         };
+        let arrival = Arrival::of(self, &task, row.id);
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle, variables);
         // Until the task's id is recorded, a restart finds what was prepared only under the submission's names.
         commit(&context.machine_ports(), vec![state.change()?]).await?;
         drop(turn);
         state.version += 1;
         state.move_in(context).await?;
+        drop(arrival);
         let update = TaskUpdate {
             creator: Some(owner),
             task: Some(task.clone()),
@@ -362,6 +384,11 @@ impl Coordinator {
     /// How many tasks run.
     pub(crate) fn running(&self) -> usize {
         self.active().len()
+    }
+
+    pub(super) fn arriving(&self) -> MutexGuard<'_, BTreeMap<TaskId, BlobName>> {
+        // Nothing that can panic runs under this lock.
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn active(&self) -> MutexGuard<'_, BTreeMap<TaskId, Active>> {

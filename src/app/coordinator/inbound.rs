@@ -88,13 +88,15 @@ impl Coordinator {
     }
 
     async fn bundle(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRejection> {
-        match self
-            .context
-            .ports
-            .blobs
-            .open(&BlobName::coordinator_bundle(task))
-            .await
+        let blobs = &self.context.ports.blobs;
+        let arriving = self.arriving().get(task).cloned();
+        // Until it has its name of the task, and no longer: then it is found under that.
+        if let Some(name) = arriving
+            && let Ok(found) = blobs.open(&name).await
         {
+            return Ok(found);
+        }
+        match blobs.open(&BlobName::coordinator_bundle(task)).await {
             Ok(found) => Ok(found),
             Err(e) if e.kind() == PortErrorKind::NotFound => Err(self.unknown_task(task)),
             Err(e) => Err(failed(&e)),
