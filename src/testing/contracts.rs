@@ -195,7 +195,7 @@ mod tests {
                 let source = std::fs::read_to_string(&path).unwrap();
                 for item in source.split("\npub async fn ").skip(1) {
                     let (signature, _) = item.split_once('{').unwrap();
-                    if signature.contains("impl Subject") {
+                    if signature.contains(": impl Subject") {
                         let (name, _) = signature.split_once('(').unwrap();
                         let line = format!("            {group}::{name},");
                         assert!(list.lines().any(|l| l == line), "{port}: {group}::{name}");

@@ -176,7 +176,10 @@ impl Facts {
             );
             state.broken.push(text);
         }
-        state.reduces.push((job.step, counted.unwrap_or(members)));
+        let bits = (job.step, sum.map(f64::to_bits));
+        let members = counted.unwrap_or(members);
+        state.sums.entry(bits).or_insert_with(|| members.clone());
+        state.reduces.push((job.step, members));
     }
 
     fn fits(&self, members: &[usize], step: u32, sum: [f64; 2]) -> bool {
@@ -198,6 +201,11 @@ impl Facts {
             }
         }
         sum.map(|s| s / scale)
+    }
+
+    /// The members counted in every sum so far, by index. A reduce that is done once more is of the same sum; under noise no two are alike.
+    pub fn sums(&self) -> Vec<Vec<usize>> {
+        self.state().sums.values().cloned().collect()
     }
 
     /// The members counted in every reduce so far, by index, with the step.

@@ -6,6 +6,7 @@ use super::{HOUR, MOMENTS, Moment, at_rest, come, through};
 use delta_node::domain::connector_record::Command;
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
+use delta_node::ports::connector::Connector as _;
 use delta_node::ports::storage::LocalTaskId;
 use delta_testing::cluster::{Cluster, Recipe, run};
 use delta_testing::memory::{ChainOptions, ChainTrouble, Subscriptions, When};
@@ -160,6 +161,36 @@ fn a_link_that_is_cut_in_any_phase_loses_nobody() {
                 sound(&world, id, &what).await;
                 let reverts = world.reverts();
                 assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
+                world.stop().await;
+            });
+        }
+    }
+}
+
+/// Ten minutes are more than any phase: for the coordinator's rounds stand still, a member's cost it the round, and both are back.
+#[test]
+fn a_link_that_is_cut_for_ten_minutes_loses_no_task() {
+    for moment in [Moment::Joined, Moment::Calculating, Moment::Aggregating] {
+        for node in [0, 1] {
+            run(async {
+                let mut world = world(8, 5, through(moment, 3)).await;
+                let id = world.submit(0).await;
+                until(&world, 1, moment).await;
+                let connector = world.hosts[node].connector.clone();
+                connector.cut_link(Subscriptions::FallSilent);
+                tokio::time::sleep(SECOND * 600).await;
+                connector.mend_link();
+                connector.restart_connector();
+                let what = format!("node {node} without a link at {moment:?}");
+                let row = world.wait_for_end(0, id, HOUR).await;
+                assert_eq!(row.status, TaskStatus::Finished, "{what}: {:?}", row.error);
+                let reverts = world.reverts();
+                assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
+                // The node is back, and nothing of the round is left anywhere.
+                at_rest(&world).await;
+                let nodes = world.connector.all_nodes().await.unwrap();
+                let back = world.address(node);
+                assert!(nodes.iter().any(|n| n.address == back), "{what}");
                 world.stop().await;
             });
         }

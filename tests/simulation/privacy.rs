@@ -85,7 +85,7 @@ async fn journalled(world: &Cluster, index: usize) -> BTreeMap<(String, u64), bo
 
 async fn check(world: &Cluster, budget: f64) {
     world.facts.check();
-    let counted = world.facts.reduces();
+    let counted = world.facts.sums();
     for index in 0..world.hosts.len() {
         let journal = journalled(world, index).await;
         let ledger = world.ledger(index);
@@ -109,7 +109,7 @@ async fn check(world: &Cluster, budget: f64) {
             );
             paid += 1;
         }
-        let sums = counted.iter().filter(|(_, who)| who.contains(&index));
+        let sums = counted.iter().filter(|who| who.contains(&index));
         let sums = sums.count();
         assert!(
             sums <= paid,

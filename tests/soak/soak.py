@@ -1,8 +1,8 @@
 """Tasks of all kinds over five nodes and a connector, while everything that can go wrong does.
 
     python tests/soak/soak.py                                       # two hours, 500 tasks
-    python tests/soak/soak.py --minutes 10 --tasks 80 --seed 7
-    python tests/soak/soak.py --minutes 1 --tasks 12                # what every change is tried with
+    python tests/soak/soak.py --minutes 10 --tasks 80 --seed 7      # what every change is tried with
+    python tests/soak/soak.py --minutes 1 --tasks 12
 
 At the end every task must be right, over the members that its log names, or have ended with a reason that is true: one of
 REASONS, while something was wrong that makes it so. No process may have ended by itself, panicked, or grown.

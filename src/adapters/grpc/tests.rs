@@ -61,6 +61,7 @@ async fn serve(script: Script) -> GrpcConnector {
 fn client(port: u16) -> GrpcConnector {
     let options = GrpcOptions {
         call_timeout: Duration::from_millis(300),
+        change_timeout: Duration::from_millis(300),
         heartbeat: Duration::from_millis(10),
         ..GrpcOptions::default()
     };

@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) members: BTreeMap<usize, Address>,
     pub(super) arrived: BTreeSet<(String, u32, Address, &'static str)>,
     pub(super) reduces: Vec<(u32, Vec<usize>)>,
+    /// The members of each sum, by its step and what it came to.
+    pub(super) sums: BTreeMap<(u32, [u64; 2]), Vec<usize>>,
     /// Maps, by node.
     pub(super) computed: BTreeMap<usize, u32>,
     pub(super) broken: Vec<String>,
