@@ -4,7 +4,7 @@
     python tests/soak/soak.py --minutes 10 --tasks 80 --seed 7      # what every change is tried with
     python tests/soak/soak.py --minutes 1 --tasks 12
 
-At the end every task must be right, over the members that its log names, or have ended with a reason that is true: one of
+At the end every task must be right, over the members that its coordinator names, or have ended with a reason that is true: one of
 REASONS, while something was wrong that makes it so. No process may have ended by itself, panicked, or grown.
 """
 

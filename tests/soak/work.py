@@ -7,7 +7,6 @@ say so themselves as well: node i has 4^i once in the column ``mark``, so that t
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -237,7 +236,7 @@ class Work:
         *numbers, mark = every(result)
         counted = tuple(i for i in range(8) if round(float(mark)) >> 2 * i & 3 == 1)
         if float(mark) != sum(4.0**m for m in members):
-            return f"the sum counts {counted}, the log {members}"
+            return f"the sum counts {counted}, its coordinator {members}"
         return differ(numbers, every(STATISTICS[self.kind](pooled(members))), 1e-6)
 
 
@@ -273,19 +272,10 @@ def _built(kind: str, strategy: tuple[tuple[str, Any], ...]) -> delta.Bundle:
 
 
 def took_part(network: Network, node: Node, task: int) -> list[Round]:
-    """Who was in the sums of a task, from its coordinator's log."""
+    """Who was in the sums of a task, as its coordinator says."""
     places = {n.address: i for i, n in enumerate(network.nodes)}
-    named: dict[str, Cohort] = {}
-    finished: list[str] = []
-    for record in node.client.logs(task):
-        message = record["message"]
-        if found := re.match(r"task \S+ round (\d+) alive members (.*)", message):
-            members = [a for a in re.findall(r"0x[0-9a-fA-F]+", found[2]) if a in places]
-            named[found[1]] = tuple(sorted(places[a] for a in members))
-        elif found := re.match(r"task \S+ round (\d+) finished with", message):
-            finished.append(found[1])
-    failed = node.client.progress(task)
-    cohorts = [named[number] for number in finished if number in named]
-    if [len(c) for c in cohorts] != failed.members:
-        raise LookupError(f"the log names {cohorts}, progress counts {failed.members}")
-    return [Round(c, f) for c, f in zip(cohorts, failed.failed, strict=True)]
+    told = node.client.progress(task)
+    cohorts = [tuple(sorted(places[address] for address in who)) for who in told.who]
+    if [len(c) for c in cohorts] != told.members:
+        raise LookupError(f"progress names {cohorts} and counts {told.members}")
+    return [Round(c, f) for c, f in zip(cohorts, told.failed, strict=True)]
