@@ -9,7 +9,6 @@
 
 mod layout;
 mod read;
-mod spare;
 mod write;
 
 use std::ffi::OsStr;
@@ -17,14 +16,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::files::{TEMP_PREFIX, blocking, io_error, is_absent, make_folder, sync_parent};
 use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
-use spare::Spares;
 
 /// Held open, and locked, as long as the store is. Begins with a dot, so no blob has this name.
 const LOCK_FILE: &str = ".lock";
@@ -33,7 +30,6 @@ const LOCK_FILE: &str = ".lock";
 #[derive(Debug)]
 pub struct FileBlobs {
     root: PathBuf,
-    spares: Arc<Spares>,
     /// A shared lock: whoever gets an exclusive one knows that no process is in the middle of a write.
     _lock: File,
 }
@@ -49,11 +45,7 @@ impl FileBlobs {
         blocking(OP, move || {
             let lock =
                 open_blocking(&root).map_err(|e| io_error(OP, "use the folder", &root, e))?;
-            Ok(Self {
-                spares: Spares::new(root.clone()),
-                root,
-                _lock: lock,
-            })
+            Ok(Self { root, _lock: lock })
         })
         .await
     }
@@ -86,15 +78,7 @@ impl BlobStore for FileBlobs {
         limit: u64,
     ) -> Result<BlobInfo, PortError> {
         const OP: &str = "blob.put";
-        let target = write::Target {
-            op: OP,
-            path: self.path(OP, name)?,
-            hash: name.hash_function(),
-            passing: name.is_passing(),
-            limit,
-            spares: self.spares.clone(),
-        };
-        write::put(target, content).await
+        write::put(OP, self.path(OP, name)?, name, content, limit).await
     }
 
     async fn open(&self, name: &BlobName) -> Result<(u64, ByteStream), PortError> {
@@ -132,9 +116,8 @@ impl BlobStore for FileBlobs {
 
     async fn room(&self) -> Result<Option<u64>, PortError> {
         const OP: &str = "blob.room";
-        let (root, spares) = (self.root.clone(), self.spares.clone());
+        let root = self.root.clone();
         blocking(OP, move || {
-            spares.let_go();
             let found = rustix::fs::statvfs(&root);
             let found = found.map_err(|e| io_error(OP, "measure", &root, e.into()))?;
             Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
@@ -145,17 +128,11 @@ impl BlobStore for FileBlobs {
     async fn remove(&self, name: &BlobName) -> Result<(), PortError> {
         const OP: &str = "blob.remove";
         let path = self.path(OP, name)?;
-        let spares = self.spares.clone();
-        blocking(OP, move || {
-            spares.set_aside(&path);
-            match remove_blocking(&path) {
-                Err(e) if !is_absent(&e) => Err(io_error(OP, "remove", &path, e)),
-                _ => Ok(()),
-            }
+        blocking(OP, move || match remove_blocking(&path) {
+            Err(e) if !is_absent(&e) => Err(io_error(OP, "remove", &path, e)),
+            _ => Ok(()),
         })
-        .await?;
-        drop(tokio::spawn(self.spares.clone().watch()));
-        Ok(())
+        .await
     }
 }
 
@@ -206,12 +183,8 @@ fn rename_blocking(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn remove_blocking(path: &Path) -> io::Result<()> {
-    // A link is removed, not followed; a large file has been set aside already.
-    let found = match fs::symlink_metadata(path) {
-        Err(e) if is_absent(&e) => return Ok(()),
-        found => found?,
-    };
-    if found.is_dir() {
+    // A link is removed, not followed.
+    if fs::symlink_metadata(path)?.is_dir() {
         fs::remove_dir_all(path)
     } else {
         fs::remove_file(path)

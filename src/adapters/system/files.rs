@@ -104,15 +104,6 @@ impl TempFile {
         }
     }
 
-    /// One that is there already, with what is in it: to be written over from its beginning.
-    pub(super) fn adopt(path: PathBuf, file: File) -> Self {
-        Self {
-            path,
-            file,
-            keep: false,
-        }
-    }
-
     pub(super) fn file(&mut self) -> &mut File {
         &mut self.file
     }

@@ -11,7 +11,6 @@ use futures_core::Stream;
 use tokio::task::JoinHandle;
 
 use super::layout::{BATCH_BYTES, SEAL_BYTES, Seal};
-use super::spare::hold;
 use crate::files::{io_error, is_absent};
 use delta_domain::hash::RunningDigest;
 use delta_ports::{PortError, PortErrorKind};
@@ -50,7 +49,7 @@ pub(super) fn open(op: &'static str, path: PathBuf) -> Result<OpenBlob, PortErro
 fn open_file(path: &Path) -> io::Result<Option<(File, Seal)>> {
     let mut file = File::open(path)?;
     let meta = file.metadata()?;
-    if !meta.is_file() || !hold(&file, path)? {
+    if !meta.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }
     let Some(len) = meta.len().checked_sub(SEAL_BYTES) else {

@@ -8,11 +8,10 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 
-use super::layout::{BATCH_BYTES, SEAL_BYTES, Seal};
-use super::spare::Spares;
+use super::layout::{BATCH_BYTES, Seal};
 use crate::files::{TempFile, blocking, io_error, make_folder};
 use delta_domain::hash::{HashFunction, RunningDigest};
-use delta_ports::blob::{BlobInfo, ByteStream};
+use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 
 /// Bytes after which the disk is asked to take what was written: at the end little is left to wait for.
@@ -22,6 +21,7 @@ const EARLY_BYTES: usize = 32 << 20;
 struct Growing {
     temp: TempFile,
     running: RunningDigest,
+    hash: HashFunction,
     /// Bytes since the disk was asked last.
     waiting: usize,
     /// The disk at work; what it says counts, because it says it once.
@@ -29,15 +29,11 @@ struct Growing {
 }
 
 /// What is to be written, and where.
-pub(super) struct Target {
-    pub(super) op: &'static str,
-    pub(super) path: PathBuf,
-    pub(super) hash: HashFunction,
-    pub(super) passing: bool,
-    /// Bytes of the content at most; mostly it has as many.
-    pub(super) limit: u64,
-    /// Files to write over.
-    pub(super) spares: Arc<Spares>,
+struct Target {
+    op: &'static str,
+    path: PathBuf,
+    hash: HashFunction,
+    passing: bool,
 }
 
 /// Pieces of a content that are written together.
@@ -81,11 +77,22 @@ impl Coming {
     }
 }
 
-pub(super) async fn put(target: Target, content: ByteStream) -> Result<BlobInfo, PortError> {
-    let (op, target) = (target.op, Arc::new(target));
+pub(super) async fn put(
+    op: &'static str,
+    path: PathBuf,
+    name: &BlobName,
+    content: ByteStream,
+    limit: u64,
+) -> Result<BlobInfo, PortError> {
+    let target = Arc::new(Target {
+        op,
+        path,
+        hash: name.hash_function(),
+        passing: name.is_passing(),
+    });
     let mut coming = Coming {
         content,
-        limit: target.limit,
+        limit,
         len: 0,
     };
     let mut growing = None;
@@ -111,9 +118,6 @@ pub(super) async fn put(target: Target, content: ByteStream) -> Result<BlobInfo,
 
 impl Target {
     fn failed(&self, error: io::Error) -> PortError {
-        if error.kind() == io::ErrorKind::StorageFull {
-            self.spares.let_go();
-        }
         io_error(self.op, "write", &self.path, error)
     }
 }
@@ -121,7 +125,7 @@ impl Target {
 fn append(growing: Option<Growing>, target: &Target, pieces: &[Bytes]) -> io::Result<Growing> {
     let mut growing = match growing {
         Some(growing) => growing,
-        None => start(target)?,
+        None => start(&target.path, target.hash)?,
     };
     for piece in pieces {
         growing.running.update(piece);
@@ -164,16 +168,13 @@ impl Growing {
     }
 }
 
-fn start(target: &Target) -> io::Result<Growing> {
-    let folder = target.path.parent().unwrap_or(Path::new(""));
+fn start(path: &Path, hash: HashFunction) -> io::Result<Growing> {
+    let folder = path.parent().unwrap_or(Path::new(""));
     make_folder(folder)?;
-    let temp = match target.spares.take(target.limit) {
-        Some(spare) => TempFile::adopt(spare.path, spare.file),
-        None => TempFile::create(folder)?,
-    };
     Ok(Growing {
-        temp,
-        running: target.hash.start(),
+        temp: TempFile::create(folder)?,
+        running: hash.start(),
+        hash,
         waiting: 0,
         early: None,
     })
@@ -181,13 +182,11 @@ fn start(target: &Target) -> io::Result<Growing> {
 
 fn finish(mut growing: Growing, target: &Target, len: u64) -> io::Result<BlobInfo> {
     growing.wait_for_the_disk()?;
-    let (hash, digest) = (target.hash, growing.running.finish());
-    let file = growing.temp.file();
-    file.write_all(&Seal { hash, digest, len }.encode())?;
-    // What it was before may have been longer.
-    file.set_len(len.saturating_add(SEAL_BYTES))?;
-    // For those who read it under its name. If this fails, closing it does the same.
-    drop(file.unlock());
+    let (hash, digest) = (growing.hash, growing.running.finish());
+    growing
+        .temp
+        .file()
+        .write_all(&Seal { hash, digest, len }.encode())?;
     if target.passing {
         growing.temp.rename(&target.path)?;
     } else {
