@@ -144,19 +144,13 @@ impl Identities {
         {
             return Ok(Some(Claimed { key, text: None }));
         }
-        let connector = &self.ports.connector;
-        let claimed = connector.data_commitment(address, DATA_NAME, CLAIM_INDEX);
-        let mut text = match claimed.await {
-            Ok(Some(text)) => text,
-            Ok(None) => return Ok(None),
-            // A record that gives no answer to this shows no claim; rounds go on without.
-            Err(e) if e.kind() == PortErrorKind::Rejected => return Ok(None),
-            Err(e) => return Err(e),
+        let Some(mut text) = self.said_at(address, CLAIM_INDEX).await? else {
+            return Ok(None);
         };
         if is_claim_piece(&text) {
             let mut pieces = vec![Some(text)];
             for index in (CLAIM_INDEX..).take(CLAIM_PIECES).skip(1) {
-                pieces.push(connector.data_commitment(address, DATA_NAME, index).await?);
+                pieces.push(self.said_at(address, index).await?);
             }
             text = claim_of_pieces(&pieces);
         }
@@ -174,6 +168,15 @@ impl Identities {
                 tracing::warn!(%address, "who this node is is not proved: {fault}");
                 Ok(None)
             }
+        }
+    }
+
+    /// What the record says at a place of a claim. One that gives no answer shows none: rounds go on without.
+    async fn said_at(&self, address: &Address, index: i32) -> Result<Option<String>, PortError> {
+        let connector = &self.ports.connector;
+        match connector.data_commitment(address, DATA_NAME, index).await {
+            Err(e) if e.kind() == PortErrorKind::Rejected => Ok(None),
+            said => said,
         }
     }
 

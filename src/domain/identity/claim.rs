@@ -47,7 +47,10 @@ pub fn claim_of_pieces(pieces: &[Option<String>]) -> String {
     let mut claim = String::from("0x");
     for piece in pieces.iter().take(CLAIM_PIECES) {
         let digits = piece.as_deref().and_then(|text| text.strip_prefix("0x"));
-        match digits.filter(|digits| digits.len() == PIECE_DIGITS) {
+        let is_piece = |digits: &&str| {
+            digits.len() == PIECE_DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
+        };
+        match digits.filter(is_piece) {
             Some(digits) => claim.push_str(digits),
             None => claim.extend(std::iter::repeat_n('0', PIECE_DIGITS)),
         }
@@ -149,9 +152,18 @@ mod tests {
         pieces[3] = Some(format!("0x{}", "1".repeat(64)));
         let text = claim_of_pieces(&pieces);
         assert_eq!(claimed_key(&own, &text), Err(IdentityFault::NoAddress));
-        for odd in [None, Some("0x".to_owned()), Some("é".repeat(40))] {
-            pieces[1] = odd;
-            assert!(claimed_key(&own, &claim_of_pieces(&pieces)).is_err());
+        let odd = [
+            "0x".to_owned(),
+            "é".repeat(40),
+            format!("0x{}", "é".repeat(32)),
+            format!("0xaé{}", "1".repeat(61)),
+        ];
+        for place in 0..CLAIM_PIECES {
+            for odd in odd.iter().cloned().map(Some).chain([None]) {
+                let mut pieces = pieces.clone();
+                pieces[place] = odd;
+                assert!(claimed_key(&own, &claim_of_pieces(&pieces)).is_err());
+            }
         }
         assert!(claimed_key(&own, &claim_of_pieces(&[])).is_err());
     }
