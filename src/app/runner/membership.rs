@@ -157,8 +157,8 @@ pub(super) struct Membership {
     own: bool,
     /// The round that waits for the owner's word.
     waiting: Option<RoundNumber>,
-    /// Since when a round is known to have members that still join.
-    open: BTreeMap<(u32, bool), Timestamp>,
+    /// Since when a phase of a round is known to go on at its coordinator.
+    open: BTreeMap<(u32, &'static str), Timestamp>,
     /// The pk1 of the task and what was agreed under it, once a round is joined.
     pair: Option<SealingPair>,
     /// While it is held, this member is there for the task's coordinator.

@@ -23,7 +23,7 @@ use phase::{Phase, Sharing};
 
 use super::blocks::Pacing;
 use super::message::{
-    Announcement, Confirmation, RequestBody, RoundEnd, ShareDelivery, SignedRequest,
+    Announcement, Confirmation, RequestBody, RoundEnd, RoundView, ShareDelivery, SignedRequest,
 };
 use super::record::{RawPublicKeys, RawShareRecord};
 use super::transcript::view_digest;
@@ -126,7 +126,8 @@ pub enum RunnerInput {
     Confirmed(Vec<Confirmation>),
     /// The revealed shares are on record.
     Revealed,
-    /// The coordinator says that the phase goes on: it may wait for owners that are being asked, or for holders of shares that are away.
+    /// The coordinator says that the phase goes on: it may wait for owners that are being asked, for members that are away, or for the
+    /// connector, which this member reaches.
     StillOpen,
     /// The coordinator, or the connector, says that the round is over.
     Ended(RoundEnd),
@@ -293,9 +294,7 @@ impl RunnerRound {
             RunnerInput::Confirmed(confirmations) => Ok(self.confirmed(now, &confirmations)),
             RunnerInput::Revealed => Ok(Vec::new()),
             RunnerInput::StillOpen => {
-                if self.is_joining() || self.is_unmasking() {
-                    self.deadline = now + self.phase_time() + self.grace();
-                }
+                self.deadline = now + self.phase_time() + self.grace();
                 Ok(Vec::new())
             }
             RunnerInput::Postponed { by } => {
@@ -381,13 +380,17 @@ impl RunnerRound {
         matches!(self.phase, Phase::AdvertiseKeys { .. })
     }
 
-    /// Whether u3 is known, and shares are being revealed.
+    /// Whether the coordinator's round has not gone on from the phase in which this member waits.
     #[must_use]
-    pub fn is_unmasking(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Confirming { .. } | Phase::Unmasking { .. }
-        )
+    pub fn is_open(&self, view: &RoundView) -> bool {
+        let waits = match &self.phase {
+            Phase::AdvertiseKeys { .. } => view.u1.is_none(),
+            Phase::ReadKeys { .. } | Phase::ShareKeys { .. } => view.u2.is_none(),
+            Phase::CollectShares { .. } | Phase::MaskedInput(_) => view.u3.is_none(),
+            Phase::Confirming { .. } | Phase::Unmasking { .. } => view.u3.is_some(),
+            Phase::Done(_) => false,
+        };
+        waits && view.ended.is_none()
     }
 
     /// How long the coordinator gives the phase, in which this member waits.

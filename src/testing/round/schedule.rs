@@ -189,7 +189,7 @@ impl World {
             .collect();
         for who in waiting {
             let node = self.runners.get_mut(&who).unwrap();
-            if node.machine.is_unmasking() && view.u3.is_some() && view.ended.is_none() {
+            if node.machine.is_open(&view) {
                 node.inbox.push((RunnerInput::StillOpen, None));
             }
             for (list, members) in [

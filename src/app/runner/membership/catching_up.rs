@@ -86,21 +86,21 @@ impl Membership {
         }
     }
 
-    /// Whether a round would soon give up a phase that is still going on at its coordinator: one in which members join, because others'
-    /// owners are waited for, or in which shares are revealed, because holders are.
+    /// Whether a round would soon give up a phase that is still going on at its coordinator, which may wait for others or for the connector.
     fn still_open(&mut self, round: RoundNumber, view: &RoundView) -> bool {
-        let Some(handle) = self.rounds.get(&round.0).filter(|_| view.ended.is_none()) else {
+        let Some(handle) = self.rounds.get(&round.0) else {
             return false;
         };
         let state = handle.state();
-        let joining = state.is_joining() && view.u1.is_none();
-        let revealing = state.is_unmasking() && view.u3.is_some();
-        if !joining && !revealing {
+        if !state.is_open(view) {
             return false;
         }
         let now = self.context.ports.clock.now();
         // For as long as a coordinator has patience, as far as this node knows; beyond that nobody is waited for.
-        let since = *self.open.entry((round.0, joining)).or_insert(now);
+        let since = *self
+            .open
+            .entry((round.0, state.phase_name()))
+            .or_insert(now);
         if now >= since + self.context.owner.patience() {
             return false;
         }
