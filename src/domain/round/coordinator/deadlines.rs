@@ -53,6 +53,10 @@ impl CoordinatorRound {
         if let Some(begun) = self.phase.begun() {
             *begun = *begun + by;
         }
+        if let Phase::AdvertiseKeys(joining) = &mut self.phase {
+            joining.missed_at = joining.missed_at.map(|at| at + by);
+            joining.refused_at = joining.refused_at.map(|at| at + by);
+        }
     }
 
     /// Nothing is farther away than it can be: the wall clock may have been set back while this node's process was away.

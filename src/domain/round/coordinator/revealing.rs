@@ -81,8 +81,10 @@ impl CoordinatorRound {
                 }
             };
         }
-        // Only members of u3 are ever counted as answered.
-        if state.answered.len() < state.u3.len() && now < self.deadline {
+        // Only members of u3 are ever counted as answered. Beyond the phase's time they are waited for as long as there is hope.
+        let in_time = |begun: Timestamp| now < begun + self.waiting_time();
+        let hope = state.begun.is_none_or(in_time) || state.may_be_complete();
+        if state.answered.len() < state.u3.len() && now < self.deadline && hope {
             return Vec::new();
         }
         if let Some(until) = self.worth_waiting(state).filter(|until| now < *until) {
@@ -140,7 +142,7 @@ impl CoordinatorRound {
 
     /// Who is away while shares are revealed. When the last of them is back, the phase has its whole time again, within the patience.
     pub(super) fn away_while_unmasking(&mut self, now: Timestamp, lost: &Members) {
-        let time = self.context.strategy.wait_timeout();
+        let time = self.waiting_time();
         let patience = self.context.patience.max(time);
         let Phase::Unmasking(state) = &mut self.phase else {
             return;
@@ -149,11 +151,20 @@ impl CoordinatorRound {
         let away: Members = state.away.union(lost).cloned().collect();
         state.away = away.difference(&back).cloned().collect();
         let all_back = !state.silent().any(|a| state.away.contains(a));
+        // Where enough is revealed nobody gets more time; and nobody who blinks takes any away.
         if let Some(begun) = state.begun
+            && state.lacking > 0
             && all_back
             && !back.is_empty()
         {
-            self.deadline = (now + time).min(begun + patience);
+            let patient = begun + patience;
+            let fresh = (now + time).min(patient);
+            let waited_for = self.deadline >= patient;
+            self.deadline = if waited_for {
+                fresh
+            } else {
+                self.deadline.max(fresh)
+            };
         }
     }
 
