@@ -228,8 +228,8 @@ impl Coordinator {
             let announced = || context.announced.until(&new.commitment, begun);
             tokio::select! {
                 biased;
-                // It is on record, and members ask for it already.
-                () = announced() => {}
+                // It is on record, and members ask for it already. Once: it may be another one's.
+                () = announced(), if !overheard => {}
                 // Who has not noticed that the connector is back does not hear of the task.
                 () = contact.settled(&**clock) => {}
             }
@@ -258,7 +258,7 @@ impl Coordinator {
                         report(&e)
                     );
                     tokio::select! {
-                        () = announced() => {}
+                        () = announced(), if !overheard => overheard = true,
                         () = clock.sleep(backoff.pause()) => {}
                     }
                 }

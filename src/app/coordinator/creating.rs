@@ -137,7 +137,9 @@ impl Statement for Creation<'_> {
                 task: task.clone(),
                 round: 0,
             };
-            if self.context.ports.storage.machine(&key).await?.is_none() {
+            let storage = &self.context.ports.storage;
+            let known = self.context.retry_transient(|| storage.machine(&key));
+            if known.await?.is_none() {
                 self.found = Some(task);
                 return Ok(Standing::There);
             }

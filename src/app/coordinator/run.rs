@@ -209,6 +209,7 @@ impl TaskRun {
 
     /// Begins the next attempt: its number and the round itself are one transaction.
     async fn start_round(&mut self) -> Result<Handle<RoundMachine>, PortError> {
+        self.ahead.ended().await;
         let now = self.context.ports.clock.now();
         let mut state = self.state.clone();
         state.round = self.next_number().await;

@@ -99,6 +99,11 @@ impl Ahead {
         *self.slot() = Some(AbortOnDropHandle::new(running));
     }
 
+    /// Waits for its end, where nothing is built on it: what comes next writes files of the same names.
+    pub(in crate::coordinator) async fn ended(&self) {
+        drop(self.made().await);
+    }
+
     /// What it comes to, once it is done; `None` where none was begun.
     async fn made(&self) -> Option<Result<Result<Made, RoundFailure>, PortError>> {
         let running = self.slot().take()?;
