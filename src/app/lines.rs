@@ -3,10 +3,11 @@
 //! A transaction waits for the disk. About thirty lines a round, each in one of its own, would make the round wait as often.
 //! What is lost when the process is killed are the lines of that moment; whoever asks for a log gets all of it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use delta_ports::clock::Clock;
 use delta_ports::report;
@@ -22,8 +23,14 @@ const MOST: usize = 4096;
 pub(crate) struct Lines {
     waiting: Mutex<Vec<NewLog>>,
     some: Notify,
-    /// Held while lines are written by themselves: who asks for them then waits.
-    writing: tokio::sync::Mutex<()>,
+    /// Transactions under way that carry lines: who asks for a log waits for them.
+    carrying: watch::Sender<Carrying>,
+}
+
+#[derive(Default)]
+struct Carrying {
+    next: u64,
+    under_way: BTreeSet<u64>,
 }
 
 impl Lines {
@@ -42,13 +49,28 @@ impl Lines {
         self.some.notify_one();
     }
 
-    /// All that wait, for a transaction of the caller's.
-    pub(crate) fn take(&self) -> Vec<NewLog> {
-        std::mem::take(&mut *self.waiting())
+    /// All that wait, for a transaction of the caller's. They wait again unless they are said to be written, also when nobody waits for
+    /// the transaction any more.
+    pub(crate) fn take(&self) -> Taken<'_> {
+        let mut number = 0;
+        // One step for whoever looks at both: a line waits or is under way.
+        let mut waiting = self.waiting();
+        self.carrying.send_modify(|carrying| {
+            number = carrying.next;
+            carrying.next += 1;
+            carrying.under_way.insert(number);
+        });
+        let lines = std::mem::take(&mut *waiting);
+        drop(waiting);
+        Taken {
+            of: self,
+            number,
+            lines,
+        }
     }
 
     /// Puts lines back whose transaction has failed, before those that have come since.
-    pub(crate) fn put_back(&self, mut lines: Vec<NewLog>) {
+    fn put_back(&self, mut lines: Vec<NewLog>) {
         if lines.is_empty() {
             return;
         }
@@ -61,17 +83,28 @@ impl Lines {
         self.some.notify_one();
     }
 
-    /// Writes those that wait. Never fails: a lost line must not cost a round.
+    /// Writes those that wait, and waits for those that are under way with others. Never fails: a lost line must not cost a round.
     pub(crate) async fn write(&self, storage: &dyn Storage) {
-        let _writing = self.writing.lock().await;
-        let lines = self.take();
-        if lines.is_empty() {
-            return;
+        let taken = self.take();
+        let mine = taken.number;
+        let written = match taken.lines.is_empty() {
+            true => Ok(()),
+            false => storage.commit(Vec::new(), taken.lines.clone()).await,
+        };
+        match written {
+            Ok(()) => taken.are_written(),
+            Err(e) => {
+                drop(taken);
+                tracing::warn!("lines of tasks' logs are not written yet: {}", report(&e));
+            }
         }
-        if let Err(e) = storage.commit(Vec::new(), lines.clone()).await {
-            tracing::warn!("lines of tasks' logs are not written yet: {}", report(&e));
-            self.put_back(lines);
-        }
+        let mut carrying = self.carrying.subscribe();
+        // Errors mean that there are no lines any more.
+        drop(
+            carrying
+                .wait_for(|c| c.under_way.range(..mine).next().is_none())
+                .await,
+        );
     }
 
     /// Writes lines that no change takes along, for ever.
@@ -85,6 +118,33 @@ impl Lines {
             clock.sleep(MOMENT).await;
             self.write(&*storage).await;
         }
+    }
+}
+
+/// Lines on their way into a transaction.
+pub(crate) struct Taken<'a> {
+    of: &'a Lines,
+    number: u64,
+    lines: Vec<NewLog>,
+}
+
+impl Taken<'_> {
+    pub(crate) fn lines(&self) -> &[NewLog] {
+        &self.lines
+    }
+
+    /// They are in the database.
+    pub(crate) fn are_written(mut self) {
+        self.lines.clear();
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.of.put_back(std::mem::take(&mut self.lines));
+        self.of.carrying.send_modify(|carrying| {
+            carrying.under_way.remove(&self.number);
+        });
     }
 }
 
@@ -146,7 +206,44 @@ mod tests {
         assert!(written(&storage).await.is_empty());
         lines.write(&storage).await;
         assert_eq!(written(&storage).await, ["a", "b"]);
-        assert!(lines.take().is_empty());
+        assert!(lines.take().lines().is_empty());
+    }
+
+    #[test]
+    fn lines_whose_transaction_nobody_waits_for_any_more_are_not_lost() {
+        let lines = Lines::default();
+        lines.enter(line("a"));
+        drop(lines.take());
+        lines.enter(line("b"));
+        let taken = lines.take();
+        let told: Vec<_> = taken.lines().iter().map(|l| l.message.as_str()).collect();
+        assert_eq!(told, ["a", "b"]);
+        taken.are_written();
+        assert!(lines.take().lines().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_waits_for_lines_that_are_under_way_with_a_change() {
+        let storage = MemoryStorage::new();
+        let lines = Arc::new(Lines::default());
+        lines.enter(line("a"));
+        let taken = lines.take();
+        let asking = {
+            let (lines, storage) = (lines.clone(), storage.clone());
+            tokio::spawn(async move {
+                lines.write(&storage).await;
+                written(&storage).await
+            })
+        };
+        tokio::time::sleep(MOMENT).await;
+        assert!(!asking.is_finished());
+        // Later ones are not waited for.
+        let later = lines.take();
+        let carried = taken.lines().to_vec();
+        storage.commit(Vec::new(), carried).await.unwrap();
+        taken.are_written();
+        assert_eq!(asking.await.unwrap(), ["a"]);
+        drop(later);
     }
 
     #[test]
@@ -156,11 +253,11 @@ mod tests {
             lines.enter(line(&i.to_string()));
         }
         let taken = lines.take();
-        assert_eq!(taken.len(), MOST);
+        assert_eq!(taken.lines().len(), MOST);
         lines.enter(line("last"));
-        lines.put_back(taken);
+        drop(taken);
         let waiting = lines.take();
-        assert_eq!(waiting.len(), MOST);
-        assert_eq!(waiting.last().unwrap().message, "last");
+        assert_eq!(waiting.lines().len(), MOST);
+        assert_eq!(waiting.lines().last().unwrap().message, "last");
     }
 }

@@ -17,11 +17,9 @@ pub(crate) async fn commit(
     changes: Vec<MachineChange>,
 ) -> Result<(), PortError> {
     let lines = ports.lines.take();
-    let committed = commit_with(ports, &changes, &lines).await;
-    if committed.is_err() {
-        ports.lines.put_back(lines);
-    }
-    committed
+    commit_with(ports, &changes, lines.lines()).await?;
+    lines.are_written();
+    Ok(())
 }
 
 async fn commit_with(
