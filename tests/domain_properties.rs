@@ -400,3 +400,26 @@ fn one_that_has_revealed_is_not_left_alone() {
     assert!(ends(Duration::from_secs(3600)));
     assert!(!ends(Duration::from_secs(600)), "patience ends");
 }
+
+/// When enough is revealed the others have a second, whoever goes and comes meanwhile.
+#[test]
+fn who_blinks_moves_no_deadline_once_enough_is_revealed() {
+    let mut setup = Setup::new(5, 9);
+    setup.patience = Duration::from_secs(600);
+    let mut w = World::new(setup).briefly();
+    w.last_effect.insert(address(4), "upload");
+    let second = Duration::from_secs(1);
+    let lingers = |w: &World| {
+        let revealed = (0..4).all(|i| w.record.has_revealed(&address(i)));
+        revealed && w.coordinator.machine.phase_deadline() <= w.now + second
+    };
+    assert!(!w.run_until(lingers), "{}", w.story());
+    let before = w.coordinator.machine.phase_deadline();
+    for _ in 0..3 {
+        w.part_with(&address(4));
+        w.take_back(&address(4));
+        assert_eq!(w.coordinator.machine.phase_deadline(), before);
+    }
+    w.run();
+    assert!(w.aggregated(), "{}", w.story());
+}

@@ -16,7 +16,7 @@ use delta_testing::memory::{ChainOptions, ChainTrouble, Subscriptions, When};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-use super::{CONNECTOR, Dice, PATIENCE, Story, seeds};
+use super::{CONNECTOR, Dice, PATIENCE, Story};
 
 const BLOCKS: [u64; 4] = [0, 1, 5, 12];
 const TROUBLES: [ChainTrouble; 4] = [
@@ -169,19 +169,7 @@ fn simulate(seed: u64) -> Story {
 
 #[test]
 fn every_schedule_on_a_chain_ends_well_or_with_a_reason() {
-    let seeds = seeds();
-    let number = seeds.end - seeds.start;
-    let (mut finished, mut failing) = (0, Vec::new());
-    for seed in seeds {
-        match catch_unwind(|| simulate(seed)) {
-            Ok(story) => finished += usize::from(story.finished),
-            Err(_) => failing.push(seed),
-        }
-    }
-    eprintln!("{finished} of {number} tasks on a chain finished");
-    assert!(failing.is_empty(), "failing seeds: {failing:?}");
-    // A simulation in which nothing works any more tests nothing.
-    assert!(number < 50 || finished as u64 * 2 > number);
+    super::play(simulate);
 }
 
 #[test]
