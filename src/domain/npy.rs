@@ -39,6 +39,12 @@ pub fn prefix(dtype: DType, shape: &[usize]) -> Vec<u8> {
     header::write(dtype, shape)
 }
 
+/// What stands before the elements of a file of half precision.
+#[must_use]
+pub fn half_prefix(shape: &[usize]) -> Vec<u8> {
+    header::write_half(shape)
+}
+
 /// The digest of the file that [`encode`] makes, without making it.
 #[must_use]
 pub fn digest(tensor: &Tensor) -> Digest {

@@ -3,6 +3,7 @@
 //! Row-major, native word order in memory; `npy.rs` has the form that travels and rests.
 
 mod filling;
+pub mod half;
 
 use serde::{Deserialize, Serialize};
 

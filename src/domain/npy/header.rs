@@ -67,7 +67,7 @@ impl Header {
         })
     }
 
-    /// The type that elements have once read: small integers are widened to `i32`, unsigned ones to `i64`.
+    /// The type that elements have once read: small integers are widened to `i32`, unsigned ones to `i64`, half precision to single.
     #[must_use]
     pub fn dtype(&self) -> DType {
         self.stored.dtype()
@@ -171,6 +171,10 @@ impl Header {
                     read!(u64).map(|n| i64::try_from(n).map_err(|_| NpyError::TooLarge(n)));
                 TensorData::I64(checked.collect::<Result<_, _>>()?)
             }
+            Stored::F2 => {
+                let halves = read!(u16).map(|bits| half::f16::from_bits(bits).to_f32());
+                TensorData::F32(halves.collect())
+            }
             Stored::F4 => TensorData::F32(read!(f32).collect()),
             Stored::F8 => TensorData::F64(read!(f64).collect()),
         })
@@ -179,14 +183,26 @@ impl Header {
 
 /// The header of version 1.0, padded so that the elements begin at a multiple of 64.
 pub(super) fn write(dtype: DType, shape: &[usize]) -> Vec<u8> {
-    let descr = match dtype {
+    write_as(descr(dtype), shape)
+}
+
+/// The same, of half precision.
+pub(super) fn write_half(shape: &[usize]) -> Vec<u8> {
+    write_as("<f2", shape)
+}
+
+fn descr(dtype: DType) -> &'static str {
+    match dtype {
         DType::F32 => "<f4",
         DType::F64 => "<f8",
         DType::I32 => "<i4",
         DType::I64 => "<i8",
         DType::U8 => "|u1",
         DType::Bool => "|b1",
-    };
+    }
+}
+
+fn write_as(descr: &str, shape: &[usize]) -> Vec<u8> {
     let dims = match shape {
         [one] => format!("({one},)"),
         many => format!(

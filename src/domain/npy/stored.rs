@@ -15,6 +15,7 @@ pub(super) enum Stored {
     U4,
     I8,
     U8,
+    F2,
     F4,
     F8,
 }
@@ -41,6 +42,7 @@ impl Stored {
             "u4" => Self::U4,
             "i8" => Self::I8,
             "u8" => Self::U8,
+            "f2" => Self::F2,
             "f4" => Self::F4,
             "f8" => Self::F8,
             n if n.starts_with('O') => {
@@ -50,11 +52,6 @@ impl Stored {
             }
             n if n.starts_with(['U', 'S', 'a']) => {
                 return Err(not_this("text cannot be used; save numbers"));
-            }
-            "f2" => {
-                return Err(not_this(
-                    "half precision cannot be used; save it as float32",
-                ));
             }
             _ => {
                 return Err(not_this(
@@ -68,14 +65,14 @@ impl Stored {
         Ok((stored, order == ">"))
     }
 
-    /// The type that elements have once read: small integers are widened to `i32`, unsigned ones to `i64`.
+    /// The type that elements have once read: small integers are widened to `i32`, unsigned ones to `i64`, half precision to single.
     pub(super) fn dtype(self) -> DType {
         match self {
             Self::U1 => DType::U8,
             Self::B1 => DType::Bool,
             Self::I1 | Self::I2 | Self::U2 | Self::I4 => DType::I32,
             Self::U4 | Self::I8 | Self::U8 => DType::I64,
-            Self::F4 => DType::F32,
+            Self::F2 | Self::F4 => DType::F32,
             Self::F8 => DType::F64,
         }
     }
@@ -84,7 +81,7 @@ impl Stored {
     pub(super) fn size(self) -> usize {
         match self {
             Self::U1 | Self::B1 | Self::I1 => 1,
-            Self::I2 | Self::U2 => 2,
+            Self::I2 | Self::U2 | Self::F2 => 2,
             Self::I4 | Self::U4 | Self::F4 => 4,
             Self::I8 | Self::U8 | Self::F8 => 8,
         }
