@@ -18,6 +18,7 @@ use delta_node::domain::round::{FailureCode, Members, Neighbourhood};
 use delta_node::domain::secagg::keys::Curve;
 use delta_node::domain::secagg::mask::MaskGenerator;
 use delta_node::domain::secagg::word::Ring;
+use delta_node::domain::strategy::RingWidth;
 use delta_testing::round::{Faults, Setup, World, address};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -199,9 +200,9 @@ fn random_setup(rng: &mut ChaCha20Rng, seed: u64) -> Setup {
     let mut setup = Setup::new(n, seed);
     let s = &mut setup.strategy;
     s.ring = if rng.next_u32().is_multiple_of(2) {
-        Ring::Z32
+        RingWidth::Z32
     } else {
-        Ring::Z64
+        RingWidth::Z64
     };
     s.mask_generator = if rng.next_u32().is_multiple_of(2) {
         MaskGenerator::Aes128Ctr
@@ -240,7 +241,7 @@ fn both_generators_and_both_rings_are_exact_with_a_dropped_member() {
     for ring in [Ring::Z32, Ring::Z64] {
         for generator in [MaskGenerator::Aes128Ctr, MaskGenerator::ChaCha20] {
             let mut setup = Setup::new(4, 3);
-            setup.strategy.ring = ring;
+            setup.strategy.ring = ring.into();
             setup.strategy.mask_generator = generator;
             setup.length = 10_000;
             check(&setup, &[Never, AfterSharing, Never, Never]);

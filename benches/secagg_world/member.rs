@@ -179,7 +179,7 @@ impl Books {
             task: task(),
             round: ROUND,
             sender: self.address.clone(),
-            ring: strategy.ring,
+            ring: strategy.ring(),
             length: (self.values.len() + COUNTER_WORDS) as u64,
         };
         // Written once before, so that the system's clearing of fresh pages is not counted: the node writes to a file.

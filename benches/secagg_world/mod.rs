@@ -170,7 +170,7 @@ fn strategy(setup: &Setup) -> Strategy {
     Strategy {
         min_clients: 2,
         max_clients: u32::try_from(setup.n).unwrap(),
-        ring: setup.ring,
+        ring: setup.ring.into(),
         precision: if setup.ring == Ring::Z32 { 4 } else { 8 },
         mask_generator: setup.generator,
         dropout: setup.dropout,

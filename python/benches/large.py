@@ -60,6 +60,9 @@ class Wide(delta.task.HorizontalLearning):
             precision=options.precision,
             weighting=options.weighting,
             ring=options.ring,
+            bound=options.bound,
+            rounding=options.rounding,
+            transport=options.transport,
         )
         super().__init__(f"wide-{hidden}", rounds, validate_interval=0, strategy=strategy)
         torch.manual_seed(hidden)
@@ -270,7 +273,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=32, help="rows of each node")
     parser.add_argument("--weighting", choices=["samples", "mean"], default="samples")
-    parser.add_argument("--ring", choices=["z32", "z64"], default=None)
+    parser.add_argument("--ring", choices=["z32", "z64", "auto"], default=None)
+    parser.add_argument("--bound", type=float, help="no number that leaves is larger; for --ring auto")
+    parser.add_argument("--rounding", choices=["nearest", "stochastic"], default="nearest")
+    parser.add_argument("--transport", choices=["full", "f16"], default="full")
     parser.add_argument("--precision", type=int, default=8, help="decimal digits")
     parser.add_argument("--timeout", type=float, default=1800.0, help="seconds for all rounds of one size")
     parser.add_argument("--folder", type=Path, help="keep what nodes write here")

@@ -50,6 +50,8 @@ def test_what_is_written_follows_the_schema() -> None:
         threshold=3, neighbours=4, dropout=0.1, mask_generator="chacha20", ring="z32", retries=1, reproducible=True
     )
     jsonschema.validate(task.build().manifest, SCHEMA)
+    task.strategy = Strategy(ring="auto", bound=2.5, rounding="stochastic", transport="f16")
+    jsonschema.validate(task.build().manifest, SCHEMA)
 
 
 def test_the_description_says_what_leaves() -> None:

@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 use delta_domain::hash::HashFunction;
 use delta_domain::ids::Digest;
 use delta_domain::npy::{self, NpyError, NpzWriter};
-use delta_domain::tensor::Tensor;
+use delta_domain::tensor::half::{Halving, TooLarge};
+use delta_domain::tensor::{DType, Tensor, element_count};
 use delta_ports::blob::{BlobName, BlobStore, ByteStream};
 use delta_ports::{PortError, PortErrorKind};
 
@@ -50,6 +51,94 @@ pub(crate) fn hashed(content: ByteStream) -> (ByteStream, oneshot::Receiver<Dige
         }
     });
     (Box::pin(pieces), told)
+}
+
+/// The file that [`npy_stream`] makes of an array of single precision, as one of half precision, and that file's length.
+pub(crate) fn halved(
+    shape: &[usize],
+    digest: &Digest,
+    content: ByteStream,
+) -> Result<(u64, ByteStream), PortError> {
+    let beyond = || PortError::new(PortErrorKind::Internal, "arrays.half", "it is too large");
+    let elements = element_count(shape).ok_or_else(beyond)?;
+    let prefix = npy::half_prefix(shape);
+    let len = (elements as u64).saturating_mul(2);
+    let len = len.saturating_add(prefix.len() as u64);
+    let state = Halved {
+        content,
+        skip: npy::prefix(DType::F32, shape).len(),
+        halving: Halving::of(digest),
+        partial: Vec::new(),
+    };
+    let pieces = stream::try_unfold(state, |mut state| async move {
+        let Some(piece) = state.content.next().await.transpose()? else {
+            return Ok(None);
+        };
+        let piece = state.narrow(&piece).map_err(too_large)?;
+        Ok(Some((Bytes::from(piece), state)))
+    });
+    let head = stream::once(std::future::ready(Ok(Bytes::from(prefix))));
+    Ok((len, Box::pin(head.chain(pieces))))
+}
+
+/// A file of single precision on its way to half of it.
+struct Halved {
+    content: ByteStream,
+    /// Bytes of its header that have not passed.
+    skip: usize,
+    halving: Halving,
+    /// The bytes of an element that has not come whole.
+    partial: Vec<u8>,
+}
+
+impl Halved {
+    fn narrow(&mut self, piece: &[u8]) -> Result<Vec<u8>, TooLarge> {
+        let skipped = self.skip.min(piece.len());
+        self.skip -= skipped;
+        let mut out = Vec::new();
+        let rest = &piece[skipped..];
+        // Pieces are rarely cut within an element.
+        let rest = if self.partial.is_empty() {
+            rest
+        } else {
+            let missing = (4 - self.partial.len()).min(rest.len());
+            let (head, rest) = rest.split_at(missing);
+            self.partial.extend_from_slice(head);
+            if let Some(element) = self.partial.first_chunk() {
+                self.halving.narrow(&[*element], &mut out)?;
+                self.partial.clear();
+            }
+            rest
+        };
+        let (elements, partial) = rest.as_chunks();
+        self.halving.narrow(elements, &mut out)?;
+        self.partial.extend_from_slice(partial);
+        Ok(out)
+    }
+}
+
+/// The SHA-256 of the file that [`halved`] makes of an array of single precision whose own file has this digest.
+///
+/// # Errors
+/// `Rejected` when a number is too large.
+pub(crate) fn halved_digest(tensor: &Tensor, digest: &Digest) -> Result<Digest, PortError> {
+    let mut halves = HashFunction::Sha256.start();
+    halves.update(&npy::half_prefix(tensor.shape()));
+    let mut halving = Halving::of(digest);
+    let mut out = Vec::new();
+    tensor
+        .for_le_parts(|part| {
+            out.clear();
+            halving.narrow(part.as_chunks().0, &mut out)?;
+            halves.update(&out);
+            Ok(())
+        })
+        .map_err(too_large)?;
+    Ok(halves.finish())
+}
+
+fn too_large(error: TooLarge) -> PortError {
+    PortError::new(PortErrorKind::Rejected, "arrays.half", error.to_string())
 }
 
 /// Bytes that an array in an `.npz` file may take beside its own `.npy` file.

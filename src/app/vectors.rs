@@ -9,7 +9,7 @@ use delta_domain::round::coordinator::DroppedMember;
 use delta_domain::round::runner::MaskStream;
 use delta_domain::secagg::encoding::{EncodeError, Encoding, QuantiseError};
 use delta_domain::secagg::keys::KeyError;
-use delta_domain::secagg::mask::{MaskGenerator, Masker};
+use delta_domain::secagg::mask::{MaskGenerator, MaskSeed, Masker, Sign};
 use delta_domain::secagg::masked_input::{COUNTER_WORDS, le_bytes};
 use delta_domain::secagg::word::{Ring, Word};
 use delta_domain::tensor::Tensor;
@@ -57,6 +57,8 @@ pub struct MaskedVector {
     numbers: usize,
     /// Added to the numbers in the ring; empty where the task asks for none.
     noise: Zeroizing<Vec<i64>>,
+    /// What each number is rounded by, where that is left to chance.
+    rounding: Option<Masker>,
 }
 
 /// Which number cannot be sent. Never shows it: it is private.
@@ -105,6 +107,7 @@ impl MaskedVector {
             counted: true,
             encoding,
             noise: Zeroizing::default(),
+            rounding: None,
         }
     }
 
@@ -124,6 +127,7 @@ impl MaskedVector {
             counted: true,
             encoding,
             noise: Zeroizing::default(),
+            rounding: None,
         }
     }
 
@@ -141,6 +145,16 @@ impl MaskedVector {
     #[must_use]
     pub fn with_noise(self, noise: Zeroizing<Vec<i64>>) -> Self {
         Self { noise, ..self }
+    }
+
+    /// Rounded up or down by this seed, and right on average. Whatever part is made again is the same.
+    #[must_use]
+    pub fn rounded_at_random(self, seed: &MaskSeed) -> Self {
+        let words = Masker::new(MaskGenerator::default(), &[(seed, Sign::Plus)]);
+        Self {
+            rounding: Some(words),
+            ..self
+        }
     }
 
     /// Words in all: the numbers and the counter.
@@ -188,14 +202,23 @@ impl MaskedVector {
     fn words<W: Word>(&self, range: std::ops::Range<usize>) -> Result<Vec<u8>, MaskError> {
         let mut bytes = Vec::with_capacity(range.len() * W::BYTES);
         let (mut words, mut encoded): (Vec<W>, Vec<W>) = (Vec::new(), Vec::new());
-        let mut written = Vec::new();
+        let (mut random, mut written) = (Vec::new(), Vec::new());
         let mut at = range.start;
         while at < range.end {
             let end = range.end.min(at + PIECE_BYTES / W::BYTES);
             words.clear();
+            if let Some(rounding) = &self.rounding {
+                random.clear();
+                random.resize(end - at, 0_u32);
+                rounding.apply(at, &mut random);
+            }
             self.each_tensor(at..end, |name, tensor, part| {
+                let random = self.rounding.as_ref().map(|_| {
+                    let first = words.len().min(random.len());
+                    &random[first..random.len().min(first + part.len())]
+                });
                 self.encoding
-                    .encode_part(tensor, part, &mut encoded)
+                    .encode_part(tensor, part, random, &mut encoded)
                     .map_err(|error| MaskError::of(name, error))?;
                 words.extend_from_slice(&encoded);
                 Ok(())

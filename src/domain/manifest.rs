@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{DatasetName, Name};
-use super::strategy::Strategy;
+use super::strategy::{Strategy, Transport};
 use super::task::TaskKind;
 use super::tensor::DType;
 
@@ -137,9 +137,11 @@ impl Manifest {
     /// Server variables that the map of a step reads, in name order: what a member must download.
     #[must_use]
     pub fn server_inputs(&self, step: u32) -> Vec<&Name> {
-        let Some(round) = self.round_spec(step) else {
-            return Vec::new();
-        };
+        self.round_spec(step)
+            .map_or_else(Vec::new, |round| self.inputs_from_server(round))
+    }
+
+    fn inputs_from_server<'a>(&self, round: &'a RoundSpec) -> Vec<&'a Name> {
         let mut names: Vec<&Name> = round
             .map
             .steps
@@ -158,6 +160,20 @@ impl Manifest {
         names.sort();
         names.dedup();
         names
+    }
+
+    /// Whether a variable goes to members as half precision.
+    #[must_use]
+    pub fn travels_in_half(&self, name: &Name) -> bool {
+        self.strategy.transport == Transport::F16
+            && self
+                .variables
+                .get(name)
+                .is_some_and(|v| v.location == Location::Server && v.dtype == DType::F32)
+            && self
+                .rounds
+                .iter()
+                .any(|round| self.inputs_from_server(round).contains(&name))
     }
 
     /// Numbers in the masked vector of a step: the total length of its contributions. `None` on overflow or an unknown step.

@@ -20,6 +20,55 @@ pub enum Selection {
     Same,
 }
 
+/// In which ring masked numbers are summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum RingWidth {
+    /// 32-bit words: half the traffic, for small numbers.
+    Z32,
+    /// 64-bit words.
+    #[default]
+    Z64,
+    /// 32-bit words where `bound` and `precision` leave room for the sum over `max_clients` members, otherwise 64-bit words.
+    Auto,
+}
+
+impl From<Ring> for RingWidth {
+    fn from(ring: Ring) -> Self {
+        match ring {
+            Ring::Z32 => Self::Z32,
+            Ring::Z64 => Self::Z64,
+        }
+    }
+}
+
+/// How a number that is contributed becomes a multiple of `10^-precision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// To the nearest, halves to the even one.
+    #[default]
+    Nearest,
+    /// Up or down at random, so that it is right on average: with few digits small changes are not lost. Each node draws from a seed
+    /// of its own.
+    Stochastic,
+}
+
+/// How `f32` variables travel from the coordinator to members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// As they are.
+    #[default]
+    Full,
+    /// As IEEE half precision, 11 significant bits, rounded up or down at random and for all members alike. The coordinator keeps
+    /// what it has. Numbers above 65504 end the task.
+    F16,
+}
+
 /// The strategy of a task. Times are in seconds, as in the original.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -52,7 +101,16 @@ pub struct Strategy {
     /// Generator of the masks.
     pub mask_generator: MaskGenerator,
     /// Ring in which masked numbers are summed.
-    pub ring: Ring,
+    pub ring: RingWidth,
+    /// No number that a member contributes is larger than this, whatever its sign: nodes refuse larger ones. Needed for `ring: auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<f64>,
+    /// How numbers that are contributed are rounded.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rounding: Rounding,
+    /// How variables travel to members.
+    #[serde(skip_serializing_if = "is_default")]
+    pub transport: Transport,
     /// Neighbours of each member in the mask graph. Default: everybody up to 30 members, above that as many as the protocol's
     /// security argument asks for; members decline fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,13 +123,12 @@ pub struct Strategy {
     pub retries: u32,
     /// Whether noise in graphs (dropout and the like) follows from the task's seeds alone, so that the same rounds give the same result.
     /// Otherwise every node adds a seed of its own, which nobody else knows.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub reproducible: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_false(flag: &bool) -> bool {
-    !flag
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Strategy {
@@ -88,7 +145,10 @@ impl Default for Strategy {
             precision: 8,
             curve: Curve::default(),
             mask_generator: MaskGenerator::default(),
-            ring: Ring::default(),
+            ring: RingWidth::default(),
+            bound: None,
+            rounding: Rounding::default(),
+            transport: Transport::default(),
             neighbours: None,
             dropout: None,
             retries: 3,
@@ -169,6 +229,21 @@ impl Strategy {
             "must not be above the number of neighbours plus one",
         );
         need(self.retries <= 1000, "retries", "must be at most 1000");
+        need(
+            self.bound.is_none_or(|b| b.is_finite() && b > 0.0),
+            "bound",
+            "must be a number above 0",
+        );
+        need(
+            self.ring != RingWidth::Auto || self.bound.is_some(),
+            "ring",
+            "`auto` follows from `bound`, which is not given",
+        );
+        need(
+            self.rounding == Rounding::Nearest || !self.reproducible,
+            "rounding",
+            "`stochastic` draws from each node's own seed, so the task cannot be `reproducible`",
+        );
         found
     }
 
@@ -218,7 +293,23 @@ impl Strategy {
     /// How the numbers of a cohort are written; `cohort`: how many members' numbers are summed at most.
     #[must_use]
     pub fn encoding(&self, cohort: usize) -> Encoding {
-        Encoding::new(self.ring, self.precision, cohort)
+        let encoding = Encoding::new(self.ring(), self.precision, cohort);
+        match self.bound {
+            Some(bound) => encoding.within(bound),
+            None => encoding,
+        }
+    }
+
+    /// The ring of every sum of the task.
+    #[must_use]
+    pub fn ring(&self) -> Ring {
+        let most = usize::try_from(self.max_clients).unwrap_or(usize::MAX);
+        let narrow = Encoding::new(Ring::Z32, self.precision, most);
+        match self.ring {
+            RingWidth::Z32 => Ring::Z32,
+            RingWidth::Auto if self.bound.is_some_and(|bound| narrow.holds(bound)) => Ring::Z32,
+            RingWidth::Z64 | RingWidth::Auto => Ring::Z64,
+        }
     }
 
     /// Deadline of the joining phase.
@@ -303,6 +394,53 @@ mod tests {
             ..Strategy::default()
         };
         assert_eq!(all.threshold_for(3), 3);
+    }
+
+    #[test]
+    fn the_narrow_ring_is_taken_where_the_bound_leaves_room() {
+        let of = |bound, precision, max_clients| {
+            let strategy = Strategy {
+                ring: RingWidth::Auto,
+                bound: Some(bound),
+                precision,
+                max_clients,
+                ..Strategy::default()
+            };
+            assert_eq!(fields(&strategy), [""; 0]);
+            strategy.ring()
+        };
+        // 3 * 7.15 * 10^8 is below 2^31, 3 * 7.16 * 10^8 above.
+        assert_eq!(of(7.15, 8, 3), Ring::Z32);
+        assert_eq!(of(7.16, 8, 3), Ring::Z64);
+        assert_eq!(of(7.15, 8, 4), Ring::Z64);
+        assert_eq!(of(70_000.0, 4, 3), Ring::Z32);
+        assert_eq!(of(1e300, 0, 2), Ring::Z64);
+        let without = Strategy {
+            ring: RingWidth::Auto,
+            ..Strategy::default()
+        };
+        assert_eq!(fields(&without), ["ring"]);
+        for bound in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let strategy = Strategy {
+                bound: Some(bound),
+                ..Strategy::default()
+            };
+            assert_eq!(fields(&strategy), ["bound"], "{bound}");
+        }
+        let both = Strategy {
+            rounding: Rounding::Stochastic,
+            reproducible: true,
+            ..Strategy::default()
+        };
+        assert_eq!(fields(&both), ["rounding"]);
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_written() {
+        let text = serde_json::to_string(&Strategy::default()).unwrap();
+        for word in ["bound", "rounding", "transport", "reproducible"] {
+            assert!(!text.contains(word), "{text}");
+        }
     }
 
     fn fields(strategy: &Strategy) -> Vec<&'static str> {

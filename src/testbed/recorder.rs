@@ -65,7 +65,7 @@ fn plain_sum(parts: &[&Tensor], encoding: Encoding) -> Option<Vec<f64>> {
     for part in parts {
         let mut words: Vec<u64> = Vec::new();
         let all = 0..part.len();
-        encoding.encode_part(part, all, &mut words).ok()?;
+        encoding.encode_part(part, all, None, &mut words).ok()?;
         total.resize(words.len(), 0);
         for (t, w) in total.iter_mut().zip(&words) {
             *t = t.wrapping_add(*w);

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _release
+from ._widths import ring_bits
 
 # Reasons that are listed.
 _MOST = 5
@@ -138,18 +139,24 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
             f"bounds all numbers that leave to the length {_plain(noise['l2'])} together, with noise of {noise['multiplier']} "
             f"times that at delta {_power(noise['delta'])} in every sum"
         )
+    strategy = manifest["strategy"]
     if server:
-        yield f"downloads from the coordinator: {_names(sorted(server))}"
+        narrow = ", in 16 bits" if strategy.get("transport") == "f16" else ""
+        yield f"downloads from the coordinator{narrow}: {_names(sorted(server))}"
     if kept:
         yield f"reads values kept on the node: {_names(sorted(kept))}"
     if spec["map"].get("assign"):
         yield f"keeps on the node for later rounds: {_names(sorted(spec['map']['assign']))}"
-    width = 4 if manifest["strategy"].get("ring") == "z32" else 8
+    width = ring_bits(strategy) // 8
     total = 0
     for item in spec["map"]["contribute"]:
         numbers = math.prod(item["shape"])
         total += numbers * width
         yield f"leaves the node, masked: {item['name']}, {item['dtype']} {item['shape']}, {_count(numbers, 'number')}"
+    if "bound" in strategy:
+        yield f"sends no number above {_plain(strategy['bound'])}"
+    if strategy.get("rounding") == "stochastic":
+        yield "rounds what it sends up or down at random"
     yield f"in all, each member sends {_count(total, 'byte')} a round"
 
 

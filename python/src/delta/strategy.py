@@ -5,6 +5,7 @@ Names and defaults are those of delta-task's ``delta.core.strategy``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -103,9 +104,16 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
     threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         See ``docs/task-format.md``: shares needed to rebuild a secret; members that may collude with coordinator and connector;
         members with whom each exchanges keys; share of
-        members that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"`` or ``"z64"``; how often a failed
-        round is started again; whether noise in the graphs (dropout and the like) follows from the task alone, so that the same
-        rounds give the same result, instead of a seed that each node keeps to itself. Left out, the node chooses.
+        members that may be lost, 0 to 0.5; ``"aes128-ctr"`` or ``"chacha20"``; ``"z32"``, ``"z64"`` or ``"auto"``; how often a
+        failed round is started again; whether noise in the graphs (dropout and the like) follows from the task alone, so that
+        the same rounds give the same result, instead of a seed that each node keeps to itself. Left out, the node chooses.
+    bound : float, optional
+        No number that a member contributes is larger, whatever its sign; a member that finds one cannot contribute. With
+        ``ring="auto"`` masked vectors are half as long where the bound leaves room for a sum over ``max_clients`` members.
+    rounding : {"nearest", "stochastic"}
+        ``"stochastic"`` rounds what is contributed up or down at random, right on average: for few digits of ``precision``.
+    transport : {"full", "f16"}
+        ``"f16"`` sends float32 variables to members in half precision, rounded at random; the coordinator keeps what it has.
 
     Raises
     ------
@@ -120,9 +128,12 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
     neighbours: int | None = None
     dropout: float | None = None
     mask_generator: Literal["aes128-ctr", "chacha20"] | None = None
-    ring: Literal["z32", "z64"] | None = None
+    ring: Literal["z32", "z64", "auto"] | None = None
     retries: int | None = None
     reproducible: bool = False
+    bound: float | None = None
+    rounding: Literal["nearest", "stochastic"] = "nearest"
+    transport: Literal["full", "f16"] = "full"
 
     def __post_init__(self) -> None:
         """Check what a node would refuse."""
@@ -131,6 +142,15 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
             (self.max_clients >= self.min_clients, "max_clients", "at least min_clients"),
             (0 <= self.precision <= 15, "precision", "0 to 15 decimal digits"),
             (self.dropout is None or 0 <= self.dropout <= 0.5, "dropout", "a fraction from 0 to 0.5"),
+            (self.bound is None or 0 < self.bound < math.inf, "bound", "a number above 0"),
+            (self.ring != "auto" or self.bound is not None, "ring", "z32 or z64 where no bound is given"),
+            (self.rounding in ("nearest", "stochastic"), "rounding", "nearest or stochastic"),
+            (self.transport in ("full", "f16"), "transport", "full or f16"),
+            (
+                self.rounding == "nearest" or not self.reproducible,
+                "rounding",
+                "nearest in a task that is reproducible: each node draws from a seed of its own",
+            ),
             (self.curve in ("secp256k1", "secp256r1", "secp384r1"), "curve", "secp256k1, secp256r1 or secp384r1"),
         ]
         need += [
@@ -161,6 +181,10 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
         }
         optional = ("threshold", "colluders", "neighbours", "dropout", "mask_generator", "ring", "retries")
         out |= {k: getattr(self, k) for k in optional if getattr(self, k) is not None}
+        if self.bound is not None:
+            out["bound"] = float(self.bound)
+        chosen = {"rounding": self.rounding, "transport": self.transport}
+        out |= {k: v for k, v in chosen.items() if v not in ("nearest", "full")}
         return out | ({"reproducible": True} if self.reproducible else {})
 
 
@@ -173,6 +197,8 @@ class AnalyticsStrategy(Strategy):
     min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout, precision, curve, select_strategy, name
         As in :class:`Strategy`, except that members stay the same by default.
     threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
+        As in :class:`Strategy`.
+    bound, rounding, transport : optional
         As in :class:`Strategy`.
     """
 

@@ -14,6 +14,7 @@ use super::Coordinator;
 use super::presence::{Presence, Stranger};
 use super::round_machine::RoundMachine;
 use super::state::RunState;
+use crate::arrays::halved;
 use crate::machine::Handle;
 use delta_domain::identity::AuthorWord;
 use delta_domain::ids::{Name, RoundNumber, TaskId};
@@ -182,12 +183,16 @@ impl Coordinator {
             .get(name)
             .ok_or_else(|| invalid(format!("variable {name} does not exist")))?;
         let blob = BlobName::server_variable(&request.task, kept.step, name);
-        self.context
-            .ports
-            .blobs
-            .open(&blob)
-            .await
-            .map_err(|e| failed(&e))
+        let opened = self.context.ports.blobs.open(&blob).await;
+        let (len, content) = opened.map_err(|e| failed(&e))?;
+        if kept.half.is_none() {
+            return Ok((len, content));
+        }
+        let bundle = self.active().get(&request.task).map(|a| a.bundle.clone());
+        let bundle = bundle.ok_or_else(|| unavailable("the task is being taken up"))?;
+        let spec = bundle.manifest().variables.get(name);
+        let spec = spec.ok_or_else(|| invalid(format!("variable {name} does not exist")))?;
+        halved(&spec.shape, &kept.digest, content).map_err(|e| failed(&e))
     }
 
     async fn submit(&self, request: SignedRequest) -> Result<(), PeerRejection> {

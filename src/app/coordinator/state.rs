@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::arrays::{hashed, npy_stream, read_npy};
+use crate::arrays::{halved_digest, hashed, npy_stream, read_npy};
 use crate::context::{Context, Settings};
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, Name, RoundNumber, TaskId};
@@ -31,6 +31,16 @@ pub(super) struct Kept {
     pub(super) step: u32,
     /// SHA-256 of its `.npy` form.
     pub(super) digest: Digest,
+    /// SHA-256 of the form in which it travels, where that is half precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) half: Option<Digest>,
+}
+
+impl Kept {
+    /// SHA-256 of what members download.
+    pub(super) fn travels_as(&self) -> Digest {
+        self.half.unwrap_or(self.digest)
+    }
 }
 
 /// What a coordinator keeps of a task between rounds. No secrets.
@@ -90,8 +100,9 @@ pub(super) async fn keep_initial(
         let value = value
             .ok_or_else(|| super::internal("coordinator.variables", "a variable is too large"))?;
         let blob = BlobName::submitted_variable(id, name);
-        let digest = write(context, &blob, value).await?;
-        kept.insert(name.clone(), Kept { step: 0, digest });
+        let halves = bundle.manifest().travels_in_half(name);
+        let written = write(context, &blob, 0, value, halves).await;
+        kept.insert(name.clone(), written.map_err(|e| of(name, e))?);
     }
     Ok(kept)
 }
@@ -103,14 +114,35 @@ pub(super) async fn keep(
     step: u32,
     name: &Name,
     value: Tensor,
+    halves: bool,
 ) -> Result<Kept, PortError> {
     let blob = BlobName::server_variable(task, step, name);
-    let digest = write(context, &blob, value).await?;
-    Ok(Kept { step, digest })
+    let written = write(context, &blob, step, value, halves).await;
+    written.map_err(|e| of(name, e))
 }
 
-/// Writes a variable; answers with the SHA-256 of its `.npy` form.
-async fn write(context: &Context, blob: &BlobName, value: Tensor) -> Result<Digest, PortError> {
+/// A number that cannot travel is of a variable that has a name.
+fn of(name: &Name, error: PortError) -> PortError {
+    match error.kind() {
+        PortErrorKind::Rejected => {
+            let text = format!(
+                "variable {name}: {}; leave strategy.transport out",
+                error.message()
+            );
+            PortError::new(PortErrorKind::Rejected, "coordinator.variables", text)
+        }
+        _ => error,
+    }
+}
+
+/// Writes a variable as of `step`; `halves`: it will travel as half precision.
+async fn write(
+    context: &Context,
+    blob: &BlobName,
+    step: u32,
+    value: Tensor,
+    halves: bool,
+) -> Result<Kept, PortError> {
     let value = Arc::new(value);
     let blobs = &context.ports.blobs;
     let put = || async {
@@ -124,7 +156,20 @@ async fn write(context: &Context, blob: &BlobName, value: Tensor) -> Result<Dige
             )
         })
     };
-    context.retry_transient(put).await
+    let digest = context.retry_transient(put).await?;
+    let half = match halves {
+        true => Some(
+            context
+                .ports
+                .compute
+                .blocking("coordinator.variables", move || {
+                    halved_digest(&value, &digest)
+                })
+                .await?,
+        ),
+        false => None,
+    };
+    Ok(Kept { step, digest, half })
 }
 
 /// How a round ended.
@@ -338,7 +383,7 @@ impl RunState {
             .filter_map(|name| {
                 self.variables
                     .get(name)
-                    .map(|kept| (name.clone(), kept.digest))
+                    .map(|kept| (name.clone(), kept.travels_as()))
             })
             .collect();
         Announcement {

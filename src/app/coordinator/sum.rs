@@ -60,7 +60,7 @@ impl Sum<'_> {
         // Numbers are decoded alike whatever the cohort.
         let form = Form::new(self.strategy.encoding(1), contributions)
             .ok_or_else(|| super::internal("coordinator.unmask", "the sum is too large"))?;
-        match self.strategy.ring {
+        match self.strategy.ring() {
             Ring::Z64 => self.unmask_in::<u64>(members, masks, dropped, form).await,
             Ring::Z32 => self.unmask_in::<u32>(members, masks, dropped, form).await,
         }
@@ -151,7 +151,7 @@ impl Sum<'_> {
             task: self.task.clone(),
             round: self.round,
             sender: member.clone(),
-            ring: self.strategy.ring,
+            ring: self.strategy.ring(),
             length: self.words() as u64,
         }
     }

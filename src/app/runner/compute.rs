@@ -22,6 +22,8 @@ use delta_domain::records::{ReleaseRules, bound_member, release_point};
 use delta_domain::round::runner::{MaskStream, NoiseGround, RunnerContext, VariableRequest};
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::masked_input::MaskedInputHeader;
+use delta_domain::secret::Secret;
+use delta_domain::strategy::Rounding;
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 use delta_ports::blob::{BlobInfo, BlobName, ByteStream};
 use delta_ports::compute::Compute;
@@ -40,6 +42,7 @@ struct Masking<'m> {
     masks: &'m [MaskStream],
     cohort: usize,
     noise: Zeroizing<Vec<i64>>,
+    rounding: Option<Secret<32>>,
 }
 
 /// A masked vector on disk, and what is in it where no other cohort may get it.
@@ -121,6 +124,9 @@ impl Computation<'_> {
                         masks,
                         cohort,
                         noise: noise.clone(),
+                        rounding: ground
+                            .filter(|_| self.round.strategy.rounding == Rounding::Stochastic)
+                            .map(NoiseGround::rounding_seed),
                     };
                     match self.contribute(outcome, masked, rules, &left).await {
                         Err(e) if matches!(e.op(), UNFIT | OVERLAP) => e,
@@ -242,6 +248,10 @@ impl Computation<'_> {
             encoding,
         )
         .with_noise(masking.noise);
+        let vector = match &masking.rounding {
+            Some(seed) => vector.rounded_at_random(seed),
+            None => vector,
+        };
         if vector.numbers() != self.numbers()? {
             return Err(unfit(
                 "the map made another number of values than the task declares",
@@ -321,7 +331,7 @@ impl Computation<'_> {
             task: self.round.task().clone(),
             round: self.round.round(),
             sender: self.round.me.clone(),
-            ring: self.round.strategy.ring,
+            ring: self.round.strategy.ring(),
             length: vector.length() as u64,
         };
         let total = header.total_bytes();

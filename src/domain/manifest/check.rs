@@ -13,9 +13,10 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{DatasetSpec, FORMAT, Location, Manifest, VariableSpec};
+use super::{DatasetSpec, Driver, FORMAT, Location, Manifest, RoundSpec, VariableSpec};
 use crate::bundle;
 use crate::ids::{DatasetName, Name};
+use crate::strategy::{RingWidth, Rounding};
 use crate::task::TaskKind;
 use crate::tensor::element_count;
 
@@ -128,6 +129,22 @@ fn check_head(manifest: &Manifest, found: &mut Found) {
     );
     for error in manifest.strategy.errors() {
         found.add(format!("strategy.{}", error.field), error.rule);
+    }
+    let released = |round: &RoundSpec| {
+        let mut steps = round.map.steps.iter();
+        round.map.noise.is_some() || steps.any(|s| matches!(s.driver, Driver::Records(_)))
+    };
+    if manifest.rounds.iter().any(released) {
+        found.need(
+            manifest.strategy.ring == RingWidth::Z64,
+            "strategy.ring",
+            "sums of records and noise take the room that z64 has; leave it out",
+        );
+        found.need(
+            manifest.strategy.rounding == Rounding::Nearest,
+            "strategy.rounding",
+            "what the node itself bounds is rounded by its own rules; leave it out",
+        );
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
+use crate::strategy::{Rounding, Transport};
 use crate::tensor::element_count;
 
 impl Manifest {
@@ -92,8 +93,12 @@ impl Manifest {
             });
             names.map(|n| n.as_str()).collect::<Vec<_>>()
         };
+        let downloads = match self.strategy.transport {
+            Transport::Full => "downloads from the coordinator",
+            Transport::F16 => "downloads from the coordinator, in 16 bits",
+        };
         for (names, what) in [
-            (kept_at(Location::Server), "downloads from the coordinator"),
+            (kept_at(Location::Server), downloads),
             (kept_at(Location::Client), "reads values kept on this node"),
             (
                 round.map.assign.keys().map(Name::as_str).collect(),
@@ -104,7 +109,7 @@ impl Manifest {
                 lines.push(format!("  {what}: {}", listed(names.into_iter())));
             }
         }
-        let ring = self.strategy.ring.bytes_per_value();
+        let ring = self.strategy.ring().bytes_per_value();
         let mut total = 0_usize;
         for Contribution { name, dtype, shape } in &round.map.contribute {
             let count = element_count(shape).unwrap_or(usize::MAX);
@@ -114,6 +119,12 @@ impl Manifest {
                 dtype.name(),
                 counted(wide(count), "number")
             ));
+        }
+        if let Some(bound) = self.strategy.bound {
+            lines.push(format!("  sends no number above {bound}"));
+        }
+        if self.strategy.rounding == Rounding::Stochastic {
+            lines.push("  rounds what it sends up or down at random".to_owned());
         }
         lines.push(format!(
             "  in all, each member sends {} a round",

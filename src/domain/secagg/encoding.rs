@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::fixed_point::{dequantise, quantise};
+use super::fixed_point::{dequantise, quantise, quantise_at_random, scale};
 use super::word::{Ring, Word};
 use crate::tensor::{DType, Tensor, TensorData};
 
@@ -18,19 +18,45 @@ const BLOCK: usize = 8 * 1024;
 pub struct Encoding {
     ring: Ring,
     precision: u8,
-    cohort: usize,
+    /// The largest magnitude of one member's integer.
+    limit: u64,
 }
 
 impl Encoding {
     /// `precision`: decimal digits kept, at most [`MAX_PRECISION`]. `cohort`: how many members' numbers are summed at most; each
     /// number's bound follows from it.
     #[must_use]
-    pub const fn new(ring: Ring, precision: u8, cohort: usize) -> Self {
+    pub fn new(ring: Ring, precision: u8, cohort: usize) -> Self {
         Self {
             ring,
             precision,
-            cohort,
+            limit: ring.magnitude_limit(cohort),
         }
+    }
+
+    /// The same, where a task promises that no number is larger than `bound`: larger ones are not written.
+    #[must_use]
+    pub fn within(self, bound: f64) -> Self {
+        Self {
+            limit: self.limit.min(self.scaled(bound)),
+            ..self
+        }
+    }
+
+    /// Whether numbers up to `bound` can be written.
+    #[must_use]
+    pub fn holds(self, bound: f64) -> bool {
+        self.scaled(bound) <= self.limit
+    }
+
+    /// A bound as an integer: what rounds to no more than it is within it.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and a bound is above 0"
+    )]
+    fn scaled(self, bound: f64) -> u64 {
+        (bound * scale(self.precision)).ceil() as u64
     }
 
     /// The ring whose words [`Self::encode`] writes.
@@ -44,31 +70,43 @@ impl Encoding {
     ///
     /// # Errors
     /// [`QuantiseError`] names the first value that is not finite, or so large that the cohort's sum could wrap
-    /// (`|x| * 10^precision * cohort >= 2^(w-1)`); or says that the words are not of this ring, or the precision is too high. `out` is
+    /// (`|x| * 10^precision * cohort >= 2^(w-1)`) or that it is beyond the task's bound; or says that the words are not of this ring, or the precision is too high. `out` is
     /// then empty.
     pub fn encode<T: Real, W: Word>(
         &self,
         values: &[T],
         out: &mut Vec<W>,
     ) -> Result<(), QuantiseError> {
-        quantise(values, self.precision, self.ring, self.cohort, out)
+        quantise(values, self.precision, self.ring, self.limit, out)
+    }
+
+    /// [`Self::encode`] with `x * 10^precision` rounded up with the probability of its fraction, down otherwise: right on average, and
+    /// whole numbers stay. `random`: uniform words, one for each value; what a value rounds to follows from its word alone.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_at_random<T: Real, W: Word>(
+        &self,
+        values: &[T],
+        random: &[u32],
+        out: &mut Vec<W>,
+    ) -> Result<(), QuantiseError> {
+        quantise_at_random(values, random, self.precision, self.ring, self.limit, out)
     }
 
     /// Cuts numbers to the largest that [`Self::encode`] takes. What one record adds is changed by no more than it adds.
     pub fn saturate(&self, values: &mut [f64]) {
-        let scale = (0..self.precision).fold(1.0_f64, |s, _| s * 10.0);
         #[expect(
             clippy::cast_precision_loss,
             reason = "below 2^53, or the double beneath"
         )]
-        let limit =
-            (self.ring.magnitude_limit(self.cohort).min(1 << 52) as f64 / scale).next_down();
+        let limit = (self.limit.min(1 << 52) as f64 / scale(self.precision)).next_down();
         for value in values {
             *value = value.clamp(-limit, limit);
         }
     }
 
-    /// [`Self::encode`] of the values at `range` of a tensor.
+    /// [`Self::encode`] of the values at `range` of a tensor, or [`Self::encode_at_random`] with a word for each of them.
     ///
     /// # Errors
     /// [`EncodeError::Value`] as [`Self::encode`], the position counted from the tensor's first value; [`EncodeError::Type`] when
@@ -80,12 +118,15 @@ impl Encoding {
         &self,
         tensor: &Tensor,
         range: Range<usize>,
+        random: Option<&[u32]>,
         out: &mut Vec<W>,
     ) -> Result<(), EncodeError> {
         let first = range.start;
-        let result = match tensor.data() {
-            TensorData::F32(values) => self.encode(&values[range], out),
-            TensorData::F64(values) => self.encode(&values[range], out),
+        let result = match (tensor.data(), random) {
+            (TensorData::F32(values), None) => self.encode(&values[range], out),
+            (TensorData::F64(values), None) => self.encode(&values[range], out),
+            (TensorData::F32(v), Some(random)) => self.encode_at_random(&v[range], random, out),
+            (TensorData::F64(v), Some(random)) => self.encode_at_random(&v[range], random, out),
             _ => return Err(EncodeError::Type),
         };
         result.map_err(|error| {
@@ -151,7 +192,7 @@ mod tests {
         let narrow = tensor(TensorData::F32(vec![0.25, -1.5, 2.0, 7.0]));
         for part in [wide, narrow] {
             let mut words = vec![9_u64];
-            encoding.encode_part(&part, 1..3, &mut words).unwrap();
+            encoding.encode_part(&part, 1..3, None, &mut words).unwrap();
             assert_eq!(words, [150_u64.wrapping_neg(), 200]);
         }
     }
@@ -176,19 +217,45 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_is_a_limit_of_its_own() {
+        let encoding = Encoding::new(Ring::Z64, 2, 3).within(1.5);
+        let mut words: Vec<u64> = Vec::new();
+        encoding.encode(&[1.5, -1.5], &mut words).unwrap();
+        assert_eq!(words, [150, 150_u64.wrapping_neg()]);
+        let random = [u32::MAX; 2];
+        let same = words.clone();
+        encoding
+            .encode_at_random(&[1.5, -1.5], &random, &mut words)
+            .unwrap();
+        assert_eq!(words, same);
+        let error = encoding.encode(&[0.0, 1.51], &mut words).unwrap_err();
+        assert_eq!(error.index, 1);
+        assert!(matches!(error.kind, QuantiseErrorKind::TooLarge { .. }));
+        assert!(
+            encoding
+                .encode_at_random(&[1.51], &random, &mut words)
+                .is_err()
+        );
+        let mut values = [1e9];
+        encoding.saturate(&mut values);
+        encoding.encode(&values, &mut words).unwrap();
+        assert!(encoding.holds(1.5) && !encoding.holds(1.51));
+    }
+
+    #[test]
     fn a_bad_value_is_named_by_its_place_in_the_tensor() {
         let encoding = Encoding::new(Ring::Z64, 8, 3);
         let part = tensor(TensorData::F64(vec![0.0, 0.0, 0.0, f64::NAN]));
         let mut words: Vec<u64> = Vec::new();
         assert_eq!(
-            encoding.encode_part(&part, 2..4, &mut words),
+            encoding.encode_part(&part, 2..4, None, &mut words),
             Err(EncodeError::Value(QuantiseError {
                 index: 3,
                 kind: QuantiseErrorKind::NotFinite
             }))
         );
         let whole = tensor(TensorData::I64(vec![1]));
-        let error = encoding.encode_part(&whole, 0..1, &mut words);
+        let error = encoding.encode_part(&whole, 0..1, None, &mut words);
         assert_eq!(error, Err(EncodeError::Type));
     }
 

@@ -71,7 +71,7 @@ pub enum QuantiseErrorKind {
     #[error("is not a finite number")]
     NotFinite,
     /// The cohort's sum could wrap.
-    #[error("is above {limit:e}, the largest magnitude whose sum over the cohort fits")]
+    #[error("is above {limit:e}, the largest magnitude that the task's ring and bound allow")]
     TooLarge {
         /// The largest magnitude that may be sent, in the input's unit.
         limit: f64,
@@ -96,24 +96,12 @@ pub(super) fn quantise<T: Real, W: Word>(
     values: &[T],
     precision: u8,
     ring: Ring,
-    cohort: usize,
+    limit: u64,
     out: &mut Vec<W>,
 ) -> Result<(), QuantiseError> {
     out.clear();
-    if precision > MAX_PRECISION {
-        return Err(QuantiseError {
-            index: 0,
-            kind: QuantiseErrorKind::Precision { precision },
-        });
-    }
-    if ring != W::RING {
-        return Err(QuantiseError {
-            index: 0,
-            kind: QuantiseErrorKind::WrongRing,
-        });
-    }
+    fits::<W>(precision, ring)?;
     let scale = scale(precision);
-    let limit = ring.magnitude_limit(cohort);
     let bound = limit.min(MAGIC_LIMIT) as f64;
     out.reserve(values.len());
     // Each block is converted in the first-level cache and then appended: no pass that only writes zeros.
@@ -148,6 +136,61 @@ pub(super) fn quantise<T: Real, W: Word>(
     Ok(())
 }
 
+/// Replaces `out` with the ring elements of `values`, each rounded up or down by its word of `random`; empty after an error.
+/// [`super::encoding::Encoding::encode_at_random`].
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bounds at or below 2^51 are exact, above they are only shown"
+)]
+pub(super) fn quantise_at_random<T: Real, W: Word>(
+    values: &[T],
+    random: &[u32],
+    precision: u8,
+    ring: Ring,
+    limit: u64,
+    out: &mut Vec<W>,
+) -> Result<(), QuantiseError> {
+    out.clear();
+    fits::<W>(precision, ring)?;
+    let scale = scale(precision);
+    let bound = limit.min(MAGIC_LIMIT) as f64;
+    out.reserve(values.len());
+    for (index, (x, random)) in values.iter().zip(random).enumerate() {
+        let t = x.widen() * scale;
+        let value = if t.abs() <= bound {
+            let nearest = (t + MAGIC) - MAGIC;
+            let beyond = t - nearest;
+            let below = nearest - f64::from(u8::from(beyond < 0.0));
+            // Both exact: the fraction of a double this small has bits to spare.
+            let up = f64::from(*random) < (t - below) * 4_294_967_296.0;
+            exact(below + f64::from(u8::from(up)), 1.0, limit)
+        } else {
+            // A double above 2^51 has no fraction that is worth a choice.
+            exact(x.widen(), scale, limit)
+        };
+        match value {
+            Ok(value) => out.push(W::from_signed(value)),
+            Err(kind) => {
+                out.clear();
+                return Err(QuantiseError { index, kind });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the call makes sense at all.
+fn fits<W: Word>(precision: u8, ring: Ring) -> Result<(), QuantiseError> {
+    let kind = if precision > MAX_PRECISION {
+        QuantiseErrorKind::Precision { precision }
+    } else if ring != W::RING {
+        QuantiseErrorKind::WrongRing
+    } else {
+        return Ok(());
+    };
+    Err(QuantiseError { index: 0, kind })
+}
+
 /// One value, whatever its size.
 #[expect(
     clippy::cast_possible_truncation,
@@ -172,7 +215,7 @@ fn exact(x: f64, scale: f64, limit: u64) -> Result<i64, QuantiseErrorKind> {
 }
 
 /// 10^precision, correctly rounded: the parser's table is, `powi` need not be.
-fn scale(precision: u8) -> f64 {
+pub(super) fn scale(precision: u8) -> f64 {
     const POWERS: [f64; MAX_PRECISION as usize + 1] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
         1e17, 1e18, 1e19, 1e20, 1e21, 1e22,

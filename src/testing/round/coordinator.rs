@@ -131,7 +131,7 @@ impl World {
                     .cloned()
                     .chain(pairs.map(|(d, p)| d.stream(p, &task, round).unwrap()))
                     .collect::<Vec<_>>();
-                match self.setup.strategy.ring {
+                match self.setup.strategy.ring() {
                     Ring::Z32 => self.unmask::<u32>(members, masks),
                     Ring::Z64 => self.unmask::<u64>(members, masks),
                 }

@@ -352,7 +352,7 @@ impl MemberWorld for Member<'_> {
                 return Err(NoAnswer::Never("the variable is another one".into()));
             }
         }
-        let bytes = match self.world.setup.strategy.ring {
+        let bytes = match self.world.setup.strategy.ring() {
             Ring::Z32 => self.world.mask::<u32>(self.who, masks, cohort),
             Ring::Z64 => self.world.mask::<u64>(self.who, masks, cohort),
         };

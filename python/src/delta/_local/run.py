@@ -6,6 +6,7 @@ What is left out is what needs other machines: masks, deadlines, members that ar
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _release, results
+from .._widths import ring_bits, travelled, whole
 from ..bundle import Bundle
 from . import discrete, records
 from .cohorts import Absent, Cohorts
@@ -130,7 +132,14 @@ class Member:
     positions: dict[int, Position] = field(default_factory=dict)
 
     def contribute(
-        self, sessions: Sessions, manifest: Json, spec: Json, server: Mapping[str, Array], cohort: int, judge: Any
+        self,
+        sessions: Sessions,
+        manifest: Json,
+        spec: Json,
+        server: Mapping[str, Array],
+        cohort: int,
+        judge: Any,
+        chance: np.random.Generator,
     ) -> list[Integers] | None:
         """Run the map of a round; return what leaves, in whole steps of the precision, or None where it cannot compute.
 
@@ -147,7 +156,7 @@ class Member:
         made = [scope.values[c["name"]] for c in map["contribute"]]
         if "noise" in map:
             made = records.bound_member(made, map["noise"], precision)
-        sent = [quantised(v, c, manifest, cohort) for v, c in zip(made, map["contribute"], strict=True)]
+        sent = [quantised(v, c, manifest, cohort, chance) for v, c in zip(made, map["contribute"], strict=True)]
         assign = map.get("assign", {}).items()
         self.variables |= {v: _fit(scope.values[n], manifest["variables"][v], v) for v, n in assign}
         self.positions = positions
@@ -172,17 +181,18 @@ def simulate(
     server, members = initial["server"], [Member(d, dict(initial["client"])) for d in data]
     history: list[dict[str, float]] = []
     precision, rng = manifest["strategy"]["precision"], discrete.source(seed)
+    chance = np.random.Generator(np.random.PCG64(rng.getrandbits(128)))
     for number, spec in ((i, r) for i, r in enumerate(manifest["rounds"]) for _ in range(r.get("repeat", 1))):
         cohorts.begin(spec)
         declared, drivers = spec["map"]["contribute"], _noised(spec["map"])
         cohort = len(cohorts.members)
         honest = records.honest(manifest["strategy"], cohort)
-        contributions, failed = [], []
+        contributions, failed, downloaded = [], [], travelled(manifest, spec, server, chance)
         for member in cohorts.members:
             judge = None if releases is None else partial(releases.judge, number, len(history) + 1, member + 1)
             sent = None
             if member not in cohorts.failed:
-                sent = members[member].contribute(sessions, manifest, spec, server, cohort, judge)
+                sent = members[member].contribute(sessions, manifest, spec, downloaded, cohort, judge, chance)
             if sent is None:
                 failed.append(member)
                 sent = [np.zeros(c["shape"], np.int64) for c in declared]
@@ -227,10 +237,17 @@ def _noised(map: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {target["name"]: step["driver"] for step in steps for target in step["outputs"].values()}
 
 
-def quantised(value: Array, spec: Mapping[str, Any], manifest: Mapping[str, Any], cohort: int) -> npt.NDArray[np.int64]:
+def quantised(
+    value: Array,
+    spec: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    cohort: int,
+    chance: np.random.Generator | None = None,
+) -> npt.NDArray[np.int64]:
     """Round a contribution to the task's precision, as members do before they mask it.
 
-    Raises ``ValueError`` for what a node refuses: another shape, NaN or infinity, a sum that could wrap around.
+    Raises ``ValueError`` for what a node refuses: another shape, NaN or infinity, a sum that could wrap around, a number
+    above the task's bound.
     """
     name = spec["name"]
     if list(value.shape) != list(spec["shape"]):
@@ -238,14 +255,17 @@ def quantised(value: Array, spec: Mapping[str, Any], manifest: Mapping[str, Any]
     if not np.isfinite(value).all():
         raise ValueError(f"contribution {name}: has NaN or infinity, which no node sends")
     strategy = manifest["strategy"]
-    bits = 31 if strategy.get("ring") == "z32" else 63
+    bits = ring_bits(strategy) - 1
     scaled = np.asarray(value, np.float64) * 10.0 ** strategy["precision"]
     if (np.abs(scaled) * cohort >= 2.0**bits).any():
         limit = 2.0**bits / 10.0 ** strategy["precision"] / cohort
         raise ValueError(
             f"contribution {name}: above {limit:.3g}, the largest number whose sum fits; lower strategy.precision"
         )
-    return np.asarray(np.rint(scaled), np.int64)
+    bound = strategy.get("bound")
+    if bound is not None and (np.abs(scaled) > math.ceil(bound * 10.0 ** strategy["precision"])).any():
+        raise ValueError(f"contribution {name}: above {bound:g}, the bound that the strategy promises")
+    return whole(scaled, strategy.get("rounding", "nearest"), chance or np.random.default_rng())
 
 
 def _fit(value: Array, spec: Mapping[str, Any], name: str) -> Array:

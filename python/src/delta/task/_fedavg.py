@@ -61,6 +61,8 @@ class LearningStrategy(Strategy, Contribution, Merging):
         As in :class:`delta.strategy.Strategy`.
     threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         As in :class:`delta.strategy.Strategy`.
+    bound, rounding, transport : optional
+        As in :class:`delta.strategy.Strategy`.
 
     Raises
     ------
@@ -104,6 +106,8 @@ class FedAvg(LearningStrategy):
         As there.
     threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
         As there.
+    bound, rounding, transport : optional
+        As there.
 
     Raises
     ------
@@ -125,6 +129,8 @@ class FaultTolerantFedAvg(FedAvg):
     select_strategy, result_strategy, verify_timeout, weighting, name
         As there.
     threshold, colluders, neighbours, dropout, mask_generator, ring, retries, reproducible : optional
+        As there.
+    bound, rounding, transport : optional
         As there.
 
     Raises

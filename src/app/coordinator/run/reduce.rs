@@ -13,6 +13,7 @@ use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Name, RoundNumber};
 use delta_domain::manifest::Source;
 use delta_domain::round::{FailureCode, RoundFailure};
+use delta_domain::tensor::Tensor;
 use delta_ports::PortError;
 use delta_ports::blob::BlobName;
 use delta_ports::executor::ReduceJob;
@@ -177,7 +178,7 @@ impl Reduce {
         let outcome = self.context.ports.executor.reduce(job).await?;
         let mut assigned = BTreeMap::new();
         for (name, value) in outcome.assigned {
-            let kept = keep(&self.context, &self.state.task, step + 1, &name, value).await?;
+            let kept = self.keep(step + 1, &name, value).await?;
             assigned.insert(name, kept);
         }
         Ok(Ok(Made {
@@ -186,6 +187,11 @@ impl Reduce {
             stop: outcome.stop,
             assigned,
         }))
+    }
+
+    async fn keep(&self, step: u32, name: &Name, value: Tensor) -> Result<Kept, PortError> {
+        let halves = self.bundle.manifest().travels_in_half(name);
+        keep(&self.context, &self.state.task, step, name, value, halves).await
     }
 
     /// Why a sum over `contributed` members, of whom `failed` could not compute, is not what the step asks for.

@@ -124,7 +124,7 @@ impl Membership {
     async fn has_room(&self, bundle: &Bundle, step: u32) -> Result<(), PortError> {
         let manifest = bundle.manifest();
         let numbers = manifest.contribution_len(step).unwrap_or(usize::MAX);
-        let bytes = numbers.saturating_mul(manifest.strategy.ring.bytes_per_value());
+        let bytes = numbers.saturating_mul(manifest.strategy.ring().bytes_per_value());
         let needed = u64::try_from(bytes).unwrap_or(u64::MAX);
         let Some(free) = self
             .context

@@ -60,7 +60,17 @@ impl NoiseGround {
     /// What noise in graphs (dropout and the like) is drawn from: SHA-256 over a label and the seed.
     #[must_use]
     pub fn graph_seed(&self) -> Secret<32> {
-        let hash = Sha256::new().chain_update(b"delta graph noise 1");
+        self.derived(b"delta graph noise 1")
+    }
+
+    /// What numbers that are contributed are rounded by, where the task asks for chance.
+    #[must_use]
+    pub fn rounding_seed(&self) -> Secret<32> {
+        self.derived(b"delta rounding 1")
+    }
+
+    fn derived(&self, label: &[u8]) -> Secret<32> {
+        let hash = Sha256::new().chain_update(label);
         Secret::new(hash.chain_update(self.seed.expose()).finalize().into())
     }
 }

@@ -9,7 +9,14 @@ const FILE: &str = include_str!("../../../../tests/vectors/precision/precision.j
 
 fn one(x: f64, precision: u8, cohort: usize) -> Result<i64, QuantiseErrorKind> {
     let mut out: Vec<u64> = Vec::new();
-    quantise(&[x], precision, Ring::Z64, cohort, &mut out).map_err(|e| e.kind)?;
+    quantise(
+        &[x],
+        precision,
+        Ring::Z64,
+        Ring::Z64.magnitude_limit(cohort),
+        &mut out,
+    )
+    .map_err(|e| e.kind)?;
     Ok(out[0].cast_signed())
 }
 
@@ -77,7 +84,13 @@ fn single_precision_values_are_widened_as_in_the_original() {
         let narrow = wide as f32;
         let theirs = integer(&case["fixed"]);
         let mut out: Vec<u64> = Vec::new();
-        match quantise(&[narrow], 8, Ring::Z64, 1, &mut out) {
+        match quantise(
+            &[narrow],
+            8,
+            Ring::Z64,
+            Ring::Z64.magnitude_limit(1),
+            &mut out,
+        ) {
             Ok(()) => assert!(
                 (i128::from(out[0].cast_signed()) - i128::from(theirs)).abs() <= 1,
                 "{case}"
@@ -144,7 +157,14 @@ fn names_the_first_value_that_cannot_be_sent() {
         values[1234] = bad;
         values[1500] = 1e300;
         let mut out = vec![1_u64];
-        let error = quantise(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
+        let error = quantise(
+            &values,
+            8,
+            Ring::Z64,
+            Ring::Z64.magnitude_limit(3),
+            &mut out,
+        )
+        .unwrap_err();
         assert_eq!(
             error,
             QuantiseError {
@@ -154,7 +174,14 @@ fn names_the_first_value_that_cannot_be_sent() {
         );
         assert!(out.is_empty());
         values[7] = -1e300;
-        let error = quantise(&values, 8, Ring::Z64, 3, &mut out).unwrap_err();
+        let error = quantise(
+            &values,
+            8,
+            Ring::Z64,
+            Ring::Z64.magnitude_limit(3),
+            &mut out,
+        )
+        .unwrap_err();
         assert!(matches!(
             error,
             QuantiseError {
@@ -173,10 +200,18 @@ fn names_the_first_value_that_cannot_be_sent() {
 fn exactly_what_could_wrap_is_an_error() {
     // 32 bits, 10 members: 214748364 * 10 < 2^31 <= 214748365 * 10.
     let mut out: Vec<u32> = Vec::new();
-    quantise(&[214_748_364.0, -214_748_364.0], 0, Ring::Z32, 10, &mut out).unwrap();
+    quantise(
+        &[214_748_364.0, -214_748_364.0],
+        0,
+        Ring::Z32,
+        Ring::Z32.magnitude_limit(10),
+        &mut out,
+    )
+    .unwrap();
     assert_eq!(out, [214_748_364, 214_748_364_u32.wrapping_neg()]);
     for x in [214_748_365.0, -214_748_365.0, 214_748_364.6] {
-        let error = quantise(&[x], 0, Ring::Z32, 10, &mut out).unwrap_err();
+        let error =
+            quantise(&[x], 0, Ring::Z32, Ring::Z32.magnitude_limit(10), &mut out).unwrap_err();
         assert_eq!(
             error.kind,
             QuantiseErrorKind::TooLarge {
@@ -210,9 +245,16 @@ fn exactly_what_could_wrap_is_an_error() {
 #[test]
 fn a_precision_or_ring_that_makes_no_sense_is_an_error() {
     let mut out: Vec<u64> = Vec::new();
-    let error = quantise(&[1.0], 23, Ring::Z64, 2, &mut out).unwrap_err();
+    let error = quantise(
+        &[1.0],
+        23,
+        Ring::Z64,
+        Ring::Z64.magnitude_limit(2),
+        &mut out,
+    )
+    .unwrap_err();
     assert_eq!(error.kind, QuantiseErrorKind::Precision { precision: 23 });
-    let error = quantise(&[1.0], 8, Ring::Z32, 2, &mut out).unwrap_err();
+    let error = quantise(&[1.0], 8, Ring::Z32, Ring::Z32.magnitude_limit(2), &mut out).unwrap_err();
     assert_eq!(error.kind, QuantiseErrorKind::WrongRing);
 }
 
@@ -229,10 +271,10 @@ proptest! {
         let mut narrow = 0_u32;
         for x in &values {
             let mut out: Vec<u64> = Vec::new();
-            quantise(&[*x], 8, Ring::Z64, values.len(), &mut out).unwrap();
+            quantise(&[*x], 8, Ring::Z64, Ring::Z64.magnitude_limit(values.len()), &mut out).unwrap();
             sum = sum.wrapping_add(out[0]);
             let mut out: Vec<u32> = Vec::new();
-            quantise(&[*x], 1, Ring::Z32, values.len(), &mut out).unwrap();
+            quantise(&[*x], 1, Ring::Z32, Ring::Z32.magnitude_limit(values.len()), &mut out).unwrap();
             narrow = narrow.wrapping_add(out[0]);
         }
         let exact: f64 = values.iter().sum();
@@ -244,4 +286,51 @@ proptest! {
         dequantise(&[narrow], 1, &mut out);
         prop_assert!((out[0] - exact).abs() <= members * 0.05 + 1e-7, "{} {exact}", out[0]);
     }
+}
+
+#[test]
+fn rounding_at_random_is_right_on_average_and_exact_where_it_can_be() {
+    let limit = Ring::Z64.magnitude_limit(3);
+    let once = |x: f64, random: u32| {
+        let mut out: Vec<u64> = Vec::new();
+        quantise_at_random(&[x], &[random], 2, Ring::Z64, limit, &mut out).unwrap();
+        out[0].cast_signed()
+    };
+    // Whole numbers stay, whatever is drawn, and so do large ones.
+    for x in [0.0, 0.25, -0.25, 3.0, -3.0, 2e10, -2e10, 1e15] {
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and below 2^63")]
+        let whole = (x * 100.0) as i64;
+        for random in [0, 1, u32::MAX / 2, u32::MAX] {
+            assert_eq!(once(x, random), whole, "{x}");
+        }
+    }
+    // A quarter above 12, a quarter below -12, so it goes away from zero in a quarter of all draws.
+    let draws = 1_u32 << 12;
+    for (x, far) in [(0.1225, 13), (-0.1225, -13)] {
+        let away = (0..draws).filter(|i| once(x, i << 20) == far).count();
+        let share = away as f64 / f64::from(draws);
+        assert!((share - 0.25).abs() < 1e-3, "{x}: {share}");
+    }
+}
+
+#[test]
+fn rounding_at_random_refuses_what_rounding_refuses() {
+    let limit = Ring::Z32.magnitude_limit(2);
+    let of = |x: f64| {
+        let mut out: Vec<u32> = vec![7];
+        let end = quantise_at_random(&[0.0, x], &[9; 2], 0, Ring::Z32, limit, &mut out);
+        assert_eq!(out.len(), if end.is_ok() { 2 } else { 0 });
+        end.map_err(|e| (e.index, e.kind))
+    };
+    #[expect(clippy::cast_precision_loss, reason = "below 2^31")]
+    let most = limit as f64;
+    assert_eq!(of(most), Ok(()));
+    assert_eq!(of(-most), Ok(()));
+    for x in [most + 0.5, -most - 0.5, 1e300] {
+        assert!(
+            matches!(of(x), Err((1, QuantiseErrorKind::TooLarge { .. }))),
+            "{x}"
+        );
+    }
+    assert_eq!(of(f64::NAN), Err((1, QuantiseErrorKind::NotFinite)));
 }
