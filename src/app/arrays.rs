@@ -122,19 +122,7 @@ impl Halved {
 /// # Errors
 /// `Rejected` when a number is too large.
 pub(crate) fn halved_digest(tensor: &Tensor, digest: &Digest) -> Result<Digest, PortError> {
-    let mut halves = HashFunction::Sha256.start();
-    halves.update(&npy::half_prefix(tensor.shape()));
-    let mut halving = Halving::of(digest);
-    let mut out = Vec::new();
-    tensor
-        .for_le_parts(|part| {
-            out.clear();
-            halving.narrow(part.as_chunks().0, &mut out)?;
-            halves.update(&out);
-            Ok(())
-        })
-        .map_err(too_large)?;
-    Ok(halves.finish())
+    npy::half_digest(tensor, digest).map_err(too_large)
 }
 
 fn too_large(error: TooLarge) -> PortError {
@@ -259,6 +247,37 @@ mod tests {
         let bytes = collect(nothing, limit, "test").await.unwrap();
         let back = npy::decode_npz(&bytes, &npy::NpzLimits::default()).unwrap();
         assert!(back.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_travels_in_half_the_bytes_is_what_its_digest_says() {
+        let n = 150_001;
+        let values = (0..n).map(|i| (i as f32 - 7e4) / 3.0).collect();
+        let tensor = Arc::new(Tensor::new(vec![n], TensorData::F32(values)).unwrap());
+        let digest = npy::digest(&tensor);
+        let whole = npy::encode(&tensor);
+        // Cut anywhere, also within the header and within elements.
+        let cut: Vec<_> = whole
+            .chunks(4099)
+            .map(|c| Ok(Bytes::copy_from_slice(c)))
+            .collect();
+        let cut: ByteStream = Box::pin(stream::iter(cut));
+        let (len, file) = halved(tensor.shape(), &digest, cut).unwrap();
+        let bytes = collect(file, len, "test").await.unwrap();
+        assert_eq!(bytes.len() as u64, len);
+        assert!(len * 2 < whole.len() as u64 + 256);
+        assert_eq!(Digest::of(&bytes), halved_digest(&tensor, &digest).unwrap());
+        let (back, _) = read_npy(pieces(bytes), 4 * n, "test").await.unwrap();
+        assert_eq!((back.dtype(), back.shape()), (DType::F32, tensor.shape()));
+        let (TensorData::F32(sent), TensorData::F32(came)) = (tensor.data(), back.data()) else {
+            panic!("not f32");
+        };
+        let mut pairs = sent.iter().zip(came);
+        assert!(pairs.all(|(a, b)| (a - b).abs() <= a.abs() / 1024.0 + 6e-8));
+        let large = Tensor::new(vec![1], TensorData::F32(vec![7e4])).unwrap();
+        let error = halved_digest(&large, &npy::digest(&large)).unwrap_err();
+        assert_eq!(error.kind(), PortErrorKind::Rejected);
+        assert!(error.message().contains("65504"), "{error}");
     }
 
     fn array(n: usize) -> Arc<Tensor> {

@@ -87,7 +87,7 @@ pub struct Bundle {
 #[derive(Clone, PartialEq)]
 enum Initial {
     Held(Tensor),
-    /// What is known of a value that was let go: the SHA-256 of its `.npy` form.
+    /// What is known of a value that was let go: the SHA-256 of the `.npy` file that travels.
     Known(Digest),
 }
 
@@ -185,11 +185,17 @@ impl Bundle {
     /// A model is held by nobody between its rounds: who needs the value opens the bundle again.
     #[must_use]
     pub fn let_go(mut self, bytes: usize) -> Self {
-        for initial in self.initial.values_mut() {
+        let names = self.initial.keys().cloned();
+        let halves: BTreeSet<Name> = names
+            .filter(|name| self.manifest.travels_in_half(name))
+            .collect();
+        for (name, initial) in &mut self.initial {
             if let Initial::Held(value) = initial
                 && value.byte_len() > bytes
             {
-                *initial = Initial::Known(npy::digest(value));
+                let digest = npy::digest(value);
+                let half = halves.contains(name).then(|| half_digest(value, digest));
+                *initial = Initial::Known(half.unwrap_or(digest));
             }
         }
         self
@@ -235,10 +241,13 @@ impl Bundle {
         }
     }
 
-    /// SHA-256 of a variable's initial value as an `.npy` file.
+    /// SHA-256 of a variable's initial value as the `.npy` file that travels.
     #[must_use]
     pub fn initial_digest(&self, variable: &Name) -> Option<Digest> {
         Some(match self.initial.get(variable)? {
+            Initial::Held(value) if self.manifest.travels_in_half(variable) => {
+                half_digest(value, npy::digest(value))
+            }
             Initial::Held(value) => npy::digest(value),
             Initial::Known(digest) => *digest,
         })
@@ -263,6 +272,11 @@ impl Bundle {
     pub fn commitment(&self) -> Digest {
         self.commitment
     }
+}
+
+/// Of a value with a number that cannot travel, which its coordinator refuses, the digest of the whole.
+fn half_digest(value: &Tensor, digest: Digest) -> Digest {
+    npy::half_digest(value, &digest).unwrap_or(digest)
 }
 
 impl fmt::Debug for Bundle {

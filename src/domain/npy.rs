@@ -17,6 +17,7 @@ use super::hash::HashFunction;
 use super::ids::Digest;
 #[cfg(test)]
 use super::tensor::TensorData;
+use super::tensor::half::{Halving, TooLarge};
 use super::tensor::{DType, Tensor};
 
 pub use error::NpyError;
@@ -58,6 +59,24 @@ pub fn digest(tensor: &Tensor) -> Digest {
         Ok(()) => digest.finish(),
         Err(never) => match never {},
     }
+}
+
+/// The digest of an array's file in half precision, without making it. `digest`: of the file that [`encode`] makes.
+///
+/// # Errors
+/// [`TooLarge`] at the first number that half precision does not have.
+pub fn half_digest(tensor: &Tensor, digest: &Digest) -> Result<Digest, TooLarge> {
+    let mut halves = HashFunction::Sha256.start();
+    halves.update(&half_prefix(tensor.shape()));
+    let mut halving = Halving::of(digest);
+    let mut out = Vec::new();
+    tensor.for_le_parts(|part| {
+        out.clear();
+        halving.narrow(part.as_chunks().0, &mut out)?;
+        halves.update(&out);
+        Ok(())
+    })?;
+    Ok(halves.finish())
 }
 
 /// The array in an `.npy` file. `bytes` must end where the array ends.
