@@ -38,7 +38,7 @@ use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskR
 use delta_ports::{ChainTrouble, PortError, PortErrorKind, report};
 use presence::Presence;
 use round_machine::RoundMachine;
-use run::TaskRun;
+use run::{TaskRun, is_full_disk};
 use state::{Kept, RunState, keep_initial};
 
 /// How long the answer to a creation may come after the network has announced the task: then nobody waits for it any more.
@@ -204,7 +204,7 @@ impl Coordinator {
     /// hears of the task finds its bundle, and the first round its variables.
     async fn create(&self, row: &TaskRow) -> Result<(RunState, Arc<Bundle>), PortError> {
         let context = &self.context;
-        let (bundle, variables) = self.prepare(row.id).await?;
+        let (bundle, variables) = self.with_room(row.id, || self.prepare(row.id)).await?;
         let owner = self.context.own_address().await?;
         let manifest = bundle.manifest();
         let datasets: Vec<&str> = manifest.datasets.keys().map(|d| d.as_str()).collect();
@@ -277,10 +277,12 @@ impl Coordinator {
         let arrival = Arrival::of(self, &task, row.id);
         let mut state = RunState::new(row.id, task.clone(), owner.clone(), &bundle, variables);
         // Until the task's id is recorded, a restart finds what was prepared only under the submission's names.
-        commit(&context.machine_ports(), vec![state.change()?]).await?;
+        let ports = context.machine_ports();
+        let keep = || async { commit(&ports, vec![state.change()?]).await };
+        self.with_room(row.id, keep).await?;
         drop(turn);
         state.version += 1;
-        state.move_in(context).await?;
+        self.with_room(row.id, || state.move_in(context)).await?;
         drop(arrival);
         let update = TaskUpdate {
             creator: Some(owner),
@@ -288,9 +290,8 @@ impl Coordinator {
             status: Some(TaskStatus::Running),
             error: None,
         };
-        self.context
-            .retry_transient(|| self.record(row.id, &update))
-            .await?;
+        let record = || context.retry_transient(|| self.record(row.id, &update));
+        self.with_room(row.id, record).await?;
         self.context
             .log(
                 LogLevel::Info,
@@ -332,6 +333,25 @@ impl Coordinator {
         };
         if let Some(warning) = RoundGas::of(members, holders).warning() {
             self.context.log(LogLevel::Warn, task, warning, None).await;
+        }
+    }
+
+    /// A step of a task's creation, again as long as this node's disk is full and its owner's patience lasts.
+    async fn with_room<T, F>(&self, id: LocalTaskId, step: impl Fn() -> F) -> Result<T, PortError>
+    where
+        F: Future<Output = Result<T, PortError>>,
+    {
+        let clock = &self.context.ports.clock;
+        let until = clock.now() + self.context.settings.patience;
+        let mut backoff = Backoff::STEPS;
+        loop {
+            match step().await {
+                Err(e) if is_full_disk(&e) && clock.now() < until => {
+                    tracing::warn!(task_id = id, "the task waits for room: {}", report(&e));
+                    clock.sleep(backoff.pause()).await;
+                }
+                done => return done,
+            }
         }
     }
 

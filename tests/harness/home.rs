@@ -75,6 +75,29 @@ fn with_room_again_it_takes_part_again() {
 }
 
 #[test]
+fn a_coordinator_without_room_is_waited_for() {
+    for moment in [Moment::Joined, Moment::Shared, Moment::Calculating] {
+        run(async {
+            let mut world = Cluster::new(3, 34, patient(moment)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.hosts[0].blobs.holds_at_most(Some(0));
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            assert!(!disk(&world, 0).await.ok);
+            world.hosts[0].blobs.holds_at_most(None);
+            let row = world.wait_for_end(0, id, HOUR).await;
+            assert_eq!(
+                row.status,
+                TaskStatus::Finished,
+                "{moment:?}: {}",
+                world.describe()
+            );
+            world.stop().await;
+        });
+    }
+}
+
+#[test]
 fn a_task_is_on_no_record_before_what_members_ask_for_is_on_disk() {
     run(async {
         let mut world = Cluster::new(3, 33, Recipe::default()).await;

@@ -43,6 +43,7 @@ ANY = {"killed", "stopped", "cut", "silent", "slow", "disk full", "clock set", "
 REASONS: dict[str, tuple[str, set[str]]] = {
     "members of combined rounds stayed away": (r"members of the round before", ANY),
     "too few members joined": (r"members joined before the deadline", ANY),
+    "the coordinator's disk was full": (r"disk of the database is full", {"disk full"}),
     "too few were left": (r"(left|remain|shares|contributions?)", ANY),
 }
 """Reasons with which a task may end: what they say, and what must then have been wrong while the task ran."""

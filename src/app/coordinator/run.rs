@@ -52,6 +52,14 @@ pub(super) struct TaskRun {
     ahead: Arc<Ahead>,
 }
 
+/// Whether this node has no room to write: its own trouble, that its operator mends.
+pub(super) fn is_full_disk(error: &PortError) -> bool {
+    let written = ["storage.", "blob"]
+        .iter()
+        .any(|w| error.op().starts_with(w));
+    written && error.kind() == PortErrorKind::Exhausted
+}
+
 fn rejected(text: String) -> PortError {
     PortError::new(PortErrorKind::Rejected, "coordinator.run", text)
 }
@@ -118,23 +126,37 @@ impl TaskRun {
         self.coordinator.say_farewell(id, end.is_ok()).await;
     }
 
-    /// What a restart would mend is mended without one: from what is on disk, a few times.
+    /// What a restart would mend is mended without one: from what is on disk, a few times; a full disk as long as its owner's patience.
     async fn retry_steps(&mut self) -> Result<(), PortError> {
         let mut backoff = Backoff::STEPS;
-        for _ in 0..TRIES {
-            match self.steps().await {
-                Err(e) if e.is_transient() => {
-                    tracing::warn!(task = %self.state.task, "taking the task up again: {}", report(&e));
-                    self.context.ports.clock.sleep(backoff.pause()).await;
-                    let key = self.state.change()?.key;
-                    if let Ok(Some(stored)) = self.context.ports.storage.machine(&key).await {
-                        self.state = RunState::restore(&stored)?;
-                    }
-                }
+        let (mut tries, mut full_since) = (0, None);
+        loop {
+            let error = match self.steps().await {
+                Err(e) if e.is_transient() => e,
                 end => return end,
+            };
+            let now = self.context.ports.clock.now();
+            if is_full_disk(&error) {
+                let until = *full_since.get_or_insert(now) + self.context.settings.patience;
+                if now >= until {
+                    return Err(error);
+                }
+                let phase = format!("Waiting: {}", error.message());
+                self.progress.send_modify(|p| p.phase = phase);
+            } else {
+                full_since = None;
+                tries += 1;
+                if tries > TRIES {
+                    return Err(error);
+                }
+            }
+            tracing::warn!(task = %self.state.task, "taking the task up again: {}", report(&error));
+            self.context.ports.clock.sleep(backoff.pause()).await;
+            let key = self.state.change()?.key;
+            if let Ok(Some(stored)) = self.context.ports.storage.machine(&key).await {
+                self.state = RunState::restore(&stored)?;
             }
         }
-        self.steps().await
     }
 
     async fn steps(&mut self) -> Result<(), PortError> {
