@@ -4,6 +4,8 @@
 //! line and column; as long as anything is wrong there are no policies at all, and a caller must not go on with a part of them.
 //! The values themselves are checked by `delta_domain::policy`.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,7 @@ use super::error::{ConfigError, Place, SettingError, closest};
 use super::locate::{Target, locate, position_of};
 use super::reader::{key_text, shown, without_position};
 use super::types::Config;
+use delta_domain::dialect::Dialect;
 use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::policy::{Policies, Policy, PolicyForm};
 
@@ -72,6 +75,8 @@ pub struct LoadedPolicies {
     pub digest: Digest,
     /// Where each dataset's rules stand.
     pub places: BTreeMap<DatasetName, Place>,
+    /// What is said about the files of datasets.
+    pub dialects: BTreeMap<DatasetName, Dialect>,
 }
 
 impl Config {
@@ -116,6 +121,7 @@ pub(super) fn errors_of(file: &Path, text: &str) -> Vec<SettingError> {
 struct PolicyReader {
     policies: BTreeMap<DatasetName, Policy>,
     places: BTreeMap<DatasetName, Place>,
+    dialects: BTreeMap<DatasetName, Dialect>,
     errors: Vec<SettingError>,
 }
 
@@ -140,6 +146,7 @@ impl PolicyReader {
             policies: Policies::new(self.policies),
             digest,
             places: self.places,
+            dialects: self.dialects,
         })
     }
 
@@ -279,6 +286,12 @@ impl PolicyReader {
             }
             self.places.insert(name.clone(), place);
             let before = self.errors.len();
+            let mut value = value;
+            if let Value::Mapping(rules) = &mut value
+                && let Some(dialect) = self.words(source, &key, rules)
+            {
+                self.dialects.insert(name.clone(), dialect);
+            }
             let form = self.form(source, &key, value);
             match form.check() {
                 Ok(policy) if self.errors.len() == before => {
@@ -316,7 +329,8 @@ impl PolicyReader {
             let key = key_text(&key);
             let path = [SECTION, dataset, key.as_str()];
             let Some((_, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
-                let hint = suggestion(&key, KEYS.iter().map(|(known, _)| *known));
+                let known = KEYS.iter().chain(words::KEYS);
+                let hint = suggestion(&key, known.map(|(known, _)| *known));
                 self.problem(
                     source,
                     &path,

@@ -19,6 +19,7 @@ pub mod attendance;
 pub mod bundle;
 pub mod chain_cost;
 pub mod connector_record;
+pub mod dialect;
 pub mod event;
 pub mod hash;
 pub mod identity;

@@ -193,6 +193,63 @@ fn the_documents_examples_are_read() {
 }
 
 #[test]
+fn what_is_said_about_files_stands_beside_rules() {
+    let text = r#"datasets:
+  a.csv:
+    approval: never
+    delimiter: ";"
+    decimal: ","
+    missing: [-99, ".", n.a.]
+    skip: 2
+  b.csv:
+    path: /mnt/b.csv
+"#;
+    let loaded = load(&folder(&[("config.yaml", text)])).unwrap();
+    let said = &loaded.dialects[&"a.csv".parse().unwrap()];
+    assert_eq!((said.decimal, said.skip), (Some(b','), Some(2)));
+    assert_eq!(said.missing, ["-99", ".", "n.a."]);
+    let said = &loaded.dialects[&"b.csv".parse().unwrap()];
+    assert_eq!(said.path.as_deref(), Some("/mnt/b.csv"));
+    let rules = loaded.policies.of(&"a.csv".parse().unwrap());
+    assert_eq!(rules.approval, ApprovalMode::Never);
+    assert_eq!(
+        loaded.policies.of(&"b.csv".parse().unwrap()),
+        &Policy::default()
+    );
+}
+
+#[test]
+fn what_is_wrongly_said_about_files_has_its_place() {
+    let text = "datasets:\n  a.csv:\n    delimiter: \"::\"\n    skip: two\n    encodin: latin1\n    thousands: [a]\n";
+    let found = errors(text);
+    assert_eq!(found.len(), 4, "{found:#?}");
+    assert!(
+        found[0].starts_with("c.yaml:3:16: `delimiter` must be one character"),
+        "{}",
+        found[0]
+    );
+    assert!(
+        found[1].contains("c.yaml:4:") && found[1].contains("`skip` must be"),
+        "{}",
+        found[1]
+    );
+    assert!(
+        found[2].contains("did you mean `encoding`?"),
+        "{}",
+        found[2]
+    );
+    assert!(found[3].contains("`thousands` must be"), "{}", found[3]);
+}
+
+#[test]
+fn the_document_names_every_setting() {
+    let text = include_str!("../../../docs/data.md");
+    for (key, _) in words::KEYS {
+        assert!(text.contains(&format!("| `{key}` |")), "{key}");
+    }
+}
+
+#[test]
 fn the_document_names_every_key_and_every_rule() {
     let text = include_str!("../../../docs/policy.md");
     let rules = delta_domain::policy::Rule::ALL
