@@ -7,6 +7,7 @@
 //! Source: the format is NumPy's `lib/format.py` and NEP 1; `.npz` is what `numpy.savez` writes.
 
 mod dictionary;
+mod elements;
 mod error;
 mod header;
 mod npz;
@@ -20,6 +21,7 @@ use super::tensor::TensorData;
 use super::tensor::half::{Halving, TooLarge};
 use super::tensor::{DType, Tensor};
 
+pub use elements::Elements;
 pub use error::NpyError;
 pub use header::{Header, MAX_PREFIX};
 pub use npz::{NpzLimits, NpzWriter, decode_npz, encode_npz};

@@ -1,4 +1,6 @@
 //! The Python dictionary of an `.npy` header, read without Python. Not here: what its entries mean.
+//!
+//! Other writers than NumPy put the same as JSON there: `true` and `false`, and a list as the shape.
 
 /// Most dimensions of an array.
 const MAX_DIMENSIONS: usize = 32;
@@ -87,17 +89,24 @@ impl<'a> Reader<'a> {
     }
 
     fn truth(&mut self) -> Result<bool, String> {
-        if self.accept("True") {
+        if self.accept("True") || self.accept("true") {
             return Ok(true);
+        }
+        if self.accept("false") {
+            return Ok(false);
         }
         self.expect("False").map(|()| false)
     }
 
-    /// `()`, `(3,)`, `(3, 4)`.
+    /// `()`, `(3,)`, `(3, 4)`, `[3, 4]`.
     fn tuple(&mut self) -> Result<Vec<usize>, String> {
         let mut dims = Vec::new();
-        self.expect("(")?;
-        while !self.accept(")") {
+        let end = if self.accept("[") {
+            "]"
+        } else {
+            self.expect("(").map(|()| ")")?
+        };
+        while !self.accept(end) {
             if dims.len() == MAX_DIMENSIONS {
                 return Err(format!("more than {MAX_DIMENSIONS} dimensions"));
             }
@@ -112,7 +121,7 @@ impl<'a> Reader<'a> {
             // Python 2 wrote long integers with an L.
             self.0 = rest.strip_prefix('L').unwrap_or(rest);
             if !self.accept(",") {
-                self.expect(")")?;
+                self.expect(end)?;
                 break;
             }
         }

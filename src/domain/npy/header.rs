@@ -1,6 +1,7 @@
 //! The header of an `.npy` file, and the elements after it as the header says to read them.
 
 use super::dictionary::Dictionary;
+use super::elements::Elements;
 use super::error::NpyError;
 use super::stored::Stored;
 use crate::tensor::{DType, Tensor, TensorData, element_count};
@@ -15,8 +16,7 @@ pub const MAX_PREFIX: usize = 12 + MAX_DICTIONARY;
 /// What an `.npy` file says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    stored: Stored,
-    big_endian: bool,
+    elements: Elements,
     fortran_order: bool,
     shape: Vec<usize>,
     data_start: usize,
@@ -53,14 +53,13 @@ impl Header {
             .ok_or_else(|| bad("it ends within the header"))?;
         let text = std::str::from_utf8(text).map_err(|_| bad("the header is not text"))?;
         let found = Dictionary::parse(text).map_err(NpyError::Header)?;
-        let (stored, big_endian) = Stored::parse(&found.descr)?;
+        let elements = Elements::parse(&found.descr)?;
         let bytes_needed = element_count(&found.shape).and_then(|n| n.checked_mul(8));
         if bytes_needed.is_none_or(|n| isize::try_from(n).is_err()) {
             return Err(bad("the shape is larger than a machine"));
         }
         Ok(Self {
-            stored,
-            big_endian,
+            elements,
             fortran_order: found.fortran_order,
             shape: found.shape,
             data_start: start + length,
@@ -70,7 +69,13 @@ impl Header {
     /// The type that elements have once read: small integers are widened to `i32`, unsigned ones to `i64`, half precision to single.
     #[must_use]
     pub fn dtype(&self) -> DType {
-        self.stored.dtype()
+        self.elements.dtype()
+    }
+
+    /// How each element is stored.
+    #[must_use]
+    pub fn form(&self) -> Elements {
+        self.elements
     }
 
     /// Length of each dimension.
@@ -88,10 +93,10 @@ impl Header {
     /// Whether the elements stand in the file as [`Tensor::extend_le_bytes`] writes them.
     pub(super) fn is_plain(&self) -> bool {
         let as_is = matches!(
-            self.stored,
+            self.elements.stored,
             Stored::U1 | Stored::B1 | Stored::I4 | Stored::I8 | Stored::F4 | Stored::F8
         );
-        as_is && !self.big_endian && !self.fortran_order()
+        as_is && !self.elements.big_endian && !self.fortran_order()
     }
 
     /// Where the elements begin, in bytes.
@@ -103,7 +108,7 @@ impl Header {
     /// Bytes an element in the file.
     #[must_use]
     pub fn stored_size(&self) -> usize {
-        self.stored.size()
+        self.elements.size()
     }
 
     /// Bytes of all elements in the file.
@@ -146,38 +151,7 @@ impl Header {
     /// # Errors
     /// [`NpyError::TooLarge`] when an unsigned number does not fit the signed type it is read as.
     pub fn elements(&self, data: &[u8]) -> Result<TensorData, NpyError> {
-        macro_rules! read {
-            ($type:ty) => {
-                data.as_chunks().0.iter().map(|b| {
-                    if self.big_endian {
-                        <$type>::from_be_bytes(*b)
-                    } else {
-                        <$type>::from_le_bytes(*b)
-                    }
-                })
-            };
-        }
-        Ok(match self.stored {
-            Stored::U1 => TensorData::U8(data.to_vec()),
-            Stored::B1 => TensorData::Bool(data.iter().map(|&b| b != 0).collect()),
-            Stored::I1 => TensorData::I32(read!(i8).map(i32::from).collect()),
-            Stored::I2 => TensorData::I32(read!(i16).map(i32::from).collect()),
-            Stored::U2 => TensorData::I32(read!(u16).map(i32::from).collect()),
-            Stored::I4 => TensorData::I32(read!(i32).collect()),
-            Stored::U4 => TensorData::I64(read!(u32).map(i64::from).collect()),
-            Stored::I8 => TensorData::I64(read!(i64).collect()),
-            Stored::U8 => {
-                let checked =
-                    read!(u64).map(|n| i64::try_from(n).map_err(|_| NpyError::TooLarge(n)));
-                TensorData::I64(checked.collect::<Result<_, _>>()?)
-            }
-            Stored::F2 => {
-                let halves = read!(u16).map(|bits| half::f16::from_bits(bits).to_f32());
-                TensorData::F32(halves.collect())
-            }
-            Stored::F4 => TensorData::F32(read!(f32).collect()),
-            Stored::F8 => TensorData::F64(read!(f64).collect()),
-        })
+        self.elements.decode(data)
     }
 }
 

@@ -77,6 +77,24 @@ impl Stored {
         }
     }
 
+    /// As NumPy calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::U1 => "uint8",
+            Self::B1 => "bool",
+            Self::I1 => "int8",
+            Self::I2 => "int16",
+            Self::U2 => "uint16",
+            Self::I4 => "int32",
+            Self::U4 => "uint32",
+            Self::I8 => "int64",
+            Self::U8 => "uint64",
+            Self::F2 => "float16",
+            Self::F4 => "float32",
+            Self::F8 => "float64",
+        }
+    }
+
     /// Bytes an element in the file.
     pub(super) fn size(self) -> usize {
         match self {

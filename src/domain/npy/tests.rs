@@ -133,6 +133,21 @@ fn versions_two_and_three_and_python_2_are_read() {
 }
 
 #[test]
+fn headers_in_json_are_read() {
+    let text = r#"{"descr": "|u1", "fortran_order": true, "shape": [2, 2]}"#;
+    assert_eq!(
+        values(&file(text, &[1, 2, 3, 4])),
+        TensorData::U8(vec![1, 3, 2, 4])
+    );
+    let elements = Elements::parse(">f2").unwrap();
+    assert_eq!((elements.name(), elements.size()), ("float16", 2));
+    assert_eq!(
+        elements.decode(&[0x3c, 0, 0xc0, 0]).unwrap(),
+        TensorData::F32(vec![1.0, -2.0])
+    );
+}
+
+#[test]
 fn pickles_inside_arrays_are_refused() {
     let error = decode(&described("|O", "False", "(1,)", b"\x80\x04K\x01.")).unwrap_err();
     assert!(error.to_string().contains("pickled Python"), "{error}");
@@ -178,7 +193,7 @@ fn headers_that_only_python_would_accept_are_errors() {
         "{}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2,)} ; import os",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1+1,)}",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': [2]}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': [2)}",
         "{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}",
         "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}",
         "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
