@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::adapters::onnx::{self, Containment, ExecutorConfig, OnnxExecutor, Sandbox};
-use crate::config::{self, Config};
+use crate::adapters::onnx::{
+    self, Containment, ExecutorConfig, OnnxExecutor, Sandbox, TableProfile,
+};
+use crate::config::{self, Config, LoadedPolicies};
+use delta_domain::ids::DatasetName;
 use delta_ports::PortError;
 use delta_ports::executor::{Executor, RuntimeInfo};
 
@@ -66,6 +69,20 @@ impl LocalExecutor {
     #[must_use]
     pub fn port(&self) -> Arc<dyn Executor> {
         self.0.clone()
+    }
+
+    /// What the owner says from now on about datasets.
+    pub(crate) fn hear(&self, said: &LoadedPolicies) {
+        let ruled = said.policies.written().keys().cloned().collect();
+        self.0.say(said.dialects.clone(), ruled);
+    }
+
+    /// What is in a table, column by column: for its owner alone.
+    ///
+    /// # Errors
+    /// There is no such dataset, or it is no table that can be read.
+    pub async fn profile(&self, name: &DatasetName) -> Result<TableProfile, PortError> {
+        self.0.profile(name).await
     }
 
     /// Starts a worker that says how its walls stand. Quick: no runtime is loaded.

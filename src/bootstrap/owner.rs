@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::executor::LocalExecutor;
 use crate::adapters::http::Webhook;
 use crate::adapters::system::FileJournal;
 use crate::config::Config;
@@ -87,6 +88,7 @@ struct PolicyFiles {
     config: Config,
     file: PathBuf,
     rules: RwLock<OwnerRules>,
+    executor: LocalExecutor,
 }
 
 impl PolicySource for PolicyFiles {
@@ -99,8 +101,10 @@ impl PolicySource for PolicyFiles {
 }
 
 impl PolicyFiles {
-    fn read(config: &Config, file: &Path) -> anyhow::Result<OwnerRules> {
+    /// The executor hears at once what is said about files.
+    fn read(config: &Config, file: &Path, executor: &LocalExecutor) -> anyhow::Result<OwnerRules> {
         let loaded = config.load_policies(file)?;
+        executor.hear(&loaded);
         Ok(OwnerRules {
             policies: Arc::new(loaded.policies),
             digest: loaded.digest,
@@ -113,9 +117,14 @@ impl PolicyFiles {
 ///
 /// # Errors
 /// What is wrong with them now, all at once.
-pub(crate) fn rules(config: &Config, file: &Path) -> anyhow::Result<Arc<dyn PolicySource>> {
+pub(crate) fn rules(
+    config: &Config,
+    file: &Path,
+    executor: &LocalExecutor,
+) -> anyhow::Result<Arc<dyn PolicySource>> {
     let files = Arc::new(PolicyFiles {
-        rules: RwLock::new(PolicyFiles::read(config, file)?),
+        rules: RwLock::new(PolicyFiles::read(config, file, executor)?),
+        executor: executor.clone(),
         config: config.clone(),
         file: file.to_owned(),
     });
@@ -130,7 +139,7 @@ async fn follow(files: Weak<PolicyFiles>) {
         let Some(files) = files.upgrade() else { return };
         let read = tokio::task::spawn_blocking({
             let files = files.clone();
-            move || PolicyFiles::read(&files.config, &files.file)
+            move || PolicyFiles::read(&files.config, &files.file, &files.executor)
         });
         match read.await {
             Ok(Ok(rules)) => {

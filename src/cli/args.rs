@@ -99,6 +99,9 @@ pub(super) enum Command {
     /// Export and check the owner's journal
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Show what this node's datasets are and how they are read; for their owner
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Show the rules for this node's data, and what would become of a task
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -110,6 +113,29 @@ pub(super) enum Command {
     /// The contained process that runs graphs
     #[command(name = "__worker", hide = true)]
     Worker,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
+    /// List the datasets with what they are and how they are read
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is in a table, column by column: what its cells are, how many are missing, ranges and levels
+    Describe {
+        /// The dataset
+        name: DatasetName,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look whether a dataset, or every one, can be read by tasks; fails when not
+    Check {
+        /// The dataset
+        name: Option<DatasetName>,
+    },
 }
 
 #[derive(Debug, Args)]

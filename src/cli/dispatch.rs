@@ -102,6 +102,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let config = load(&file, Purpose::Tool)?.config;
             block_on(commands::audit::audit(&config, command))?;
         }
+        Command::Data(command) => {
+            let config = load(&file, Purpose::Tool)?.config;
+            print(&block_on(commands::data::data(&file, &config, command))?)?;
+        }
         Command::Policy(command) => {
             let config = load(&file, Purpose::Tool)?.config;
             let told = block_on(commands::policy::policy(&file, &config, command))?;
@@ -148,7 +152,7 @@ fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
             let mut findings = check::local(file, &loaded);
             findings.extend(check::doors(&loaded.config));
             findings.extend(block_on(async {
-                let mut found = check::probes(&loaded.config).await;
+                let mut found = check::probes(&loaded.config, file).await;
                 found.push(check::reach(&loaded.config).await);
                 Ok(found)
             })?);

@@ -53,13 +53,13 @@ pub(crate) fn narrow(x: f64) -> f32 {
     x as f32
 }
 
-/// The whole number that `x` is, if it is one that `i64` holds exactly.
+/// The whole number that `x` is, if it is below 2^53: from there on, `x` may stand for its neighbour.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "checked to be whole and within the exact range first"
 )]
 pub(crate) fn whole(x: f64) -> Option<i64> {
-    (x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0).then_some(x as i64)
+    (x.fract() == 0.0 && x.abs() < 9_007_199_254_740_992.0).then_some(x as i64)
 }
 
 /// Numbers of local data in the type that a graph takes. Whole types take whole numbers in range only.

@@ -1,34 +1,43 @@
 //! The node's data, as graphs read them: rows of a table, of samples or of an array (docs/protocol/graphs.md, Datasets).
 //!
 //! Only what a task declares is kept: declared columns of a table, the rows of the batch from arrays and folders.
-//! Values are converted, never scaled: a pixel is 0 to 255 unless the graph divides it.
+//! Values are converted, never scaled: a pixel is what is stored, 0 to 255 or 65535, unless the graph divides it.
 //! Links inside a dataset that lead out of it are an error. Which file is of which format, and who reads it, only `format.rs` knows.
 
 mod array;
 mod folder;
 mod format;
-mod lines;
 mod place;
+mod profile;
 mod rows;
 mod samples;
+mod strided;
 mod summary;
 mod table;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::failure::Failure;
+#[cfg(feature = "testing")]
+use delta_domain::dialect::Dialect;
 use delta_domain::ids::DatasetName;
-use delta_domain::manifest::{DataField, DatasetSpec, Manifest, Part, Source};
+use delta_domain::manifest::{DatasetSpec, Driver, Manifest, Part, Source, Step};
+use rows::Depth;
+use table::Opening;
 
-pub(crate) use place::locate;
+pub(crate) use place::{Located, Said, locate};
+pub use profile::{ColumnKind, ColumnProfile, TableProfile};
 pub(crate) use rows::Rows;
 pub(crate) use summary::describe;
 
 /// The rows of a table with a header, when it can be read.
 #[cfg(feature = "testing")]
 pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
-    let table = format::table(path).ok()?.load(columns, true, false).ok()?;
+    let said = Dialect::default();
+    let mut table = format::table(path, format::plainly(&said)).ok()?;
+    let table = table.load(columns).ok()?;
     Some(table.len())
 }
 
@@ -45,7 +54,7 @@ struct DataPart {
 /// The datasets of a job, opened when first read.
 pub(crate) struct Datasets<'a> {
     specs: Option<&'a BTreeMap<DatasetName, DatasetSpec>>,
-    paths: BTreeMap<DatasetName, PathBuf>,
+    places: BTreeMap<DatasetName, Located>,
     open: BTreeMap<DataPart, Box<dyn Rows>>,
 }
 
@@ -53,11 +62,11 @@ impl<'a> Datasets<'a> {
     /// The datasets that a task declares, at the paths where they lie.
     pub(crate) fn new(
         specs: &'a BTreeMap<DatasetName, DatasetSpec>,
-        paths: BTreeMap<DatasetName, PathBuf>,
+        places: BTreeMap<DatasetName, Located>,
     ) -> Self {
         Self {
             specs: Some(specs),
-            paths,
+            places,
             open: BTreeMap::new(),
         }
     }
@@ -66,7 +75,7 @@ impl<'a> Datasets<'a> {
     pub(crate) fn none() -> Self {
         Self {
             specs: None,
-            paths: BTreeMap::new(),
+            places: BTreeMap::new(),
             open: BTreeMap::new(),
         }
     }
@@ -88,11 +97,11 @@ impl<'a> Datasets<'a> {
             let spec = spec.ok_or_else(|| {
                 Failure::rejected(format!("the task does not declare the dataset {name}"))
             })?;
-            let path = self
-                .paths
+            let place = self
+                .places
                 .get(name)
                 .ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
-            let rows = open(path, spec, part, lenient)
+            let rows = open(place, spec, part, lenient)
                 .map_err(|f| f.within(&format!("dataset {name}")))?;
             self.open.insert(wanted.clone(), rows);
         }
@@ -105,27 +114,34 @@ impl<'a> Datasets<'a> {
 }
 
 fn open(
-    path: &Path,
+    place: &Located,
     spec: &DatasetSpec,
     part: Option<Part>,
     lenient: bool,
 ) -> Result<Box<dyn Rows>, Failure> {
+    let path = place.path.as_path();
     if part.is_some() && !path.is_dir() {
         return Err(Failure::corrupt(
             "the task reads its train/ or val/ part, but it is one file",
         ));
     }
+    is_of_kind(path, spec)?;
     match spec {
-        DatasetSpec::Table { columns, header } => Ok(Box::new(
-            format::table(path)?.load(columns, *header, lenient)?,
-        )),
+        DatasetSpec::Table { columns, header } => {
+            let opening = Opening {
+                said: &place.dialect,
+                header: *header,
+                noised: lenient,
+            };
+            Ok(Box::new(format::table(path, opening)?.load(columns)?))
+        }
         DatasetSpec::Samples { shape, classes } if path.is_dir() => {
             Ok(Box::new(folder::Folder::open(path, shape, classes, part)?))
         }
         DatasetSpec::Samples { shape, classes } => Ok(Box::new(samples::Samples::open(
             path,
             shape,
-            !classes.is_empty(),
+            classes.len(),
         )?)),
         DatasetSpec::Array { shape, dtype } => {
             Ok(Box::new(samples::Array::open(path, shape, *dtype)?))
@@ -133,31 +149,104 @@ fn open(
     }
 }
 
+/// A folder where a file is expected, and the other way round.
+fn is_of_kind(path: &Path, spec: &DatasetSpec) -> Result<(), Failure> {
+    let [tables, arrays, samples] = format::suggested_endings();
+    let wrong = match (spec, path.is_dir()) {
+        (DatasetSpec::Table { .. }, true) => format!(
+            "it is a folder, and the task expects a table: one file whose name ends in {tables}"
+        ),
+        (DatasetSpec::Array { .. }, true) => format!(
+            "it is a folder, and the task expects one array: a file whose name ends in {arrays}"
+        ),
+        (DatasetSpec::Samples { .. }, false) if !format::is_array(path) => format!(
+            "it is one file, and the task expects samples: a folder of files whose names end in {samples}, or all samples as one file that ends in {arrays}"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Failure::corrupt(wrong))
+}
+
 /// Compares a dataset with what the task expects of it, reading as little as that takes.
-pub(crate) fn inspect(path: &Path, name: &DatasetName, manifest: &Manifest) -> Result<(), Failure> {
+pub(crate) fn inspect(
+    place: &Located,
+    name: &DatasetName,
+    manifest: &Manifest,
+) -> Result<(), Failure> {
     let spec = manifest
         .datasets
         .get(name)
         .ok_or_else(|| Failure::internal(format!("{name} is not declared")))?;
-    let checked = match spec {
-        DatasetSpec::Table { columns, header } => {
-            format::table(path).and_then(|mut table| table.inspect(columns, *header))
+    let mut parts = parts_read(manifest, name);
+    // All of it in any case.
+    parts.insert(None);
+    let noised = is_noised(manifest, name);
+    judge(place, spec, parts, noised).map_err(|f| f.within(&format!("dataset {name}")))
+}
+
+/// Compares a dataset with what is declared. `noised`: no single row may decide.
+fn judge(
+    place: &Located,
+    spec: &DatasetSpec,
+    parts: impl IntoIterator<Item = Option<Part>>,
+    noised: bool,
+) -> Result<(), Failure> {
+    let depth = if noised { Depth::Names } else { Depth::Whole };
+    is_of_kind(&place.path, spec)?;
+    if let DatasetSpec::Table { columns, header } = spec {
+        let opening = Opening {
+            said: &place.dialect,
+            header: *header,
+            noised,
+        };
+        return format::table(&place.path, opening)?.inspect(columns, depth);
+    }
+    parts.into_iter().try_for_each(|part| {
+        let mut rows = open(place, spec, part, false)?;
+        // An array that is declared as empty may be.
+        match spec {
+            _ if noised => return Ok(()),
+            _ if rows.len() > 0 => {}
+            DatasetSpec::Array { shape, .. } if shape.first() == Some(&Some(0)) => return Ok(()),
+            _ => return Err(Failure::corrupt("it has no sample")),
         }
-        DatasetSpec::Samples { .. } | DatasetSpec::Array { .. } => {
-            let mut parts = parts_read(manifest, name);
-            // All of it in any case.
-            parts.insert(None);
-            parts.into_iter().try_for_each(|part| {
-                let mut rows = open(path, spec, part, false)?;
-                if rows.len() == 0 {
-                    return Err(Failure::corrupt("it has no sample"));
-                }
-                // The first row shows whether the shape is right; folders only list the rest.
-                rows.read(&DataField::X, &[0]).map(|_| ())
-            })
+        // All of it has its parts in it.
+        match part {
+            None => rows.inspect(depth),
+            Some(_) => Ok(()),
         }
+    })
+}
+
+/// What is in a table, column by column. The first line has its names.
+pub(crate) fn profile(place: &Located) -> Result<TableProfile, Failure> {
+    format::table(&place.path, format::plainly(&place.dialect))?.profile()
+}
+
+/// Whether sums of this dataset's single records have noise: then no single row may decide over the task.
+fn is_noised(manifest: &Manifest, name: &DatasetName) -> bool {
+    let rounds = manifest.rounds.iter();
+    let reads = |step: &Step| {
+        step.driver
+            .walks()
+            .is_some_and(|(walked, _)| walked == name)
+            || step
+                .inputs
+                .values()
+                .any(|source| matches!(source, Source::Data { dataset, .. } if dataset == name))
     };
-    checked.map_err(|f| f.within(&format!("dataset {name}")))
+    rounds.into_iter().any(|round| {
+        round.map.steps.iter().any(|step| {
+            matches!(&step.driver, Driver::Records(r) if r.noise.is_some()) && reads(step)
+        })
+    })
+}
+
+/// All of what a task asks of a dataset before it runs, as one text.
+pub(crate) fn asked_of(manifest: &Manifest, name: &DatasetName) -> String {
+    let spec = manifest.datasets.get(name);
+    let (parts, noised) = (parts_read(manifest, name), is_noised(manifest, name));
+    format!("{name} {spec:?} {parts:?} {noised}")
 }
 
 /// Which parts of a dataset the task reads by themselves; `None` stands for all of it.
@@ -183,3 +272,6 @@ fn parts_read(manifest: &Manifest, name: &DatasetName) -> BTreeSet<Option<Part>>
     }
     parts
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod answer;
 mod config;
 mod data;
 mod judge;
+mod look;
 mod search;
 mod steps;
 mod versions;
@@ -17,13 +18,13 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::contain::Containment;
-use super::datasets;
 use super::failure::Failure;
 use super::frame::{Blob, Blobs};
 use super::job::{Job, Reply, RuntimeChoice, Work};
 use super::process::Launcher;
 use super::records;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::dialect::Dialect;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::RoundSpec;
 use delta_domain::records::proof::ReleaseProof;
@@ -33,13 +34,18 @@ use delta_ports::executor::{
 };
 use delta_ports::{PortError, PortErrorKind};
 
+use crate::datasets::Said;
 use answer::{named, rows_of, tensors_of, wrong_answer};
 pub use config::{ExecutorConfig, RuntimePreference};
+use data::Places;
 use judge::Turn;
 pub use search::RuntimeReport;
 use search::{Chosen, Search};
 use steps::{datasets_of, graphs_of};
-use versions::{Described, Versions};
+use versions::{Told, Versions};
+
+/// Workers at a time that look at data before a task runs.
+const LOOKING: usize = 2;
 
 /// Executes graphs in worker processes.
 pub struct OnnxExecutor {
@@ -49,7 +55,10 @@ pub struct OnnxExecutor {
     judging: judge::Turns,
     search: Search,
     versions: Versions,
-    described: Described,
+    told: Told,
+    /// Workers that look at data before a task runs.
+    looking: Semaphore,
+    places: Places,
 }
 
 /// What a worker is to do, and all that it gets for it.
@@ -72,12 +81,19 @@ impl OnnxExecutor {
         Self {
             slots: Semaphore::new(jobs),
             waiting: Semaphore::new(jobs.saturating_add(queue)),
+            places: Places::new(config.data_dir.clone()),
             config,
             judging: judge::Turns::default(),
             search: Search::default(),
             versions: Versions::default(),
-            described: Described::default(),
+            told: Told::default(),
+            looking: Semaphore::new(LOOKING),
         }
+    }
+
+    /// What the owner says from now on: how files of datasets are written, and which datasets have rules.
+    pub fn say(&self, dialects: BTreeMap<DatasetName, Dialect>, ruled: BTreeSet<DatasetName>) {
+        self.places.say(Said { dialects, ruled });
     }
 
     /// Finds the runtime by starting it in a worker, once; later calls return the same.
@@ -290,30 +306,21 @@ impl Executor for OnnxExecutor {
     }
 
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
-        let op = "executor.check_data";
-        let names = bundle.manifest().datasets.keys().cloned().collect();
-        let paths = data::locate(op, &self.config.data_dir, names)?;
-        let bundle = Arc::clone(bundle);
-        data::blocking(op, move || {
-            paths
-                .iter()
-                .try_for_each(|(name, path)| datasets::inspect(path, name, bundle.manifest()))
-        })
-        .await
+        self.inspect(bundle).await
     }
 
     async fn map(&self, job: MapJob) -> Result<MapOutcome, PortError> {
         let op = "executor.map";
         let manifest = job.bundle.manifest();
         let (round, runtime) = self.round(op, &job.bundle, job.step).await?;
-        let datasets = data::locate(op, &self.config.data_dir, datasets_of(&round.map.steps))?;
+        let datasets = self.places.locate(op, datasets_of(&round.map.steps))?;
         // Before the map: what is written while it runs is another version.
         let versions = match job.rules {
             Some(_) => self.versions.of(op, &datasets).await?,
             None => BTreeMap::new(),
         };
         let order = Order {
-            readable: datasets.values().cloned().collect(),
+            readable: datasets.values().map(|place| place.path.clone()).collect(),
             work: Work::Map {
                 manifest: Box::new(manifest.clone()),
                 step: job.step,
@@ -405,14 +412,13 @@ impl Executor for OnnxExecutor {
         &self,
         names: &BTreeSet<DatasetName>,
     ) -> Result<Vec<DatasetSummary>, PortError> {
-        let op = "executor.describe";
-        let root = data::root(op, &self.config.data_dir)?;
-        self.described.of(op, root, names.clone()).await
+        self.told_of("executor.describe", names.clone(), false)
+            .await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {
         let op = "executor.datasets";
-        let root = data::root(op, &self.config.data_dir)?;
-        data::blocking(op, move || data::list(&root)).await
+        let names = self.places.names(op)?;
+        self.told_of(op, names, true).await
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::contain::{Containment, Sandbox};
+use super::datasets::{Located, TableProfile};
 use super::failure::Failure;
 use super::frame::Header;
 use super::guard::GraphLimits;
@@ -71,8 +72,13 @@ pub(crate) struct Job {
 impl Job {
     /// Asks a worker what it is.
     pub(crate) fn probe() -> Self {
+        Self::of(Work::Probe)
+    }
+
+    /// Work that needs nothing sent along.
+    pub(crate) fn of(work: Work) -> Self {
         Self {
-            work: Work::Probe,
+            work,
             graphs: Vec::new(),
             variables: Vec::new(),
             sums: Vec::new(),
@@ -101,6 +107,23 @@ pub(crate) enum Work {
         /// Of the task whose graphs these are.
         manifest: Box<Manifest>,
     },
+    /// Compare datasets with what the task expects of them. Needs no runtime.
+    Inspect {
+        /// Of the task.
+        manifest: Box<Manifest>,
+        /// Where the datasets are.
+        datasets: BTreeMap<DatasetName, Located>,
+    },
+    /// Say in plain words what datasets are. Needs no runtime.
+    Describe {
+        /// Where they are.
+        datasets: BTreeMap<DatasetName, Located>,
+    },
+    /// Say what is in a table, column by column. Needs no runtime.
+    Profile {
+        /// Where it is.
+        place: Option<Located>,
+    },
     /// Check and load every graph.
     Check {
         /// Of the task whose graphs these are.
@@ -117,7 +140,7 @@ pub(crate) enum Work {
         /// This node's seed for noise in graphs.
         noise: Option<Secret<32>>,
         /// Where the datasets are that the map reads.
-        datasets: BTreeMap<DatasetName, PathBuf>,
+        datasets: BTreeMap<DatasetName, Located>,
     },
     /// Run a coordinator's reduce of one step, over the sums.
     Reduce {
@@ -147,6 +170,9 @@ pub(crate) enum Reply {
     },
     Proved(ReleaseProof),
     Checked,
+    Inspected,
+    Described(BTreeMap<DatasetName, String>),
+    Profiled(TableProfile),
     /// Blobs: the contributions in the manifest's order, then the assigned variables, then what `released` says.
     Mapped {
         contributions: usize,
@@ -179,7 +205,10 @@ impl Header for Reply {
             | Self::Walls(_)
             | Self::Probed { .. }
             | Self::Proved(_)
-            | Self::Checked => 0..0,
+            | Self::Checked
+            | Self::Inspected
+            | Self::Described(_)
+            | Self::Profiled(_) => 0..0,
         }
     }
 }

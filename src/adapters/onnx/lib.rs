@@ -37,6 +37,7 @@ mod shape;
 mod worker;
 
 pub use contain::{Attempt, Containment, Sandbox};
+pub use datasets::{ColumnKind, ColumnProfile, TableProfile};
 pub use executor::{ExecutorConfig, OnnxExecutor, RuntimePreference, RuntimeReport};
 pub use guard::GraphLimits;
 pub use worker::worker_main;

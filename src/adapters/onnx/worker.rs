@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use super::contain::{self, Containment, Sandbox};
 use super::contract;
-use super::datasets::Datasets;
+use super::datasets::{self, Datasets};
 use super::drivers::{self, Graphs, graph_of};
 use super::failure::{Failure, FailureKind};
 use super::frame::{self, Blob, Blobs, Message};
@@ -116,6 +116,20 @@ fn without_runtime(
             let proof = records::prove(&manifest, &check(job.graphs, limits)?)?;
             Ok((Reply::Proved(proof), Blobs::new()))
         }
+        Work::Inspect { manifest, datasets } => {
+            for (name, place) in &datasets {
+                datasets::inspect(place, name, &manifest)?;
+            }
+            Ok((Reply::Inspected, Blobs::new()))
+        }
+        Work::Describe { datasets } => {
+            let of = |(name, place): (_, _)| (name, datasets::describe(&place));
+            let described = datasets.into_iter().map(of).collect();
+            Ok((Reply::Described(described), Blobs::new()))
+        }
+        Work::Profile { place: Some(place) } => {
+            Ok((Reply::Profiled(datasets::profile(&place)?), Blobs::new()))
+        }
         _ => Err(runtime::no_runtime()),
     }
 }
@@ -193,8 +207,12 @@ fn run(
     } = job;
     match work {
         Work::Probe => Ok(probe(runtime, containment)),
-        Work::Unpack { .. } | Work::Prove { .. } => Err(Failure::internal(
-            "bundles are unpacked and proofs made without a runtime",
+        Work::Unpack { .. }
+        | Work::Prove { .. }
+        | Work::Inspect { .. }
+        | Work::Describe { .. }
+        | Work::Profile { .. } => Err(Failure::internal(
+            "bundles are unpacked, proofs made and data looked at without a runtime",
         )),
         Work::Check { manifest } => load_all(runtime, &manifest, &check(graphs, limits)?),
         Work::Map {

@@ -1,5 +1,6 @@
 //! The probes that need the node's world: database, connector, executor, datasets.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::finding::Finding;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ONNXRUNTIME_HINT: &str = "for a faster one: `pip install onnxruntime` in the active Python environment, or set executor.library to the path of libonnxruntime.so from that package";
 
 /// Tries out database, connector, executor and datasets.
-pub(crate) async fn probes(config: &Config) -> Vec<Finding> {
+pub(crate) async fn probes(config: &Config, file: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.push(match open_storage(&config.db).await {
         Ok(_) => Finding::ok("database", format!("{} can be used", config.db)),
@@ -32,6 +33,10 @@ pub(crate) async fn probes(config: &Config) -> Vec<Finding> {
         Err(e) => findings.push(Finding::fail("executor", format!("{e:#}"))),
         Ok(worker) => {
             let executor = executor(config, worker);
+            match config.load_policies(file) {
+                Ok(loaded) => executor.hear(&loaded),
+                Err(e) => findings.push(Finding::fail("rules", e.to_string())),
+            }
             findings.extend(walls(&executor, config.executor.sandbox).await);
             findings.extend(runtime(&executor).await);
             findings.extend(datasets(&executor).await);

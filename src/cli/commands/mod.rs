@@ -3,6 +3,7 @@
 pub(super) mod approvals;
 pub(super) mod audit;
 pub(super) mod connector;
+pub(super) mod data;
 pub(super) mod identity;
 pub(super) mod leave;
 pub(super) mod policy;

@@ -27,6 +27,7 @@ pub(in crate::cli) async fn policy(
 ) -> anyhow::Result<String> {
     let loaded = config.load_policies(file)?;
     let executor = bootstrap::executor(config, bootstrap::own_program()?);
+    executor.hear(&loaded);
     let executor = executor.port();
     // Without a data folder there is nothing to tell of; the rules can be looked at all the same.
     let there = executor.datasets().await.unwrap_or_default();

@@ -38,7 +38,7 @@ pub(in crate::cli) async fn run(config: Config, file: &Path) -> anyhow::Result<(
         );
     }
     let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
-    parts.ports.policies = bootstrap::rules(&config, file)?;
+    parts.ports.policies = bootstrap::rules(&config, file, &parts.executor)?;
     let executor = parts.executor.clone();
     look_at_walls(&executor, config.executor.sandbox).await?;
     let running = Running::start(parts).await?;

@@ -1,15 +1,21 @@
 //! Folders of samples, one file each, in any format that can be a sample (`format.rs`).
 //!
 //! Flat, or one folder a class, or `train/` and `val/` of either. Files are listed when the dataset is opened and decoded when a batch
-//! needs them. The order is that of sorted names, classes first, so it is the same on every run.
+//! needs them. The order is that of sorted names, classes first, so it is the same on every run. What is no data is left out
+//! (`listing.rs`), and its owner is told.
+
+mod listing;
 
 use std::path::{Path, PathBuf};
 
-use super::format;
-use super::rows::Rows;
+use super::format::{self, Scale};
+use super::rows::{Depth, Rows};
 use crate::failure::Failure;
 use delta_domain::manifest::{DataField, Part};
 use delta_domain::tensor::{Tensor, TensorData, element_count};
+use listing::{Listing, list};
+
+pub(super) use listing::root_split;
 
 pub(super) struct Folder {
     files: Vec<(PathBuf, Option<i64>)>,
@@ -18,9 +24,6 @@ pub(super) struct Folder {
     before: usize,
 }
 
-/// Most samples of a folder.
-const FILES: usize = 20_000_000;
-
 impl Folder {
     pub(super) fn open(
         root: &Path,
@@ -28,7 +31,11 @@ impl Folder {
         classes: &[String],
         part: Option<Part>,
     ) -> Result<Self, Failure> {
-        let split = is_split(root)?;
+        // Classes may be called so, too.
+        let classes_of_that_name = ["train", "val"]
+            .iter()
+            .all(|n| classes.iter().any(|c| c == n));
+        let split = root_split(root)?.is_some() && !classes_of_that_name;
         let parts = match part {
             Some(_) if !split => {
                 return Err(Failure::corrupt(
@@ -40,18 +47,18 @@ impl Folder {
             None if split => vec![root.join("train"), root.join("val")],
             None => vec![root.to_owned()],
         };
-        let mut files = Vec::new();
+        let mut found = Listing::default();
         for folder in parts {
-            list(root, &folder, classes, &mut files)?;
+            list(root, &folder, classes, &mut found)?;
         }
-        let mut before = Vec::new();
+        let mut before = Listing::default();
         if part == Some(Part::Val) {
             list(root, &root.join("train"), classes, &mut before)?;
         }
         Ok(Self {
-            files,
+            files: found.files,
             shape: shape.to_vec(),
-            before: before.len(),
+            before: before.files.len(),
         })
     }
 }
@@ -63,6 +70,30 @@ impl Rows for Folder {
 
     fn first(&self) -> usize {
         self.before
+    }
+
+    /// The first sample is decoded; of all others the head is read, and whether their end is there.
+    fn inspect(&mut self, depth: Depth) -> Result<(), Failure> {
+        self.read(&DataField::X, &[0])?;
+        if depth == Depth::Names {
+            return Ok(());
+        }
+        let mut scale: Option<(Scale, &Path)> = None;
+        for (path, _) in &self.files {
+            let within = |f: Failure| f.within(&path.display().to_string());
+            let Some(found) = format::fits(path, &self.shape).map_err(within)? else {
+                continue;
+            };
+            let (before, first) = scale.get_or_insert((found, path));
+            if *before != found {
+                return Err(Failure::corrupt(format!(
+                    "the pixels of {} are 0 to {before}, those of {} 0 to {found}; save all with 8 bits or all with 16",
+                    first.display(),
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
@@ -102,259 +133,31 @@ impl Rows for Folder {
     }
 }
 
-/// Whether the folder has exactly a `train` and a `val` folder.
-pub(super) fn is_split(root: &Path) -> Result<bool, Failure> {
-    let names: Vec<String> = entries(root, root)?
-        .into_iter()
-        .filter(|p| p.is_dir())
-        .map(|p| name(&p))
-        .collect();
-    Ok(names == ["train", "val"])
+/// What a folder holds, as a task would find it that asks for nothing but what is there.
+pub(super) struct Counted {
+    pub(super) samples: usize,
+    pub(super) classes: usize,
+    /// Names of what is no data.
+    pub(super) left_out: Vec<String>,
 }
 
-/// How many samples and classes a folder has, as a task would find them that asks for nothing but what is there.
+/// How many samples and classes a folder has.
 ///
 /// # Errors
 /// What no task could read.
-pub(super) fn counted(root: &Path, folder: &Path) -> Result<(usize, usize), Failure> {
-    let mut files = Vec::new();
-    list(root, folder, &[], &mut files)?;
-    for (path, _) in &files {
+pub(super) fn counted(root: &Path, folder: &Path) -> Result<Counted, Failure> {
+    let mut found = Listing::default();
+    list(root, folder, &[], &mut found)?;
+    for (path, _) in &found.files {
         format::is_sample(path).map_err(|f| f.within(&path.display().to_string()))?;
     }
-    let last = files.iter().filter_map(|(_, label)| *label).max();
-    let classes = last.map_or(0, |label| usize::try_from(label).unwrap_or(0) + 1);
-    Ok((files.len(), classes))
-}
-
-/// The samples of one folder: labelled when it has class folders.
-fn list(
-    root: &Path,
-    folder: &Path,
-    classes: &[String],
-    files: &mut Vec<(PathBuf, Option<i64>)>,
-) -> Result<(), Failure> {
-    let (folders, plain): (Vec<PathBuf>, Vec<PathBuf>) =
-        entries(root, folder)?.into_iter().partition(|p| p.is_dir());
-    if folders.is_empty() {
-        if !classes.is_empty() {
-            return Err(Failure::corrupt(format!(
-                "the task expects one folder a class, named {classes:?}; there are files only"
-            )));
-        }
-        files.extend(plain.into_iter().map(|p| (p, None)));
-        return bounded(files);
-    }
-    if let Some(file) = plain.first() {
-        return Err(Failure::corrupt(format!(
-            "it mixes class folders and files ({}); move the files into a folder",
-            file.display()
-        )));
-    }
-    let found: Vec<String> = folders.iter().map(|p| name(p)).collect();
-    for (index, folder) in folders.iter().enumerate() {
-        let label = if classes.is_empty() {
-            Some(index)
-        } else {
-            classes.iter().position(|c| *c == name(folder))
-        };
-        let label = label.ok_or_else(|| {
-            Failure::corrupt(format!("it has the class folders {found:?}, the task expects {classes:?}; {:?} is not among them", name(folder)))
-        })?;
-        let label = i64::try_from(label).map_err(|_| Failure::internal("too many classes"))?;
-        for file in entries(root, folder)? {
-            if file.is_dir() {
-                return Err(Failure::corrupt(format!(
-                    "{} is a folder inside a class folder",
-                    file.display()
-                )));
-            }
-            files.push((file, Some(label)));
-        }
-        bounded(files)?;
-    }
-    Ok(())
-}
-
-fn bounded(files: &[(PathBuf, Option<i64>)]) -> Result<(), Failure> {
-    if files.len() > FILES {
-        Err(Failure::exhausted(format!(
-            "it has more than {FILES} samples"
-        )))
-    } else {
-        Ok(())
-    }
-}
-
-/// Whether a name is a hidden file's, or of what Windows, macOS, NAS and file systems leave in every folder.
-fn is_litter(name: &str) -> bool {
-    const LITTER: [&str; 7] = [
-        "thumbs.db",
-        "desktop.ini",
-        "@eadir",
-        "__macosx",
-        "$recycle.bin",
-        "system volume information",
-        "lost+found",
-    ];
-    name.starts_with('.') || LITTER.contains(&name.to_ascii_lowercase().as_str())
-}
-
-/// Sorted contents, without hidden files and litter. A link must stay inside `root`.
-fn entries(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let here = |e: std::io::Error| Failure::unreadable(&folder.display().to_string(), &e);
-    let mut out = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(here)? {
-        let entry = entry.map_err(here)?;
-        let path = entry.path();
-        if is_litter(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        if entry.file_type().map_err(here)?.is_symlink() {
-            let inside = path
-                .canonicalize()
-                .ok()
-                .zip(root.canonicalize().ok())
-                .is_some_and(|(p, r)| p.starts_with(r));
-            if !inside {
-                return Err(Failure::corrupt(format!(
-                    "{} is a link that leads out of the dataset; copy the file instead",
-                    path.display()
-                )));
-            }
-        }
-        out.push(path);
-    }
-    out.sort();
-    Ok(out)
-}
-
-fn name(path: &Path) -> String {
-    path.file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default()
+    let last = found.files.iter().filter_map(|(_, label)| *label).max();
+    Ok(Counted {
+        samples: found.files.len(),
+        classes: last.map_or(0, |label| usize::try_from(label).unwrap_or(0) + 1),
+        left_out: found.left_out,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn png(path: &Path, pixels: [[u8; 3]; 2]) {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        image::RgbImage::from_raw(2, 1, pixels.concat())
-            .unwrap()
-            .save(path)
-            .unwrap();
-    }
-
-    fn strings(list: &[&str]) -> Vec<String> {
-        list.iter().map(|s| (*s).to_owned()).collect()
-    }
-
-    #[test]
-    fn images_are_channels_first_and_classes_are_labels() {
-        let dir = tempfile::tempdir().unwrap();
-        png(&dir.path().join("dog/1.png"), [[1, 2, 3], [4, 5, 6]]);
-        png(&dir.path().join("cat/1.png"), [[7, 8, 9], [10, 11, 12]]);
-        std::fs::write(dir.path().join(".DS_Store"), b"junk").unwrap();
-        std::fs::write(dir.path().join("cat/thumbs.DB"), b"junk").unwrap();
-        std::fs::create_dir(dir.path().join("@eaDir")).unwrap();
-        assert_eq!(counted(dir.path(), dir.path()).unwrap(), (2, 2));
-        let mut folder = Folder::open(
-            dir.path(),
-            &[3, 1, 2],
-            &strings(&["dog", "cat", "owl"]),
-            None,
-        )
-        .unwrap();
-        assert_eq!(
-            folder.read(&DataField::Y, &[0, 1]).unwrap().data(),
-            &TensorData::I64(vec![1, 0]),
-            "cat first by name, labels by the task"
-        );
-        assert_eq!(
-            folder.read(&DataField::X, &[1]).unwrap().data(),
-            &TensorData::F32(vec![1.0, 4.0, 2.0, 5.0, 3.0, 6.0])
-        );
-        let mut sorted = Folder::open(dir.path(), &[3, 1, 2], &[], None).unwrap();
-        assert_eq!(
-            sorted.read(&DataField::Y, &[0, 1]).unwrap().data(),
-            &TensorData::I64(vec![0, 1])
-        );
-        let wrong = Folder::open(dir.path(), &[3, 1, 2], &strings(&["cat"]), None)
-            .err()
-            .unwrap()
-            .message;
-        assert!(wrong.contains("\"dog\""), "{wrong}");
-    }
-
-    #[test]
-    fn another_size_is_an_error_that_says_both() {
-        let dir = tempfile::tempdir().unwrap();
-        png(&dir.path().join("a.png"), [[0; 3]; 2]);
-        let read = |shape: &[usize]| {
-            Folder::open(dir.path(), shape, &[], None)
-                .unwrap()
-                .read(&DataField::X, &[0])
-        };
-        assert!(read(&[1, 1, 2]).is_ok());
-        assert!(
-            read(&[1, 8, 8])
-                .unwrap_err()
-                .message
-                .contains("2 by 1 pixels, the task expects 8 by 8")
-        );
-        assert!(
-            read(&[1, 1, 1]).is_err(),
-            "larger than expected: rejected before it is decoded"
-        );
-    }
-
-    #[test]
-    fn train_and_val_are_parts_of_one_dataset() {
-        let dir = tempfile::tempdir().unwrap();
-        png(&dir.path().join("train/a/1.png"), [[1; 3]; 2]);
-        png(&dir.path().join("train/b/2.png"), [[2; 3]; 2]);
-        png(&dir.path().join("val/b/3.png"), [[3; 3]; 2]);
-        let classes = strings(&["a", "b"]);
-        let len = |part| {
-            Folder::open(dir.path(), &[1, 1, 2], &classes, part)
-                .unwrap()
-                .len()
-        };
-        assert_eq!(
-            (len(Some(Part::Train)), len(Some(Part::Val)), len(None)),
-            (2, 1, 3)
-        );
-        let mut val = Folder::open(dir.path(), &[1, 1, 2], &classes, Some(Part::Val)).unwrap();
-        assert_eq!(
-            val.read(&DataField::Y, &[0]).unwrap().data(),
-            &TensorData::I64(vec![1]),
-            "the task's label, not the part's"
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_out_of_the_dataset_are_rejected() {
-        let dir = tempfile::tempdir().unwrap();
-        let outside = tempfile::NamedTempFile::new().unwrap();
-        png(&dir.path().join("set/a.png"), [[0; 3]; 2]);
-        std::os::unix::fs::symlink("a.png", dir.path().join("set/b.png")).unwrap();
-        assert_eq!(
-            Folder::open(&dir.path().join("set"), &[1, 1, 2], &[], None)
-                .unwrap()
-                .len(),
-            2,
-            "links inside are fine"
-        );
-        std::os::unix::fs::symlink(outside.path(), dir.path().join("set/c.png")).unwrap();
-        assert!(
-            Folder::open(&dir.path().join("set"), &[1, 1, 2], &[], None)
-                .err()
-                .unwrap()
-                .message
-                .contains("leads out")
-        );
-    }
-}
+mod tests;

@@ -2,11 +2,11 @@
 //!
 //! A new format is a variant of [`Format`] with its [`Profile`], and a file beside the other readers below. Nothing else changes.
 
-mod commas;
 mod npy;
 mod npz;
 mod picture;
-mod spaces;
+mod pt;
+mod zipped;
 
 #[cfg(test)]
 pub(super) use npy::bytes as npy_bytes;
@@ -16,27 +16,43 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::array::{ArrayFile, Found};
-use super::table::{self, TableFile};
+use super::table::{self, Opening, TableFile};
+use super::text;
 use crate::failure::Failure;
+use delta_domain::dialect::Dialect;
+
+/// Endings of compressed files; what is in them has its own ending before.
+const COMPRESSED: [&str; 3] = ["gz", "zst", "zstd"];
+
+/// First bytes that tell a format.
+const START: u64 = 16;
 
 /// A kind of file that datasets are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// A table whose cells are separated by commas.
     Commas,
-    /// A table whose cells are separated by white space.
-    Spaces,
+    /// A table whose cells are separated by tabs.
+    Tabs,
+    /// A table of text whose name says nothing more.
+    Text,
     /// An image in any format that is decoded here.
     Picture,
     /// One array, as NumPy saves it.
     Npy,
     /// Named arrays, as NumPy saves them in a zip archive.
     Npz,
+    /// One tensor or named tensors, as torch saves them.
+    Pt,
 }
 
-type OpenTable = fn(&Path) -> Result<Box<dyn TableFile>, Failure>;
+type OpenTable = fn(&Path, Opening<'_>) -> Result<Box<dyn TableFile>, Failure>;
 type FindArray = fn(File, &[&str]) -> Result<Found, Failure>;
 type AppendSample = fn(&Path, &[usize], &mut Vec<f32>) -> Result<(), Failure>;
+type FitSample = fn(&Path, &[usize]) -> Result<Option<Scale>, Failure>;
+
+/// The largest value that a file's numbers can have, where its format bounds them.
+pub(super) type Scale = u16;
 
 /// How a format is known, and what it can be read as.
 struct Profile {
@@ -44,45 +60,60 @@ struct Profile {
     endings: &'static [&'static str],
     /// Endings that are read, but not suggested.
     spellings: &'static [&'static str],
-    /// First bytes; they decide where a name has no ending.
-    magic: Option<[u8; 4]>,
+    /// Whether a file begins so; that decides where a name has no ending.
+    begins: fn(&[u8]) -> bool,
     /// Opens it as a table.
     table: Option<OpenTable>,
     /// Finds the first array of some names in it.
     array: Option<FindArray>,
     /// Appends it as one sample of a shape.
     sample: Option<AppendSample>,
+    /// Whether it is one whole sample of a shape, as far as that is seen without decoding it.
+    fits: Option<FitSample>,
     /// Says in plain words what the file holds.
-    describe: fn(&Path) -> Result<String, Failure>,
+    describe: fn(&Path, &Dialect) -> Result<String, Failure>,
 }
 
 impl Format {
     /// In the order in which messages suggest them.
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Commas,
-        Self::Spaces,
+        Self::Tabs,
+        Self::Text,
         Self::Picture,
         Self::Npy,
         Self::Npz,
+        Self::Pt,
     ];
 
-    /// The format of a file: by the ending of its name or, where the name has none, by its first bytes.
+    /// The format of a file: by the ending of its name or, where that says nothing, by its first bytes.
+    ///
+    /// Where an ending is there, but none of those below, first bytes find pictures only: other programs store in archives, too.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let Some(ending) = ending(path) else {
-            let mut start = [0u8; 4];
-            File::open(path)
-                .and_then(|mut f| f.read_exact(&mut start))
-                .ok()?;
-            return Self::ALL
-                .into_iter()
-                .find(|f| f.profile().magic == Some(start));
-        };
-        Self::ALL.into_iter().find(|f| {
+        let ending = ending(path);
+        let named = Self::ALL.into_iter().find(|f| {
             let Profile {
                 endings, spellings, ..
             } = f.profile();
-            endings.iter().chain(spellings).any(|e| *e == ending)
-        })
+            let mut all = endings.iter().chain(spellings);
+            ending
+                .as_ref()
+                .is_some_and(|ending| all.any(|e| e == ending))
+        });
+        if named.is_some() {
+            return named;
+        }
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|f| f.take(START).read_to_end(&mut start))
+            .ok()?;
+        let begun = Self::ALL.into_iter();
+        let begun = { begun }.find(|f| (f.profile().begins)(&start))?;
+        match begun {
+            Self::Npz if ending.is_none() && pt::is_torch(path) => Some(Self::Pt),
+            format if ending.is_none() || format == Self::Picture => Some(format),
+            _ => None,
+        }
     }
 
     fn profile(self) -> Profile {
@@ -90,47 +121,73 @@ impl Format {
             Self::Commas => Profile {
                 endings: &["csv"],
                 spellings: &[],
-                magic: None,
-                table: Some(commas::open),
+                begins: |_| false,
+                table: Some(text::commas),
                 array: None,
                 sample: None,
-                describe: |path| table::describe(&mut *commas::open(path)?),
+                fits: None,
+                describe: |path, said| table::describe(&mut *text::commas(path, plainly(said))?),
             },
-            Self::Spaces => Profile {
-                endings: &["tsv", "txt"],
-                spellings: &[],
-                magic: None,
-                table: Some(spaces::open),
+            Self::Tabs => Profile {
+                endings: &["tsv"],
+                spellings: &["tab"],
+                begins: |_| false,
+                table: Some(text::tabs),
                 array: None,
                 sample: None,
-                describe: |path| table::describe(&mut *spaces::open(path)?),
+                fits: None,
+                describe: |path, said| table::describe(&mut *text::tabs(path, plainly(said))?),
+            },
+            Self::Text => Profile {
+                endings: &["txt"],
+                spellings: &["dat"],
+                begins: |_| false,
+                table: Some(text::plain),
+                array: None,
+                sample: None,
+                fits: None,
+                describe: |path, said| table::describe(&mut *text::plain(path, plainly(said))?),
             },
             Self::Picture => Profile {
-                endings: &["png", "jpg", "bmp"],
-                spellings: &["jpeg"],
-                magic: None,
+                endings: &["png", "jpg", "bmp", "tif"],
+                spellings: &["jpeg", "jpe", "jfif", "dib", "tiff"],
+                begins: picture::begins,
                 table: None,
                 array: None,
                 sample: Some(picture::append),
-                describe: |_| Ok("image".to_owned()),
+                fits: Some(|path, shape| picture::fits(path, shape).map(Some)),
+                describe: |_, _| Ok("image".to_owned()),
             },
             Self::Npy => Profile {
                 endings: &["npy"],
                 spellings: &[],
-                magic: Some(*b"\x93NUM"),
+                begins: |start| start.starts_with(b"\x93NUM"),
                 table: None,
                 array: Some(npy::find),
                 sample: Some(npy::append),
-                describe: npy::describe,
+                fits: Some(|path, shape| npy::fits(path, shape).map(|()| None)),
+                describe: |path, _| npy::describe(path),
             },
             Self::Npz => Profile {
                 endings: &["npz"],
                 spellings: &[],
-                magic: Some(*b"PK\x03\x04"),
+                begins: |start| start.starts_with(b"PK\x03\x04"),
                 table: None,
                 array: Some(npz::find),
                 sample: None,
-                describe: npz::describe,
+                fits: None,
+                describe: |path, _| npz::describe(path),
+            },
+            Self::Pt => Profile {
+                endings: &["pt"],
+                spellings: &["pth"],
+                // An archive like NumPy's; `of` looks into it.
+                begins: |_| false,
+                table: None,
+                array: Some(pt::find),
+                sample: Some(pt::append),
+                fits: Some(|path, shape| pt::fits(path, shape).map(|()| None)),
+                describe: |path, _| pt::describe(path),
             },
         }
     }
@@ -145,15 +202,38 @@ pub(super) fn dataset_endings() -> impl Iterator<Item = &'static str> {
         .copied()
 }
 
+/// For the eyes of its owner: with a header, and every row counts.
+pub(super) fn plainly(said: &Dialect) -> Opening<'_> {
+    Opening {
+        said,
+        header: true,
+        noised: false,
+    }
+}
+
 /// Opens a file as a table.
-pub(super) fn table(path: &Path) -> Result<Box<dyn TableFile>, Failure> {
+pub(super) fn table(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
     match Format::of(path).and_then(|f| f.profile().table) {
-        Some(open) => open(path),
+        Some(open) => open(path, opening),
         None => Err(Failure::corrupt(format!(
             "the task expects a table: a file whose name ends in {}",
             suggested(|p| p.table.is_some())
         ))),
     }
+}
+
+/// Whether a file can hold arrays.
+pub(super) fn is_array(path: &Path) -> bool {
+    Format::of(path).is_some_and(|f| f.profile().array.is_some())
+}
+
+/// Endings of tables, of arrays and of samples, as messages suggest them.
+pub(super) fn suggested_endings() -> [String; 3] {
+    [
+        suggested(|p| p.table.is_some()),
+        suggested(|p| p.array.is_some()),
+        suggested(|p| p.sample.is_some()),
+    ]
 }
 
 /// Opens the first array of these names; a file of one array answers to [`UNNAMED`](super::array::UNNAMED).
@@ -195,6 +275,14 @@ pub(super) fn sample(path: &Path, shape: &[usize], out: &mut Vec<f32>) -> Result
     (sample_reader(path)?)(path, shape, out)
 }
 
+/// Whether a file is one whole sample of `shape`, as far as that is seen without decoding it.
+pub(super) fn fits(path: &Path, shape: &[usize]) -> Result<Option<Scale>, Failure> {
+    match Format::of(path).and_then(|f| f.profile().fits) {
+        Some(fits) => fits(path, shape),
+        None => Err(no_sample()),
+    }
+}
+
 /// Whether a file is of a format that can be a sample.
 pub(super) fn is_sample(path: &Path) -> Result<(), Failure> {
     sample_reader(path).map(drop)
@@ -203,17 +291,37 @@ pub(super) fn is_sample(path: &Path) -> Result<(), Failure> {
 fn sample_reader(path: &Path) -> Result<AppendSample, Failure> {
     match Format::of(path).and_then(|f| f.profile().sample) {
         Some(read) => Ok(read),
-        None => Err(Failure::corrupt(format!(
-            "it is no sample: use {}, and move other files out of the dataset",
-            suggested(|p| p.sample.is_some())
-        ))),
+        None => Err(no_sample()),
     }
 }
 
+fn no_sample() -> Failure {
+    Failure::corrupt(format!(
+        "it is no sample: use {}, and move other files out of the dataset",
+        suggested(|p| p.sample.is_some())
+    ))
+}
+
+/// An array as descriptions name it.
+fn told(name: &str, shape: &[usize], kind: &str) -> String {
+    let short: String = name.chars().take(80).collect();
+    format!("{short}, shape {shape:?}, {kind}")
+}
+
+/// Some of a file's arrays, and how many more there are.
+fn arrays(told: &[String], all: usize) -> String {
+    let more = all.saturating_sub(told.len());
+    let mut text = format!("arrays: {}", told.join("; "));
+    if more > 0 {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
 /// What a file holds, in plain words.
-pub(super) fn describe(path: &Path) -> Result<String, Failure> {
+pub(super) fn describe(path: &Path, said: &Dialect) -> Result<String, Failure> {
     match Format::of(path) {
-        Some(format) => (format.profile().describe)(path),
+        Some(format) => (format.profile().describe)(path, said),
         None => Err(Failure::corrupt(format!(
             "files ending in {:?} are not read by tasks",
             ending(path).unwrap_or_default()
@@ -221,10 +329,20 @@ pub(super) fn describe(path: &Path) -> Result<String, Failure> {
     }
 }
 
-/// The ending of a name, in lower case.
+/// The ending of a name, in lower case; of a compressed file's name the one before.
 fn ending(path: &Path) -> Option<String> {
-    let ending = path.extension().and_then(|e| e.to_str());
-    ending.map(str::to_ascii_lowercase)
+    let lower = |path: &Path| {
+        let ending = path.extension().and_then(|e| e.to_str());
+        ending.map(str::to_ascii_lowercase)
+    };
+    let last = lower(path)?;
+    match COMPRESSED.contains(&last.as_str()) {
+        true => path
+            .file_stem()
+            .and_then(|stem| lower(Path::new(stem)))
+            .or(Some(last)),
+        false => Some(last),
+    }
 }
 
 /// The endings of some formats as a message lists them: `.a, .b or .c`.
@@ -243,6 +361,23 @@ fn suggested(which: impl Fn(&Profile) -> bool) -> String {
     }
 }
 
+/// Writes an archive of these files.
+#[cfg(test)]
+pub(super) fn zip_of(path: &Path, entries: &[(&str, &[u8])], compressed: bool) {
+    use std::io::Write as _;
+    let method = match compressed {
+        true => zip::CompressionMethod::Deflated,
+        false => zip::CompressionMethod::Stored,
+    };
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+    for (name, data) in entries {
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(data).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +390,23 @@ mod tests {
         assert_eq!(Format::of(&path), Some(Format::Npz));
         std::fs::write(&path, b"1,2").unwrap();
         assert_eq!(Format::of(&path), None);
+        zip_of(&path, &[("a/data.pkl", b"."), ("a/data/0", b"")], false);
+        assert_eq!(Format::of(&path), Some(Format::Pt));
+        let other = dir.path().join("scan.v2");
+        for (start, format) in [
+            (b"\x89PNG\r\n\x1a\n".as_slice(), Some(Format::Picture)),
+            (b"\xff\xd8\xff\xe0", Some(Format::Picture)),
+            (b"II*\0", Some(Format::Picture)),
+            (b"MM\0*", Some(Format::Picture)),
+            (b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", Some(Format::Picture)),
+            (b"BMI,age", None),
+            (b"PK\x03\x04", None),
+        ] {
+            std::fs::write(&path, start).unwrap();
+            std::fs::write(&other, start).unwrap();
+            assert_eq!(Format::of(&other), format, "{start:?}");
+            assert!(format.is_none() || Format::of(&path) == format);
+        }
     }
 
     #[test]
@@ -280,22 +432,25 @@ mod tests {
         let message = |f: Failure| f.message;
         let path = Path::new("/data/notes.doc");
         assert_eq!(
-            table(path).err().map(message).unwrap(),
+            table(path, plainly(&Dialect::default()))
+                .err()
+                .map(message)
+                .unwrap(),
             "the task expects a table: a file whose name ends in .csv, .tsv or .txt"
         );
         assert_eq!(
             sample(path, &[1], &mut Vec::new()).map_err(message),
-            Err("it is no sample: use .png, .jpg, .bmp or .npy, and move other files out of the dataset".to_owned())
+            Err("it is no sample: use .png, .jpg, .bmp, .tif, .npy or .pt, and move other files out of the dataset".to_owned())
         );
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notes.DOC");
         std::fs::write(&path, b"").unwrap();
         assert_eq!(
             array(&path, &["x"]).err().map(message).unwrap(),
-            "files ending in \"doc\" are not read here; use .npy or .npz"
+            "files ending in \"doc\" are not read here; use .npy, .npz or .pt"
         );
         assert_eq!(
-            describe(&path).map_err(message),
+            describe(&path, &Dialect::default()).map_err(message),
             Err("files ending in \"doc\" are not read by tasks".to_owned())
         );
     }

@@ -1,17 +1,70 @@
 //! Where a dataset lies.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use super::format::dataset_endings;
 use crate::failure::Failure;
+use delta_domain::dialect::Dialect;
 use delta_domain::ids::DatasetName;
+
+/// A dataset's file or folder, and what its owner says about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Located {
+    pub(crate) path: PathBuf,
+    pub(crate) dialect: Dialect,
+}
+
+/// What an owner says of datasets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Said {
+    /// How files are written.
+    pub(crate) dialects: BTreeMap<DatasetName, Dialect>,
+    /// Datasets that have rules: these hold for the file, whatever a task calls it.
+    pub(crate) ruled: BTreeSet<DatasetName>,
+}
 
 /// The path of a dataset inside `root`, which must be canonical: the file or folder of that name, or else the one file that has it
 /// before its ending (`digits` finds `digits.npz`).
 ///
 /// # Errors
-/// `NotFound` when there is no such file, several could be meant, or it is a link that leads out of `root`.
-pub(crate) fn locate(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure> {
+/// `NotFound` when there is no such file, several could be meant, or it is a link that leads out of `root`. A path that the owner has set
+/// may lead anywhere.
+pub(crate) fn locate(root: &Path, name: &DatasetName, said: &Said) -> Result<Located, Failure> {
+    let dialects = &said.dialects;
+    let named = dialects.get(name);
+    let path = match named.and_then(|d| d.path.as_ref()) {
+        Some(path) => Path::new(path).canonicalize().map_err(|e| {
+            Failure::not_found(format!(
+                "dataset {name} cannot be opened at {path}, where the setting `path` says it is: {e}"
+            ))
+        })?,
+        None => inside(root, name)?,
+    };
+    // A task may leave out an ending, or take another way to the file: what is said of it counts all the same.
+    let own = path.file_name().and_then(|n| n.to_str()?.parse().ok());
+    let own = own.filter(|own| path.parent() == Some(root) && own != name);
+    let of_file = own.as_ref().and_then(|own: &DatasetName| dialects.get(own));
+    if let Some(own) = own.as_ref().filter(|own| said.ruled.contains(*own)) {
+        return Err(Failure::not_found(format!(
+            "dataset {name} is {own}, which has rules under that name; a task must ask for it by that name"
+        )));
+    }
+    let dialect = match (named, of_file) {
+        (Some(named), Some(other)) if named != other => {
+            return Err(Failure::not_found(format!(
+                "dataset {name} is the file {}, and what is said about the two differs; say the same, or remove one",
+                path.display()
+            )));
+        }
+        (named, other) => named.or(other).cloned().unwrap_or_default(),
+    };
+    Ok(Located { path, dialect })
+}
+
+fn inside(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure> {
     let mut path = root.join(name.as_str());
     if path.symlink_metadata().is_err() {
         let mut longer = dataset_endings()
@@ -29,7 +82,7 @@ pub(crate) fn locate(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure
     })?;
     if !real.starts_with(root) || real == root {
         return Err(Failure::not_found(format!(
-            "dataset {name} is a link that leads out of {}; copy the data or change data_dir",
+            "dataset {name} is a link that leads out of {}; set where it lies: `datasets: {{ {name}: {{ path: ... }} }}`, or copy the data",
             root.display()
         )));
     }
@@ -45,7 +98,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let find = |name: &str| {
-            locate(&root, &name.parse().unwrap()).map(|p| p.file_name().unwrap().to_owned())
+            locate(&root, &name.parse().unwrap(), &Said::default())
+                .map(|p| p.path.file_name().unwrap().to_owned())
         };
         std::fs::write(root.join("a.npz"), b"").unwrap();
         assert_eq!(find("a.npz").unwrap(), "a.npz");
@@ -66,6 +120,32 @@ mod tests {
             );
             std::os::unix::fs::symlink("a.csv", root.join("alias.csv")).unwrap();
             assert_eq!(find("alias.csv").unwrap(), "a.csv");
+            // What is said about a file counts under every name that leads to it.
+            let said = Dialect {
+                missing: vec!["-99".into()],
+                ..Dialect::default()
+            };
+            let mut all = Said::default();
+            all.dialects.insert("a.csv".parse().unwrap(), said.clone());
+            let alias: DatasetName = "alias.csv".parse().unwrap();
+            assert_eq!(locate(&root, &alias, &all).unwrap().dialect, said);
+            all.dialects.insert(alias.clone(), Dialect::default());
+            assert!(locate(&root, &alias, &all).is_err());
+            // Rules under the file's own name are not passed by.
+            let mut ruled = Said::default();
+            ruled.ruled.insert("a.csv".parse().unwrap());
+            assert!(locate(&root, &alias, &ruled).is_err());
+            assert!(locate(&root, &"a.csv".parse().unwrap(), &ruled).is_ok());
+            // Where its owner says that it lies there, it is read.
+            let name: DatasetName = "passwd.csv".parse().unwrap();
+            let said = Dialect {
+                path: Some("/etc/passwd".into()),
+                ..Dialect::default()
+            };
+            let mut all = Said::default();
+            all.dialects.insert(name.clone(), said);
+            let found = locate(&root, &name, &all).unwrap();
+            assert_eq!(found.path, Path::new("/etc/passwd"));
         }
     }
 }

@@ -4,6 +4,15 @@ use crate::failure::Failure;
 use delta_domain::manifest::DataField;
 use delta_domain::tensor::Tensor;
 
+/// How much of a dataset is looked at before a task is run on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Its form: whether a single row can be read is nothing that may decide over a task under noise.
+    Names,
+    /// Everything that the task reads.
+    Whole,
+}
+
 /// A dataset, or a part of it, as numbered rows.
 pub(crate) trait Rows: Send {
     /// Number of rows.
@@ -16,6 +25,13 @@ pub(crate) trait Rows: Send {
 
     /// A field of some rows, in the given order; the first dimension counts them.
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure>;
+
+    /// Looks at it before a task is run on it, as deep as asked: what is wrong with it is said now, and not in the middle of a round.
+    ///
+    /// The first row shows whether the form is right.
+    fn inspect(&mut self, _depth: Depth) -> Result<(), Failure> {
+        self.read(&DataField::X, &[0]).map(drop)
+    }
 
     /// A field of all rows, in the dataset's order.
     fn whole(&mut self, field: &DataField) -> Result<Tensor, Failure> {

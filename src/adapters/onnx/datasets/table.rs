@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::profile::TableProfile;
+pub(super) use super::rows::Depth;
 use super::rows::Rows;
 use crate::convert::{narrow, whole};
 use crate::failure::Failure;
+use delta_domain::dialect::Dialect;
 use delta_domain::manifest::DataField;
 use delta_domain::tensor::{Tensor, TensorData};
 
@@ -17,21 +20,34 @@ pub(super) struct Table {
     rows: usize,
 }
 
+/// How a table is opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening<'a> {
+    /// What its owner says of it.
+    pub(super) said: &'a Dialect,
+    /// Whether the file names its columns; else they are called by their places: `0`, `1` and so on.
+    pub(super) header: bool,
+    /// For a task under noise: a cell that is no number is NaN, and so is a whole row of another length, instead of an error. No row decides
+    /// over the task, or over how another is read.
+    pub(super) noised: bool,
+}
+
 /// A file of named columns. Text formats get this from their lines (`lines.rs`); a format that stores columns reads them itself.
 pub(super) trait TableFile {
     /// Reads `columns` of all rows, and no other column.
-    ///
-    /// With `header` the file names its columns, else they are called by their places: `0`, `1` and so on.
-    ///
-    /// `lenient`: a cell that is no number is NaN, and so is a whole row of another length, instead of an error: whether one row can be read
-    /// is nothing that a task under noise may decide over.
-    fn load(&mut self, columns: &[String], header: bool, lenient: bool) -> Result<Table, Failure>;
+    fn load(&mut self, columns: &[String]) -> Result<Table, Failure>;
 
-    /// Checks that all of `columns` are there, reading no row.
-    fn inspect(&mut self, columns: &[String], header: bool) -> Result<(), Failure>;
+    /// Checks that all of `columns` are there, and as deep as asked.
+    fn inspect(&mut self, columns: &[String], depth: Depth) -> Result<(), Failure>;
 
     /// Number of columns, and of rows below the first line; at most `bound` rows are counted.
     fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure>;
+
+    /// What is in it, column by column; the first line has the names.
+    fn profile(&mut self) -> Result<TableProfile, Failure>;
+
+    /// What its owner should know of how it is read.
+    fn notes(&self) -> Vec<String>;
 }
 
 impl Table {
@@ -52,6 +68,11 @@ impl Table {
 impl Rows for Table {
     fn len(&self) -> usize {
         self.rows
+    }
+
+    fn inspect(&mut self, _depth: Depth) -> Result<(), Failure> {
+        // Its file was looked at in its place (`TableFile::inspect`), without keeping it.
+        Ok(())
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
@@ -113,5 +134,7 @@ pub(super) fn describe(file: &mut dyn TableFile) -> Result<String, Failure> {
     } else {
         format!("more than {COUNTED}")
     };
-    Ok(format!("table, {rows} rows, {columns} columns"))
+    let mut told = vec![format!("table, {rows} rows, {columns} columns")];
+    told.extend(file.notes());
+    Ok(told.join(", "))
 }

@@ -1,16 +1,84 @@
-//! The node's side of local data: where datasets are, what they look like. Rows are read by workers only.
+//! The node's side of local data: where datasets are. Files are read by workers only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
-use crate::datasets;
+use crate::datasets::{self, Located, Said};
 use crate::failure::Failure;
 use delta_domain::ids::DatasetName;
-use delta_ports::executor::DatasetSummary;
 use delta_ports::{PortError, PortErrorKind};
 
+/// The folder of datasets, and what their owner says about them.
+pub(super) struct Places {
+    data_dir: PathBuf,
+    said: RwLock<Said>,
+}
+
+impl Places {
+    pub(super) fn new(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            said: RwLock::default(),
+        }
+    }
+
+    /// What the owner says from now on.
+    pub(super) fn say(&self, said: Said) {
+        // Nothing that can panic runs under this lock.
+        *self.said.write().unwrap_or_else(PoisonError::into_inner) = said;
+    }
+
+    fn said(&self) -> Said {
+        let said = self.said.read();
+        said.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where datasets are. Without names, the folder need not be there.
+    pub(super) fn locate(
+        &self,
+        op: &'static str,
+        names: BTreeSet<DatasetName>,
+    ) -> Result<BTreeMap<DatasetName, Located>, PortError> {
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (root, said) = (root(op, &self.data_dir)?, self.said());
+        let find = |name: DatasetName| {
+            let place = datasets::locate(&root, &name, &said).map_err(|f| f.into_port(op))?;
+            Ok((name, place))
+        };
+        names.into_iter().map(find).collect()
+    }
+
+    /// Those of `names` that are there, and why the others cannot be found.
+    pub(super) fn look_for(
+        &self,
+        op: &'static str,
+        names: BTreeSet<DatasetName>,
+    ) -> Result<BTreeMap<DatasetName, Result<Located, Failure>>, PortError> {
+        let (root, said) = (root(op, &self.data_dir)?, self.said());
+        let find = |name: DatasetName| {
+            let place = datasets::locate(&root, &name, &said);
+            (name, place)
+        };
+        Ok(names.into_iter().map(find).collect())
+    }
+
+    /// Everything in `data_dir` whose name can be a dataset's, and what lies elsewhere by its owner's word.
+    pub(super) fn names(&self, op: &'static str) -> Result<BTreeSet<DatasetName>, PortError> {
+        let root = root(op, &self.data_dir)?;
+        let entries = std::fs::read_dir(&root)
+            .map_err(|e| Failure::not_found(format!("{}: {e}", root.display())).into_port(op))?;
+        let here = entries.filter_map(|e| e.ok()?.file_name().into_string().ok()?.parse().ok());
+        let said = self.said().dialects;
+        let elsewhere = said.into_iter().filter(|(_, d)| d.path.is_some());
+        Ok(here.chain(elsewhere.map(|(name, _)| name)).collect())
+    }
+}
+
 /// The folder of datasets, without links.
-pub(super) fn root(op: &'static str, data_dir: &Path) -> Result<PathBuf, PortError> {
+fn root(op: &'static str, data_dir: &Path) -> Result<PathBuf, PortError> {
     data_dir.canonicalize().map_err(|e| {
         PortError::new(
             PortErrorKind::NotFound,
@@ -18,46 +86,6 @@ pub(super) fn root(op: &'static str, data_dir: &Path) -> Result<PathBuf, PortErr
             format!("data_dir {} cannot be opened: {e}", data_dir.display()),
         )
     })
-}
-
-/// Where datasets are. Without names, the folder need not be there.
-pub(super) fn locate(
-    op: &'static str,
-    data_dir: &Path,
-    names: BTreeSet<DatasetName>,
-) -> Result<BTreeMap<DatasetName, PathBuf>, PortError> {
-    if names.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let root = root(op, data_dir)?;
-    names
-        .into_iter()
-        .map(|n| {
-            datasets::locate(&root, &n)
-                .map(|path| (n, path))
-                .map_err(|f| f.into_port(op))
-        })
-        .collect()
-}
-
-/// Everything in `data_dir` whose name can be a dataset's, by name.
-pub(super) fn list(root: &Path) -> Result<Vec<DatasetSummary>, Failure> {
-    let entries = std::fs::read_dir(root)
-        .map_err(|e| Failure::not_found(format!("{}: {e}", root.display())))?;
-    let names: BTreeSet<DatasetName> = entries
-        .filter_map(|e| e.ok()?.file_name().into_string().ok()?.parse().ok())
-        .collect();
-    let describe = |name: &DatasetName| {
-        datasets::locate(root, name)
-            .map_or_else(|f| format!("unusable: {f}"), |p| datasets::describe(&p))
-    };
-    Ok(names
-        .into_iter()
-        .map(|name| DatasetSummary {
-            description: describe(&name),
-            name,
-        })
-        .collect())
 }
 
 /// Reads files off the async threads.

@@ -1,20 +1,21 @@
 //! What has been found out about files, for as long as they are what they were: by length and time of change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
 use super::data;
-use crate::datasets;
+use crate::datasets::Located;
 use crate::failure::Failure;
+use delta_domain::dialect::Dialect;
 use delta_domain::ids::{DatasetName, Digest};
 use delta_ports::PortError;
-use delta_ports::executor::DatasetSummary;
 
 /// Bytes of a file that are read at a time.
 const PIECE: usize = 1 << 20;
@@ -26,9 +27,11 @@ type Kept<T> = Arc<Mutex<BTreeMap<PathBuf, (Look, T)>>>;
 
 /// How a file looks from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Look {
+pub(super) struct Look {
     len: u64,
     changed: Option<SystemTime>,
+    /// Device and number on it, and when anything about it has changed: copies may keep length and time.
+    other: [i128; 3],
 }
 
 impl Look {
@@ -36,6 +39,11 @@ impl Look {
         Self {
             len: metadata.len(),
             changed: metadata.modified().ok(),
+            other: [
+                i128::from(metadata.dev()),
+                i128::from(metadata.ino()),
+                i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()),
+            ],
         }
     }
 }
@@ -48,19 +56,28 @@ impl Versions {
     pub(super) async fn of(
         &self,
         op: &'static str,
-        paths: &BTreeMap<DatasetName, PathBuf>,
+        places: &BTreeMap<DatasetName, Located>,
     ) -> Result<BTreeMap<DatasetName, Digest>, PortError> {
-        let (kept, paths) = (self.0.clone(), paths.clone());
+        let (kept, places) = (self.0.clone(), places.clone());
         let all = move || {
-            let of = |(name, path): (DatasetName, PathBuf)| {
-                let version = version(&kept, &path)
+            let of = |(name, place): (DatasetName, Located)| {
+                let version = version(&kept, &place.path)
                     .map_err(|e| Failure::corrupt(format!("dataset {name}: {e}")))?;
-                Ok((name, version))
+                Ok((name, as_read(version, &place.dialect)))
             };
-            paths.into_iter().map(of).collect()
+            places.into_iter().map(of).collect()
         };
         data::blocking(op, all).await
     }
+}
+
+/// Rows have other places where the file is read otherwise.
+fn as_read(version: Digest, dialect: &Dialect) -> Digest {
+    if *dialect == Dialect::default() {
+        return version;
+    }
+    let hash = Sha256::new().chain_update(version.0);
+    Digest(hash.chain_update(format!("{dialect:?}")).finalize().into())
 }
 
 fn version(kept: &Kept<Digest>, path: &Path) -> std::io::Result<Digest> {
@@ -107,34 +124,51 @@ fn folder(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Descriptions of datasets, made once for each content.
+/// What was said of single files, for as long as they and their owner's word are what they were.
 #[derive(Default)]
-pub(super) struct Described(Kept<String>);
+pub(super) struct Told(Mutex<BTreeMap<String, (Look, String)>>);
 
-impl Described {
-    /// Those of `names` that are there, by name.
-    pub(super) async fn of(
-        &self,
-        op: &'static str,
-        root: PathBuf,
-        names: BTreeSet<DatasetName>,
-    ) -> Result<Vec<DatasetSummary>, PortError> {
-        let kept = self.0.clone();
-        let all = move || {
-            let of = |name: DatasetName| {
-                let path = datasets::locate(&root, &name).ok()?;
-                let look = Look::of(&path.metadata().ok()?);
-                let describe = || Ok(datasets::describe(&path));
-                let description = match path.is_dir() {
-                    true => datasets::describe(&path),
-                    false => once(&kept, &path, look, describe).ok()?,
-                };
-                Some(DatasetSummary { name, description })
-            };
-            Ok(names.into_iter().filter_map(of).collect())
-        };
-        data::blocking(op, all).await
+impl Told {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, (Look, String)>> {
+        // Nothing that can panic runs under this lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// How a file looks, when that tells whether it is still the same.
+    pub(super) fn look(place: &Located) -> Option<Look> {
+        let metadata = place.path.metadata().ok()?;
+        let look = Look::of(&metadata);
+        (metadata.is_file() && look.changed.is_some()).then_some(look)
+    }
+
+    /// What was said of a file that looked so, in answer to `question`.
+    pub(super) fn of(&self, place: &Located, question: &str, look: Option<Look>) -> Option<String> {
+        let kept = self.kept();
+        let (before, told) = kept.get(&key(place, question))?;
+        (Some(*before) == look).then(|| told.clone())
+    }
+
+    pub(super) fn remember(
+        &self,
+        place: &Located,
+        question: &str,
+        look: Option<Look>,
+        told: String,
+    ) {
+        let Some(look) = look else {
+            return;
+        };
+        let mut kept = self.kept();
+        if kept.len() >= MOST {
+            kept.pop_first();
+        }
+        kept.insert(key(place, question), (look, told));
+    }
+}
+
+/// The file, how it is read, and what was asked.
+fn key(place: &Located, question: &str) -> String {
+    format!("{place:?} {question}")
 }
 
 /// What is remembered of a file that looks so, or else found out now.
@@ -190,6 +224,7 @@ mod tests {
         let look = Look {
             len: 1,
             changed: Some(SystemTime::UNIX_EPOCH),
+            other: [0; 3],
         };
         let path = Path::new("a.csv");
         let find = |n: u32| once(&kept, path, look, || Ok(n)).unwrap();

@@ -157,7 +157,13 @@ impl Membership {
         match self.context.ports.executor.check_data(&bundle).await {
             // What is in the data is nobody's to learn from whether this node takes part: it will contribute zeros, as a member does
             // whose computation fails.
-            Err(e) if e.kind() != PortErrorKind::NotFound && !e.is_transient() => {
+            // So is what a worker runs into that reads them: a limit is one that they reach.
+            Err(e)
+                if !matches!(
+                    e.kind(),
+                    PortErrorKind::NotFound | PortErrorKind::Unavailable
+                ) =>
+            {
                 tracing::error!(%task, "the data are not what the task needs: this node will contribute zeros: {}", report(&e));
                 Ok(bundle)
             }

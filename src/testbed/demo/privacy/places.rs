@@ -157,7 +157,7 @@ impl Planned {
         }
         let (url, rules) = (self.config.node.url.clone(), self.config.clone());
         let (runtime, running) = network::launch(self.config, move |parts| {
-            parts.ports.policies = bootstrap::rules(&rules, &configuration)?;
+            parts.ports.policies = bootstrap::rules(&rules, &configuration, &parts.executor)?;
             Ok(())
         })
         .await?;

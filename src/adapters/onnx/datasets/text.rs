@@ -1,0 +1,218 @@
+//! Tables of text: `.csv`, `.tsv` and `.txt`, plain or compressed, in whatever dialect they are written.
+//!
+//! What is certain is read as it is, and said where the owner looks (`check`, the list of datasets); what could be meant in two ways is an
+//! error that names the setting which decides it. Nothing is guessed.
+//! Here: opening a file and reading rows of numbers. `text/source.rs` has bytes and encodings, `dialect.rs` what is found out about a file from
+//! its `sample.rs`, `records.rs` rows of cells, `header.rs` names, `cells.rs` numbers.
+
+mod cells;
+mod dialect;
+mod header;
+mod records;
+mod sample;
+mod source;
+
+use std::io::{BufRead as _, Read as _};
+use std::path::Path;
+
+use csv::ByteRecord;
+
+use super::profile::{Seen, TableProfile};
+use super::table::{Depth, Opening, Table, TableFile};
+use crate::failure::Failure;
+use cells::{Cells, Column};
+use dialect::{Found, Kind, Sample};
+use records::Records;
+
+/// Bytes at the beginning of a file in which its dialect shows.
+const SAMPLE: u64 = 256 << 10;
+
+/// Opens a table of commas.
+pub(super) fn commas(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
+    open(path, opening, Kind::Commas)
+}
+
+/// Opens a table of tabs.
+pub(super) fn tabs(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
+    open(path, opening, Kind::Tabs)
+}
+
+/// Opens a table whose name says nothing.
+pub(super) fn plain(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
+    open(path, opening, Kind::Plain)
+}
+
+fn open(path: &Path, opening: Opening<'_>, kind: Kind) -> Result<Box<dyn TableFile>, Failure> {
+    let (mut text, coded) = source::open(path, opening.said, opening.noised)?;
+    let before = opening.said.skip.unwrap_or(0);
+    for _ in 0..before {
+        text.skip_until(b'\n').map_err(|e| source::unreadable(&e))?;
+    }
+    let mut sample = Vec::new();
+    let read = text
+        .by_ref()
+        .take(SAMPLE)
+        .read_to_end(&mut sample)
+        .map_err(|e| source::unreadable(&e))?;
+    let found = Sample {
+        text: &String::from_utf8_lossy(&sample),
+        whole: u64::try_from(read).is_ok_and(|read| read < SAMPLE),
+        before: u64::from(before),
+        kind,
+        coded,
+    };
+    let found = found.found(opening)?;
+    let rest = std::io::Cursor::new(sample).chain(text);
+    Ok(Box::new(TextTable {
+        records: Records::new(Box::new(rest), u64::from(before), &found, opening.noised)?,
+        cells: Cells::of(&found),
+        found,
+        header: opening.header,
+        noised: opening.noised,
+    }))
+}
+
+/// A table of text, read once from top to bottom.
+struct TextTable {
+    records: Records,
+    cells: Cells,
+    found: Found,
+    header: bool,
+    noised: bool,
+}
+
+impl TextTable {
+    /// Shows `visit` the numbers of `columns` of each row; their number.
+    fn rows(
+        &mut self,
+        columns: &[String],
+        mut visit: impl FnMut(&[f64]),
+    ) -> Result<usize, Failure> {
+        let mut record = ByteRecord::new();
+        let mut places: Option<(usize, Vec<usize>)> = None;
+        let mut kinds = vec![Column::default(); columns.len()];
+        let mut values = vec![f64::NAN; columns.len()];
+        let mut rows = 0;
+        while let Some(line) = self.records.next(&mut record)? {
+            let (width, places) = match &mut places {
+                Some(known) => known,
+                first => {
+                    let names = header::names(&record, self.header, &self.found)?;
+                    let known = first.insert((names.len(), header::places(&names, columns)?));
+                    if self.header {
+                        continue;
+                    }
+                    known
+                }
+            };
+            let whole = record.len() == *width;
+            if !whole && !self.noised {
+                return Err(self.found.ragged(line, record.len(), *width));
+            }
+            for (((place, name), kind), value) in
+                places.iter().zip(columns).zip(&mut kinds).zip(&mut values)
+            {
+                let cell = record.get(*place).filter(|_| whole).unwrap_or_default();
+                let decimal = self.found.decimal(*place);
+                if self.noised {
+                    // Each cell by itself.
+                    *kind = Column::default();
+                }
+                *value = match self.cells.read(cell, decimal, kind) {
+                    Ok(value) => value,
+                    Err(_) if self.noised => f64::NAN,
+                    Err(unread) => {
+                        let of = (*place, name.as_str());
+                        return Err(self.cells.failure(unread, cell, line, of, &self.found));
+                    }
+                };
+            }
+            visit(&values);
+            rows += 1;
+        }
+        match places {
+            Some(_) => Ok(rows),
+            None => Err(Failure::corrupt("the file is empty")),
+        }
+    }
+
+    /// The names of the first line.
+    fn names(&mut self, record: &mut ByteRecord) -> Result<Vec<String>, Failure> {
+        let first = self.records.next(record)?;
+        first.ok_or_else(|| Failure::corrupt("the file is empty"))?;
+        header::names(record, self.header, &self.found)
+    }
+}
+
+impl TableFile for TextTable {
+    fn load(&mut self, columns: &[String]) -> Result<Table, Failure> {
+        let mut kept: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
+        let rows = self.rows(columns, |row| {
+            for (column, value) in kept.iter_mut().zip(row) {
+                column.push(*value);
+            }
+        })?;
+        let columns = columns.iter().cloned().zip(kept).collect();
+        Ok(Table::new(columns, rows))
+    }
+
+    fn inspect(&mut self, columns: &[String], depth: Depth) -> Result<(), Failure> {
+        match depth {
+            Depth::Whole => self.rows(columns, |_| ()).map(|_| ()),
+            Depth::Names => {
+                let names = self.names(&mut ByteRecord::new())?;
+                header::places(&names, columns).map(|_| ())
+            }
+        }
+    }
+
+    fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure> {
+        let mut record = ByteRecord::new();
+        let Some(_) = self.records.next(&mut record)? else {
+            return Ok((0, 0));
+        };
+        let width = header::names(&record, true, &self.found)?.len();
+        let mut rows = 0;
+        while rows < bound {
+            let Some(line) = self.records.next(&mut record)? else {
+                break;
+            };
+            if record.len() != width {
+                return Err(self.found.ragged(line, record.len(), width));
+            }
+            rows += 1;
+        }
+        Ok((width, rows))
+    }
+
+    fn profile(&mut self) -> Result<TableProfile, Failure> {
+        let mut record = ByteRecord::new();
+        let names = self.names(&mut record)?;
+        let mut seen: Vec<Seen> = names.iter().map(|_| Seen::new()).collect();
+        let mut rows = 0;
+        while let Some(line) = self.records.next(&mut record)? {
+            if record.len() != names.len() {
+                return Err(self.found.ragged(line, record.len(), names.len()));
+            }
+            for ((place, cell), seen) in record.iter().enumerate().zip(&mut seen) {
+                seen.add(line, cell, self.cells.is(cell, self.found.decimal(place)));
+            }
+            rows += 1;
+        }
+        let columns = seen.into_iter().zip(names);
+        Ok(TableProfile {
+            rows,
+            columns: columns.map(|(seen, name)| seen.told(name)).collect(),
+            notes: self.notes(),
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.found.notes();
+        notes.extend(self.records.note());
+        notes
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! Cells as numbers, with the missing markers and truth values of pandas.
+
+use std::collections::HashSet;
+
+use super::dialect::Found;
+use crate::datasets::profile::CellIs;
+use crate::failure::Failure;
+
+/// What pandas takes for a missing value, beside what a double prints for one.
+const MISSING: &[&str] = &[
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
+/// How cells of a file are read.
+pub(super) struct Cells {
+    thousands: Option<char>,
+    missing: HashSet<Vec<u8>>,
+    /// Markers that are numbers stand for every way of writing them.
+    numbers: Vec<f64>,
+}
+
+/// What a column has been seen to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Column {
+    /// Missing values only.
+    #[default]
+    Empty,
+    Numbers,
+    Truths,
+}
+
+/// Why a cell is no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is none.
+    Text,
+    /// Truth values and numbers in one column.
+    Mixed,
+}
+
+impl Cells {
+    pub(super) fn of(found: &Found) -> Self {
+        let known = MISSING.iter().map(|m| m.as_bytes().to_vec());
+        let own = found.missing.iter().map(|m| m.as_bytes().to_vec());
+        let numbers = found.missing.iter().filter_map(|m| m.parse().ok());
+        Self {
+            thousands: found.thousands,
+            missing: known.chain(own).collect(),
+            numbers: numbers.filter(|n: &f64| n.is_finite()).collect(),
+        }
+    }
+
+    /// A cell as a number, NaN where it is missing; true is 1 and false 0.
+    pub(super) fn read(
+        &self,
+        cell: &[u8],
+        decimal: Option<u8>,
+        column: &mut Column,
+    ) -> Result<f64, Unread> {
+        let cell = cell.trim_ascii();
+        if self.missing.contains(cell) {
+            return Ok(f64::NAN);
+        }
+        let (value, kind) = match self.number(cell, decimal) {
+            Some(value) if self.numbers.contains(&value) => return Ok(f64::NAN),
+            Some(value) => (value, Column::Numbers),
+            None => (truth(cell).ok_or(Unread::Text)?, Column::Truths),
+        };
+        if *column == Column::Empty {
+            *column = kind;
+        }
+        match *column == kind {
+            true => Ok(value),
+            false => Err(Unread::Mixed),
+        }
+    }
+
+    /// What a cell is by itself.
+    pub(super) fn is(&self, cell: &[u8], decimal: Option<u8>) -> CellIs {
+        let cell = cell.trim_ascii();
+        if self.missing.contains(cell) {
+            return CellIs::Missing;
+        }
+        match self.number(cell, decimal) {
+            Some(value) if self.numbers.contains(&value) => CellIs::Missing,
+            Some(value) => CellIs::Number(value),
+            None if truth(cell).is_some() => CellIs::Truth,
+            None => CellIs::Text,
+        }
+    }
+
+    fn number(&self, cell: &[u8], decimal: Option<u8>) -> Option<f64> {
+        let plain = |cell: &[u8]| {
+            let value: f64 = std::str::from_utf8(cell).ok()?.parse().ok()?;
+            // Words for what is no number are markers or texts, as in pandas; digits that a double does not hold are no infinity.
+            let digits = cell.iter().any(u8::is_ascii_digit);
+            (!value.is_nan() && (value.is_finite() || !digits)).then_some(value)
+        };
+        let Some(decimal) = decimal else {
+            let whole = !cell.iter().any(|b| matches!(b, b'.' | b','));
+            return whole.then(|| plain(cell)).flatten();
+        };
+        if decimal == b'.' && self.thousands.is_none() {
+            return plain(cell);
+        }
+        let text = std::str::from_utf8(cell).ok()?;
+        let exponent = text.find(['e', 'E']).filter(|at| *at > 0);
+        let (text, exponent) = text.split_at(exponent.unwrap_or(text.len()));
+        let (whole, fraction) = match text.split_once(char::from(decimal)) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let mut number = match self.thousands {
+            Some(mark) => ungrouped(whole, mark)?,
+            None => whole.to_owned(),
+        };
+        if decimal == b',' && number.contains('.') {
+            return None;
+        }
+        if let Some(fraction) = fraction {
+            if fraction.contains('.') {
+                return None;
+            }
+            number.push('.');
+            number.push_str(fraction);
+        }
+        number.push_str(exponent);
+        plain(number.as_bytes())
+    }
+
+    /// A cell that is no number, in words of the data's owner.
+    pub(super) fn failure(
+        &self,
+        unread: Unread,
+        cell: &[u8],
+        line: u64,
+        (place, column): (usize, &str),
+        found: &Found,
+    ) -> Failure {
+        let Ok(text) = std::str::from_utf8(cell) else {
+            return found.not_utf8(&format!("line {line}, column {column:?}"));
+        };
+        let shown: String = text.trim().chars().take(40).collect();
+        let at = format!("line {line}, column {column:?}: {shown:?}");
+        Failure::corrupt(match unread {
+            Unread::Mixed => format!("{at}, in a column of both truth values and numbers"),
+            Unread::Text => format!(
+                "{at} is not a number{}",
+                self.hint(&shown, found.decimal(place))
+            ),
+        })
+    }
+
+    /// Which setting may be missing.
+    fn hint(&self, cell: &str, decimal: Option<u8>) -> &'static str {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let unsigned = cell.trim_start_matches(['+', '-']);
+        let groups = |mark: char| {
+            let mut parts = unsigned
+                .split(['.', ','])
+                .next()
+                .unwrap_or_default()
+                .split(mark);
+            parts.next().is_some_and(digits)
+                && parts.next().is_some_and(|p| p.len() == 3 && digits(p))
+        };
+        let commas = unsigned.matches(',').count();
+        if commas == 1 && unsigned.split(',').all(digits) && decimal != Some(b',') {
+            "; if the comma stands before the fraction, set `decimal: \",\"`, if it groups digits, `thousands: \",\"`"
+        } else if commas > 0 && unsigned.split([',', '.']).all(digits) && self.thousands.is_none() {
+            "; if digits are grouped, set `thousands`"
+        } else if decimal != Some(b'.') && unsigned.split('.').all(digits) {
+            "; the file has decimal commas; if the point groups digits, set `thousands: \".\"`, if it stands before fractions, save the file with one of the two"
+        } else if unsigned.matches('.').count() > 1 && unsigned.split('.').all(digits)
+            || ['\'', ' ', '_', '\u{a0}', '\u{202f}']
+                .into_iter()
+                .any(groups)
+        {
+            "; if digits are grouped, set `thousands`"
+        } else {
+            "; if it stands for a missing value, add it to `missing`"
+        }
+    }
+}
+
+/// A whole number without the marks between its groups of three digits.
+fn ungrouped(whole: &str, mark: char) -> Option<String> {
+    let is_mark = |c: char| c == mark || (mark == ' ' && matches!(c, '\u{a0}' | '\u{202f}'));
+    if !whole.contains(is_mark) {
+        return Some(whole.to_owned());
+    }
+    let mut groups = whole.split(is_mark);
+    let first = groups.next()?;
+    let digits = first.trim_start_matches(['+', '-']);
+    let short = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let mut number = short.then(|| first.to_owned())?;
+    for group in groups {
+        if group.len() != 3 || !group.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        number.push_str(group);
+    }
+    Some(number)
+}
+
+fn truth(cell: &[u8]) -> Option<f64> {
+    match cell {
+        b"True" | b"TRUE" | b"true" => Some(1.0),
+        b"False" | b"FALSE" | b"false" => Some(0.0),
+        _ => None,
+    }
+}
