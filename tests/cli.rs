@@ -51,6 +51,49 @@ fn help_is_as_pinned_under_both_names() {
 }
 
 #[test]
+fn an_owner_sees_what_is_in_the_data() {
+    let home = home();
+    let (code, _, said) = delta_node(home.path(), &["init"]);
+    assert_eq!(code, 0, "{said}");
+    let data = home.path().join("data");
+    fs::write(data.join("a.csv"), "id;bmi;ward\n1;20,5;A\n2;;B\n").unwrap();
+    fs::write(data.join("b.csv"), b"gr\xf6\xdfe,x\n1,2\n").unwrap();
+    let (code, out, said) = delta_node(home.path(), &["data", "list"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        out.contains("a.csv: table, 2 rows, 3 columns, separated by \";\", decimal commas"),
+        "{out}"
+    );
+    assert!(
+        out.contains("b.csv: unusable: ") && out.contains("`encoding`"),
+        "{out}"
+    );
+    let (code, out, _) = delta_node(home.path(), &["data", "describe", "a.csv"]);
+    assert_eq!(code, 0);
+    for word in [
+        "\"id\"",
+        "whole numbers",
+        "1 missing",
+        "20.5 to 20.5",
+        "\"A\" 1, \"B\" 1",
+    ] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    let (code, _, said) = delta_node(home.path(), &["data", "check"]);
+    assert!(code == 1 && said.contains("b.csv"), "{said}");
+    let config = home.path().join("config/config.yaml");
+    let settings = "\ndatasets:\n  b.csv:\n    encoding: latin1\n";
+    let text = fs::read_to_string(&config).unwrap() + settings;
+    fs::write(&config, text).unwrap();
+    let (code, out, said) = delta_node(home.path(), &["data", "check", "b.csv"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        out.contains("b.csv: table, 1 rows, 2 columns, windows-1252"),
+        "{out}"
+    );
+}
+
+#[test]
 fn the_version_is_the_crates() {
     let (code, out, _) = delta_node(home().path(), &["--version"]);
     assert_eq!(code, 0);
