@@ -67,13 +67,14 @@ impl Node {
         context.spawn(context.lines.clone().keep_writing(storage, clock));
         context.spawn(stay_registered(context.clone()));
         context.spawn(know_the_others(context.clone()));
-        context.spawn(follow_events(context.clone(), node.runner.clone()));
         // What was being sent when the node stopped.
         ports.blobs.remove(&BlobName::submissions()).await?;
         // Nothing is judged before what the owner has said is known.
         context.owner.open().await?;
         context.spawn(context.owner.clone().follow_rules());
         node.runner.resume().await?;
+        // An event of a task that is not taken up yet would begin it anew.
+        context.spawn(follow_events(context.clone(), node.runner.clone()));
         node.coordinator.resume().await?;
         Ok(node)
     }

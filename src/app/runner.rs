@@ -52,6 +52,28 @@ struct Followed {
     owner: Option<Address>,
 }
 
+/// What becomes of a task that this node is to follow.
+enum Entry {
+    /// It is followed from now on.
+    New,
+    /// It is already: by whoever hears here.
+    Known(mpsc::Sender<Notice>),
+    /// There are too many.
+    Full,
+}
+
+/// Enters a task. One that is followed stays with its actor: two of them would take each other's word away.
+fn enter(tasks: &mut BTreeMap<TaskId, Followed>, task: TaskId, followed: Followed) -> Entry {
+    if let Some(known) = tasks.get(&task) {
+        return Entry::Known(known.sender.clone());
+    }
+    if !has_room(tasks, followed.owner.as_ref()) {
+        return Entry::Full;
+    }
+    tasks.insert(task, followed);
+    Entry::New
+}
+
 /// Whether there is room for one more task of this owner.
 fn has_room(tasks: &BTreeMap<TaskId, Followed>, owner: Option<&Address>) -> bool {
     let owned = tasks.values().filter(|t| t.owner.as_ref() == owner);
@@ -146,18 +168,28 @@ impl Runner {
     fn start(self: &Arc<Self>, state: MembershipState, owner: Option<Address>, first: Vec<Notice>) {
         let task = state.task.clone();
         let (sender, notices) = mpsc::channel(QUEUE);
-        for notice in first {
-            drop(sender.try_send(notice));
-        }
-        {
-            let mut tasks = self.tasks();
-            if !has_room(&tasks, owner.as_ref()) {
+        let followed = Followed {
+            sender: sender.clone(),
+            owner,
+        };
+        let entry = enter(&mut self.tasks(), task.clone(), followed);
+        let hears = match &entry {
+            Entry::New => &sender,
+            Entry::Known(known) => known,
+            Entry::Full => {
                 // Not worth a line each: whoever makes so many would fill the log with them.
                 tracing::debug!(%task, "there are too many tasks, or too many of this owner; this one is ignored");
                 return;
             }
-            tasks.insert(task.clone(), Followed { sender, owner });
+        };
+        for notice in first {
+            drop(hears.try_send(notice));
         }
+        if matches!(entry, Entry::Known(_)) {
+            return;
+        }
+        // The actor lives as long as the entry.
+        drop(sender);
         let runner = self.clone();
         let membership = Membership::new(self.context.clone(), state, notices);
         self.context.spawn(async move {
@@ -175,6 +207,29 @@ impl Runner {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_that_is_followed_stays_with_its_actor() {
+        let mut tasks = BTreeMap::new();
+        let task: TaskId = format!("0x{:064x}", 1).parse().unwrap();
+        let followed = |sender: &mpsc::Sender<Notice>| Followed {
+            sender: sender.clone(),
+            owner: None,
+        };
+        let (first, mut heard) = mpsc::channel(1);
+        let (second, _) = mpsc::channel(1);
+        assert!(matches!(
+            enter(&mut tasks, task.clone(), followed(&first)),
+            Entry::New
+        ));
+        drop(first);
+        let Entry::Known(known) = enter(&mut tasks, task, followed(&second)) else {
+            panic!("entered twice");
+        };
+        known.try_send(Notice::Gap).unwrap();
+        assert!(matches!(heard.try_recv(), Ok(Notice::Gap)));
+        assert_eq!(tasks.len(), 1);
+    }
 
     #[test]
     fn ten_thousand_tasks_of_one_owner_leave_room_for_anothers() {
