@@ -85,6 +85,9 @@ pub enum QuantiseErrorKind {
     /// The words are not of the ring asked for.
     #[error("cannot be written: the words are not of the ring")]
     WrongRing,
+    /// There is nothing to round a value by.
+    #[error("has no random word to be rounded by")]
+    NoChance,
 }
 
 /// Replaces `out` with the ring elements of `values`; empty after an error. What can go wrong: [`super::encoding::Encoding::encode`].
@@ -152,6 +155,10 @@ pub(super) fn quantise_at_random<T: Real, W: Word>(
 ) -> Result<(), QuantiseError> {
     out.clear();
     fits::<W>(precision, ring)?;
+    if random.len() < values.len() {
+        let (index, kind) = (random.len(), QuantiseErrorKind::NoChance);
+        return Err(QuantiseError { index, kind });
+    }
     let scale = scale(precision);
     let bound = limit.min(MAGIC_LIMIT) as f64;
     out.reserve(values.len());

@@ -333,4 +333,7 @@ fn rounding_at_random_refuses_what_rounding_refuses() {
         );
     }
     assert_eq!(of(f64::NAN), Err((1, QuantiseErrorKind::NotFinite)));
+    // No value is left out for want of chance.
+    let end = quantise_at_random::<f64, u32>(&[0.0, 1.0], &[9], 0, Ring::Z32, limit, &mut vec![]);
+    assert_eq!(end.unwrap_err().kind, QuantiseErrorKind::NoChance);
 }
