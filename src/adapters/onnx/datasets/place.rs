@@ -52,6 +52,16 @@ pub(crate) fn locate(root: &Path, name: &DatasetName, said: &Said) -> Result<Loc
             "dataset {name} is {own}, which has rules under that name; a task must ask for it by that name"
         )));
     }
+    // And what is said of a dataset whose file lies here by its owner's word.
+    let same = |d: &Dialect| {
+        let there = d.path.as_ref().map(|p| Path::new(p).canonicalize());
+        there.is_some_and(|there| there.is_ok_and(|there| there == path))
+    };
+    if let Some((other, _)) = dialects.iter().find(|(other, d)| *other != name && same(d)) {
+        return Err(Failure::not_found(format!(
+            "dataset {name} is the file that its owner calls {other}; a task must ask for it by that name"
+        )));
+    }
     let dialect = match (named, of_file) {
         (Some(named), Some(other)) if named != other => {
             return Err(Failure::not_found(format!(
@@ -146,6 +156,15 @@ mod tests {
             all.dialects.insert(name.clone(), said);
             let found = locate(&root, &name, &all).unwrap();
             assert_eq!(found.path, Path::new("/etc/passwd"));
+            let mut elsewhere = Said::default();
+            let said = Dialect {
+                path: Some(root.join("a.csv").display().to_string()),
+                ..Dialect::default()
+            };
+            elsewhere.dialects.insert("visits".parse().unwrap(), said);
+            let by = |name: &str| locate(&root, &name.parse().unwrap(), &elsewhere);
+            assert!(by("visits").is_ok());
+            assert!(by("a.csv").is_err() && by("alias.csv").is_err());
         }
     }
 }

@@ -16,8 +16,8 @@ const MISSING: &[&str] = &[
 pub(super) struct Cells {
     thousands: Option<char>,
     missing: HashSet<Vec<u8>>,
-    /// Markers that are numbers stand for every way of writing them.
-    numbers: Vec<f64>,
+    /// Markers, and what each is as a number for either sign before the fraction: they stand for every way of writing it.
+    numbers: Vec<(u8, f64)>,
 }
 
 /// What a column has been seen to hold.
@@ -43,12 +43,18 @@ impl Cells {
     pub(super) fn of(found: &Found) -> Self {
         let known = MISSING.iter().map(|m| m.as_bytes().to_vec());
         let own = found.missing.iter().map(|m| m.as_bytes().to_vec());
-        let numbers = found.missing.iter().filter_map(|m| m.parse().ok());
-        Self {
+        let mut cells = Self {
             thousands: found.thousands,
             missing: known.chain(own).collect(),
-            numbers: numbers.filter(|n: &f64| n.is_finite()).collect(),
+            numbers: Vec::new(),
+        };
+        for marker in &found.missing {
+            for decimal in [b'.', b','] {
+                let number = cells.number(marker.as_bytes(), Some(decimal));
+                cells.numbers.extend(number.map(|number| (decimal, number)));
+            }
         }
+        cells
     }
 
     /// A cell as a number, NaN where it is missing; true is 1 and false 0.
@@ -63,7 +69,7 @@ impl Cells {
             return Ok(f64::NAN);
         }
         let (value, kind) = match self.number(cell, decimal) {
-            Some(value) if self.numbers.contains(&value) => return Ok(f64::NAN),
+            Some(value) if self.is_marker(value, decimal) => return Ok(f64::NAN),
             Some(value) => (value, Column::Numbers),
             None => (truth(cell).ok_or(Unread::Text)?, Column::Truths),
         };
@@ -83,11 +89,17 @@ impl Cells {
             return CellIs::Missing;
         }
         match self.number(cell, decimal) {
-            Some(value) if self.numbers.contains(&value) => CellIs::Missing,
+            Some(value) if self.is_marker(value, decimal) => CellIs::Missing,
             Some(value) => CellIs::Number(value),
             None if truth(cell).is_some() => CellIs::Truth,
             None => CellIs::Text,
         }
+    }
+
+    /// Whether the owner has named this number; where nothing shows what stands before the fraction, cells have none.
+    fn is_marker(&self, value: f64, decimal: Option<u8>) -> bool {
+        let mut named = self.numbers.iter();
+        named.any(|(of, number)| *number == value && decimal.is_none_or(|d| d == *of))
     }
 
     fn number(&self, cell: &[u8], decimal: Option<u8>) -> Option<f64> {
@@ -193,7 +205,10 @@ fn ungrouped(whole: &str, mark: char) -> Option<String> {
     let mut groups = whole.split(is_mark);
     let first = groups.next()?;
     let digits = first.trim_start_matches(['+', '-']);
-    let short = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    // 0.123 is no group of thousands.
+    let short = (1..=3).contains(&digits.len())
+        && !digits.starts_with('0')
+        && digits.bytes().all(|b| b.is_ascii_digit());
     let mut number = short.then(|| first.to_owned())?;
     for group in groups {
         if group.len() != 3 || !group.bytes().all(|b| b.is_ascii_digit()) {

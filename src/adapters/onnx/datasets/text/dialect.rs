@@ -134,6 +134,9 @@ impl Sample<'_> {
         }
         let cut = rows.cut(rest, found.delimiter);
         let named = opening.header && self.is_header(below, remarks, rows, &cut, found.delimiter);
+        if opening.header && !named {
+            self.no_doubtful_remark(below, remarks, skip, rows, &cut, found.delimiter)?;
+        }
         let skipped = skip + remarks - usize::from(named);
         found.skip = u64::try_from(skipped).unwrap_or(u64::MAX);
         if said.skip.is_none() && !named {
@@ -169,6 +172,42 @@ impl Sample<'_> {
         first.cells.len() > 1
             && header.cells.len() == first.cells.len()
             && first.cells.iter().any(|c| is_number(c))
+            && !header.cells.iter().skip(1).any(|c| is_number(c))
+    }
+}
+
+impl Sample<'_> {
+    /// A line that begins with `#` and is as wide as what follows may be a remark, or the header of rows that begin with texts.
+    fn no_doubtful_remark(
+        &self,
+        below: &str,
+        remarks: usize,
+        skip: usize,
+        rows: Rows<'_>,
+        cut: &[Row],
+        delimiter: Delimiter,
+    ) -> Result<(), Failure> {
+        let Some(line) = remarks.checked_sub(1).and_then(|at| below.lines().nth(at)) else {
+            return Ok(());
+        };
+        let rows = Rows {
+            whole: true,
+            ..rows
+        };
+        let width = |row: &Row| row.cells.len();
+        let remark = rows.cut(line, delimiter).first().map(width);
+        if cut
+            .first()
+            .map(width)
+            .is_none_or(|first| first < 2 || remark != Some(first))
+        {
+            return Ok(());
+        }
+        let (of, behind) = (skip + remarks - 1, skip + remarks);
+        Err(Failure::corrupt(format!(
+            "line {} begins with # and may be the header or a remark; set `skip: {of}` if it is the header, `skip: {behind}` if it is none",
+            behind
+        )))
     }
 }
 
@@ -176,7 +215,7 @@ impl Sample<'_> {
 fn separator_line(line: &str) -> Option<u8> {
     let named = line.trim_matches('"').strip_prefix("sep=")?;
     match named.as_bytes() {
-        [byte] if byte.is_ascii() => Some(*byte),
+        [byte @ (b',' | b';' | b'\t' | b'|')] => Some(*byte),
         _ => None,
     }
 }

@@ -72,6 +72,11 @@ impl Records {
         Ok(line)
     }
 
+    /// Lines read so far, blank ones too.
+    pub(super) fn lines(&self) -> u64 {
+        self.cutter.lines()
+    }
+
     /// What is remarkable about the rows so far.
     pub(super) fn note(&self) -> Option<String> {
         let (count, line) = self.broken?;
@@ -125,17 +130,22 @@ impl<R: Read> Cutter<R> {
                 continue;
             }
             record.clear();
-            if !self.by_line && self.row.contains(&b'\r') {
-                return Err(Failure::corrupt(format!(
-                    "line {line} has a carriage return in it; save the file with the line ends of Unix or Windows"
-                )));
-            }
             match self.delimiter {
                 Delimiter::Byte(delimiter) => self.separated(delimiter, line, record)?,
                 Delimiter::Blanks => self.blanks(record),
             }
+            if !self.by_line && self.row.contains(&b'\r') {
+                return Err(Failure::corrupt(format!(
+                    "the row at line {line} has a carriage return in it; save the file with the line ends of Unix or Windows"
+                )));
+            }
             return Ok(Some(line));
         }
+    }
+
+    /// Lines read so far, blank ones too.
+    pub(super) fn lines(&self) -> u64 {
+        self.line
     }
 
     /// Passes over a line, whatever is in it.
@@ -259,22 +269,36 @@ impl<R: Read> Cutter<R> {
     }
 
     fn blanks(&mut self, record: &mut ByteRecord) {
-        let mut rest = self.row.trim_ascii();
-        while !rest.is_empty() {
-            rest = cell(rest, self.quote, record).trim_ascii_start();
+        let mut at = 0;
+        while let Some(begin) = self.row.get(at..).and_then(|rest| {
+            let next = rest.iter().position(|b| !b.is_ascii_whitespace())?;
+            Some(at + next)
+        }) {
+            at = self.cell_among_blanks(begin, record);
         }
     }
-}
 
-/// Takes the first cell, up to the blank behind it; one that begins with a quote up to the quote that a blank follows.
-fn cell<'l>(line: &'l [u8], quote: Option<u8>, record: &mut ByteRecord) -> &'l [u8] {
-    let quoted = quote.filter(|q| line.first() == Some(q)).and_then(|quote| {
-        let ends = |at: &usize| line.get(at + 1).is_none_or(u8::is_ascii_whitespace);
-        let end = (1..line.len()).find(|at| line.get(*at) == Some(&quote) && ends(at))?;
-        Some((line.get(1..end)?, line.get(end + 1..)?))
-    });
-    let end = line.iter().position(u8::is_ascii_whitespace);
-    let (cell, rest) = quoted.unwrap_or_else(|| line.split_at(end.unwrap_or(line.len())));
-    record.push_field(cell);
-    rest
+    /// Takes the cell that begins at `begin`, up to the blank behind it, or to a quote that a blank follows; where it ends.
+    fn cell_among_blanks(&mut self, begin: usize, record: &mut ByteRecord) -> usize {
+        let rest = self.row.get(begin..).unwrap_or_default();
+        if let Some(quote) = self.quote.filter(|q| rest.first() == Some(q)) {
+            self.cell.clear();
+            let mut at = 1;
+            while let Some(byte) = rest.get(at).copied() {
+                let next = rest.get(at + 1);
+                if byte == quote && next == Some(&quote) {
+                    at += 1;
+                } else if byte == quote && next.is_none_or(u8::is_ascii_whitespace) {
+                    record.push_field(&self.cell);
+                    return begin + at + 1;
+                }
+                self.cell.push(byte);
+                at += 1;
+            }
+        }
+        let end = rest.iter().position(u8::is_ascii_whitespace);
+        let end = end.unwrap_or(rest.len());
+        record.push_field(rest.get(..end).unwrap_or_default());
+        begin + end
+    }
 }

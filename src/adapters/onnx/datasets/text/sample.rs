@@ -110,21 +110,26 @@ impl Rows<'_> {
             .collect();
         // Blanks within cells are nothing remarkable; commas that are all in numbers are decimal ones.
         if fitting.len() > 1 && fitting.contains(&Delimiter::Blanks) {
-            let decimal = fitting == [COMMA, Delimiter::Blanks]
-                && commas_are_decimal(rows_by(Delimiter::Blanks), header);
-            fitting.retain(|d| (*d == Delimiter::Blanks) == decimal);
+            let by_blanks = rows_by(Delimiter::Blanks);
+            if fitting != [COMMA, Delimiter::Blanks] || commas_end_words(by_blanks) {
+                fitting.retain(|d| *d != Delimiter::Blanks);
+            } else if header && commas_are_decimal(by_blanks, header) {
+                fitting.retain(|d| *d == Delimiter::Blanks);
+            } else {
+                return Err(doubtful(&fitting));
+            }
         }
         let shows = |d: Delimiter| rows_by(d).iter().any(|row| row.cells.len() > 1);
         let headed = |d: Delimiter| rows_by(d).first().is_some_and(|row| row.cells.len() > 1);
         let several = match fitting.as_slice() {
             // What the name says, and what some line has: rows of another width are told with their line.
             [] if shows(usual) => return Ok(usual),
-            [] if kind == Kind::Plain => return Ok(Delimiter::Blanks),
             [] => {
                 let others = [b',', b';', b'\t', b'|'].map(Delimiter::Byte);
                 let mut shown = others.into_iter().filter(|d| shows(*d));
                 return Ok(match (shown.next(), shown.next()) {
                     (Some(only), None) => only,
+                    _ if kind == Kind::Plain => Delimiter::Blanks,
                     _ => usual,
                 });
             }
@@ -148,6 +153,12 @@ impl Rows<'_> {
 fn fits(rows: &[Row]) -> bool {
     let width = rows.first().map_or(0, |row| row.cells.len());
     width > 1 && rows.iter().all(|row| row.cells.len() == width)
+}
+
+/// Whether all commas stand behind something, with a blank behind them, as between words.
+fn commas_end_words(rows: &[Row]) -> bool {
+    let mut cells = rows.iter().flat_map(|row| &row.cells);
+    cells.all(|c| !c.trim_end_matches(',').contains(','))
 }
 
 /// Whether every cell with a comma is a number with one, and there are some.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::frames::Frames;
 use crate::failure::Failure;
 use delta_domain::dialect::Dialect;
 
@@ -100,13 +101,16 @@ fn expanded(mut file: BufReader<File>) -> io::Result<Box<dyn BufRead + Send>> {
         // Several archives one after the other are one text.
         let text = flate2::bufread::MultiGzDecoder::new(file);
         Box::new(BufReader::with_capacity(PIECE, text))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let text = ruzstd::decoding::StreamingDecoder::new(file);
-        let text = text.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
-        Box::new(BufReader::with_capacity(PIECE, text))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable(start) {
+        Box::new(BufReader::with_capacity(PIECE, Frames::new(file)))
     } else {
         Box::new(file)
     })
+}
+
+/// A frame of Zstandard that has no text, as some tools write before the others.
+fn is_skippable(start: &[u8]) -> bool {
+    matches!(start, [first, 0x2a, 0x4d, 0x18, ..] if first & 0xf0 == 0x50)
 }
 
 /// Text of another encoding as UTF-8. What is no text of it is an error, or, where that must not decide, a sign of its own.

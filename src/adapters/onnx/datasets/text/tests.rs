@@ -172,6 +172,22 @@ fn what_separates_cells_is_found_where_it_is_certain() {
     );
     assert_eq!(certain("t.txt", "a;b\n1;2\n", "b"), [2.0]);
     assert_eq!(certain("t.txt", "a, b\n1, 2\n", "b"), [2.0]);
+    assert_eq!(certain("t.txt", "a b\n1,5 2,5\n", "b"), [2.5]);
+    for (text, said) in [
+        ("t v,kg\n1 2,5\n2 3,7\n", "set `delimiter`"),
+        ("id,w\n1,25\n2,37\n3\n", "line 4 has 1 cell"),
+        ("a;b\n1;2\n3;4\n5;6;7\n", "line 4 has 3 cells"),
+    ] {
+        let (_dir, path) = file("t.txt", text);
+        let said_nothing = Dialect::default();
+        let opened = format::table(&path, opening(&said_nothing, true, false));
+        let first = opened.and_then(|mut table| table.profile());
+        let message = first.err().unwrap().message;
+        assert!(message.contains(said), "{message}");
+    }
+    let quoted = "\"a \"\"q\"\"\" v\n\"5\"\" pipe\" 3\n";
+    assert_eq!(certain("t.txt", quoted, "v"), [3.0]);
+    assert!(refused("t.txt", quoted, "a \"q\"").contains("5\\\" pipe"));
     let both = refused("t.csv", "a,b;c,d\n1,2;3,x\n", "a");
     assert!(both.contains("set `delimiter`"), "{both}");
     let said = read(
@@ -217,7 +233,9 @@ fn grouped_digits_are_read_as_said_and_whole_groups_only() {
         read("i;n\n1;1'234.5\n", r#"{"thousands": "'"}"#).unwrap(),
         [1234.5]
     );
-    for bad in ["12.34", "1.2345", "1.23.456", ".123", "1..234"] {
+    for bad in [
+        "12.34", "1.2345", "1.23.456", ".123", "1..234", "0.123", "00.500",
+    ] {
         assert!(read(&format!("i;n\n1;{bad}\n"), both).is_err(), "{bad}");
     }
     let hint = refused("t.csv", "n\n\"1,234,567\"\n", "n");
@@ -300,6 +318,34 @@ fn missing_and_truth_values_are_those_of_pandas() {
     )
     .unwrap();
     assert!(own[0].is_nan() && own[1] == 5.0);
+    // However the marker and the cell are written.
+    for (said, text) in [
+        (
+            r#"{"missing": ["-99,5"]}"#,
+            "v;b\n-99,50;1\n-99,5;2\n7,25;3\n",
+        ),
+        (
+            r#"{"missing": ["-99,0"], "decimal": ","}"#,
+            "v;b\n-99;1\n-99,00;2\n7,25;3\n",
+        ),
+        (
+            r#"{"missing": ["1.000"], "thousands": "."}"#,
+            "v;b\n1.000;1\n1000;2\n7,25;3\n",
+        ),
+    ] {
+        let own = read("t.csv", text.as_bytes(), said, &["v"]).unwrap();
+        assert!(
+            own[0].is_nan() && own[1].is_nan() && own[2] == 7.25,
+            "{said} {own:?}"
+        );
+    }
+    let one = read(
+        "t.csv",
+        b"v;b\n1;1\n2,5;2\n",
+        r#"{"missing": ["1.000"], "thousands": "."}"#,
+        &["v"],
+    );
+    assert_eq!(one.unwrap(), [1.0, 2.5]);
     let text = refused("t.csv", "x\n1\n.\n", "x");
     assert!(text.contains("`missing`"), "{text}");
 }
@@ -327,6 +373,25 @@ fn names_are_those_of_pandas() {
 
 #[test]
 fn lines_before_the_header_are_skipped_as_said() {
+    // A header of rows that begin with texts, or a remark.
+    for text in [
+        "#SampleID,Treatment,Age\nS1,Control,NA\nS2,Drug,51\n",
+        "# exported, 2024\n2019,2020\n5,6\n",
+    ] {
+        let message = refused("t.csv", text, "Age");
+        assert!(
+            message.contains("set `skip: 0`") && message.contains("`skip: 1`"),
+            "{message}"
+        );
+    }
+    let said = read(
+        "t.csv",
+        b"#S,Age\nS1,NA\nS2,51\n",
+        r#"{"skip": 0}"#,
+        &["Age"],
+    )
+    .unwrap();
+    assert_eq!(said[1], 51.0);
     let text = "Report of 2026\n\nid,age\n1,20\n2,21\n3,22\n";
     let message = refused("t.csv", text, "age");
     assert!(message.contains("`skip: 2`"), "{message}");

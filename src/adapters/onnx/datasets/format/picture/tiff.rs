@@ -85,6 +85,10 @@ fn page(decoder: &mut Decoder<impl Read + Seek>, length: u64) -> Result<Head, Fa
     if !matches!(bits, 8 | 16) {
         return Err(unusual(&format!("{bits} bits a number in a TIFF")));
     }
+    let order: Option<u16> = decoder.find_tag_unsigned(Tag::FillOrder).map_err(damaged)?;
+    if order.is_some_and(|order| order != 1) {
+        return Err(unusual("its bits in another order"));
+    }
     let formats: Option<Vec<u16>> = decoder
         .find_tag_unsigned_vec(Tag::SampleFormat)
         .map_err(damaged)?;

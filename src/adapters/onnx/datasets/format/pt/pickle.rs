@@ -33,7 +33,10 @@ pub(super) enum Saved {
 /// Most dimensions of a tensor.
 const DIMENSIONS: usize = 32;
 
-/// Longest name of a place.
+/// Most tensors of a file, and places of their numbers, together.
+const TENSORS: usize = 100_000;
+
+/// Longest name of a place, or of a class.
 const NAME: usize = 200;
 
 /// The number of a node.
@@ -75,6 +78,7 @@ pub(super) fn read(pickle: &[u8]) -> Result<Saved, Failure> {
         nodes: Vec::new(),
         stack: Vec::new(),
         memo: BTreeMap::new(),
+        tensors: 0,
     };
     while !machine.step()? {}
     let last = machine.pop()?;
@@ -104,6 +108,8 @@ struct Machine<'p> {
     nodes: Vec<Node>,
     stack: Vec<Id>,
     memo: BTreeMap<usize, Id>,
+    /// Tensors and places of numbers so far: they are larger than the steps that make them.
+    tensors: usize,
 }
 
 impl Machine<'_> {
@@ -299,7 +305,9 @@ impl Machine<'_> {
                 "int8" | "int16" | "int32" | "int64" | "uint8" | "bool" | "float" | "double"
                 | "half" | "long" | "int" | "short",
             ) => Node::Global(DTYPE),
-            ("torch", class) if class.ends_with("Storage") => Node::Storage(class.to_owned()),
+            ("torch", class) if class.ends_with("Storage") && class.len() <= NAME => {
+                Node::Storage(class.to_owned())
+            }
             ("torch._utils", "_rebuild_parameter") => {
                 return Err(Failure::corrupt(
                     "it holds a torch.nn.Parameter; save its tensor: x.detach()",
@@ -345,8 +353,20 @@ impl Machine<'_> {
             }
             _ => return Err(damaged()),
         };
+        self.count()?;
         self.push(node);
         Ok(())
+    }
+
+    fn count(&mut self) -> Result<(), Failure> {
+        self.tensors += 1;
+        match self.tensors <= TENSORS {
+            true => Ok(()),
+            false => Err(Failure::corrupt(format!(
+                "it holds more than {} tensors; save few large ones",
+                TENSORS / 2
+            ))),
+        }
     }
 
     /// A call: of an ordered dict, or of what makes a tensor from its numbers.
@@ -356,7 +376,10 @@ impl Machine<'_> {
             Some(Node::Global(ORDERED)) if self.items(arguments)?.is_empty() => {
                 Node::Dict(Vec::new())
             }
-            Some(Node::Global(REBUILD)) => self.tensor(arguments)?,
+            Some(Node::Global(REBUILD)) => {
+                self.count()?;
+                self.tensor(arguments)?
+            }
             _ => return Err(damaged()),
         };
         self.push(node);
