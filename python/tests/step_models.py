@@ -31,17 +31,18 @@ def lenet() -> nn.Module:
     )  # fmt: skip
 
 
-def batch_norm_network() -> nn.Module:
+def batch_norm_network(activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), activation(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), activation(), nn.MaxPool2d(3, 2, 1),
         nn.Flatten(), nn.Linear(32 * 8 * 8, 10),
     )  # fmt: skip
 
 
 class Block(nn.Module):
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, activation: Callable[[], nn.Module]) -> None:
         super().__init__()
+        self.activation = activation()
         self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.norm = nn.GroupNorm(4, outputs)
         self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
@@ -50,14 +51,14 @@ class Block(nn.Module):
         self.skip = nn.Identity() if plain else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm2(self.second(F.relu(self.norm(self.first(x)))))
-        return F.relu(y + self.skip(x))
+        y = self.norm2(self.second(self.activation(self.norm(self.first(x)))))
+        return self.activation(y + self.skip(x))  # type: ignore[no-any-return]
 
 
-def residual_network() -> nn.Module:
+def residual_network(activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.GroupNorm(4, 16), nn.ReLU(),
-        Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2),
+        nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.GroupNorm(4, 16), activation(),
+        Block(16, 16, 1, activation), Block(16, 32, 2, activation), Block(32, 64, 2, activation),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
     )  # fmt: skip
 
