@@ -157,7 +157,7 @@ fn what_separates_cells_is_found_where_it_is_certain() {
         "id|bmi\n1|20.5\n2|21.25\n",
         "id\tbmi\n1\t20.5\n2\t21.25\n",
         "id,bmi\n1,20.5\n2,21.25\n",
-        "# exported; today\nid;bmi\n1;20.5\n2;21.25\n",
+        "# exported today\nid;bmi\n1;20.5\n2;21.25\n",
         "#id,bmi\n1,20.5\n2,21.25\n",
     ] {
         assert_eq!(certain("t.csv", text, "bmi"), [20.5, 21.25], "{text}");
@@ -377,6 +377,7 @@ fn lines_before_the_header_are_skipped_as_said() {
     for text in [
         "#SampleID,Treatment,Age\nS1,Control,NA\nS2,Drug,51\n",
         "# exported, 2024\n2019,2020\n5,6\n",
+        "# exported; today\nid;bmi\n1;20.5\n2;21.25\n",
     ] {
         let message = refused("t.csv", text, "Age");
         assert!(
