@@ -28,7 +28,7 @@ pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
 pub use member_noise::MemberNoise;
 pub use records::{RecordClip, RecordNoise, RecordUnit, Records};
-pub use round::{Cohort, Contribution, MapSpec, ReduceSpec, RoundSpec};
+pub use round::{Cohort, Contribution, MapSpec, ReduceSpec, RoundSpec, Written};
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
 pub use step::{Batches, Driver, Length, Noise, Solve, Source, Step, Target};
@@ -176,16 +176,14 @@ impl Manifest {
                 .any(|round| self.inputs_from_server(round).contains(&name))
     }
 
-    /// Numbers in the masked vector of a step: the total length of its contributions. `None` on overflow or an unknown step.
+    /// Words in the masked vector of a step: the total length of its contributions. `None` on overflow or an unknown step.
     #[must_use]
     pub fn contribution_len(&self, step: u32) -> Option<usize> {
         self.round_spec(step)?
             .map
             .contribute
             .iter()
-            .try_fold(0usize, |n, c| {
-                n.checked_add(super::tensor::element_count(&c.shape)?)
-            })
+            .try_fold(0usize, |n, c| n.checked_add(c.words()?))
     }
 
     /// Every graph file that a step names, with the place that names it.

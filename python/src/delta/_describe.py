@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import _release
-from ._widths import ring_bits
+from ._widths import EXACT_WORDS, ring_bits
 
 # Reasons that are listed.
 _MOST = 5
@@ -150,9 +150,12 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
     width = ring_bits(strategy) // 8
     total = 0
     for item in spec["map"]["contribute"]:
-        numbers = math.prod(item["shape"])
-        total += numbers * width
-        yield f"leaves the node, masked: {item['name']}, {item['dtype']} {item['shape']}, {_count(numbers, 'number')}"
+        numbers, exact = math.prod(item["shape"]), item.get("written") == "exact"
+        total += numbers * width * (EXACT_WORDS if exact else 1)
+        yield (
+            f"leaves the node, masked: {item['name']}, {item['dtype']} {item['shape']}, {_count(numbers, 'number')}"
+            f"{', summed exactly' if exact else ''}"
+        )
     if "bound" in strategy:
         yield f"sends no number above {_plain(strategy['bound'])}"
     if strategy.get("rounding") == "stochastic":

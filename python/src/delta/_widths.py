@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+EXACT_WORDS = 12
+"""Words of an exact number: its digits (``docs/protocol/secagg.md``)."""
 HALF_MOST = 65_504.0
 """The largest number that half precision has."""
 

@@ -135,6 +135,11 @@ class Strategy(ProofWaits, Selection, Numbers, Waits, Members):
     rounding: Literal["nearest", "stochastic"] = "nearest"
     transport: Literal["full", "f16"] = "full"
 
+    @property
+    def exact(self) -> bool:
+        """Whether sums can be exact, whatever their scale: in 64 bits, without bound and chance."""
+        return self.ring in (None, "z64") and self.bound is None and self.rounding == "nearest"
+
     def __post_init__(self) -> None:
         """Check what a node would refuse."""
         need = [

@@ -15,12 +15,13 @@ use crate::owner::{Case, Left, OVERLAP, withheld};
 use crate::runner::noise::{Noise, Sum};
 use crate::vectors::MaskedVector;
 use delta_domain::bundle::Bundle;
-use delta_domain::ids::{Digest, Name};
-use delta_domain::manifest::{Manifest, MemberNoise};
+use delta_domain::ids::Digest;
+use delta_domain::manifest::{Contribution, Manifest, MemberNoise, Written};
 use delta_domain::policy::Decision;
 use delta_domain::records::{ReleaseRules, bound_member, release_point};
 use delta_domain::round::runner::{MaskStream, NoiseGround, RunnerContext, VariableRequest};
 use delta_domain::secagg::encoding::Encoding;
+use delta_domain::secagg::exact_number::{DIGITS, digits};
 use delta_domain::secagg::masked_input::MaskedInputHeader;
 use delta_domain::secret::Secret;
 use delta_domain::strategy::Rounding;
@@ -227,7 +228,7 @@ impl Computation<'_> {
                 .await?;
         }
         let step = self.round.announcement.step;
-        let names = contribution_names(self.bundle.manifest(), step);
+        let declared = contributed(self.bundle.manifest(), step);
         let strategy = &self.round.strategy;
         let encoding = strategy.encoding(masking.cohort);
         let mut contributions = outcome.contributions;
@@ -241,13 +242,16 @@ impl Computation<'_> {
                 .map(|t| saturated(t, encoding))
                 .collect();
         }
-        let vector = MaskedVector::new(
-            names.into_iter().zip(contributions).collect(),
-            masking.masks,
-            strategy.mask_generator,
-            encoding,
-        )
-        .with_noise(masking.noise);
+        let numbers = contributions
+            .iter()
+            .fold(0_usize, |n, t| n.saturating_add(t.len()));
+        let tensors: Result<_, PortError> = declared
+            .iter()
+            .zip(contributions)
+            .map(|(c, t)| Ok((c.name.clone(), written(c, t)?)))
+            .collect();
+        let vector = MaskedVector::new(tensors?, masking.masks, strategy.mask_generator, encoding)
+            .with_noise(masking.noise);
         let vector = match &masking.rounding {
             Some(seed) => vector.rounded_at_random(seed),
             None => vector,
@@ -257,7 +261,7 @@ impl Computation<'_> {
                 "the map made another number of values than the task declares",
             ));
         }
-        let numbers = u64::try_from(vector.numbers()).unwrap_or(u64::MAX);
+        let numbers = u64::try_from(numbers).unwrap_or(u64::MAX);
         let info = self.put(vector).await?;
         // In the journal before anything can leave: this effect is done only then, and the upload is the next.
         owner.released(left, &self.case.question, numbers).await?;
@@ -318,7 +322,7 @@ impl Computation<'_> {
         round.map.noise.as_ref()
     }
 
-    /// Numbers that a member contributes in this step.
+    /// Words that a member's numbers take in this step.
     fn numbers(&self) -> Result<usize, PortError> {
         let step = self.round.announcement.step;
         let numbers = self.bundle.manifest().contribution_len(step);
@@ -369,11 +373,29 @@ fn words_of(
     })
 }
 
-fn contribution_names(manifest: &Manifest, step: u32) -> Vec<Name> {
-    manifest
-        .round_spec(step)
-        .map(|r| r.map.contribute.iter().map(|c| c.name.clone()).collect())
-        .unwrap_or_default()
+fn contributed(manifest: &Manifest, step: u32) -> &[Contribution] {
+    let round = manifest.round_spec(step);
+    round.map_or(&[], |r| &r.map.contribute)
+}
+
+/// A contribution as it is encoded: exact numbers by their digits.
+fn written(contribution: &Contribution, tensor: Tensor) -> Result<Tensor, PortError> {
+    if contribution.written == Written::Fixed {
+        return Ok(tensor);
+    }
+    let TensorData::F64(values) = tensor.data() else {
+        return Err(unfit("an exact contribution is not f64"));
+    };
+    let mut all = Vec::with_capacity(values.len().saturating_mul(DIGITS));
+    for (place, value) in values.iter().enumerate() {
+        // The place, never the value: it is private, and so is the line.
+        let made = digits(*value);
+        let made =
+            made.map_err(|e| unfit(&format!("{}, number {place} {e}", contribution.name)))?;
+        all.extend(made);
+    }
+    let count = all.len();
+    Tensor::new(vec![count], TensorData::I64(all)).map_err(|e| corrupt(&e.to_string()))
 }
 
 /// All numbers of a member within the bound of its noise, as doubles.

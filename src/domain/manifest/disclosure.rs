@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Cohort, Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records, RoundSpec,
-    Source, Step, Target,
+    Source, Step, Target, Written,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -111,11 +111,19 @@ impl Manifest {
         }
         let ring = self.strategy.ring().bytes_per_value();
         let mut total = 0_usize;
-        for Contribution { name, dtype, shape } in &round.map.contribute {
+        for contribution in &round.map.contribute {
+            let Contribution {
+                name, dtype, shape, ..
+            } = contribution;
             let count = element_count(shape).unwrap_or(usize::MAX);
-            total = total.saturating_add(count.saturating_mul(ring));
+            let words = contribution.words().unwrap_or(usize::MAX);
+            total = total.saturating_add(words.saturating_mul(ring));
+            let exactly = match contribution.written {
+                Written::Fixed => "",
+                Written::Exact => ", summed exactly",
+            };
             lines.push(format!(
-                "  leaves this node, masked: {name}, {} {shape:?}, {}",
+                "  leaves this node, masked: {name}, {} {shape:?}, {}{exactly}",
                 dtype.name(),
                 counted(wide(count), "number")
             ));

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::member_noise::MemberNoise;
 use super::step::Step;
 use crate::ids::Name;
-use crate::tensor::DType;
+use crate::secagg::exact_number::DIGITS;
+use crate::tensor::{DType, element_count};
 
 /// One round, or the same round several times.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,45 @@ pub struct Contribution {
     pub dtype: DType,
     /// Its shape.
     pub shape: Vec<usize>,
+    /// How its numbers are written in the ring.
+    #[serde(default, skip_serializing_if = "Written::is_fixed")]
+    pub written: Written,
+}
+
+/// How numbers are written in the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Written {
+    /// Rounded to the strategy's precision: one word for each.
+    #[default]
+    Fixed,
+    /// Whatever their scale, so that their sum is exact: 12 words for each. Of `f64`, in `z64`, without noise and bound.
+    Exact,
+}
+
+impl Written {
+    /// Words of one number.
+    #[must_use]
+    pub const fn words(self) -> usize {
+        match self {
+            Self::Fixed => 1,
+            Self::Exact => DIGITS,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+    fn is_fixed(&self) -> bool {
+        *self == Self::Fixed
+    }
+}
+
+impl Contribution {
+    /// Words of the masked vector that it takes; `None` when no machine holds them.
+    #[must_use]
+    pub fn words(&self) -> Option<usize> {
+        element_count(&self.shape)?.checked_mul(self.written.words())
+    }
 }
 
 /// What the coordinator does with the sums.

@@ -3,12 +3,16 @@
 //! A unit is a record, or all records with one key: those are summed before they are clipped, so that one person counts once. How the
 //! records came in batches changes nothing. Memory is bounded by the form; vectors of units are kept because the rules look at them twice
 //! and a graph should run once.
+//!
+//! Numbers that are contributed as exact ones are not rounded. Their sum is an [`ExactSum`], and the rules look at them on a scale of each
+//! place's own, on which the largest has 51 bits.
 
 use std::collections::BTreeMap;
 
 use super::clip::Clip;
 use super::quantise::{MAX_MAGNITUDE, quantise};
 use crate::secagg::encoding::{QuantiseError, QuantiseErrorKind};
+use crate::secagg::exact_number::{ExactError, ExactSum};
 
 /// Most records of one release: 2^22. With [`MAX_MAGNITUDE`] it bounds every sum of squares below 2^126.
 pub const MAX_RECORDS: usize = 1 << 22;
@@ -68,6 +72,24 @@ pub enum RecordsError {
         /// What is wrong.
         kind: QuantiseErrorKind,
     },
+    /// A number that cannot be summed exactly.
+    #[error("row {row}, number {column} {kind}")]
+    Exact {
+        /// Counted from 0 over all batches.
+        row: usize,
+        /// Counted from 0.
+        column: usize,
+        /// What is wrong.
+        kind: ExactError,
+    },
+    /// A sum that cannot be contributed exactly.
+    #[error("sum {column} {kind}")]
+    ExactSum {
+        /// Counted from 0.
+        column: usize,
+        /// What is wrong.
+        kind: ExactError,
+    },
     /// More than [`MAX_RECORDS`].
     #[error("more than 4194304 records")]
     TooMany,
@@ -96,8 +118,11 @@ pub enum RecordsError {
 #[derive(Clone)]
 pub struct Accumulator {
     form: RecordsForm,
+    /// Which numbers of a record are exact, in rising order, and their sums.
+    exact: Vec<(usize, ExactSum)>,
     records: usize,
-    /// Vectors of units, one after the other; in the order in which the units came.
+    /// Vectors of units, one after the other; in the order in which the units came. Exact numbers stand there as the bits of doubles until
+    /// all have come.
     vectors: Vec<i64>,
     /// The unit of each key.
     keys: BTreeMap<u64, u32>,
@@ -117,12 +142,27 @@ impl Accumulator {
         }
         Ok(Self {
             form,
+            exact: Vec::new(),
             records: 0,
             vectors: Vec::new(),
             keys: BTreeMap::new(),
             unit_of: Vec::new(),
             scratch: Vec::new(),
         })
+    }
+
+    /// The same, with the numbers at these places of a record not rounded and summed exactly. They are not clipped: a clip is for noise, and
+    /// under noise nothing is exact.
+    ///
+    /// # Errors
+    /// [`RecordsError::Memory`].
+    pub fn exactly(self, places: impl IntoIterator<Item = usize>) -> Result<Self, RecordsError> {
+        let sums = places.into_iter().filter(|place| *place < self.form.width);
+        let exact: Vec<_> = sums.map(|place| (place, ExactSum::default())).collect();
+        match exact.len().saturating_mul(size_of::<(usize, ExactSum)>()) > self.form.memory {
+            true => Err(RecordsError::Memory(self.form.memory)),
+            false => Ok(Self { exact, ..self }),
+        }
     }
 
     /// Adds a batch: `rows` is row-major, `width` numbers a row; `keys` has one key a row exactly when the unit is a person.
@@ -168,8 +208,16 @@ impl Accumulator {
         self.quantise(rows, self.records)?;
         let integers = self.scratch.iter().map(|word| word.cast_signed());
         self.vectors.extend(integers);
-        for vector in self.vectors[first..].chunks_mut(self.form.width) {
-            self.form.clip.apply(vector);
+        let units = self.vectors[first..].chunks_mut(self.form.width);
+        for (unit, row) in units.zip(rows.chunks(self.form.width)) {
+            for (place, _) in &self.exact {
+                unit[*place] = row[*place].to_bits().cast_signed();
+            }
+        }
+        if self.exact.is_empty() {
+            for vector in self.vectors[first..].chunks_mut(self.form.width) {
+                self.form.clip.apply(vector);
+            }
         }
         Ok(())
     }
@@ -199,7 +247,14 @@ impl Accumulator {
                 .unwrap_or(usize::MAX)
                 .saturating_mul(width);
             let sums = self.vectors.iter_mut().skip(first);
-            for (sum, word) in sums.zip(&self.scratch) {
+            let mut exact = self.exact.iter().map(|(place, _)| *place).peekable();
+            for (place, (sum, word)) in sums.zip(&self.scratch).enumerate() {
+                if exact.next_if_eq(&place).is_some() {
+                    // What the rules look at, not what is summed.
+                    let both = f64::from_bits(sum.cast_unsigned()) + row[place];
+                    *sum = both.to_bits().cast_signed();
+                    continue;
+                }
                 // Both below 2^52 in magnitude.
                 *sum += word.cast_signed();
                 if sum.unsigned_abs() > MAX_MAGNITUDE {
@@ -213,19 +268,35 @@ impl Accumulator {
     /// Replaces the scratch with the integers of rows, the first of which is row `number`.
     fn quantise(&mut self, rows: &[f64], number: usize) -> Result<(), RecordsError> {
         let width = self.form.width;
-        quantise(rows, self.form.precision, &mut self.scratch).map_err(
-            |QuantiseError { index, kind }| RecordsError::Value {
-                row: number + index / width,
-                column: index % width,
-                kind,
-            },
-        )
+        let unfit = |QuantiseError { index, kind }| RecordsError::Value {
+            row: number + index / width,
+            column: index % width,
+            kind,
+        };
+        if self.exact.is_empty() {
+            return quantise(rows, self.form.precision, &mut self.scratch).map_err(unfit);
+        }
+        let mut others = rows.to_vec();
+        for (i, row) in others.chunks_mut(width).enumerate() {
+            for (place, sum) in &mut self.exact {
+                let number_of = std::mem::take(&mut row[*place]);
+                sum.add(number_of).map_err(|kind| RecordsError::Exact {
+                    row: number + i,
+                    column: *place,
+                    kind,
+                })?;
+            }
+        }
+        quantise(&others, self.form.precision, &mut self.scratch).map_err(unfit)
     }
 
     /// The units of all records so far.
     #[must_use]
     pub fn finish(mut self) -> Units {
-        if self.form.unit == RecordUnit::Person {
+        for (place, _) in &self.exact {
+            to_scale(&mut self.vectors, self.form.width, *place);
+        }
+        if self.form.unit == RecordUnit::Person && self.exact.is_empty() {
             for vector in self.vectors.chunks_mut(self.form.width) {
                 self.form.clip.apply(vector);
             }
@@ -233,6 +304,7 @@ impl Accumulator {
         Units {
             width: self.form.width,
             records: self.records,
+            exact: self.exact,
             vectors: self.vectors,
             unit_of: (self.form.unit == RecordUnit::Person).then_some(self.unit_of),
         }
@@ -244,6 +316,7 @@ impl Accumulator {
 pub struct Units {
     width: usize,
     records: usize,
+    exact: Vec<(usize, ExactSum)>,
     vectors: Vec<i64>,
     unit_of: Option<Vec<u32>>,
 }
@@ -296,7 +369,23 @@ impl Units {
         &self.vectors
     }
 
-    /// The sums over all units: `width` integers, each below 2^52 in magnitude.
+    /// The sums over all units, divided by `scale`, each below 2^52 in magnitude before; those of exact numbers as they are.
+    ///
+    /// # Errors
+    /// [`RecordsError::Sum`] names the first that is not; [`RecordsError::ExactSum`].
+    pub fn numbers(&self, scale: f64) -> Result<Vec<f64>, RecordsError> {
+        #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
+        let real = |sum: i64| sum as f64 / scale;
+        let mut numbers: Vec<f64> = self.sums()?.into_iter().map(real).collect();
+        for (column, sum) in &self.exact {
+            let value = sum.clone().value();
+            let column = *column;
+            numbers[column] = value.map_err(|kind| RecordsError::ExactSum { column, kind })?;
+        }
+        Ok(numbers)
+    }
+
+    /// The sums over all units: `width` integers, each below 2^52 in magnitude; 0 for exact numbers.
     ///
     /// # Errors
     /// [`RecordsError::Sum`] names the first that is not.
@@ -314,6 +403,9 @@ impl Units {
                 *sum += i128::from(short);
             }
         }
+        for (place, _) in &self.exact {
+            sums[*place] = 0;
+        }
         let bound = i128::from(MAX_MAGNITUDE);
         let exact = |(i, sum): (usize, i128)| match i64::try_from(sum) {
             Ok(short) if sum.abs() <= bound => Ok(short),
@@ -321,6 +413,37 @@ impl Units {
         };
         sums.into_iter().enumerate().map(exact).collect()
     }
+}
+
+/// Turns the bits of the doubles at a place of each vector into whole numbers, all on one scale on which the largest has 51 bits. What is not 0 stays
+/// so: the rules count it.
+fn to_scale(vectors: &mut [i64], width: usize, place: usize) {
+    let double = |bits: i64| f64::from_bits(bits.cast_unsigned());
+    let all = vectors.iter().skip(place).step_by(width);
+    let largest = all.fold(0.0_f64, |most, bits| most.max(double(*bits).abs()));
+    let scale = scale_of(largest);
+    let numbers = vectors.iter_mut().skip(place).step_by(width);
+    for number in numbers {
+        let x = double(*number);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 2^51")]
+        let whole = (x * scale.0 * scale.1).round_ties_even() as i64;
+        *number = match whole {
+            0 if x > 0.0 => 1,
+            0 if x < 0.0 => -1,
+            _ => whole,
+        };
+    }
+}
+
+/// A power of two, in two factors, that takes a magnitude to between 2^50 and 2^51.
+fn scale_of(largest: f64) -> (f64, f64) {
+    if largest < f64::MIN_POSITIVE {
+        return (1.0, 1.0);
+    }
+    let exponent = i64::try_from(largest.to_bits() >> 52).unwrap_or(1023) - 1023;
+    let power = |n: i64| f64::from_bits(u64::try_from(n + 1023).unwrap_or(1023) << 52);
+    let (half, by) = ((50 - exponent) / 2, 50 - exponent);
+    (power(half), power(by - half))
 }
 
 impl<'u> IntoIterator for &'u Units {

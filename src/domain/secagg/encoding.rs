@@ -94,6 +94,27 @@ impl Encoding {
         quantise_at_random(values, random, self.precision, self.ring, self.limit, out)
     }
 
+    /// Replaces `out` with the ring elements of whole numbers, such as digits: nothing is scaled.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], for a number so large that the cohort's sum could wrap.
+    pub fn encode_whole<W: Word>(
+        &self,
+        values: &[i64],
+        out: &mut Vec<W>,
+    ) -> Result<(), QuantiseError> {
+        out.clear();
+        if let Some(index) = values.iter().position(|v| v.unsigned_abs() > self.limit) {
+            #[expect(clippy::cast_precision_loss, reason = "for a message")]
+            let kind = QuantiseErrorKind::TooLarge {
+                limit: self.limit as f64,
+            };
+            return Err(QuantiseError { index, kind });
+        }
+        out.extend(values.iter().map(|v| W::from_signed(*v)));
+        Ok(())
+    }
+
     /// Cuts numbers to the largest that [`Self::encode`] takes. What one record adds is changed by no more than it adds.
     pub fn saturate(&self, values: &mut [f64]) {
         #[expect(
@@ -106,11 +127,12 @@ impl Encoding {
         }
     }
 
-    /// [`Self::encode`] of the values at `range` of a tensor, or [`Self::encode_at_random`] with a word for each of them.
+    /// [`Self::encode`] of the values at `range` of a tensor, or [`Self::encode_at_random`] with a word for each of them; whole numbers of 64
+    /// bits are digits ([`exact_number`](super::exact_number)) and go through [`Self::encode_whole`].
     ///
     /// # Errors
     /// [`EncodeError::Value`] as [`Self::encode`], the position counted from the tensor's first value; [`EncodeError::Type`] when
-    /// they are not floating-point numbers.
+    /// they are neither floating-point numbers nor digits.
     ///
     /// # Panics
     /// When `range` reaches beyond the tensor.
@@ -127,6 +149,7 @@ impl Encoding {
             (TensorData::F64(values), None) => self.encode(&values[range], out),
             (TensorData::F32(v), Some(random)) => self.encode_at_random(&v[range], random, out),
             (TensorData::F64(v), Some(random)) => self.encode_at_random(&v[range], random, out),
+            (TensorData::I64(digits), _) => self.encode_whole(&digits[range], out),
             _ => return Err(EncodeError::Type),
         };
         result.map_err(|error| {
@@ -254,9 +277,18 @@ mod tests {
                 kind: QuantiseErrorKind::NotFinite
             }))
         );
-        let whole = tensor(TensorData::I64(vec![1]));
+        let whole = tensor(TensorData::I32(vec![1]));
         let error = encoding.encode_part(&whole, 0..1, None, &mut words);
         assert_eq!(error, Err(EncodeError::Type));
+        let digits = tensor(TensorData::I64(vec![1 << 40, -7, i64::MAX]));
+        encoding
+            .encode_part(&digits, 0..2, None, &mut words)
+            .unwrap();
+        assert_eq!(words, [1 << 40, 7_u64.wrapping_neg()]);
+        let error = encoding.encode_part(&digits, 1..3, None, &mut words);
+        let Err(EncodeError::Value(QuantiseError { index: 2, .. })) = error else {
+            panic!("{error:?}");
+        };
     }
 
     #[test]

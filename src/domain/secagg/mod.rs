@@ -2,7 +2,7 @@
 //!
 //! Step by step, in the paper's order:
 //! AdvertiseKeys uses [`keys`]; ShareKeys splits with [`shamir`] over [`field`], commits with [`commitment`] and encrypts
-//! with [`seal`], whose keys a member keeps for its task in [`sealing`]; MaskedInput quantises with [`encoding`], derives pairwise seeds with [`pairwise`], adds keystreams with
+//! with [`seal`], whose keys a member keeps for its task in [`sealing`]; MaskedInput quantises with [`encoding`] or writes [`exact_number`]s, derives pairwise seeds with [`pairwise`], adds keystreams with
 //! [`mask`] and frames the result with [`masked_input`]; Unmasking combines shares and subtracts the same keystreams.
 //!
 //! Deliberately not here: who may ask whom for what, and when. That is the round, which decides before it calls anything below.
@@ -11,6 +11,7 @@
 
 pub mod commitment;
 pub mod encoding;
+pub mod exact_number;
 pub mod field;
 mod fixed_point;
 pub(crate) mod kdf;

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import discrete
+from .exact import exact_sums, on_scale
 from .products import Sums
 
 Array = npt.NDArray[Any]
@@ -41,8 +42,9 @@ def run(
     graph: Run,
     keys: Array | None,
     see: See | None = None,
+    exact: Collection[str] = (),
 ) -> dict[str, Array]:
-    """Return the sum over all records of each output, as ``f64``.
+    """Return the sum over all records of each output, as ``f64``; of those named in ``exact`` without rounding.
 
     ``keys``: for each of ``rows`` whose record it is; ``None`` where each is on its own. ``see`` is called before
     anything is summed.
@@ -51,23 +53,36 @@ def run(
     """
     lenient = "noise" in driver
     vectors: list[Integers] = []
+    doubles: list[Array] = []
     kept: list[Integers] = []
     shapes: dict[str, tuple[int, ...]] = {}
     for start in range(0, len(rows), BATCH):
         for part, made in _batch(rows[start : start + BATCH], graph, lenient):
             blocks = [_block(name, array, len(part), shapes) for name, array in sorted(made.items())]
             numbers = np.concatenate(blocks, axis=1)
+            places = _places(shapes, exact)
+            _finite(numbers[:, places], [n for n in _labels(shapes) if n in exact])
+            doubles.append(numbers[:, places])
+            numbers = np.where(places, 0.0, numbers)
             good = _good(numbers, precision, shapes, lenient)
             vectors.append(np.rint(numbers[good] * 10.0**precision).astype(np.int64))
             kept.append(part[good])
     width = sum(math.prod(s) for s in shapes.values())
     all_vectors = np.concatenate(vectors) if vectors else np.zeros((0, width), np.int64)
+    places = _places(shapes, exact)
+    wide = np.concatenate(doubles) if doubles else np.zeros((0, int(places.sum())))
+    seen = wide
     if keys is not None:
         place = {row: i for i, row in enumerate(rows.tolist())}
         owners = keys[[place[r] for r in np.concatenate(kept).tolist()]] if kept else keys[:0]
         all_vectors = _by_person(all_vectors, owners, lenient)
+        if exact:
+            seen = np.zeros((len(all_vectors), wide.shape[1]))
+            np.add.at(seen, np.unique(owners + 0.0, return_inverse=True)[1], wide)
     if "clip" in driver:
         all_vectors = clipped(all_vectors, driver["clip"], precision)
+    if exact:
+        all_vectors[:, places] = on_scale(seen)
     if see:
         see(all_vectors, _labels(shapes))
     # Sums of int64 could wrap: Python's integers cannot.
@@ -76,8 +91,13 @@ def run(
         # That a sum is too large would be an answer without noise.
         sums = [max(-LARGEST, min(LARGEST, s)) for s in sums]
     out, at = {}, 0
+    made = iter(exact_sums(wide, next(iter(sorted(exact)), "")).tolist())
     for name, shape in shapes.items():
         size = math.prod(shape)
+        if name in exact:
+            out[name] = np.array([next(made) for _ in range(size)], np.float64).reshape(shape)
+            at += size
+            continue
         _bounded(name, sums[at : at + size], precision)
         out[name] = np.array(sums[at : at + size], np.float64).reshape(shape) / 10.0**precision
         at += size
@@ -195,6 +215,17 @@ def _good(
     raise ValueError(
         f"contribution {name}: a record has a number above {LIMIT / 10.0**precision:.3g}; lower strategy.precision"
     )
+
+
+def _places(shapes: Mapping[str, tuple[int, ...]], names: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Which numbers of a record belong to these outputs."""
+    return np.array([name in names for name in _labels(shapes)], np.bool_)
+
+
+def _finite(numbers: Array, labels: Sequence[str]) -> None:
+    if not np.isfinite(numbers).all():
+        column = np.argwhere(~np.isfinite(numbers))[0][1]
+        raise ValueError(f"contribution {labels[column]}: a record has NaN or infinity, which no node sums")
 
 
 def _labels(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from ..bundle import Bundle
 from . import discrete, records
 from .cohorts import Absent, Cohorts
 from .data import Rows, split
+from .exact import exact_sums, exactly
 from .releases import Releases
 from .steps import CannotCompute, Position, Scope, Sessions, run_step
 
@@ -140,13 +141,15 @@ class Member:
         cohort: int,
         judge: Any,
         chance: np.random.Generator,
-    ) -> list[Integers] | None:
-        """Run the map of a round; return what leaves, in whole steps of the precision, or None where it cannot compute.
+    ) -> list[Array] | None:
+        """Run the map of a round; return what leaves, in whole steps of the precision where it is not exact, or None where it
+        cannot compute.
 
         Then everything that the member keeps is as before.
         """
         precision, map = manifest["strategy"]["precision"], spec["map"]
-        scope = Scope({**server, **self.variables}, data=self.data, precision=precision, judge=judge)
+        known = {**server, **self.variables}
+        scope = Scope(known, data=self.data, precision=precision, judge=judge, exact=exactly(map["contribute"]))
         positions = dict(self.positions)
         try:
             for i, step in enumerate(map["steps"]):
@@ -203,7 +206,7 @@ def simulate(
             contributions.append(sent)
         cohorts.end(spec, failed, counted=not drivers)
         sums: dict[str, Array] = {
-            c["name"]: np.asarray(sum(column[1:], start=column[0]) / 10.0**precision, _NUMPY[c["dtype"]])
+            c["name"]: np.asarray(_total(c, column, precision), _NUMPY[c["dtype"]])
             for c, column in zip(declared, zip(*contributions, strict=True), strict=True)
         }
         metrics, stop = _reduce(sessions, manifest, spec["reduce"], Scope(server, sums, cohort), server)
@@ -213,6 +216,14 @@ def simulate(
         if stop:
             break
     return {name: server[name] for name in manifest["outputs"]}, history
+
+
+def _total(spec: Json, column: Sequence[Array], precision: int) -> Array:
+    """Add up what the members have sent of a contribution."""
+    if spec.get("written") == "exact":
+        sums = exact_sums(np.stack(column).reshape(len(column), -1), spec["name"])
+        return sums.reshape(column[0].shape)
+    return np.asarray(sum(column[1:], start=column[0]) / 10.0**precision)
 
 
 def _reduce(
@@ -243,8 +254,8 @@ def quantised(
     manifest: Mapping[str, Any],
     cohort: int,
     chance: np.random.Generator | None = None,
-) -> npt.NDArray[np.int64]:
-    """Round a contribution to the task's precision, as members do before they mask it.
+) -> Array:
+    """Round a contribution to the task's precision, as members do before they mask it; exact numbers stay as they are.
 
     Raises ``ValueError`` for what a node refuses: another shape, NaN or infinity, a sum that could wrap around, a number
     above the task's bound.
@@ -254,6 +265,8 @@ def quantised(
         raise ValueError(f"contribution {name}: shape {list(value.shape)}, the task says {spec['shape']}")
     if not np.isfinite(value).all():
         raise ValueError(f"contribution {name}: has NaN or infinity, which no node sends")
+    if spec.get("written") == "exact":
+        return exact_sums(np.asarray(value, np.float64).reshape(1, -1), name).reshape(value.shape)
     strategy = manifest["strategy"]
     bits = ring_bits(strategy) - 1
     scaled = np.asarray(value, np.float64) * 10.0 ** strategy["precision"]

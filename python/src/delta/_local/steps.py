@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -48,6 +48,8 @@ class Scope:
     precision: int = 0
     judge: Callable[[Json, Array, list[str]], None] | None = None
     """Is shown what a step under the driver ``records`` is about to sum."""
+    exact: Collection[str] = ()
+    """Sums that are contributed as exact numbers."""
     values: dict[str, Array] = field(default_factory=dict)
 
 
@@ -130,7 +132,8 @@ def _records(
         return
     keys = dataset.read({"columns": [driver["unit"]["key"]]}, rows)[:, 0] if "unit" in driver else None
     see = partial(judge, step) if judge else None
-    for name, value in records.run(rows, driver, scope.precision, graph, keys, see).items():
+    exact = {name for name, target in step["outputs"].items() if target["name"] in scope.exact}
+    for name, value in records.run(rows, driver, scope.precision, graph, keys, see, exact).items():
         scope.values[step["outputs"][name]["name"]] = value
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ._sources import Json
@@ -151,12 +151,15 @@ class Map:
         Variables of the member, and the values that they become.
     noise : dict, optional
         Noise for whole members, from :func:`member_noise`.
+    exact : collection of str
+        Which of ``contribute`` are summed exactly, whatever their scale: ``f64`` without noise. Each number takes 12 words.
     """
 
     steps: Sequence[Step]
     contribute: Sequence[tuple[str, str, Sequence[int]]]
     assign: Mapping[str, str] = field(default_factory=dict)
     noise: Json | None = None
+    exact: Collection[str] = ()
 
     def json(self) -> Json:
         """Return the map as it stands in ``task.json``.
@@ -169,7 +172,10 @@ class Map:
         out: Json = {"steps": [s.json() for s in self.steps]}
         if self.assign:
             out["assign"] = dict(self.assign)
-        out["contribute"] = [{"name": n, "dtype": t, "shape": [int(d) for d in s]} for n, t, s in self.contribute]
+        out["contribute"] = [
+            {"name": n, "dtype": t, "shape": [int(d) for d in s]} | ({"written": "exact"} if n in self.exact else {})
+            for n, t, s in self.contribute
+        ]
         if self.noise:
             out["noise"] = dict(self.noise)
         return out

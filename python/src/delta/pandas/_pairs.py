@@ -9,8 +9,8 @@ from ._base import Block, Symbol, block, repeat, wrap
 from ._binary import same_rows
 from ._expr import Expr, ops, pooled
 
-NOTHING = 1e-9
-"""A sum of squared deviations below this is rounding: the column is constant."""
+NOTHING = 1e-28
+"""Squared deviations below this share of the squared mean are rounding: the column is constant."""
 
 
 class Products:
@@ -30,8 +30,14 @@ class Products:
         self._squares = ops.gram(ops.square(d), there)
         count = ops.maximum(self.n, 1.0)
         self.products = ops.sub(products, ops.div(ops.mul(self._sums, ops.transpose(self._sums)), count))
+        self._mean = mean
         finite = ops.equal(ops.sub(mean, mean), 0.0)
         self.usable = ops.and_(ops.unsqueeze(finite, 0), ops.unsqueeze(finite, 1))
+
+    def varies(self, squares: Expr) -> Expr:
+        """Whether the row's column is not constant there."""
+        rounding = ops.mul(ops.mul(ops.unsqueeze(ops.square(self._mean), 1), self.n), NOTHING)
+        return ops.greater(squares, rounding)
 
     def squares(self) -> Expr:
         """Squared deviations of the row's column over the rows in which the column's column is there too."""
@@ -51,7 +57,8 @@ def _covariance(b: Block, min_periods: int | None, ddof: int) -> Expr:
 def _correlation(b: Block, min_periods: int | None) -> Expr:
     p = Products(b)
     squares = p.squares()
-    varies = ops.and_(ops.greater(squares, NOTHING), ops.greater(ops.transpose(squares), NOTHING))
+    varies = p.varies(squares)
+    varies = ops.and_(varies, ops.transpose(varies))
     norm = ops.sqrt(ops.where(varies, ops.mul(squares, ops.transpose(squares)), 1.0))
     r = ops.maximum(ops.minimum(ops.div(p.products, norm), 1.0), -1.0)
     enough = ops.greater(p.n, (min_periods or 1) - 0.5)

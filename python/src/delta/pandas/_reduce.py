@@ -1,8 +1,8 @@
 """Aggregates down the rows (over all members) and across columns: ``all any count sum mean std var sem``.
 
-An aggregate down the rows is a secure sum of what each row adds to it. Members sum what rows add in whole steps: of 2**-48 up to
-a sum of 6.8e10 with a ``precision`` above 4, and of ``10**-precision`` up to ``2**52`` steps with a lower one or under
-``privacy``. Scale values that are tiny or huge; a node refuses larger ones. A cell that is infinite in a table is refused by its
+An aggregate down the rows is a secure sum of what each row adds to it. Sums are exact, whatever the scale of a column: from
+2**-264 to 2**175, and what is beyond is refused. With a ``precision`` of 4 or less, or under ``privacy``, rows are rounded to
+``10**-precision``, and a member's sum stays below ``2**52`` of these steps. A cell that is infinite in a table is refused by its
 node; infinities that arise in the computation are counted and come out as in pandas.
 """
 
@@ -57,9 +57,9 @@ class Reductions(Symbol):
 
         Notes
         -----
-        What rows add is rounded to steps of 2**-48, and a member's sum must stay below 6.8e10. With a ``precision`` of 4 or less,
-        or under ``privacy``, steps are ``10**-precision`` and a member's sum stays below 2**52 of them. Nodes refuse larger sums:
-        scale values that are tiny or huge. This holds for all aggregates but order statistics.
+        The sum over all rows of all members is exact and rounded once, to a double. With a ``precision`` of 4 or less, or under
+        ``privacy``, what rows add is rounded to ``10**-precision``, and a member's sum stays below 2**52 of these steps; nodes
+        refuse larger ones. This holds for all aggregates but order statistics.
         """
         a = along(self, axis, "sum", numeric_only)
         x = a.add(a.x)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from .._parts import join, split
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
 from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, columns, data, records, total, variable
@@ -23,10 +22,8 @@ from ._expr import Array, Expr, walk
 from ._per_record import counts, per_record, triangle
 from ._search import SEARCH
 
-PARTS = 2
-"""In how many parts a number that is no count travels."""
 COARSE = 4
-"""Up to this precision one part has room for large sums; nobody wants more digits."""
+"""Up to this precision its author wants these digits and no more."""
 
 
 class Rounds:
@@ -142,10 +139,10 @@ class Rounds:
         Returns
         -------
         list of int
-            Parts first, where there are several; of a symmetric matrix the upper triangle.
+            Of a symmetric matrix the upper triangle.
         """
         shape = self.shares[t].shape[1:] if self.shares else t.shape
-        return [int(d) for d in ([self.parts(t)] if self.parts(t) else []) + list(shape)]
+        return [int(d) for d in shape]
 
     def received(self, graph: Graph, t: Expr, sums: Value) -> Value:
         """Make a sum of what travelled for it.
@@ -164,13 +161,11 @@ class Rounds:
         Value
             In the shape of ``t``.
         """
-        parts = self.parts(t)
-        made = join(graph, sums, self.draft.strategy.precision, parts) if parts else sums
         at = self.halves.get(t) if self.shares else None
-        return made if at is None else graph.reshape(graph.take(made, at, 0), *t.shape)
+        return sums if at is None else graph.reshape(graph.take(sums, at, 0), *t.shape)
 
-    def parts(self, t: Expr) -> int:
-        """Return in how many parts a sum travels.
+    def exact(self, t: Expr) -> bool:
+        """Return whether a sum travels exactly, whatever its scale.
 
         Parameters
         ----------
@@ -179,11 +174,13 @@ class Rounds:
 
         Returns
         -------
-        int
-            0 for as it is.
+        bool
+            Counts do not need it, and what has noise cannot have it.
         """
-        fine = self.draft.strategy.precision > COARSE and self.privacy is None
-        return PARTS if self.shares and fine and not counts(self.shares[t]) else 0
+        strategy = self.draft.strategy
+        if self.privacy is not None or strategy.precision <= COARSE or not strategy.exact:
+            return False
+        return not counts(self.shares[t]) if self.shares else t.get("label") != SEARCH
 
     def _keep(self, x: Expr) -> None:
         self.variables.setdefault(x, f"{self.prefix}kept{sum(1 for n in self.variables.values() if 'kept' in n) + 1}")
@@ -224,7 +221,9 @@ class Rounds:
         shapes = [(name, "f64", self.sent(t)) for t, name in contributions.items()]
         # A sum of round r is made of rows and results of the rounds before: over other members it would be of nobody's rows.
         bound: Literal["same"] | None = "same" if r > 1 else None
-        self.draft.round(Map(steps, shapes, noise=self.noise), self._reduce(r, contributions), cohort=bound)
+        exact = {name for t, name in contributions.items() if self.exact(t)}
+        map = Map(steps, shapes, noise=self.noise, exact=exact)
+        self.draft.round(map, self._reduce(r, contributions), cohort=bound)
 
     def _whole(self, r: int, contributions: Mapping[Expr, str]) -> Step:
         """Return the step that runs once on whole tables."""
@@ -250,9 +249,7 @@ class Rounds:
             emitter = Emitter(graph, read_tables(graph, inputs, self.tables, [self.shares[t] for t in sums]))
             emitter.given = self.given(graph, inputs, r - 1)
             for t in sums:
-                value, parts = emitter.emit(self.shares[t]), self.parts(t)
-                value = split(graph, value, self.draft.strategy.precision, parts) if parts else value
-                graph.output(contributions[t], value)
+                graph.output(contributions[t], emitter.emit(self.shares[t]))
             file = self.draft.graph(f"{self.prefix}{name}", graph.bytes())
             steps.append(
                 Step(file, inputs, {contributions[t]: accumulate(contributions[t]) for t in sums}, self.driver[dataset])

@@ -6,7 +6,8 @@ the sums over all members, and moves by
 
     params += (hessian / n + ridge I)^-1 (score / n)        (hessian: the negative second derivatives)
 
-When the norm of score / n is below ``tol`` it takes that last step as well, and one more round evaluates everything at the
+When the norm of score / n is below ``tol``, each number in units of the root of its second derivative so that the units of
+columns do not matter, it takes that last step as well, and one more round evaluates everything at the
 final parameters, so that standard errors belong to the parameters that are reported.
 
 All rounds sum the members of the first (``cohort``). Newton's method would find its way to the answer over other members, most
@@ -26,7 +27,6 @@ import numpy as np
 
 from .. import manifest as m
 from .._arguments import RegressionArguments, takes
-from .._parts import split
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
@@ -35,7 +35,7 @@ from ..pandas.symbolic import Symbol, block, emit, reads, table
 from ..task import HorizontalTask
 from ._options import Options
 from ._sample import Moments, Sample
-from ._system import PARTS, system_graph, update_graph
+from ._system import system_graph, update_graph
 
 # As the driver solve allows.
 _LARGEST = 4096
@@ -61,7 +61,7 @@ class RegressionTask(HorizontalTask):
         Deadlines in seconds: of joining (``connection_timeout``), of every other phase (``wait_timeout``), of a proof
         (``verify_timeout``).
     precision : int
-        Decimal digits kept of every number that is summed, 0 to 15. Sums of squares travel in parts, which keep all digits.
+        Decimal digits kept of every number that is summed under ``privacy``, 0 to 15. Without it sums are exact.
     curve : {"secp256k1", "secp256r1", "secp384r1"}
         The curve of the members' keys.
     enable_verify : bool
@@ -136,7 +136,7 @@ class RegressionTask(HorizontalTask):
         -------
         mapping
             ``maxiter`` (35): steps at most. ``method`` (``"newton"``). ``tol`` (1e-8): stop when the norm of the mean score
-            is below. ``ord`` (inf): which norm. ``ridge_factor`` (1e-10): added to the diagonal of the mean Hessian.
+            is below, each number in units of the root of its second derivative. ``ord`` (inf): which norm. ``ridge_factor`` (1e-10): added to the diagonal of the mean Hessian.
             ``start_params`` (zeros): ``[P]``, or ``[columns, classes - 1]``. ``missing`` (``"drop"``): rows with NaN are left
             out and counted; with ``"ignore"`` they are not counted, and with ``"raise"`` they make the task fail. Owners' rules
             for controlled releases refuse a count of few rows: with gaps in few rows of a node, ``"ignore"`` passes.
@@ -297,8 +297,7 @@ class RegressionTask(HorizontalTask):
         driver, noise = self._driver(draft, dataset, options.maxiter + 1)
         summed: m.Json = {n: n if noise else m.accumulate(n) for n in sent}
         member = m.Step(draft.graph("member", gather.bytes()), rows | state, summed, driver)
-        precision = None if self.privacy else self.strategy.precision
-        system = system_graph(options, size, sent, tallies, precision, self.centred)
+        system = system_graph(options, size, sent, tallies, self.centred)
         update = update_graph(size)
         made = {n: f"next.{n}" for n in system.outputs if n not in ("a", "b", "stop", "norm")}
         inputs = {f"sum.{n}": m.total(n) for n in sent}
@@ -314,7 +313,8 @@ class RegressionTask(HorizontalTask):
         ]
         assign = {n: f"next.{n}" for n in ("params", *kept) if n != "norm"} | {"norm": "norm"}
         assign |= {"centre": "next.centre"} if self.centred else {}
-        map = m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise)
+        exact = set(sent) - {"tally", "counts"} if self.privacy is None and self.strategy.exact else set()
+        map = m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise, exact=exact)
         solved = m.Reduce(reduce, assign, {"log-likelihood": "next.loglike", "score": "norm"}, stop="stop")
         # Of other members the later rounds would say the same things again: what the two differ in is one member's own.
         draft.round(map, solved)
@@ -363,14 +363,11 @@ class RegressionTask(HorizontalTask):
         return g, {n: tuple(int(d) for d in v.shape[1:]) for n, v in sent.items()}
 
     def _blocks(self, g: Graph, moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Value]:
-        """Return what a row adds, in parts unless there is noise."""
+        """Return what a row adds."""
         blocks = {"loglike": moments.loglike, "score": moments.score, "hessian": moments.hessian}
         for name, shape in shapes.items():
             if blocks[name].shape[1:] != shape or not isinstance(blocks[name].shape[0], str):
                 raise ValueError(
                     f"moments: {name} is {blocks[name].type}; it must be [rows, ...] and then {list(shape)}"
                 )
-        blocks |= {} if moments.sums is None else {"sums": moments.sums}
-        if self.privacy:
-            return blocks
-        return {n: split(g, v, self.strategy.precision, PARTS) for n, v in blocks.items()}
+        return blocks | ({} if moments.sums is None else {"sums": moments.sums})

@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .._parts import join
 from ..graph import Graph, Value
 from ._options import Options
-
-PARTS = 3
-"""In how many parts a number that is no count travels."""
 
 
 def system_graph(
@@ -20,19 +16,15 @@ def system_graph(
     size: int,
     sent: Mapping[str, tuple[int, ...]],
     tallies: Sequence[str],
-    precision: int | None,
     centred: bool,
 ) -> Graph:
     """Return the coordinator's graph before the equations: sums, and whether to go on.
 
-    ``tallies``: what the numbers of ``tally`` count, of ``kept missing wrong``. ``precision``: of sums in parts, else ``None``.
+    ``tallies``: what the numbers of ``tally`` count, of ``kept missing wrong``.
     """
     g = Graph("system")
     sums = {n: g.input(f"sum.{n}", "f64", s) for n, s in sent.items()}
     done, taken = g.input("was.converged", "f64"), g.input("was.iterations", "f64")
-    if precision is not None:
-        whole = ("tally", "counts")
-        sums = {n: v if n in whole else join(g, v, precision, PARTS) for n, v in sums.items()}
     sums["hessian"] = _square(g, sums["hessian"], size)
     n, missing, invalid = (
         g.take(sums["tally"], tallies.index(t), 0) if t in tallies else g.constant(0.0)
@@ -42,7 +34,10 @@ def system_graph(
     bad = invalid + missing if options.missing == "raise" else invalid
     count = g.maximum(n, 1.0)
     score, hessian = sums["score"] / count, sums["hessian"] / count
-    norm = _norm(g, score, options.ord)
+    # In units of the root of each one's curvature: whether the search is over must not hang on the units of columns.
+    curvature = g.sum(hessian * np.eye(size), 1)
+    curves = g.greater(curvature, 0.0)
+    norm = _norm(g, score / g.sqrt(g.where(curves, curvature, 1.0)), options.ord)
     last = g.greater_equal(taken, float(options.maxiter))
     if not options.fixed:
         last = g.or_(last, g.greater(done, 0.5))

@@ -36,7 +36,7 @@ class HorizontalAnalytics(HorizontalTask):
     wait_timeout, connection_timeout : float
         Deadlines in seconds: of joining (``connection_timeout``), of every other phase (``wait_timeout``).
     precision : int
-        Decimal digits kept of every number that is summed, 0 to 15.
+        Sums are exact. With 4 or less, or under ``privacy``: decimal digits kept of what each row adds, 0 to 15.
     curve : {"secp256k1", "secp256r1", "secp384r1"}
         The curve of the members' keys.
     description : str

@@ -26,7 +26,7 @@ use delta_domain::records::{MAX_RECORDS, NO_UNIT, ReleaseRules, ReleasedRows};
 use delta_domain::tensor::{Tensor, TensorData, element_count};
 
 use accumulate::{Key, Sum};
-use layout::{Block, Layout, Shapes, blocks, declared};
+use layout::{Block, Layout, Shapes, blocks, declared, exact};
 use places::{Places, blank, cut, halves, spread};
 
 /// Bytes of records, in and out, that go through the graph together.
@@ -267,7 +267,9 @@ impl Pass<'_> {
     fn begun(&self, shapes: &Shapes) -> Result<(Layout, Sum), Failure> {
         let layout = Layout::of(self.step, shapes)?;
         let products = layout.products.iter().map(|p| p.shape).collect();
-        let sum = Sum::new(self.spec, self.limits.precision, layout.width, products)?;
+        let exact = layout.places(&exact(self.limits.manifest, self.step));
+        let sum =
+            Sum::new(self.spec, self.limits.precision, layout.width, products)?.exactly(exact)?;
         Ok((layout, sum))
     }
 

@@ -5,7 +5,8 @@
 //!         4  version, 1                1 byte
 //!         5  reserved, zero            3 bytes
 //!         8  number of values, without the counter of failed members, 8 bytes, little-endian
-//!        16  the values of each contribution in its declared type, little-endian, and the counter, 8 bytes
+//!        16  the values of each contribution in its declared type, those of exact ones as sums of their digits, little-endian, and the counter,
+//!            8 bytes
 //! ```
 //!
 //! Only this node reads it. An earlier release has left an `.npz` in its place; that is read as well.
@@ -17,11 +18,12 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::oneshot;
 
 use delta_domain::ids::Name;
-use delta_domain::manifest::Contribution;
+use delta_domain::manifest::{Contribution, Written};
 use delta_domain::npy::{NpzLimits, decode_npz};
 use delta_domain::secagg::encoding::Encoding;
+use delta_domain::secagg::exact_number::{DIGITS, joined};
 use delta_domain::secagg::word::Word;
-use delta_domain::tensor::{DType, Filling, Tensor, TensorData, element_count};
+use delta_domain::tensor::{DType, Filling, Tensor, TensorData};
 use delta_ports::blob::{ByteStream, collect};
 use delta_ports::{PortError, PortErrorKind};
 
@@ -50,18 +52,30 @@ fn head(numbers: usize) -> Vec<u8> {
     out
 }
 
-/// The type in which a sum of numbers of this type is kept.
-fn kept(dtype: DType) -> DType {
-    match dtype {
-        DType::F32 => DType::F32,
-        _ => DType::F64,
+/// The type in which the sum of a contribution is kept.
+fn kept(contribution: &Contribution) -> DType {
+    match (contribution.written, contribution.dtype) {
+        (Written::Exact, _) => DType::I64,
+        (Written::Fixed, DType::F32) => DType::F32,
+        (Written::Fixed, _) => DType::F64,
     }
+}
+
+/// What a sum that was kept is as numbers: digits become the numbers nearest to them.
+fn number(kept: Tensor) -> Result<Tensor, PortError> {
+    let TensorData::I64(digits) = kept.data() else {
+        return Ok(kept);
+    };
+    let mut shape = kept.shape().to_vec();
+    shape.pop();
+    let numbers = digits.chunks(DIGITS).map(joined).collect();
+    Tensor::new(shape, TensorData::F64(numbers)).map_err(|_| wrong())
 }
 
 /// How the words of a sum become the file.
 pub(super) struct Form {
     encoding: Encoding,
-    /// Type and number of values of each contribution.
+    /// Type and number of words of each contribution.
     parts: Vec<(DType, usize)>,
     numbers: usize,
 }
@@ -72,9 +86,9 @@ impl Form {
         let mut parts = Vec::with_capacity(contributions.len());
         let mut numbers = 0_usize;
         for contribution in contributions {
-            let values = element_count(&contribution.shape)?;
-            parts.push((kept(contribution.dtype), values));
-            numbers = numbers.checked_add(values)?;
+            let words = contribution.words()?;
+            parts.push((kept(contribution), words));
+            numbers = numbers.checked_add(words)?;
         }
         Some(Self {
             encoding,
@@ -105,7 +119,11 @@ impl Form {
             let after = before + values;
             let (from, to) = (at.max(before), end.min(after));
             if from < to {
-                let decoded = self.encoding.decode_as(&words[from - at..to - at], *dtype);
+                let words = &words[from - at..to - at];
+                let decoded = match dtype {
+                    DType::I64 => TensorData::I64(words.iter().map(|w| w.to_signed()).collect()),
+                    _ => self.encoding.decode_as(words, *dtype),
+                };
                 let count = decoded.len();
                 if let Ok(part) = Tensor::new(vec![count], decoded) {
                     part.extend_le_bytes(0..count, &mut out);
@@ -133,7 +151,11 @@ struct Reading {
 impl Reading {
     fn new(contributions: &[Contribution]) -> Option<Self> {
         let filling = |c: &Contribution| {
-            let filling = Filling::new(kept(c.dtype), c.shape.clone())?;
+            let mut shape = c.shape.clone();
+            if c.written == Written::Exact {
+                shape.push(DIGITS);
+            }
+            let filling = Filling::new(kept(c), shape)?;
             Some((c.name.clone(), filling))
         };
         Some(Self {
@@ -158,7 +180,7 @@ impl Reading {
                 return Ok(());
             }
             let sum = filling.finish().map_err(|_| wrong())?;
-            self.full.insert(name, sum);
+            self.full.insert(name, number(sum)?);
         }
         if self.counter.len() + bytes.len() > COUNTER_BYTES {
             return Err(wrong());
@@ -256,7 +278,7 @@ pub(in crate::coordinator) async fn read(
     }
     let total = contributions
         .iter()
-        .try_fold(0_usize, |sum, c| sum.checked_add(element_count(&c.shape)?));
+        .try_fold(0_usize, |sum, c| sum.checked_add(c.words()?));
     if total.is_none_or(|total| begun != head(total)) {
         return Err(wrong());
     }
@@ -297,12 +319,15 @@ fn wrong() -> PortError {
 mod tests {
     use super::*;
     use delta_domain::npy::encode_npz;
+    use delta_domain::secagg::exact_number::digits;
+    use delta_domain::secagg::word::Ring;
 
     fn declared() -> Vec<Contribution> {
         let contribution = |name: &str, dtype, shape: &[usize]| Contribution {
             name: name.parse().unwrap(),
             dtype,
             shape: shape.to_vec(),
+            written: Written::Fixed,
         };
         vec![
             contribution("empty", DType::F32, &[0, 2]),
@@ -375,6 +400,37 @@ mod tests {
         let mut another = bytes;
         another[8] += 1;
         assert!(read_cut(&another, 7).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn exact_numbers_are_joined_from_the_sums_of_their_digits() {
+        let declared: Vec<Contribution> = serde_json::from_str(
+            r#"[{"name": "a", "dtype": "f64", "shape": [2], "written": "exact"}, {"name": "b", "dtype": "f64", "shape": []}]"#,
+        )
+        .unwrap();
+        let mut words = vec![0_u64; 2 * DIGITS + 2];
+        for member in [[1e-30, -1e40], [2e-30, 1e40], [0.0, 7.0]] {
+            let digits = member.iter().flat_map(|x| digits(*x).unwrap());
+            for (word, digit) in words.iter_mut().zip(digits) {
+                *word = word.plus(u64::from_signed(digit));
+            }
+        }
+        words[2 * DIGITS] = 15;
+        let form = Form::new(Encoding::new(Ring::Z64, 1, 3), &declared).unwrap();
+        for cut in [1, 5, words.len()] {
+            let mut bytes = form.head();
+            for (i, part) in words.chunks(cut).enumerate() {
+                bytes.extend(form.bytes(i * cut, part));
+            }
+            assert_eq!(bytes.len() as u64, form.len());
+            let read = read(bytes.len() as u64, stream(&bytes, 9), &declared)
+                .await
+                .unwrap();
+            let of = |name: &str| read.sums[&name.parse::<Name>().unwrap()].clone();
+            assert_eq!(of("a").data(), &TensorData::F64(vec![3e-30, 7.0]));
+            assert_eq!(of("a").shape(), [2]);
+            assert_eq!(of("b").data(), &TensorData::F64(vec![1.5]));
+        }
     }
 
     #[tokio::test]

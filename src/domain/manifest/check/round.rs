@@ -8,9 +8,10 @@ use super::step::{Side, check_step};
 use super::{Found, MAX_CONTRIBUTION_LEN, MAX_ROUNDS, check_shape, key, need_variable, quoted};
 use crate::ids::Name;
 use crate::manifest::{
-    Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step, Target,
+    Batches, Contribution, Driver, Location, Manifest, MapSpec, ReduceSpec, Step, Target, Written,
 };
-use crate::tensor::{DType, element_count};
+use crate::strategy::{RingWidth, Rounding};
+use crate::tensor::DType;
 
 pub(super) fn check_rounds(manifest: &Manifest, found: &mut Found) {
     found.need(
@@ -78,7 +79,10 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
     let noised: BTreeSet<&Name> = map.steps.iter().flat_map(noised_sums).collect();
     let mut total = Some(0_usize);
     let mut seen = BTreeSet::new();
-    for (i, Contribution { name, dtype, shape }) in map.contribute.iter().enumerate() {
+    for (i, contribution) in map.contribute.iter().enumerate() {
+        let Contribution {
+            name, dtype, shape, ..
+        } = contribution;
         let at = format!("{at}[{i}]");
         need_value(&values, name, &format!("{at}.name"), found);
         found.need(
@@ -100,7 +104,10 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
             "numbers under noise are f64: rounded after they were summed, one record could change more than its bound",
         );
         check_shape(shape, MAX_CONTRIBUTION_LEN, &format!("{at}.shape"), found);
-        total = total.and_then(|n| n.checked_add(element_count(shape)?));
+        total = total.and_then(|n| n.checked_add(contribution.words()?));
+        if contribution.written == Written::Exact {
+            check_exact(manifest, map, contribution, &format!("{at}.written"), found);
+        }
     }
     found.need(
         !map.contribute.is_empty(),
@@ -110,8 +117,47 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
     found.need(
         total.is_some_and(|n| n <= MAX_CONTRIBUTION_LEN),
         &at,
-        format!("must hold at most {MAX_CONTRIBUTION_LEN} numbers in all"),
+        format!(
+            "must hold at most {MAX_CONTRIBUTION_LEN} numbers in all; an exact one counts as 12"
+        ),
     );
+}
+
+/// Exact numbers are digits: what is said of a number's size, or done to a number, would be said of digits.
+fn check_exact(
+    manifest: &Manifest,
+    map: &MapSpec,
+    contribution: &Contribution,
+    at: &str,
+    found: &mut Found,
+) {
+    let strategy = &manifest.strategy;
+    let clipped = |step: &&Step| matches!(&step.driver, Driver::Records(records) if records.clip.is_some() || records.noise.is_some());
+    let mut bounded = map
+        .steps
+        .iter()
+        .filter(clipped)
+        .flat_map(|step| step.outputs.values());
+    let bounded =
+        map.noise.is_some() || bounded.any(|target| target.summed() == Some(&contribution.name));
+    for (holds, why) in [
+        (contribution.dtype == DType::F64, "exact numbers are f64"),
+        (
+            strategy.ring == RingWidth::Z64,
+            "exact numbers need strategy.ring: z64",
+        ),
+        (
+            strategy.bound.is_none(),
+            "exact numbers have no bound; leave strategy.bound out",
+        ),
+        (
+            strategy.rounding == Rounding::Nearest,
+            "exact numbers are not rounded at random; leave strategy.rounding out",
+        ),
+        (!bounded, "numbers under noise or a clip are not exact"),
+    ] {
+        found.need(holds, at, why);
+    }
 }
 
 fn check_reduce(

@@ -99,6 +99,15 @@ impl Sum {
         })
     }
 
+    /// With the numbers at these places of a record summed exactly. Under noise, where they have bounds, none are.
+    pub(super) fn exactly(self, places: Vec<usize>) -> Result<Self, Failure> {
+        let units = match self.units {
+            Held::All(all) => Held::All(all.exactly(places).map_err(unfit)?),
+            bounded => bounded,
+        };
+        Ok(Self { units, ..self })
+    }
+
     fn of_products(
         spec: &Records,
         scale: f64,
@@ -209,9 +218,8 @@ impl Sum {
             }
             sets = RowSet::of_release(&units, &facts, places, records);
         }
-        let sums = units.sums().map_err(unfit)?;
         Ok(Released {
-            plain: real(sums, self.scale),
+            plain: units.numbers(self.scale).map_err(unfit)?,
             products: Vec::new(),
             sets,
         })

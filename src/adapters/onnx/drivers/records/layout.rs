@@ -6,7 +6,7 @@ use crate::convert::widen;
 use crate::failure::Failure;
 use crate::guard::Port;
 use delta_domain::ids::Name;
-use delta_domain::manifest::{Manifest, RoundSpec, Step, Target};
+use delta_domain::manifest::{Manifest, RoundSpec, Step, Target, Written};
 use delta_domain::tensor::{Tensor, element_count};
 
 /// An output of one batch: a block of numbers for each place.
@@ -81,6 +81,15 @@ pub(super) fn declared(manifest: &Manifest, step: &Step) -> Option<Shapes> {
         .collect()
 }
 
+/// The sums of a step that are contributed as exact numbers.
+pub(super) fn exact<'m>(manifest: &'m Manifest, step: &Step) -> Vec<&'m Name> {
+    let of_step = |round: &&RoundSpec| round.map.steps.contains(step);
+    let round = manifest.rounds.iter().find(of_step);
+    let contributed = round.map_or(&[][..], |round| &round.map.contribute);
+    let exact = contributed.iter().filter(|c| c.written == Written::Exact);
+    exact.map(|c| &c.name).collect()
+}
+
 /// The form of a record, over all outputs.
 pub(super) struct Layout {
     /// Outputs that are summed as they are, their sums and the shape of a block.
@@ -140,6 +149,20 @@ impl Layout {
             products,
             width,
         })
+    }
+
+    /// The places of a record's numbers whose sums are named here.
+    pub(super) fn places(&self, names: &[&Name]) -> Vec<usize> {
+        let mut places = Vec::new();
+        let mut from = 0_usize;
+        for (_, name, shape) in &self.plain {
+            let to = from.saturating_add(element_count(shape).unwrap_or(0));
+            if names.contains(&name) {
+                places.extend(from..to);
+            }
+            from = to;
+        }
+        places
     }
 
     /// Appends the numbers of the record at a place to `to`, those beside products.

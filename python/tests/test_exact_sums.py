@@ -1,0 +1,108 @@
+"""Sums are exact whatever the scale of a column: against fractions, against pandas, and as nodes make them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import delta
+import delta.pandas
+from delta._local.exact import exact_sums, on_scale
+from delta.statsmodel import LinearTask, LogitTask
+from delta.task import HorizontalAnalytics
+
+SCALES = [1e-24, 1e-9, 1e-5, 1.0, 1e4, 1e9, 1e15]
+
+
+def test_sums_are_those_of_fractions() -> None:
+    rng = np.random.default_rng(1)
+    numbers = rng.normal(size=(60, 9)) * 10 ** rng.uniform(-60, 45, size=(60, 9))
+    numbers = np.concatenate([numbers, -numbers[:30], [[1e-300] * 9]])
+    expected = [float(sum(map(Fraction, column))) for column in numbers[:-1].T]
+    assert exact_sums(numbers).tolist() == expected
+
+
+@pytest.mark.parametrize(("numbers", "said"), [([2.0**174] * 2, "2.175"), ([1e300], "2.175"), ([1e-90, 1e-100], "2.-264")])
+def test_what_does_not_fit_is_refused(numbers: list[float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        exact_sums(np.array(numbers)[:, None])
+
+
+def test_rules_see_every_number_that_is_not_zero() -> None:
+    seen = on_scale(np.array([[1e-9, 0.0], [-4e-9, 0.0], [1e-40, 0.0], [-1e-40, 0.0], [0.0, 0.0]]))
+    assert abs(seen[1, 0]) in range(2**50, 2**51) and seen[2:, 0].tolist() == [1, -1, 0]
+    assert not seen[:, 1].any()
+
+
+def frame(scale: float, rows: int = 120) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    x = rng.uniform(1, 9, rows)
+    y = 2 + 3 * x + rng.normal(0, 0.5, rows)
+    return pd.DataFrame({"x": x * scale, "y": y, "w": rng.uniform(0.1, 2, rows), "c": np.full(rows, 0.3 * scale)})
+
+
+class Statistics(HorizontalAnalytics):
+    """What a table of results has."""
+
+    def dataset(self) -> Any:
+        return delta.dataset.DataFrame("d.csv", columns=["x", "y", "w", "c"])
+
+    def execute(self, d: Any) -> Any:
+        x, w = d["x"], d["w"]
+        sums = d.sum(), d.mean(), d.std(), d.var()
+        return (*sums, d[["x", "y"]].corr(), d[["x", "y"]].cov(), (x * w).sum() / w.sum(), d.corr()["c"])
+
+
+def expected(d: pd.DataFrame) -> list[Any]:
+    both = d[["x", "y"]]
+    return [d.sum(), d.mean(), d.std(), d.var(), both.corr(), both.cov(), (d.x * d.w).sum() / d.w.sum()]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_statistics_are_those_of_pandas(scale: float) -> None:
+    d = frame(scale)
+    made = delta.debug(Statistics("s"), **{"d.csv": d}, parts=3, strict=True)
+    for got, want in zip(made[:-1], expected(d), strict=True):
+        # A column that is constant has no spread but of rounding.
+        floor = 1e-13 * np.abs(np.asarray(d.c.sum())) if not isinstance(got, float) else 0.0
+        np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-9, atol=max(floor**2, 1e-300))
+    assert np.isnan(np.asarray(made[-1])).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e7])
+def test_a_small_spread_far_from_zero_is_kept(offset: float) -> None:
+    d = frame(1e-3)
+    d["x"] += offset
+    made = delta.debug(Statistics("s"), **{"d.csv": d}, parts=3)
+    assert float(made[2]["x"]) == pytest.approx(d.x.std(), rel=1e-6)
+
+
+class Line(LinearTask):
+    def dataset(self) -> Any:
+        return {"d": delta.dataset.DataFrame("d.csv", columns=["x", "y"])}
+
+    def preprocess(self, d: Any) -> Any:
+        return d.drop(["y"], axis=1), d["y"]
+
+
+class Odds(LogitTask):
+    def dataset(self) -> Any:
+        return {"d": delta.dataset.DataFrame("d.csv", columns=["x", "y"])}
+
+    def preprocess(self, d: Any) -> Any:
+        return d.drop(["y"], axis=1), d["y"] > 17.0
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_regressions_do_not_hang_on_units(scale: float) -> None:
+    d = frame(scale)
+    for task in (Line("l"), Odds("o")):
+        here = delta.debug(task, **{"d.csv": d[["x", "y"]]}, parts=3)
+        unit = delta.debug(task, **{"d.csv": frame(1.0)[["x", "y"]]}, parts=3)
+        assert here.converged and here.iterations == unit.iterations
+        np.testing.assert_allclose(np.asarray(here.params) * scale, np.asarray(unit.params), rtol=1e-9)
+        np.testing.assert_allclose(np.asarray(here.tvalues), np.asarray(unit.tvalues), rtol=1e-7)

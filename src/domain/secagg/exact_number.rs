@@ -1,0 +1,357 @@
+//! Doubles of any scale as whole numbers, so that their sum is exact: nothing is agreed beforehand, and no scale depends on anybody's data.
+//!
+//! A number is written in [`DIGITS`] digits of [`DIGIT_BITS`] bits, each a word of the ring: x = sum of digit[i] * 2^(40 i - 304). Digits are
+//! signed, and those of many numbers are added up before anything is carried, so a sum of members' digits is the digits of the members' sum
+//! (a fixed-point superaccumulator; Kulisch, "Computer Arithmetic and Validity", 2013, chapter 8). What is below 2^-304 is rounded to it, half to even;
+//! numbers, and sums of a member, from 2^175 on do not fit.
+
+/// Digits of a number, the lowest first.
+pub const DIGITS: usize = 12;
+/// Bits of a digit.
+pub const DIGIT_BITS: u32 = 40;
+/// The exponent of two of the lowest digit.
+const LOWEST: i32 = -304;
+/// The exponent of two from which on a number does not fit.
+const BEYOND: i32 = 175;
+/// The exponent of two below which a number has lost too much: of what is above it at least 40 bits are kept.
+const FAINT: i32 = -264;
+/// Numbers that can be added without a carry: each digit changes by less than 2^40.
+const UNCARRIED: u32 = 1 << 22;
+
+/// Why a number, or a sum, cannot be written. Never shows it: it is private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExactError {
+    /// NaN or an infinity.
+    #[error("is not a finite number")]
+    NotFinite,
+    /// From 2^175 on.
+    #[error("is 2^175 or more, beyond what is summed exactly")]
+    TooLarge,
+    /// Not 0, and all of it below 2^-264: its digits would be lost.
+    #[error("is below 2^-264 and not 0, too small to be told from nothing")]
+    TooSmall,
+}
+
+/// A sum of doubles, exact.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct ExactSum {
+    digits: [i64; DIGITS],
+    /// Numbers since the last carry.
+    added: u32,
+    /// The largest exponent of what was added.
+    largest: Option<i32>,
+}
+
+impl ExactSum {
+    /// Adds a number. What is below 2^-304 is rounded, half to even.
+    ///
+    /// # Errors
+    /// [`ExactError::NotFinite`], [`ExactError::TooLarge`]; the sum is then as it was.
+    pub fn add(&mut self, x: f64) -> Result<(), ExactError> {
+        let Some((mantissa, exponent)) = parts(x)? else {
+            return Ok(());
+        };
+        let bits = 64 - i32::try_from(mantissa.leading_zeros()).unwrap_or(0);
+        let top = exponent + bits;
+        if top > BEYOND {
+            return Err(ExactError::TooLarge);
+        }
+        self.largest = self.largest.max(Some(top));
+        let (mantissa, shift) = match u32::try_from(exponent - LOWEST) {
+            Ok(shift) => (mantissa, shift),
+            Err(_) => (rounded(mantissa, exponent.abs_diff(LOWEST)), 0),
+        };
+        let wide = u128::from(mantissa) << (shift % DIGIT_BITS);
+        let first = usize::try_from(shift / DIGIT_BITS).unwrap_or(DIGITS);
+        for (i, digit) in self.digits.iter_mut().skip(first).take(3).enumerate() {
+            let part = low_digit(wide >> (40 * i));
+            *digit += if x < 0.0 { -part } else { part };
+        }
+        self.added += 1;
+        if self.added == UNCARRIED {
+            self.carry();
+        }
+        Ok(())
+    }
+
+    /// All digits but the highest from 0 to 2^40 - 1.
+    fn carry(&mut self) {
+        let mut over = 0_i64;
+        let last = DIGITS - 1;
+        for digit in self.digits.iter_mut().take(last) {
+            let sum = *digit + over;
+            over = sum >> DIGIT_BITS;
+            *digit = sum - (over << DIGIT_BITS);
+        }
+        if let Some(digit) = self.digits.last_mut() {
+            *digit += over;
+        }
+        self.added = 0;
+    }
+
+    /// The sum to be contributed, rounded to the nearest double.
+    ///
+    /// # Errors
+    /// [`ExactError::TooLarge`]; [`ExactError::TooSmall`] where something was added, and nothing that its digits are kept of.
+    pub fn value(mut self) -> Result<f64, ExactError> {
+        if self.largest.is_some_and(|top| top < FAINT) {
+            return Err(ExactError::TooSmall);
+        }
+        self.carry();
+        let value = joined(&self.digits);
+        match value.abs() < power(BEYOND) {
+            true => Ok(value),
+            false => Err(ExactError::TooLarge),
+        }
+    }
+}
+
+/// The digits of a number as they are contributed.
+///
+/// # Errors
+/// [`ExactError`].
+pub fn digits(x: f64) -> Result<[i64; DIGITS], ExactError> {
+    let mut sum = ExactSum::default();
+    sum.add(x)?;
+    match sum.largest.is_some_and(|top| top < FAINT) {
+        true => Err(ExactError::TooSmall),
+        false => Ok(sum.digits),
+    }
+}
+
+/// The double nearest to the number of these digits, which may be sums over up to 2^22 members; half to even. Digits that are missing are 0.
+#[must_use]
+pub fn joined(digits: &[i64]) -> f64 {
+    // One more, for what many members carry.
+    let mut carried = [0_i128; DIGITS + 1];
+    for (to, from) in carried.iter_mut().zip(digits) {
+        *to = i128::from(*from);
+    }
+    let mut negative = false;
+    // Once as they are; where the highest is negative, once more with the other sign: then none is.
+    for turn in 0..2 {
+        let mut over = 0_i128;
+        for digit in carried.iter_mut().take(DIGITS) {
+            let sum = *digit + over;
+            over = sum >> DIGIT_BITS;
+            *digit = sum - (over << DIGIT_BITS);
+        }
+        let Some(highest) = carried.last_mut() else {
+            return 0.0;
+        };
+        *highest += over;
+        if turn == 0 && *highest < 0 {
+            negative = true;
+            carried.iter_mut().for_each(|digit| *digit = -*digit);
+        } else {
+            break;
+        }
+    }
+    let Some(highest) = carried.iter().rposition(|digit| *digit != 0) else {
+        return 0.0;
+    };
+    // The highest two digits and the one below hold 81 bits or more; what is under them decides ties only.
+    let from = highest.saturating_sub(2);
+    let mut number = 0_u128;
+    for digit in carried.iter().take(highest + 1).skip(from).rev() {
+        number = (number << DIGIT_BITS) + digit.unsigned_abs();
+    }
+    let rest = carried.iter().take(from).any(|digit| *digit != 0);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "to the nearest, half to even: the last bit stands for all below it"
+    )]
+    let nearest = (number | u128::from(rest)) as f64;
+    let place = i32::try_from(from).unwrap_or(0) * 40 + LOWEST;
+    let value = nearest * power(place);
+    if negative { -value } else { value }
+}
+
+/// A finite number's magnitude as a whole number and an exponent of two; `None` for 0.
+fn parts(x: f64) -> Result<Option<(u64, i32)>, ExactError> {
+    if !x.is_finite() {
+        return Err(ExactError::NotFinite);
+    }
+    let bits = x.to_bits();
+    let fraction = bits & ((1 << 52) - 1);
+    let exponent = i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0);
+    Ok(match (exponent, fraction) {
+        (0, 0) => None,
+        (0, _) => Some((fraction, -1074)),
+        _ => Some((fraction | (1 << 52), exponent - 1075)),
+    })
+}
+
+/// A whole number over 2^shift, half to even.
+fn rounded(number: u64, shift: u32) -> u64 {
+    // A mantissa has 53 bits.
+    if shift > 54 {
+        return 0;
+    }
+    let whole = number >> shift;
+    let rest = number - (whole << shift);
+    let half = 1_u64 << (shift - 1);
+    match rest.cmp(&half) {
+        std::cmp::Ordering::Less => whole,
+        std::cmp::Ordering::Equal => whole + (whole & 1),
+        std::cmp::Ordering::Greater => whole + 1,
+    }
+}
+
+fn low_digit(number: u128) -> i64 {
+    i64::try_from(number & ((1 << DIGIT_BITS) - 1)).unwrap_or(0)
+}
+
+/// 2^exponent, for exponents of normal doubles.
+fn power(exponent: i32) -> f64 {
+    f64::from_bits(u64::try_from(exponent + 1023).unwrap_or(0) << 52)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn total(numbers: &[f64]) -> Result<f64, ExactError> {
+        let mut sum = ExactSum::default();
+        for x in numbers {
+            sum.add(*x)?;
+        }
+        sum.value()
+    }
+
+    /// A double of any sign whose magnitude is from 2^-250 to 2^170.
+    fn number() -> impl Strategy<Value = f64> {
+        (any::<bool>(), 0..1_u64 << 52, -250_i32..170).prop_map(|(negative, fraction, exponent)| {
+            let x = f64::from_bits(fraction | (u64::try_from(exponent + 1023).unwrap() << 52));
+            if negative { -x } else { x }
+        })
+    }
+
+    #[test]
+    fn numbers_of_any_scale_come_back() {
+        for x in [
+            0.0,
+            1.0,
+            -1.5,
+            1e-9,
+            1e9,
+            4.7e-40,
+            -3e52,
+            0.1,
+            f64::MIN_POSITIVE * 1e240,
+        ] {
+            assert_eq!(joined(&digits(x).unwrap()), x);
+            assert_eq!(total(&[x]), Ok(x));
+        }
+        assert!(
+            digits(1e-9)
+                .unwrap()
+                .iter()
+                .all(|d| d.unsigned_abs() < 1 << 40)
+        );
+    }
+
+    #[test]
+    fn sums_are_exact_where_doubles_are_not() {
+        assert_eq!(total(&[1e40, 1.0, -1e40]), Ok(1.0));
+        assert_eq!(total(&[1e-40, 1e12, -1e12, 1e-40]), Ok(2e-40));
+        assert_eq!(total(&[0.1; 10]), Ok(1.0));
+        assert_eq!(total(&[]), Ok(0.0));
+        assert_eq!(total(&[2.0, -2.0]), Ok(0.0));
+        // Half to even, and the rest decides a tie.
+        let step = 2.0_f64.powi(53);
+        assert_eq!(total(&[step, 1.0]), Ok(step));
+        assert_eq!(total(&[step, 1.0, 1e-60]), Ok(step + 2.0));
+        assert_eq!(total(&[step, 3.0]), Ok(step + 4.0));
+        assert_eq!(total(&[-step, -1.0, -1e-60]), Ok(-step - 2.0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let most = 2.0_f64.powi(175);
+        assert_eq!(digits(most), Err(ExactError::TooLarge));
+        assert!(digits(most.next_down()).is_ok());
+        assert_eq!(total(&[most / 2.0, most / 2.0]), Err(ExactError::TooLarge));
+        assert_eq!(
+            total(&[most / 2.0, most / 2.0, -most / 2.0]),
+            Ok(most / 2.0)
+        );
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(digits(bad), Err(ExactError::NotFinite));
+        }
+        let least = 2.0_f64.powi(-265);
+        assert!(digits(least).is_ok());
+        assert_eq!(digits(least / 2.0), Err(ExactError::TooSmall));
+        assert_eq!(digits(f64::from_bits(1)), Err(ExactError::TooSmall));
+        assert_eq!(total(&[1e-100, -1e-90]), Err(ExactError::TooSmall));
+        // Beside something that counts it is nothing.
+        assert_eq!(total(&[1e-100, 1e-300, 2.0]), Ok(2.0));
+    }
+
+    #[test]
+    fn below_the_last_digit_is_rounded_half_to_even() {
+        let unit = 2.0_f64.powi(LOWEST);
+        let of = |x: f64| {
+            let mut sum = ExactSum::default();
+            sum.add(x * unit).unwrap();
+            sum.digits[0]
+        };
+        assert_eq!(of(1.0), 1);
+        assert_eq!(
+            [of(0.5), of(1.5), of(2.5), of(-1.5), of(0.75)],
+            [0, 2, 2, -2, 1]
+        );
+        assert_eq!(of(f64::from_bits(1) / unit), 0);
+    }
+
+    #[test]
+    fn many_numbers_are_carried_in_time() {
+        let mut sum = ExactSum {
+            added: UNCARRIED - 3,
+            ..ExactSum::default()
+        };
+        sum.digits[3] = i64::from(UNCARRIED - 3) * ((1 << 40) - 1);
+        let before = joined(&sum.digits);
+        for _ in 0..8 {
+            sum.add(1.0).unwrap();
+        }
+        assert!(sum.added < 8);
+        assert_eq!(sum.value().unwrap(), before + 8.0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_its_digits(x in number()) {
+            prop_assert_eq!(joined(&digits(x).unwrap()), x);
+        }
+
+        #[test]
+        fn digits_of_members_add_up_to_the_exact_sum(
+            numbers in proptest::collection::vec(number(), 1..20), order in any::<u64>()
+        ) {
+            let mut summed = [0_i64; DIGITS];
+            for x in &numbers {
+                for (to, from) in summed.iter_mut().zip(digits(*x).unwrap()) {
+                    *to += from;
+                }
+            }
+            let exact = joined(&summed);
+            let mut turned = numbers.clone();
+            let by = usize::try_from(order % numbers.len() as u64).unwrap();
+            turned.rotate_left(by);
+            turned.reverse();
+            prop_assert_eq!(total(&numbers).unwrap(), exact);
+            prop_assert_eq!(total(&turned).unwrap(), exact);
+            // Within the error of a plain sum.
+            let plain: f64 = numbers.iter().sum();
+            let size: f64 = numbers.iter().map(|x| x.abs()).sum();
+            prop_assert!((plain - exact).abs() <= size * 20.0 * f64::EPSILON);
+        }
+
+        #[test]
+        fn two_doubles_are_added_as_the_processor_adds_them(a in number(), b in number()) {
+            prop_assert_eq!(total(&[a, b]).unwrap(), a + b);
+        }
+    }
+}
