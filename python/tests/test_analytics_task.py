@@ -58,7 +58,7 @@ def test_strategy_and_defaults_are_those_of_the_original() -> None:
 
 def test_a_round_contributes_only_what_that_round_can_know() -> None:
     bundle = build(lambda df: (df["a"].var(), df["b"][df["b"] > df["a"].mean()].sum()))
-    assert contributions(bundle) == [{"sum": [2], "count": []}, {"squared_deviations": [2], "sum": [2]}]
+    assert contributions(bundle) == [{"sum": [], "count": []}, {"squared_deviations": [], "sum": []}]
     second = bundle.manifest["rounds"][1]["map"]["steps"][0]["inputs"]
     assert [s for s in second.values() if s["from"] == "variable"] == [{"from": "variable", "name": "kept1"}]
 

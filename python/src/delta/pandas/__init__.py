@@ -11,8 +11,8 @@ What there is: selection of columns and, by conditions, of rows; arithmetic, com
 ``groupby value_counts nunique`` over declared categories; ``histogram``. Where pandas is not matched:
 
 - every column of a table is float64; ``astype(int)`` leaves missing values missing instead of raising an error;
-- order statistics have a precision, see :meth:`DataFrame.quantile`; other aggregates are made of exact sums, whatever the scale of
-  a column, see :meth:`DataFrame.sum`;
+- order statistics have a precision, see :meth:`DataFrame.quantile`; other aggregates are made of exact sums, whatever the scale
+  of a column, see :meth:`DataFrame.sum`;
 - categories are declared, because which values occur is nobody's to see; they stand in the order declared;
 - operands must have the same rows or labels; pandas would align them and fill the gaps with NaN;
 - a result with several dtypes comes back with their common one.

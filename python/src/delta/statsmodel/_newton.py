@@ -4,7 +4,7 @@ In each round a graph says what each row adds to the log-likelihood at the curre
 derivatives, and to the number of rows; members' nodes sum that over their rows (driver ``records``). The coordinator knows only
 the sums over all members, and moves by
 
-    params += (hessian / n + ridge I)^-1 (score / n)        (hessian: the negative second derivatives)
+    params += (hessian / n + ridge)^-1 (score / n)        (hessian: the negative second derivatives)
 
 When the norm of score / n is below ``tol``, each number in units of the root of its second derivative so that the units of
 columns do not matter, it takes that last step as well, and one more round evaluates everything at the
@@ -136,7 +136,8 @@ class RegressionTask(HorizontalTask):
         -------
         mapping
             ``maxiter`` (35): steps at most. ``method`` (``"newton"``). ``tol`` (1e-8): stop when the norm of the mean score
-            is below, each number in units of the root of its second derivative. ``ord`` (inf): which norm. ``ridge_factor`` (1e-10): added to the diagonal of the mean Hessian.
+            is below, each number in units of the root of its second derivative. ``ord`` (inf): which norm. ``ridge_factor``:
+            added to the diagonal of the mean Hessian; left out, 1e-10 of the diagonal itself.
             ``start_params`` (zeros): ``[P]``, or ``[columns, classes - 1]``. ``missing`` (``"drop"``): rows with NaN are left
             out and counted; with ``"ignore"`` they are not counted, and with ``"raise"`` they make the task fail. Owners' rules
             for controlled releases refuse a count of few rows: with gaps in few rows of a node, ``"ignore"`` passes.
@@ -299,15 +300,16 @@ class RegressionTask(HorizontalTask):
         member = m.Step(draft.graph("member", gather.bytes()), rows | state, summed, driver)
         system = system_graph(options, size, sent, tallies, self.centred)
         update = update_graph(size)
-        made = {n: f"next.{n}" for n in system.outputs if n not in ("a", "b", "stop", "norm")}
+        plain = ("a", "b", "stop", "norm", "unit")
+        made = {n: f"next.{n}" for n in system.outputs if n not in plain}
         inputs = {f"sum.{n}": m.total(n) for n in sent}
         inputs |= {f"was.{n}": m.variable(n) for n in ("iterations", "converged")}
         reduce = [
-            m.Step(draft.graph("system", system.bytes()), inputs, made | {n: n for n in ("a", "b", "stop", "norm")}),
-            m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(options.ridge_factor)),
+            m.Step(draft.graph("system", system.bytes()), inputs, made | {n: n for n in plain}),
+            m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(0.0)),
             m.Step(
                 draft.graph("update", update.bytes()),
-                {n: m.variable(n) for n in ("params", "step")} | {n: m.value(n) for n in ("move", "stop")},
+                {n: m.variable(n) for n in ("params", "step")} | {n: m.value(n) for n in ("move", "stop", "unit")},
                 {n: n for n in update.outputs},
             ),
         ]

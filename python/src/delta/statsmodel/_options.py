@@ -25,8 +25,8 @@ class Options:
         The order of the norm: ``inf``, 1, 2 or another positive number.
     tol : float
         Stop when the norm of the mean score is below.
-    ridge_factor : float
-        Added to the diagonal of the mean Hessian.
+    ridge_factor : float, optional
+        Added to the diagonal of the mean Hessian; left out, a share of the diagonal itself.
     start_params : ndarray, optional
         ``[P]``; by default zeros.
     missing : {"drop", "ignore", "raise"}
@@ -38,7 +38,7 @@ class Options:
     maxiter: int = 35
     ord: float = math.inf
     tol: float = 1e-8
-    ridge_factor: float = 1e-10
+    ridge_factor: float | None = None
     start_params: npt.NDArray[np.float64] | None = None
     missing: Literal["drop", "ignore", "raise"] = "drop"
     fixed: bool = False
@@ -72,12 +72,13 @@ class Options:
         if start is not None:
             rest["start_params"] = np.asarray(start, np.float64).ravel(order="F")
         made = cls(**rest, fixed=fixed)
+        ridge = made.ridge_factor
         need = [
             (method == "newton", "method", method, "'newton', the only one that nodes have"),
             (isinstance(made.maxiter, int) and 1 <= made.maxiter < 100_000, "maxiter", made.maxiter, "1 to 99999"),
             (made.ord > 0, "ord", made.ord, "a norm's order: inf, 1, 2 or another positive number"),
             (0 <= made.tol < math.inf, "tol", made.tol, "a finite number, 0 or more"),
-            (0 <= made.ridge_factor < math.inf, "ridge_factor", made.ridge_factor, "a finite number, 0 or more"),
+            (ridge is None or 0 <= ridge < math.inf, "ridge_factor", ridge, "a finite number, 0 or more"),
             (made.missing in ("drop", "ignore", "raise"), "missing", made.missing, "'drop', 'ignore' or 'raise'"),
             (start is None or bool(np.isfinite(rest["start_params"]).all()), "start_params", start, "finite numbers"),
         ]

@@ -10,6 +10,9 @@ import numpy as np
 from ..graph import Graph, Value
 from ._options import Options
 
+RIDGE = 1e-10
+"""What is added to the diagonal, as a share of it, where nothing is asked for."""
+
 
 def system_graph(
     options: Options,
@@ -34,18 +37,24 @@ def system_graph(
     bad = invalid + missing if options.missing == "raise" else invalid
     count = g.maximum(n, 1.0)
     score, hessian = sums["score"] / count, sums["hessian"] / count
-    # In units of the root of each one's curvature: whether the search is over must not hang on the units of columns.
+    # In units of the root of each one's curvature: the end of the search does not hang on the units of columns.
     curvature = g.sum(hessian * np.eye(size), 1)
-    curves = g.greater(curvature, 0.0)
-    norm = _norm(g, score / g.sqrt(g.where(curves, curvature, 1.0)), options.ord)
+    unit = g.sqrt(g.where(g.greater(curvature, 0.0), curvature, 1.0))
+    if options.ridge_factor is None:
+        ridged = hessian + hessian * (RIDGE * np.eye(size))
+    else:
+        ridged = hessian + options.ridge_factor * np.eye(size)
+    score, matrix = score / unit, ridged / unit / g.unsqueeze(unit, 1)
+    norm = _norm(g, score, options.ord)
     last = g.greater_equal(taken, float(options.maxiter))
     if not options.fixed:
         last = g.or_(last, g.greater(done, 0.5))
     stop = g.or_(last, g.or_(g.greater(bad, 0.5), g.less(n, 0.5)))
     near = g.equal(norm, norm) if options.fixed else g.less(norm, options.tol)
     # The last round only looks: its equations have the solution 0 whatever the data are.
-    g.output("a", g.where(stop, np.eye(size), hessian))
+    g.output("a", g.where(stop, np.eye(size), matrix))
     g.output("b", g.where(stop, np.zeros(size), score))
+    g.output("unit", unit)
     g.output("stop", g.cast(stop, "f64"))
     g.output("norm", norm)
     g.output("converged", g.cast(near, "f64"))
@@ -61,7 +70,7 @@ def system_graph(
 def update_graph(size: int) -> Graph:
     """Return the coordinator's graph after the equations; ``step`` is the length of the last move that was one."""
     g = Graph("update")
-    move, stop = g.input("move", "f64", [size]), g.input("stop", "f64")
+    move, stop = g.input("move", "f64", [size]) / g.input("unit", "f64", [size]), g.input("stop", "f64")
     g.output("next.params", g.input("params", "f64", [size]) + move)
     g.output("next.step", g.where(g.greater(stop, 0.5), g.input("step", "f64"), g.max(g.abs(move), 0)))
     return g

@@ -147,3 +147,72 @@ proptest! {
         prop_assert!(moved <= u128::from(bound).pow(2));
     }
 }
+
+fn exact_units(unit: RecordUnit, rows: &[f64], keys: Option<&[u64]>) -> Result<Units, RecordsError> {
+    let mut all = Accumulator::new(form(3, unit))?.exactly([1, 2])?;
+    all.push(rows, keys)?;
+    Ok(all.finish())
+}
+
+#[test]
+fn exact_numbers_are_summed_whatever_their_scale() {
+    let rows = [
+        1.004, 1e-30, 1e40, //
+        2.0, 3e-30, 1.0, //
+        0.0, 0.0, -1e40,
+    ];
+    for batches in [1, 3] {
+        let mut all = Accumulator::new(form(3, RecordUnit::Record)).unwrap();
+        all = all.exactly([1, 2]).unwrap();
+        for batch in rows.chunks(9 / batches) {
+            all.push(batch, None).unwrap();
+        }
+        let numbers = all.finish().numbers(100.0).unwrap();
+        assert_eq!(numbers, [3.0, 4e-30, 1.0]);
+    }
+    let persons = exact_units(RecordUnit::Person, &rows, Some(&[5, 5, 6])).unwrap();
+    assert_eq!(persons.numbers(100.0).unwrap(), [3.0, 4e-30, 1.0]);
+    assert_eq!(persons.len(), 2);
+}
+
+#[test]
+fn rules_see_exact_numbers_on_a_scale_of_each_place() {
+    let rows = [0.0, 1e-30, 7e20, 0.0, -4e-30, 0.0, 0.0, 1e-70, 1e-9];
+    let units = exact_units(RecordUnit::Record, &rows, None).unwrap();
+    let column = |place: usize| units.iter().map(|u| u[place]).collect::<Vec<_>>();
+    let first = column(1);
+    assert!((1 << 50..1 << 51).contains(&first[1].unsigned_abs()) && first[1] < 0);
+    assert!((first[0] * 4 + first[1]).unsigned_abs() <= 2);
+    // What is not 0 counts.
+    assert_eq!((first[2], column(2)[1], column(2)[2]), (1, 0, 1));
+    let persons = exact_units(RecordUnit::Person, &rows, Some(&[1, 1, 2])).unwrap();
+    let seen: Vec<i64> = persons.iter().map(|u| u[1]).collect();
+    assert!((1 << 50..1 << 51).contains(&seen[0].unsigned_abs()) && seen[0] < 0);
+}
+
+#[test]
+fn exact_numbers_that_do_not_fit_are_named() {
+    let bad = |x: f64| exact_units(RecordUnit::Record, &[0.0, 0.0, 1.0, 0.0, 0.0, x], None);
+    assert_eq!(
+        bad(f64::NAN).unwrap_err(),
+        RecordsError::Exact {
+            row: 1,
+            column: 2,
+            kind: ExactError::NotFinite
+        }
+    );
+    assert!(bad(1e60).is_err() && bad(1e52).is_ok());
+    let faint = exact_units(RecordUnit::Record, &[0.0, 1e-90, 1.0], None).unwrap();
+    assert_eq!(
+        faint.numbers(1.0).unwrap_err(),
+        RecordsError::ExactSum {
+            column: 1,
+            kind: ExactError::TooSmall
+        }
+    );
+    let others = Accumulator::new(form(3, RecordUnit::Record)).unwrap().exactly([0, 1, 2]);
+    let mut others = others.unwrap();
+    // Not bounded as rounded numbers are.
+    others.push(&[1e40, -1e40, 0.0], None).unwrap();
+    assert_eq!(others.finish().numbers(1.0).unwrap(), [1e40, -1e40, 0.0]);
+}

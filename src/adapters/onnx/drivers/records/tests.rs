@@ -8,7 +8,7 @@ use super::*;
 use crate::convert::widen;
 use crate::guard::CheckedGraph;
 use crate::records::tests::{Sketch, axis, runtimes};
-use delta_domain::manifest::{Contribution, Driver};
+use delta_domain::manifest::{Contribution, Driver, Written};
 use delta_domain::tensor::DType;
 
 /// Rows of a table in memory.
@@ -80,6 +80,7 @@ fn declare(manifest: &mut Manifest, step: &Step, loaded: &mut Loaded) {
             name,
             dtype: DType::F64,
             shape,
+            written: Written::Fixed,
         })
         .collect();
 }
