@@ -11,6 +11,7 @@ import pytest
 
 import delta
 import delta.pandas
+from conftest import Network
 from delta._local.exact import exact_sums, on_scale
 from delta.statsmodel import LinearTask, LogitTask
 from delta.task import HorizontalAnalytics
@@ -111,3 +112,31 @@ def test_regressions_do_not_hang_on_units(scale: float) -> None:
         assert here.converged and here.iterations == unit.iterations
         np.testing.assert_allclose(np.asarray(here.params) * scale, np.asarray(unit.params), rtol=1e-9)
         np.testing.assert_allclose(np.asarray(here.tvalues), np.asarray(unit.tvalues), rtol=1e-7)
+
+
+class Table(Statistics):
+    def __init__(self, name: str, file: str) -> None:
+        super().__init__(name, min_clients=3, max_clients=3, connection_timeout=10, wait_timeout=30)
+        self.file = file
+
+    def dataset(self) -> Any:
+        return {"d": delta.dataset.DataFrame(self.file, columns=["x", "y", "w", "c"])}
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e12])
+def test_nodes_sum_exactly(network: Network, scale: float) -> None:
+    file, d = f"scale{scale:g}.csv", frame(scale)
+    parts = [d.iloc[:250], d.iloc[250:600], d.iloc[600:]]
+    for folder, part in zip(network.folders, parts, strict=True):
+        part.to_csv(folder / file, index=False)
+    node, task = network.node, Table("scale", file)
+    task_id = node.create_task(task)
+    assert node.wait(task_id, timeout=120, progress=False), node.progress(task_id).error
+    made = node.get_result(task_id)
+    here = delta.debug(task, d=parts)
+    for got, want, pandas in zip(made[:-1], here[:-1], expected(d), strict=True):
+        np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-13)
+        rounding = 1e-15 * np.array([0, 0, 0, scale]) if np.shape(got) == (4,) else 0.0
+        np.testing.assert_array_less(
+            np.abs(np.asarray(got) - pandas), 1e-9 * np.abs(np.asarray(pandas)) + rounding + 1e-300
+        )

@@ -37,6 +37,8 @@ from ._options import Options
 from ._sample import Moments, Sample
 from ._system import system_graph, update_graph
 
+TINY = 2.0**-200
+"""What is below, 6e-61, counts as nothing in scores and curvatures."""
 # As the driver solve allows.
 _LARGEST = 4096
 # Under noise nothing tells when to stop, and every step costs.
@@ -372,4 +374,6 @@ class RegressionTask(HorizontalTask):
                 raise ValueError(
                     f"moments: {name} is {blocks[name].type}; it must be [rows, ...] and then {list(shape)}"
                 )
+        # Where classes are told apart without error, what is left of a row is nothing, however small a double can be.
+        blocks = {n: g.where(g.less(g.abs(v), TINY), 0.0, v) for n, v in blocks.items()}
         return blocks | ({} if moments.sums is None else {"sums": moments.sums})
