@@ -40,6 +40,17 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("query", query),
     ("onnx", graph),
     ("csv", csv),
+    ("parquet", parquet),
+    ("arrow", arrow),
+    ("xlsx", xlsx),
+    ("xls", xls),
+    ("ods", ods),
+    ("sqlite", sqlite),
+    ("text", text),
+    ("array_npy", array_npy),
+    ("array_npz", array_npz),
+    ("pt", pt),
+    ("picture", picture),
 ];
 
 const SMALL: usize = 1 << 20;
@@ -203,6 +214,88 @@ pub(crate) fn csv(data: &[u8]) {
     let columns = ["a".to_owned(), "b".to_owned()];
     if let Some(rows) = onnx::probe::table(file.path(), &columns) {
         assert!(rows <= data.len());
+    }
+}
+
+/// A file with this ending and these bytes.
+fn file(ending: &str, data: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::Builder::new().suffix(ending).tempfile().unwrap();
+    std::io::Write::write_all(&mut file, data).unwrap();
+    file
+}
+
+/// A table in a format of its own: the same number of rows, however it is read.
+fn table(ending: &str, data: &[u8]) {
+    let file = file(ending, data);
+    let columns = ["a".to_owned(), "b".to_owned()];
+    let [plain, noised, told] = onnx::probe::tables(file.path(), &columns);
+    if let (Some(plain), Some(noised)) = (plain, noised) {
+        assert_eq!(plain, noised);
+    }
+    if let (Some(plain), Some(told)) = (plain, told) {
+        assert_eq!(plain, told);
+    }
+}
+
+/// Parquet, as a table.
+pub(crate) fn parquet(data: &[u8]) {
+    table(".parquet", data);
+}
+
+/// Arrow's file and stream, as a table.
+pub(crate) fn arrow(data: &[u8]) {
+    table(".arrow", data);
+}
+
+/// A workbook, as a table.
+pub(crate) fn xlsx(data: &[u8]) {
+    table(".xlsx", data);
+}
+
+/// An old workbook, as a table.
+pub(crate) fn xls(data: &[u8]) {
+    table(".xls", data);
+}
+
+/// An OpenDocument spreadsheet, as a table.
+pub(crate) fn ods(data: &[u8]) {
+    table(".ods", data);
+}
+
+/// A SQLite file, as a table.
+pub(crate) fn sqlite(data: &[u8]) {
+    table(".sqlite", data);
+}
+
+/// A text in any dialect, as a table. Under noise it may be read otherwise.
+pub(crate) fn text(data: &[u8]) {
+    let file = file(".txt", data);
+    let columns = ["a".to_owned(), "b".to_owned()];
+    let _rows = onnx::probe::tables(file.path(), &columns);
+}
+
+/// Rows of an array, where it lies in its file.
+pub(crate) fn array_npy(data: &[u8]) {
+    onnx::probe::array(file(".npy", data).path());
+}
+
+/// The same in an archive.
+pub(crate) fn array_npz(data: &[u8]) {
+    onnx::probe::array(file(".npz", data).path());
+}
+
+/// The same in a file of torch.
+pub(crate) fn pt(data: &[u8]) {
+    onnx::probe::array(file(".pt", data).path());
+}
+
+/// A picture of any format, as one sample.
+pub(crate) fn picture(data: &[u8]) {
+    let file = file(".png", data);
+    for channels in [1, 3] {
+        if let Some(values) = onnx::probe::picture(file.path(), &[channels, 2, 2]) {
+            assert_eq!(values, channels * 4);
+        }
     }
 }
 

@@ -93,6 +93,49 @@ fn an_owner_sees_what_is_in_the_data() {
     );
 }
 
+/// Each format behind the walls of a real worker.
+#[test]
+fn an_owner_sees_files_of_every_format() {
+    let home = home();
+    let (code, _, said) = delta_node(home.path(), &["init"]);
+    assert_eq!(code, 0, "{said}");
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dialects/files");
+    let all = [
+        ("packed-zstd.parquet", "table, 3 rows, 2 columns"),
+        ("packed-lz4.feather", "table, 3 rows, 2 columns"),
+        ("stream.arrows", "table, 3 rows, 2 columns"),
+        ("plain.xlsx", "table, 3 rows, 2 columns"),
+        ("plain.xls", "table, 3 rows, 2 columns"),
+        ("plain.ods", "table, 3 rows, 2 columns"),
+        ("wal.sqlite", "table, 3 rows, 2 columns"),
+        ("two-sheets.xlsx", "say which one is meant: `sheet: NAME`"),
+        ("two-tables.sqlite", "say which one is meant: `table: NAME`"),
+        ("cut.parquet", "its end is missing"),
+    ];
+    for (name, _) in all {
+        fs::copy(files.join(name), home.path().join("data").join(name)).unwrap();
+    }
+    let (code, out, said) = delta_node(home.path(), &["data", "list"]);
+    assert_eq!(code, 0, "{said}");
+    for (name, what) in all {
+        let line = out.lines().find(|line| line.contains(name));
+        assert!(
+            line.is_some_and(|line| line.contains(what)),
+            "{name}: {out}"
+        );
+    }
+    for (name, what) in all {
+        let (code, out, said) = delta_node(home.path(), &["data", "describe", name]);
+        match what.starts_with("table") {
+            true => assert!(
+                code == 0 && out.contains("20.5 to 41.25"),
+                "{name}: {out}{said}"
+            ),
+            false => assert!(code != 0 && said.contains(what), "{name}: {out}{said}"),
+        }
+    }
+}
+
 #[test]
 fn the_version_is_the_crates() {
     let (code, out, _) = delta_node(home().path(), &["--version"]);

@@ -92,4 +92,4 @@ macro_rules! targets {
     };
 }
 
-targets! { bundle manifest npy npz masked_result share public_key messages multipart json_body query onnx csv }
+targets! { bundle manifest npy npz masked_result share public_key messages multipart json_body query onnx csv parquet arrow xlsx xls ods sqlite text array_npy array_npz pt picture }

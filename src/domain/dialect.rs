@@ -25,6 +25,10 @@ pub struct DialectForm {
     pub comment: Option<String>,
     /// Cells that stand for a missing value, beside those that pandas knows.
     pub missing: Option<Vec<String>>,
+    /// The sheet of a workbook, by its name.
+    pub sheet: Option<String>,
+    /// The table of a database file, by its name.
+    pub table: Option<String>,
     /// Where the file or folder lies, when not under its name in `data_dir`.
     pub path: Option<String>,
 }
@@ -48,8 +52,33 @@ pub struct Dialect {
     pub comment: Option<String>,
     /// Cells that stand for a missing value, beside those that pandas knows.
     pub missing: Vec<String>,
+    /// The sheet of a workbook, by its name.
+    pub sheet: Option<String>,
+    /// The table of a database file, by its name.
+    pub table: Option<String>,
     /// Where the file or folder lies; absolute.
     pub path: Option<String>,
+}
+
+impl Dialect {
+    /// The keys of all that is said of how the file is written; where it lies is not of them.
+    #[must_use]
+    pub fn said(&self) -> Vec<&'static str> {
+        let all = [
+            ("delimiter", self.delimiter.is_some()),
+            ("decimal", self.decimal.is_some()),
+            ("thousands", self.thousands.is_some()),
+            ("quote", self.quote.is_some()),
+            ("encoding", self.encoding.is_some()),
+            ("skip", self.skip.is_some()),
+            ("comment", self.comment.is_some()),
+            ("missing", !self.missing.is_empty()),
+            ("sheet", self.sheet.is_some()),
+            ("table", self.table.is_some()),
+        ];
+        let said = all.into_iter().filter(|(_, said)| *said);
+        said.map(|(key, _)| key).collect()
+    }
 }
 
 /// What separates two cells.
@@ -113,6 +142,8 @@ pub const ENCODINGS: &[&str] = &[
 
 /// Longest text that a setting may have, in bytes.
 const LONGEST: usize = 64;
+/// Longest name of a sheet or a table, in bytes.
+const NAME: usize = 256;
 /// Most missing markers.
 const MARKERS: usize = 1000;
 
@@ -142,6 +173,8 @@ impl DialectForm {
             skip: self.skip,
             comment: self.comment.and_then(|t| faults.comment(t)),
             missing: faults.missing(self.missing.unwrap_or_default()),
+            sheet: self.sheet.and_then(|t| faults.name("sheet", t)),
+            table: self.table.and_then(|t| faults.name("table", t)),
             path: self.path.and_then(|t| faults.path(t)),
         };
         faults.need(
@@ -290,6 +323,14 @@ impl Faults {
         texts.into_iter().map(|t| t.trim().to_owned()).collect()
     }
 
+    fn name(&mut self, field: &'static str, text: String) -> Option<String> {
+        if text.is_empty() || text.len() > NAME || text.contains('\0') {
+            self.add(field, format!("must be a name of at most {NAME} bytes"));
+            return None;
+        }
+        Some(text)
+    }
+
     fn path(&mut self, text: String) -> Option<String> {
         if !text.starts_with('/') || text.contains('\0') {
             self.add(
@@ -342,6 +383,8 @@ mod tests {
             skip: Some(2),
             comment: Some("#".into()),
             missing: Some(vec![" -99 ".into()]),
+            sheet: Some("May 2026".into()),
+            table: Some("visits".into()),
             path: Some("/mnt/store/x.csv".into()),
         };
         let dialect = said.check().unwrap();
@@ -353,6 +396,10 @@ mod tests {
         assert_eq!((dialect.quote, dialect.skip), (Some(None), Some(2)));
         assert_eq!(dialect.encoding.as_deref(), Some("windows-1252"));
         assert_eq!(dialect.missing, ["-99"]);
+        assert_eq!(dialect.sheet.as_deref(), Some("May 2026"));
+        let all = "delimiter decimal thousands quote encoding skip comment missing sheet table";
+        assert_eq!(dialect.said().join(" "), all);
+        assert!(Dialect::default().said().is_empty());
         assert_eq!(form().check().unwrap(), Dialect::default());
         for (text, delimiter) in [
             ("tab", Delimiter::Byte(b'\t')),
@@ -378,6 +425,8 @@ mod tests {
             encoding: Some("ebcdic".into()),
             comment: Some(String::new()),
             missing: Some(vec!["x".repeat(65)]),
+            sheet: Some(String::new()),
+            table: Some("x".repeat(257)),
             path: Some("here".into()),
             skip: None,
         };
@@ -391,6 +440,8 @@ mod tests {
                 "encoding",
                 "comment",
                 "missing",
+                "sheet",
+                "table",
                 "path"
             ]
         );

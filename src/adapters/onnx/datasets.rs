@@ -15,6 +15,7 @@ mod strided;
 mod summary;
 mod table;
 mod text;
+mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -39,6 +40,57 @@ pub(super) fn table_rows(path: &Path, columns: &[String]) -> Option<usize> {
     let mut table = format::table(path, format::plainly(&said)).ok()?;
     let table = table.load(columns).ok()?;
     Some(table.len())
+}
+
+/// Rows that a file may say it has, when it is read for fuzzing.
+#[cfg(feature = "testing")]
+const FUZZED: usize = 100_000;
+
+/// The rows of a table with a header: read plainly, under noise, and told of.
+#[cfg(feature = "testing")]
+pub(super) fn tables_rows(path: &Path, columns: &[String]) -> [Option<usize>; 3] {
+    let said = Dialect::default();
+    let few = |table: &mut dyn table::TableFile| {
+        let size = table.size(FUZZED);
+        size.is_ok_and(|(columns, rows)| rows < FUZZED && columns < FUZZED)
+    };
+    let open = |noised| {
+        let opening = Opening {
+            noised,
+            ..format::plainly(&said)
+        };
+        format::table(path, opening).ok()
+    };
+    // A text is read once from top to bottom.
+    let fresh = |noised| open(noised).filter(|_| open(noised).is_some_and(|mut t| few(&mut *t)));
+    let loaded = |noised| Some(fresh(noised)?.load(columns).ok()?.len());
+    let told = || usize::try_from(fresh(false)?.profile().ok()?.rows).ok();
+    [loaded(false), loaded(true), told()]
+}
+
+/// Reads all of the first array of a file.
+#[cfg(feature = "testing")]
+pub(super) fn array_read(path: &Path) {
+    let _told = format::describe(path, &Dialect::default());
+    if let Ok(mut array) = format::array(path, &[array::UNNAMED, "x"]) {
+        let elements: usize = array
+            .shape()
+            .iter()
+            .fold(1, |n, len| n.saturating_mul(*len));
+        if elements < FUZZED {
+            let all: Vec<usize> = (0..array.len()).collect();
+            let _numbers = array.rows(&all);
+        }
+    }
+}
+
+/// Reads a picture as one sample; the number of its values.
+#[cfg(feature = "testing")]
+pub(super) fn picture_read(path: &Path, shape: &[usize]) -> Option<usize> {
+    let _fits = format::fits(path, shape);
+    let mut values = Vec::new();
+    format::sample(path, shape, &mut values).ok()?;
+    Some(values.len())
 }
 
 /// What is opened once for a job: a dataset, whole or one part of it.
@@ -126,6 +178,7 @@ fn open(
         ));
     }
     is_of_kind(path, spec)?;
+    format::suits(path, &place.dialect)?;
     match spec {
         DatasetSpec::Table { columns, header } => {
             let opening = Opening {

@@ -17,6 +17,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("skip", "the number of lines before the header"),
     ("comment", "what a line begins with, for example \"#\""),
     ("missing", "a list of texts, for example [\"-99\"]"),
+    ("sheet", "the name of a sheet"),
+    ("table", "the name of a table"),
     ("path", "where the file or folder lies, from / on"),
 ];
 

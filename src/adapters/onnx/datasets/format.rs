@@ -2,10 +2,15 @@
 //!
 //! A new format is a variant of [`Format`] with its [`Profile`], and a file beside the other readers below. Nothing else changes.
 
+mod arrow;
+mod columns;
+mod excel;
 mod npy;
 mod npz;
+mod parquet;
 mod picture;
 mod pt;
+mod sqlite;
 mod zipped;
 
 #[cfg(test)]
@@ -36,6 +41,14 @@ pub(super) enum Format {
     Tabs,
     /// A table of text whose name says nothing more.
     Text,
+    /// A table of columns.
+    Parquet,
+    /// A table of columns, as Arrow has them in memory.
+    Arrow,
+    /// Sheets of a workbook.
+    Excel,
+    /// Tables of a database in one file.
+    Sqlite,
     /// An image in any format that is decoded here.
     Picture,
     /// One array, as NumPy saves it.
@@ -54,6 +67,18 @@ type FitSample = fn(&Path, &[usize]) -> Result<Option<Scale>, Failure>;
 /// The largest value that a file's numbers can have, where its format bounds them.
 pub(super) type Scale = u16;
 
+/// Settings about a text.
+const OF_TEXT: &[&str] = &[
+    "delimiter",
+    "decimal",
+    "thousands",
+    "quote",
+    "encoding",
+    "skip",
+    "comment",
+    "missing",
+];
+
 /// How a format is known, and what it can be read as.
 struct Profile {
     /// Endings, in lower case, as messages suggest them.
@@ -62,6 +87,8 @@ struct Profile {
     spellings: &'static [&'static str],
     /// Whether a file begins so; that decides where a name has no ending.
     begins: fn(&[u8]) -> bool,
+    /// Settings of an owner that say something about it.
+    settings: &'static [&'static str],
     /// Opens it as a table.
     table: Option<OpenTable>,
     /// Finds the first array of some names in it.
@@ -76,10 +103,14 @@ struct Profile {
 
 impl Format {
     /// In the order in which messages suggest them.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 11] = [
         Self::Commas,
         Self::Tabs,
         Self::Text,
+        Self::Parquet,
+        Self::Arrow,
+        Self::Excel,
+        Self::Sqlite,
         Self::Picture,
         Self::Npy,
         Self::Npz,
@@ -122,6 +153,7 @@ impl Format {
                 endings: &["csv"],
                 spellings: &[],
                 begins: |_| false,
+                settings: OF_TEXT,
                 table: Some(text::commas),
                 array: None,
                 sample: None,
@@ -132,6 +164,7 @@ impl Format {
                 endings: &["tsv"],
                 spellings: &["tab"],
                 begins: |_| false,
+                settings: OF_TEXT,
                 table: Some(text::tabs),
                 array: None,
                 sample: None,
@@ -142,16 +175,62 @@ impl Format {
                 endings: &["txt"],
                 spellings: &["dat"],
                 begins: |_| false,
+                settings: OF_TEXT,
                 table: Some(text::plain),
                 array: None,
                 sample: None,
                 fits: None,
                 describe: |path, said| table::describe(&mut *text::plain(path, plainly(said))?),
             },
+            Self::Parquet => Profile {
+                endings: &["parquet"],
+                spellings: &["pq", "parq"],
+                begins: parquet::begins,
+                settings: &["missing"],
+                table: Some(parquet::open),
+                array: None,
+                sample: None,
+                fits: None,
+                describe: |path, said| table::describe(&mut *parquet::open(path, plainly(said))?),
+            },
+            Self::Arrow => Profile {
+                endings: &["arrow", "feather"],
+                spellings: &["arrows", "ipc"],
+                begins: arrow::begins,
+                settings: &["missing"],
+                table: Some(arrow::open),
+                array: None,
+                sample: None,
+                fits: None,
+                describe: |path, said| table::describe(&mut *arrow::open(path, plainly(said))?),
+            },
+            Self::Excel => Profile {
+                endings: &["xlsx", "xls", "ods"],
+                spellings: &["xlsm", "xlsb"],
+                begins: excel::begins,
+                settings: &["sheet", "skip", "decimal", "thousands", "missing"],
+                table: Some(excel::open),
+                array: None,
+                sample: None,
+                fits: None,
+                describe: |path, said| table::describe(&mut *excel::open(path, plainly(said))?),
+            },
+            Self::Sqlite => Profile {
+                endings: &["sqlite"],
+                spellings: &["sqlite3", "db", "db3"],
+                begins: sqlite::begins,
+                settings: &["table", "decimal", "thousands", "missing"],
+                table: Some(sqlite::open),
+                array: None,
+                sample: None,
+                fits: None,
+                describe: |path, said| table::describe(&mut *sqlite::open(path, plainly(said))?),
+            },
             Self::Picture => Profile {
                 endings: &["png", "jpg", "bmp", "tif"],
                 spellings: &["jpeg", "jpe", "jfif", "dib", "tiff"],
                 begins: picture::begins,
+                settings: &[],
                 table: None,
                 array: None,
                 sample: Some(picture::append),
@@ -162,6 +241,7 @@ impl Format {
                 endings: &["npy"],
                 spellings: &[],
                 begins: |start| start.starts_with(b"\x93NUM"),
+                settings: &[],
                 table: None,
                 array: Some(npy::find),
                 sample: Some(npy::append),
@@ -172,6 +252,7 @@ impl Format {
                 endings: &["npz"],
                 spellings: &[],
                 begins: |start| start.starts_with(b"PK\x03\x04"),
+                settings: &[],
                 table: None,
                 array: Some(npz::find),
                 sample: None,
@@ -183,6 +264,7 @@ impl Format {
                 spellings: &["pth"],
                 // An archive like NumPy's; `of` looks into it.
                 begins: |_| false,
+                settings: &[],
                 table: None,
                 array: Some(pt::find),
                 sample: Some(pt::append),
@@ -211,8 +293,35 @@ pub(super) fn plainly(said: &Dialect) -> Opening<'_> {
     }
 }
 
+/// Whether all that its owner says about a file or folder can be said about one of its format.
+pub(super) fn suits(path: &Path, said: &Dialect) -> Result<(), Failure> {
+    let (settings, what) = match Format::of(path) {
+        _ if path.is_dir() => (&[][..], "a folder".to_owned()),
+        Some(format) => {
+            let profile = format.profile();
+            let ending = profile.endings.first().copied().unwrap_or_default();
+            (profile.settings, format!("a file like .{ending}"))
+        }
+        None => return Ok(()),
+    };
+    let packed = path.extension().and_then(|e| e.to_str());
+    let packed = packed.is_some_and(|e| COMPRESSED.contains(&e.to_ascii_lowercase().as_str()));
+    if packed && settings != OF_TEXT && path.is_file() {
+        return Err(Failure::corrupt(
+            "it is compressed as a whole; only texts are read so, so unpack it",
+        ));
+    }
+    let of_others = said.said().into_iter().find(|key| !settings.contains(key));
+    of_others.map_or(Ok(()), |key| {
+        Err(Failure::corrupt(format!(
+            "the setting `{key}` says nothing about {what}; take it out"
+        )))
+    })
+}
+
 /// Opens a file as a table.
 pub(super) fn table(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
+    suits(path, opening.said)?;
     match Format::of(path).and_then(|f| f.profile().table) {
         Some(open) => open(path, opening),
         None => Err(Failure::corrupt(format!(
@@ -320,6 +429,7 @@ fn arrays(told: &[String], all: usize) -> String {
 
 /// What a file holds, in plain words.
 pub(super) fn describe(path: &Path, said: &Dialect) -> Result<String, Failure> {
+    suits(path, said)?;
     match Format::of(path) {
         Some(format) => (format.profile().describe)(path, said),
         None => Err(Failure::corrupt(format!(
@@ -379,79 +489,4 @@ pub(super) fn zip_of(path: &Path, entries: &[(&str, &[u8])], compressed: bool) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_without_an_ending_is_known_by_its_first_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("digits");
-        std::fs::write(&path, b"PK\x03\x04rest").unwrap();
-        assert_eq!(Format::of(&path), Some(Format::Npz));
-        std::fs::write(&path, b"1,2").unwrap();
-        assert_eq!(Format::of(&path), None);
-        zip_of(&path, &[("a/data.pkl", b"."), ("a/data/0", b"")], false);
-        assert_eq!(Format::of(&path), Some(Format::Pt));
-        let other = dir.path().join("scan.v2");
-        for (start, format) in [
-            (b"\x89PNG\r\n\x1a\n".as_slice(), Some(Format::Picture)),
-            (b"\xff\xd8\xff\xe0", Some(Format::Picture)),
-            (b"II*\0", Some(Format::Picture)),
-            (b"MM\0*", Some(Format::Picture)),
-            (b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0", Some(Format::Picture)),
-            (b"BMI,age", None),
-            (b"PK\x03\x04", None),
-        ] {
-            std::fs::write(&path, start).unwrap();
-            std::fs::write(&other, start).unwrap();
-            assert_eq!(Format::of(&other), format, "{start:?}");
-            assert!(format.is_none() || Format::of(&path) == format);
-        }
-    }
-
-    #[test]
-    fn an_ending_belongs_to_one_format_and_comes_before_first_bytes() {
-        let mut endings: Vec<&str> = Format::ALL
-            .into_iter()
-            .map(Format::profile)
-            .flat_map(|p| p.endings.iter().chain(p.spellings))
-            .copied()
-            .collect();
-        let all = endings.len();
-        endings.sort_unstable();
-        endings.dedup();
-        assert_eq!(endings.len(), all);
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("digits.CSV");
-        std::fs::write(&path, b"PK\x03\x04rest").unwrap();
-        assert_eq!(Format::of(&path), Some(Format::Commas));
-    }
-
-    #[test]
-    fn messages_suggest_what_would_be_read() {
-        let message = |f: Failure| f.message;
-        let path = Path::new("/data/notes.doc");
-        assert_eq!(
-            table(path, plainly(&Dialect::default()))
-                .err()
-                .map(message)
-                .unwrap(),
-            "the task expects a table: a file whose name ends in .csv, .tsv or .txt"
-        );
-        assert_eq!(
-            sample(path, &[1], &mut Vec::new()).map_err(message),
-            Err("it is no sample: use .png, .jpg, .bmp, .tif, .npy or .pt, and move other files out of the dataset".to_owned())
-        );
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("notes.DOC");
-        std::fs::write(&path, b"").unwrap();
-        assert_eq!(
-            array(&path, &["x"]).err().map(message).unwrap(),
-            "files ending in \"doc\" are not read here; use .npy, .npz or .pt"
-        );
-        assert_eq!(
-            describe(&path, &Dialect::default()).map_err(message),
-            Err("files ending in \"doc\" are not read by tasks".to_owned())
-        );
-    }
-}
+mod tests;

@@ -228,7 +228,7 @@ fn a_folder_where_a_file_is_expected_and_the_other_way_round() {
     };
     assert_eq!(
         said(dir.path(), &table).unwrap_err(),
-        "it is a folder, and the task expects a table: one file whose name ends in .csv, .tsv or .txt"
+        "it is a folder, and the task expects a table: one file whose name ends in .csv, .tsv, .txt, .parquet, .arrow, .feather, .xlsx, .xls, .ods or .sqlite"
     );
     assert_eq!(
         said(dir.path(), &array).unwrap_err(),
@@ -240,3 +240,5 @@ fn a_folder_where_a_file_is_expected_and_the_other_way_round() {
     );
     assert!(said(&file, &table).is_ok() && said(dir.path(), &samples).is_ok());
 }
+
+mod damage;

@@ -5,10 +5,10 @@
 //! Here: opening a file and reading rows of numbers. `text/source.rs` has bytes and encodings, `dialect.rs` what is found out about a file from
 //! its `sample.rs`, `records.rs` rows of cells, `header.rs` names, `cells.rs` numbers.
 
-mod cells;
+pub(super) mod cells;
 mod dialect;
 mod frames;
-mod header;
+pub(super) mod header;
 mod records;
 mod sample;
 mod source;

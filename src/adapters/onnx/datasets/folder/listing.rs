@@ -7,14 +7,17 @@ use crate::failure::Failure;
 /// Most samples of a folder.
 const FILES: usize = 20_000_000;
 /// Endings of what people put beside data.
-const NO_DATA: [&str; 33] = [
+const NO_DATA: [&str; 39] = [
+    "arrow",
     "cff",
     "cfg",
     "conf",
     "css",
     "csv",
+    "db",
     "doc",
     "docx",
+    "feather",
     "htm",
     "html",
     "ini",
@@ -25,7 +28,9 @@ const NO_DATA: [&str; 33] = [
     "log",
     "md",
     "md5",
+    "ods",
     "odt",
+    "parquet",
     "pdf",
     "py",
     "rst",
@@ -33,6 +38,7 @@ const NO_DATA: [&str; 33] = [
     "sh",
     "sha256",
     "sha256sum",
+    "sqlite",
     "toml",
     "tsv",
     "txt",

@@ -13,7 +13,7 @@ const MISSING: &[&str] = &[
 ];
 
 /// How cells of a file are read.
-pub(super) struct Cells {
+pub(in crate::datasets) struct Cells {
     thousands: Option<char>,
     missing: HashSet<Vec<u8>>,
     /// Markers, and what each is as a number for either sign before the fraction: they stand for every way of writing it.
@@ -22,7 +22,7 @@ pub(super) struct Cells {
 
 /// What a column has been seen to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Column {
+pub(in crate::datasets) enum Column {
     /// Missing values only.
     #[default]
     Empty,
@@ -32,7 +32,7 @@ pub(super) enum Column {
 
 /// Why a cell is no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(in crate::datasets) enum Unread {
     /// It is none.
     Text,
     /// Truth values and numbers in one column.
@@ -41,14 +41,20 @@ pub(super) enum Unread {
 
 impl Cells {
     pub(super) fn of(found: &Found) -> Self {
+        Self::new(found.thousands, &found.missing)
+    }
+
+    /// `own`: what its owner says is missing.
+    pub(in crate::datasets) fn new(thousands: Option<char>, own: &[String]) -> Self {
         let known = MISSING.iter().map(|m| m.as_bytes().to_vec());
-        let own = found.missing.iter().map(|m| m.as_bytes().to_vec());
         let mut cells = Self {
-            thousands: found.thousands,
-            missing: known.chain(own).collect(),
+            thousands,
+            missing: { known }
+                .chain(own.iter().map(|m| m.as_bytes().to_vec()))
+                .collect(),
             numbers: Vec::new(),
         };
-        for marker in &found.missing {
+        for marker in own {
             for decimal in [b'.', b','] {
                 let number = cells.number(marker.as_bytes(), Some(decimal));
                 cells.numbers.extend(number.map(|number| (decimal, number)));
@@ -58,7 +64,7 @@ impl Cells {
     }
 
     /// A cell as a number, NaN where it is missing; true is 1 and false 0.
-    pub(super) fn read(
+    pub(in crate::datasets) fn read(
         &self,
         cell: &[u8],
         decimal: Option<u8>,
@@ -83,7 +89,7 @@ impl Cells {
     }
 
     /// What a cell is by itself.
-    pub(super) fn is(&self, cell: &[u8], decimal: Option<u8>) -> CellIs {
+    pub(in crate::datasets) fn is(&self, cell: &[u8], decimal: Option<u8>) -> CellIs {
         let cell = cell.trim_ascii();
         if self.missing.contains(cell) {
             return CellIs::Missing;
@@ -97,7 +103,7 @@ impl Cells {
     }
 
     /// Whether the owner has named this number; where nothing shows what stands before the fraction, cells have none.
-    fn is_marker(&self, value: f64, decimal: Option<u8>) -> bool {
+    pub(in crate::datasets) fn is_marker(&self, value: f64, decimal: Option<u8>) -> bool {
         let mut named = self.numbers.iter();
         named.any(|(of, number)| *number == value && decimal.is_none_or(|d| d == *of))
     }
@@ -165,7 +171,7 @@ impl Cells {
     }
 
     /// Which setting may be missing.
-    fn hint(&self, cell: &str, decimal: Option<u8>) -> &'static str {
+    pub(in crate::datasets) fn hint(&self, cell: &str, decimal: Option<u8>) -> &'static str {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let unsigned = cell.trim_start_matches(['+', '-']);
         let groups = |mark: char| {

@@ -20,14 +20,23 @@ pub(super) fn names(
     if !header {
         return Ok((0..first.len()).map(|i| i.to_string()).collect());
     }
-    let mut given = Vec::with_capacity(first.len());
-    for (place, cell) in first.iter().enumerate() {
-        let text = std::str::from_utf8(cell).map_err(|_| found.not_utf8("its header"))?;
-        given.push(match text.trim() {
+    let mut texts = Vec::with_capacity(first.len());
+    for cell in first {
+        texts.push(std::str::from_utf8(cell).map_err(|_| found.not_utf8("its header"))?);
+    }
+    Ok(unlike(texts))
+}
+
+/// The names of a header, none of them twice.
+pub(in crate::datasets) fn unlike<'t>(header: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+    let given: Vec<(bool, String)> = header
+        .into_iter()
+        .enumerate()
+        .map(|(place, text)| match text.trim() {
             "" => (true, format!("Unnamed: {place}")),
             _ => (false, text.to_owned()),
-        });
-    }
+        })
+        .collect();
     let mut names = vec![String::new(); given.len()];
     let taken: BTreeSet<String> = given
         .iter()
@@ -56,11 +65,14 @@ pub(super) fn names(
             *place = unique;
         }
     }
-    Ok(names)
+    names
 }
 
 /// Where the wanted columns stand: by their names as they are, or without blanks around them where that is no other's name.
-pub(super) fn places(names: &[String], columns: &[String]) -> Result<Vec<usize>, Failure> {
+pub(in crate::datasets) fn places(
+    names: &[String],
+    columns: &[String],
+) -> Result<Vec<usize>, Failure> {
     let place = |column: &String| {
         let exact = names.iter().position(|n| n == column);
         let trimmed = || {

@@ -1,0 +1,350 @@
+//! Tables whose file says of each cell, or of each column, what it is: Parquet, Arrow, workbooks, SQLite.
+//!
+//! A reader turns what is stored into a [`Cell`], in one function of its own, and shows its cells column by column or row by row ([`Typed`]).
+//! What a cell is as a number, and which are refused, is said here, once for all of them.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::profile::{CellIs, Seen, TableProfile};
+use super::table::{Depth, Opening, Table, TableFile};
+use super::text::cells::{Cells, Column, Unread};
+use super::text::header;
+use crate::failure::Failure;
+
+/// Characters of a cell that messages show.
+const SHOWN: usize = 40;
+
+/// What is in a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell<'c> {
+    Missing,
+    Number(f64),
+    Truth(bool),
+    /// Read as a cell of a text file would be, unless its whole column is of texts.
+    Text(Cow<'c, str>),
+    /// A day, perhaps with a time of day, as ISO 8601 writes it.
+    Date(Cow<'c, str>),
+    /// Never a number; in words that stand behind "is".
+    Other(Cow<'c, str>),
+}
+
+impl Cell<'_> {
+    /// The same, for longer than its file lends it.
+    pub(super) fn kept(self) -> Cell<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Missing => Cell::Missing,
+            Self::Number(value) => Cell::Number(value),
+            Self::Truth(value) => Cell::Truth(value),
+            Self::Text(text) => Cell::Text(owned(text)),
+            Self::Date(text) => Cell::Date(owned(text)),
+            Self::Other(text) => Cell::Other(owned(text)),
+        }
+    }
+}
+
+/// Takes the cells of a file: the place of the column among those asked for, the row's number, and what is in it.
+pub(super) type Each<'e> = dyn FnMut(usize, u64, Cell<'_>) -> Result<(), Failure> + 'e;
+
+/// A file of typed cells. It is read from top to bottom as often as asked.
+pub(super) trait Typed {
+    /// The names of its columns, or their places where the task wants those.
+    fn names(&self) -> &[String];
+
+    /// What is in a column that can have no numbers, by its type; `None` where only cells tell.
+    fn no_numbers(&self, place: usize) -> Option<String>;
+
+    /// Rows, counted up to `bound`.
+    fn rows(&mut self, bound: usize) -> Result<usize, Failure>;
+
+    /// Shows all cells of some columns, each column's in the order of its rows; how many rows there are.
+    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure>;
+
+    /// What its owner should know of how it is read.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A table over such a file.
+pub(super) struct TypedTable<T> {
+    source: T,
+    cells: Cells,
+    /// What stands before fractions in texts.
+    decimal: Option<u8>,
+    noised: bool,
+}
+
+impl<T: Typed> TypedTable<T> {
+    pub(super) fn new(source: T, opening: Opening<'_>) -> Self {
+        let said = opening.said;
+        let decimal = match (said.decimal, said.thousands) {
+            (Some(decimal), _) => decimal,
+            (None, Some('.')) => b',',
+            (None, _) => b'.',
+        };
+        Self {
+            source,
+            cells: Cells::new(said.thousands, &said.missing),
+            decimal: Some(decimal),
+            noised: opening.noised,
+        }
+    }
+
+    /// Where the wanted columns stand. What has no numbers by its type, or has its name with another, is refused.
+    fn places(&self, columns: &[String]) -> Result<Vec<usize>, Failure> {
+        let names = self.source.names();
+        let places = header::places(names, columns)?;
+        for (place, column) in places.iter().zip(columns) {
+            let name = names.get(*place);
+            let same = names.iter().filter(|n| Some(*n) == name).count();
+            if same > 1 {
+                return Err(Failure::corrupt(format!(
+                    "{same} columns have the name {column:?}; name them apart"
+                )));
+            }
+            if let Some(what) = self.source.no_numbers(*place) {
+                return Err(Failure::corrupt(format!(
+                    "column {column:?} has no numbers, but {what}"
+                )));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Shows `visit` the numbers of some places: which of them, and the value.
+    fn numbers(
+        &mut self,
+        places: &[usize],
+        mut visit: impl FnMut(usize, f64),
+    ) -> Result<u64, Failure> {
+        let Self {
+            source,
+            cells,
+            decimal,
+            noised,
+        } = self;
+        let names: Vec<String> = source.names().to_vec();
+        let mut kinds = vec![Column::default(); places.len()];
+        source.read(places, &mut |which, row, cell| {
+            let mut alone = Column::default();
+            // Under noise each cell by itself.
+            let kind = match kinds.get_mut(which) {
+                Some(kind) if !*noised => kind,
+                _ => &mut alone,
+            };
+            let value = match number(cells, *decimal, &cell, kind) {
+                Ok(value) => value,
+                Err(_) if *noised => f64::NAN,
+                Err(why) => {
+                    let name = places.get(which).and_then(|at| names.get(*at));
+                    let name = name.map_or("", String::as_str);
+                    let text = format!("row {row}, column {name:?}: {why}");
+                    return Err(Failure::corrupt(text));
+                }
+            };
+            visit(which, value);
+            Ok(())
+        })
+    }
+}
+
+/// A cell as a number, or why it is none.
+fn number(
+    cells: &Cells,
+    decimal: Option<u8>,
+    cell: &Cell<'_>,
+    kind: &mut Column,
+) -> Result<f64, String> {
+    let (value, is) = match cell {
+        Cell::Missing => return Ok(f64::NAN),
+        Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
+            return Ok(f64::NAN);
+        }
+        Cell::Number(value) => (*value, Column::Numbers),
+        Cell::Truth(value) => (f64::from(u8::from(*value)), Column::Truths),
+        Cell::Text(text) => {
+            let shown: String = text.trim().chars().take(SHOWN).collect();
+            return match cells.read(text.as_bytes(), decimal, kind) {
+                Ok(value) => Ok(value),
+                Err(Unread::Mixed) => Err(mixed(&format!("{shown:?}"))),
+                Err(Unread::Text) => {
+                    let hint = cells.hint(&shown, decimal);
+                    Err(format!("{shown:?} is not a number{hint}"))
+                }
+            };
+        }
+        Cell::Date(date) => return Err(format!("{date} is a date, not a number")),
+        Cell::Other(what) => return Err(format!("it is {what}")),
+    };
+    if *kind == Column::Empty {
+        *kind = is;
+    }
+    match *kind == is {
+        true => Ok(value),
+        false => Err(mixed(&value.to_string())),
+    }
+}
+
+fn mixed(shown: &str) -> String {
+    format!("{shown}, in a column of both truth values and numbers")
+}
+
+impl<T: Typed> TableFile for TypedTable<T> {
+    fn load(&mut self, columns: &[String]) -> Result<Table, Failure> {
+        let places = self.places(columns)?;
+        let once: Vec<usize> = { places.iter().copied() }
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let mut kept: Vec<Vec<f64>> = vec![Vec::new(); once.len()];
+        let rows = self.numbers(&once, |which, value| {
+            if let Some(column) = kept.get_mut(which) {
+                column.push(value);
+            }
+        })?;
+        let rows = usize::try_from(rows).map_err(|_| Failure::exhausted("it has too many rows"))?;
+        if kept.iter().any(|column| column.len() != rows) {
+            return Err(damaged("its columns are of different lengths"));
+        }
+        let mut named = Vec::with_capacity(columns.len());
+        for (at, (column, place)) in columns.iter().zip(&places).enumerate() {
+            let which = once.binary_search(place).ok();
+            let values = which.and_then(|which| kept.get_mut(which));
+            let values = values.ok_or_else(|| Failure::internal("a column vanished"))?;
+            // Two names may mean one column.
+            let again = places.iter().skip(at + 1).any(|later| later == place);
+            named.push((
+                column.clone(),
+                match again {
+                    true => values.clone(),
+                    false => std::mem::take(values),
+                },
+            ));
+        }
+        Ok(Table::new(named.into_iter().collect(), rows))
+    }
+
+    fn inspect(&mut self, columns: &[String], depth: Depth) -> Result<(), Failure> {
+        let places = self.places(columns)?;
+        match depth {
+            Depth::Names => Ok(()),
+            Depth::Whole => self.numbers(&places, |_, _| ()).map(|_| ()),
+        }
+    }
+
+    fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure> {
+        let rows = self.source.rows(bound)?;
+        Ok((self.source.names().len(), rows.min(bound)))
+    }
+
+    fn profile(&mut self) -> Result<TableProfile, Failure> {
+        let names = self.source.names().to_vec();
+        let all: Vec<usize> = (0..names.len()).collect();
+        let texts: Vec<bool> = { all.iter() }
+            .map(|place| self.source.no_numbers(*place).is_some())
+            .collect();
+        let mut seen: Vec<Seen> = names.iter().map(|_| Seen::new()).collect();
+        let (cells, decimal) = (&self.cells, self.decimal);
+        let rows = self.source.read(&all, &mut |which, row, cell| {
+            let only_texts = texts.get(which).is_some_and(|t| *t);
+            if let Some(seen) = seen.get_mut(which) {
+                let (text, is) = told(cells, decimal, &cell, only_texts);
+                seen.add(row, text.as_bytes(), is);
+            }
+            Ok(())
+        })?;
+        let columns = seen.into_iter().zip(names);
+        Ok(TableProfile {
+            rows,
+            columns: columns.map(|(seen, name)| seen.told(name)).collect(),
+            notes: self.notes(),
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.source.notes()
+    }
+}
+
+/// A cell as its owner sees it.
+fn told<'c>(
+    cells: &Cells,
+    decimal: Option<u8>,
+    cell: &'c Cell<'_>,
+    only_texts: bool,
+) -> (&'c str, CellIs) {
+    match cell {
+        Cell::Missing => ("", CellIs::Missing),
+        Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
+            ("", CellIs::Missing)
+        }
+        Cell::Number(value) => ("", CellIs::Number(*value)),
+        Cell::Truth(true) => ("True", CellIs::Truth),
+        Cell::Truth(false) => ("False", CellIs::Truth),
+        Cell::Text(text) if only_texts => (text, CellIs::Text),
+        Cell::Text(text) => (text, cells.is(text.as_bytes(), decimal)),
+        Cell::Date(text) | Cell::Other(text) => (text, CellIs::Text),
+    }
+}
+
+/// A whole number that a double holds exactly; any other is refused where it is asked for.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "it is compared with what it came from"
+)]
+pub(super) fn whole(value: i128) -> Cell<'static> {
+    let double = value as f64;
+    match double as i128 == value && double < 1e38 {
+        true => Cell::Number(double),
+        false => Cell::Other(Cow::Owned(format!(
+            "{value}, a whole number that a double does not hold exactly; save it as text if it is no number but a name"
+        ))),
+    }
+}
+
+/// The names of columns, or their places where a task takes the file as one without a header.
+pub(super) fn named(names: Vec<String>, header: bool) -> Vec<String> {
+    match header {
+        true => names,
+        false => (0..names.len()).map(|at| at.to_string()).collect(),
+    }
+}
+
+/// A day as ISO 8601 writes it, counted from 1970-01-01.
+pub(super) fn day(days: i64) -> Option<String> {
+    // Within the years of four digits.
+    if !(-719_162..=2_932_896).contains(&days) {
+        return None;
+    }
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    Some(format!("{year:04}-{month:02}-{day:02}"))
+}
+
+/// Runs what others have written to decode files: where it panics, the file is damaged.
+pub(super) fn contained<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(damaged("its parts contradict one another")))
+}
+
+/// A file that is not what it should be.
+pub(super) fn damaged(why: impl std::fmt::Display) -> Failure {
+    Failure::corrupt(format!("it is damaged ({why}); copy or save it again"))
+}
+
+#[cfg(test)]
+mod tests;
