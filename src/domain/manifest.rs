@@ -6,6 +6,7 @@
 //! What may go wrong inside a well-formed manifest is checked by [`Manifest::errors`] (`manifest/check.rs`).
 
 mod check;
+mod column_type;
 mod dataset;
 mod disclosure;
 mod member_noise;
@@ -25,6 +26,7 @@ use super::task::TaskKind;
 use super::tensor::DType;
 
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
+pub use column_type::{CellReader, ColumnType, MAX_LEVEL_BYTES, MAX_LEVELS};
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
 pub use member_noise::MemberNoise;
 pub use records::{RecordClip, RecordNoise, RecordUnit, Records};

@@ -11,8 +11,9 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::{ColumnType, MAX_LEVEL_BYTES, MAX_LEVELS};
 use super::{DatasetSpec, Driver, FORMAT, Location, Manifest, RoundSpec, VariableSpec};
 use crate::bundle;
 use crate::ids::{DatasetName, Name};
@@ -148,10 +149,53 @@ fn check_head(manifest: &Manifest, found: &mut Found) {
     }
 }
 
+fn check_types(
+    columns: &[String],
+    types: &BTreeMap<String, ColumnType>,
+    path: &str,
+    found: &mut Found,
+) {
+    for (column, kind) in types {
+        let at = format!("{path}.{}", quoted(column));
+        found.need(
+            columns.contains(column),
+            &at,
+            "is none of the columns; name it there, or leave its type out",
+        );
+        let ColumnType::Category { levels } = kind else {
+            continue;
+        };
+        let distinct: BTreeSet<&String> = levels.iter().collect();
+        found.need(
+            distinct.len() == levels.len(),
+            &at,
+            "each level may stand only once",
+        );
+        found.need(
+            !levels.is_empty() && levels.len() <= MAX_LEVELS,
+            &at,
+            format!("must have 1 to {MAX_LEVELS} levels"),
+        );
+        let fits = |level: &String| {
+            !level.is_empty() && level.len() <= MAX_LEVEL_BYTES && level.trim() == level
+        };
+        found.need(
+            levels.iter().all(fits),
+            &at,
+            format!("a level must have 1 to {MAX_LEVEL_BYTES} bytes, and no blanks around it"),
+        );
+    }
+}
+
 fn check_dataset(name: &DatasetName, spec: &DatasetSpec, found: &mut Found) {
     let path = format!("datasets.{name}");
     match spec {
-        DatasetSpec::Table { columns, header } => {
+        DatasetSpec::Table {
+            columns,
+            header,
+            types,
+        } => {
+            check_types(columns, types, &format!("{path}.types"), found);
             let at = format!("{path}.columns");
             found.need(!columns.is_empty(), &at, "name at least one column");
             let mut seen = BTreeSet::new();

@@ -1,7 +1,10 @@
 //! Data of a member's own: what a dataset must look like, and which rows and columns of it a task reads.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::column_type::ColumnType;
 use crate::tensor::DType;
 
 /// What a dataset must look like.
@@ -9,13 +12,16 @@ use crate::tensor::DType;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum DatasetSpec {
-    /// Rows and named columns (`.csv`, `.tsv`, `.txt`). Every used column is numeric; an empty cell is NaN.
+    /// Rows and named columns (`.csv`, `.tsv`, `.txt`). Every used column is numeric or has a type; an empty cell is NaN.
     Table {
         /// Columns that the task reads. A file without a header line has the names `0`, `1`, ...
         columns: Vec<String>,
         /// Whether the first line of the file holds names.
         #[serde(default = "yes")]
         header: bool,
+        /// Columns whose cells are not numbers, and what they are.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        types: BTreeMap<String, ColumnType>,
     },
     /// Samples with an optional class label: an image folder, class folders, `.npy` or `.npz`.
     Samples {

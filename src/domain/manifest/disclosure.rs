@@ -266,10 +266,22 @@ fn field_in_words(field: &DataField) -> String {
 
 fn looks_like(spec: &DatasetSpec) -> String {
     match spec {
-        DatasetSpec::Table { columns, header } => {
+        DatasetSpec::Table {
+            columns,
+            header,
+            types,
+        } => {
             let header = if *header { "" } else { ", without header line" };
+            let typed = types
+                .iter()
+                .map(|(column, kind)| format!("{} as {}", printable(column), kind.told()));
+            let typed: Vec<String> = typed.collect();
+            let typed = match typed.is_empty() {
+                true => String::new(),
+                false => format!("; {}", typed.join(", ")),
+            };
             format!(
-                "a table with the columns {}{header}",
+                "a table with the columns {}{header}{typed}",
                 listed(columns.iter().map(String::as_str))
             )
         }

@@ -185,7 +185,9 @@ fn kind_of(manifest: &Manifest) -> Kind {
 fn reads_of(manifest: &Manifest) -> BTreeMap<DatasetName, Reads> {
     let declared = manifest.datasets.iter().map(|(name, spec)| {
         let (columns, form) = match spec {
-            DatasetSpec::Table { columns, header } => {
+            DatasetSpec::Table {
+                columns, header, ..
+            } => {
                 let form = match header {
                     true => TableForm::Names,
                     false => TableForm::Places,

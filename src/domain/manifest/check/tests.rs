@@ -347,7 +347,10 @@ fn exact_contributions_are_checked() {
     assert_eq!(errors(&task), [""; 0]);
     let read: Manifest = serde_json::from_value(task.clone()).unwrap();
     let plain: Manifest = serde_json::from_value(manifest(IRIS)).unwrap();
-    assert_eq!(read.contribution_len(1).unwrap(), 12 * plain.contribution_len(1).unwrap());
+    assert_eq!(
+        read.contribution_len(1).unwrap(),
+        12 * plain.contribution_len(1).unwrap()
+    );
     for (key, value, expected) in [
         ("ring", json!("z32"), "z64"),
         ("bound", json!(1e6), "no bound"),
@@ -356,11 +359,20 @@ fn exact_contributions_are_checked() {
         let mut changed = task.clone();
         changed["strategy"][key] = value;
         let found = errors(&changed);
-        assert!(found.iter().any(|e| e.contains("written") && e.contains(expected)), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .any(|e| e.contains("written") && e.contains(expected)),
+            "{found:?}"
+        );
     }
     let mut changed = task;
     changed["rounds"][0]["map"]["contribute"][0]["dtype"] = json!("f32");
-    assert!(errors(&changed).iter().any(|e| e.contains("exact numbers are f64")));
+    assert!(
+        errors(&changed)
+            .iter()
+            .any(|e| e.contains("exact numbers are f64"))
+    );
 }
 
 #[test]

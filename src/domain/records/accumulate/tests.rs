@@ -148,7 +148,11 @@ proptest! {
     }
 }
 
-fn exact_units(unit: RecordUnit, rows: &[f64], keys: Option<&[u64]>) -> Result<Units, RecordsError> {
+fn exact_units(
+    unit: RecordUnit,
+    rows: &[f64],
+    keys: Option<&[u64]>,
+) -> Result<Units, RecordsError> {
     let mut all = Accumulator::new(form(3, unit))?.exactly([1, 2])?;
     all.push(rows, keys)?;
     Ok(all.finish())
@@ -210,7 +214,9 @@ fn exact_numbers_that_do_not_fit_are_named() {
             kind: ExactError::TooSmall
         }
     );
-    let others = Accumulator::new(form(3, RecordUnit::Record)).unwrap().exactly([0, 1, 2]);
+    let others = Accumulator::new(form(3, RecordUnit::Record))
+        .unwrap()
+        .exactly([0, 1, 2]);
     let mut others = others.unwrap();
     // Not bounded as rounded numbers are.
     others.push(&[1e40, -1e40, 0.0], None).unwrap();
