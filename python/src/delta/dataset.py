@@ -5,10 +5,39 @@ delta-task found out at the node; here the author says it beforehand, because a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 __all__ = ["DataFrame", "Dataset"]
+
+
+def column_types(
+    dataset: str,
+    columns: Sequence[str],
+    levels: Mapping[str, Sequence[str]],
+    dates: Sequence[str],
+    times: Sequence[str],
+) -> dict[str, dict[str, Any]]:
+    """Return the types of columns as the manifest has them.
+
+    Raises ``ValueError`` for a column that is not there, has two types, or levels that are none.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    for given, kind in ((dates, "date"), (times, "time")):
+        if isinstance(given, str):
+            raise ValueError(f"{dataset!r}: {kind}s is a list of columns, not {given!r}")
+        made |= {str(c): {"type": kind} for c in given}
+    for column, texts in levels.items():
+        if isinstance(texts, str) or not texts or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"{dataset!r}: levels of {column!r} are a list of texts, such as ['f', 'm']")
+        if len(set(texts)) != len(texts) or any(t != t.strip() or not t for t in texts):
+            raise ValueError(f"{dataset!r}: each level of {column!r} stands once, has a text, and no blanks around it")
+        made[str(column)] = {"type": "category", "levels": list(texts)}
+    if len(made) != len({*levels, *dates, *times}) or len(made) != len(levels) + len(dates) + len(times):
+        raise ValueError(f"{dataset!r}: a column has two types")
+    if absent := [c for c in made if c not in columns]:
+        raise ValueError(f"{dataset!r}: {absent[0]!r} has a type and is none of the columns {', '.join(columns)}")
+    return made
 
 
 class DataFrame:
@@ -22,22 +51,43 @@ class DataFrame:
         The columns that the task may read, all numeric; an empty cell is NaN.
     header : bool
         Whether the first line holds the names; otherwise they are ``"0"``, ``"1"``, and so on.
+    levels : mapping of str to sequence of str, optional
+        The texts of columns of texts. Other texts are counted together.
+    dates, times : sequence of str
+        Columns of dates, and of dates with a time of day.
+
+    Attributes
+    ----------
+    types : dict
+        The columns that are no numbers, as the manifest has them.
 
     Raises
     ------
     ValueError
-        No column is named.
+        No column is named, or one that is not there has a type.
 
     Examples
     --------
     >>> DataFrame("wages.csv", columns=["wage", "age"]).columns
     ['wage', 'age']
+    >>> DataFrame("stays.csv", columns=["ward", "admitted"], levels={"ward": ["A", "B"]}, dates=["admitted"]).types["ward"]
+    {'type': 'category', 'levels': ['A', 'B']}
     """
 
-    def __init__(self, dataset: str, columns: Sequence[str], *, header: bool = True) -> None:
+    def __init__(
+        self,
+        dataset: str,
+        columns: Sequence[str],
+        *,
+        header: bool = True,
+        levels: Mapping[str, Sequence[str]] | None = None,
+        dates: Sequence[str] = (),
+        times: Sequence[str] = (),
+    ) -> None:
         if isinstance(columns, str) or not columns:
             raise ValueError(f"DataFrame({dataset!r}): name the columns that the task reads, columns=[...]")
         self.dataset, self.columns, self.header = dataset, [str(c) for c in columns], header
+        self.types = column_types(dataset, self.columns, levels or {}, dates, times)
 
 
 class Dataset:
@@ -61,6 +111,8 @@ class Dataset:
         How ``target`` is read.
     header : bool
         Whether the table's first line holds the names; otherwise they are ``"0"``, ``"1"``, and so on.
+    levels : mapping of str to sequence of str, optional
+        The texts of columns of texts, of ``target`` too: its labels are their places in the list.
     split : bool
         Whether the folder has the parts ``train/`` and ``val/``, for training and for validation. Only samples have.
 
@@ -86,6 +138,7 @@ class Dataset:
         target_dtype: Literal["int64", "float32"] = "int64",
         header: bool = True,
         split: bool = False,
+        levels: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if (shape is None) == (columns is None):
             raise ValueError(
@@ -98,3 +151,5 @@ class Dataset:
         self.classes = [str(c) for c in classes]
         self.columns = None if columns is None else [str(c) for c in columns]
         self.target, self.target_dtype = target, target_dtype
+        read = [*(self.columns or ()), *([target] if target is not None else [])]
+        self.types = column_types(dataset, read, levels or {}, (), ())

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..pandas._typed import seconds_of
+
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 
@@ -113,7 +115,9 @@ def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
         if lacking:
             raise ValueError(f"{key}: the task reads column {lacking[0]!r}, the data has {', '.join(map(str, names))}")
         by_name = {str(n): n for n in names}
-        return Table({c: np.asarray(piece[by_name[c]], np.float64) for c in columns})
+        types = spec.get("types", {})
+        made = {c: coded(piece[by_name[c]], types[c], f"{key}: column {c!r}") for c in columns if c in types}
+        return Table({c: made[c] if c in made else np.asarray(piece[by_name[c]], np.float64) for c in columns})
     x, y = piece if isinstance(piece, tuple) else (piece, None)
     if y is None and not isinstance(x, np.ndarray) and hasattr(x, "__getitem__") and not hasattr(x, "shape"):
         x, y = _collect(x)
@@ -122,6 +126,36 @@ def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
     if list(x.shape[1:]) != shape:
         raise ValueError(f"{key}: samples have shape {list(x.shape[1:])}, the task says {shape}")
     return Samples(x, y)
+
+
+def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
+    """Return the numbers that nodes write for cells that are none (``src/domain/manifest/column_type.rs``)."""
+    levels = {text: float(i) for i, text in enumerate(kind.get("levels", ()))}
+    numbers = {float(text): i for text, i in levels.items() if _is_number(text)}
+
+    def number(cell: Any) -> float:
+        if cell is None or cell != cell or str(cell) in ("NaT", "<NA>"):
+            return float("nan")
+        if kind["type"] == "category":
+            text = str(cell).strip()
+            if text in levels or not _is_number(text):
+                return levels.get(text, float(len(levels)))
+            return numbers.get(float(text), float(len(levels)))
+        seconds = seconds_of(cell)
+        if seconds is None:
+            raise ValueError(f"{what}: {cell!r} is no date; give datetimes or texts such as '2026-11-29'")
+        if kind["type"] == "date" and seconds % 86_400:
+            raise ValueError(f"{what}: {cell!r} has a time of day, and the task asks for dates alone")
+        return seconds / 86_400 if kind["type"] == "date" else seconds
+
+    return np.array([number(cell) for cell in cells], np.float64)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
 
 
 def _collect(samples: Any) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy.typing as npt
@@ -68,7 +68,9 @@ class Draft:
         self.arrays: dict[str, Array] = {}
         self.enable_verify = False
 
-    def table(self, name: str, columns: Sequence[str], header: bool = True) -> None:
+    def table(
+        self, name: str, columns: Sequence[str], header: bool = True, types: Mapping[str, Json] | None = None
+    ) -> None:
         """Declare a dataset of rows and named columns; columns declared before are kept.
 
         Parameters
@@ -79,9 +81,19 @@ class Draft:
             The columns that are read.
         header : bool
             Whether the first line of the file holds the names.
+        types : mapping of str to dict, optional
+            Of columns that are no numbers, see :attr:`delta.dataset.DataFrame.types`.
+
+        Raises
+        ------
+        ValueError
+            A column was declared with another type before.
         """
         known = self.datasets.setdefault(name, {"kind": "table", "columns": []} | ({} if header else {"header": False}))
         known["columns"] += [c for c in columns if c not in known["columns"]]
+        for column, kind in (types or {}).items():
+            if known.setdefault("types", {}).setdefault(column, dict(kind)) != kind:
+                raise ValueError(f"{name}: column {column!r} is declared twice, with different types")
 
     def samples(self, name: str, shape: Sequence[int], classes: Sequence[str] = ()) -> None:
         """Declare a dataset of samples.

@@ -117,6 +117,8 @@ def along(symbol: Symbol, axis: Any, what: str, numeric_only: Any = False) -> Al
     direction = check_axis(axis)
     if direction == 1 and block(symbol).columns is None:
         raise ValueError(f"{what}: a Series has only axis 0")
+    if block(symbol).columns == ():
+        raise TypeError(f"{what}: none of the columns has numbers; choose one by its name")
     return Along(block(symbol), direction)
 
 

@@ -62,6 +62,8 @@ class Block:
         The name of a series.
     index_name : label, optional
         The name of a result's labels, a tuple of names when its labels are tuples.
+    typed : tuple of (label, Typed)
+        Columns of a frame of rows that are no numbers.
     """
 
     x: Expr
@@ -70,6 +72,7 @@ class Block:
     columns: tuple[Label, ...] | None = None
     name: Label = None
     index_name: Label = None
+    typed: tuple[tuple[Label, Any], ...] = ()
 
     @property
     def dtype(self) -> DType:
@@ -89,7 +92,7 @@ class Block:
         return "float64" if "float64" in self.dtypes else "int64"
 
     def with_(self, **changes: Any) -> Block:
-        """Return a changed copy.
+        """Return a changed copy, without the columns that are no numbers unless they are named.
 
         Parameters
         ----------
@@ -101,7 +104,7 @@ class Block:
         Block
             The copy.
         """
-        return replace(self, **changes)
+        return replace(self, **({"typed": ()} | changes))
 
 
 class Symbol:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,28 +11,37 @@ import numpy as np
 from ._along import Along, rows_only
 from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, wrap
 from ._expr import Expr, ops, pooled
+from ._typed import Category
 
 
 class Categories:
     """Declared values of one or more keys; rows whose values are none of them are left out, as with ``pandas.Categorical``."""
 
-    def __init__(self, keys: Sequence[Block], declared: Sequence[Any], what: str) -> None:
-        """Take the keys (series of the same rows) and a list of values for each."""
-        values = [_checked(d, what) for d in declared]
-        self.labels: tuple[Label, ...] = tuple(t[0] if len(values) == 1 else t for t in itertools.product(*values))
+    def __init__(
+        self, keys: Sequence[Block], declared: Sequence[Any], what: str, levels: Mapping[Label, Category] | None = None
+    ) -> None:
+        """Take the keys (series of the same rows) and a list of values for each; none is needed where levels are declared."""
+        values: list[list[Any]] = []
+        shown: list[list[Label]] = []
+        for key, one in zip(keys, declared, strict=True):
+            known = (levels or {}).get(key.name)
+            numbers, labels = (v := _checked(one, what), v) if known is None else known.groups(one)
+            values.append(numbers)
+            shown.append(labels)
+        self.labels: tuple[Label, ...] = tuple(t[0] if len(shown) == 1 else t for t in itertools.product(*shown))
         self.names = [k.name for k in keys]
         rows = keys[0].rows
         assert rows is not None
         code: Expr | None = None
-        known: Expr | None = rows.keep
+        known_rows: Expr | None = rows.keep
         for key, one in zip(keys, values, strict=True):
             place, found = _place(key.x, numbers_of(one, f"categories in {what}")[0])
             code = place if code is None else ops.add(ops.mul(code, float(len(one))), place)
-            known = found if known is None else ops.and_(known, found)
-        assert code is not None and known is not None
-        self.known = known
+            known_rows = found if known_rows is None else ops.and_(known_rows, found)
+        assert code is not None and known_rows is not None
+        self.known = known_rows
         """bool ``[rows]``: rows that are selected and in a category."""
-        self._code = ops.where(known, code, float(len(self.labels)))
+        self._code = ops.where(known_rows, code, float(len(self.labels)))
 
     def add(self, values: Expr) -> Expr:
         """Sum finite values over the rows of each category: ``[rows, columns]`` to ``[categories, columns]``, at a member."""

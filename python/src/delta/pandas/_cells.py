@@ -49,4 +49,5 @@ def select(b: Block, keep: Expr) -> Block:
         raise TypeError(
             "a result cannot be filtered by its own values: its labels must be known now; filter rows first, or use where()"
         )
-    return b.with_(index=Rows(rows.dataset, keep if rows.keep is None else ops.and_(rows.keep, keep)))
+    kept = keep if rows.keep is None else ops.and_(rows.keep, keep)
+    return b.with_(index=Rows(rows.dataset, kept), typed=b.typed)

@@ -33,6 +33,7 @@ from ._groupable import Groupable
 from ._order import Searches
 from ._pairs import FramePairs
 from ._reduce import Reductions
+from ._typed import typed
 
 
 class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elementwise, kind="frame"):
@@ -44,7 +45,8 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
     @property
     def columns(self) -> Labels:
         """The names of the columns."""
-        return Labels(block(self).columns or ())
+        b = block(self)
+        return Labels([*(b.columns or ()), *(name for name, _ in b.typed)])
 
     @property
     def index(self) -> Labels:
@@ -53,6 +55,9 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
 
     def _column(self, name: Label) -> Any:
         b = block(self)
+        for label, of_type in b.typed:
+            if label == name and b.rows is not None:
+                return of_type.of(b.rows, label)
         i = position(b.columns or (), name)
         return wrap(Block(column(b.x, i), (b.dtypes[i],), b.index, None, name))
 
@@ -60,10 +65,14 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         b = block(self)
         if not names:
             raise ValueError("name at least one column")
-        at = [position(b.columns or (), n) for n in names]
-        if len(set(at)) != len(at):
+        of_type = dict(b.typed)
+        kept = tuple((n, of_type[n]) for n in names if isinstance(n, Hashable) and n in of_type)
+        numeric = [n for n in names if not (isinstance(n, Hashable) and n in of_type)]
+        at = [position(b.columns or (), n) for n in numeric]
+        if len(set(at)) != len(at) or len(dict(kept)) != len(kept):
             raise ValueError(f"a column stands twice in {list(names)}")
-        return wrap(b.with_(x=columns(b.x, at), dtypes=tuple(b.dtypes[i] for i in at), columns=tuple(names)))
+        dtypes = tuple(b.dtypes[i] for i in at)
+        return wrap(b.with_(x=columns(b.x, at), dtypes=dtypes, columns=tuple(numeric), typed=kept))
 
     def __getitem__(self, key: Any) -> Any:
         """Select a column by name, columns by a list of names, rows by a bool Series, values by a bool DataFrame."""
@@ -83,7 +92,7 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         return self._columns(key) if isinstance(key, list) else self._column(key)
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in (block(self).columns or ()):
+        if not name.startswith("_") and name in self.columns:
             return self._column(name)
         try:
             return super().__getattr__(name)
@@ -108,7 +117,9 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         x, dtype = self._new_column(value)
         parts = {c: column(b.x, i) for i, c in enumerate(have)} | {name: x}
         dtypes: dict[Label, DType] = dict(zip(have, b.dtypes, strict=True)) | {name: dtype}
-        return wrap(b.with_(x=side_by_side(list(parts.values())), dtypes=tuple(dtypes.values()), columns=tuple(parts)))
+        kept = tuple((n, t) for n, t in b.typed if n != name)
+        x = side_by_side(list(parts.values()))
+        return wrap(b.with_(x=x, dtypes=tuple(dtypes.values()), columns=tuple(parts), typed=kept))
 
     def _new_column(self, value: Any) -> tuple[Expr, DType]:
         b = block(self)
@@ -195,10 +206,13 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         ValueError
             Two columns would have the same name.
         """
+        b = block(self)
         names = [check_label(columns(c) if callable(columns) else columns.get(c, c)) for c in self.columns]
         if len(set(names)) != len(names):
             raise ValueError(f"rename: two columns would have the same name in {names}")
-        return wrap(block(self).with_(columns=tuple(names)))
+        split = len(b.columns or ())
+        kept = tuple((new, t) for new, (_, t) in zip(names[split:], b.typed, strict=True))
+        return wrap(b.with_(columns=tuple(names[:split]), typed=kept))
 
     def dropna(self, *, axis: Any = 0, how: str | None = None, thresh: int | None = None, subset: Any = None) -> Any:
         """Keep rows by how many of their values are there.
@@ -271,7 +285,7 @@ def mask_for(b: Block, mask: Block) -> Expr:
     return truth(mask.x)
 
 
-def table(dataset: str, names: Sequence[str]) -> DataFrame:
+def table(dataset: str, names: Sequence[str], types: Mapping[str, Mapping[str, Any]] | None = None) -> DataFrame:
     """Make the frame of a dataset, one row for each row of each member's table.
 
     Parameters
@@ -280,11 +294,17 @@ def table(dataset: str, names: Sequence[str]) -> DataFrame:
         The file's name at the nodes.
     names : sequence of str
         Its columns.
+    types : mapping, optional
+        Of the columns that are no numbers, as the manifest has them.
 
     Returns
     -------
     DataFrame
-        Of ``float64``.
+        Of ``float64``, and of the declared types.
     """
-    made: DataFrame = wrap(Block(source(dataset, names), repeat("float64", names), Rows(dataset), tuple(names)))
+    types = types or {}
+    whole, numeric = source(dataset, names), [n for n in names if n not in types]
+    of_type = tuple((n, typed(column(whole, i), types[n])) for i, n in enumerate(names) if n in types)
+    x = columns(whole, [i for i, n in enumerate(names) if n not in types])
+    made: DataFrame = wrap(Block(x, repeat("float64", numeric), Rows(dataset), tuple(numeric), typed=of_type))
     return made

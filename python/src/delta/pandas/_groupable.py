@@ -11,6 +11,7 @@ from ._binary import same_rows
 from ._categories import Categories
 from ._expr import column, columns
 from ._group import GroupBy
+from ._typed import Category, Column
 
 
 class Groupable(Symbol):
@@ -60,6 +61,7 @@ class Groupable(Symbol):
         several = isinstance(by, list)
         wanted = by if several else [by]
         keys, used = [], []
+        levels: dict[Any, Category] = {}
         for key in wanted:
             if isinstance(key, Symbol):
                 k = block(key)
@@ -68,18 +70,28 @@ class Groupable(Symbol):
                 same_rows(b, k, "groupby")
                 keys.append(k)
                 continue
+            if isinstance(key, Column) or (b.columns is not None and any(key == name for name, _ in b.typed)):
+                of_type = key if isinstance(key, Column) else self[key]  # type: ignore[index]
+                if not isinstance(of_type, Category):
+                    raise TypeError(f"groupby: {of_type.name!r} has dates; group by a part of them, such as .dt.year")
+                same_rows(b, of_type._block, "groupby")
+                keys.append(of_type._block)
+                levels[of_type.name] = of_type
+                continue
             if b.columns is None:
                 raise TypeError("groupby: a Series is grouped by a Series of the same rows")
             i = position(b.columns, key)
             keys.append(Block(column(b.x, i), (b.dtypes[i],), b.index, None, b.columns[i]))
             used.append(key)
         if isinstance(categories, Mapping):
-            lacking = [k.name for k in keys if k.name not in categories]
+            lacking = [k.name for k in keys if k.name not in categories and k.name not in levels]
             if lacking:
                 raise ValueError(f"groupby: no categories for {lacking[0]!r}")
-            declared: list[Any] = [categories[k.name] for k in keys]
+            declared: list[Any] = [categories.get(k.name) for k in keys]
+        elif categories is None:
+            declared = [None] * len(keys)
         else:
-            declared = list(categories) if several and len(keys) > 1 and categories is not None else [categories]
+            declared = list(categories) if several and len(keys) > 1 else [categories]
         if (
             several
             and len(keys) == 1
@@ -90,12 +102,12 @@ class Groupable(Symbol):
             declared = list(categories)
         if len(declared) != len(keys):
             raise ValueError(f"groupby: {len(keys)} keys need {len(keys)} lists of categories, not {len(declared)}")
-        c = Categories(keys, declared, "groupby")
+        c = Categories(keys, declared, "groupby", levels)
         if b.columns is None:
             return GroupBy(b, c)
         rest = [i for i, name in enumerate(b.columns) if name not in used]
         if not rest:
-            return GroupBy(b.with_(columns=None, name=None, x=column(b.x, 0), dtypes=b.dtypes[:1]), c)
+            return GroupBy(b.with_(columns=None, name=None, x=keys[0].x, dtypes=("float64",)), c)
         kept = b.with_(
             x=columns(b.x, rest), dtypes=tuple(b.dtypes[i] for i in rest), columns=tuple(b.columns[i] for i in rest)
         )

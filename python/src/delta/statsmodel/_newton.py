@@ -247,7 +247,8 @@ class RegressionTask(HorizontalTask):
             draft.variable(name, "server", shape=shape)
         ((dataset, columns),) = reads(x, y).items()
         mine = {name: t for name, t in tables.items() if t.dataset == dataset}
-        draft.table(dataset, columns, header=all(t.header for t in mine.values()))
+        types = {c: kind for t in mine.values() for c, kind in t.types.items() if c in columns}
+        draft.table(dataset, columns, header=all(t.header for t in mine.values()), types=types)
         draft.options["inputs"] = dict.fromkeys(mine, dataset)
         self._rounds(draft, options, x, y, size, kept)
         draft.outputs = ["params", *kept]
@@ -275,7 +276,7 @@ class RegressionTask(HorizontalTask):
             inspect.signature(self.preprocess).bind(**tables)
         except TypeError as error:
             raise ValueError(f"preprocess must take what dataset() names, {', '.join(tables)}: {error}") from error
-        made = self.preprocess(**{name: table(t.dataset, t.columns) for name, t in tables.items()})
+        made = self.preprocess(**{name: table(t.dataset, t.columns, t.types) for name, t in tables.items()})
         if not (isinstance(made, tuple) and len(made) == 2 and all(isinstance(v, (DataFrame, Series)) for v in made)):
             raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
         x, y = made

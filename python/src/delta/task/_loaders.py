@@ -120,7 +120,7 @@ def declare(draft: Draft, declared: Dataset) -> dict[str, Json]:
         draft.samples(name, declared.shape, declared.classes)
         return {"x": data(name, "x"), "y": data(name, "y")}
     target = [declared.target] if declared.target is not None else []
-    draft.table(name, [*declared.columns, *target], declared.header)
+    draft.table(name, [*declared.columns, *target], declared.header, declared.types)
     sources = {"x": data(name, columns(declared.columns, "f32"))}
     if declared.target is not None:
         whole = declared.target_dtype == "int64"

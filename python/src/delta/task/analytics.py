@@ -108,7 +108,7 @@ class HorizontalAnalytics(HorizontalTask):
             ``privacy`` is asked for and something is no sum over rows, or its epsilon cannot be had.
         """
         tables = self._tables()
-        frames = {argument: table(t.dataset, t.columns) for argument, t in tables.items()}
+        frames = {argument: table(t.dataset, t.columns, t.types) for argument, t in tables.items()}
         try:
             inspect.signature(self.execute).bind(**frames)
         except TypeError as error:
@@ -120,7 +120,7 @@ class HorizontalAnalytics(HorizontalTask):
         draft = Draft(self.name, self.strategy, description=self.description)
         by_file: dict[str, Table] = {}
         for t in tables.values():
-            draft.table(t.dataset, t.columns, t.header)
+            draft.table(t.dataset, t.columns, t.header, t.types)
             if t.dataset in by_file:
                 merged = [*by_file[t.dataset].columns, *(c for c in t.columns if c not in by_file[t.dataset].columns)]
                 t = Table(t.dataset, merged, header=t.header)

@@ -1,0 +1,194 @@
+"""Columns of levels, dates and times: as pandas has them, in delta.debug."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import delta
+from delta.dataset import DataFrame as Table
+from delta.statsmodel import LogitTask
+from delta.task import HorizontalAnalytics
+
+LEVELS = {"sex": ["f", "m"], "ward": ["A", "B", "other"]}
+COLUMNS = ["age", "sex", "ward", "born", "seen"]
+
+
+def people(rows: int = 90) -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    born = pd.Timestamp("1931-03-01") + pd.to_timedelta(rng.integers(0, 33_000, rows), unit="D")
+    seen = pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 20_000_000, rows), unit="s")
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(20, 90, rows).astype(float),
+            "sex": rng.choice(["f", "m", "x", None], rows, p=[0.45, 0.35, 0.1, 0.1]),
+            "ward": rng.choice(["A", "B", "other", "Z"], rows),
+            "born": born,
+            "seen": seen,
+        }
+    )
+    frame.loc[3, "born"] = pd.NaT
+    return frame
+
+
+class Task(HorizontalAnalytics):
+    def __init__(self, execute: Any, columns: list[str] = COLUMNS) -> None:
+        super().__init__("typed")
+        self.of, self.columns = execute, columns
+
+    def dataset(self) -> Any:
+        levels = {c: v for c, v in LEVELS.items() if c in self.columns}
+        dates, times = ([c] if c in self.columns else [] for c in ("born", "seen"))
+        return {"d": Table("d.csv", columns=self.columns, levels=levels, dates=dates, times=times)}
+
+    def execute(self, d: Any) -> Any:
+        return self.of(d)
+
+
+def run(execute: Any, **more: Any) -> Any:
+    return delta.debug(Task(execute, **more), d=people()[more.get("columns", COLUMNS)], parts=3)
+
+
+def test_levels_are_counted_and_others_together() -> None:
+    d = people()
+    sex, ward, n, share = run(
+        lambda d: (
+            d.sex.value_counts(),
+            d["ward"].value_counts(),
+            d["sex"].nunique(),
+            d.sex.value_counts(normalize=True),
+        )
+    )
+    assert sex.to_dict() == {"f": (d.sex == "f").sum(), "m": (d.sex == "m").sum(), "other": (d.sex == "x").sum()}
+    assert list(ward.index) == ["A", "B", "other", "(other)"] and ward["(other)"] == (d.ward == "Z").sum()
+    assert n == 3 and share.sum() == pytest.approx(1)
+
+
+def test_conditions_and_groups_are_those_of_pandas() -> None:
+    d = people()
+    made = run(
+        lambda d: (
+            d[d.sex == "f"].age.mean(),
+            d[d.ward.isin(["A", "B"])].age.sum(),
+            d[d.sex != "f"].age.count(),
+            d.sex.isna().sum(),
+            d.groupby("sex").age.mean(),
+            d.groupby(["ward", "sex"]).age.sum(),
+            d.groupby("ward", categories=["B", "A"]).age.count(),
+            d[d.age > 50].sex.value_counts()["m"],
+            d.sex[d.age > 50].count(),
+            d.sex.map({"f": 1, "m": 3}).mean(),
+        )
+    )
+    of = d[d.ward != "Z"].groupby(["ward", "sex"]).age.sum()
+    assert made[0] == pytest.approx(d[d.sex == "f"].age.mean())
+    assert made[1] == d[d.ward.isin(["A", "B"])].age.sum()
+    assert (made[2], made[3]) == ((d.sex != "f").sum(), d.sex.isna().sum())
+    assert made[4].to_dict() == pytest.approx(d.groupby("sex").age.mean()[["f", "m"]].to_dict())
+    assert made[5].to_dict() == pytest.approx({k: of[k] for k in made[5].index})
+    assert made[6].to_dict() == d.groupby("ward").age.count()[["B", "A"]].to_dict()
+    assert made[7] == ((d.age > 50) & (d.sex == "m")).sum()
+    assert made[8] == d.sex[d.age > 50].count()
+    assert made[9] == pytest.approx(d.sex.map({"f": 1, "m": 3}).mean())
+
+
+def test_dates_have_parts_differences_and_comparisons() -> None:
+    d = people()
+    made = run(
+        lambda d: (
+            d.born.dt.year.mean(),
+            d.born.dt.month.sum(),
+            d.born.dt.day.sum(),
+            d.born.dt.dayofweek.sum(),
+            d.seen.dt.hour.sum(),
+            d.seen.dt.minute.sum(),
+            d.seen.dt.quarter.mean(),
+            (d.seen - d.born).dt.days.mean(),
+            (d.seen - "2026-01-01").dt.total_seconds().max(),
+            d[d.born < "1960-01-01"].age.count(),
+            d[d.seen >= datetime.datetime(2026, 5, 1, 12)].age.count(),
+            d.born.isna().sum(),
+            d.groupby(d.seen.dt.month, categories=[1, 2, 3]).age.count(),
+            d.born.between("1950-01-01", "1970-12-31").sum(),
+        )
+    )
+    b, s = d.born, d.seen
+    seen = (s - pd.Timestamp("2026-01-01")).dt.total_seconds()
+    expected = [
+        b.dt.year.mean(),
+        b.dt.month.sum(),
+        b.dt.day.sum(),
+        b.dt.dayofweek.sum(),
+        s.dt.hour.sum(),
+        s.dt.minute.sum(),
+    ]
+    expected += [s.dt.quarter.mean(), (s - b).dt.days.mean(), seen.max(), (b < "1960-01-01").sum()]
+    expected += [(s >= "2026-05-01 12:00").sum(), b.isna().sum()]
+    np.testing.assert_allclose([float(m) for m in made[:12]], np.array(expected, float), rtol=1e-8)
+    assert made[12].to_dict() == s.dt.month.value_counts()[[1, 2, 3]].to_dict()
+    assert made[13] == b.between("1950-01-01", "1970-12-31").sum()
+
+
+def test_a_table_of_texts_alone_is_counted() -> None:
+    counts, size = run(lambda d: (d.sex.value_counts(), d.groupby("sex").size()), columns=["sex"])
+    assert counts["f"] == size["f"] == (people().sex == "f").sum()
+
+
+class Odds(LogitTask):
+    def dataset(self) -> Any:
+        return {"d": Table("d.csv", columns=["age", "sex", "ward"], levels=LEVELS)}
+
+    def preprocess(self, d: Any) -> Any:
+        x = d.ward.get_dummies(drop_first=True)
+        x["age"] = d.age / 50
+        x["const"] = 1.0
+        return x, d.sex == "f"
+
+
+def test_regressions_take_levels() -> None:
+    sm = pytest.importorskip("statsmodels.api")
+    d = people(900)
+    made = delta.debug(Odds("o"), d=d[["age", "sex", "ward"]], parts=3)
+    x = pd.DataFrame({f"ward_{w}": (d.ward == w).astype(float) for w in ("B", "other")})
+    x["age"], x["const"] = d.age / 50, 1.0
+    theirs = sm.Logit((d.sex == "f").astype(float), x).fit(disp=0, tol=1e-12)
+    np.testing.assert_allclose(made.params, theirs.params, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("execute", "error", "said"),
+    [
+        (lambda d: d.sex == "q", ValueError, "no level 'q'"),
+        (lambda d: d.sex.mean(), AttributeError, "a column of levels has no 'mean'"),
+        (lambda d: d.sex.isin("f"), TypeError, "list of levels"),
+        (lambda d: d.born == 3, TypeError, "is no date"),
+        (lambda d: d.born > "2020-01-01 12:00", ValueError, "time of day"),
+        (lambda d: d.born.dt.hour, TypeError, "times="),
+        (lambda d: d.groupby("born"), TypeError, "dt.year"),
+        (lambda d: d[["sex"]].mean(), TypeError, "none of the columns has numbers"),
+        (lambda d: (d * 2)["sex"], KeyError, "no column 'sex'"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(execute: Any, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        run(execute)
+
+
+def test_declarations_are_checked() -> None:
+    for more, said in [
+        ({"levels": {"sex": "fm"}}, "list of texts"),
+        ({"levels": {"sex": ["f", "f"]}}, "stands once"),
+        ({"levels": {"sexx": ["f"]}}, "none of the columns"),
+        ({"levels": {"sex": ["f"]}, "dates": ["sex"]}, "two types"),
+        ({"dates": "sex"}, "list of columns"),
+    ]:
+        with pytest.raises(ValueError, match=said):
+            Table("d.csv", columns=["sex"], **more)  # type: ignore[arg-type]
+    spec = Task(lambda d: d.age.mean()).build().manifest["datasets"]["d.csv"]
+    assert spec["types"]["sex"] == {"type": "category", "levels": ["f", "m"]} and spec["types"]["born"] == {
+        "type": "date"
+    }
