@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::DateOrder;
+
 /// What an owner may say about the file of a dataset, as it stands in a configuration. Everything may be left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -29,6 +31,8 @@ pub struct DialectForm {
     pub sheet: Option<String>,
     /// The table of a database file, by its name.
     pub table: Option<String>,
+    /// Which of two numbers is the day, where dates are written with slashes or dashes: `day-first` or `month-first`.
+    pub dates: Option<String>,
     /// Where the file or folder lies, when not under its name in `data_dir`.
     pub path: Option<String>,
 }
@@ -56,6 +60,8 @@ pub struct Dialect {
     pub sheet: Option<String>,
     /// The table of a database file, by its name.
     pub table: Option<String>,
+    /// Which of two numbers is the day, where dates are written with slashes or dashes.
+    pub dates: Option<DateOrder>,
     /// Where the file or folder lies; absolute.
     pub path: Option<String>,
 }
@@ -75,6 +81,7 @@ impl Dialect {
             ("missing", !self.missing.is_empty()),
             ("sheet", self.sheet.is_some()),
             ("table", self.table.is_some()),
+            ("dates", self.dates.is_some()),
         ];
         let said = all.into_iter().filter(|(_, said)| *said);
         said.map(|(key, _)| key).collect()
@@ -175,6 +182,7 @@ impl DialectForm {
             missing: faults.missing(self.missing.unwrap_or_default()),
             sheet: self.sheet.and_then(|t| faults.name("sheet", t)),
             table: self.table.and_then(|t| faults.name("table", t)),
+            dates: self.dates.and_then(|t| faults.dates(&t)),
             path: self.path.and_then(|t| faults.path(t)),
         };
         faults.need(
@@ -228,6 +236,18 @@ impl Faults {
                     None
                 }
             },
+        }
+    }
+
+    fn dates(&mut self, text: &str) -> Option<DateOrder> {
+        match text {
+            "day-first" => Some(DateOrder::DayFirst),
+            "month-first" => Some(DateOrder::MonthFirst),
+            _ => {
+                let fault = format!("must be day-first or month-first, not {}", shown(text));
+                self.add("dates", fault);
+                None
+            }
         }
     }
 
@@ -384,6 +404,7 @@ mod tests {
             comment: Some("#".into()),
             missing: Some(vec![" -99 ".into()]),
             sheet: Some("May 2026".into()),
+            dates: Some("day-first".into()),
             table: Some("visits".into()),
             path: Some("/mnt/store/x.csv".into()),
         };
@@ -397,7 +418,8 @@ mod tests {
         assert_eq!(dialect.encoding.as_deref(), Some("windows-1252"));
         assert_eq!(dialect.missing, ["-99"]);
         assert_eq!(dialect.sheet.as_deref(), Some("May 2026"));
-        let all = "delimiter decimal thousands quote encoding skip comment missing sheet table";
+        let all =
+            "delimiter decimal thousands quote encoding skip comment missing sheet table dates";
         assert_eq!(dialect.said().join(" "), all);
         assert!(Dialect::default().said().is_empty());
         assert_eq!(form().check().unwrap(), Dialect::default());

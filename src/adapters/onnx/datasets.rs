@@ -180,11 +180,16 @@ fn open(
     is_of_kind(path, spec)?;
     format::suits(path, &place.dialect)?;
     match spec {
-        DatasetSpec::Table { columns, header } => {
+        DatasetSpec::Table {
+            columns,
+            header,
+            types,
+        } => {
             let opening = Opening {
                 said: &place.dialect,
                 header: *header,
                 noised: lenient,
+                types,
             };
             Ok(Box::new(format::table(path, opening)?.load(columns)?))
         }
@@ -246,11 +251,17 @@ fn judge(
 ) -> Result<(), Failure> {
     let depth = if noised { Depth::Names } else { Depth::Whole };
     is_of_kind(&place.path, spec)?;
-    if let DatasetSpec::Table { columns, header } = spec {
+    if let DatasetSpec::Table {
+        columns,
+        header,
+        types,
+    } = spec
+    {
         let opening = Opening {
             said: &place.dialect,
             header: *header,
             noised,
+            types,
         };
         return format::table(&place.path, opening)?.inspect(columns, depth);
     }

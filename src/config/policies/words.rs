@@ -19,6 +19,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("missing", "a list of texts, for example [\"-99\"]"),
     ("sheet", "the name of a sheet"),
     ("table", "the name of a table"),
+    ("dates", "day-first or month-first"),
     ("path", "where the file or folder lies, from / on"),
 ];
 

@@ -21,7 +21,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::array::{ArrayFile, Found};
-use super::table::{self, Opening, TableFile};
+use super::table::{self, Opening, TableFile, UNTYPED};
 use super::text;
 use crate::failure::Failure;
 use delta_domain::dialect::Dialect;
@@ -77,6 +77,7 @@ const OF_TEXT: &[&str] = &[
     "skip",
     "comment",
     "missing",
+    "dates",
 ];
 
 /// How a format is known, and what it can be read as.
@@ -186,7 +187,7 @@ impl Format {
                 endings: &["parquet"],
                 spellings: &["pq", "parq"],
                 begins: parquet::begins,
-                settings: &["missing"],
+                settings: &["missing", "dates"],
                 table: Some(parquet::open),
                 array: None,
                 sample: None,
@@ -197,7 +198,7 @@ impl Format {
                 endings: &["arrow", "feather"],
                 spellings: &["arrows", "ipc"],
                 begins: arrow::begins,
-                settings: &["missing"],
+                settings: &["missing", "dates"],
                 table: Some(arrow::open),
                 array: None,
                 sample: None,
@@ -208,7 +209,7 @@ impl Format {
                 endings: &["xlsx", "xls", "ods"],
                 spellings: &["xlsm", "xlsb"],
                 begins: excel::begins,
-                settings: &["sheet", "skip", "decimal", "thousands", "missing"],
+                settings: &["sheet", "skip", "decimal", "thousands", "missing", "dates"],
                 table: Some(excel::open),
                 array: None,
                 sample: None,
@@ -219,7 +220,7 @@ impl Format {
                 endings: &["sqlite"],
                 spellings: &["sqlite3", "db", "db3"],
                 begins: sqlite::begins,
-                settings: &["table", "decimal", "thousands", "missing"],
+                settings: &["table", "decimal", "thousands", "missing", "dates"],
                 table: Some(sqlite::open),
                 array: None,
                 sample: None,
@@ -290,6 +291,7 @@ pub(super) fn plainly(said: &Dialect) -> Opening<'_> {
         said,
         header: true,
         noised: false,
+        types: &UNTYPED,
     }
 }
 

@@ -8,7 +8,7 @@ use super::rows::Rows;
 use crate::convert::{narrow, whole};
 use crate::failure::Failure;
 use delta_domain::dialect::Dialect;
-use delta_domain::manifest::DataField;
+use delta_domain::manifest::{CellReader, ColumnType, DataField};
 use delta_domain::tensor::{Tensor, TensorData};
 
 /// Rows counted at most for a description: it must not read a huge file whole.
@@ -30,7 +30,22 @@ pub(super) struct Opening<'a> {
     /// For a task under noise: a cell that is no number is NaN, and so is a whole row of another length, instead of an error. No row decides
     /// over the task, or over how another is read.
     pub(super) noised: bool,
+    /// Columns that the task declares to be no numbers.
+    pub(super) types: &'a BTreeMap<String, ColumnType>,
 }
+
+impl Opening<'_> {
+    /// Readers of the columns that are no numbers.
+    pub(super) fn readers(&self) -> BTreeMap<String, CellReader> {
+        let types = self.types.iter();
+        types
+            .map(|(column, kind)| (column.clone(), kind.reader(self.said.dates)))
+            .collect()
+    }
+}
+
+/// Where no column has a type.
+pub(super) static UNTYPED: BTreeMap<String, ColumnType> = BTreeMap::new();
 
 /// A file of named columns. Text formats get this from their lines (`lines.rs`); a format that stores columns reads them itself.
 pub(super) trait TableFile {

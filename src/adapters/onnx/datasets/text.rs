@@ -13,6 +13,7 @@ mod records;
 mod sample;
 mod source;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, Read as _};
 use std::path::Path;
 
@@ -22,6 +23,7 @@ use super::profile::{Seen, TableProfile};
 use super::table::{Depth, Opening, Table, TableFile};
 use crate::failure::Failure;
 use cells::{Cells, Column};
+use delta_domain::manifest::CellReader;
 use dialect::{Found, Kind, Sample};
 use records::Records;
 
@@ -70,6 +72,7 @@ fn open(path: &Path, opening: Opening<'_>, kind: Kind) -> Result<Box<dyn TableFi
         found,
         header: opening.header,
         noised: opening.noised,
+        readers: opening.readers(),
     }))
 }
 
@@ -80,6 +83,8 @@ struct TextTable {
     found: Found,
     header: bool,
     noised: bool,
+    /// Columns that are declared to be no numbers.
+    readers: BTreeMap<String, CellReader>,
 }
 
 impl TextTable {
@@ -92,6 +97,8 @@ impl TextTable {
         let mut record = ByteRecord::new();
         let mut places: Option<(usize, Vec<usize>)> = None;
         let mut kinds = vec![Column::default(); columns.len()];
+        let readers: Vec<Option<&CellReader>> =
+            columns.iter().map(|c| self.readers.get(c)).collect();
         let mut values = vec![f64::NAN; columns.len()];
         let mut rows = 0;
         while let Some(line) = self.records.next(&mut record)? {
@@ -110,14 +117,27 @@ impl TextTable {
             if !whole && !self.noised {
                 return Err(self.found.ragged(line, record.len(), *width));
             }
-            for (((place, name), kind), value) in
-                places.iter().zip(columns).zip(&mut kinds).zip(&mut values)
+            let of_column = places.iter().zip(columns).zip(&readers);
+            for ((((place, name), reader), kind), value) in
+                of_column.zip(&mut kinds).zip(&mut values)
             {
                 let cell = record.get(*place).filter(|_| whole).unwrap_or_default();
                 let decimal = self.found.decimal(*place);
                 if self.noised {
                     // Each cell by itself.
                     *kind = Column::default();
+                }
+                if let Some(reader) = reader {
+                    let text = std::str::from_utf8(cell).map_err(|_| None);
+                    let read = text.and_then(|t| self.cells.coded(t, reader).map_err(Some));
+                    let at = || format!("line {line}, column {name:?}");
+                    *value = match read {
+                        Ok(value) => value,
+                        Err(_) if self.noised => f64::NAN,
+                        Err(None) => return Err(self.found.not_utf8(&at())),
+                        Err(Some(why)) => return Err(Failure::corrupt(format!("{}: {why}", at()))),
+                    };
+                    continue;
                 }
                 *value = match self.cells.read(cell, decimal, kind) {
                     Ok(value) => value,

@@ -4,7 +4,7 @@
 //! What a cell is as a number, and which are refused, is said here, once for all of them.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::profile::{CellIs, Seen, TableProfile};
@@ -12,6 +12,7 @@ use super::table::{Depth, Opening, Table, TableFile};
 use super::text::cells::{Cells, Column, Unread};
 use super::text::header;
 use crate::failure::Failure;
+use delta_domain::manifest::CellReader;
 
 /// Characters of a cell that messages show.
 const SHOWN: usize = 40;
@@ -75,6 +76,8 @@ pub(super) struct TypedTable<T> {
     /// What stands before fractions in texts.
     decimal: Option<u8>,
     noised: bool,
+    /// Columns that are declared to be no numbers.
+    readers: BTreeMap<String, CellReader>,
 }
 
 impl<T: Typed> TypedTable<T> {
@@ -90,6 +93,7 @@ impl<T: Typed> TypedTable<T> {
             cells: Cells::new(said.thousands, &said.missing),
             decimal: Some(decimal),
             noised: opening.noised,
+            readers: opening.readers(),
         }
     }
 
@@ -105,6 +109,9 @@ impl<T: Typed> TypedTable<T> {
                     "{same} columns have the name {column:?}; name them apart"
                 )));
             }
+            if self.readers.contains_key(column) {
+                continue;
+            }
             if let Some(what) = self.source.no_numbers(*place) {
                 return Err(Failure::corrupt(format!(
                     "column {column:?} has no numbers, but {what}"
@@ -117,6 +124,7 @@ impl<T: Typed> TypedTable<T> {
     /// Shows `visit` the numbers of some places: which of them, and the value.
     fn numbers(
         &mut self,
+        columns: &[String],
         places: &[usize],
         mut visit: impl FnMut(usize, f64),
     ) -> Result<u64, Failure> {
@@ -125,8 +133,10 @@ impl<T: Typed> TypedTable<T> {
             cells,
             decimal,
             noised,
+            readers,
         } = self;
         let names: Vec<String> = source.names().to_vec();
+        let of_column: Vec<Option<&CellReader>> = columns.iter().map(|c| readers.get(c)).collect();
         let mut kinds = vec![Column::default(); places.len()];
         source.read(places, &mut |which, row, cell| {
             let mut alone = Column::default();
@@ -135,7 +145,12 @@ impl<T: Typed> TypedTable<T> {
                 Some(kind) if !*noised => kind,
                 _ => &mut alone,
             };
-            let value = match number(cells, *decimal, &cell, kind) {
+            let reader = of_column.get(which).copied().flatten();
+            let read = match reader {
+                Some(reader) => coded(cells, *decimal, &cell, reader),
+                None => number(cells, *decimal, &cell, kind),
+            };
+            let value = match read {
                 Ok(value) => value,
                 Err(_) if *noised => f64::NAN,
                 Err(why) => {
@@ -188,6 +203,38 @@ fn number(
     }
 }
 
+/// A cell of a column that is declared to be no numbers, as the number that stands for it.
+fn coded(
+    cells: &Cells,
+    decimal: Option<u8>,
+    cell: &Cell<'_>,
+    reader: &CellReader,
+) -> Result<f64, String> {
+    let read = match cell {
+        Cell::Missing => return Ok(f64::NAN),
+        Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
+            return Ok(f64::NAN);
+        }
+        Cell::Number(value) => reader.number(*value),
+        Cell::Truth(value) => {
+            let names = if *value { TRUE } else { FALSE };
+            let level = names.into_iter().find(|name| reader.is_level(name));
+            reader.text(level.unwrap_or(names[0]))
+        }
+        Cell::Text(text) => return cells.coded(text, reader),
+        Cell::Date(date) => reader.text(date),
+        Cell::Other(what) => return Err(format!("it is {what}")),
+    };
+    read.map_err(|e| match cell {
+        Cell::Date(date) => format!("{date} {e}"),
+        _ => format!("it {e}"),
+    })
+}
+
+/// How levels may name truth values.
+const TRUE: [&str; 3] = ["True", "true", "TRUE"];
+const FALSE: [&str; 3] = ["False", "false", "FALSE"];
+
 fn mixed(shown: &str) -> String {
     format!("{shown}, in a column of both truth values and numbers")
 }
@@ -195,12 +242,21 @@ fn mixed(shown: &str) -> String {
 impl<T: Typed> TableFile for TypedTable<T> {
     fn load(&mut self, columns: &[String]) -> Result<Table, Failure> {
         let places = self.places(columns)?;
-        let once: Vec<usize> = { places.iter().copied() }
-            .collect::<BTreeSet<_>>()
+        let once: BTreeMap<usize, &String> = places.iter().copied().zip(columns).collect();
+        let kinds = |column: &String| self.readers.contains_key(column);
+        let alike = |(place, column): (&usize, &String)| {
+            once.get(place)
+                .is_some_and(|other| *other == column || !kinds(other) && !kinds(column))
+        };
+        if !places.iter().zip(columns).all(alike) {
+            return Err(Failure::rejected("two names of one column have types"));
+        }
+        let (once, named): (Vec<usize>, Vec<String>) = once
             .into_iter()
-            .collect();
+            .map(|(place, column)| (place, column.clone()))
+            .unzip();
         let mut kept: Vec<Vec<f64>> = vec![Vec::new(); once.len()];
-        let rows = self.numbers(&once, |which, value| {
+        let rows = self.numbers(&named, &once, |which, value| {
             if let Some(column) = kept.get_mut(which) {
                 column.push(value);
             }
@@ -209,14 +265,14 @@ impl<T: Typed> TableFile for TypedTable<T> {
         if kept.iter().any(|column| column.len() != rows) {
             return Err(damaged("its columns are of different lengths"));
         }
-        let mut named = Vec::with_capacity(columns.len());
+        let mut made = Vec::with_capacity(columns.len());
         for (at, (column, place)) in columns.iter().zip(&places).enumerate() {
             let which = once.binary_search(place).ok();
             let values = which.and_then(|which| kept.get_mut(which));
             let values = values.ok_or_else(|| Failure::internal("a column vanished"))?;
             // Two names may mean one column.
             let again = places.iter().skip(at + 1).any(|later| later == place);
-            named.push((
+            made.push((
                 column.clone(),
                 match again {
                     true => values.clone(),
@@ -224,14 +280,14 @@ impl<T: Typed> TableFile for TypedTable<T> {
                 },
             ));
         }
-        Ok(Table::new(named.into_iter().collect(), rows))
+        Ok(Table::new(made.into_iter().collect(), rows))
     }
 
     fn inspect(&mut self, columns: &[String], depth: Depth) -> Result<(), Failure> {
         let places = self.places(columns)?;
         match depth {
             Depth::Names => Ok(()),
-            Depth::Whole => self.numbers(&places, |_, _| ()).map(|_| ()),
+            Depth::Whole => self.numbers(columns, &places, |_, _| ()).map(|_| ()),
         }
     }
 

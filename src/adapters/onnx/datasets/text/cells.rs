@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::dialect::Found;
 use crate::datasets::profile::CellIs;
 use crate::failure::Failure;
+use delta_domain::manifest::CellReader;
 
 /// What pandas takes for a missing value, beside what a double prints for one.
 const MISSING: &[&str] = &[
@@ -16,9 +17,14 @@ const MISSING: &[&str] = &[
 pub(in crate::datasets) struct Cells {
     thousands: Option<char>,
     missing: HashSet<Vec<u8>>,
+    /// Those that the owner has named.
+    own: HashSet<Vec<u8>>,
     /// Markers, and what each is as a number for either sign before the fraction: they stand for every way of writing it.
     numbers: Vec<(u8, f64)>,
 }
+
+/// Characters of a cell that messages show.
+const SHOWN: usize = 40;
 
 /// What a column has been seen to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +58,7 @@ impl Cells {
             missing: { known }
                 .chain(own.iter().map(|m| m.as_bytes().to_vec()))
                 .collect(),
+            own: own.iter().map(|m| m.as_bytes().to_vec()).collect(),
             numbers: Vec::new(),
         };
         for marker in own {
@@ -86,6 +93,25 @@ impl Cells {
             true => Ok(value),
             false => Err(Unread::Mixed),
         }
+    }
+
+    /// A text in a column that is declared to be no numbers, as the number that stands for it. A level that pandas would take for a missing
+    /// value is one, unless the owner has named it.
+    pub(in crate::datasets) fn coded(
+        &self,
+        text: &str,
+        reader: &CellReader,
+    ) -> Result<f64, String> {
+        let text = text.trim();
+        let missing = match reader.is_level(text) {
+            true => self.own.contains(text.as_bytes()),
+            false => self.missing.contains(text.as_bytes()),
+        };
+        if missing {
+            return Ok(f64::NAN);
+        }
+        let shown = || text.chars().take(SHOWN).collect::<String>();
+        reader.text(text).map_err(|e| format!("{:?} {e}", shown()))
     }
 
     /// What a cell is by itself.

@@ -19,6 +19,7 @@ fn opening(said: &Dialect, header: bool, noised: bool) -> Opening<'_> {
         said,
         header,
         noised,
+        types: &crate::datasets::table::UNTYPED,
     }
 }
 

@@ -50,6 +50,7 @@ fn table(columns: &[(&str, &[Cell<'static>])], said: &Dialect, noised: bool) -> 
         said,
         header: true,
         noised,
+        types: &crate::datasets::table::UNTYPED,
     };
     TypedTable::new(held, opening)
 }

@@ -11,6 +11,7 @@ fn inspected(path: &Path) -> Result<(), String> {
         said: &said,
         header: true,
         noised: false,
+        types: &crate::datasets::table::UNTYPED,
     };
     let table = open(path, opening).map_err(|f| f.message);
     let inspected = table?.inspect(&["a".to_owned()], Depth::Whole);

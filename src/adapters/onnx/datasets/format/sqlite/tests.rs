@@ -15,6 +15,7 @@ fn inspected(path: &Path, column: &str) -> Result<(), String> {
         said: &said,
         header: true,
         noised: false,
+        types: &crate::datasets::table::UNTYPED,
     };
     let table = open(path, opening).map_err(|f| f.message);
     let inspected = table?.inspect(&[column.to_owned()], Depth::Whole);
