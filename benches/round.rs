@@ -22,6 +22,7 @@ use delta_node::adapters::http::{UserClient, Way};
 use delta_node::bootstrap::{self, Running};
 use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::{Bundle, BundleLimits};
+use delta_node::domain::catalogue::Outline;
 use delta_node::domain::ids::DatasetName;
 use delta_node::domain::records::proof::ReleaseProof;
 use delta_node::ports::PortError;
@@ -85,6 +86,10 @@ impl Executor for Timed {
         names: &BTreeSet<DatasetName>,
     ) -> Result<Vec<DatasetSummary>, PortError> {
         self.inner.describe(names).await
+    }
+
+    async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
+        self.inner.outline(name).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::backoff::Backoff;
 use super::bundles::Bundles;
+use super::catalogues::Catalogues;
 use super::contact::Contact;
 use super::coordinator::creating::Announced;
 use super::home::{Home, Watched};
@@ -24,6 +25,7 @@ use delta_domain::round::PrivacyFloor;
 use delta_domain::secret::Secret;
 use delta_domain::vault::Vault;
 use delta_ports::blob::{BlobName, BlobStore};
+use delta_ports::catalogue::CatalogueSource;
 use delta_ports::clock::Clock;
 use delta_ports::compute::Compute;
 use delta_ports::connector::Connector;
@@ -71,6 +73,8 @@ pub struct Ports {
     pub node_key: Arc<NodeKey>,
     /// The way to other nodes' identity documents.
     pub documents: Arc<dyn IdentitySource>,
+    /// The way to what other nodes publish about their data.
+    pub catalogues: Arc<dyn CatalogueSource>,
     /// The owner's rules for data.
     pub policies: Arc<dyn PolicySource>,
     /// The owner's journal.
@@ -137,6 +141,8 @@ pub(crate) struct Context {
     pub(crate) identities: Arc<Identities>,
     /// What the owner says to tasks.
     pub(crate) owner: Arc<Owner>,
+    /// What this node publishes about its data, and what others do.
+    pub(crate) catalogues: Arc<Catalogues>,
     /// This node's address, once the connector has told it.
     pub(crate) address: watch::Sender<Option<Address>>,
     /// Tasks of this node that the network was told of.
@@ -169,12 +175,14 @@ impl Context {
             &settings.url,
         );
         let owner = Owner::new(&ports, settings.patience);
+        let catalogues = Catalogues::new(&ports, identities.clone());
         let contact = Contact::sought(ports.clock.now());
         Self {
             ports,
             settings,
             identities,
             owner,
+            catalogues,
             address: watch::Sender::new(None),
             announced: Arc::default(),
             contact,
@@ -196,6 +204,7 @@ impl Context {
             settings: self.settings.clone(),
             identities: self.identities.clone(),
             owner: self.owner.clone(),
+            catalogues: self.catalogues.clone(),
             address: self.address.clone(),
             announced: self.announced.clone(),
             contact: self.contact.clone(),

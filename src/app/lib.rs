@@ -13,6 +13,7 @@
 mod arrays;
 mod backoff;
 mod bundles;
+mod catalogues;
 pub mod contact;
 mod context;
 mod coordinator;

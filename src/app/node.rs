@@ -19,6 +19,7 @@ use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
 use delta_ports::author_api::{AuthorApi, SubmissionLimits, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::catalogue::{CatalogueApi, NetworkListing, OwnDataset};
 use delta_ports::connector::NodePage;
 use delta_ports::executor::Whose;
 use delta_ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
@@ -72,6 +73,7 @@ impl Node {
         // Nothing is judged before what the owner has said is known.
         context.owner.open().await?;
         context.spawn(context.owner.clone().follow_rules());
+        context.spawn(context.catalogues.clone().keep_published());
         node.runner.resume().await?;
         // An event of a task that is not taken up yet would begin it anew.
         context.spawn(follow_events(context.clone(), node.runner.clone()));
@@ -89,6 +91,12 @@ impl Node {
     #[must_use]
     pub fn identities(&self) -> Arc<Identities> {
         self.context.identities.clone()
+    }
+
+    /// What this node publishes about its data.
+    #[must_use]
+    pub fn catalogue(&self) -> Arc<dyn CatalogueApi> {
+        self.context.catalogues.clone()
     }
 
     /// This node's address, once the connector has told it.
@@ -261,6 +269,12 @@ impl AuthorApi for Node {
         outcome
     }
 
+    async fn network_datasets(&self) -> Result<NetworkListing, UserError> {
+        let own = self.address();
+        let found = self.context.catalogues.gather(own.as_ref()).await;
+        found.map_err(not_reached)
+    }
+
     async fn task(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
         self.row(id).await
     }
@@ -356,13 +370,7 @@ impl OwnerApi for Node {
         connector
             .nodes(page, page_size.min(MAX_PAGE))
             .await
-            .map_err(|e| {
-                if e.is_transient() {
-                    UserError::Unavailable("the connector cannot be reached".into())
-                } else {
-                    UserError::Port(e)
-                }
-            })
+            .map_err(not_reached)
     }
 
     async fn leave_task(&self, task: &TaskId) -> Result<(), UserError> {
@@ -406,6 +414,10 @@ impl OwnerApi for Node {
 
     async fn privacy(&self) -> Result<Vec<LedgerReport>, UserError> {
         Ok(self.context.owner.privacy().await?)
+    }
+
+    async fn datasets(&self) -> Result<Vec<OwnDataset>, UserError> {
+        Ok(self.context.catalogues.own_datasets().await?)
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {
@@ -453,4 +465,12 @@ impl Node {
     pub fn running_tasks(&self) -> usize {
         self.coordinator.running()
     }
+}
+
+/// What users hear where the connector does not answer.
+fn not_reached(error: PortError) -> UserError {
+    if error.is_transient() {
+        return UserError::Unavailable("the connector cannot be reached".into());
+    }
+    UserError::Port(error)
 }

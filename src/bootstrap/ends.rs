@@ -106,6 +106,7 @@ pub(crate) async fn serve_api(
         owner: None,
         members,
         identity: None,
+        catalogue: None,
     };
     http::serve(
         address,

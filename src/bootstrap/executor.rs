@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::adapters::onnx::{
-    self, Containment, ExecutorConfig, OnnxExecutor, Sandbox, TableProfile,
-};
+use crate::adapters::onnx::{self, Containment, ExecutorConfig, OnnxExecutor, Sandbox};
+pub use crate::adapters::onnx::{ColumnKind, ColumnProfile, TableProfile};
 use crate::config::{self, Config, LoadedPolicies};
 use delta_domain::ids::DatasetName;
 use delta_ports::PortError;

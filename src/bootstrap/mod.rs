@@ -27,7 +27,9 @@ pub(crate) use ends::{
     entropy, harden_process, peers_anywhere, self_signed, serve_api, users,
 };
 pub(crate) use executor::executor;
-pub use executor::{LocalExecutor, Probed, Walls, own_program, worker_main};
+pub use executor::{
+    ColumnKind, ColumnProfile, LocalExecutor, Probed, TableProfile, Walls, own_program, worker_main,
+};
 pub(crate) use identity::{
     accept_roster, checked_roster, node_key, read_roster, settings as identity_settings,
 };

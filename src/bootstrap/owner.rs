@@ -108,6 +108,7 @@ impl PolicyFiles {
         Ok(OwnerRules {
             policies: Arc::new(loaded.policies),
             digest: loaded.digest,
+            published: Arc::new(loaded.published),
         })
     }
 }

@@ -69,6 +69,7 @@ impl Running {
             owner: Some(node.clone()),
             members: node.coordinator_api(),
             identity: Some(node.identities()),
+            catalogue: Some(node.catalogue()),
         };
         let whom = match owner_address {
             Some(_) => Serves::Members,

@@ -131,6 +131,11 @@ pub(super) enum DataCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Print a draft of a table's catalogue, to paste beside its rules; nothing is published
+    Publish {
+        /// The dataset
+        name: DatasetName,
+    },
     /// Look whether a dataset, or every one, can be read by tasks; fails when not
     Check {
         /// The dataset

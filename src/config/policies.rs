@@ -4,6 +4,7 @@
 //! line and column; as long as anything is wrong there are no policies at all, and a caller must not go on with a part of them.
 //! The values themselves are checked by `delta_domain::policy`.
 
+mod published;
 mod words;
 
 use std::collections::BTreeMap;
@@ -15,9 +16,10 @@ use super::error::{ConfigError, Place, SettingError, closest};
 use super::locate::{Target, locate, position_of};
 use super::reader::{key_text, shown, without_position};
 use super::types::Config;
+use delta_domain::catalogue::{Said, SaidForm};
 use delta_domain::dialect::Dialect;
 use delta_domain::ids::{DatasetName, Digest};
-use delta_domain::policy::{Policies, Policy, PolicyForm};
+use delta_domain::policy::{FieldFault, Policies, Policy, PolicyForm};
 
 /// The section of the configuration, and the one key at the top of a policy file.
 pub(super) const SECTION: &str = "datasets";
@@ -77,6 +79,8 @@ pub struct LoadedPolicies {
     pub places: BTreeMap<DatasetName, Place>,
     /// What is said about the files of datasets.
     pub dialects: BTreeMap<DatasetName, Dialect>,
+    /// What is said to everybody about datasets.
+    pub published: BTreeMap<DatasetName, Said>,
 }
 
 impl Config {
@@ -122,6 +126,7 @@ struct PolicyReader {
     policies: BTreeMap<DatasetName, Policy>,
     places: BTreeMap<DatasetName, Place>,
     dialects: BTreeMap<DatasetName, Dialect>,
+    published: BTreeMap<DatasetName, Said>,
     errors: Vec<SettingError>,
 }
 
@@ -147,6 +152,7 @@ impl PolicyReader {
             digest,
             places: self.places,
             dialects: self.dialects,
+            published: self.published,
         })
     }
 
@@ -287,26 +293,40 @@ impl PolicyReader {
             self.places.insert(name.clone(), place);
             let before = self.errors.len();
             let mut value = value;
-            if let Value::Mapping(rules) = &mut value
-                && let Some(dialect) = self.words(source, &key, rules)
-            {
-                self.dialects.insert(name.clone(), dialect);
+            let mut said = None;
+            if let Value::Mapping(rules) = &mut value {
+                if let Some(dialect) = self.words(source, &key, rules) {
+                    self.dialects.insert(name.clone(), dialect);
+                }
+                said = self.said(source, &key, rules);
             }
             let form = self.form(source, &key, value);
             match form.check() {
                 Ok(policy) if self.errors.len() == before => {
+                    if let Some(said) = said {
+                        self.publish(source, &name, said, &policy);
+                    }
                     self.policies.insert(name, policy);
                 }
                 Ok(_) => {}
-                Err(faults) => {
-                    for fault in faults {
-                        let mut path = vec![SECTION, key.as_str()];
-                        path.extend(fault.path.iter().map(String::as_str));
-                        let message = format!("`{}` {}", fault.path.join("."), fault.fault);
-                        self.problem(source, &path, Target::Value, message);
-                    }
-                }
+                Err(faults) => self.faults(source, &key, &faults),
             }
+        }
+    }
+
+    fn publish(&mut self, source: Source<'_>, name: &DatasetName, said: SaidForm, rules: &Policy) {
+        match said.check(rules.columns.as_ref()) {
+            Ok(said) => drop(self.published.insert(name.clone(), said)),
+            Err(faults) => self.faults(source, name.as_str(), &faults),
+        }
+    }
+
+    fn faults(&mut self, source: Source<'_>, dataset: &str, faults: &[FieldFault]) {
+        for fault in faults {
+            let mut path = vec![SECTION, dataset];
+            path.extend(fault.path.iter().map(String::as_str));
+            let message = format!("`{}` {}", fault.path.join("."), fault.fault);
+            self.problem(source, &path, Target::Value, message);
         }
     }
 
@@ -329,7 +349,7 @@ impl PolicyReader {
             let key = key_text(&key);
             let path = [SECTION, dataset, key.as_str()];
             let Some((_, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
-                let known = KEYS.iter().chain(words::KEYS);
+                let known = KEYS.iter().chain(words::KEYS).chain([&published::KEY]);
                 let hint = suggestion(&key, known.map(|(known, _)| *known));
                 self.problem(
                     source,

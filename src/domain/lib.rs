@@ -18,6 +18,7 @@ pub mod access;
 pub mod attendance;
 pub mod bundle;
 pub mod calendar;
+pub mod catalogue;
 pub mod chain_cost;
 pub mod connector_record;
 pub mod dialect;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UserError;
 use super::blob::ByteStream;
+use super::catalogue::NetworkListing;
 use super::storage::{LocalTaskId, LogRow, TaskPage, TaskRow};
 use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
@@ -110,6 +111,9 @@ pub trait AuthorApi: Send + Sync + 'static {
     ) -> Result<LocalTaskId, UserError>;
     /// What a bundle may be now.
     async fn limits(&self) -> Result<SubmissionLimits, UserError>;
+    /// What the nodes of the network publish about their data: asked all at the same time, for some seconds together, and remembered for
+    /// a short while.
+    async fn network_datasets(&self) -> Result<NetworkListing, UserError>;
     /// One task; `Invalid("task N does not exist")` when there is none.
     async fn task(&self, id: LocalTaskId) -> Result<TaskRow, UserError>;
     /// Tasks in the order asked; unknown ids are left out, repeated ones repeated.

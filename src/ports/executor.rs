@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PortError;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::catalogue::Outline;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::records::{ReleaseRules, ReleasedRows};
@@ -188,6 +189,9 @@ pub trait Executor: Send + Sync + 'static {
         &self,
         names: &BTreeSet<DatasetName>,
     ) -> Result<Vec<DatasetSummary>, PortError>;
+
+    /// Names and plain types of a table's columns. A file that has not changed since the last call is not read again.
+    async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError>;
 
     /// The datasets of this node.
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError>;

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 
 use super::UserError;
+use super::catalogue::OwnDataset;
 use super::connector::NodePage;
 use delta_domain::ids::{Digest, TaskId};
 use delta_domain::policy::{Approval, OwnerDecision, Question, Verdict};
@@ -93,6 +94,8 @@ pub trait OwnerApi: Send + Sync + 'static {
     async fn journal(&self, skip: u64, most: usize) -> Result<Vec<String>, UserError>;
     /// What tasks under noise have cost each dataset, by its name: of all that have an account or a budget.
     async fn privacy(&self) -> Result<Vec<LedgerReport>, UserError>;
+    /// The datasets of this node: what they are, when their owner is asked, and whether they are published.
+    async fn datasets(&self) -> Result<Vec<OwnDataset>, UserError>;
     /// Whether the node can work.
     async fn ready(&self) -> Vec<ReadyCheck>;
 }

@@ -1,8 +1,10 @@
 //! Where the owner's rules come from: files that change while the node runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use delta_domain::ids::Digest;
+use delta_domain::catalogue::Said;
+use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::policy::Policies;
 
 /// The rules as they stand.
@@ -12,6 +14,8 @@ pub struct OwnerRules {
     pub policies: Arc<Policies>,
     /// SHA-256 of what was read.
     pub digest: Digest,
+    /// What is said to everybody about datasets; those that are not in it are not published.
+    pub published: Arc<BTreeMap<DatasetName, Said>>,
 }
 
 /// The owner's rules.

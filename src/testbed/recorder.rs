@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::catalogue::Outline;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secagg::encoding::Encoding;
@@ -164,6 +165,10 @@ impl Executor for Witnessed {
         names: &BTreeSet<DatasetName>,
     ) -> Result<Vec<DatasetSummary>, PortError> {
         self.inner.describe(names).await
+    }
+
+    async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
+        self.inner.outline(name).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

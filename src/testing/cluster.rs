@@ -229,6 +229,7 @@ impl Cluster {
                 vault: host.vault.clone(),
                 node_key: host.node_key.clone(),
                 documents: Arc::new(self.network.peers(host.url.clone())),
+                catalogues: Arc::new(self.network.peers(host.url.clone())),
                 policies: Arc::new(host.policies.clone()),
                 journal: Arc::new(host.journal.clone()),
                 notices: Arc::new(NoNotice),
@@ -246,6 +247,7 @@ impl Cluster {
         self.network
             .register(host.url.clone(), node.coordinator_api());
         self.network.introduce(host.url.clone(), node.identities());
+        self.network.publish(host.url.clone(), node.catalogue());
         if host.agreeable {
             node.agree_to_everything(true);
         }

@@ -299,6 +299,7 @@ pub(super) fn rules(policy: Policy) -> OwnerRules {
     OwnerRules {
         policies: Arc::new(Policies::new(datasets)),
         digest,
+        ..OwnerRules::default()
     }
 }
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use delta_node::adapters::http::{Admission, Doors, HttpOptions, HttpServer, serve};
+use delta_node::domain::catalogue::{Listing, SignedCatalogue};
 use delta_node::domain::identity::{Card, Document, NodeKey};
 use delta_node::domain::ids::{Address, Digest, TaskId};
 use delta_node::domain::policy::{
-    Approval, ApprovalScope, Author, Class, Facts, Kind, OwnerDecision, Policies, Question, Reads,
-    TableForm, judge,
+    Approval, ApprovalMode, ApprovalScope, Author, Class, Facts, Kind, OwnerDecision, Policies,
+    Question, Reads, TableForm, judge,
 };
 use delta_node::domain::privacy::accountant::{Budget, Ledger, Renewal};
 use delta_node::domain::privacy::cost::Cost;
@@ -28,6 +29,7 @@ use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::author_api::{AuthorApi, RoundReport, SubmissionLimits, TaskProgress};
 use delta_node::ports::blob::ByteStream;
+use delta_node::ports::catalogue::{CatalogueApi, Found, NetworkListing, NodeListing, OwnDataset};
 use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::identity::IdentityApi;
 use delta_node::ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
@@ -49,6 +51,8 @@ pub(crate) struct Fake {
     pub(crate) decided: Mutex<Vec<Decided>>,
     /// What the checks say.
     pub(crate) unready: Mutex<bool>,
+    /// What it publishes.
+    pub(crate) catalogue: Mutex<Option<Arc<SignedCatalogue>>>,
     /// As whose tasks were submitted.
     pub(crate) authors: Mutex<Vec<Option<String>>>,
 }
@@ -94,6 +98,26 @@ fn found(id: LocalTaskId) -> Result<TaskRow, UserError> {
 
 #[async_trait]
 impl AuthorApi for Fake {
+    async fn network_datasets(&self) -> Result<NetworkListing, UserError> {
+        let node = |i: usize, found| NodeListing {
+            address: member(i),
+            name: format!("n{}", i + 1),
+            url: format!("http://127.0.0.1:1690{i}"),
+            organisation: (i == 0).then(|| "Organisation".to_owned()),
+            vouched: i == 0,
+            own: i == 0,
+            found,
+        };
+        Ok(NetworkListing {
+            nodes: vec![
+                node(0, Found::Published(Arc::new(catalogue().catalogue))),
+                node(1, Found::Nothing),
+                node(2, Found::Away("it cannot be reached".to_owned())),
+            ],
+            unasked: 1,
+        })
+    }
+
     async fn submit_task(
         &self,
         bundle: ByteStream,
@@ -277,6 +301,21 @@ pub(crate) fn key() -> NodeKey {
     NodeKey::new(&Secret::new([5; 32])).unwrap()
 }
 
+/// What the fake publishes, when it does.
+pub(crate) fn catalogue() -> SignedCatalogue {
+    let wages = Listing {
+        description: Some("Wages".to_owned()),
+        ..Listing::named("wages.csv".parse().unwrap())
+    };
+    SignedCatalogue::issue(&key(), vec![wages], Timestamp(1_795_329_517_000)).unwrap()
+}
+
+impl CatalogueApi for Fake {
+    fn catalogue(&self) -> Option<Arc<SignedCatalogue>> {
+        self.catalogue.lock().unwrap().clone()
+    }
+}
+
 impl IdentityApi for Fake {
     fn document(&self) -> Option<Document> {
         let (key, now) = (key(), Timestamp(1_795_329_517_000));
@@ -377,6 +416,17 @@ impl OwnerApi for Fake {
         Ok(vec![account()])
     }
 
+    async fn datasets(&self) -> Result<Vec<OwnDataset>, UserError> {
+        Ok(vec![OwnDataset {
+            name: "wages.csv".parse().unwrap(),
+            description: "table, 3 rows, 2 columns".to_owned(),
+            usable: true,
+            ruled: true,
+            approval: ApprovalMode::Controlled,
+            published: true,
+        }])
+    }
+
     async fn ready(&self) -> Vec<ReadyCheck> {
         let ok = !*self.unready.lock().unwrap();
         let detail = if ok { "it answers" } else { "it is silent" };
@@ -442,6 +492,7 @@ impl World {
                 owner: users.then(|| fake.clone() as Arc<dyn OwnerApi>),
                 members: coordinator.unwrap_or_else(|| fake.recorder.clone()),
                 identity: users.then(|| fake.clone() as Arc<dyn IdentityApi>),
+                catalogue: users.then(|| fake.clone() as Arc<dyn CatalogueApi>),
             },
             admission,
             options,

@@ -59,6 +59,7 @@ fn rules(budget: f64) -> OwnerRules {
     OwnerRules {
         policies: Arc::new(Policies::new(datasets)),
         digest,
+        ..OwnerRules::default()
     }
 }
 

@@ -3,6 +3,7 @@
 >>> import delta
 >>> bundle = MyTask().build()             # a graph, not code  # doctest: +SKIP
 >>> delta.debug(bundle, data=frame)       # the whole task on this machine  # doctest: +SKIP
+>>> bundle.check(delta.Network("http://127.0.0.1:6700"))  # which nodes can run it  # doctest: +SKIP
 >>> node = delta.DeltaNode("http://127.0.0.1:6700")  # doctest: +SKIP
 >>> node.get_result(node.create_task(bundle))  # doctest: +SKIP
 
@@ -12,18 +13,35 @@ bundles by hand needs :mod:`delta.manifest` and :mod:`delta.graph`; who makes a 
 and :mod:`delta.results`, too.
 """
 
-from . import bundle, dataset, delta_node, graph, manifest, pandas, privacy, results, statsmodel, strategy, task
+from . import (
+    bundle,
+    dataset,
+    delta_node,
+    graph,
+    manifest,
+    network,
+    pandas,
+    privacy,
+    results,
+    statsmodel,
+    strategy,
+    task,
+)
+from ._check import CatalogueWarning
 from ._local import debug
 from ._release import ReleaseWarning
 from ._version import __version__
 from .bundle import Bundle
 from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskTimeout
+from .network import Network
 from .privacy import Privacy
 
 __all__ = [
     "Bundle",
+    "CatalogueWarning",
     "DeltaNode",
     "DeltaNodeError",
+    "Network",
     "Privacy",
     "Progress",
     "ReleaseWarning",
@@ -36,6 +54,7 @@ __all__ = [
     "delta_node",
     "graph",
     "manifest",
+    "network",
     "pandas",
     "privacy",
     "results",

@@ -14,12 +14,15 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._describe import describe
+
+if TYPE_CHECKING:
+    from .network import Check, Network
 
 __all__ = ["Bundle"]
 
@@ -142,6 +145,21 @@ class Bundle:
         path = Path(path)
         path.write_bytes(self.data)
         return path
+
+    def check(self, network: Network) -> Check:
+        """See which nodes can run the task, by what they publish; nothing is submitted, and no data is looked at.
+
+        Parameters
+        ----------
+        network : delta.Network
+            Who is asked.
+
+        Returns
+        -------
+        delta.network.Check
+            True when enough can; ``print`` says of each node what it lacks.
+        """
+        return network.check(self)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from typing import Any, TextIO, TypeVar
 
 import httpx
 
-from . import _token, results
+from . import _catalogue, _check, _token, results
 from ._answers import Progress, advanced, arrays, records
 from ._progress import Display, display
 from .bundle import Bundle
@@ -102,24 +103,43 @@ class DeltaNode:
         self._owned = client is None
         self._http = httpx.Client(timeout=TIMEOUT, trust_env=False) if client is None else client
 
-    def create_task(self, task: HorizontalTask | Bundle) -> int:
+    def create_task(self, task: HorizontalTask | Bundle, *, check: bool = True) -> int:
         """Submit a task. One that is not built yet is built first.
 
         Parameters
         ----------
         task : HorizontalTask or Bundle
             What to run.
+        check : bool
+            Whether to warn beforehand when too few nodes can run it, by what they publish.
 
         Returns
         -------
         int
             The task's id at this node.
+
+        Warns
+        -----
+        CatalogueWarning
+            By what nodes publish, too few of them can run the task. It is submitted all the same.
         """
         bundle = task if isinstance(task, Bundle) else task.build()
+        if check:
+            self._warn_of_few(bundle)
         if len(bundle.data) >= ASKED_FIRST:
             self._fits(len(bundle.data))
         files = {"file": (f"{bundle.name}.delta", bundle.data, "application/octet-stream")}
         return self._ask(lambda answer: int(answer.json()["task_id"]), "POST", "/v1/task", files=files)
+
+    def network(self) -> list[_catalogue.Node]:
+        """Ask what the nodes of the network publish; :class:`delta.Network` makes more of it.
+
+        Returns
+        -------
+        list of delta.network.Node
+            One for each node on the record.
+        """
+        return self._ask(_catalogue.nodes, "GET", "/v1/network/datasets")
 
     def status(self, task_id: int) -> str:
         """Ask how a task stands.
@@ -345,6 +365,18 @@ class DeltaNode:
     def _about(self, read: Callable[[httpx.Response], T], what: str, task_id: int, **query: int) -> T:
         """Ask something about a task."""
         return self._ask(read, "GET", f"/v1/task/{what}", params={"task_id": task_id, **query})
+
+    def _warn_of_few(self, bundle: Bundle) -> None:
+        """Say that too few can run a task, where nodes say so. What is not known stops nobody."""
+        if not bundle.manifest.get("datasets"):
+            return
+        try:
+            found = _check.check(bundle.manifest, self.network())
+        except DeltaNodeError:
+            # An older node, or a token without the scope.
+            return
+        if found.too_few:
+            warnings.warn(str(found), _check.CatalogueWarning, stacklevel=3)
 
     def _fits(self, size: int) -> None:
         """Raise before megabytes are sent that the node would not take; an older node does not say."""

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::faults::{FaultScript, When};
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::catalogue::Outline;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{Tensor, TensorData};
@@ -168,6 +169,11 @@ impl Executor for ScriptedExecutor {
         _names: &BTreeSet<DatasetName>,
     ) -> Result<Vec<DatasetSummary>, PortError> {
         self.datasets().await
+    }
+
+    /// No dataset has a column.
+    async fn outline(&self, _name: &DatasetName) -> Result<Outline, PortError> {
+        Ok(Outline::default())
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
+use delta_domain::catalogue::SignedCatalogue;
 use delta_domain::identity::Document;
 use delta_domain::ids::Address;
 use delta_ports::blob::ByteStream;
+use delta_ports::catalogue::CatalogueSource;
 use delta_ports::identity::IdentitySource;
 use delta_ports::peer::{PeerAnswer, PeerRejection, PeerRequest, PeerTransport, RejectionKind};
 use delta_ports::{PortError, PortErrorKind};
@@ -107,6 +109,13 @@ impl IdentitySource for MemoryPeers {
 
     async fn seen_by(&self, url: &str, address: &Address) -> Result<Option<bool>, PortError> {
         self.network.seen(&self.own_url, url, address)
+    }
+}
+
+#[async_trait]
+impl CatalogueSource for MemoryPeers {
+    async fn catalogue_of(&self, url: &str) -> Result<SignedCatalogue, PortError> {
+        self.network.catalogue(&self.own_url, url)
     }
 }
 

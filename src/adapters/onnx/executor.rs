@@ -24,6 +24,7 @@ use super::job::{Job, Reply, RuntimeChoice, Work};
 use super::process::Launcher;
 use super::records;
 use delta_domain::bundle::{Bundle, BundleLimits};
+use delta_domain::catalogue::Outline;
 use delta_domain::dialect::Dialect;
 use delta_domain::ids::{DatasetName, Name};
 use delta_domain::manifest::RoundSpec;
@@ -414,6 +415,10 @@ impl Executor for OnnxExecutor {
     ) -> Result<Vec<DatasetSummary>, PortError> {
         self.told_of("executor.describe", names.clone(), false)
             .await
+    }
+
+    async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
+        self.outlined(name).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -10,6 +10,8 @@ use crate::cli::args::DataCommand;
 use crate::config::Config;
 use delta_ports::executor::DatasetSummary;
 
+mod draft;
+
 /// What `data` prints. `file`: the configuration's.
 ///
 /// # Errors
@@ -20,7 +22,8 @@ pub(in crate::cli) async fn data(
     command: DataCommand,
 ) -> anyhow::Result<String> {
     let executor = bootstrap::executor(config, bootstrap::own_program()?);
-    executor.hear(&config.load_policies(file)?);
+    let loaded = config.load_policies(file)?;
+    executor.hear(&loaded);
     match command {
         DataCommand::List { json } => list(&executor, json).await,
         DataCommand::Describe { name, json } => {
@@ -56,6 +59,10 @@ pub(in crate::cli) async fn data(
                 writeln!(text)?;
             }
             Ok(text)
+        }
+        DataCommand::Publish { name } => {
+            let profile = executor.profile(&name).await?;
+            Ok(draft::draft(&name, loaded.policies.of(&name), &profile)?)
         }
         DataCommand::Check { name } => {
             let all = executor.port().datasets().await?;

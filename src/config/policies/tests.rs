@@ -176,16 +176,19 @@ fn a_configuration_that_is_broken_is_not_one_without_rules() {
     }
 }
 
-/// Every block of docs/policy.md that holds rules.
+/// Every block of docs/policy.md and docs/data.md that holds rules.
 #[test]
 fn the_documents_examples_are_read() {
-    let text = include_str!("../../../docs/policy.md");
-    let blocks: Vec<&str> = text
-        .split("```yaml\n")
-        .skip(1)
+    let (rules, data) = (
+        include_str!("../../../docs/policy.md"),
+        include_str!("../../../docs/data.md"),
+    );
+    let blocks: Vec<&str> = [rules, data]
+        .iter()
+        .flat_map(|text| text.split("```yaml\n").skip(1))
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert!(blocks.len() >= 3);
+    assert!(blocks.len() >= 5);
     for block in blocks {
         let files = [("config.yaml", ""), ("policy.d/a.yaml", block)];
         assert!(load(&folder(&files)).is_ok(), "{block}");
@@ -278,4 +281,99 @@ fn the_published_policy_schema_is_the_generated_one() {
         value(&published) == value(&generated),
         "config/policy.schema.json is stale; renew it as the comment above says"
     );
+}
+
+const PUBLISHED: &str = r#"datasets:
+  patients.csv:
+    columns: { id: identifier, name: hidden, age: quasi, hba1c: value }
+    catalogue:
+      description: Patients of ward 3, one row each
+      columns:
+        age: { type: integer, unit: years, range: [0, 120] }
+        sex: { type: category, levels: [f, m, 9], role: quasi }
+        hba1c: { type: float, unit: 1, missing: 0.05 }
+        seen: { type: date, range: [2020-01-01, 2025-12-31] }
+        note:
+      rows: rounded
+      rules: shown
+  scans:
+    catalogue: { samples: { shape: [1, 28, 28], classes: [cat, dog], range: [0, 255] } }
+  visits.csv:
+    catalogue: { columns: from-file }
+"#;
+
+#[test]
+fn what_is_published_stands_beside_rules_and_changes_none() {
+    let loaded = load(&folder(&[("config.yaml", PUBLISHED)])).unwrap();
+    let of = |name: &str| {
+        let name: DatasetName = name.parse().unwrap();
+        let policy = loaded.policies.of(&name);
+        loaded.published[&name].listing(&name, policy, None, Some(534))
+    };
+    let patients = of("patients.csv");
+    assert_eq!(patients.check(), Ok(()));
+    let columns = patients.columns.unwrap();
+    assert_eq!(columns.len(), 5);
+    let hba1c = columns.iter().find(|c| c.name == "hba1c").unwrap();
+    assert_eq!(hba1c.unit.as_deref(), Some("1"));
+    assert_eq!(hba1c.role, Some(Role::Value));
+    assert!(patients.rows.is_some() && patients.terms.is_some());
+    assert_eq!(of("scans").samples.unwrap().shape, [1, 28, 28]);
+    assert!(loaded.published[&"visits.csv".parse().unwrap()].wants_outline());
+    let without: String = PUBLISHED.split("    catalogue:\n").take(1).collect();
+    let rules = load(&folder(&[("config.yaml", &without)])).unwrap();
+    let name = "patients.csv".parse().unwrap();
+    assert_eq!(rules.policies.of(&name), loaded.policies.of(&name));
+    assert!(rules.published.is_empty());
+}
+
+#[test]
+fn what_is_wrongly_published_has_its_place() {
+    let text = r#"datasets:
+  a.csv:
+    columns: { name: hidden, age: quasi }
+    catalogue:
+      descripton: Patients
+      columns:
+        name: { type: string }
+        age: { type: whole, range: [1, 2, 3] }
+        sex: { levels: [f, m] }
+        day: { type: date, range: [1, 2] }
+      rows: exact
+  b.csv:
+    catalogue:
+  c.csv:
+    catalogue: { columns: { x: 5 } }
+  d.csv:
+    columns: { name: hidden }
+    catalogue:
+      columns:
+        name: { type: string }
+        sex: { levels: [f, m] }
+"#;
+    assert_eq!(
+        errors(text),
+        [
+            "c.yaml:8:22: `catalogue.columns.age.type` must be one of integer, float, boolean, category, string, date, not \"whole\"",
+            "c.yaml:8:36: `catalogue.columns.age.range` must be the smallest and the largest value that can be, for example [0, 120]",
+            "c.yaml:5:7: unknown key `catalogue.descripton`; did you mean `description`?",
+            "c.yaml:11:13: `catalogue.rows` must be rounded, not \"exact\"",
+            "c.yaml:13:5: `catalogue` must be a section, for example { description: Patients of ward 3, columns: from-file }; {} publishes the name alone",
+            "c.yaml:15:32: `catalogue.columns.x` must be a section, for example { type: integer, unit: years }, not 5",
+            "c.yaml:20:15: `catalogue.columns.name` is hidden in the rules, and what is hidden is never published",
+            "c.yaml:21:14: `catalogue.columns.sex` has levels and is no category",
+        ]
+    );
+}
+
+#[test]
+fn the_document_names_every_key_of_a_catalogue() {
+    let text = include_str!("../../../docs/data.md");
+    let keys = published::KEYS
+        .iter()
+        .chain(published::COLUMN_KEYS)
+        .chain(published::SAMPLES_KEYS);
+    for (key, _) in keys {
+        assert!(text.contains(&format!("| `{key}` |")), "{key}");
+    }
 }

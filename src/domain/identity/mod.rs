@@ -35,6 +35,7 @@ pub use proof::Proof;
 pub use roster::{Roster, RosterEntry, RosterError, VerifiedRoster};
 pub use roster_file::{MAX_ROSTER_BYTES, RosterEntryForm, RosterFile, RosterSignature};
 pub use trust::{Known, Pin, PinError, Trust, TrustAnchors, same_address};
+pub(crate) use words::deceives;
 pub use words::{MAX_WORD_BYTES, presentable};
 
 /// The name under which the digest of a node's card stands on the connector's data hub, at index 0.

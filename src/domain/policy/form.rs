@@ -140,7 +140,7 @@ pub struct FieldFault {
 }
 
 impl FieldFault {
-    fn new(path: &[&str], fault: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &[&str], fault: impl Into<String>) -> Self {
         Self {
             path: path.iter().map(|key| (*key).to_owned()).collect(),
             fault: fault.into(),

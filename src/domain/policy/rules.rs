@@ -70,6 +70,19 @@ pub enum Role {
     Hidden,
 }
 
+impl Role {
+    /// As in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Quasi => "quasi",
+            Self::Identifier => "identifier",
+            Self::Hidden => "hidden",
+        }
+    }
+}
+
 /// What a task is by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

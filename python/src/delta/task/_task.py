@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import abc
+from typing import TYPE_CHECKING
 
 from ..bundle import Bundle
 from ..strategy import Strategy
+
+if TYPE_CHECKING:
+    from ..network import Check, Network
 
 
 class HorizontalTask(abc.ABC):
@@ -23,6 +27,21 @@ class HorizontalTask(abc.ABC):
 
     def __init__(self, name: str, strategy: Strategy, *, description: str = "") -> None:
         self.name, self.strategy, self.description = name, strategy, description
+
+    def check(self, network: Network) -> Check:
+        """See which nodes can run the task, by what they publish; nothing is submitted, and no data is looked at.
+
+        Parameters
+        ----------
+        network : delta.Network
+            Who is asked.
+
+        Returns
+        -------
+        delta.network.Check
+            True when enough can; ``print`` says of each node what it lacks.
+        """
+        return network.check(self)
 
     @abc.abstractmethod
     def build(self) -> Bundle:

@@ -2,6 +2,7 @@
 
 mod answer;
 mod card_keys;
+mod catalogue;
 mod identity;
 pub(crate) mod notice;
 pub(crate) mod peers;

@@ -16,6 +16,7 @@ use crate::wire::headers;
 use delta_domain::round::message::SignedRequest;
 use delta_ports::author_api::AuthorApi;
 use delta_ports::blob::ByteStream;
+use delta_ports::catalogue::CatalogueApi;
 use delta_ports::identity::IdentityApi;
 use delta_ports::owner_api::OwnerApi;
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest};
@@ -31,6 +32,8 @@ pub struct Doors {
     pub members: Arc<dyn CoordinatorApi>,
     /// What the node shows of itself.
     pub identity: Option<Arc<dyn IdentityApi>>,
+    /// What it publishes about its data.
+    pub catalogue: Option<Arc<dyn CatalogueApi>>,
 }
 
 /// What handlers work with.

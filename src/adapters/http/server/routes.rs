@@ -21,7 +21,9 @@ use super::admission::Caller;
 use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
-use super::handlers::{approvals, identity, ops, privacy, rounds, shares, tasks, upload};
+use super::handlers::{
+    approvals, catalogue, identity, ops, privacy, rounds, shares, tasks, upload,
+};
 use super::rejection::Rejection;
 use super::reply::{Response, json};
 use delta_domain::access::Scope;
@@ -116,6 +118,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/openapi.json", Public, |s, c| Box::pin(ops::openapi(s, c))),
     get("/v1/identity", Public, |s, c| Box::pin(identity::identity(s, c))),
     get("/v1/identity/seen", Public, |s, c| Box::pin(identity::seen(s, c))),
+    get("/v1/catalogue", Public, |s, c| Box::pin(catalogue::catalogue(s, c))),
     post("/v1/task", Author(Submit), |s, c| Box::pin(upload::submit(s, c))),
     post("/v1/task/cancel", Author(Submit), |s, c| Box::pin(tasks::cancel(s, c))),
     get("/v1/task/metadata", Author(Read), |s, c| Box::pin(tasks::metadata(s, c))),
@@ -127,12 +130,14 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/limits", Author(Submit), |s, c| Box::pin(tasks::limits(s, c))),
     get("/v1/task/bundle", Author(Read), |s, c| Box::pin(tasks::bundle(s, c))),
     get("/v1/tasks", Author(Read), |s, c| Box::pin(tasks::page(s, c))),
+    get("/v1/network/datasets", Author(Read), |s, c| Box::pin(catalogue::network(s, c))),
     post("/v1/task/leave", Owner(Admin), |s, c| Box::pin(ops::leave(s, c))),
     get("/v1/approvals", Owner(Approve), |s, c| Box::pin(approvals::list(s, c))),
     post("/v1/approvals", Owner(Approve), |s, c| Box::pin(approvals::decide(s, c))),
     post("/v1/approvals/revoke", Owner(Approve), |s, c| Box::pin(approvals::revoke(s, c))),
     get("/v1/audit", Owner(Approve), |s, c| Box::pin(approvals::audit(s, c))),
     get("/v1/privacy", Owner(Read), |s, c| Box::pin(privacy::privacy(s, c))),
+    get("/v1/datasets", Owner(Read), |s, c| Box::pin(catalogue::datasets(s, c))),
     get("/v1/nodes", Owner(Read), |s, c| Box::pin(ops::nodes(s, c))),
     get("/v1/coord/config", Public, |s, c| Box::pin(rounds::config(s, c))),
     get("/v1/coord/author", Public, |s, c| Box::pin(rounds::author(s, c))),

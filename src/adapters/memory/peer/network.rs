@@ -10,8 +10,10 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 use super::MemoryPeers;
 use crate::faults::lock;
+use delta_domain::catalogue::SignedCatalogue;
 use delta_domain::identity::Document;
 use delta_domain::ids::Address;
+use delta_ports::catalogue::CatalogueApi;
 use delta_ports::identity::IdentityApi;
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::{PortError, PortErrorKind};
@@ -52,6 +54,7 @@ struct State {
     planned: VecDeque<(String, PeerFault)>,
     listeners: BTreeMap<String, Arc<dyn CoordinatorApi>>,
     identities: BTreeMap<String, Arc<dyn IdentityApi>>,
+    catalogues: BTreeMap<String, Arc<dyn CatalogueApi>>,
     cut_off: BTreeSet<String>,
 }
 
@@ -74,6 +77,7 @@ impl MemoryNetwork {
             planned: VecDeque::new(),
             listeners: BTreeMap::new(),
             identities: BTreeMap::new(),
+            catalogues: BTreeMap::new(),
             cut_off: BTreeSet::new(),
         })))
     }
@@ -97,11 +101,17 @@ impl MemoryNetwork {
         lock(&self.0).identities.insert(url.into(), identity);
     }
 
+    /// Who listens at `url` publishes this from now on.
+    pub fn publish(&self, url: impl Into<String>, catalogue: Arc<dyn CatalogueApi>) {
+        lock(&self.0).catalogues.insert(url.into(), catalogue);
+    }
+
     /// Nobody listens at `url` any more.
     pub fn unregister(&self, url: &str) {
         let mut state = lock(&self.0);
         state.listeners.remove(url);
         state.identities.remove(url);
+        state.catalogues.remove(url);
     }
 
     /// Nothing reaches the node at `url`, and nothing leaves it, until [`MemoryNetwork::heal`].
@@ -192,6 +202,16 @@ impl MemoryNetwork {
         shown.and_then(|node| node.document()).ok_or_else(|| {
             PortError::new(PortErrorKind::Rejected, OP, "the node shows no identity")
         })
+    }
+
+    /// What the node at `to` publishes.
+    pub(super) fn catalogue(&self, from: &str, to: &str) -> Result<SignedCatalogue, PortError> {
+        const OP: &str = "peer.catalogue";
+        self.route(OP, from, to)?;
+        let node = lock(&self.0).catalogues.get(to).cloned();
+        let signed = node.and_then(|node| node.catalogue());
+        let nothing = || PortError::new(PortErrorKind::Rejected, OP, "the node publishes nothing");
+        signed.map(|s| (*s).clone()).ok_or_else(nothing)
     }
 
     /// What the node at `to` says of its way to another.

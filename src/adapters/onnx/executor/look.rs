@@ -7,16 +7,19 @@ use std::sync::Arc;
 use super::OnnxExecutor;
 use super::answer::wrong_answer;
 use super::versions::{Look, Told};
-use crate::datasets::{self, Located, TableProfile};
+use crate::datasets::{self, ColumnKind, Located, TableProfile};
 use crate::frame::Blobs;
 use crate::job::{Job, Reply, RuntimeChoice, Work};
 use delta_domain::bundle::Bundle;
+use delta_domain::catalogue::{ColumnType, Outline};
 use delta_domain::ids::{DatasetName, Digest};
 use delta_ports::executor::DatasetSummary;
 use delta_ports::{PortError, PortErrorKind};
 
 /// What `describe` asks of a file.
 const WHAT: &str = "what is it";
+/// What `outline` asks of a file.
+const OUTLINE: &str = "which columns";
 
 /// Places, and how their files look now.
 type Looks = BTreeMap<DatasetName, (Located, Option<Look>)>;
@@ -66,6 +69,27 @@ impl OnnxExecutor {
             Reply::Profiled(profile) => Ok(profile),
             _ => Err(wrong_answer(op)),
         }
+    }
+
+    /// Names and plain types of a table's columns. Nothing else of what was seen is kept.
+    pub(super) async fn outlined(&self, name: &DatasetName) -> Result<Outline, PortError> {
+        let op = "executor.outline";
+        let looks = looks(self.places.locate(op, BTreeSet::from([name.clone()]))?);
+        let looked = looks.get(name);
+        let known = looked.and_then(|(place, look)| self.told.of(place, OUTLINE, *look));
+        if let Some(outline) = known.and_then(|text| serde_json::from_str(&text).ok()) {
+            return Ok(outline);
+        }
+        let profile = self.profile(name).await?;
+        let columns = profile.columns.into_iter();
+        let columns = columns.map(|column| (column.name, plain_type(column.kind)));
+        let outline = Outline {
+            columns: columns.collect(),
+        };
+        if let (Some((place, look)), Ok(text)) = (looked, serde_json::to_string(&outline)) {
+            self.told.remember(place, OUTLINE, *look, text);
+        }
+        Ok(outline)
     }
 
     /// What datasets are, in plain words, by name. One that cannot be found is left out, unless `all` are wanted.
@@ -154,6 +178,17 @@ impl OnnxExecutor {
         let launcher = self.config.launcher();
         let (reply, _): (Reply, Blobs) = launcher.run(op, &setup, &job, Vec::new()).await?;
         Ok(reply)
+    }
+}
+
+fn plain_type(kind: ColumnKind) -> Option<ColumnType> {
+    match kind {
+        ColumnKind::Empty => None,
+        ColumnKind::Whole => Some(ColumnType::Integer),
+        ColumnKind::Number => Some(ColumnType::Float),
+        ColumnKind::Truth => Some(ColumnType::Boolean),
+        ColumnKind::Date => Some(ColumnType::Date),
+        ColumnKind::Text => Some(ColumnType::String),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What answers: one file for each kind of caller and content. Each gives an answer or a rejection.
 
 pub(crate) mod approvals;
+pub(crate) mod catalogue;
 pub(crate) mod identity;
 pub(crate) mod ops;
 pub(crate) mod privacy;
