@@ -199,7 +199,7 @@ def test_what_else_a_node_cannot_is_told() -> None:
     class Texts(Ages):
         columns = ("sex", "seen", "note", "stage")
 
-    assert reasons(PATIENTS, Texts()).count("tasks read numbers") == 3
+    assert reasons(PATIENTS, Texts()).count("the task reads numbers") == 3
     assert "called patients.csv" in reasons(PATIENTS, _renamed("patients"))
     assert "is no table" in reasons(SCANS | {"name": "patients.csv"})
     assert "driver records" in reasons(PATIENTS, drivers=["once"])

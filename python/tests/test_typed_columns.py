@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import delta
+from conftest import Network
 from delta.dataset import DataFrame as Table
 from delta.statsmodel import LogitTask
 from delta.task import HorizontalAnalytics
@@ -192,3 +193,51 @@ def test_declarations_are_checked() -> None:
     assert spec["types"]["sex"] == {"type": "category", "levels": ["f", "m"]} and spec["types"]["born"] == {
         "type": "date"
     }
+
+
+def test_published_types_are_compared_with_declared_ones() -> None:
+    from delta._catalogue import Column
+    from delta._check import _mistyped
+
+    assert _mistyped(Column("sex", "category", levels=("f", "m")), "category") is None
+    assert _mistyped(Column("sex", "string"), "category") is None
+    assert "days" in str(_mistyped(Column("born", "date"), "category"))
+    assert _mistyped(Column("born", "date"), "date") is None and _mistyped(Column("born", None), "time") is None
+    assert _mistyped(Column("born", "integer"), "date") == "no dates, but is of type integer"
+
+
+def stay(folder: Any, part: pd.DataFrame) -> None:
+    part = part.assign(born=part.born.dt.strftime("%d.%m.%Y"), seen=part.seen.dt.strftime("%Y-%m-%d %H:%M:%S"))
+    part.to_csv(folder / "stays.csv", index=False, sep=";")
+
+
+class Stays(Task):
+    def dataset(self) -> Any:
+        return {"d": Table("stays.csv", columns=COLUMNS, levels=LEVELS, dates=["born"], times=["seen"])}
+
+
+def test_nodes_read_levels_dates_and_times(network: Network) -> None:
+    d = people(300)
+    parts = [d.iloc[:90], d.iloc[90:200], d.iloc[200:]]
+    for folder, part in zip(network.folders, parts, strict=True):
+        stay(folder, part)
+    task = Stays(
+        lambda d: (
+            d.sex.value_counts(),
+            d.groupby(["ward", "sex"]).age.mean(),
+            d.born.dt.year.mean(),
+            (d.seen - d.born).dt.days.mean(),
+            d[d.seen >= "2026-05-01 12:00"].age.count(),
+            d[d.ward.isin(["A", "other"]) & (d.born < "1960-01-01")].age.sum(),
+            d.born.isna().sum(),
+        )
+    )
+    task.strategy.min_clients = task.strategy.max_clients = 3
+    node = network.node
+    number = node.create_task(task)
+    assert node.wait(number, timeout=120, progress=False), node.progress(number).error
+    made, here = node.get_result(number), delta.debug(task, d=parts)
+    for got, want in zip(made, here, strict=True):
+        np.testing.assert_allclose(np.asarray(got, float), np.asarray(want, float), rtol=1e-12)
+    assert made[0].to_dict() == {"f": (d.sex == "f").sum(), "m": (d.sex == "m").sum(), "other": (d.sex == "x").sum()}
+    assert made[2] == pytest.approx(d.born.dt.year.mean())

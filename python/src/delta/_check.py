@@ -160,15 +160,30 @@ def _of_dataset(manifest: Json, listing: Listing, spec: Json) -> tuple[list[str]
 def _of_columns(manifest: Json, listing: Listing, columns: Mapping[str, Column], spec: Json) -> Iterator[str]:
     whole = {str(f["column_i64"]) for f in _fields(manifest, listing.name) if "column_i64" in f}
     read = [str(c) for f in _fields(manifest, listing.name) for c in f.get("columns", f.get("columns_f32", ()))]
+    types: Mapping[str, Json] = spec.get("types", {})
     for name in dict.fromkeys([*map(str, spec.get("columns", ())), *read, *sorted(whole)]):
         column = columns.get(name.strip())
+        if column is not None and name in types:
+            if (why := _mistyped(column, str(types[name].get("type")))) is not None:
+                yield f"column {_quoted(name)} of {listing.name} has {why}"
+            continue
         if column is None:
             yield f"column {_quoted(name)} is not in {listing.name} (it has: {_listed(columns, name)})"
         elif column.type in ("string", "date") or (column.levels and levels(column) is None):
             what = "days" if column.type == "date" else "texts"
-            yield f"column {_quoted(name)} of {listing.name} has {what}, and tasks read numbers"
+            declare = "dates=" if column.type == "date" else "levels="
+            yield f"column {_quoted(name)} of {listing.name} has {what}, and the task reads numbers: declare it under {declare}"
         elif name in whole and column.type == "float":
             yield f"column {_quoted(name)} of {listing.name} has fractions, and the task reads it as whole numbers"
+
+
+def _mistyped(column: Column, declared: str) -> str | None:
+    """What a column has, where that is not what the task declares it to have."""
+    if declared == "category":
+        return "days, and the task reads levels" if column.type == "date" else None
+    if column.type in ("integer", "float", "boolean", "category"):
+        return f"no {declared}s, but is of type {column.type}"
+    return None
 
 
 def _of_samples(listing: Listing, spec: Json) -> Iterator[str]:
