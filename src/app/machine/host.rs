@@ -42,7 +42,7 @@ pub(super) struct Host<M: Machine> {
     pub(super) snapshot_bytes: usize,
     pub(super) journal_bytes: usize,
     pub(super) next_id: u64,
-    pub(super) running: JoinSet<(u64, Option<M::Input>)>,
+    pub(super) running: JoinSet<(u64, M::Effect, Option<M::Input>)>,
     pub(super) messages: mpsc::Receiver<Message<M>>,
     pub(super) publish: watch::Sender<Arc<M>>,
     pub(super) reach: Reach,
@@ -91,9 +91,9 @@ impl<M: Machine> Host<M> {
                     break;
                 }
                 Some(done) = self.running.join_next() => match done {
-                    Ok((id, input)) => {
+                    Ok((id, effect, input)) => {
                         self.move_deadlines(&mut still_since).await;
-                        self.effect_done(id, input).await;
+                        self.effect_done(id, effect, input).await;
                     }
                     Err(panic) => {
                         tracing::error!(task = %self.key.task, round = self.key.round, "an effect panicked: {panic}");
@@ -194,21 +194,27 @@ impl<M: Machine> Host<M> {
         }
     }
 
-    async fn effect_done(&mut self, id: u64, input: Option<M::Input>) {
-        match self.apply(input, Some(id)).await {
-            Ok(()) => {}
+    async fn effect_done(&mut self, id: u64, effect: M::Effect, input: Option<M::Input>) {
+        let error = match self.apply(input, Some(id)).await {
+            Ok(()) => return,
             Err(HandleError::Rejected(rejection)) => {
                 // The input is rejected, but the effect is done.
                 tracing::info!(
                     task = %self.key.task, round = self.key.round, code = rejection.code(),
                     "the outcome of an effect is rejected: {rejection}"
                 );
-                if let Err(e) = self.apply(None, Some(id)).await {
-                    self.log_error("an effect could not be marked as done", &e);
+                match self.apply(None, Some(id)).await {
+                    Ok(()) => return,
+                    Err(e) => e,
                 }
             }
-            // It stays in the outbox and is carried out again after a restart.
-            Err(e) => self.log_error("an effect could not be marked as done", &e),
+            Err(e) => e,
+        };
+        self.log_error("an effect could not be marked as done", &error);
+        // A full disk: what came of it would be missed for ever, so it is carried out again, with a look at the record first. Anything
+        // else stays in the outbox for whoever takes the machine up again.
+        if matches!(&error, HandleError::Port(e) if e.is_transient()) {
+            self.start_after(Backoff::QUICK.maximum(), id, effect, true);
         }
     }
 
@@ -282,7 +288,11 @@ impl<M: Machine> Host<M> {
         Ok((Arc::new(next), state, effects))
     }
 
-    fn start(&mut self, id: u64, effect: M::Effect, mut again: bool) {
+    fn start(&mut self, id: u64, effect: M::Effect, again: bool) {
+        self.start_after(Duration::ZERO, id, effect, again);
+    }
+
+    fn start_after(&mut self, wait: Duration, id: u64, effect: M::Effect, mut again: bool) {
         let effects = self.effects.clone();
         let clock = self.ports.clock.clone();
         let mut over = self.publish.subscribe();
@@ -290,9 +300,12 @@ impl<M: Machine> Host<M> {
         let reach = self.reach.clone();
         self.running.spawn(async move {
             let mut backoff = Backoff::QUICK;
+            if !wait.is_zero() {
+                clock.sleep(wait).await;
+            }
             loop {
                 let error = match effects.carry_out(&effect, again).await {
-                    Ok(input) => return (id, input),
+                    Ok(input) => return (id, effect, input),
                     Err(error) => error,
                 };
                 let connector = reach.connector();
@@ -300,7 +313,8 @@ impl<M: Machine> Host<M> {
                 let waits = error.is_transient() && !M::gives_up(&effect, &error);
                 if !waits && !away {
                     tracing::warn!(task = %key.task, round = key.round, "{}", report(&error));
-                    return (id, M::effect_failed(&effect, &error));
+                    let failed = M::effect_failed(&effect, &error);
+                    return (id, effect, failed);
                 }
                 tracing::debug!(task = %key.task, round = key.round, "will try again: {}", report(&error));
                 again = true;
@@ -314,7 +328,7 @@ impl<M: Machine> Host<M> {
                     biased;
                     () = pause => {}
                     // Nobody needs it any more: one last try was enough.
-                    _ = over.wait_for(|m| m.is_over()) => return (id, None),
+                    _ = over.wait_for(|m| m.is_over()) => return (id, effect, None),
                 }
             }
         });

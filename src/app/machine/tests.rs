@@ -57,16 +57,18 @@ impl Machine for Adder {
     }
 }
 
-/// Every effect is done at once, or none ever.
+/// Every effect is done at once, or none ever; or one of them ends the machine.
 enum World {
     Done,
     Silent,
+    Ends(u32),
 }
 
 #[async_trait]
 impl Effects<Adder> for World {
-    async fn carry_out(&self, _effect: &u32, _again: bool) -> Result<Option<u32>, PortError> {
+    async fn carry_out(&self, effect: &u32, _again: bool) -> Result<Option<u32>, PortError> {
         match self {
+            Self::Ends(last) => Ok((effect == last).then_some(99)),
             Self::Done => Ok(None),
             Self::Silent => std::future::pending().await,
         }
@@ -199,6 +201,39 @@ async fn what_could_not_be_recorded_has_used_no_id() {
 }
 
 /// Deadlines stand still for what is away while a machine runs, and for as long as there is patience, however often it comes and goes.
+#[tokio::test(start_paused = true)]
+async fn what_an_effect_brings_is_not_lost_while_the_disk_is_full() {
+    let storage = MemoryStorage::new();
+    let ports = ports(&storage);
+    let (change, before) = create(&ports, &task(), 1, &Adder { sum: 1 }, &[1000]).unwrap();
+    commit(&ports, vec![change]).await.unwrap();
+    let loaded = load(&ports, &before).unwrap();
+    for _ in 0..20 {
+        storage.fail_next(
+            "storage.commit",
+            delta_memory::When::Before,
+            delta_ports::PortErrorKind::Exhausted,
+        );
+    }
+    let (_handle, running) = spawn(
+        ports.clone(),
+        Arc::new(World::Ends(1000)),
+        before,
+        loaded,
+        true,
+        nobody_away(),
+        CancellationToken::new(),
+    )
+    .unwrap();
+    // It has no deadline: nothing else would ever come.
+    let hour = Duration::from_secs(3600);
+    tokio::time::timeout(hour, running).await.unwrap();
+    let ended = stored(&ports).await;
+    assert!(ended.outbox.is_empty());
+    let loaded: Loaded<Adder> = load(&ports, &ended).unwrap();
+    assert!(loaded.machine.is_over());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_machine_stands_still_for_its_own_time_and_no_longer_than_patience() {
     const SECOND: Duration = Duration::from_secs(1);
