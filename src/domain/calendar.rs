@@ -32,7 +32,18 @@ pub enum DateError {
 }
 
 const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAY: f64 = 86_400.0;
 
@@ -60,10 +71,14 @@ pub fn seconds_of(text: &str, order: Option<DateOrder>) -> Result<f64, DateError
 /// Days, and seconds of the day; the latter may go beyond one where an offset is given.
 fn moment(text: &str, order: Option<DateOrder>) -> Result<(f64, f64), DateError> {
     let text = text.trim();
-    let (date, time) = match text
-        .find('T')
-        .or_else(|| text.find(':').and_then(|at| text.get(..at)?.rfind(' ')))
-    {
+    // A T behind a digit, or the last blank before the clock.
+    let mut joined = text.match_indices('T').map(|(at, _)| at);
+    let digit = |at: &usize| {
+        text.get(..*at)
+            .is_some_and(|t| t.ends_with(|c: char| c.is_ascii_digit()))
+    };
+    let blank = || text.find(':').and_then(|at| text.get(..at)?.rfind(' '));
+    let (date, time) = match joined.find(digit).or_else(blank) {
         Some(at) if text.get(at + 1..).is_some_and(|rest| rest.contains(':')) => text.split_at(at),
         _ => (text, ""),
     };
@@ -118,8 +133,9 @@ fn date_of(text: &str, order: Option<DateOrder>) -> Result<f64, DateError> {
 
 fn month(text: &str) -> Option<i64> {
     let word = text.trim_end_matches('.').to_ascii_lowercase();
-    let known = word.len() >= 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
-    let place = MONTHS.iter().position(|m| known && word.starts_with(m))?;
+    let place = MONTHS
+        .iter()
+        .position(|m| word == m.get(..3).unwrap_or(m) || word == *m)?;
     i64::try_from(place + 1).ok()
 }
 
@@ -254,6 +270,7 @@ mod tests {
             "45000",
             "2026-11-29T",
             "29.11.2026.1",
+            "29 marraskuuta 2026",
             "13/13/2026",
             "2026_11_29",
             "0000-01-01",

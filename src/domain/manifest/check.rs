@@ -13,6 +13,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::column_type::number_of;
 use super::{ColumnType, MAX_LEVEL_BYTES, MAX_LEVELS};
 use super::{DatasetSpec, Driver, FORMAT, Location, Manifest, RoundSpec, VariableSpec};
 use crate::bundle;
@@ -170,6 +171,17 @@ fn check_types(
             distinct.len() == levels.len(),
             &at,
             "each level may stand only once",
+        );
+        let numbers: Vec<u64> = levels
+            .iter()
+            .filter_map(|l| number_of(l))
+            .map(f64::to_bits)
+            .collect();
+        let apart: BTreeSet<&u64> = numbers.iter().collect();
+        found.need(
+            apart.len() == numbers.len(),
+            &at,
+            "two levels are one number; a cell that is stored as a number would be either",
         );
         found.need(
             !levels.is_empty() && levels.len() <= MAX_LEVELS,

@@ -37,7 +37,7 @@ pub enum CellReader {
     Category {
         /// Numbers of levels by text.
         texts: HashMap<String, u32>,
-        /// Levels that are numbers, for cells that are written in another way.
+        /// Levels that are numbers, in rising order, for cells that are written in another way.
         numbers: Vec<(f64, u32)>,
         /// The number of any other text.
         other: u32,
@@ -57,10 +57,14 @@ impl ColumnType {
             Self::Time => CellReader::Time(order),
             Self::Category { levels } => {
                 let counted = (0_u32..).zip(levels);
-                let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+                let mut numbers: Vec<(f64, u32)> = counted
+                    .clone()
+                    .filter_map(|(i, l)| Some((number_of(l)?, i)))
+                    .collect();
+                numbers.sort_by(|a, b| a.0.total_cmp(&b.0));
                 CellReader::Category {
-                    texts: counted.clone().map(|(i, l)| (l.clone(), i)).collect(),
-                    numbers: counted.filter_map(|(i, l)| Some((number(l)?, i))).collect(),
+                    texts: counted.map(|(i, l)| (l.clone(), i)).collect(),
+                    numbers,
                     other: u32::try_from(levels.len()).unwrap_or(u32::MAX),
                 }
             }
@@ -81,6 +85,16 @@ impl ColumnType {
     }
 }
 
+/// What a text is as a number; `None` where it is none, or one that others are read as too: long codes are names.
+pub(super) fn number_of(text: &str) -> Option<f64> {
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
+    let number = text.parse::<f64>().ok().filter(|_| plain)?;
+    // Both zeros are one.
+    (number.abs() < 9_007_199_254_740_992.0).then_some(number + 0.0)
+}
+
 impl CellReader {
     /// Whether a text is a level, so that it is no marker of missing values.
     #[must_use]
@@ -96,10 +110,7 @@ impl CellReader {
         match self {
             Self::Category { texts, .. } => match texts.get(text) {
                 Some(level) => Ok(f64::from(*level)),
-                None => Ok(match text.parse::<f64>() {
-                    Ok(number) => self.level_of(number),
-                    Err(_) => self.other(),
-                }),
+                None => Ok(number_of(text).map_or_else(|| self.other(), |n| self.level_of(n))),
             },
             Self::Date(order) => days_of(text, *order),
             Self::Time(order) => seconds_of(text, *order),
@@ -140,7 +151,9 @@ impl CellReader {
         let Self::Category { numbers, .. } = self else {
             return f64::NAN;
         };
-        let found = numbers.iter().find(|(level, _)| *level == number);
+        let number = number + 0.0;
+        let found = numbers.binary_search_by(|(level, _)| level.total_cmp(&number));
+        let found = found.ok().and_then(|at| numbers.get(at));
         found.map_or_else(|| self.other(), |(_, level)| f64::from(*level))
     }
 
@@ -168,6 +181,17 @@ mod tests {
         assert_eq!([of("x"), of("F"), of("3"), of("")], [4.0; 4]);
         assert_eq!([reader.number(2.0), reader.number(7.0)], [Ok(2.0), Ok(4.0)]);
         assert!(reader.is_level("NA") && !reader.is_level("2.0"));
+        let levels = ["900000000000207008", "-0"].map(str::to_owned).to_vec();
+        let codes = ColumnType::Category { levels }.reader(None);
+        let of = |text| codes.text(text).unwrap();
+        assert_eq!(
+            [
+                of("900000000000207008"),
+                of("900000000000207009"),
+                of("0.0")
+            ],
+            [0.0, 2.0, 1.0]
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Cohort, Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records, RoundSpec,
-    Source, Step, Target, Written,
+    Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records,
+    RoundSpec, Source, Step, Target, Written,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -264,6 +264,21 @@ fn field_in_words(field: &DataField) -> String {
     }
 }
 
+/// What a column is declared to be: of levels the first, since a list of names asks for persons.
+fn told(kind: &ColumnType) -> String {
+    let ColumnType::Category { levels } = kind else {
+        return kind.told();
+    };
+    let shown = listed(levels.iter().take(SHOWN_LEVELS).map(String::as_str));
+    match levels.len().saturating_sub(SHOWN_LEVELS) {
+        0 => format!("{} ({shown})", kind.told()),
+        more => format!("{} ({shown} and {more} more)", kind.told()),
+    }
+}
+
+/// Levels of a column that are shown.
+const SHOWN_LEVELS: usize = 50;
+
 fn looks_like(spec: &DatasetSpec) -> String {
     match spec {
         DatasetSpec::Table {
@@ -274,7 +289,7 @@ fn looks_like(spec: &DatasetSpec) -> String {
             let header = if *header { "" } else { ", without header line" };
             let typed = types
                 .iter()
-                .map(|(column, kind)| format!("{} as {}", printable(column), kind.told()));
+                .map(|(column, kind)| format!("{} as {}", printable(column), told(kind)));
             let typed: Vec<String> = typed.collect();
             let typed = match typed.is_empty() {
                 true => String::new(),

@@ -4,15 +4,15 @@
 //! records came in batches changes nothing. Memory is bounded by the form; vectors of units are kept because the rules look at them twice
 //! and a graph should run once.
 //!
-//! Numbers that are contributed as exact ones are not rounded. Their sum is an [`ExactSum`], and the rules look at them on a scale of each
-//! place's own, on which the largest has 51 bits.
+//! Numbers that are contributed as exact ones have no scale beforehand: each place gets one of its own when all records are there, by its
+//! largest number. The integers of that scale are what the rules judge *and* what is summed, so nothing is released that they did not see.
 
 use std::collections::BTreeMap;
 
 use super::clip::Clip;
 use super::quantise::{MAX_MAGNITUDE, quantise};
 use crate::secagg::encoding::{QuantiseError, QuantiseErrorKind};
-use crate::secagg::exact_number::{ExactError, ExactSum};
+use crate::secagg::exact_number::{self, ExactError};
 
 /// Most records of one release: 2^22. With [`MAX_MAGNITUDE`] it bounds every sum of squares below 2^126.
 pub const MAX_RECORDS: usize = 1 << 22;
@@ -82,14 +82,6 @@ pub enum RecordsError {
         /// What is wrong.
         kind: ExactError,
     },
-    /// A sum that cannot be contributed exactly.
-    #[error("sum {column} {kind}")]
-    ExactSum {
-        /// Counted from 0.
-        column: usize,
-        /// What is wrong.
-        kind: ExactError,
-    },
     /// More than [`MAX_RECORDS`].
     #[error("more than 4194304 records")]
     TooMany,
@@ -118,8 +110,8 @@ pub enum RecordsError {
 #[derive(Clone)]
 pub struct Accumulator {
     form: RecordsForm,
-    /// Which numbers of a record are exact, in rising order, and their sums.
-    exact: Vec<(usize, ExactSum)>,
+    /// Which numbers of a record are exact, in rising order.
+    exact: Vec<usize>,
     records: usize,
     /// Vectors of units, one after the other; in the order in which the units came. Exact numbers stand there as the bits of doubles until
     /// all have come.
@@ -151,17 +143,14 @@ impl Accumulator {
         })
     }
 
-    /// The same, with the numbers at these places of a record not rounded and summed exactly. They are not clipped: a clip is for noise, and
-    /// under noise nothing is exact.
-    ///
-    /// # Errors
-    /// [`RecordsError::Memory`].
-    pub fn exactly(self, places: impl IntoIterator<Item = usize>) -> Result<Self, RecordsError> {
-        let sums = places.into_iter().filter(|place| *place < self.form.width);
-        let exact: Vec<_> = sums.map(|place| (place, ExactSum::default())).collect();
-        match exact.len().saturating_mul(size_of::<(usize, ExactSum)>()) > self.form.memory {
-            true => Err(RecordsError::Memory(self.form.memory)),
-            false => Ok(Self { exact, ..self }),
+    /// The same, with the numbers at these places of a record, in rising order, on a scale of each place's own. They are not clipped: a clip is
+    /// for noise, and under noise nothing is exact.
+    #[must_use]
+    pub fn exactly(self, places: impl IntoIterator<Item = usize>) -> Self {
+        let exact = places.into_iter().filter(|place| *place < self.form.width);
+        Self {
+            exact: exact.collect(),
+            ..self
         }
     }
 
@@ -210,7 +199,7 @@ impl Accumulator {
         self.vectors.extend(integers);
         let units = self.vectors[first..].chunks_mut(self.form.width);
         for (unit, row) in units.zip(rows.chunks(self.form.width)) {
-            for (place, _) in &self.exact {
+            for place in &self.exact {
                 unit[*place] = row[*place].to_bits().cast_signed();
             }
         }
@@ -247,10 +236,10 @@ impl Accumulator {
                 .unwrap_or(usize::MAX)
                 .saturating_mul(width);
             let sums = self.vectors.iter_mut().skip(first);
-            let mut exact = self.exact.iter().map(|(place, _)| *place).peekable();
+            let mut exact = self.exact.iter().copied().peekable();
             for (place, (sum, word)) in sums.zip(&self.scratch).enumerate() {
                 if exact.next_if_eq(&place).is_some() {
-                    // What the rules look at, not what is summed.
+                    // Rounded as doubles are: what is lost here is not summed either.
                     let both = f64::from_bits(sum.cast_unsigned()) + row[place];
                     *sum = both.to_bits().cast_signed();
                     continue;
@@ -278,9 +267,9 @@ impl Accumulator {
         }
         let mut others = rows.to_vec();
         for (i, row) in others.chunks_mut(width).enumerate() {
-            for (place, sum) in &mut self.exact {
-                let number_of = std::mem::take(&mut row[*place]);
-                sum.add(number_of).map_err(|kind| RecordsError::Exact {
+            for place in &self.exact {
+                let exact = std::mem::take(&mut row[*place]);
+                exact_number::fits(exact).map_err(|kind| RecordsError::Exact {
                     row: number + i,
                     column: *place,
                     kind,
@@ -293,9 +282,9 @@ impl Accumulator {
     /// The units of all records so far.
     #[must_use]
     pub fn finish(mut self) -> Units {
-        for (place, _) in &self.exact {
-            to_scale(&mut self.vectors, self.form.width, *place);
-        }
+        let exact = { self.exact.iter() }
+            .map(|place| (*place, to_scale(&mut self.vectors, self.form.width, *place)))
+            .collect();
         if self.form.unit == RecordUnit::Person && self.exact.is_empty() {
             for vector in self.vectors.chunks_mut(self.form.width) {
                 self.form.clip.apply(vector);
@@ -304,7 +293,7 @@ impl Accumulator {
         Units {
             width: self.form.width,
             records: self.records,
-            exact: self.exact,
+            exact,
             vectors: self.vectors,
             unit_of: (self.form.unit == RecordUnit::Person).then_some(self.unit_of),
         }
@@ -316,7 +305,8 @@ impl Accumulator {
 pub struct Units {
     width: usize,
     records: usize,
-    exact: Vec<(usize, ExactSum)>,
+    /// The exact places, and the exponent of two of one step of each.
+    exact: Vec<(usize, i32)>,
     vectors: Vec<i64>,
     unit_of: Option<Vec<u32>>,
 }
@@ -369,27 +359,36 @@ impl Units {
         &self.vectors
     }
 
-    /// The sums over all units, divided by `scale`, each below 2^52 in magnitude before; those of exact numbers as they are.
+    /// The sums over all units, divided by `scale`, each below 2^52 in magnitude before; those of exact places in their own steps, rounded
+    /// once.
     ///
     /// # Errors
-    /// [`RecordsError::Sum`] names the first that is not; [`RecordsError::ExactSum`].
+    /// [`RecordsError::Sum`] names the first that is not.
     pub fn numbers(&self, scale: f64) -> Result<Vec<f64>, RecordsError> {
-        #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
-        let real = |sum: i64| sum as f64 / scale;
-        let mut numbers: Vec<f64> = self.sums()?.into_iter().map(real).collect();
-        for (column, sum) in &self.exact {
-            let value = sum.clone().value();
-            let column = *column;
-            numbers[column] = value.map_err(|kind| RecordsError::ExactSum { column, kind })?;
+        let sums = self.totals();
+        let mut exact = self.exact.iter().peekable();
+        let mut numbers = Vec::with_capacity(sums.len());
+        for (column, sum) in sums.into_iter().enumerate() {
+            if let Some((_, step)) = exact.next_if(|(place, _)| *place == column) {
+                numbers.push(exact_number::of_steps(sum, *step));
+                continue;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "sums are below 2^52")]
+            numbers.push(bounded(column, sum)? as f64 / scale);
         }
         Ok(numbers)
     }
 
-    /// The sums over all units: `width` integers, each below 2^52 in magnitude; 0 for exact numbers.
+    /// The sums over all units: `width` integers, each below 2^52 in magnitude.
     ///
     /// # Errors
     /// [`RecordsError::Sum`] names the first that is not.
     pub fn sums(&self) -> Result<Vec<i64>, RecordsError> {
+        let sums = self.totals().into_iter().enumerate();
+        sums.map(|(column, sum)| bounded(column, sum)).collect()
+    }
+
+    fn totals(&self) -> Vec<i128> {
         // At most 2^22 units below 2^52: a 128-bit sum is far from its end. 2^10 of them fit in 64 bits.
         let mut sums = vec![0_i128; self.width];
         for some in self.vectors.chunks(self.width << 10) {
@@ -403,47 +402,36 @@ impl Units {
                 *sum += i128::from(short);
             }
         }
-        for (place, _) in &self.exact {
-            sums[*place] = 0;
-        }
-        let bound = i128::from(MAX_MAGNITUDE);
-        let exact = |(i, sum): (usize, i128)| match i64::try_from(sum) {
-            Ok(short) if sum.abs() <= bound => Ok(short),
-            _ => Err(RecordsError::Sum(i)),
-        };
-        sums.into_iter().enumerate().map(exact).collect()
+        sums
     }
 }
 
-/// Turns the bits of the doubles at a place of each vector into whole numbers, all on one scale on which the largest has 51 bits. What is not 0 stays
-/// so: the rules count it.
-fn to_scale(vectors: &mut [i64], width: usize, place: usize) {
+/// A sum that is released.
+fn bounded(column: usize, sum: i128) -> Result<i64, RecordsError> {
+    match i64::try_from(sum) {
+        Ok(short) if sum.unsigned_abs() <= u128::from(MAX_MAGNITUDE) => Ok(short),
+        _ => Err(RecordsError::Sum(column)),
+    }
+}
+
+/// Bits of the largest integer of an exact place, at most; and fewer than [`GRID`] less.
+const WIDEST: i32 = 51;
+/// Steps of different places are a whole number of so many bits apart: places of nearly one size share theirs, and what adds up before they are
+/// rounded does so behind it.
+const GRID: i32 = 4;
+
+/// Turns the bits of the doubles at a place of each vector into integers of one scale; the exponent of two of a step.
+fn to_scale(vectors: &mut [i64], width: usize, place: usize) -> i32 {
     let double = |bits: i64| f64::from_bits(bits.cast_unsigned());
     let all = vectors.iter().skip(place).step_by(width);
     let largest = all.fold(0.0_f64, |most, bits| most.max(double(*bits).abs()));
-    let scale = scale_of(largest);
-    let numbers = vectors.iter_mut().skip(place).step_by(width);
-    for number in numbers {
-        let x = double(*number);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 2^51")]
-        let whole = (x * scale.0 * scale.1).round_ties_even() as i64;
-        *number = match whole {
-            0 if x > 0.0 => 1,
-            0 if x < 0.0 => -1,
-            _ => whole,
-        };
+    // The exponent of the power of two above it, from 1 - 1022 on: smaller ones are 0 in any case.
+    let above = i32::try_from(largest.to_bits() >> 52).unwrap_or(1023) - 1022;
+    let step = (above + GRID - 1).div_euclid(GRID) * GRID - WIDEST;
+    for number in vectors.iter_mut().skip(place).step_by(width) {
+        *number = exact_number::in_steps(double(*number), step);
     }
-}
-
-/// A power of two, in two factors, that takes a magnitude to between 2^50 and 2^51.
-fn scale_of(largest: f64) -> (f64, f64) {
-    if largest < f64::MIN_POSITIVE {
-        return (1.0, 1.0);
-    }
-    let exponent = i64::try_from(largest.to_bits() >> 52).unwrap_or(1023) - 1023;
-    let power = |n: i64| f64::from_bits(u64::try_from(n + 1023).unwrap_or(1023) << 52);
-    let (half, by) = ((50 - exponent) / 2, 50 - exponent);
-    (power(half), power(by - half))
+    step
 }
 
 impl<'u> IntoIterator for &'u Units {

@@ -3,7 +3,7 @@
 //! A number is written in [`DIGITS`] digits of [`DIGIT_BITS`] bits, each a word of the ring: x = sum of digit[i] * 2^(40 i - 304). Digits are
 //! signed, and those of many numbers are added up before anything is carried, so a sum of members' digits is the digits of the members' sum
 //! (a fixed-point superaccumulator; Kulisch, "Computer Arithmetic and Validity", 2013, chapter 8). What is below 2^-304 is rounded to it, half to even;
-//! numbers, and sums of a member, from 2^175 on do not fit.
+//! numbers from 2^175 on do not fit.
 
 /// Digits of a number, the lowest first.
 pub const DIGITS: usize = 12;
@@ -15,10 +15,7 @@ const LOWEST: i32 = -304;
 const BEYOND: i32 = 175;
 /// The exponent of two below which a number has lost too much: of what is above it at least 40 bits are kept.
 const FAINT: i32 = -264;
-/// Numbers that can be added without a carry: each digit changes by less than 2^40.
-const UNCARRIED: u32 = 1 << 22;
-
-/// Why a number, or a sum, cannot be written. Never shows it: it is private.
+/// Why a number cannot be written. Never shows it: it is private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExactError {
     /// NaN or an infinity.
@@ -27,83 +24,9 @@ pub enum ExactError {
     /// From 2^175 on.
     #[error("is 2^175 or more, beyond what is summed exactly")]
     TooLarge,
-    /// Not 0, and all of it below 2^-264: its digits would be lost.
-    #[error("is below 2^-264 and not 0, too small to be told from nothing")]
+    /// Not 0 and below 2^-265: its digits would be lost.
+    #[error("is below 2^-265 and not 0, too small to be told from nothing")]
     TooSmall,
-}
-
-/// A sum of doubles, exact.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct ExactSum {
-    digits: [i64; DIGITS],
-    /// Numbers since the last carry.
-    added: u32,
-    /// The largest exponent of what was added.
-    largest: Option<i32>,
-}
-
-impl ExactSum {
-    /// Adds a number. What is below 2^-304 is rounded, half to even.
-    ///
-    /// # Errors
-    /// [`ExactError::NotFinite`], [`ExactError::TooLarge`]; the sum is then as it was.
-    pub fn add(&mut self, x: f64) -> Result<(), ExactError> {
-        let Some((mantissa, exponent)) = parts(x)? else {
-            return Ok(());
-        };
-        let bits = 64 - i32::try_from(mantissa.leading_zeros()).unwrap_or(0);
-        let top = exponent + bits;
-        if top > BEYOND {
-            return Err(ExactError::TooLarge);
-        }
-        self.largest = self.largest.max(Some(top));
-        let (mantissa, shift) = match u32::try_from(exponent - LOWEST) {
-            Ok(shift) => (mantissa, shift),
-            Err(_) => (rounded(mantissa, exponent.abs_diff(LOWEST)), 0),
-        };
-        let wide = u128::from(mantissa) << (shift % DIGIT_BITS);
-        let first = usize::try_from(shift / DIGIT_BITS).unwrap_or(DIGITS);
-        for (i, digit) in self.digits.iter_mut().skip(first).take(3).enumerate() {
-            let part = low_digit(wide >> (40 * i));
-            *digit += if x < 0.0 { -part } else { part };
-        }
-        self.added += 1;
-        if self.added == UNCARRIED {
-            self.carry();
-        }
-        Ok(())
-    }
-
-    /// All digits but the highest from 0 to 2^40 - 1.
-    fn carry(&mut self) {
-        let mut over = 0_i64;
-        let last = DIGITS - 1;
-        for digit in self.digits.iter_mut().take(last) {
-            let sum = *digit + over;
-            over = sum >> DIGIT_BITS;
-            *digit = sum - (over << DIGIT_BITS);
-        }
-        if let Some(digit) = self.digits.last_mut() {
-            *digit += over;
-        }
-        self.added = 0;
-    }
-
-    /// The sum to be contributed, rounded to the nearest double.
-    ///
-    /// # Errors
-    /// [`ExactError::TooLarge`]; [`ExactError::TooSmall`] where something was added, and nothing that its digits are kept of.
-    pub fn value(mut self) -> Result<f64, ExactError> {
-        if self.largest.is_some_and(|top| top < FAINT) {
-            return Err(ExactError::TooSmall);
-        }
-        self.carry();
-        let value = joined(&self.digits);
-        match value.abs() < power(BEYOND) {
-            true => Ok(value),
-            false => Err(ExactError::TooLarge),
-        }
-    }
 }
 
 /// The digits of a number as they are contributed.
@@ -111,12 +34,62 @@ impl ExactSum {
 /// # Errors
 /// [`ExactError`].
 pub fn digits(x: f64) -> Result<[i64; DIGITS], ExactError> {
-    let mut sum = ExactSum::default();
-    sum.add(x)?;
-    match sum.largest.is_some_and(|top| top < FAINT) {
-        true => Err(ExactError::TooSmall),
-        false => Ok(sum.digits),
+    let mut digits = [0; DIGITS];
+    fits(x)?;
+    let Some((mantissa, exponent)) = parts(x) else {
+        return Ok(digits);
+    };
+    if exponent + bits(mantissa) < FAINT {
+        return Err(ExactError::TooSmall);
     }
+    let (mantissa, shift) = match u32::try_from(exponent - LOWEST) {
+        Ok(shift) => (mantissa, shift),
+        Err(_) => (rounded(mantissa, exponent.abs_diff(LOWEST)), 0),
+    };
+    let wide = u128::from(mantissa) << (shift % DIGIT_BITS);
+    let first = usize::try_from(shift / DIGIT_BITS).unwrap_or(DIGITS);
+    for (i, digit) in digits.iter_mut().skip(first).take(3).enumerate() {
+        let part = low_digit(wide >> (40 * i));
+        *digit = if x < 0.0 { -part } else { part };
+    }
+    Ok(digits)
+}
+
+/// Whether a number can be summed exactly: it is finite and below 2^175.
+///
+/// # Errors
+/// [`ExactError::NotFinite`], [`ExactError::TooLarge`].
+pub fn fits(x: f64) -> Result<(), ExactError> {
+    match x.is_finite() {
+        false => Err(ExactError::NotFinite),
+        true if x.abs() >= power(BEYOND) => Err(ExactError::TooLarge),
+        true => Ok(()),
+    }
+}
+
+/// A number in steps of 2^step, half to even; saturates.
+#[must_use]
+pub fn in_steps(x: f64, step: i32) -> i64 {
+    let Some((mantissa, exponent)) = parts(x) else {
+        return 0;
+    };
+    let magnitude = match u32::try_from(exponent - step) {
+        Ok(shift) if shift < 64 - 53 => mantissa << shift,
+        Ok(_) => u64::MAX,
+        Err(_) => rounded(mantissa, exponent.abs_diff(step)),
+    };
+    let magnitude = i64::try_from(magnitude).unwrap_or(i64::MAX);
+    if x < 0.0 { -magnitude } else { magnitude }
+}
+
+/// So many steps of 2^step, rounded to the nearest double, half to even.
+#[must_use]
+pub fn of_steps(steps: i128, step: i32) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "to the nearest")]
+    let nearest = steps as f64;
+    // In two factors: one may be no normal double.
+    let half = step / 2;
+    nearest * power(half) * power(step - half)
 }
 
 /// The double nearest to the number of these digits, which may be sums over up to 2^22 members; half to even. Digits that are missing are 0.
@@ -168,18 +141,20 @@ pub fn joined(digits: &[i64]) -> f64 {
 }
 
 /// A finite number's magnitude as a whole number and an exponent of two; `None` for 0.
-fn parts(x: f64) -> Result<Option<(u64, i32)>, ExactError> {
-    if !x.is_finite() {
-        return Err(ExactError::NotFinite);
-    }
+fn parts(x: f64) -> Option<(u64, i32)> {
     let bits = x.to_bits();
     let fraction = bits & ((1 << 52) - 1);
     let exponent = i32::try_from((bits >> 52) & 0x7ff).unwrap_or(0);
-    Ok(match (exponent, fraction) {
+    match (exponent, fraction) {
         (0, 0) => None,
         (0, _) => Some((fraction, -1074)),
         _ => Some((fraction | (1 << 52), exponent - 1075)),
-    })
+    }
+}
+
+/// Bits of a whole number.
+fn bits(number: u64) -> i32 {
+    64 - i32::try_from(number.leading_zeros()).unwrap_or(0)
 }
 
 /// A whole number over 2^shift, half to even.
@@ -213,11 +188,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn total(numbers: &[f64]) -> Result<f64, ExactError> {
-        let mut sum = ExactSum::default();
+        let mut sum = [0_i64; DIGITS];
         for x in numbers {
-            sum.add(*x)?;
+            for (to, from) in sum.iter_mut().zip(digits(*x)?) {
+                *to += from;
+            }
         }
-        sum.value()
+        Ok(joined(&sum))
     }
 
     /// A double of any sign whose magnitude is from 2^-250 to 2^170.
@@ -272,52 +249,45 @@ mod tests {
         let most = 2.0_f64.powi(175);
         assert_eq!(digits(most), Err(ExactError::TooLarge));
         assert!(digits(most.next_down()).is_ok());
-        assert_eq!(total(&[most / 2.0, most / 2.0]), Err(ExactError::TooLarge));
-        assert_eq!(
-            total(&[most / 2.0, most / 2.0, -most / 2.0]),
-            Ok(most / 2.0)
-        );
+        assert_eq!(total(&[most / 2.0, most / 2.0]), Ok(most));
         for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(digits(bad), Err(ExactError::NotFinite));
         }
         let least = 2.0_f64.powi(-265);
         assert!(digits(least).is_ok());
-        assert_eq!(digits(least / 2.0), Err(ExactError::TooSmall));
+        assert_eq!(digits(least.next_down()), Err(ExactError::TooSmall));
         assert_eq!(digits(f64::from_bits(1)), Err(ExactError::TooSmall));
-        assert_eq!(total(&[1e-100, -1e-90]), Err(ExactError::TooSmall));
-        // Beside something that counts it is nothing.
-        assert_eq!(total(&[1e-100, 1e-300, 2.0]), Ok(2.0));
+    }
+
+    #[test]
+    fn steps_are_whole_numbers_of_a_power_of_two() {
+        assert_eq!(
+            [in_steps(5.0, 1), in_steps(-7.0, 1), in_steps(3.0, 1)],
+            [2, -4, 2]
+        );
+        assert_eq!(
+            [in_steps(1.0, -40), in_steps(0.0, 9), in_steps(1e-300, 0)],
+            [1 << 40, 0, 0]
+        );
+        assert_eq!(
+            [in_steps(1e300, 0), in_steps(-1e300, 0)],
+            [i64::MAX, -i64::MAX]
+        );
+        assert_eq!(of_steps(3, -1), 1.5);
+        assert_eq!(of_steps(-(1 << 80), -80), -1.0);
+        assert_eq!(of_steps((1 << 53) + 1, 0), 2.0_f64.powi(53));
+        assert_eq!(of_steps(1, -1074), f64::from_bits(1));
     }
 
     #[test]
     fn below_the_last_digit_is_rounded_half_to_even() {
         let unit = 2.0_f64.powi(LOWEST);
-        let of = |x: f64| {
-            let mut sum = ExactSum::default();
-            sum.add(x * unit).unwrap();
-            sum.digits[0]
-        };
-        assert_eq!(of(1.0), 1);
+        let least = 2.0_f64.powi(-265);
+        let of = |units: f64| digits(least + units * unit).unwrap()[0] - (1 << 39);
         assert_eq!(
-            [of(0.5), of(1.5), of(2.5), of(-1.5), of(0.75)],
-            [0, 2, 2, -2, 1]
+            [of(0.0), of(1.0), of(0.5), of(1.5), of(2.5), of(0.75)],
+            [0, 1, 0, 2, 2, 1]
         );
-        assert_eq!(of(f64::from_bits(1) / unit), 0);
-    }
-
-    #[test]
-    fn many_numbers_are_carried_in_time() {
-        let mut sum = ExactSum {
-            added: UNCARRIED - 3,
-            ..ExactSum::default()
-        };
-        sum.digits[3] = i64::from(UNCARRIED - 3) * ((1 << 40) - 1);
-        let before = joined(&sum.digits);
-        for _ in 0..8 {
-            sum.add(1.0).unwrap();
-        }
-        assert!(sum.added < 8);
-        assert_eq!(sum.value().unwrap(), before + 8.0);
     }
 
     proptest! {
@@ -341,7 +311,6 @@ mod tests {
             let by = usize::try_from(order % numbers.len() as u64).unwrap();
             turned.rotate_left(by);
             turned.reverse();
-            prop_assert_eq!(total(&numbers).unwrap(), exact);
             prop_assert_eq!(total(&turned).unwrap(), exact);
             // Within the error of a plain sum.
             let plain: f64 = numbers.iter().sum();

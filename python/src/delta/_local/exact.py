@@ -13,6 +13,7 @@ Array = npt.NDArray[Any]
 BEYOND, FAINT = 2.0**175, 2.0**-265
 """A sum stays below the one, and all that is summed is not below the other."""
 _UNIT = 2.0**-304
+_WIDEST, _GRID = 51, 4
 
 
 def exactly(contributions: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -34,12 +35,20 @@ def exact_sums(numbers: Array, name: str = "") -> Array:
     if not fits or (np.abs(sums) >= BEYOND).any():
         raise ValueError(f"contribution {name}: a number or its sum is 2^175 or more, beyond what is summed exactly")
     if ((sizes > 0) & (sizes < FAINT)).any():
-        raise ValueError(f"contribution {name}: all numbers are below 2^-264, too small to be told from nothing")
+        raise ValueError(f"contribution {name}: all numbers are below 2^-265, too small to be told from nothing")
     return sums
 
 
-def on_scale(numbers: Array) -> npt.NDArray[np.int64]:
-    """Return ``[units, columns]`` as owners' rules look at them: whole numbers, the largest of each column with 51 bits."""
-    _, exponents = np.frexp(np.abs(numbers).max(0, initial=0.0))
-    scaled = np.rint(np.ldexp(numbers, 51 - exponents)).astype(np.int64)
-    return np.where(scaled == 0, np.sign(numbers).astype(np.int64), scaled)
+def on_scale(numbers: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return ``[units, columns]`` in steps of each column, and the exponents of two of these: what owners' rules look at, and
+    what is summed. The largest of a column has 48 to 51 bits.
+    """
+    _, above = np.frexp(np.abs(numbers).max(0, initial=0.0))
+    steps = (-(-above // _GRID) * _GRID - _WIDEST).astype(np.int64)
+    return np.rint(np.ldexp(numbers, -steps)).astype(np.int64), steps
+
+
+def step_sums(vectors: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> Array:
+    """Return the sum of each column of such integers, rounded once."""
+    totals = [sum(column) for column in vectors.T.tolist()]
+    return np.array([math.ldexp(float(total), int(step)) for total, step in zip(totals, steps, strict=True)])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import discrete
-from .exact import exact_sums, on_scale
+from .exact import BEYOND, on_scale, step_sums
 from .products import Sums
 
 Array = npt.NDArray[Any]
@@ -82,7 +82,8 @@ def run(
     if "clip" in driver:
         all_vectors = clipped(all_vectors, driver["clip"], precision)
     if exact:
-        all_vectors[:, places] = on_scale(seen)
+        all_vectors[:, places], steps = on_scale(seen)
+        made = iter(step_sums(all_vectors[:, places], steps).tolist())
     if see:
         see(all_vectors, _labels(shapes))
     # Sums of int64 could wrap: Python's integers cannot.
@@ -91,7 +92,6 @@ def run(
         # That a sum is too large would be an answer without noise.
         sums = [max(-LARGEST, min(LARGEST, s)) for s in sums]
     out, at = {}, 0
-    made = iter(exact_sums(wide, next(iter(sorted(exact)), "")).tolist())
     for name, shape in shapes.items():
         size = math.prod(shape)
         if name in exact:
@@ -226,6 +226,9 @@ def _finite(numbers: Array, labels: Sequence[str]) -> None:
     if not np.isfinite(numbers).all():
         column = np.argwhere(~np.isfinite(numbers))[0][1]
         raise ValueError(f"contribution {labels[column]}: a record has NaN or infinity, which no node sums")
+    if (np.abs(numbers) >= BEYOND).any():
+        column = np.argwhere(np.abs(numbers) >= BEYOND)[0][1]
+        raise ValueError(f"contribution {labels[column]}: a number is 2^175 or more, beyond what is summed exactly")
 
 
 def _labels(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:

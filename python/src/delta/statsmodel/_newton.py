@@ -7,8 +7,8 @@ the sums over all members, and moves by
     params += (hessian / n + ridge)^-1 (score / n)        (hessian: the negative second derivatives)
 
 When the norm of score / n is below ``tol``, each number in units of the root of its second derivative so that the units of
-columns do not matter, it takes that last step as well, and one more round evaluates everything at the
-final parameters, so that standard errors belong to the parameters that are reported.
+columns do not matter, and what the last step gained was, too, it takes that last step as well, and one more round evaluates
+everything at the final parameters, so that standard errors belong to the parameters that are reported.
 
 All rounds sum the members of the first (``cohort``). Newton's method would find its way to the answer over other members, most
 times; but each round sums the rows, the classes and nearly the Hessian of the round before again, and the difference of two such
@@ -139,7 +139,7 @@ class RegressionTask(HorizontalTask):
         mapping
             ``maxiter`` (35): steps at most. ``method`` (``"newton"``). ``tol`` (1e-8): stop when the norm of the mean score
             is below, each number in units of the root of its second derivative. ``ord`` (inf): which norm. ``ridge_factor``:
-            added to the diagonal of the mean Hessian; left out, 1e-10 of the diagonal itself.
+            added to the diagonal of the mean Hessian; left out, 1e-15 of the diagonal itself.
             ``start_params`` (zeros): ``[P]``, or ``[columns, classes - 1]``. ``missing`` (``"drop"``): rows with NaN are left
             out and counted; with ``"ignore"`` they are not counted, and with ``"raise"`` they make the task fail. Owners' rules
             for controlled releases refuse a count of few rows: with gaps in few rows of a node, ``"ignore"`` passes.
@@ -241,7 +241,7 @@ class RegressionTask(HorizontalTask):
         draft.variable("params", "server", start)
         kept: dict[str, tuple[int, ...]] = {"hessian": (size, size), "tally": (3,), "loglike": ()}
         kept |= {"counts": (self.classes,)} if self.classes else {"sums": (4 + len(names),)}
-        kept |= {"iterations": (), "converged": (), "norm": (), "step": ()}
+        kept |= {"iterations": (), "converged": (), "norm": (), "step": (), "gained": ()}
         centre: dict[str, tuple[int, ...]] = {"centre": ()} if self.centred else {}
         for name, shape in (centre | kept).items():
             draft.variable(name, "server", shape=shape)
@@ -306,13 +306,13 @@ class RegressionTask(HorizontalTask):
         plain = ("a", "b", "stop", "norm", "unit")
         made = {n: f"next.{n}" for n in system.outputs if n not in plain}
         inputs = {f"sum.{n}": m.total(n) for n in sent}
-        inputs |= {f"was.{n}": m.variable(n) for n in ("iterations", "converged")}
+        inputs |= {f"was.{n}": m.variable(n) for n in ("iterations", "converged", "gained")}
         reduce = [
             m.Step(draft.graph("system", system.bytes()), inputs, made | {n: n for n in plain}),
             m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(0.0)),
             m.Step(
                 draft.graph("update", update.bytes()),
-                {n: m.variable(n) for n in ("params", "step")} | {n: m.value(n) for n in ("move", "stop", "unit")},
+                {n: m.variable(n) for n in ("params", "step")} | {n: m.value(n) for n in ("move", "stop", "unit", "b")},
                 {n: n for n in update.outputs},
             ),
         ]

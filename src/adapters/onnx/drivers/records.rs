@@ -268,8 +268,8 @@ impl Pass<'_> {
         let layout = Layout::of(self.step, shapes)?;
         let products = layout.products.iter().map(|p| p.shape).collect();
         let exact = layout.places(&exact(self.limits.manifest, self.step));
-        let sum =
-            Sum::new(self.spec, self.limits.precision, layout.width, products)?.exactly(exact)?;
+        let sum = Sum::new(self.spec, self.limits.precision, layout.width, products)?;
+        let sum = sum.exactly(exact);
         Ok((layout, sum))
     }
 

@@ -11,6 +11,7 @@ use crate::datasets::{self, ColumnKind, Located, TableProfile};
 use crate::frame::Blobs;
 use crate::job::{Job, Reply, RuntimeChoice, Work};
 use delta_domain::bundle::Bundle;
+use delta_domain::calendar::days_of;
 use delta_domain::catalogue::{ColumnType, Outline};
 use delta_domain::ids::{DatasetName, Digest};
 use delta_ports::executor::DatasetSummary;
@@ -81,6 +82,15 @@ impl OnnxExecutor {
             return Ok(outline);
         }
         let profile = self.profile(name).await?;
+        // A file without a header: its first line is a row, and a row is data.
+        let is_cell =
+            |name: &str| name.trim().parse::<f64>().is_ok() || days_of(name, None).is_ok();
+        if profile.columns.iter().any(|c| is_cell(&c.name)) {
+            let text = format!(
+                "dataset {name}: its first line seems to be a row, and no header; nothing of it is published, so write the columns into the catalogue"
+            );
+            return Err(PortError::new(PortErrorKind::Corrupt, op, text));
+        }
         let columns = profile.columns.into_iter();
         let columns = columns.map(|column| (column.name, plain_type(column.kind)));
         let outline = Outline {

@@ -33,14 +33,21 @@ pub(super) fn check_records(manifest: &Manifest, records: &Records, path: &str, 
 
 fn check_unit(unit: &RecordUnit, dataset: &DatasetSpec, path: &str, found: &mut Found) {
     match dataset {
-        DatasetSpec::Table { columns, .. } => found.need(
-            columns.contains(&unit.key),
-            path,
-            format!(
-                "the dataset does not declare a column {}; add it to its columns",
-                quoted(&unit.key)
-            ),
-        ),
+        DatasetSpec::Table { columns, types, .. } => {
+            found.need(
+                columns.contains(&unit.key),
+                path,
+                format!(
+                    "the dataset does not declare a column {}; add it to its columns",
+                    quoted(&unit.key)
+                ),
+            );
+            found.need(
+                !types.contains_key(&unit.key),
+                path,
+                "persons are told apart by numbers, and levels would make several one; leave the type of the column out",
+            );
+        }
         DatasetSpec::Samples { .. } | DatasetSpec::Array { .. } => found.add(
             path,
             "only a table has a column to tell persons apart; remove unit",

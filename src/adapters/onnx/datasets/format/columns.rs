@@ -130,6 +130,9 @@ fn reader<'a>(array: &'a dyn Array) -> Read<'a> {
         T::Utf8View => text(array.as_string_view(), |a, at| a.value(at)),
         T::Dictionary(..) => {
             let coded = array.as_any_dictionary();
+            if coded.values().is_empty() {
+                return Box::new(|_| Cell::Missing);
+            }
             let (keys, of) = (coded.normalized_keys(), reader(coded.values().as_ref()));
             Box::new(move |at| keys.get(at).map_or(Cell::Missing, |key| of(*key)))
         }

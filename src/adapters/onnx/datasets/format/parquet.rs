@@ -12,6 +12,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Type;
 use parquet::errors::ParquetError;
 
 use super::columns;
@@ -47,6 +48,14 @@ pub(super) fn open(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFil
         ArrowReaderMetadata::load(&file, options).map_err(unread)
     })?;
     let names = columns::names(described.schema())?;
+    // Beyond the years 1677 to 2262 the reader would tell another day.
+    let schema = described.parquet_schema();
+    if let Some(column) = { schema.columns().iter() }.find(|c| c.physical_type() == Type::INT96) {
+        return Err(Failure::corrupt(format!(
+            "column {:?} has timestamps of 96 bits, as older Spark and Impala write them; save it with timestamps of 64 bits",
+            column.name()
+        )));
+    }
     let rows = judge(&described, length)?;
     let source = Parquet {
         file,

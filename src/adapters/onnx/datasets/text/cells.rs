@@ -103,6 +103,14 @@ impl Cells {
         reader: &CellReader,
     ) -> Result<f64, String> {
         let text = text.trim();
+        let named = |decimal: u8| {
+            let number = self.number(text.as_bytes(), Some(decimal));
+            number.is_some_and(|n| self.is_marker(n, Some(decimal)))
+        };
+        // However the owner's marker is written.
+        if !self.numbers.is_empty() && (named(b'.') || named(b',')) {
+            return Ok(f64::NAN);
+        }
         let missing = match reader.is_level(text) {
             true => self.own.contains(text.as_bytes()),
             false => self.missing.contains(text.as_bytes()),

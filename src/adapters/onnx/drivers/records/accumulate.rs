@@ -100,12 +100,12 @@ impl Sum {
     }
 
     /// With the numbers at these places of a record summed exactly. Under noise, where they have bounds, none are.
-    pub(super) fn exactly(self, places: Vec<usize>) -> Result<Self, Failure> {
+    pub(super) fn exactly(self, places: Vec<usize>) -> Self {
         let units = match self.units {
-            Held::All(all) => Held::All(all.exactly(places).map_err(unfit)?),
+            Held::All(all) => Held::All(all.exactly(places)),
             bounded => bounded,
         };
-        Ok(Self { units, ..self })
+        Self { units, ..self }
     }
 
     fn of_products(

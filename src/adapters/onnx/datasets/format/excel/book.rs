@@ -219,10 +219,15 @@ fn cell(value: DataRef<'_>, formula: bool) -> Cell<'_> {
 pub(super) const UNCOMPUTED: &str =
     "a formula without its value; open the workbook in the program that it is for, and save it";
 /// Hours and minutes.
-pub(super) const SPAN: &str = "a span of time, not a number";
+pub(super) const SPAN: &str = "a span of time, or no day from 1900 to 9999";
+
+/// The serial number of the first day of the year 10000.
+const FIRST_BEYOND: f64 = 2_958_466.0;
 
 fn date(moment: ExcelDateTime) -> Cell<'static> {
-    if moment.is_duration() {
+    // A time of day alone has no day; beyond the year 9999, and before the first day, the reader would tell another one.
+    let serial = moment.as_f64();
+    if moment.is_duration() || !(1.0..FIRST_BEYOND).contains(&serial) {
         return Cell::Other(Cow::Borrowed(SPAN));
     }
     let (year, month, of_month, hour, minute, second, milli) = moment.to_ymd_hms_milli();
