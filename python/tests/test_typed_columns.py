@@ -11,6 +11,7 @@ import pytest
 
 import delta
 from conftest import Network
+from delta._local.data import coded
 from delta.dataset import DataFrame as Table
 from delta.statsmodel import LogitTask
 from delta.task import HorizontalAnalytics
@@ -241,3 +242,63 @@ def test_nodes_read_levels_dates_and_times(network: Network) -> None:
         np.testing.assert_allclose(np.asarray(got, float), np.asarray(want, float), rtol=1e-12)
     assert made[0].to_dict() == {"f": (d.sex == "f").sum(), "m": (d.sex == "m").sum(), "other": (d.sex == "x").sum()}
     assert made[2] == pytest.approx(d.born.dt.year.mean())
+
+
+def test_rows_are_dropped_by_missing_texts_and_dates_too() -> None:
+    d = people()
+    sex, every, two = run(
+        lambda d: (d.dropna(subset=["sex"]).age.count(), d.dropna().age.count(), d.dropna(thresh=5).age.count())
+    )
+    assert (sex, every, two) == (len(d.dropna(subset=["sex"])), len(d.dropna()), len(d.dropna(thresh=5)))
+
+
+def test_keys_of_one_name_keep_their_own_categories() -> None:
+    d = people()
+    made = run(lambda d: d.groupby([d.sex, d.sex == "f"], categories=[["f", "m"], [False, True]]).age.count())
+    assert made[("f", True)] == (d.sex == "f").sum() and made[("m", False)] == (d.sex == "m").sum()
+    assert made[("f", False)] == made[("m", True)] == 0
+    for wrong in ("fm", [], ["f", "f"]):
+        with pytest.raises(ValueError, match="list of levels"):
+            run(lambda d, wrong=wrong: d.groupby("sex", categories=wrong).age.count())
+
+
+class Twice(HorizontalAnalytics):
+    def __init__(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+        super().__init__("twice")
+        self.specs = one, other
+
+    def dataset(self) -> Any:
+        return {n: Table("d.csv", columns=["age", "sex"], **s) for n, s in zip("pq", self.specs, strict=True)}
+
+    def execute(self, p: Any, q: Any) -> Any:
+        return p.age.mean(), q.age.mean()
+
+
+def test_one_column_has_one_type() -> None:
+    levels = {"levels": {"sex": ["f", "m"]}}
+    Twice(levels, levels).build()
+    for other in ({}, {"levels": {"sex": ["m", "f"]}}, {"dates": ["sex"]}):
+        for pair in ((levels, other), (other, levels)):
+            with pytest.raises(ValueError, match="different types"):
+                Twice(*pair).build()
+
+
+def test_regressions_refuse_what_has_no_numbers() -> None:
+    class Whole(Odds):
+        def preprocess(self, d: Any) -> Any:
+            return d[["age", "sex"]], d.sex == "f"
+
+    with pytest.raises(ValueError, match="sex: no numbers"):
+        Whole("w").build()
+
+
+def test_debug_reads_cells_as_nodes_do() -> None:
+    levels = {"type": "category", "levels": ["1", "900000000000207008", "NA", "true"]}
+    cells = ["1.0", 1, "01", "900000000000207009", "NA", "null", None, pd.NA, True, "x"]
+    read = coded(cells, levels, "c")
+    np.testing.assert_array_equal(read, [0, 0, 0, 4, 2, np.nan, np.nan, np.nan, 3, 4])
+    days = coded(["20261129", "29.11.2026", "2026-11-29", "", datetime.date(2026, 11, 29)], {"type": "date"}, "c")
+    np.testing.assert_array_equal(days, [20_786, 20_786, 20_786, np.nan, 20_786])
+    for bad in ("today", "45000", "03/04/2026", "2026-11-29 12:00"):
+        with pytest.raises(ValueError, match=r"is no date|time of day"):
+            coded([bad], {"type": "date"}, "c")

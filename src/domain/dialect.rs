@@ -449,6 +449,7 @@ mod tests {
             missing: Some(vec!["x".repeat(65)]),
             sheet: Some(String::new()),
             table: Some("x".repeat(257)),
+            dates: Some("first".into()),
             path: Some("here".into()),
             skip: None,
         };
@@ -464,6 +465,7 @@ mod tests {
                 "missing",
                 "sheet",
                 "table",
+                "dates",
                 "path"
             ]
         );

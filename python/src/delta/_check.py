@@ -164,7 +164,7 @@ def _of_columns(manifest: Json, listing: Listing, columns: Mapping[str, Column],
     for name in dict.fromkeys([*map(str, spec.get("columns", ())), *read, *sorted(whole)]):
         column = columns.get(name.strip())
         if column is not None and name in types:
-            if (why := _mistyped(column, str(types[name].get("type")))) is not None:
+            if (why := _mistyped(column, str(types[name].get("type")), types[name].get("levels", ()))) is not None:
                 yield f"column {_quoted(name)} of {listing.name} has {why}"
             continue
         if column is None:
@@ -177,9 +177,12 @@ def _of_columns(manifest: Json, listing: Listing, columns: Mapping[str, Column],
             yield f"column {_quoted(name)} of {listing.name} has fractions, and the task reads it as whole numbers"
 
 
-def _mistyped(column: Column, declared: str) -> str | None:
+def _mistyped(column: Column, declared: str, levels: Iterable[str] = ()) -> str | None:
     """What a column has, where that is not what the task declares it to have."""
     if declared == "category":
+        wanted = list(levels)
+        if column.levels and wanted and not {*map(str, column.levels)} & {*wanted}:
+            return f"the levels {_listed(map(str, column.levels), '')}, and none that the task declares"
         return "days, and the task reads levels" if column.type == "date" else None
     if column.type in ("integer", "float", "boolean", "category"):
         return f"no {declared}s, but is of type {column.type}"

@@ -11,6 +11,17 @@ from typing import Any, Literal
 __all__ = ["DataFrame", "Dataset"]
 
 
+def number_of(text: str) -> float | None:
+    """Return what a text is as a number; ``None`` where it is none, or a code that others are read as, too."""
+    if not text or not set(text) <= set("0123456789+-.eE"):
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number + 0.0 if abs(number) < 2**53 else None
+
+
 def column_types(
     dataset: str,
     columns: Sequence[str],
@@ -32,6 +43,11 @@ def column_types(
             raise ValueError(f"{dataset!r}: levels of {column!r} are a list of texts, such as ['f', 'm']")
         if len(set(texts)) != len(texts) or any(t != t.strip() or not t for t in texts):
             raise ValueError(f"{dataset!r}: each level of {column!r} stands once, has a text, and no blanks around it")
+        numbers = [n for n in map(number_of, texts) if n is not None]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError(
+                f"{dataset!r}: two levels of {column!r} are one number; a cell that is a number would be either"
+            )
         made[str(column)] = {"type": "category", "levels": list(texts)}
     if len(made) != len({*levels, *dates, *times}) or len(made) != len(levels) + len(dates) + len(times):
         raise ValueError(f"{dataset!r}: a column has two types")

@@ -9,10 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ..dataset import number_of
 from ..pandas._typed import seconds_of
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
+
+
+# What pandas, and nodes, take for a missing value.
+_MARKERS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
+MISSING = frozenset(["", *_MARKERS.split("|")])
 
 
 class Rows(Protocol):
@@ -131,16 +137,18 @@ def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
 def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
     """Return the numbers that nodes write for cells that are none (``src/domain/manifest/column_type.rs``)."""
     levels = {text: float(i) for i, text in enumerate(kind.get("levels", ()))}
-    numbers = {float(text): i for text, i in levels.items() if _is_number(text)}
+    numbers = {n: i for text, i in levels.items() if (n := number_of(text)) is not None}
 
     def number(cell: Any) -> float:
-        if cell is None or cell != cell or str(cell) in ("NaT", "<NA>"):
+        text = "" if cell is None else str(cell).strip()
+        if text not in levels and (text in MISSING or text == "NaT"):
             return float("nan")
         if kind["type"] == "category":
-            text = str(cell).strip()
-            if text in levels or not _is_number(text):
+            if isinstance(cell, (bool, np.bool_)):
+                text = next((t for t in (text, text.lower(), text.upper()) if t in levels), text)
+            if text in levels or (number := number_of(text)) is None:
                 return levels.get(text, float(len(levels)))
-            return numbers.get(float(text), float(len(levels)))
+            return numbers.get(number, float(len(levels)))
         seconds = seconds_of(cell)
         if seconds is None:
             raise ValueError(f"{what}: {cell!r} is no date; give datetimes or texts such as '2026-11-29'")
@@ -149,13 +157,6 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
         return seconds / 86_400 if kind["type"] == "date" else seconds
 
     return np.array([number(cell) for cell in cells], np.float64)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
 
 
 def _collect(samples: Any) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -81,9 +81,10 @@ def run(
             np.add.at(seen, np.unique(owners + 0.0, return_inverse=True)[1], wide)
     if "clip" in driver:
         all_vectors = clipped(all_vectors, driver["clip"], precision)
+    stepped: Iterator[float] = iter(())
     if exact:
         all_vectors[:, places], steps = on_scale(seen)
-        made = iter(step_sums(all_vectors[:, places], steps).tolist())
+        stepped = iter(step_sums(all_vectors[:, places], steps).tolist())
     if see:
         see(all_vectors, _labels(shapes))
     # Sums of int64 could wrap: Python's integers cannot.
@@ -95,7 +96,7 @@ def run(
     for name, shape in shapes.items():
         size = math.prod(shape)
         if name in exact:
-            out[name] = np.array([next(made) for _ in range(size)], np.float64).reshape(shape)
+            out[name] = np.array([next(stepped) for _ in range(size)], np.float64).reshape(shape)
             at += size
             continue
         _bounded(name, sums[at : at + size], precision)

@@ -90,10 +90,14 @@ class Draft:
             A column was declared with another type before.
         """
         known = self.datasets.setdefault(name, {"kind": "table", "columns": []} | ({} if header else {"header": False}))
+        before = set(known["columns"])
         known["columns"] += [c for c in columns if c not in known["columns"]]
-        for column, kind in (types or {}).items():
-            if known.setdefault("types", {}).setdefault(column, dict(kind)) != kind:
+        for column in columns:
+            kind, was = (types or {}).get(column), known.get("types", {}).get(column)
+            if column in before and kind != was:
                 raise ValueError(f"{name}: column {column!r} is declared twice, with different types")
+            if kind is not None:
+                known.setdefault("types", {})[column] = dict(kind)
 
     def samples(self, name: str, shape: Sequence[int], classes: Sequence[str] = ()) -> None:
         """Declare a dataset of samples.

@@ -18,13 +18,13 @@ class Categories:
     """Declared values of one or more keys; rows whose values are none of them are left out, as with ``pandas.Categorical``."""
 
     def __init__(
-        self, keys: Sequence[Block], declared: Sequence[Any], what: str, levels: Mapping[Label, Category] | None = None
+        self, keys: Sequence[Block], declared: Sequence[Any], what: str, levels: Mapping[int, Category] | None = None
     ) -> None:
         """Take the keys (series of the same rows) and a list of values for each; none is needed where levels are declared."""
         values: list[list[Any]] = []
         shown: list[list[Label]] = []
-        for key, one in zip(keys, declared, strict=True):
-            known = (levels or {}).get(key.name)
+        for number, one in enumerate(declared):
+            known = (levels or {}).get(number)
             numbers, labels = (v := _checked(one, what), v) if known is None else known.groups(one)
             values.append(numbers)
             shown.append(labels)

@@ -252,8 +252,10 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
             self if subset is None else self._columns(list(subset) if isinstance(subset, (list, tuple)) else [subset])
         )
         b = block(looked)
-        there = ops.count(ops.is_number(b.x), 1)
-        need = thresh if thresh is not None else 1 if how == "all" else len(b.dtypes)
+        there = ops.count(ops.is_number(b.x), 1) if b.dtypes else ops.constant(0.0)
+        for _, other in b.typed:
+            there = ops.add(there, ops.cast(ops.is_number(other.x), "f64"))
+        need = thresh if thresh is not None else 1 if how == "all" else len(b.dtypes) + len(b.typed)
         return wrap(select(block(self), ops.greater_equal(there, float(need))))
 
     @property

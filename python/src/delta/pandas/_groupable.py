@@ -61,7 +61,7 @@ class Groupable(Symbol):
         several = isinstance(by, list)
         wanted = by if several else [by]
         keys, used = [], []
-        levels: dict[Any, Category] = {}
+        levels: dict[int, Category] = {}
         for key in wanted:
             if isinstance(key, Symbol):
                 k = block(key)
@@ -75,8 +75,8 @@ class Groupable(Symbol):
                 if not isinstance(of_type, Category):
                     raise TypeError(f"groupby: {of_type.name!r} has dates; group by a part of them, such as .dt.year")
                 same_rows(b, of_type._block, "groupby")
+                levels[len(keys)] = of_type
                 keys.append(of_type._block)
-                levels[of_type.name] = of_type
                 continue
             if b.columns is None:
                 raise TypeError("groupby: a Series is grouped by a Series of the same rows")
@@ -84,7 +84,7 @@ class Groupable(Symbol):
             keys.append(Block(column(b.x, i), (b.dtypes[i],), b.index, None, b.columns[i]))
             used.append(key)
         if isinstance(categories, Mapping):
-            lacking = [k.name for k in keys if k.name not in categories and k.name not in levels]
+            lacking = [k.name for i, k in enumerate(keys) if k.name not in categories and i not in levels]
             if lacking:
                 raise ValueError(f"groupby: no categories for {lacking[0]!r}")
             declared: list[Any] = [categories.get(k.name) for k in keys]

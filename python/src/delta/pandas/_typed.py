@@ -8,6 +8,7 @@ no mean of levels, no sum of dates.
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -268,6 +269,8 @@ class Category(Column):
 
     def groups(self, wanted: Any) -> tuple[list[int], list[Label]]:
         """Return the numbers of levels and their texts: of all, or of those that are wanted."""
+        if isinstance(wanted, str) or (wanted is not None and (len(wanted) == 0 or len(set(wanted)) != len(wanted))):
+            raise ValueError(f"groupby: categories of {self._name!r} are a list of levels, each once, not {wanted!r}")
         labels = list(self._typed.levels) if wanted is None else list(wanted)
         return [int(self._code(level)) for level in labels], list(labels)
 
@@ -353,8 +356,24 @@ def seconds_of(value: Any) -> float | None:
         value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
     if is_number(value) or not isinstance(value, (str, datetime.date, np.datetime64)):
         return None
+    if isinstance(value, str):
+        text = value.strip()
+        if re.fullmatch(r"\d{8}", text):
+            text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+        elif dotted := re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: (\d\d:\d\d(?::\d\d)?))?", text):
+            day, month, year, clock = dotted.groups()
+            text = f"{year}-{int(month):02}-{int(day):02}" + (f"T{clock}" if clock else "")
+        # As nodes read it, and nothing that numpy makes of other words.
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?", text):
+            return None
+        try:
+            value = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
     try:
-        moment: Any = np.datetime64(value, "us")  # type: ignore[call-overload]
+        moment: Any = np.datetime64(value, "us")
     except ValueError:
         return None
     return None if np.isnat(moment) else float((moment - EPOCH) / np.timedelta64(1, "s"))

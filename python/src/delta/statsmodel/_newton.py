@@ -247,8 +247,11 @@ class RegressionTask(HorizontalTask):
             draft.variable(name, "server", shape=shape)
         ((dataset, columns),) = reads(x, y).items()
         mine = {name: t for name, t in tables.items() if t.dataset == dataset}
-        types = {c: kind for t in mine.values() for c, kind in t.types.items() if c in columns}
-        draft.table(dataset, columns, header=all(t.header for t in mine.values()), types=types)
+        header = all(t.header for t in mine.values())
+        for t in mine.values():
+            read = [c for c in t.columns if c in columns]
+            draft.table(dataset, read, header, {c: kind for c, kind in t.types.items() if c in columns})
+        draft.table(dataset, columns, header, draft.datasets[dataset].get("types", {}))
         draft.options["inputs"] = dict.fromkeys(mine, dataset)
         self._rounds(draft, options, x, y, size, kept)
         draft.outputs = ["params", *kept]
@@ -281,6 +284,11 @@ class RegressionTask(HorizontalTask):
             raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
         x, y = made
         bx, by = block(x), block(y)
+        if left := [str(name) for b in (bx, by) for name, _ in b.typed]:
+            raise ValueError(
+                f"preprocess: {', '.join(left)}: no numbers; leave such columns out, or use get_dummies() or map() of levels, "
+                "and a part or a difference of dates"
+            )
         for b, what in ((bx, "x"), (by, "y")):
             if b.rows is None:
                 raise ValueError(f"preprocess: {what} has no rows of the members' tables; do not sum or count it")

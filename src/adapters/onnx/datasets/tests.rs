@@ -147,6 +147,7 @@ fn tables_are_read_as_pandas_reads_them_or_refused() {
         let spec = DatasetSpec::Table {
             columns: names.clone(),
             header: case.header.unwrap_or(true),
+            types: BTreeMap::new(),
         };
         let mut rows = manifest_free(place, &spec)?;
         for (name, expected) in columns.into_iter().flatten() {
@@ -217,6 +218,7 @@ fn a_folder_where_a_file_is_expected_and_the_other_way_round() {
     let table = DatasetSpec::Table {
         columns: Vec::new(),
         header: true,
+        types: BTreeMap::new(),
     };
     let array = DatasetSpec::Array {
         shape: vec![None],
