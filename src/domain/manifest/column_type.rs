@@ -3,7 +3,7 @@
 //! Graphs compute with numbers only. So a task declares which columns are texts of known levels, dates or times; a node writes each cell as a
 //! number (dictionary encoding), and what a column's texts are never leaves it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub enum CellReader {
     /// Levels by their texts, by the numbers that some of them are, and how many there are.
     Category {
         /// Numbers of levels by text.
-        texts: HashMap<String, u32>,
+        texts: BTreeMap<String, u32>,
         /// Levels that are numbers, in rising order, for cells that are written in another way.
         numbers: Vec<(f64, u32)>,
         /// The number of any other text.

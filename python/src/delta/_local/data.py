@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from .._dates import seconds_of
 from ..dataset import number_of
-from ..pandas._typed import seconds_of
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
