@@ -247,11 +247,13 @@ class RegressionTask(HorizontalTask):
             draft.variable(name, "server", shape=shape)
         ((dataset, columns),) = reads(x, y).items()
         mine = {name: t for name, t in tables.items() if t.dataset == dataset}
-        header = all(t.header for t in mine.values())
+        types: dict[str, m.Json | None] = {}
         for t in mine.values():
-            read = [c for c in t.columns if c in columns]
-            draft.table(dataset, read, header, {c: kind for c, kind in t.types.items() if c in columns})
-        draft.table(dataset, columns, header, draft.datasets[dataset].get("types", {}))
+            for c in (c for c in t.columns if c in columns):
+                if types.setdefault(c, t.types.get(c)) != t.types.get(c):
+                    raise ValueError(f"{dataset}: column {c!r} is declared twice, with different types")
+        typed = {c: kind for c, kind in types.items() if kind is not None}
+        draft.table(dataset, columns, header=all(t.header for t in mine.values()), types=typed)
         draft.options["inputs"] = dict.fromkeys(mine, dataset)
         self._rounds(draft, options, x, y, size, kept)
         draft.outputs = ["params", *kept]
