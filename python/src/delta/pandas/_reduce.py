@@ -2,8 +2,8 @@
 
 An aggregate down the rows is a secure sum of what each row adds to it. Sums are as exact as doubles, whatever the scale of a
 column: from 2**-265 to 2**175, squares too, and what is beyond is refused. With a ``precision`` of 4 or less, or under
-``privacy``, rows are rounded to ``10**-precision``, and a member's sum stays below ``2**52`` of these steps. A cell that is infinite in a table is refused by its
-node; infinities that arise in the computation are counted and come out as in pandas.
+``privacy``, rows are rounded to ``10**-precision``, and a member's sum stays below ``2**52`` of these steps. A cell that is
+infinite in a table is refused by its node; infinities that arise in the computation are counted and come out as in pandas.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Reductions(Symbol):
         Notes
         -----
         A row is rounded to less than 2**-47 of the largest at its member, and a member's sum to a double. With a ``precision``
-        of 4 or less, or under ``privacy``, what rows add is rounded to ``10**-precision``, and a member's sum stays below 2**52 of these steps; nodes
-        refuse larger ones. This holds for all aggregates but order statistics.
+        of 4 or less, or under ``privacy``, what rows add is rounded to ``10**-precision``, and a member's sum stays below 2**52
+        of these steps; nodes refuse larger ones. This holds for all aggregates but order statistics.
         """
         a = along(self, axis, "sum", numeric_only)
         x = a.add(a.x)
