@@ -8,7 +8,6 @@
 
 mod http_world;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use delta_node::adapters::http::{HttpPeers, PeerOptions, UrlPolicy};
@@ -64,13 +63,12 @@ async fn kind(url: &str) -> PortErrorKind {
 #[tokio::test]
 async fn what_is_published_is_served_and_nothing_where_nothing_is() {
     let world = World::start().await;
-    let answer = world.get("/v1/catalogue").await;
-    assert_eq!(answer.status, 404);
-    assert_eq!(kind(&world.url()).await, PortErrorKind::Rejected);
-    *world.fake.catalogue.lock().unwrap() = Some(Arc::new(catalogue()));
     let read = peers().catalogue_of(&world.url()).await.unwrap();
     assert_eq!(read, catalogue());
     assert_eq!(read.verify(key().public(), None, NOW), Ok(()));
+    *world.fake.unpublished.lock().unwrap() = true;
+    assert_eq!(world.get("/v1/catalogue").await.status, 404);
+    assert_eq!(kind(&world.url()).await, PortErrorKind::Rejected);
     assert_eq!(
         World::for_members().await.get("/v1/catalogue").await.status,
         404

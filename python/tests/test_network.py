@@ -116,6 +116,9 @@ def test_columns_say_what_nodes_say_alike() -> None:
 def test_what_other_nodes_are_called_changes_no_terminal() -> None:
     (found,) = network(node(1, PATIENTS, name="\x1b[2Jgood", organisation="a\nb")).nodes()
     assert (found.name, found.organisation) == ("[2Jgood", "ab")
+    assert str(found) == "[2Jgood (says ab)"
+    (found,) = network(node(1, PATIENTS, organisation="Hospital", vouched=True)).nodes()
+    assert str(found) == "node-1 (Hospital)"
 
 
 def test_mock_rows_are_what_could_be_and_the_same_for_a_seed(tmp_path: Path) -> None:

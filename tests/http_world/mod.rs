@@ -51,8 +51,8 @@ pub(crate) struct Fake {
     pub(crate) decided: Mutex<Vec<Decided>>,
     /// What the checks say.
     pub(crate) unready: Mutex<bool>,
-    /// What it publishes.
-    pub(crate) catalogue: Mutex<Option<Arc<SignedCatalogue>>>,
+    /// Whether it publishes nothing.
+    pub(crate) unpublished: Mutex<bool>,
     /// As whose tasks were submitted.
     pub(crate) authors: Mutex<Vec<Option<String>>>,
 }
@@ -301,7 +301,7 @@ pub(crate) fn key() -> NodeKey {
     NodeKey::new(&Secret::new([5; 32])).unwrap()
 }
 
-/// What the fake publishes, when it does.
+/// What the fake publishes.
 pub(crate) fn catalogue() -> SignedCatalogue {
     let wages = Listing {
         description: Some("Wages".to_owned()),
@@ -312,7 +312,7 @@ pub(crate) fn catalogue() -> SignedCatalogue {
 
 impl CatalogueApi for Fake {
     fn catalogue(&self) -> Option<Arc<SignedCatalogue>> {
-        self.catalogue.lock().unwrap().clone()
+        (!*self.unpublished.lock().unwrap()).then(|| Arc::new(catalogue()))
     }
 }
 

@@ -142,8 +142,10 @@ class Node:
     datasets: dict[str, Listing] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Name it, with who runs it."""
-        return f"{self.name} ({self.organisation})" if self.organisation else self.name
+        """Name it, with who runs it, or says to."""
+        if not self.organisation or self.organisation == self.name:
+            return self.name
+        return f"{self.name} ({self.organisation})" if self.vouched else f"{self.name} (says {self.organisation})"
 
 
 @dataclass(frozen=True)

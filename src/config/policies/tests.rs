@@ -358,7 +358,7 @@ fn what_is_wrongly_published_has_its_place() {
             "c.yaml:8:36: `catalogue.columns.age.range` must be the smallest and the largest value that can be, for example [0, 120]",
             "c.yaml:5:7: unknown key `catalogue.descripton`; did you mean `description`?",
             "c.yaml:11:13: `catalogue.rows` must be rounded, not \"exact\"",
-            "c.yaml:13:5: `catalogue` must be a section, for example { description: Patients of ward 3, columns: from-file }; {} publishes the name alone",
+            "c.yaml:13:15: `catalogue` must be a section, for example { description: Patients of ward 3, columns: from-file }; {} publishes the name alone",
             "c.yaml:15:32: `catalogue.columns.x` must be a section, for example { type: integer, unit: years }, not 5",
             "c.yaml:20:15: `catalogue.columns.name` is hidden in the rules, and what is hidden is never published",
             "c.yaml:21:14: `catalogue.columns.sex` has levels and is no category",
