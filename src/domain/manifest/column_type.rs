@@ -216,6 +216,6 @@ mod tests {
             let kind: ColumnType = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&kind).unwrap(), text);
         }
-        assert!(serde_json::from_str::<ColumnType>(r#"{"type":"date","levels":[]}"#).is_err());
+        assert!(serde_json::from_str::<ColumnType>(r#"{"type":"dates"}"#).is_err());
     }
 }
