@@ -427,7 +427,7 @@ mod tests {
                 .await
                 .unwrap();
             let of = |name: &str| read.sums[&name.parse::<Name>().unwrap()].clone();
-            assert_eq!(of("a").data(), &TensorData::F64(vec![3e-30, 7.0]));
+            assert_eq!(of("a").data(), &TensorData::F64(vec![1e-30 + 2e-30, 7.0]));
             assert_eq!(of("a").shape(), [2]);
             assert_eq!(of("b").data(), &TensorData::F64(vec![1.5]));
         }
