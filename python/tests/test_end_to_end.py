@@ -174,7 +174,8 @@ def test_a_task_that_fits_no_data_fails_without_a_word_about_them(network: Netwo
 
 def test_a_task_with_a_forged_operator_is_refused_at_once(network: Network) -> None:
     good = Wages("forged", **SOON).build()
-    graphs = {name: content.replace(b"Floor", b"Flood") for name, content in good.graphs.items()}
+    graphs = {name: content.replace(b"Where", b"Flood") for name, content in good.graphs.items()}
+    assert graphs != good.graphs
     with pytest.raises(delta.DeltaNodeError, match="Flood"):
         network.node.create_task(delta.Bundle.pack(good.manifest, graphs, good.arrays))
 
