@@ -282,6 +282,11 @@ fn judge(
     })
 }
 
+/// Whether a file names its columns beside its rows, whatever stands in them.
+pub(crate) fn has_schema(path: &Path) -> bool {
+    format::Format::of(path).is_some_and(format::Format::has_schema)
+}
+
 /// What is in a table, column by column. The first line has its names.
 pub(crate) fn profile(place: &Located) -> Result<TableProfile, Failure> {
     format::table(&place.path, format::plainly(&place.dialect))?.profile()

@@ -1,11 +1,13 @@
 //! Making this node's catalogue: from the owner's words, anew whenever they change, and signed again before it ends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Catalogues, Own, held};
 use delta_domain::catalogue::{Listing, MAX_DATASETS, SignedCatalogue};
 use delta_domain::ids::DatasetName;
+use delta_domain::policy::Role;
 use delta_domain::time::Timestamp;
 use delta_ports::catalogue::OwnDataset;
 use delta_ports::policy::OwnerRules;
@@ -55,7 +57,15 @@ impl Catalogues {
     async fn listings(&self, rules: &OwnerRules) -> (Vec<Listing>, bool) {
         let (mut listings, mut whole) = (Vec::new(), true);
         for (name, said) in rules.published.iter().take(MAX_DATASETS) {
-            let outline = match said.wants_outline() {
+            let policy = rules.policies.of(name);
+            // Columns without names have no names to publish, and the first line is a row.
+            let by_place = policy.columns.as_ref().is_some_and(by_place);
+            if said.wants_outline() && by_place {
+                tracing::warn!(
+                    "the columns of {name} are not published: its rules name them by their places, so it has no header"
+                );
+            }
+            let outline = match said.wants_outline() && !by_place {
                 true => Some(self.executor.outline(name).await),
                 false => None,
             };
@@ -69,7 +79,6 @@ impl Catalogues {
                 true => self.rows(name).await,
                 false => None,
             };
-            let policy = rules.policies.of(name);
             let listing = said.listing(name, policy, outline.as_ref(), rows);
             match listing.check() {
                 Ok(()) => listings.push(listing),
@@ -127,6 +136,11 @@ impl Catalogues {
         });
         Ok(datasets.collect())
     }
+}
+
+/// Whether rules name the columns of a file without a header.
+fn by_place(columns: &BTreeMap<String, Role>) -> bool {
+    !columns.is_empty() && columns.keys().all(|name| name.parse::<u32>().is_ok())
 }
 
 /// Says what everybody may read from now on.

@@ -40,9 +40,9 @@ pub enum ColumnType {
     Boolean,
     /// One of some levels.
     Category,
-    /// Texts, which no task can read.
+    /// Texts, for tasks that declare their levels.
     String,
-    /// Days, which no task can read.
+    /// Days, for tasks that declare them as dates.
     Date,
 }
 

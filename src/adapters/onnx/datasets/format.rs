@@ -148,6 +148,11 @@ impl Format {
         }
     }
 
+    /// Whether columns have their names beside the rows, and not in the first of them.
+    pub(super) const fn has_schema(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow | Self::Sqlite)
+    }
+
     fn profile(self) -> Profile {
         match self {
             Self::Commas => Profile {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::cells::MISSING;
+use delta_domain::calendar::{DateError, days_of};
+
 /// Different texts of a column that are told; with more of them it has no levels.
 const LEVELS: usize = 20;
 /// Characters of a text that are told.
@@ -18,6 +21,30 @@ pub struct TableProfile {
     pub columns: Vec<ColumnProfile>,
     /// How the file is read, and what is doubtful about it.
     pub notes: Vec<String>,
+}
+
+impl TableProfile {
+    /// Whether the names of a text's columns are certain to be a header, and not the cells of a first row, which are data.
+    ///
+    /// None of them is a number, a day or a truth value, and one that is a word stands above cells that are.
+    pub(crate) fn has_header(&self) -> bool {
+        let above_cells = |column: &ColumnProfile| {
+            use ColumnKind::{Date, Number, Truth, Whole};
+            let cells = matches!(column.kind, Whole | Number | Truth | Date);
+            let made_up = column.name.starts_with("Unnamed: ");
+            cells && !made_up && !MISSING.contains(&column.name.trim())
+        };
+        !self.columns.iter().any(|c| is_cell(&c.name)) && self.columns.iter().any(above_cells)
+    }
+}
+
+/// Whether a name looks like a cell of a row.
+fn is_cell(name: &str) -> bool {
+    let name = name.trim();
+    !name.chars().any(char::is_alphabetic)
+        || name.parse::<f64>().is_ok()
+        || days_of(name, None) != Err(DateError::NoDate)
+        || matches!(name.to_ascii_lowercase().as_str(), "true" | "false")
 }
 
 /// A column as its owner sees it.
@@ -175,6 +202,39 @@ fn is_date(cell: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_is_certain_where_words_stand_above_numbers() {
+        let table = |columns: &[(&str, ColumnKind)]| TableProfile {
+            rows: 2,
+            columns: { columns.iter() }
+                .map(|(name, kind)| ColumnProfile {
+                    name: (*name).to_owned(),
+                    kind: *kind,
+                    missing: 0,
+                    range: None,
+                    levels: None,
+                    text_at: None,
+                })
+                .collect(),
+            notes: Vec::new(),
+        };
+        use ColumnKind::{Date, Number, Text, Whole};
+        assert!(table(&[("name", Text), ("age", Whole)]).has_header());
+        assert!(table(&[("ward", Text), ("admitted", Date)]).has_header());
+        for row in [
+            [("Anna Meier", Text), ("54", Whole)],
+            [("Anna Meier", Text), ("54,5", Number)],
+            [("Anna Meier", Text), ("f", Text)],
+            [("Anna Meier", Text), ("NA", Whole)],
+            [("Anna Meier", Text), ("Unnamed: 1", Whole)],
+            [("Anna Meier", Text), ("29 Nov 2026", Date)],
+            [("age", Whole), ("03/04/2026", Text)],
+            [("age", Whole), ("True", Text)],
+        ] {
+            assert!(!table(&row).has_header(), "{row:?}");
+        }
+    }
 
     fn column(cells: &[(&str, CellIs)]) -> ColumnProfile {
         let mut seen = Seen::new();

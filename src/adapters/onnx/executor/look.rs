@@ -11,7 +11,6 @@ use crate::datasets::{self, ColumnKind, Located, TableProfile};
 use crate::frame::Blobs;
 use crate::job::{Job, Reply, RuntimeChoice, Work};
 use delta_domain::bundle::Bundle;
-use delta_domain::calendar::days_of;
 use delta_domain::catalogue::{ColumnType, Outline};
 use delta_domain::ids::{DatasetName, Digest};
 use delta_ports::executor::DatasetSummary;
@@ -82,12 +81,11 @@ impl OnnxExecutor {
             return Ok(outline);
         }
         let profile = self.profile(name).await?;
-        // A file without a header: its first line is a row, and a row is data.
-        let is_cell =
-            |name: &str| name.trim().parse::<f64>().is_ok() || days_of(name, None).is_ok();
-        if profile.columns.iter().any(|c| is_cell(&c.name)) {
+        // Without a header the first line is a row, and a row is data.
+        let has_names = looked.is_some_and(|(place, _)| datasets::has_schema(&place.path));
+        if !has_names && !profile.has_header() {
             let text = format!(
-                "dataset {name}: its first line seems to be a row, and no header; nothing of it is published, so write the columns into the catalogue"
+                "dataset {name}: its first line may be a row and no header, so no name is published; write the columns into the catalogue"
             );
             return Err(PortError::new(PortErrorKind::Corrupt, op, text));
         }
