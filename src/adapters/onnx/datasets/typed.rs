@@ -27,6 +27,8 @@ pub(super) enum Cell<'c> {
     Text(Cow<'c, str>),
     /// A day, perhaps with a time of day, as ISO 8601 writes it.
     Date(Cow<'c, str>),
+    /// What a formula came to that failed, such as `#DIV/0!`: missing where the owner says so.
+    Fault(Cow<'c, str>),
     /// Never a number; in words that stand behind "is".
     Other(Cow<'c, str>),
 }
@@ -41,6 +43,7 @@ impl Cell<'_> {
             Self::Truth(value) => Cell::Truth(value),
             Self::Text(text) => Cell::Text(owned(text)),
             Self::Date(text) => Cell::Date(owned(text)),
+            Self::Fault(text) => Cell::Fault(owned(text)),
             Self::Other(text) => Cell::Other(owned(text)),
         }
     }
@@ -180,7 +183,7 @@ fn number(
         }
         Cell::Number(value) => (*value, Column::Numbers),
         Cell::Truth(value) => (f64::from(u8::from(*value)), Column::Truths),
-        Cell::Text(text) => {
+        Cell::Text(text) | Cell::Fault(text) => {
             let shown: String = text.trim().chars().take(SHOWN).collect();
             return match cells.read(text.as_bytes(), decimal, kind) {
                 Ok(value) => Ok(value),
@@ -222,6 +225,8 @@ fn coded(
             reader.text(level.unwrap_or(names[0]))
         }
         Cell::Text(text) => return cells.coded(text, reader),
+        Cell::Fault(text) if cells.is_missing(text) => return Ok(f64::NAN),
+        Cell::Fault(text) => return Err(format!("{text}, which a formula came to")),
         Cell::Date(date) => reader.text(date),
         Cell::Other(what) => return Err(format!("it is {what}")),
     };
@@ -341,7 +346,7 @@ fn told<'c>(
         Cell::Truth(true) => ("True", CellIs::Truth),
         Cell::Truth(false) => ("False", CellIs::Truth),
         Cell::Text(text) if only_texts => (text, CellIs::Text),
-        Cell::Text(text) => (text, cells.is(text.as_bytes(), decimal)),
+        Cell::Text(text) | Cell::Fault(text) => (text, cells.is(text.as_bytes(), decimal)),
         Cell::Date(text) | Cell::Other(text) => (text, CellIs::Text),
     }
 }

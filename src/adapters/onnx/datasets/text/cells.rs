@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use delta_domain::manifest::CellReader;
 
 /// What pandas takes for a missing value, beside what a double prints for one.
-const MISSING: &[&str] = &[
+pub(in crate::datasets) const MISSING: &[&str] = &[
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
     "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ];
@@ -120,6 +120,11 @@ impl Cells {
         }
         let shown = || text.chars().take(SHOWN).collect::<String>();
         reader.text(text).map_err(|e| format!("{:?} {e}", shown()))
+    }
+
+    /// Whether a text stands for a missing value.
+    pub(in crate::datasets) fn is_missing(&self, text: &str) -> bool {
+        self.missing.contains(text.trim().as_bytes())
     }
 
     /// What a cell is by itself.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::datasets::rows::Rows as _;
 use delta_domain::dialect::Dialect;
-use delta_domain::manifest::DataField;
+use delta_domain::manifest::{ColumnType, DataField};
 use delta_domain::tensor::TensorData;
 
 /// A file in memory: columns by their names.
@@ -154,6 +154,80 @@ fn names_that_two_columns_have_are_refused_where_they_are_asked_for() {
     let mut rows = table.load(&names).unwrap();
     let both = rows.whole(&DataField::Columns(names.to_vec())).unwrap();
     assert_eq!(both.data(), &TensorData::F64(vec![1.0, 1.0]));
+}
+
+#[test]
+fn cells_of_declared_types_are_the_numbers_that_stand_for_them() {
+    let types: BTreeMap<String, ColumnType> = serde_json::from_str(
+        r#"{"sex": {"type": "category", "levels": ["f", "True", "7", "NA"]}, "day": {"type": "date"}}"#,
+    )
+    .unwrap();
+    let said = Dialect {
+        missing: vec!["-99".to_owned()],
+        ..Dialect::default()
+    };
+    let of = |name: &'static str, cells: &[Cell<'static>], noised: bool| {
+        let held = Held {
+            names: vec![name.to_owned()],
+            columns: vec![cells.to_vec()],
+            texts: vec![true],
+        };
+        let opening = Opening {
+            said: &said,
+            header: true,
+            noised,
+            types: &types,
+        };
+        let mut table = TypedTable::new(held, opening);
+        let names = [name.to_owned()];
+        let mut rows = table.load(&names).map_err(|f| f.message)?;
+        match rows
+            .whole(&DataField::Columns(names.to_vec()))
+            .unwrap()
+            .into_data()
+        {
+            TensorData::F64(values) => Ok::<_, String>(values),
+            _ => panic!("no doubles"),
+        }
+    };
+    let nan = f64::NAN;
+    let cells = [
+        text(" f "),
+        Cell::Truth(true),
+        Cell::Number(7.0),
+        text("7.0"),
+        text("NA"),
+        text("-99.0"),
+        Cell::Number(-99.0),
+        Cell::Missing,
+        text("null"),
+        Cell::Date("2026-11-29".into()),
+        Cell::Truth(false),
+    ];
+    let expected = [0.0, 1.0, 2.0, 2.0, 3.0, nan, nan, nan, nan, 4.0, 4.0];
+    assert!(same(&of("sex", &cells, false).unwrap(), &expected));
+    let days = [
+        Cell::Date("2026-11-29".into()),
+        text("29.11.2026"),
+        Cell::Missing,
+    ];
+    assert!(same(
+        &of("day", &days, false).unwrap(),
+        &[20_786.0, 20_786.0, nan]
+    ));
+    for (cell, word) in [
+        (Cell::Number(46_355.0), "is no date"),
+        (Cell::Date("2026-11-29 12:00:00".into()), "time of day"),
+        (text("03/04/2026"), "set `dates"),
+        (Cell::Fault("#DIV/0!".into()), "#DIV/0!, which a formula"),
+    ] {
+        let why = of("day", &[cell.clone()], false).unwrap_err();
+        assert!(why.contains(word), "{why}");
+        assert!(of("day", &[cell], true).unwrap()[0].is_nan());
+    }
+    let fault = of("sex", &[Cell::Fault("#DIV/0!".into())], false).unwrap_err();
+    assert!(fault.contains("a formula came to"), "{fault}");
+    assert!(of("sex", &[Cell::Fault("#N/A".into())], false).unwrap()[0].is_nan());
 }
 
 #[test]

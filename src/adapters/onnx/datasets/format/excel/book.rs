@@ -208,7 +208,7 @@ fn cell(value: DataRef<'_>, formula: bool) -> Cell<'_> {
         DataRef::Bool(value) => Cell::Truth(value),
         DataRef::String(text) => Cell::Text(Cow::Owned(text)),
         DataRef::SharedString(text) => Cell::Text(Cow::Borrowed(text)),
-        DataRef::Error(error) => Cell::Text(Cow::Owned(error.to_string())),
+        DataRef::Error(error) => Cell::Fault(Cow::Owned(error.to_string())),
         DataRef::DateTime(moment) => date(moment),
         DataRef::DateTimeIso(text) => Cell::Date(Cow::Owned(text.replace('T', " "))),
         DataRef::DurationIso(_) => Cell::Other(Cow::Borrowed(SPAN)),
