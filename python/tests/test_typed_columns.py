@@ -172,7 +172,11 @@ def test_regressions_take_levels() -> None:
         (lambda d: d.born.dt.hour, TypeError, "times="),
         (lambda d: d.groupby("born"), TypeError, "dt.year"),
         (lambda d: d[["sex"]].mean(), TypeError, "none of the columns has numbers"),
-        (lambda d: (d * 2)["sex"], KeyError, "no column 'sex'"),
+        (lambda d: d * 2, TypeError, "'sex', 'ward', 'born', 'seen': no numbers"),
+        (lambda d: d.count(), TypeError, "no numbers; select"),
+        (lambda d: d.isna(), TypeError, "no numbers; select"),
+        (lambda d: d.groupby("sex").mean(), TypeError, "'ward', 'born', 'seen': no numbers"),
+        (lambda d: d[["age", "sex"]].corr(), TypeError, "no numbers"),
     ],
 )
 def test_what_has_no_meaning_is_refused(execute: Any, error: type[Exception], said: str) -> None:
@@ -252,6 +256,16 @@ def test_rows_are_dropped_by_missing_texts_and_dates_too() -> None:
     assert (sex, every, two) == (len(d.dropna(subset=["sex"])), len(d.dropna()), len(d.dropna(thresh=5)))
 
 
+def test_columns_of_numbers_are_taken_where_that_is_said() -> None:
+    d = people()
+    made = run(
+        lambda d: (d.mean(numeric_only=True), d.groupby("sex").size(), d.groupby("sex")["age"].sum(), d[["age"]].std())
+    )
+    assert made[0]["age"] == pytest.approx(d.age.mean()) and list(made[0].index) == ["age"]
+    assert made[1].to_dict() == d.groupby("sex").size()[["f", "m"]].to_dict()
+    assert made[2].to_dict() == d.groupby("sex").age.sum()[["f", "m"]].to_dict()
+
+
 def test_keys_of_one_name_keep_their_own_categories() -> None:
     d = people()
     made = run(lambda d: d.groupby([d.sex, d.sex == "f"], categories=[["f", "m"], [False, True]]).age.count())
@@ -302,3 +316,8 @@ def test_debug_reads_cells_as_nodes_do() -> None:
     for bad in ("today", "45000", "03/04/2026", "2026-11-29 12:00"):
         with pytest.raises(ValueError, match=r"is no date|time of day"):
             coded([bad], {"type": "date"}, "c")
+
+
+def test_a_number_is_set_where_there_are_none_yet() -> None:
+    made = run(lambda d: d[["sex"]].assign(one=1.0)[["one"]].sum(), columns=["sex"])
+    assert made["one"] == len(people())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ._base import Block, DType, Rows, Symbol, block, check_axis, wrap
+from ._base import Block, DType, Rows, Symbol, block, check_axis, need_numbers, wrap
 from ._expr import Expr, ops, pooled, walk
 
 NAN = float("nan")
@@ -29,6 +29,7 @@ class Along:
 
     def __init__(self, b: Block, axis: int) -> None:
         """Prepare; a series only has axis 0."""
+        need_numbers(b, "an aggregate of a whole frame")
         self.b, self.axis = b, axis
         self.x = b.x
         self.there = ops.is_number(b.x)
@@ -109,7 +110,7 @@ def whole(dtypes: Sequence[DType]) -> list[DType]:
 def along(symbol: Symbol, axis: Any, what: str, numeric_only: Any = False) -> Along:
     """Check the arguments that all aggregates have."""
     if not isinstance(numeric_only, bool):
-        raise TypeError(f"{what}: numeric_only={numeric_only!r}; use True or False (all columns are numeric here)")
+        raise TypeError(f"{what}: numeric_only={numeric_only!r}; use True or False")
     if axis is None:
         raise TypeError(
             f"{what}: axis=None aggregates over both axes; write .{what}().{what}() if that is what you mean"
@@ -117,9 +118,10 @@ def along(symbol: Symbol, axis: Any, what: str, numeric_only: Any = False) -> Al
     direction = check_axis(axis)
     if direction == 1 and block(symbol).columns is None:
         raise ValueError(f"{what}: a Series has only axis 0")
-    if block(symbol).columns == ():
+    b = block(symbol)
+    if b.columns == ():
         raise TypeError(f"{what}: none of the columns has numbers; choose one by its name")
-    return Along(block(symbol), direction)
+    return Along(b.with_() if numeric_only else b, direction)
 
 
 def rows_only(symbol: Symbol, what: str) -> Rows:

@@ -295,6 +295,15 @@ def as_number(x: Expr) -> Expr:
     return ops.cast(x, "f64")
 
 
+def need_numbers(b: Block, what: str) -> None:
+    """Refuse a frame with columns that are no numbers, which would be left out without a word."""
+    if b.typed:
+        names = ", ".join(repr(name) for name, _ in b.typed)
+        raise TypeError(
+            f"{what}: {names}: no numbers; select the columns that have some, df[[...]], or a column by itself"
+        )
+
+
 def need_bool(b: Block, what: str) -> None:
     """Refuse anything but bool."""
     if set(b.dtypes) != {"bool"}:

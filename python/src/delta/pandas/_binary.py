@@ -14,6 +14,7 @@ from ._base import (
     block,
     check_axis,
     is_list,
+    need_numbers,
     number,
     numbers_of,
     repeat,
@@ -39,6 +40,9 @@ class Operands(NamedTuple):
 
 def binary(op: str, a: Any, b: Any, *, axis: Any = None, fill_value: Any = None) -> Any:
     """Compute ``a op b``; one of them is a symbol. ``axis`` is that of the pandas method, ``None`` for an operator."""
+    for operand in (a, b):
+        if isinstance(operand, Symbol):
+            need_numbers(block(operand), op)
     o = _align(a, b, check_axis(axis, 1), op)
     x, y = o.a, o.b
     if fill_value is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from ._along import Along, rows_only
 from ._base import Block, Label, Symbol, block, check_label, is_list, is_number, numbers_of, wrap
 from ._expr import Expr, ops, pooled
-from ._typed import Category
+from ._levels import Category
 
 
 class Categories:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ._base import Block, DType, Rows, Symbol, block, number, wrap
+from ._base import Block, DType, Rows, Symbol, block, need_numbers, number, wrap
 from ._binary import same_rows
 from ._expr import Expr, ops
 
@@ -15,6 +15,7 @@ class Cells(Symbol):
     """A symbol whose values are each computed alone."""
 
     def _with(self: Self, x: Expr, dtypes: tuple[DType, ...]) -> Self:
+        need_numbers(block(self), "each value of a frame")
         return wrap(block(self).with_(x=x, dtypes=dtypes))  # type: ignore[no-any-return]
 
     def _numeric(self, what: str) -> Block:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from . import _levels, _moments  # noqa: F401  # they say what becomes of typed columns
 from ._arithmetic import add_methods
 from ._base import (
     Block,
@@ -135,7 +136,7 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
             )
         v = block(value) if isinstance(value, Symbol) else number(value, "new column")
         # The same number for each row: there is no other way to repeat it as often as there are rows.
-        first = column(b.x, 0)
+        first = column(b.x, 0) if b.dtypes else b.typed[0][1].x
         return ops.where(ops.is_nan(first), v.x, v.x), v.dtype
 
     def assign(self, **new: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._along import INFINITY, NAN, may_be_infinite, whole
-from ._base import Block, DType, Label, check_label, position, wrap
+from ._base import Block, DType, Label, check_label, need_numbers, position, wrap
 from ._categories import Categories
 from ._expr import Expr, column, columns, ops, pooled
 
@@ -55,6 +55,7 @@ class GroupBy:
     @property
     def _x(self) -> Expr:
         """The values as a matrix, ``[rows, columns]``."""
+        need_numbers(self._b, "an aggregate of groups")
         return ops.unsqueeze(self._b.x, 1) if self._b.columns is None else self._b.x
 
     def _add(self, values: Expr, valid: Expr) -> Expr:

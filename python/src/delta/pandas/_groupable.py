@@ -11,7 +11,8 @@ from ._binary import same_rows
 from ._categories import Categories
 from ._expr import column, columns
 from ._group import GroupBy
-from ._typed import Category, Column
+from ._levels import Category
+from ._typed import Column
 
 
 class Groupable(Symbol):
@@ -77,6 +78,7 @@ class Groupable(Symbol):
                 same_rows(b, of_type._block, "groupby")
                 levels[len(keys)] = of_type
                 keys.append(of_type._block)
+                used.append(of_type.name)
                 continue
             if b.columns is None:
                 raise TypeError("groupby: a Series is grouped by a Series of the same rows")
@@ -109,6 +111,9 @@ class Groupable(Symbol):
         if not rest:
             return GroupBy(b.with_(columns=None, name=None, x=keys[0].x, dtypes=("float64",)), c)
         kept = b.with_(
-            x=columns(b.x, rest), dtypes=tuple(b.dtypes[i] for i in rest), columns=tuple(b.columns[i] for i in rest)
+            x=columns(b.x, rest),
+            dtypes=tuple(b.dtypes[i] for i in rest),
+            columns=tuple(b.columns[i] for i in rest),
+            typed=tuple((name, column) for name, column in b.typed if name not in used),
         )
         return GroupBy(kept, c)
