@@ -128,25 +128,6 @@ impl CellReader {
         }
     }
 
-    /// The number of a cell that is stored as a time, in seconds since 1970-01-01T00:00:00.
-    ///
-    /// # Errors
-    /// [`DateError::TimeOfDay`].
-    pub fn moment(&self, seconds: f64) -> Result<f64, DateError> {
-        match self {
-            Self::Time(_) => Ok(seconds),
-            Self::Date(_) => {
-                let days = seconds / 86_400.0;
-                let whole = days.floor();
-                match whole.to_bits() == days.to_bits() {
-                    true => Ok(whole),
-                    false => Err(DateError::TimeOfDay),
-                }
-            }
-            Self::Category { .. } => Ok(self.other()),
-        }
-    }
-
     fn level_of(&self, number: f64) -> f64 {
         let Self::Category { numbers, .. } = self else {
             return f64::NAN;
@@ -198,12 +179,14 @@ mod tests {
     fn dates_are_days_and_have_no_time() {
         let reader = ColumnType::Date.reader(None);
         assert_eq!(reader.text("1970-01-02"), Ok(1.0));
-        assert_eq!(reader.moment(-86_400.0), Ok(-1.0));
-        assert_eq!(reader.moment(1.0), Err(DateError::TimeOfDay));
+        assert_eq!(reader.text("1969-12-31 00:00:00"), Ok(-1.0));
+        assert_eq!(
+            reader.text("1970-01-01 00:00:01"),
+            Err(DateError::TimeOfDay)
+        );
         assert_eq!(reader.number(3.0), Err(DateError::NoDate));
         let times = ColumnType::Time.reader(None);
         assert_eq!(times.text("1970-01-02 00:00:01.5"), Ok(86_401.5));
-        assert_eq!(times.moment(0.25), Ok(0.25));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Doubles of any scale as whole numbers, so that their sum is exact: nothing is agreed beforehand, and no scale depends on anybody's data.
+//! Doubles of any scale as whole numbers, so that their sum is exact, and nothing is agreed beforehand.
 //!
 //! A number is written in [`DIGITS`] digits of [`DIGIT_BITS`] bits, each a word of the ring: x = sum of digit[i] * 2^(40 i - 304). Digits are
 //! signed, and those of many numbers are added up before anything is carried, so a sum of members' digits is the digits of the members' sum
@@ -15,6 +15,7 @@ const LOWEST: i32 = -304;
 const BEYOND: i32 = 175;
 /// The exponent of two below which a number has lost too much: of what is above it at least 40 bits are kept.
 const FAINT: i32 = -264;
+
 /// Why a number cannot be written. Never shows it: it is private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExactError {

@@ -336,6 +336,56 @@ fn contributions_are_checked() {
 }
 
 #[test]
+fn types_of_columns_are_checked() {
+    let task = |types: Value| {
+        json!({
+            "format": "delta-task/1", "name": "t", "type": "horizontal",
+            "datasets": {"a.csv": {"kind": "table", "columns": ["sex", "born"], "types": types}},
+            "variables": {"out": {"location": "server", "dtype": "f64", "shape": []}},
+            "rounds": [{
+                "map": {
+                    "steps": [{
+                        "graph": "graphs/map.onnx", "driver": {"kind": "records", "dataset": "a.csv"},
+                        "inputs": {"x": {"from": "data", "dataset": "a.csv", "field": {"columns": ["sex"]}}},
+                        "outputs": {"n": {"to": "sum", "name": "n"}}
+                    }],
+                    "contribute": [{"name": "n", "dtype": "f64", "shape": []}]
+                },
+                "reduce": {"steps": [], "assign": {"out": "n"}}
+            }],
+            "outputs": ["out"]
+        })
+    };
+    let levels = |levels: Value| json!({"sex": {"type": "category", "levels": levels}});
+    let good = json!({"sex": {"type": "category", "levels": ["f", "m"]}, "born": {"type": "date"}});
+    assert_eq!(errors(&task(good)), [""; 0]);
+    for (types, expected) in [
+        (json!({"age": {"type": "time"}}), "none of the columns"),
+        (levels(json!([])), "1 to 10000 levels"),
+        (levels(json!(["f", "f"])), "only once"),
+        (levels(json!(["1", "1.0"])), "are one number"),
+        (levels(json!([" f"])), "no blanks around it"),
+        (levels(json!(["x".repeat(257)])), "256 bytes"),
+        (
+            levels(Value::from(
+                (0..10_001).map(|i| i.to_string()).collect::<Vec<_>>(),
+            )),
+            "10000 levels",
+        ),
+    ] {
+        let found = errors(&task(types));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+    let mut person = task(levels(json!(["f", "m"])));
+    person["rounds"][0]["map"]["steps"][0]["driver"]["unit"] = json!({"key": "sex"});
+    let found = errors(&person);
+    assert!(
+        found.iter().any(|e| e.contains("told apart by numbers")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn exact_contributions_are_checked() {
     let mut task = manifest(IRIS);
     for round in task["rounds"].as_array_mut().unwrap() {
