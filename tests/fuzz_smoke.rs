@@ -12,8 +12,11 @@ use std::path::Path;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// Mutations of all seeds of a target together.
-const MUTATIONS: usize = 2_000;
+/// Mutations of all seeds of a target together; `FUZZ_MUTATIONS` makes them more.
+fn mutations() -> usize {
+    let asked = std::env::var("FUZZ_MUTATIONS");
+    asked.map_or(2_000, |n| n.parse().expect("a number"))
+}
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -67,7 +70,7 @@ fn run(name: &str) {
     seeds.iter().for_each(|seed| target(seed));
     target(&[]);
     let mut rng = ChaCha20Rng::from_seed(*b"delta fuzz smoke, the same again");
-    for _ in 0..MUTATIONS {
+    for _ in 0..mutations() {
         target(&mutated(&seeds, &mut rng));
     }
 }
