@@ -26,6 +26,11 @@ pub enum DateError {
         "does not say which of its numbers is the day; set `dates: day-first` or `dates: month-first`"
     )]
     Order,
+    /// A clock of another kind than those of the column's other times.
+    #[error(
+        "is of UTC or names its distance from it, and another time of the column does not, or the other way round; write all of them alike"
+    )]
+    Clock,
     /// A time of day where dates are asked for.
     #[error("has a time of day; the task asks for dates alone")]
     TimeOfDay,
@@ -52,7 +57,7 @@ const DAY: f64 = 86_400.0;
 /// # Errors
 /// [`DateError`].
 pub fn days_of(text: &str, order: Option<DateOrder>) -> Result<f64, DateError> {
-    let (days, seconds) = moment(text, order)?;
+    let Moment { days, seconds, .. } = moment(text, order)?;
     match seconds == 0.0 {
         true => Ok(days),
         false => Err(DateError::TimeOfDay),
@@ -64,12 +69,26 @@ pub fn days_of(text: &str, order: Option<DateOrder>) -> Result<f64, DateError> {
 /// # Errors
 /// [`DateError`].
 pub fn seconds_of(text: &str, order: Option<DateOrder>) -> Result<f64, DateError> {
-    let (days, seconds) = moment(text, order)?;
+    let Moment { days, seconds, .. } = moment(text, order)?;
     Ok(days.mul_add(DAY, seconds))
 }
 
-/// Days, and seconds of the day; the latter may go beyond one where an offset is given.
-fn moment(text: &str, order: Option<DateOrder>) -> Result<(f64, f64), DateError> {
+/// Whether a time says how far its clock is from UTC.
+///
+/// # Errors
+/// [`DateError`].
+pub fn has_offset(text: &str, order: Option<DateOrder>) -> Result<bool, DateError> {
+    Ok(moment(text, order)?.offset)
+}
+
+struct Moment {
+    days: f64,
+    /// Of the day; beyond it where an offset is given.
+    seconds: f64,
+    offset: bool,
+}
+
+fn moment(text: &str, order: Option<DateOrder>) -> Result<Moment, DateError> {
     let text = text.trim();
     // A T behind a digit, or the last blank before the clock.
     let mut joined = text.match_indices('T').map(|(at, _)| at);
@@ -83,11 +102,15 @@ fn moment(text: &str, order: Option<DateOrder>) -> Result<(f64, f64), DateError>
         _ => (text, ""),
     };
     let days = date_of(date.trim(), order)?;
-    let seconds = match time.get(1..).map(str::trim) {
-        None | Some("") => 0.0,
+    let (seconds, offset) = match time.get(1..).map(str::trim) {
+        None | Some("") => (0.0, false),
         Some(time) => time_of(time).ok_or(DateError::NoDate)?,
     };
-    Ok((days, seconds))
+    Ok(Moment {
+        days,
+        seconds,
+        offset,
+    })
 }
 
 fn date_of(text: &str, order: Option<DateOrder>) -> Result<f64, DateError> {
@@ -139,8 +162,8 @@ fn month(text: &str) -> Option<i64> {
     i64::try_from(place + 1).ok()
 }
 
-/// 13:05, 13:05:07, 13:05:07.25, 1:05 PM; with Z or an offset behind it, which is taken off.
-fn time_of(text: &str) -> Option<f64> {
+/// 13:05, 13:05:07, 13:05:07.25, 1:05 PM; with Z or an offset behind it, which is taken off. And whether it has one.
+fn time_of(text: &str) -> Option<(f64, bool)> {
     let (text, noon) = match text.to_ascii_lowercase() {
         t if t.ends_with("pm") => (text.get(..text.len() - 2)?.trim(), Some(12.0)),
         t if t.ends_with("am") => (text.get(..text.len() - 2)?.trim(), Some(0.0)),
@@ -149,9 +172,9 @@ fn time_of(text: &str) -> Option<f64> {
     let (clock, offset) = match text.find(['Z', 'z', '+', '-']) {
         Some(at) => {
             let (clock, offset) = text.split_at(at);
-            (clock.trim(), offset_of(offset)?)
+            (clock.trim(), Some(offset_of(offset)?))
         }
-        None => (text, 0.0),
+        None => (text, None),
     };
     let mut parts = clock.split(':');
     let digits =
@@ -175,7 +198,8 @@ fn time_of(text: &str) -> Option<f64> {
         }
     };
     let end = parts.next().is_none();
-    end.then_some(hour * 3600.0 + minute * 60.0 + second - offset)
+    let seconds = hour * 3600.0 + minute * 60.0 + second - offset.unwrap_or(0.0);
+    end.then_some((seconds, offset.is_some()))
 }
 
 /// Z, +02, +0200 or +02:00, in seconds.
@@ -199,7 +223,8 @@ fn offset_of(text: &str) -> Option<f64> {
 /// Days since 1970-01-01 of a day of the Gregorian calendar, from year 1 to 9999; `None` where there is no such day.
 ///
 /// Source: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
-fn civil(year: i64, month: i64, day: i64) -> Option<f64> {
+#[must_use]
+pub fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i32> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
         2 if leap => 29,
@@ -216,7 +241,11 @@ fn civil(year: i64, month: i64, day: i64) -> Option<f64> {
     let of_era = y.rem_euclid(400);
     let of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
     let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    i32::try_from(days).ok().map(f64::from)
+    i32::try_from(days).ok()
+}
+
+fn civil(year: i64, month: i64, day: i64) -> Option<f64> {
+    days_from_civil(year, month, day).map(f64::from)
 }
 
 #[cfg(test)]

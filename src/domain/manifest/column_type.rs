@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{DateError, DateOrder, days_of, seconds_of};
+use crate::calendar::{DateError, DateOrder, days_of, has_offset, seconds_of};
 
 /// Most levels of a column.
 pub const MAX_LEVELS: usize = 10_000;
@@ -114,6 +114,15 @@ impl CellReader {
             },
             Self::Date(order) => days_of(text, *order),
             Self::Time(order) => seconds_of(text, *order),
+        }
+    }
+
+    /// Whether a text that is a time says how far its clock is from UTC; `None` where no time is read.
+    #[must_use]
+    pub fn has_offset(&self, text: &str) -> Option<bool> {
+        match self {
+            Self::Time(order) => has_offset(text, *order).ok(),
+            Self::Category { .. } | Self::Date(_) => None,
         }
     }
 

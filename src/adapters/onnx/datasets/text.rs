@@ -129,7 +129,7 @@ impl TextTable {
                 }
                 if let Some(reader) = reader {
                     let text = std::str::from_utf8(cell).map_err(|_| None);
-                    let read = text.and_then(|t| self.cells.coded(t, reader).map_err(Some));
+                    let read = text.and_then(|t| self.cells.coded(t, reader, kind).map_err(Some));
                     let at = || format!("line {line}, column {name:?}");
                     *value = match read {
                         Ok(value) => value,

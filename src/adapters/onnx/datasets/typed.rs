@@ -150,7 +150,7 @@ impl<T: Typed> TypedTable<T> {
             };
             let reader = of_column.get(which).copied().flatten();
             let read = match reader {
-                Some(reader) => coded(cells, *decimal, &cell, reader),
+                Some(reader) => coded(cells, *decimal, &cell, reader, kind),
                 None => number(cells, *decimal, &cell, kind),
             };
             let value = match read {
@@ -212,6 +212,7 @@ fn coded(
     decimal: Option<u8>,
     cell: &Cell<'_>,
     reader: &CellReader,
+    kind: &mut Column,
 ) -> Result<f64, String> {
     let read = match cell {
         Cell::Missing => return Ok(f64::NAN),
@@ -224,7 +225,7 @@ fn coded(
             let level = names.into_iter().find(|name| reader.is_level(name));
             reader.text(level.unwrap_or(names[0]))
         }
-        Cell::Text(text) => return cells.coded(text, reader),
+        Cell::Text(text) => return cells.coded(text, reader, kind),
         Cell::Fault(text) if cells.is_missing(text) => return Ok(f64::NAN),
         Cell::Fault(text) => return Err(format!("{text}, which a formula came to")),
         Cell::Date(date) => reader.text(date),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::dialect::Found;
 use crate::datasets::profile::CellIs;
 use crate::failure::Failure;
+use delta_domain::calendar::DateError;
 use delta_domain::manifest::CellReader;
 
 /// What pandas takes for a missing value, beside what a double prints for one.
@@ -34,6 +35,10 @@ pub(in crate::datasets) enum Column {
     Empty,
     Numbers,
     Truths,
+    /// Times that say how far their clock is from UTC.
+    OffsetTimes,
+    /// Times of some clock.
+    LocalTimes,
 }
 
 /// Why a cell is no number.
@@ -101,6 +106,7 @@ impl Cells {
         &self,
         text: &str,
         reader: &CellReader,
+        column: &mut Column,
     ) -> Result<f64, String> {
         let text = text.trim();
         let named = |decimal: u8| {
@@ -119,7 +125,21 @@ impl Cells {
             return Ok(f64::NAN);
         }
         let shown = || text.chars().take(SHOWN).collect::<String>();
-        reader.text(text).map_err(|e| format!("{:?} {e}", shown()))
+        let value = reader
+            .text(text)
+            .map_err(|e| format!("{:?} {e}", shown()))?;
+        let clock = match reader.has_offset(text) {
+            None => return Ok(value),
+            Some(true) => Column::OffsetTimes,
+            Some(false) => Column::LocalTimes,
+        };
+        if *column == Column::Empty {
+            *column = clock;
+        }
+        match *column == clock {
+            true => Ok(value),
+            false => Err(format!("{:?} {}", shown(), DateError::Clock)),
+        }
     }
 
     /// Whether a text stands for a missing value.

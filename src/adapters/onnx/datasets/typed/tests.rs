@@ -276,3 +276,26 @@ fn a_decoder_that_panics_is_a_damaged_file() {
     let failed = contained(|| -> Result<(), Failure> { panic!("a decoder's") });
     assert!(failed.unwrap_err().message.contains("damaged"));
 }
+
+#[test]
+fn times_of_a_column_are_all_of_utc_or_none_is() {
+    let (cells, reader) = (Cells::new(None, &[]), CellReader::Time(None));
+    let read = |texts: &[&str]| -> Result<Vec<f64>, String> {
+        let mut column = Column::default();
+        let one = |text: &&str| cells.coded(text, &reader, &mut column);
+        texts.iter().map(one).collect()
+    };
+    assert_eq!(
+        read(&["1970-01-01T01:00+01:00", "1970-01-01T00:00:01Z"]),
+        Ok(vec![0.0, 1.0])
+    );
+    let local = read(&["1970-01-01 00:00", "", "1970-01-02"]).unwrap();
+    assert!(same(&local, &[0.0, f64::NAN, 86_400.0]));
+    for mixed in [
+        ["1970-01-01T00:00Z", "1970-01-01T00:00"],
+        ["1970-01-01", "1970-01-01T00:00+02"],
+    ] {
+        let said = read(&mixed).unwrap_err();
+        assert!(said.contains("write all of them alike"), "{said}");
+    }
+}
