@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use commit::{commit, erase};
-use host::{Host, Message};
+use host::{Host, LOST, Message};
 pub(crate) use stored::Loaded;
 use stored::{context, open, restore, seal_snapshot};
 pub(crate) use stored::{open_value, seal};
@@ -294,6 +294,7 @@ pub(crate) fn spawn<M: Machine>(
         reach,
         began,
         stood: Duration::ZERO,
+        lost: LOST,
         cancel,
     };
     Ok((Handle { inbox, state }, host.run(outbox, fresh)))

@@ -148,8 +148,12 @@ impl Catalogues {
         let seen = newest.get(key).copied();
         match signed.verify(key, seen, self.clock.now()) {
             Ok(()) => {
-                if newest.len() >= MOST_KEYS {
-                    newest.clear();
+                if newest.len() >= MOST_KEYS && !newest.contains_key(key) {
+                    // What was signed longest ago is soonest believed by nobody.
+                    let oldest = newest.iter().min_by_key(|(_, at)| **at);
+                    if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                        newest.remove(&oldest);
+                    }
                 }
                 newest.insert(key.clone(), signed.catalogue.issued_at());
                 Found::Published(Arc::new(signed.catalogue.clone()))

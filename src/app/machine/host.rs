@@ -25,6 +25,8 @@ const JOURNAL_BYTES: usize = 1 << 20;
 const JOURNAL_SNAPSHOTS: usize = 4;
 /// Shorter outages are within what a deadline allows for anyway.
 const WORTH_A_WORD: Duration = Duration::from_millis(250);
+/// Pauses before an effect whose outcome could not be put on disk is carried out again: it may be a whole computation.
+pub(super) const LOST: Backoff = Backoff::new(Duration::from_secs(2), 2, Duration::from_secs(60));
 
 /// An input on its way to a machine, and where the answer goes.
 pub(super) struct Message<M: Machine> {
@@ -50,6 +52,7 @@ pub(super) struct Host<M: Machine> {
     pub(super) began: Timestamp,
     /// For how long deadlines have stood still since.
     pub(super) stood: Duration,
+    pub(super) lost: Backoff,
     pub(super) cancel: CancellationToken,
 }
 
@@ -196,7 +199,7 @@ impl<M: Machine> Host<M> {
 
     async fn effect_done(&mut self, id: u64, effect: M::Effect, input: Option<M::Input>) {
         let error = match self.apply(input, Some(id)).await {
-            Ok(()) => return,
+            Ok(()) => return self.lost.reset(),
             Err(HandleError::Rejected(rejection)) => {
                 // The input is rejected, but the effect is done.
                 tracing::info!(
@@ -214,7 +217,8 @@ impl<M: Machine> Host<M> {
         // A full disk: what came of it would be missed for ever, so it is carried out again, with a look at the record first. Anything
         // else stays in the outbox for whoever takes the machine up again.
         if matches!(&error, HandleError::Port(e) if e.is_transient()) {
-            self.start_after(Backoff::QUICK.maximum(), id, effect, true);
+            let pause = self.lost.pause();
+            self.start_after(pause, id, effect, true);
         }
     }
 
