@@ -136,6 +136,80 @@ fn an_owner_sees_files_of_every_format() {
     }
 }
 
+/// A query of the owner's, asked on this machine, told of, and in nobody else's way.
+#[test]
+fn an_owner_asks_a_database_for_a_dataset() {
+    let home = home();
+    let (code, _, said) = delta_node(home.path(), &["init"]);
+    assert_eq!(code, 0, "{said}");
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dialects/files");
+    let config = home.path().join("config/config.yaml");
+    let before = fs::read_to_string(&config).unwrap();
+    let write = |query: &str| fs::write(&config, format!("{before}{query}")).unwrap();
+    let ward = |sql: &str| {
+        format!(
+            "\ndatasets:\n  ward.parquet:\n    query:\n      database: sqlite://{}\n      refresh: 24h\n      sql: {sql}\n",
+            files.join("names.sqlite").display()
+        )
+    };
+    let (code, _, said) = delta_node(home.path(), &["data", "refresh"]);
+    assert!(
+        code == 1 && said.contains("no dataset is a query"),
+        "{said}"
+    );
+
+    write(&ward(
+        "SELECT 1.5 AS bmi, 'A' AS ward UNION ALL SELECT 20.5, NULL ORDER BY bmi",
+    ));
+    let (code, out, said) = delta_node(home.path(), &["data", "list"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        out.contains("not asked yet") && out.contains("every 86400 s"),
+        "{out}"
+    );
+    let (code, out, said) = delta_node(home.path(), &["data", "refresh", "ward.parquet"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        out.contains("ward.parquet: 2 rows in 2 columns from /") && out.contains("\"bmi\"  float"),
+        "{out}"
+    );
+    let (_, out, _) = delta_node(home.path(), &["data", "refresh"]);
+    assert!(out.contains("the same as before"), "{out}");
+    let (code, out, said) = delta_node(home.path(), &["data", "describe", "ward.parquet"]);
+    assert!(code == 0 && out.contains("1.5 to 20.5"), "{out}{said}");
+    let (_, out, _) = delta_node(home.path(), &["data", "list"]);
+    assert!(
+        out.contains("ward.parquet: table, 2 rows, 2 columns"),
+        "{out}"
+    );
+    assert!(
+        out.contains("ward.parquet: a query of /") && out.contains(" UTC, every"),
+        "{out}"
+    );
+    let left = fs::read_dir(home.path().join("data")).unwrap().count();
+    assert_eq!(left, 1);
+
+    write(&ward("SELECT none FROM nothing ORDER BY none"));
+    let (code, _, said) = delta_node(home.path(), &["data", "refresh"]);
+    assert!(
+        code == 1 && said.contains("no such table: nothing"),
+        "{said}"
+    );
+    write(
+        "\ndatasets:\n  ward.parquet:\n    query:\n      database: postgresql://me:geheim@db/omop\n      sql: DELETE FROM a\n",
+    );
+    let (code, _, said) = delta_node(home.path(), &["data", "refresh"]);
+    assert_eq!(code, 2, "{said}");
+    for words in [
+        "`query.database` has a password in it",
+        "`query.sql` must be one SELECT",
+        "config.yaml:",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("geheim"), "{said}");
+}
+
 #[test]
 fn the_version_is_the_crates() {
     let (code, out, _) = delta_node(home().path(), &["--version"]);

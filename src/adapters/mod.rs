@@ -4,6 +4,7 @@
 //! and the gRPC server that shows it to other processes.
 
 pub use delta_connector as connector;
+pub use delta_databases as databases;
 pub use delta_grpc as grpc;
 pub use delta_http as http;
 #[cfg(feature = "testing")]

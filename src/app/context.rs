@@ -17,6 +17,7 @@ use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::lines::Lines;
 use super::machine::MachinePorts;
 use super::owner::Owner;
+use super::reading::Reading;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::chain_cost::MAX_LIST;
 use delta_domain::identity::NodeKey;
@@ -36,6 +37,7 @@ use delta_ports::journal::Journal;
 use delta_ports::owner_notice::OwnerNotice;
 use delta_ports::peer::PeerTransport;
 use delta_ports::policy::PolicySource;
+use delta_ports::snapshots::Snapshots;
 use delta_ports::storage::{LogLevel, NewLog, Storage};
 use delta_ports::{PortError, PortErrorKind, report};
 
@@ -75,6 +77,8 @@ pub struct Ports {
     pub documents: Arc<dyn IdentitySource>,
     /// The way to what other nodes publish about their data.
     pub catalogues: Arc<dyn CatalogueSource>,
+    /// The way to the owner's databases.
+    pub snapshots: Arc<dyn Snapshots>,
     /// The owner's rules for data.
     pub policies: Arc<dyn PolicySource>,
     /// The owner's journal.
@@ -143,6 +147,8 @@ pub(crate) struct Context {
     pub(crate) owner: Arc<Owner>,
     /// What this node publishes about its data, and what others do.
     pub(crate) catalogues: Arc<Catalogues>,
+    /// Which datasets the running tasks read.
+    pub(crate) reading: Arc<Reading>,
     /// This node's address, once the connector has told it.
     pub(crate) address: watch::Sender<Option<Address>>,
     /// Tasks of this node that the network was told of.
@@ -183,6 +189,7 @@ impl Context {
             identities,
             owner,
             catalogues,
+            reading: Arc::default(),
             address: watch::Sender::new(None),
             announced: Arc::default(),
             contact,
@@ -205,6 +212,7 @@ impl Context {
             identities: self.identities.clone(),
             owner: self.owner.clone(),
             catalogues: self.catalogues.clone(),
+            reading: self.reading.clone(),
             address: self.address.clone(),
             announced: self.announced.clone(),
             contact: self.contact.clone(),

@@ -28,7 +28,9 @@ pub mod once;
 mod owner;
 pub mod parallel;
 mod peers;
+mod reading;
 mod runner;
+pub mod snapshots;
 pub mod vectors;
 mod wallet;
 

@@ -11,6 +11,7 @@ use super::identities::Identities;
 use super::monitor::{ADDRESS_SETTING, follow_events, know_the_others, stay_registered};
 use super::peers::Peers;
 use super::runner::Runner;
+use super::snapshots::keep_fresh;
 use delta_domain::ids::{Address, Digest, TaskId};
 use delta_domain::policy::OwnerDecision;
 use delta_domain::privacy::report::LedgerReport;
@@ -74,6 +75,7 @@ impl Node {
         context.owner.open().await?;
         context.spawn(context.owner.clone().follow_rules());
         context.spawn(context.catalogues.clone().keep_published());
+        context.spawn(keep_fresh(context.clone()));
         node.runner.resume().await?;
         // An event of a task that is not taken up yet would begin it anew.
         context.spawn(follow_events(context.clone(), node.runner.clone()));

@@ -8,6 +8,7 @@
 
 mod claims;
 mod connector;
+mod databases;
 mod doors;
 mod ends;
 mod executor;
@@ -20,6 +21,7 @@ mod tls;
 
 pub(crate) use connector::{Dial, Intercept, connect, connect_as_somebody};
 pub use connector::{Embedded, embedded};
+pub(crate) use databases::databases;
 pub(crate) use doors::{own_token, read_token, tokens};
 pub use ends::clock;
 pub(crate) use ends::{

@@ -109,6 +109,7 @@ impl PolicyFiles {
             policies: Arc::new(loaded.policies),
             digest: loaded.digest,
             published: Arc::new(loaded.published),
+            queries: Arc::new(loaded.queries),
         })
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 
 use super::claims::Claims;
 use super::connector::{CallSigner, Embedded, connect_wallet, embedded};
+use super::databases::databases;
 use super::doors::admission;
 use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
@@ -91,6 +92,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         node_key: key,
         documents: peers.clone(),
         catalogues: peers,
+        snapshots: databases(config),
         policies: Arc::new(NoRules),
         journal,
         notices: notices(config)?,

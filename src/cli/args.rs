@@ -136,6 +136,11 @@ pub(super) enum DataCommand {
         /// The dataset
         name: DatasetName,
     },
+    /// Ask the database of a dataset that is a query, or of every one, anew; tasks that run see the new rows from their next round on
+    Refresh {
+        /// The dataset
+        name: Option<DatasetName>,
+    },
     /// Look whether a dataset, or every one, can be read by tasks; fails when not
     Check {
         /// The dataset

@@ -5,6 +5,7 @@
 //! The values themselves are checked by `delta_domain::policy`.
 
 mod published;
+mod queries;
 mod words;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use delta_domain::catalogue::{Said, SaidForm};
 use delta_domain::dialect::Dialect;
 use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::policy::{FieldFault, Policies, Policy, PolicyForm};
+use delta_domain::query::Query;
 
 /// The section of the configuration, and the one key at the top of a policy file.
 pub(super) const SECTION: &str = "datasets";
@@ -81,6 +83,8 @@ pub struct LoadedPolicies {
     pub dialects: BTreeMap<DatasetName, Dialect>,
     /// What is said to everybody about datasets.
     pub published: BTreeMap<DatasetName, Said>,
+    /// Datasets that are answers of databases.
+    pub queries: BTreeMap<DatasetName, Query>,
 }
 
 impl Config {
@@ -127,6 +131,7 @@ struct PolicyReader {
     places: BTreeMap<DatasetName, Place>,
     dialects: BTreeMap<DatasetName, Dialect>,
     published: BTreeMap<DatasetName, Said>,
+    queries: BTreeMap<DatasetName, Query>,
     errors: Vec<SettingError>,
 }
 
@@ -153,6 +158,7 @@ impl PolicyReader {
             places: self.places,
             dialects: self.dialects,
             published: self.published,
+            queries: self.queries,
         })
     }
 
@@ -299,6 +305,7 @@ impl PolicyReader {
                     self.dialects.insert(name.clone(), dialect);
                 }
                 said = self.said(source, &key, rules);
+                self.query(source, &name, rules);
             }
             let form = self.form(source, &key, value);
             match form.check() {
@@ -349,7 +356,10 @@ impl PolicyReader {
             let key = key_text(&key);
             let path = [SECTION, dataset, key.as_str()];
             let Some((_, expected)) = KEYS.iter().find(|(known, _)| *known == key) else {
-                let known = KEYS.iter().chain(words::KEYS).chain([&published::KEY]);
+                let known = KEYS
+                    .iter()
+                    .chain(words::KEYS)
+                    .chain([&published::KEY, &queries::KEY]);
                 let hint = suggestion(&key, known.map(|(known, _)| *known));
                 self.problem(
                     source,

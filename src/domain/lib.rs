@@ -31,6 +31,7 @@ mod named_rules;
 pub mod npy;
 pub mod policy;
 pub mod privacy;
+pub mod query;
 pub mod records;
 pub mod round;
 pub mod secagg;

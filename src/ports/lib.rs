@@ -30,6 +30,7 @@ pub mod owner_notice;
 pub mod peer;
 pub mod policy;
 pub mod prover;
+pub mod snapshots;
 pub mod storage;
 pub mod tokens;
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use delta_domain::catalogue::Said;
 use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::policy::Policies;
+use delta_domain::query::Query;
 
 /// The rules as they stand.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,6 +17,8 @@ pub struct OwnerRules {
     pub digest: Digest,
     /// What is said to everybody about datasets; those that are not in it are not published.
     pub published: Arc<BTreeMap<DatasetName, Said>>,
+    /// Datasets that are answers of databases.
+    pub queries: Arc<BTreeMap<DatasetName, Query>>,
 }
 
 /// The owner's rules.

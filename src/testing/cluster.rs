@@ -43,6 +43,7 @@ use delta_memory::{
 };
 use delta_ports::author_api::AuthorApi as _;
 use delta_ports::owner_notice::NoNotice;
+use delta_ports::snapshots::NoDatabases;
 use delta_ports::storage::{LocalTaskId, MachineKind};
 
 pub use crate::facts::Contribution;
@@ -230,6 +231,7 @@ impl Cluster {
                 node_key: host.node_key.clone(),
                 documents: Arc::new(self.network.peers(host.url.clone())),
                 catalogues: Arc::new(self.network.peers(host.url.clone())),
+                snapshots: Arc::new(NoDatabases),
                 policies: Arc::new(host.policies.clone()),
                 journal: Arc::new(host.journal.clone()),
                 notices: Arc::new(NoNotice),

@@ -8,7 +8,7 @@ mod leaving;
 mod pair;
 mod permitting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +22,10 @@ use crate::contact::Contact;
 use crate::context::Context;
 use crate::machine::{Handle, HandleError, commit, erase};
 use crate::owner::Case;
+use crate::reading::Held;
 use delta_domain::event::NetworkEvent;
 use delta_domain::identity::AuthorWord;
-use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
+use delta_domain::ids::{Address, DatasetName, Digest, RoundNumber, TaskId};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
 use delta_domain::round::message::RoundEnd;
@@ -58,6 +59,9 @@ pub(super) struct MembershipState {
     record: Option<TaskOnRecord>,
     /// Whether the bundle is here and acceptable, or why it is not.
     verdict: Option<Result<(), DeclineCode>>,
+    /// The datasets that it reads, once it is accepted.
+    #[serde(default)]
+    reads: BTreeSet<DatasetName>,
     /// Who submitted it, in its coordinator's word; `Some(None)` where the coordinator names nobody, `None` until it was asked.
     #[serde(default)]
     author: Option<Option<AuthorWord>>,
@@ -94,6 +98,7 @@ impl MembershipState {
             version: 0,
             record: None,
             verdict: None,
+            reads: BTreeSet::new(),
             author: None,
             proof: None,
             last_round: 0,
@@ -163,6 +168,8 @@ pub(super) struct Membership {
     pair: Option<SealingPair>,
     /// While it is held, this member is there for the task's coordinator.
     attending: Option<DropGuard>,
+    /// While it is held, what the task reads stays as it is.
+    reading: Option<Held>,
     /// Whether the task's coordinator answers.
     coordinator: Arc<Contact>,
     /// Fires when nobody needs what this node computes for the task.
@@ -186,12 +193,14 @@ impl Membership {
             open: BTreeMap::new(),
             pair: None,
             attending: None,
+            reading: None,
             coordinator: Contact::presumed(),
             stop: CancellationToken::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
+        self.hold_data();
         if self.state.version > 0 {
             if let Err(e) = self.resume().await {
                 tracing::error!(task = %self.state.task, "the task cannot be taken up again: {}", report(&e));
@@ -225,6 +234,14 @@ impl Membership {
             self.reap().await;
         }
         self.tidy().await;
+    }
+
+    /// What the task reads stays as it is, from its first round on.
+    fn hold_data(&mut self) {
+        if self.reading.is_none() && self.state.last_round > 0 && !self.state.reads.is_empty() {
+            let reads = self.state.reads.clone();
+            self.reading = Some(self.context.reading.hold(&self.state.task, reads));
+        }
     }
 
     async fn hear(&mut self, event: NetworkEvent) {

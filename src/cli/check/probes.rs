@@ -1,16 +1,19 @@
 //! The probes that need the node's world: database, connector, executor, datasets.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use super::finding::Finding;
 use crate::bootstrap::{
-    Dial, LocalExecutor, checked_roster, clock, connect, entropy, executor, identity_settings,
-    node_key, open_storage, own_program,
+    Dial, LocalExecutor, checked_roster, clock, connect, databases, entropy, executor,
+    identity_settings, node_key, open_storage, own_program,
 };
 use crate::cli::commands::run::WITHOUT_WALLS;
 use crate::config::{Config, Sandbox};
-use delta_domain::identity::Trust;
+use delta_domain::identity::{Trust, minute_of};
+use delta_domain::ids::DatasetName;
+use delta_domain::query::Query;
 use delta_ports::report;
 
 /// How long the connector may take for one answer.
@@ -34,13 +37,37 @@ pub(crate) async fn probes(config: &Config, file: &Path) -> Vec<Finding> {
         Ok(worker) => {
             let executor = executor(config, worker);
             match config.load_policies(file) {
-                Ok(loaded) => executor.hear(&loaded),
+                Ok(loaded) => {
+                    executor.hear(&loaded);
+                    findings.extend(queries(config, &loaded.queries).await);
+                }
                 Err(e) => findings.push(Finding::fail("rules", e.to_string())),
             }
             findings.extend(walls(&executor, config.executor.sandbox).await);
             findings.extend(runtime(&executor).await);
             findings.extend(datasets(&executor).await);
         }
+    }
+    findings
+}
+
+/// Datasets that are queries, and whether they are there. Databases are not asked: that is `data refresh`.
+async fn queries(config: &Config, queries: &BTreeMap<DatasetName, Query>) -> Vec<Finding> {
+    let databases = databases(config);
+    let mut findings = Vec::new();
+    for (name, query) in queries {
+        let server = &query.server;
+        findings.push(match databases.taken(name).await {
+            Ok(Some(taken)) => Finding::ok(
+                "query",
+                format!("{name} is what {server} answered at {}", minute_of(taken)),
+            ),
+            Ok(None) => Finding::warn(
+                "query",
+                format!("{name} is a query of {server} that was not asked yet; `delta-node data refresh {name}` asks now"),
+            ),
+            Err(e) => Finding::fail("query", report(&e)),
+        });
     }
     findings
 }

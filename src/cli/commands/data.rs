@@ -11,6 +11,7 @@ use crate::config::Config;
 use delta_ports::executor::DatasetSummary;
 
 mod draft;
+mod refresh;
 
 /// What `data` prints. `file`: the configuration's.
 ///
@@ -25,7 +26,14 @@ pub(in crate::cli) async fn data(
     let loaded = config.load_policies(file)?;
     executor.hear(&loaded);
     match command {
-        DataCommand::List { json } => list(&executor, json).await,
+        DataCommand::List { json } => {
+            let mut text = list(&executor, json).await?;
+            if !json {
+                text.push_str(&refresh::standing(config, &loaded.queries).await?);
+            }
+            Ok(text)
+        }
+        DataCommand::Refresh { name } => refresh::refresh(config, &loaded.queries, name).await,
         DataCommand::Describe { name, json } => {
             let profile = executor.profile(&name).await?;
             if json {

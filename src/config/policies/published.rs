@@ -108,7 +108,7 @@ impl PolicyReader {
     }
 
     /// Those of these keys that are known and whose values can be read; the others are told.
-    fn fitting<T: serde::de::DeserializeOwned>(
+    pub(super) fn fitting<T: serde::de::DeserializeOwned>(
         &mut self,
         source: Source<'_>,
         path: &[&str],

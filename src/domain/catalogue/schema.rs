@@ -8,4 +8,6 @@ use super::said::SaidForm;
 pub(crate) struct Beside {
     /// What others may read about this dataset. Without it nothing is published, not even its name.
     catalogue: Option<SaidForm>,
+    /// The question to a database whose answers are this dataset.
+    query: Option<crate::query::QueryForm>,
 }

@@ -117,6 +117,7 @@ impl Membership {
         state.version += 1;
         self.state = state;
         self.attend();
+        self.hold_data();
         self.host(stored, bundle, case, true)
     }
 

@@ -76,6 +76,7 @@ impl Membership {
                         None,
                     )
                     .await;
+                self.state.reads = bundle.manifest().datasets.keys().cloned().collect();
                 for line in bundle.manifest().disclosure() {
                     tracing::info!(%task, "{line}");
                 }

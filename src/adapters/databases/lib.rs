@@ -1,0 +1,94 @@
+//! Datasets that are answers of databases: PostgreSQL, MySQL and MariaDB, SQLite files.
+//!
+//! One module a kind of database turns what it answers into cells (`cell.rs`); `file.rs` keeps them as Parquet, column by column, and a
+//! batch at a time; `keeping.rs` is what a file of answers may replace, and when.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::cast_possible_truncation,
+        clippy::print_stderr
+    )
+)]
+
+mod cell;
+mod failure;
+mod file;
+mod keeping;
+mod mysql;
+mod postgres;
+mod secret;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, timeout_at};
+
+use delta_domain::ids::DatasetName;
+use delta_domain::query::{Engine, Query, Server};
+use delta_domain::time::Timestamp;
+use delta_ports::PortError;
+use delta_ports::snapshots::{Snapshot, Snapshots};
+use failure::Failure;
+use file::Answer;
+use keeping::Place;
+
+/// How long it may take until a database has let this node in.
+const CONNECT: Duration = Duration::from_secs(20);
+
+/// The databases of an owner, and the folder in which their answers are kept.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    data_dir: PathBuf,
+}
+
+impl Databases {
+    /// Answers are kept in `data_dir`, under the names of their datasets.
+    #[must_use]
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self { data_dir }
+    }
+
+    async fn taken_by(&self, name: &DatasetName, query: &Query) -> Result<Snapshot, Failure> {
+        let until = Instant::now() + query.timeout;
+        let place = Place::claim(&self.data_dir, name, until).await?;
+        let answer = Answer::begin(place.part()?)?;
+        let asked = timeout_at(until, ask(query, answer, until)).await;
+        let kept = asked.map_err(|_| Failure::slow(query.timeout))??;
+        place.keep(kept).await
+    }
+}
+
+/// Asks the database for everything.
+async fn ask(query: &Query, answer: Answer, until: Instant) -> Result<file::Kept, Failure> {
+    match &query.server {
+        Server::File(path) => sqlite::ask(path, query, answer, until).await,
+        Server::Network {
+            engine: Engine::Postgres,
+            ..
+        } => postgres::ask(query, answer).await,
+        Server::Network {
+            engine: Engine::MySql,
+            ..
+        } => mysql::ask(query, answer).await,
+    }
+}
+
+#[async_trait]
+impl Snapshots for Databases {
+    async fn take(&self, name: &DatasetName, query: &Query) -> Result<Snapshot, PortError> {
+        let taken = self.taken_by(name, query).await;
+        taken.map_err(|failure| failure.into_port(name, query))
+    }
+
+    async fn taken(&self, name: &DatasetName) -> Result<Option<Timestamp>, PortError> {
+        let taken = keeping::taken(self.data_dir.join(name.as_str())).await;
+        taken.map_err(|failure| failure.into_port_of_file(name))
+    }
+}

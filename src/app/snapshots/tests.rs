@@ -1,0 +1,157 @@
+//! When databases are asked, and what becomes of it.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::*;
+use delta_domain::ids::TaskId;
+use delta_domain::query::QueryForm;
+use delta_memory::{MemoryPolicies, PausedClock};
+use delta_ports::PortErrorKind;
+use delta_ports::policy::OwnerRules;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Answers that were taken at some time.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<Option<Timestamp>>>);
+
+#[async_trait]
+impl Snapshots for Shelf {
+    async fn take(&self, _: &DatasetName, _: &Query) -> Result<Snapshot, PortError> {
+        unreachable!("the loop asks, not its keeper")
+    }
+
+    async fn taken(&self, _: &DatasetName) -> Result<Option<Timestamp>, PortError> {
+        Ok(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+struct World {
+    keeper: Keeper,
+    policies: MemoryPolicies,
+    shelf: Shelf,
+    reading: Arc<Reading>,
+}
+
+impl World {
+    fn new(refresh: Option<&str>) -> Self {
+        let clock = PausedClock::new(Timestamp(1_795_824_000_000));
+        let (policies, shelf) = (MemoryPolicies::default(), Shelf::default());
+        let reading = Arc::<Reading>::default();
+        let keeper = Keeper {
+            policies: Arc::new(policies.clone()),
+            snapshots: Arc::new(shelf.clone()),
+            clock: Arc::new(clock.clone()),
+            reading: reading.clone(),
+            patience: 3 * HOUR,
+            of: BTreeMap::new(),
+        };
+        let world = Self {
+            keeper,
+            policies,
+            shelf,
+            reading,
+        };
+        world.say(refresh, "SELECT a FROM t ORDER BY a");
+        world
+    }
+
+    fn say(&self, refresh: Option<&str>, sql: &str) {
+        let form = QueryForm {
+            database: "sqlite:///t.db".to_owned(),
+            sql: sql.to_owned(),
+            refresh: refresh.map(str::to_owned),
+            ..QueryForm::default()
+        };
+        let query = form.check("t.parquet").unwrap();
+        self.policies.set(OwnerRules {
+            queries: Arc::new([(name(), query)].into()),
+            ..OwnerRules::default()
+        });
+    }
+
+    async fn due(&mut self) -> bool {
+        !self.keeper.due().await.is_empty()
+    }
+
+    /// The database has answered, or not.
+    fn answers(&mut self, well: bool) {
+        let query = self.keeper.policies.rules().queries[&name()].clone();
+        let answer = match well {
+            true => {
+                let taken = self.keeper.clock.now();
+                *self.shelf.0.lock().unwrap() = Some(taken);
+                Ok(Snapshot {
+                    rows: 1,
+                    columns: Vec::new(),
+                    bytes: 1,
+                    changed: true,
+                })
+            }
+            false => Err(PortError::new(PortErrorKind::Unavailable, "t", "away")),
+        };
+        self.keeper.answered(&name(), &query, answer);
+    }
+}
+
+fn name() -> DatasetName {
+    "t.parquet".parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_is_asked_at_once_and_then_when_it_is_time() {
+    let mut world = World::new(Some("1h"));
+    assert!(world.due().await);
+    assert!(!world.due().await, "it is being asked");
+    world.answers(true);
+    tokio::time::advance(HOUR - Duration::from_secs(1)).await;
+    assert!(!world.due().await);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(world.due().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_time_it_is_asked_by_hand_only() {
+    let mut world = World::new(None);
+    tokio::time::advance(1000 * HOUR).await;
+    assert!(!world.due().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_away_is_asked_in_growing_pauses_and_a_new_query_at_once() {
+    let mut world = World::new(Some("1h"));
+    assert!(world.due().await);
+    world.answers(false);
+    tokio::time::advance(Duration::from_secs(29)).await;
+    assert!(!world.due().await);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(world.due().await);
+    world.answers(false);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert!(!world.due().await);
+    world.say(Some("1h"), "SELECT b FROM t ORDER BY b");
+    assert!(world.due().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_reads_one_answer_from_end_to_end() {
+    let mut world = World::new(Some("1h"));
+    assert!(world.due().await);
+    world.answers(true);
+    let task: TaskId = format!("0x{:064x}", 1).parse().unwrap();
+    // Tasks may leave the ending out.
+    let held = world.reading.hold(&task, ["t".parse().unwrap()].into());
+    tokio::time::advance(2 * HOUR).await;
+    assert!(!world.due().await);
+    drop(held);
+    assert!(world.due().await);
+    world.answers(true);
+    // One that never ends is not waited for without end.
+    let _held = world.reading.hold(&task, [name()].into());
+    tokio::time::advance(2 * HOUR).await;
+    assert!(!world.due().await);
+    tokio::time::advance(3 * HOUR).await;
+    assert!(world.due().await);
+}
