@@ -57,11 +57,10 @@ class LogitTask(RegressionTask):
             Of each row.
         """
         g, z = s.graph, s.x @ s.graph.reshape(s.params, s.columns, 1)
-        p = g.sigmoid(z)
-        # Not p (1 - p): where p is nearly 1, the difference has no digits left.
-        curvature = s.weight * p * g.sigmoid(-z)
+        # Not 1 - p: where p is nearly 1, the difference has no digits left.
+        p, rest = g.sigmoid(z), g.sigmoid(-z)
         return Moments(
             loglike=g.take(s.weight * (s.y * z - g.softplus(z)), 0, 1),
-            score=s.x * (s.weight * (s.y - p)),
-            hessian=s.pairs(s.x, s.x * curvature),
+            score=s.x * (s.weight * (s.y * rest - (1.0 - s.y) * p)),
+            hessian=s.pairs(s.x, s.x * (s.weight * p * rest)),
         )

@@ -94,16 +94,20 @@ class MNLogitTask(RegressionTask):
         largest = g.maximum(g.max(z, 1, keepdims=True), 0.0)
         total = largest + g.log(g.exp(-largest) + g.sum(g.exp(z - largest), 1, keepdims=True))
         p = g.exp(z - total)
+        # Not 1 - p: where p is nearly 1, the difference has no digits left.
+        rest = g.exp(-total) + p @ (1.0 - np.eye(others))
         chosen = g.cast(g.equal(s.y, np.arange(1.0, self.classes)), "f64")
         # [rows, classes - 1, columns] laid flat: parameters are in the order of statsmodels, class by class.
         flat = s.x.shape[0], size
         px = g.reshape(g.unsqueeze(p, 2) * g.unsqueeze(s.x, 1), *flat)
-        # p_j (1[j = k] - p_k) x x': the first part only in the blocks on the diagonal.
+        left = g.reshape(g.unsqueeze(rest, 2) * g.unsqueeze(s.x, 1), *flat)
+        # p_j (1 - p_j) x x' in the blocks on the diagonal, -p_j p_k x x' in the others.
         first, second = np.triu_indices(size)
         diagonal = (first // s.columns == second // s.columns).astype(float)
-        own = s.pairs(px, g.concat(*[s.x] * others, axis=1)) * diagonal
         return Moments(
             loglike=g.take(s.weight * (g.sum(chosen * z, 1, keepdims=True) - total), 0, 1),
-            score=g.reshape(g.unsqueeze(s.weight * (chosen - p), 2) * g.unsqueeze(s.x, 1), *flat),
-            hessian=s.weight * (own - s.pairs(px, px)),
+            score=g.reshape(
+                g.unsqueeze(s.weight * (chosen * rest - (1.0 - chosen) * p), 2) * g.unsqueeze(s.x, 1), *flat
+            ),
+            hessian=s.weight * (s.pairs(px, left) * diagonal - s.pairs(px, px) * (1.0 - diagonal)),
         )

@@ -241,7 +241,7 @@ class RegressionTask(HorizontalTask):
         draft.variable("params", "server", start)
         kept: dict[str, tuple[int, ...]] = {"hessian": (size, size), "tally": (3,), "loglike": ()}
         kept |= {"counts": (self.classes,)} if self.classes else {"sums": (4 + len(names),)}
-        kept |= {"iterations": (), "converged": (), "norm": (), "step": (), "gained": ()}
+        kept |= {"iterations": (), "converged": (), "norm": (), "step": (), "gained": (), "rate": ()}
         centre: dict[str, tuple[int, ...]] = {"centre": ()} if self.centred else {}
         for name, shape in (centre | kept).items():
             draft.variable(name, "server", shape=shape)
@@ -262,6 +262,7 @@ class RegressionTask(HorizontalTask):
         spec |= {"missing": options.missing, "classes": self.classes, "task": self.name}
         # Under noise parameters move to the end: that says nothing about the columns.
         spec |= {"noise": True} if self.privacy else {}
+        spec |= {"ridge": True} if options.ridge_factor else {}
         draft.options["result"] = [spec]
         return draft.build()
 
@@ -322,7 +323,8 @@ class RegressionTask(HorizontalTask):
             m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(0.0)),
             m.Step(
                 draft.graph("update", update.bytes()),
-                {n: m.variable(n) for n in ("params", "step")} | {n: m.value(n) for n in ("move", "stop", "unit", "b")},
+                {n: m.variable(n) for n in ("params", "step", "gained", "rate")}
+                | {n: m.value(n) for n in ("move", "stop", "unit", "b")},
                 {n: n for n in update.outputs},
             ),
         ]

@@ -74,15 +74,20 @@ def system_graph(
 def update_graph(size: int) -> Graph:
     """Return the coordinator's graph after the equations.
 
-    ``step`` is the length of the last move that was one; ``gained`` twice what it gains in mean log-likelihood, as far as that is
-    a parabola (Newton's decrement), which no change of columns into others alters.
+    ``step`` is the length of the last move that was one; ``gained`` twice what it gained in mean log-likelihood, as far as that
+    is a parabola (Newton's decrement), which no change of columns into others alters; ``rate`` what share that is of what the
+    move before gained, 0 where there was none.
     """
     g = Graph("update")
-    scaled, stop = g.input("move", "f64", [size]), g.input("stop", "f64")
+    scaled, over = g.input("move", "f64", [size]), g.greater(g.input("stop", "f64"), 0.5)
     move = scaled / g.input("unit", "f64", [size])
-    g.output("next.gained", g.abs(g.sum(scaled * g.input("b", "f64", [size]), 0)))
+    was, now = g.input("gained", "f64"), g.abs(g.sum(scaled * g.input("b", "f64", [size]), 0))
+    moved = g.greater(was, 0.0)
+    rate = g.where(moved, now / g.where(moved, was, 1.0), 0.0)
     g.output("next.params", g.input("params", "f64", [size]) + move)
-    g.output("next.step", g.where(g.greater(stop, 0.5), g.input("step", "f64"), g.max(g.abs(move), 0)))
+    for name, value in (("step", g.max(g.abs(move), 0)), ("rate", rate)):
+        g.output(f"next.{name}", g.where(over, g.input(name, "f64"), value))
+    g.output("next.gained", g.where(over, was, now))
     return g
 
 
