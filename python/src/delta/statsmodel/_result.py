@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .. import results
 from . import _distributions as tails
+from . import _trust
 
 Array = npt.NDArray[np.float64]
 
@@ -58,6 +59,13 @@ class RegressionResult:
     ------
     ValueError
         The task found rows that cannot be explained, or none at all; nothing was estimated.
+
+    Warns
+    -----
+    RuntimeWarning
+        The search did not end; classes are told apart without error; standard errors have fewer than 6 right digits, or none and
+        are NaN, for columns that nearly depend on others or vary little for how far from zero they are; or the sums do not tell
+        whether there is a constant.
     """
 
     def __init__(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -79,8 +87,10 @@ class RegressionResult:
         self.hessian = -np.asarray(arrays["hessian"], np.float64)
         self.counts = np.rint(arrays["counts"]) if spec["classes"] else None
         self.step = float(arrays["step"])
-        self._inverse = _inverse(-self.hessian)
+        noise = bool(spec.get("noise"))
+        self._inverse, self._inflation = _trust.inverse(-self.hessian, noise)
         self.scale, self.use_t = 1.0, False
+        self._still: list[int] = []
         if self.counts is None:
             self._least_squares(np.asarray(arrays["sums"], np.float64))
         else:
@@ -89,7 +99,7 @@ class RegressionResult:
             self.bse = self._shaped(np.sqrt(np.diagonal(self.cov_params())))
             self.tvalues = self.params / self.bse
         self.pvalues = _each(self._two_sided, self.tvalues)
-        self._warn(noise=bool(spec.get("noise")))
+        self._warn([] if noise else self._doubts(spec, arrays))
 
     def _refuse(self, spec: Mapping[str, Any], invalid: int) -> None:
         task = spec["task"]
@@ -109,19 +119,42 @@ class RegressionResult:
         if not self.nobs:
             raise ValueError(f"task {task!r}: no member has a row that counts ({self.missing} have a missing value)")
 
-    def _warn(self, noise: bool) -> None:
-        said = None
-        if not self.converged:
-            said = f"did not converge in {self.iterations} steps (norm of the score {self.norm:.2g}); raise maxiter"
-        elif not noise and self.step > 1e-4 * max(1.0, float(np.abs(self.params).max())):
-            said = (
-                f"the score vanished while parameters still moved by {self.step:.2g}: the columns tell some classes apart "
-                "without error, and then there is no best estimate; errors and tests mean nothing"
+    def _doubts(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[str]:
+        """Say what is not right of what was found."""
+        said = []
+        if self.counts is not None and self._endless(spec, arrays):
+            said.append(
+                "the columns tell some classes apart without error, and then there is no best estimate: parameters would move "
+                f"for ever, lastly by {self.step:.2g}; errors and tests mean nothing"
             )
-        elif np.isnan(self.bse).any():
-            said = "the Hessian has no inverse: errors are NaN; leave out columns that depend on others"
+        if near := _trust.dependent(self._inflation, self.exog_names):
+            said.append(near)
+        elif self.counts is None and self.df_resid <= 0:
+            said.append("there are no more rows than parameters: errors are NaN")
+        if self._still:
+            names = ", ".join(repr(self.exog_names[i]) for i in self._still)
+            said.append(
+                f"its sums do not tell whether {names} varies at all, and it is taken for a constant: rsquared, fvalue and the "
+                "like are those of a model with one; subtract a constant near its mean in preprocess and add a constant"
+            )
+        return said
+
+    def _endless(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> bool:
+        # First moves may gain little by little, whatever the columns are.
+        if not self.converged and self.iterations < 15:
+            return False
+        if "rate" in arrays and self.iterations > 1 and not spec.get("ridge"):
+            return _trust.endless(self._inflation, float(arrays["gained"]), float(arrays["rate"]))
+        # Of one move, and under a ridge of the author's that makes moves short, only the length tells.
+        return self.step > 1e-4 * max(1.0, float(np.abs(self.params).max()))
+
+    def _warn(self, said: list[str]) -> None:
+        if not self.converged:
+            first = f"did not converge in {self.iterations} steps (norm of the score {self.norm:.2g})"
+            said = [first, *(said or ["raise maxiter"])]
         if said:
-            warnings.warn(f"{self.model} of {self.endog_names!r}: {said}", RuntimeWarning, stacklevel=4)
+            text = "; ".join(said)
+            warnings.warn(f"{self.model} of {self.endog_names!r}: {text}", RuntimeWarning, stacklevel=4)
 
     def _shaped(self, flat: Array) -> Array:
         return flat.reshape(self._shape, order="F")
@@ -142,10 +175,8 @@ class RegressionResult:
     def _least_squares(self, sums: Array) -> None:
         n, columns = self.nobs, len(self.exog_names)
         self.ssr, self.centered_tss, self.uncentered_tss = map(float, sums[1:4])
-        # Is there a constant: does a column not vary, or are ones a combination of the columns?
-        ones, squares = sums[4:], np.diagonal(-self.hessian)
-        still = bool((np.square(ones) > (1 - 1e-13) * n * squares)[squares > 0].any())
-        self.k_constant = int(still or n - ones @ self._inverse @ ones < 1e-9 * n)
+        has, self._still = _trust.constant(n, sums[4:], -self.hessian)
+        self.k_constant = int(has)
         self.use_t, self.df_resid, self.df_model = True, n - columns, float(columns - self.k_constant)
         self.scale = self.ssr / self.df_resid if self.df_resid > 0 else math.nan
         total = self.centered_tss if self.k_constant else self.uncentered_tss
@@ -290,18 +321,6 @@ class RegressionResult:
         return (
             f"RegressionResult({self.model} of {self.endog_names}, nobs={self.nobs:.0f}, params={self.params.tolist()})"
         )
-
-
-def _inverse(matrix: Array) -> Array:
-    """Invert a positive definite matrix, scaled so that the units of columns do not matter; NaN when it is singular."""
-    scale = np.sqrt(np.abs(np.diagonal(matrix)))
-    scale[scale == 0] = 1.0
-    unit = np.outer(scale, scale)
-    try:
-        made: Array = np.linalg.inv(matrix / unit) / unit
-    except np.linalg.LinAlgError:
-        return np.full_like(matrix, np.nan)
-    return made
 
 
 def _each(function: Callable[[float], float], values: Array) -> Array:
