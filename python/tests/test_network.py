@@ -57,10 +57,10 @@ def node(number: int, *datasets: Any, state: str = "published", **more: Any) -> 
     return told | more
 
 
-def network(*nodes: dict[str, Any]) -> delta.Network:
+def network(*nodes: dict[str, Any], unasked: int = 0) -> delta.Network:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/v1/network/datasets"
-        return httpx.Response(200, json={"nodes": nodes, "unasked": 0})
+        return httpx.Response(200, json={"nodes": nodes, "unasked": unasked})
 
     return delta.Network("http://node", client=httpx.Client(transport=httpx.MockTransport(answer)))
 
@@ -86,7 +86,7 @@ def test_datasets_are_told_as_nodes_publish_them() -> None:
     few = without("hba1c") | {"rows": {"fewer_than": 100}}
     found = network(node(1, PATIENTS, SCANS), node(2, few), node(3, state="away", detail="it is silent")).datasets()
     assert list(found) == ["patients.csv", "scans"]
-    assert list(found["patients.csv"].listings) == ["node-1", "node-2"]
+    assert list(found["patients.csv"].listings) == ["0x1", "0x2"]
     text = str(found)
     for part in ("Patients of ward 3", "about 500 rows", "fewer than 100 rows", "age: integer; in years; 0 to 120"):
         assert part in text
@@ -116,7 +116,7 @@ def test_columns_say_what_nodes_say_alike() -> None:
 def test_what_other_nodes_are_called_changes_no_terminal() -> None:
     (found,) = network(node(1, PATIENTS, name="\x1b[2Jgood", organisation="a\nb")).nodes()
     assert (found.name, found.organisation) == ("[2Jgood", "ab")
-    assert str(found) == "[2Jgood (says ab)"
+    assert str(found) == '"[2Jgood" (says ab)'
     (found,) = network(node(1, PATIENTS, organisation="Hospital", vouched=True)).nodes()
     assert str(found) == "node-1 (Hospital)"
 
@@ -244,11 +244,11 @@ def test_samples_are_compared_by_shape_and_classes() -> None:
 
 
 def test_submission_warns_when_too_few_can_run_it_and_submits_all_the_same() -> None:
-    def client(*nodes: dict[str, Any], status: int = 200) -> delta.DeltaNode:
+    def client(*nodes: dict[str, Any], status: int = 200, unasked: int = 0) -> delta.DeltaNode:
         def answer(request: httpx.Request) -> httpx.Response:
             if request.url.path == "/v1/task":
                 return httpx.Response(200, json={"task_id": 7})
-            return httpx.Response(status, json={"nodes": nodes, "unasked": 0})
+            return httpx.Response(status, json={"nodes": nodes, "unasked": unasked})
 
         return delta.DeltaNode("http://node", client=httpx.Client(transport=httpx.MockTransport(answer)))
 
@@ -260,3 +260,118 @@ def test_submission_warns_when_too_few_can_run_it_and_submits_all_the_same() -> 
         assert client(*lacking).create_task(Ages(), check=False) == 7
         assert client(node(1, PATIENTS), *lacking[:1], node(3, state="nothing")).create_task(Ages()) == 7
         assert client(status=404).create_task(Ages()) == 7
+        # Who was not asked may be able to.
+        assert client(*lacking, unasked=2).create_task(Ages()) == 7
+        assert (
+            client(node(1, without("hba1c")), node(2, PATIENTS | {"terms": {"until": "x"}}), 7).create_task(Ages()) == 7
+        )
+
+
+def _age(**more: Any) -> dict[str, Any]:
+    return PATIENTS | {"columns": [{"name": "age", "type": "category", **more}, {"name": "hba1c"}]}
+
+
+@pytest.mark.parametrize("levels", [["1e30"], ["1" * 60], ["inf", "1"], ["nan"], ["1_000", "2"], ["9007199254740992"]])
+def test_levels_beyond_numbers_are_texts_and_stop_nobody(levels: list[str]) -> None:
+    here = network(node(1, PATIENTS), node(2, PATIENTS), node(3, _age(levels=levels)))
+    found = Ages().check(here)
+    assert found and [v.can for v in found.verdicts] == [True, True, False]
+    assert "has texts" in found.verdicts[2].reasons[0]
+    assert set(network(node(3, _age(levels=levels))).mock("patients.csv")["age"]) <= {*levels}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        _age(missing="much"),
+        _age(levels=7),
+        {"name": "patients.csv", "columns": [{}]},
+        {"name": "patients.csv", "columns": 5},
+        {"name": "patients.csv", "rows": {"about": "many"}},
+        PATIENTS | {"terms": {"until": "tomorrow"}},
+        PATIENTS | {"terms": 5},
+        {"name": "patients.csv", "samples": {"shape": ["inf"]}},
+        7,
+    ],
+    ids=range(9),
+)
+def test_what_cannot_be_read_of_a_node_is_told_of_that_node(told: Any) -> None:
+    here = network(node(1, PATIENTS), node(2, PATIENTS), node(3, told))
+    found = Ages().check(here)
+    assert [v.can for v in found.verdicts] == [True, True, None]
+    assert "cannot be" in found.verdicts[2].reasons[0] and str(found)
+    assert str(here.nodes()) and str(here.datasets())
+
+
+def test_nobody_is_listed_in_the_place_of_another() -> None:
+    vouched = node(1, PATIENTS, name="Univ", organisation="Univ", vouched=True)
+    here = network(
+        node(4, without("age"), name="Univ", organisation="Univ"),
+        node(3, without("sex"), name="0x1"),
+        vouched,
+        node(2, PATIENTS, name="Univ (Univ)"),
+        node(5, PATIENTS, name="Univ"),
+        node(6, PATIENTS, name="UNIV", own=True),
+    )
+    names = [str(n) for n in here.nodes()]
+    assert names == ["Univ (says Univ)", "0x1", "Univ (Univ)", '"Univ (Univ)"', "Univ", "UNIV"]
+    found = here.datasets()["patients.csv"]
+    # The asked node's first, then those that are vouched for.
+    assert list(found.listings) == ["0x6", "0x1", "0x4", "0x3", "0x2", "0x5"]
+    assert "age" in (found.listings["0x1"].columns or {})
+    assert found.columns["sex"].lacking == ("0x1 [0x3]",)
+    assert found.columns["age"].lacking == ("Univ (says Univ)",)
+    for shown in ("at Univ (Univ):", "at 0x1 [0x3]:", "at Univ [0x5]:", "at UNIV [0x6]:"):
+        assert shown in str(found)
+
+
+def test_texts_of_others_change_no_terminal() -> None:
+    listing = PATIENTS | {
+        "description": "a\x1b[2Jb",
+        "columns": [{"name": "c\x1b", "description": "\n", "levels": ["\r"]}],
+    }
+    for text in (here := network(node(1, listing))).datasets(), here.nodes(), Ages().check(here):
+        assert str(text).replace("\n", "").isprintable()
+
+
+def test_nodes_that_were_not_asked_are_counted() -> None:
+    here = network(node(1, without("hba1c")), node(2, state="away", detail="it is silent"), unasked=300)
+    assert here.nodes().unasked == here.datasets().unasked == 300
+    for text in (here.nodes(), here.datasets()):
+        assert str(text).endswith("300 more nodes are on record and not asked")
+    assert "node-1: publishes: patients.csv" in str(here.nodes()) and "node-2: it cannot be asked: it is" in str(
+        here.nodes()
+    )
+    found = Ages().check(here)
+    assert "0 can run it, 1 cannot, 301 do not say" in str(found) and str(found).endswith("on record and not asked")
+    assert not found and not found.too_few
+    assert Ages().check(network(node(1, without("hba1c")))).too_few
+
+
+def test_mock_samples_of_a_stranger_are_bounded() -> None:
+    def scans(number: int, *shape: int, **more: Any) -> dict[str, Any]:
+        return node(number, {"name": "scans", "samples": {"shape": list(shape)}}, **more)
+
+    for shape, why in (
+        ((60000, 60000), "GiB"),
+        ((4294967295,) * 8, "GiB"),
+        ((1,) * 40, "dimensions"),
+        ((3, 0), "above 0"),
+    ):
+        with pytest.raises(ValueError, match=rf"evil: scans publishes samples of shape .*{why}"):
+            network(scans(1, *shape, name="evil")).mock("scans")
+    here = network(scans(1, 60000, 60000), scans(2, 2, 2, vouched=True), scans(3, 5))
+    assert here.mock("scans").shape == (200, 2, 2)
+    assert network(scans(1, 9), scans(2, 8, vouched=True), scans(3, 7, own=True)).mock("scans").shape == (200, 7)
+    with pytest.raises(ValueError, match="ask for fewer rows"):
+        network(node(1, PATIENTS)).mock("patients.csv", rows=10**9)
+
+
+@pytest.mark.parametrize(
+    "ends", [["0", "inf"], ["5", "1"], ["a", "b"], ["nan", "1"], ["1990-01-01", "5"], ["-1e308", "1e308"]]
+)
+def test_ranges_that_are_none_are_left_out_of_mock_rows(ends: list[str]) -> None:
+    kinds = ("integer", "float", "date")
+    told = {"name": "t.csv", "columns": [{"name": kind, "type": kind, "range": ends} for kind in kinds]}
+    rows = network(node(1, told, {"name": "s", "samples": {"shape": [2], "range": ends}})).mock("t.csv")
+    assert rows["integer"].max() <= 100 and rows["float"].max() <= 100 and not np.isnat(rows["date"]).any()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,7 +68,7 @@ class Column:
         said += [self.role] if self.role else []
         said += [self.description] if self.description else []
         said += ["not at " + ", ".join(self.lacking)] if self.lacking else []
-        return f"{self.name}: " + "; ".join(said)
+        return clean(f"{self.name}: " + "; ".join(said))
 
 
 @dataclass(frozen=True)
@@ -142,10 +145,35 @@ class Node:
     datasets: dict[str, Listing] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Name it, with who runs it, or says to."""
-        if not self.organisation or self.organisation == self.name:
-            return self.name
-        return f"{self.name} ({self.organisation})" if self.vouched else f"{self.name} (says {self.organisation})"
+        """Name it, with who runs it, or says to: without brackets nobody vouches for the name."""
+        name = _told(self.name)
+        if not self.organisation:
+            return name
+        return f"{name} ({_told(self.organisation)})" if self.vouched else f"{name} (says {_told(self.organisation)})"
+
+
+class Nodes(list[Node]):
+    """The nodes of a network, as the answer lists them; ``print`` shows them.
+
+    Parameters
+    ----------
+    nodes : iterable of Node
+        Those that were asked.
+    unasked : int
+        How many more are on the connector's record, which the asked node asks only 256 of.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = (), unasked: int = 0) -> None:
+        super().__init__(nodes)
+        self.unasked = unasked
+
+    def __str__(self) -> str:
+        """Say what each publishes, a line a node."""
+        lines = []
+        for node, shown in zip(self, labels(self).values(), strict=True):
+            what = ", ".join(map(clean, node.datasets)) if node.state == "published" else node.detail
+            lines.append(f"{shown}: {STATES.get(node.state, node.state)}" + (f": {what}" if what else ""))
+        return "\n".join(lines + unasked(self.unasked)) or "there are no nodes"
 
 
 @dataclass(frozen=True)
@@ -157,102 +185,148 @@ class Published:
     name : str
         Its name.
     listings : dict of str to Listing
-        What each node says, by the nodes' names; by their addresses where two have one name.
+        What each node says, by the nodes' addresses: names are what nodes call themselves. Those first that the roster vouches
+        for, the asked node before all.
+    nodes : dict of str to Node
+        The nodes, by their addresses.
+    shown : dict of str to str
+        What is printed for each address: the node's name, with the address where others are called so.
     """
 
     name: str
     listings: dict[str, Listing]
+    nodes: dict[str, Node] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, Column]:
         """All columns that some node has; empty where nobody says which there are."""
-        return _merged({n: s.columns for n, s in self.listings.items() if s.columns is not None})
+        return _merged({self.shown.get(n, n): s.columns for n, s in self.listings.items() if s.columns is not None})
 
     def __str__(self) -> str:
         """Say what it is, a line a column."""
         said = [s.description for s in self.listings.values() if s.description]
         lines = [self.name + (f": {said[0]}" if said else "")]
-        for node, listing in self.listings.items():
+        for address, listing in self.listings.items():
             words = [w for w in (listing.rows, _approval(listing.terms)) if w]
-            lines.append(f"  at {node}" + (": " + ", ".join(words) if words else ""))
+            lines.append(f"  at {self.shown.get(address, address)}" + (": " + ", ".join(words) if words else ""))
         lines += [f"    {column}" for column in self.columns.values()]
         for shape, classes in {(s.shape, s.classes) for s in self.listings.values() if s.shape is not None}:
             lines.append(
                 f"    samples of shape {list(shape or ())}" + (f" in {len(classes)} classes" if classes else "")
             )
-        return "\n".join(lines)
+        return "\n".join(map(clean, lines))
 
 
 class Datasets(dict[str, Published]):
-    """The datasets of a network by their names; ``print`` shows them."""
+    """The datasets of a network by their names; ``print`` shows them.
+
+    Parameters
+    ----------
+    found : mapping of str to Published
+        The datasets.
+    unasked : int
+        As of :class:`Nodes`.
+    """
+
+    def __init__(self, found: Mapping[str, Published], unasked: int = 0) -> None:
+        super().__init__(found)
+        self.unasked = unasked
 
     def __str__(self) -> str:
         """Say what there is."""
-        return "\n".join(map(str, self.values())) or "no node publishes anything"
+        return "\n".join([*map(str, self.values()), *unasked(self.unasked)]) or "no node publishes anything"
 
 
-def nodes(answer: httpx.Response) -> list[Node]:
-    """Read the answer to ``GET /v1/network/datasets``."""
-    return [_node(told) for told in answer.json()["nodes"]]
+def unasked(count: int) -> list[str]:
+    """Say how many nodes were not asked, where there are any."""
+    return [f"{count} more {'node is' if count == 1 else 'nodes are'} on record and not asked"] if count else []
 
 
-def datasets(found: Iterable[Node]) -> Datasets:
+def nodes(answer: httpx.Response) -> Nodes:
+    """Read the answer to ``GET /v1/network/datasets``; what one node publishes does not hide the others."""
+    told = answer.json()
+    return Nodes(map(_node, told["nodes"]), int(told.get("unasked", 0)))
+
+
+def datasets(found: Nodes) -> Datasets:
     """Gather by dataset what nodes publish."""
-    found = list(found)
-    names = [node.name for node in found]
+    shown, by_address = labels(found), {node.address: node for node in found}
     out: dict[str, dict[str, Listing]] = {}
-    for node in found:
+    for node in sorted(found, key=lambda node: (not node.own, not node.vouched)):
         for name, listing in node.datasets.items():
-            key = node.name if names.count(node.name) == 1 else node.address
-            out.setdefault(name, {})[key] = listing
-    return Datasets({name: Published(name, by_node) for name, by_node in sorted(out.items())})
+            out.setdefault(name, {})[node.address] = listing
+    gathered = {name: Published(name, listings, by_address, shown) for name, listings in sorted(out.items())}
+    return Datasets(gathered, found.unasked)
+
+
+def labels(found: Sequence[Node]) -> dict[str, str]:
+    """What is printed for each address. Nobody is printed as another: nodes choose their names."""
+    called = Counter(str(node).casefold() for node in found)
+    called.update(node.address.casefold() for node in found if node.address.casefold() != str(node).casefold())
+    # Brackets of a name's own stand in quotes.
+    return {n.address: str(n) + (f" [{clean(n.address)}]" if called[str(n).casefold()] > 1 else "") for n in found}
 
 
 def _node(told: Json) -> Node:
+    try:
+        found = {str(d["name"]): _listing(d) for d in told["datasets"]}
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        told = {**told, "state": "doubted", "detail": f"what it publishes cannot be read ({error!r})"}
+        found = {}
     return Node(
         address=str(told["address"]),
-        name=_clean(told["name"]) or str(told["address"]),
-        url=_clean(told["url"]),
-        organisation=_clean(told["organisation"]) if told["organisation"] else None,
+        name=clean(told["name"]) or str(told["address"]),
+        url=clean(told["url"]),
+        organisation=clean(told["organisation"]) if told["organisation"] else None,
         vouched=bool(told["vouched"]),
         own=bool(told["own"]),
         state=str(told["state"]),
-        detail=_clean(told["detail"] or ""),
+        detail=clean(told["detail"] or ""),
         drivers=tuple(map(str, told["drivers"])),
-        datasets={d["name"]: _listing(d) for d in told["datasets"]},
+        datasets=found,
     )
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Leave out what would change a terminal: other nodes choose their names."""
     return "".join(c for c in str(text) if c.isprintable())
 
 
+def _told(name: str) -> str:
+    """A name that a node gives itself, in quotes where it could be read as more than one."""
+    return name if re.fullmatch(r"[\w.-]+(?: [\w.-]+)*", name) else json.dumps(clean(name), ensure_ascii=False)
+
+
 def _listing(told: Json) -> Listing:
-    columns, samples = told.get("columns"), told.get("samples") or {}
+    columns, samples, terms = told.get("columns"), told.get("samples") or {}, told.get("terms")
     return Listing(
         name=str(told["name"]),
-        description=told.get("description"),
+        description=_text(told.get("description")),
         rows=_rows(told.get("rows")),
-        columns=None if columns is None else {c["name"]: _column(c) for c in columns},
+        columns=None if columns is None else {str(c["name"]): _column(c) for c in columns},
         shape=tuple(int(n) for n in samples["shape"]) if samples else None,
-        classes=tuple(samples.get("classes", ())),
+        classes=tuple(map(str, samples.get("classes", ()))),
         range=_range(samples.get("range")),
-        terms=told.get("terms"),
+        terms=None if terms is None else dict(terms),
     )
 
 
 def _column(told: Json) -> Column:
     return Column(
         name=str(told["name"]),
-        type=told.get("type"),
-        unit=told.get("unit"),
-        role=told.get("role"),
-        levels=tuple(told.get("levels", ())),
+        type=_text(told.get("type")),
+        unit=_text(told.get("unit")),
+        role=_text(told.get("role")),
+        levels=tuple(map(str, told.get("levels", ()))),
         range=_range(told.get("range")),
         missing=float(told.get("missing", 0)),
-        description=told.get("description"),
+        description=_text(told.get("description")),
     )
+
+
+def _text(told: Any) -> str | None:
+    return None if told is None else str(told)
 
 
 def _range(told: Any) -> tuple[str, str] | None:

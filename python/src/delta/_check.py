@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _release
-from ._catalogue import STATES, Column, Listing, Node
+from ._catalogue import STATES, Column, Listing, Node, Nodes, clean, labels, unasked
 from ._mock import levels
 
 Json = Mapping[str, Any]
@@ -49,10 +49,20 @@ class Verdict:
 
     def __str__(self) -> str:
         """Say it in one line."""
+        return f"{self.node} {self.words()}"
+
+    def words(self) -> str:
+        """Say it without the node's name.
+
+        Returns
+        -------
+        str
+            On one line.
+        """
         words = {True: "can run", False: "cannot", None: "does not say"}[self.can]
         if self.can:
             words += ", once its owner has agreed" if self.asks else ""
-        return f"{self.node} {words}" + (": " + "; ".join(self.reasons) if self.reasons else "")
+        return clean(words + (": " + "; ".join(self.reasons) if self.reasons else ""))
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,15 @@ class Check:
     needs : int
         The fewest members of a round.
     verdicts : list of Verdict
-        One for each node of the network.
+        One for each node that was asked.
+    unasked : int
+        How many more nodes there are, which may be able to run it.
     """
 
     task: str
     needs: int
     verdicts: list[Verdict]
+    unasked: int = 0
 
     @property
     def able(self) -> list[Node]:
@@ -85,8 +98,8 @@ class Check:
 
     @property
     def too_few(self) -> bool:
-        """Whether too few would be left even if all could that do not say."""
-        return sum(v.can is not False for v in self.verdicts) < self.needs
+        """Whether too few would be left even if all could that do not say, or were not asked."""
+        return sum(v.can is not False for v in self.verdicts) + self.unasked < self.needs
 
     def __bool__(self) -> bool:
         """Whether enough nodes can run the task."""
@@ -95,17 +108,27 @@ class Check:
     def __str__(self) -> str:
         """Say what each node can, a line a node."""
         count = {answer: sum(v.can is answer for v in self.verdicts) for answer in (True, False, None)}
-        able, unable, silent = count[True], count[False], count[None]
+        able, unable, silent = count[True], count[False], count[None] + self.unasked
         head = f"task {self.task!r} needs {self.needs} members; by what nodes publish {able} can run it, "
         head += f"{unable} cannot, {silent} {'does' if silent == 1 else 'do'} not say"
-        return "\n".join([head, *(f"  {verdict}" for verdict in self.verdicts)])
+        shown = labels([verdict.node for verdict in self.verdicts])
+        lines = [f"{shown[verdict.node.address]} {verdict.words()}" for verdict in self.verdicts]
+        return "\n".join([head, *(f"  {line}" for line in [*lines, *unasked(self.unasked)])])
 
 
-def check(manifest: Json, nodes: Iterable[Node]) -> Check:
+def check(manifest: Json, nodes: Nodes) -> Check:
     """Compare what a task declares with what each node publishes."""
     strategy = manifest.get("strategy", {})
-    verdicts = [_verdict(manifest, node) for node in nodes]
-    return Check(str(manifest.get("name", "")), int(strategy.get("min_clients", 2)), verdicts)
+    verdicts = [_of_node(manifest, node) for node in nodes]
+    return Check(str(manifest.get("name", "")), int(strategy.get("min_clients", 2)), verdicts, nodes.unasked)
+
+
+def _of_node(manifest: Json, node: Node) -> Verdict:
+    try:
+        return _verdict(manifest, node)
+    except Exception as error:
+        # Others write it: whatever it is, it is that node's, and the others can be told of.
+        return Verdict(node, None, (f"what it publishes cannot be compared ({error!r})",))
 
 
 def _verdict(manifest: Json, node: Node) -> Verdict:

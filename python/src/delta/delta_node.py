@@ -131,13 +131,13 @@ class DeltaNode:
         files = {"file": (f"{bundle.name}.delta", bundle.data, "application/octet-stream")}
         return self._ask(lambda answer: int(answer.json()["task_id"]), "POST", "/v1/task", files=files)
 
-    def network(self) -> list[_catalogue.Node]:
+    def network(self) -> _catalogue.Nodes:
         """Ask what the nodes of the network publish; :class:`delta.Network` makes more of it.
 
         Returns
         -------
-        list of delta.network.Node
-            One for each node on the record.
+        delta.network.Nodes
+            A list of one for each node on the record, of the first 256; ``unasked`` is how many more there are.
         """
         return self._ask(_catalogue.nodes, "GET", "/v1/network/datasets")
 
@@ -372,11 +372,12 @@ class DeltaNode:
             return
         try:
             found = _check.check(bundle.manifest, self.network())
-        except DeltaNodeError:
-            # An older node, or a token without the scope.
+            said = str(found) if found.too_few else None
+        except Exception:
+            # An older node, a token without the scope, or whatever others write into their catalogues.
             return
-        if found.too_few:
-            warnings.warn(str(found), _check.CatalogueWarning, stacklevel=3)
+        if said is not None:
+            warnings.warn(said, _check.CatalogueWarning, stacklevel=3)
 
     def _fits(self, size: int) -> None:
         """Raise before megabytes are sent that the node would not take; an older node does not say."""

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 
 from . import _catalogue, _check, _mock
-from ._catalogue import Column, Datasets, Listing, Node, Published
+from ._catalogue import Column, Datasets, Listing, Node, Nodes, Published
 from ._check import Check, Verdict
 from ._mock import Mock
 from .bundle import Bundle
 from .delta_node import DeltaNode
 from .task import HorizontalTask
 
-__all__ = ["Check", "Column", "Datasets", "Listing", "Mock", "Network", "Node", "Published", "Verdict"]
+__all__ = ["Check", "Column", "Datasets", "Listing", "Mock", "Network", "Node", "Nodes", "Published", "Verdict"]
 
 
 class Network:
@@ -61,13 +61,14 @@ class Network:
     ) -> None:
         self._node = DeltaNode(url, timeout=timeout, client=client, token=token, token_file=token_file)
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> Nodes:
         """Ask which nodes there are, and what each publishes.
 
         Returns
         -------
-        list of Node
-            Those that publish nothing, are away or are not believed, too.
+        Nodes
+            A list of :class:`Node`, of those that publish nothing, are away or are not believed, too; ``unasked`` is how many
+            more there are. ``print`` shows it.
         """
         return self._node.network()
 
@@ -108,7 +109,8 @@ class Network:
         """Make up rows that look as nodes say: for writing and debugging a task, never for results.
 
         They are drawn from types, levels and ranges alone, each column by itself: numbers from 0 to 100 where no range is
-        published. The same seed gives the same rows.
+        published. The same seed gives the same rows. Samples have the shape that the asked node publishes, else one that the
+        roster vouches for, else the first of the others.
 
         Parameters
         ----------
@@ -128,14 +130,16 @@ class Network:
         Raises
         ------
         ValueError
-            No node publishes it, or none says what it has; ``rows`` is not above 0.
+            No node publishes it, or none says what it has; ``rows`` is not above 0; what is made up would have more than 2 GiB,
+            or more dimensions than an array has.
         """
         if rows < 1:
             raise ValueError(f"rows={rows}: must be above 0")
         published = self._published(dataset)
-        shaped = [listing for listing in published.listings.values() if listing.shape is not None]
-        if shaped:
-            return _mock.samples(shaped[0], rows, seed)
+        # The asked node's own first, and those that are vouched for before those that only say who they are.
+        for address, listing in published.listings.items():
+            if listing.shape is not None:
+                return _mock.samples(listing, rows, seed, f"{published.shown[address]}: {dataset}")
         if not published.columns:
             raise ValueError(f"{dataset}: no node says what it has, so no rows can be made up")
         return _mock.table(published.columns, rows, seed)
