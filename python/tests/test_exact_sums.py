@@ -22,17 +22,25 @@ SCALES = [1e-24, 1e-9, 1e-5, 1.0, 1e4, 1e9, 1e15]
 def test_sums_are_those_of_fractions() -> None:
     rng = np.random.default_rng(1)
     numbers = rng.normal(size=(60, 9)) * 10 ** rng.uniform(-60, 45, size=(60, 9))
-    numbers = np.concatenate([numbers, -numbers[:30], [[1e-300] * 9]])
-    expected = [float(sum(map(Fraction, column))) for column in numbers[:-1].T]
+    numbers = np.concatenate([numbers, -numbers[:30], [[0.0] * 9]])
+    expected = [float(sum(map(Fraction, column))) for column in numbers.T]
     assert exact_sums(numbers).tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"), [([2.0**174] * 2, "2.175"), ([1e300], "2.175"), ([1e-90, 1e-100], "2.-265")]
+    ("numbers", "said"),
+    [([2.0**174] * 2, "2.175"), ([1e300], "2.175"), ([1e-90, 1e-100], "2.-265"), ([1.0, -1e-90], "2.-265")],
 )
 def test_what_does_not_fit_is_refused(numbers: list[float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         exact_sums(np.array(numbers)[:, None])
+
+
+def test_a_member_whose_sum_is_faint_is_refused_beside_others() -> None:
+    # As its node would, which does not see the others.
+    parts = [pd.DataFrame({"x": [value] * 40, "y": 1.0, "w": 1.0, "c": 1.0}) for value in (1.0, 1e-90, 2.0)]
+    with pytest.raises(ValueError, match="a member's number is below"):
+        delta.debug(Statistics("s"), d=parts)
 
 
 def test_rules_see_what_is_summed() -> None:

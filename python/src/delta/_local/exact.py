@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 BEYOND, FAINT = 2.0**175, 2.0**-265
-"""A sum stays below the one, and all that is summed is not below the other."""
+"""A sum stays below the one, and what a member sends is 0 or not below the other."""
 _UNIT = 2.0**-304
 _WIDEST, _GRID = 51, 4
 
@@ -22,9 +22,9 @@ def exactly(contributions: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def exact_sums(numbers: Array, name: str = "") -> Array:
-    """Return the sum of each column of ``[numbers, columns]``, rounded once.
+    """Return the sum of each column of ``[members, columns]``, rounded once.
 
-    Raises ``ValueError`` for what a node refuses: numbers from 2^175 on, and sums of which no digit is kept.
+    Raises ``ValueError`` for what a node refuses of any member: a number from 2^175 on, and one that is not 0 and below 2^-265.
     """
     sizes = np.abs(numbers).max(0, initial=0.0)
     fits = bool((sizes < BEYOND).all())
@@ -34,8 +34,10 @@ def exact_sums(numbers: Array, name: str = "") -> Array:
     sums = np.array([math.fsum(column) for column in kept.T]) if fits else np.zeros(numbers.shape[1])
     if not fits or (np.abs(sums) >= BEYOND).any():
         raise ValueError(f"contribution {name}: a number or its sum is 2^175 or more, beyond what is summed exactly")
-    if ((sizes > 0) & (sizes < FAINT)).any():
-        raise ValueError(f"contribution {name}: all numbers are below 2^-265, too small to be told from nothing")
+    if ((numbers != 0) & (np.abs(numbers) < FAINT)).any():
+        raise ValueError(
+            f"contribution {name}: a member's number is below 2^-265 and not 0, too small to be told from nothing"
+        )
     return sums
 
 
