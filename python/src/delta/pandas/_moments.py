@@ -86,7 +86,11 @@ class Moment(Column, kinds=["date", "time"]):
 
     @property
     def dt(self) -> Parts:
-        """Its parts: ``year month day dayofweek ...``."""
+        """Its parts: ``year month day dayofweek ...``.
+
+        Of a time whose cell has an offset they are those of UTC: 00:30+02:00 has the hour 22 of the day before. pandas takes
+        those of the offset.
+        """
         return Parts(self)
 
 
@@ -121,7 +125,10 @@ class Span:
 
 
 class Parts:
-    """Parts of dates, in the Gregorian calendar; a missing date has none. Series of ``float64``."""
+    """Parts of dates, in the Gregorian calendar; a missing date has none. Series of ``float64``.
+
+    Times with an offset are kept in UTC, and so are their parts.
+    """
 
     def __init__(self, moment: Moment) -> None:
         self._moment = moment
@@ -182,12 +189,12 @@ class Parts:
 
     @property
     def hour(self) -> Any:
-        """The hour, from 0; of times."""
+        """The hour, from 0; of times, and in UTC where they have an offset."""
         return self._of_day(3600.0, 24.0)
 
     @property
     def minute(self) -> Any:
-        """The minute, from 0; of times."""
+        """The minute, from 0; of times, and in UTC where they have an offset."""
         return self._of_day(60.0, 60.0)
 
     def __getattr__(self, name: str) -> Any:
