@@ -11,6 +11,7 @@ import pytest
 
 import delta
 from conftest import Network
+from delta._dates import seconds_of
 from delta._local.data import coded
 from delta.dataset import DataFrame as Table
 from delta.statsmodel import LogitTask
@@ -321,3 +322,75 @@ def test_debug_reads_cells_as_nodes_do() -> None:
 def test_a_number_is_set_where_there_are_none_yet() -> None:
     made = run(lambda d: d[["sex"]].assign(one=1.0)[["one"]].sum(), columns=["sex"])
     assert made["one"] == len(people())
+
+
+def test_a_level_called_like_a_missing_marker_takes_no_missing_cell() -> None:
+    kind = {"type": "category", "levels": ["nan", "None", "<NA>", "x"]}
+    cells = ["nan", "None", "<NA>", "x", None, np.nan, pd.NA, pd.NaT, "NA", "other"]
+    gone = [np.nan] * 5
+    for column in (cells, pd.Series(cells), np.array(cells, object)):
+        np.testing.assert_array_equal(coded(column, kind, ""), [0, 1, 2, 3, *gone, 4])
+    np.testing.assert_array_equal(coded(pd.Series(["x", None], dtype="string"), kind, ""), [3, np.nan])
+    np.testing.assert_array_equal(coded(pd.Series(pd.Categorical(["nan", None])), kind, ""), [0, np.nan])
+
+
+def test_a_missing_number_among_texts_of_a_dict_is_missing() -> None:
+    class Gaps(HorizontalAnalytics):
+        def dataset(self) -> dict[str, Any]:
+            return {"d": delta.dataset.DataFrame("d.csv", columns=["c"], levels={"c": ["nan", "x"]})}
+
+        def execute(self, d: Any) -> Any:
+            return d.c.isna().sum()
+
+    assert float(delta.debug(Gaps("g"), d={"c": ["nan", "x", np.nan, None] * 20}, parts=2)) == 40
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["1970-01-01T00:00:00.123456789"], 0.123456789),
+        (["1970-01-02 00:00:07.1234567891234"], 86_407.1234567891234),
+        (["1969-12-31T23:59:59.999999999", "1970-01-01T01:59:59.999999999+02:00"], -1e-9),
+        (["2026-01-01 00:00:00.123456789", "2025-12-31T22:00:00.123456789-0200"], 1_767_225_600.123456789),
+        (["0001-01-01T00:30+01:00"], -62_135_596_800 - 1800),
+    ],
+)
+def test_all_digits_of_a_second_count(texts: list[str], expected: float) -> None:
+    for text in texts:
+        assert seconds_of(text) == pytest.approx(expected, rel=1e-15, abs=1e-11)
+        if text[:4] != "0001" and len(text) < 30:
+            assert seconds_of(pd.Timestamp(text)) == seconds_of(text)
+            assert seconds_of(pd.Timestamp(text).to_datetime64()) == seconds_of(text)
+
+
+def test_what_is_no_time_is_none() -> None:
+    for value in (
+        "2026-01-01T24:00",
+        "2026-01-01T00:60",
+        "2026-02-29",
+        "2026-01-01T00:00+15:00",
+        "now",
+        pd.NaT,
+        5,
+        None,
+    ):
+        assert seconds_of(value) is None, value
+    assert seconds_of(np.datetime64("NaT")) is None and seconds_of(np.datetime64("1970-01-02")) == 86_400
+    assert seconds_of(np.datetime64("1970-01", "M")) == 0 and seconds_of(np.datetime64(-1, "ns")) == pytest.approx(
+        -1e-9, abs=1e-11
+    )
+
+
+def test_times_are_compared_to_the_last_digit_of_a_double() -> None:
+    cells = pd.DataFrame(
+        {"t": [pd.Timestamp("2026-01-01 00:00:00.123456"), pd.Timestamp("2026-01-01 00:00:00.123456789")] * 30}
+    )
+
+    class Same(HorizontalAnalytics):
+        def dataset(self) -> dict[str, Any]:
+            return {"d": delta.dataset.DataFrame("d.csv", columns=["t"], times=["t"])}
+
+        def execute(self, d: Any) -> Any:
+            return (d.t == "2026-01-01 00:00:00.123456789").sum(), (d.t < "2026-01-01 00:00:00.123456789").sum()
+
+    assert [float(x) for x in delta.debug(Same("s"), d=cells, parts=2)] == [30, 30]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -103,7 +104,7 @@ def _split(content: Any, parts: int) -> list[Any]:
     if isinstance(content, tuple):
         return list(zip(*(_split(c, parts) for c in content), strict=True))
     if isinstance(content, Mapping):
-        pieces = {k: _split(np.asarray(v), parts) for k, v in content.items()}
+        pieces = {k: _split(_cells(v), parts) for k, v in content.items()}
         return [{k: v[i] for k, v in pieces.items()} for i in range(parts)]
     if hasattr(content, "iloc"):
         edges = np.linspace(0, len(content), parts + 1).astype(int)
@@ -111,6 +112,12 @@ def _split(content: Any, parts: int) -> list[Any]:
     if not isinstance(content, np.ndarray) and hasattr(content, "__getitem__") and hasattr(content, "__len__"):
         return _split(_collect(content), parts)
     return list(np.array_split(np.asarray(content), parts))
+
+
+def _cells(column: Any) -> Array:
+    made = np.asarray(column)
+    # numpy makes a text of a missing number beside texts.
+    return np.asarray(column, object) if made.dtype.kind in "US" and not isinstance(column, np.ndarray) else made
 
 
 def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
@@ -140,7 +147,10 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
     numbers = {n: i for text, i in levels.items() if (n := number_of(text)) is not None}
 
     def number(cell: Any) -> float:
-        text = "" if cell is None else str(cell).strip()
+        # Before it is a text: a level may be called like what is missing.
+        if _is_missing(cell):
+            return float("nan")
+        text = str(cell).strip()
         if text not in levels and (text in MISSING or text == "NaT"):
             return float("nan")
         if kind["type"] == "category":
@@ -157,6 +167,16 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
         return seconds / 86_400 if kind["type"] == "date" else seconds
 
     return np.array([number(cell) for cell in cells], np.float64)
+
+
+def _is_missing(cell: Any) -> bool:
+    """Whether a cell is none, and no text that says so."""
+    if cell is None or isinstance(cell, str):
+        return cell is None
+    # Its values are those of a module that is there already.
+    pandas = sys.modules.get("pandas")
+    found: Any = cell != cell if pandas is None else pandas.isna(cell)
+    return found is True or (isinstance(found, np.bool_) and bool(found))
 
 
 def _collect(samples: Any) -> tuple[Array, Array]:
