@@ -169,7 +169,8 @@ fn as_name(cell: &Cell<'_>) -> String {
         Cell::Number(value) => value.to_string(),
         Cell::Truth(true) => "True".to_owned(),
         Cell::Truth(false) => "False".to_owned(),
-        Cell::Missing | Cell::Other(_) => String::new(),
+        Cell::Long(value) => value.to_string(),
+        Cell::Missing | Cell::Fault(_) | Cell::Other(_) => String::new(),
     }
 }
 
