@@ -11,7 +11,7 @@ import pytest
 
 import delta
 from conftest import Network
-from delta._local.data import coded
+from delta._local.cells import coded
 from delta.dataset import DataFrame as Table
 from delta.statsmodel import LogitTask
 from delta.task import HorizontalAnalytics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _levels, _moments  # noqa: F401  # they say what becomes of typed columns
 from ._arithmetic import add_methods
@@ -91,6 +91,26 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
                 "a list of bool has one entry for each row, but each member has rows of its own; use a condition, df[df.a > 0]"
             )
         return self._columns(key) if isinstance(key, list) else self._column(key)
+
+    def merge(self, right: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: a table is joined where it is declared, so that its owner reads it there.
+
+        Parameters
+        ----------
+        right : DataFrame
+            The other table.
+        *args, **kwargs : object
+            As in pandas.
+
+        Raises
+        ------
+        TypeError
+            Always; it says what to write instead.
+        """
+        raise TypeError(
+            "frames are joined where their tables are declared, in dataset(): "
+            'DataFrame("a.csv", columns=[...]).join(DataFrame("b.csv", columns=[...]), on="key")'
+        )
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.columns:
