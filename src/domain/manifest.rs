@@ -187,6 +187,12 @@ impl Manifest {
         steps.any(|step| step.reads(dataset))
     }
 
+    /// What the rows of a dataset look up in others.
+    #[must_use]
+    pub fn joins_of(&self, dataset: &DatasetName) -> &[Join] {
+        self.datasets.get(dataset).map_or(&[], DatasetSpec::joins)
+    }
+
     /// The datasets whose rows some steps see: by themselves, or through those of another.
     #[must_use]
     pub fn datasets_of(&self, steps: &[Step]) -> BTreeSet<DatasetName> {

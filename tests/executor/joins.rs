@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use delta_node::domain::bundle::Bundle;
-use delta_node::domain::records::{ReleaseRules, RowSet};
 use delta_node::domain::records::proof::ReleaseProof;
+use delta_node::domain::records::{ReleaseRules, RowSet};
 use delta_node::domain::tensor::TensorData;
 use delta_node::ports::PortErrorKind;
 use delta_node::ports::executor::{Executor as _, Whose};
@@ -37,21 +37,32 @@ fn summing(driver: &Value, how: &str) -> Arc<Bundle> {
     let records = driver["kind"] == "records";
     let graph = Onnx::default()
         .input("x", Elem::F64, &[ANY, 2])
-        .floats("zero", &[0.0])
+        .doubles("zero", &[0.0])
         .node("IsNaN", &["x"], &["missing"])
         .node("Where", &["missing", "zero", "x"], &["numbers"]);
     let graph = match records {
-        true => graph.node("Identity", &["numbers"], &["o"]).output("o", Elem::F64, &[ANY, 2]),
+        true => graph
+            .node("Identity", &["numbers"], &["o"])
+            .output("o", Elem::F64, &[ANY, 2]),
         false => graph
             .ints("axis", &[0])
-            .node_with("ReduceSum", &["numbers", "axis"], &["o"], &[("keepdims", 0)])
+            .node_with(
+                "ReduceSum",
+                &["numbers", "axis"],
+                &["o"],
+                &[("keepdims", 0)],
+            )
             .output("o", Elem::F64, &[2]),
     };
     let identity = Onnx::default()
         .input("a", Elem::F64, &[2])
         .node("Identity", &["a"], &["b"])
         .output("b", Elem::F64, &[2]);
-    let to = if driver["kind"] == "once" { "value" } else { "sum" };
+    let to = if driver["kind"] == "once" {
+        "value"
+    } else {
+        "sum"
+    };
     let task = json!({
         "datasets": datasets(how),
         "variables": { "out": { "location": "server", "dtype": "f64", "shape": [2] } },
@@ -72,7 +83,13 @@ fn summing(driver: &Value, how: &str) -> Arc<Bundle> {
         }],
         "outputs": ["out"]
     });
-    bundle(&task, vec![("graphs/g.onnx", graph.file()), ("graphs/id.onnx", identity.file())])
+    bundle(
+        &task,
+        vec![
+            ("graphs/g.onnx", graph.file()),
+            ("graphs/id.onnx", identity.file()),
+        ],
+    )
 }
 
 fn sum(rows: impl Iterator<Item = u32>, of: impl Fn(u32) -> u32) -> f64 {
@@ -94,7 +111,11 @@ async fn every_driver_reads_what_is_looked_up() {
                 executor.check_data(&bundle).await.unwrap();
                 let outcome = executor.map(map_job(&bundle)).await.unwrap();
                 let found = outcome.contributions[0].data();
-                assert_eq!(*found, TensorData::F64(expected.clone()), "{name} {driver} {how}");
+                assert_eq!(
+                    *found,
+                    TensorData::F64(expected.clone()),
+                    "{name} {driver} {how}"
+                );
             })
             .await;
         }
@@ -105,11 +126,19 @@ async fn every_driver_reads_what_is_looked_up() {
 async fn parts_of_the_rows_are_parts_of_all() {
     let folder = tempfile::tempdir().unwrap();
     files(folder.path());
-    let driver = json!({"kind": "records", "dataset": "visits.csv", "subset": {"from": 0.75, "to": 1.0}});
+    let driver =
+        json!({"kind": "records", "dataset": "visits.csv", "subset": {"from": 0.75, "to": 1.0}});
     each(folder.path(), async |name, executor| {
-        let outcome = executor.map(map_job(&summing(&driver, "inner"))).await.unwrap();
+        let outcome = executor
+            .map(map_job(&summing(&driver, "inner")))
+            .await
+            .unwrap();
         let expected = vec![sum(30..35, |i| 100 + i), sum(30..35, |i| 20 + i)];
-        assert_eq!(*outcome.contributions[0].data(), TensorData::F64(expected), "{name}");
+        assert_eq!(
+            *outcome.contributions[0].data(),
+            TensorData::F64(expected),
+            "{name}"
+        );
         assert_eq!(outcome.rows, 5, "{name}");
     })
     .await;
@@ -127,7 +156,11 @@ async fn a_release_counts_rows_of_both_datasets() {
             panic!("{name}: {proof:?}");
         };
         assert_eq!(steps[0].columns, ["pressure".to_owned()].into(), "{name}");
-        assert_eq!(steps[0].joined[0].columns, ["age".to_owned()].into(), "{name}");
+        assert_eq!(
+            steps[0].joined[0].columns,
+            ["age".to_owned()].into(),
+            "{name}"
+        );
         let mut job = map_job(&bundle);
         job.rules = Some(ReleaseRules::default());
         let outcome = executor.map(job).await.unwrap();
@@ -161,9 +194,16 @@ async fn one_row_is_not_in_the_numbers_of_two_units() {
             let mut job = map_job(&summing(driver, "left"));
             job.rules = rules.then(ReleaseRules::default);
             let outcome = executor.map(job).await;
-            assert_eq!(outcome.is_ok(), leaves, "{name} {driver} {rules}: {outcome:?}");
+            assert_eq!(
+                outcome.is_ok(),
+                leaves,
+                "{name} {driver} {rules}: {outcome:?}"
+            );
             if let Err(error) = outcome {
-                assert!(error.message().contains("row 34 of patients.tsv"), "{name}: {error}");
+                assert!(
+                    error.message().contains("row 34 of patients.tsv"),
+                    "{name}: {error}"
+                );
             }
         }
     })
@@ -185,13 +225,19 @@ async fn what_cannot_be_joined_is_found_before_a_task_runs_and_when_either_file_
         std::fs::write(&other, format!("{text}7\t60\n")).unwrap();
         let error = executor.check_data(&bundle).await.unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::Corrupt, "{name}: {error}");
-        assert!(error.message().contains("row 38 below its header has"), "{name}: {error}");
+        assert!(
+            error.message().contains("row 38 below its header has"),
+            "{name}: {error}"
+        );
         std::fs::write(&other, text).unwrap();
         executor.check_data(&bundle).await.unwrap();
         let own = folder.path().join("visits.csv");
         std::fs::write(&own, "id,pressure\nA,1\n").unwrap();
         let error = executor.check_data(&bundle).await.unwrap_err();
-        assert!(error.message().contains("write both alike"), "{name}: {error}");
+        assert!(
+            error.message().contains("write both alike"),
+            "{name}: {error}"
+        );
         std::fs::remove_file(&other).unwrap();
         let error = executor.check_data(&bundle).await.unwrap_err();
         assert_eq!(error.kind(), PortErrorKind::NotFound, "{name}: {error}");

@@ -329,7 +329,11 @@ pub(crate) fn profile(place: &Located) -> Result<TableProfile, Failure> {
 /// Whether sums of this dataset's single records have noise: then no single row may decide over the task.
 fn is_noised(manifest: &Manifest, name: &DatasetName) -> bool {
     let rounds = manifest.rounds.iter();
-    let reads = |step: &Step| manifest.datasets_of(std::slice::from_ref(step)).contains(name);
+    let reads = |step: &Step| {
+        manifest
+            .datasets_of(std::slice::from_ref(step))
+            .contains(name)
+    };
     rounds.into_iter().any(|round| {
         round.map.steps.iter().any(|step| {
             matches!(&step.driver, Driver::Records(r) if r.noise.is_some()) && reads(step)
@@ -341,8 +345,10 @@ fn is_noised(manifest: &Manifest, name: &DatasetName) -> bool {
 pub(crate) fn asked_of(manifest: &Manifest, name: &DatasetName) -> String {
     let spec = manifest.datasets.get(name);
     let (parts, noised) = (parts_read(manifest, name), is_noised(manifest, name));
-    let joins = spec.map_or(&[][..], |spec| spec.joins()).iter();
-    let others: Vec<_> = joins.map(|join| manifest.datasets.get(&join.dataset)).collect();
+    let joins = manifest.joins_of(name).iter();
+    let others: Vec<_> = joins
+        .map(|join| manifest.datasets.get(&join.dataset))
+        .collect();
     format!("{name} {spec:?} {parts:?} {noised} {others:?}")
 }
 

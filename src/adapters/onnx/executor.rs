@@ -314,7 +314,9 @@ impl Executor for OnnxExecutor {
         let op = "executor.map";
         let manifest = job.bundle.manifest();
         let (round, runtime) = self.round(op, &job.bundle, job.step).await?;
-        let datasets = self.places.locate(op, manifest.datasets_of(&round.map.steps))?;
+        let datasets = self
+            .places
+            .locate(op, manifest.datasets_of(&round.map.steps))?;
         // Before the map: what is written while it runs is another version.
         let versions = match job.rules {
             Some(_) => self.versions.of(op, &datasets).await?,

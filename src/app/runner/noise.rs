@@ -168,7 +168,11 @@ impl Noise {
             .sum::<Option<usize>>()
             .ok_or_else(|| rejected("the contribution is too large".to_owned()))?;
         let part = Part {
-            datasets: manifest.datasets.keys().map(|name| (name.clone(), false)).collect(),
+            datasets: manifest
+                .datasets
+                .keys()
+                .map(|name| (name.clone(), false))
+                .collect(),
             share: share_of(multiplier, noise.l2, manifest.strategy.precision, sum)?,
             values,
             whole: true,
@@ -225,8 +229,7 @@ impl Noise {
 /// the person's numbers around. Where they go with it, it takes them away.
 fn datasets_of(manifest: &Manifest, records: &Records) -> BTreeMap<DatasetName, bool> {
     let mut all = BTreeMap::from([(records.dataset.clone(), false)]);
-    let spec = manifest.datasets.get(&records.dataset);
-    for join in spec.map_or(&[][..], |spec| spec.joins()) {
+    for join in manifest.joins_of(&records.dataset) {
         *all.entry(join.dataset.clone()).or_default() |= join.how == How::Left;
     }
     all

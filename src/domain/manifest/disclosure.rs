@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How, Join, Location, Manifest,
-    Records, RoundSpec, Source, Step, Target, Written,
+    Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How, Join, Location,
+    Manifest, Records, RoundSpec, Source, Step, Target, Written,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;

@@ -200,7 +200,11 @@ impl PolicyForm {
             );
         }
         let columns = self.columns.map(|columns| checked(columns, &mut faults));
-        let joins = keys(self.joins.unwrap_or_default(), columns.as_ref(), &mut faults);
+        let joins = keys(
+            self.joins.unwrap_or_default(),
+            columns.as_ref(),
+            &mut faults,
+        );
         let who = self.who.map(|who| {
             if who.is_empty() {
                 faults.push(FieldFault::new(
@@ -273,7 +277,9 @@ fn keys(
             _ if clean.is_empty() || clean.len() > 256 => {
                 "names no column: a name has 1 to 256 bytes".to_owned()
             }
-            Some(Role::Hidden) => format!("names {clean:?}, which is hidden, and a hidden column is no key"),
+            Some(Role::Hidden) => {
+                format!("names {clean:?}, which is hidden, and a hidden column is no key")
+            }
             _ => {
                 all.insert(clean);
                 continue;

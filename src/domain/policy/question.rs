@@ -252,7 +252,7 @@ fn reads_of(manifest: &Manifest) -> BTreeMap<DatasetName, Reads> {
                 narrow(reads, subset);
             }
             let names = field.columns();
-            let joins = manifest.datasets.get(dataset).map_or(&[][..], |d| d.joins());
+            let joins = manifest.joins_of(dataset);
             // What is looked up is declared by, and read of, the other dataset.
             let own = |name: &&String| !joins.iter().any(|join| join.brings(name));
             let own = names.iter().filter(own).map(|name| name.trim().to_owned());
@@ -276,7 +276,7 @@ fn joined(manifest: &Manifest, all: &mut BTreeMap<DatasetName, Reads>) {
             }
         }
     }
-    for (name, reads) in all.iter_mut() {
+    for (name, reads) in all {
         reads.direct = reads.found_by.is_empty() || manifest.reads(name);
     }
 }

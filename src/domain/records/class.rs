@@ -402,15 +402,38 @@ mod tests {
             let own = known().of(&dataset()).clone();
             let both = [(dataset(), own), ("b.csv".parse().unwrap(), policy)];
             let policies = Policies::new(both.into());
-            classify(None, &ReleaseProof::Proven(steps), &[step(key, None)], &policies)
+            classify(
+                None,
+                &ReleaseProof::Proven(steps),
+                &[step(key, None)],
+                &policies,
+            )
         };
         let person = |key: &str| Unit::Person(key.to_owned());
         assert_eq!(of("city", Unit::Record, None), (Class::Controlled, vec![]));
-        assert_eq!(of("city", person("person"), Some("id")).0, Class::Controlled);
+        assert_eq!(
+            of("city", person("person"), Some("id")).0,
+            Class::Controlled
+        );
         for (column, unit, key, words) in [
-            ("person", Unit::Record, None, "b.csv: \"person\" points at one person"),
-            ("city", person("person"), None, "count persons of a.csv by \"id\""),
-            ("city", person("person"), Some("card"), "count persons of a.csv by \"id\""),
+            (
+                "person",
+                Unit::Record,
+                None,
+                "b.csv: \"person\" points at one person",
+            ),
+            (
+                "city",
+                person("person"),
+                None,
+                "count persons of a.csv by \"id\"",
+            ),
+            (
+                "city",
+                person("person"),
+                Some("card"),
+                "count persons of a.csv by \"id\"",
+            ),
             ("city", person("other"), Some("id"), "a person by \"other\""),
         ] {
             let (class, reasons) = of(column, unit, key);

@@ -171,7 +171,7 @@ fn apart(
     dataset: &DatasetName,
     columns: BTreeSet<String>,
 ) -> (BTreeSet<String>, Vec<Joined>) {
-    let joins = manifest.datasets.get(dataset).map_or(&[][..], |d| d.joins());
+    let joins = manifest.joins_of(dataset);
     let (mut own, mut joined) = (columns, Vec::with_capacity(joins.len()));
     for join in joins {
         let (brought, rest) = own.into_iter().partition(|column| join.brings(column));
@@ -287,10 +287,7 @@ fn shown(text: &str) -> String {
 ///
 /// `roles`: what each column is, by its name without spaces around it.
 #[must_use]
-pub fn identifiers(
-    columns: &BTreeSet<String>,
-    roles: &BTreeMap<String, Role>,
-) -> BTreeSet<String> {
+pub fn identifiers(columns: &BTreeSet<String>, roles: &BTreeMap<String, Role>) -> BTreeSet<String> {
     let points = |column: &&String| roles.get(*column) == Some(&Role::Identifier);
     columns.iter().filter(points).cloned().collect()
 }

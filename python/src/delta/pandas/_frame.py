@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from . import _levels, _moments  # noqa: F401  # they say what becomes of typed columns
 from ._arithmetic import add_methods
@@ -92,7 +92,7 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
             )
         return self._columns(key) if isinstance(key, list) else self._column(key)
 
-    def merge(self, right: Any, *args: Any, **kwargs: Any) -> NoReturn:
+    def merge(self, right: Any, *args: Any, **kwargs: Any) -> None:
         """Refuse: a table is joined where it is declared, so that its owner reads it there.
 
         Parameters

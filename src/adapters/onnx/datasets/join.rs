@@ -69,9 +69,9 @@ impl LookedUp {
     }
 
     /// The value that a row has found; NaN where it has found none. `None` for a column of another table.
-    pub(super) fn value(&self, column: &str) -> Option<impl Fn(usize) -> f64> {
+    pub(super) fn value<'t>(&'t self, column: &str) -> Option<impl Fn(usize) -> f64 + use<'t>> {
         let values = self.table.own(column)?;
-        Some(|row| {
+        Some(move |row| {
             let at = self.found(row).and_then(|found| values.get(found));
             at.copied().unwrap_or(f64::NAN)
         })
@@ -160,12 +160,14 @@ impl Looking<'_> {
     /// The other table's file, and how it is opened.
     fn other<'a>(&'a self, join: &Join) -> Result<(&'a Located, Opening<'a>), Failure> {
         let name = &join.dataset;
-        let undeclared = || Failure::rejected(format!("{name} is joined, and is no declared table"));
+        let undeclared =
+            || Failure::rejected(format!("{name} is joined, and is no declared table"));
         let Some(DatasetSpec::Table { header, types, .. }) = self.others.specs.get(name) else {
             return Err(undeclared());
         };
         let place = self.others.places.get(name);
-        let place = place.ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
+        let place =
+            place.ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
         let opening = Opening {
             said: &place.dialect,
             header: *header,

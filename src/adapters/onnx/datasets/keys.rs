@@ -55,7 +55,8 @@ impl<'c> KeyCell<'c> {
 
     /// What stands for a cell of a column with a type. Texts that are no level are many, and none of them is another.
     pub(super) fn coded(value: f64, reader: &CellReader) -> Self {
-        let other = matches!(reader, CellReader::Category { other, .. } if value == f64::from(*other));
+        let other =
+            matches!(reader, CellReader::Category { other, .. } if value == f64::from(*other));
         match value.is_nan() || other {
             true => Self::Missing,
             false => Self::Number(value, Cow::Borrowed("")),

@@ -105,7 +105,9 @@ impl Table {
     /// The values of a column, by row.
     fn column<'t>(&'t self, name: &str) -> Result<Box<dyn Fn(usize) -> f64 + 't>, Failure> {
         if let Some(own) = self.own(name) {
-            return Ok(Box::new(|row| own.get(row).copied().unwrap_or(f64::NAN)));
+            return Ok(Box::new(move |row| {
+                own.get(row).copied().unwrap_or(f64::NAN)
+            }));
         }
         match self.joined.iter().find_map(|joined| joined.value(name)) {
             Some(value) => Ok(Box::new(value)),
@@ -136,21 +138,20 @@ impl Rows for Table {
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
-        let gather =
-            |names: &[String]| -> Result<Vec<f64>, Failure> {
-                let columns = names
-                    .iter()
-                    .map(|n| self.column(n))
-                    .collect::<Result<Vec<_>, _>>()?;
-                let mut out = Vec::with_capacity(rows.len().saturating_mul(columns.len()));
-                for &row in rows {
-                    if row >= self.rows {
-                        return Err(Failure::internal(format!("row {row} of {}", self.rows)));
-                    }
-                    out.extend(columns.iter().map(|column| column(row)));
+        let gather = |names: &[String]| -> Result<Vec<f64>, Failure> {
+            let columns = names
+                .iter()
+                .map(|n| self.column(n))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut out = Vec::with_capacity(rows.len().saturating_mul(columns.len()));
+            for &row in rows {
+                if row >= self.rows {
+                    return Err(Failure::internal(format!("row {row} of {}", self.rows)));
                 }
-                Ok(out)
-            };
+                out.extend(columns.iter().map(|column| column(row)));
+            }
+            Ok(out)
+        };
         let (shape, data) = match field {
             DataField::Columns(names) => (
                 vec![rows.len(), names.len()],

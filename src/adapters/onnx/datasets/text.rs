@@ -174,11 +174,13 @@ impl TextTable {
             return Ok(KeyCell::coded(coded, reader));
         }
         let text = text.trim();
-        Ok(match self.cells.is(text.as_bytes(), self.found.decimal(place)) {
-            CellIs::Missing => KeyCell::Missing,
-            CellIs::Number(value) => KeyCell::written(value, text),
-            CellIs::Truth | CellIs::Text => KeyCell::Text(text.into()),
-        })
+        Ok(
+            match self.cells.is(text.as_bytes(), self.found.decimal(place)) {
+                CellIs::Missing => KeyCell::Missing,
+                CellIs::Number(value) => KeyCell::written(value, text),
+                CellIs::Truth | CellIs::Text => KeyCell::Text(text.into()),
+            },
+        )
     }
 
     /// The names of the first line.

@@ -32,21 +32,29 @@ impl OnnxExecutor {
         // Tasks that ask for the same of a file are answered by one look.
         let manifest = bundle.manifest();
         let all = looks(self.places.locate(op, names)?);
-        let joined = |name: &DatasetName| {
-            let joins = manifest.datasets.get(name).map_or(&[][..], |d| d.joins());
-            joins.iter().filter_map(|join| all.get_key_value(&join.dataset))
+        let joined = |name: &DatasetName| -> Vec<_> {
+            let joins = manifest.joins_of(name).iter();
+            joins
+                .filter_map(|join| all.get_key_value(&join.dataset))
+                .collect()
         };
         let question = |name: &DatasetName| {
             let asked = datasets::asked_of(manifest, name);
             // An answer about keys holds as long as both files are what they were.
-            let others: Vec<_> = joined(name).collect();
-            format!("fits {}", Digest::of(format!("{asked} {others:?}").as_bytes()))
+            let others = joined(name);
+            format!(
+                "fits {}",
+                Digest::of(format!("{asked} {others:?}").as_bytes())
+            )
         };
         let due = |(name, (place, look)): &(&DatasetName, &(Located, Option<Look>))| {
             self.told.of(place, &question(name), *look).is_none()
         };
         let due: Vec<_> = all.iter().filter(due).map(|(name, _)| name).collect();
-        let with = due.iter().flat_map(|name| joined(name)).map(|(name, _)| name);
+        let with = due
+            .iter()
+            .flat_map(|name| joined(name))
+            .map(|(name, _)| name);
         let names: BTreeSet<&DatasetName> = due.iter().copied().chain(with).collect();
         if names.is_empty() {
             return Ok(());

@@ -197,11 +197,31 @@ mod tests {
     fn each_rule_broken_once_is_found_at_its_place() {
         for (key, value, expected) in [
             ("key", json!(" "), "joins[0].key: a column's name"),
-            ("right_key", json!(""), "joins[0].right_key: a column's name"),
-            ("dataset", json!("other.csv"), "joins[0].dataset: dataset other.csv is not declared"),
-            ("dataset", json!("scans"), "joins[0].dataset: scans is no table"),
-            ("columns", json!(["height"]), "joins[0].columns: patients.csv does not declare"),
-            ("columns", json!(["age", "age"]), "joins[0].columns: \"age\" is the name of another"),
+            (
+                "right_key",
+                json!(""),
+                "joins[0].right_key: a column's name",
+            ),
+            (
+                "dataset",
+                json!("other.csv"),
+                "joins[0].dataset: dataset other.csv is not declared",
+            ),
+            (
+                "dataset",
+                json!("scans"),
+                "joins[0].dataset: scans is no table",
+            ),
+            (
+                "columns",
+                json!(["height"]),
+                "joins[0].columns: patients.csv does not declare",
+            ),
+            (
+                "columns",
+                json!(["age", "age"]),
+                "joins[0].columns: \"age\" is the name of another",
+            ),
             ("columns", json!([]), "joins[0].columns: name at least one"),
         ] {
             let mut changed = task();
@@ -225,7 +245,8 @@ mod tests {
             errors(&changed).join("; ")
         };
         let join = task().pointer(JOIN).unwrap().clone();
-        let back = json!([{"dataset": "visits.csv", "key": "patient", "how": "inner", "columns": []}]);
+        let back =
+            json!([{"dataset": "visits.csv", "key": "patient", "how": "inner", "columns": []}]);
         assert!(with("patients.csv", "joins", back).contains("has joins of its own"));
         assert!(with("patients.csv", "header", json!(false)).contains("without header line"));
         assert!(with("visits.csv", "header", json!(false)).contains("no names to join by"));
@@ -254,7 +275,10 @@ mod tests {
         assert_eq!(with(json!({"key": "id"})), "");
         for unit in [json!(null), json!({"key": "pressure"})] {
             let found = with(unit);
-            assert!(found.contains("driver.noise: a row of patients.csv"), "{found}");
+            assert!(
+                found.contains("driver.noise: a row of patients.csv"),
+                "{found}"
+            );
         }
     }
 }

@@ -118,7 +118,10 @@ fn what_is_looked_up_is_read_of_the_other_dataset() {
     assert_eq!((&own.keys, own.direct), (&trimmed(&["id".into()]), true));
     assert!(own.found_by.is_empty());
     assert_eq!(other.columns, trimmed(&["age".into()]));
-    assert_eq!((&other.keys, other.direct), (&trimmed(&["person".into()]), false));
+    assert_eq!(
+        (&other.keys, other.direct),
+        (&trimmed(&["person".into()]), false)
+    );
     assert_eq!((&other.found_by, other.fraction), (&other.keys, Some(1.0)));
     let left = asked(&task.replace("\"left\"", "\"inner\""), b"map");
     assert_ne!(left.digest, question.digest);

@@ -81,7 +81,9 @@ impl World {
         let field = DataField::Columns(vec!["x".to_owned(), "age".to_owned()]);
         let all = doubles(rows.whole(&field).map_err(|f| f.message)?);
         let pairs = all.as_chunks::<2>().0.iter();
-        Ok(pairs.map(|[x, age]| (*x, Some(*age).filter(|a| !a.is_nan()))).collect())
+        Ok(pairs
+            .map(|[x, age]| (*x, Some(*age).filter(|a| !a.is_nan())))
+            .collect())
     }
 }
 
@@ -102,7 +104,13 @@ const OTHER: &str = "key,age\n1,11\n2,22\n03,33\nNA,99\n";
 #[test]
 fn a_left_join_keeps_all_rows_and_an_inner_one_their_places() {
     let of = |how| World::new(("a.csv", OWN.as_bytes()), ("b.csv", OTHER.as_bytes()), how);
-    let left = [(1.0, Some(33.0)), (2.0, Some(11.0)), (3.0, None), (4.0, Some(33.0)), (5.0, None)];
+    let left = [
+        (1.0, Some(33.0)),
+        (2.0, Some(11.0)),
+        (3.0, None),
+        (4.0, Some(33.0)),
+        (5.0, None),
+    ];
     assert_eq!(of(How::Left).joined(false).unwrap(), left);
     assert_eq!(of(How::Left).joined(true).unwrap(), left);
     let world = of(How::Inner);
@@ -113,25 +121,42 @@ fn a_left_join_keeps_all_rows_and_an_inner_one_their_places() {
     let [found] = rows.looked_up() else {
         panic!("one table is joined");
     };
-    assert_eq!((found.rows(), found.found(0), found.found(4)), (4, Some(2), None));
+    assert_eq!(
+        (found.rows(), found.found(0), found.found(4)),
+        (4, Some(2), None)
+    );
 }
 
 #[test]
 fn formats_are_joined_with_each_other() {
-    let own = parquet("id", Arc::new(Int64Array::from(vec![Some(3), None, Some(1)])), "x", &[1, 2, 3]);
+    let own = parquet(
+        "id",
+        Arc::new(Int64Array::from(vec![Some(3), None, Some(1)])),
+        "x",
+        &[1, 2, 3],
+    );
     let world = World::new(("a.parquet", &own), ("b.csv", OTHER.as_bytes()), How::Left);
-    assert_eq!(world.joined(false).unwrap(), [(1.0, Some(33.0)), (2.0, None), (3.0, Some(11.0))]);
+    assert_eq!(
+        world.joined(false).unwrap(),
+        [(1.0, Some(33.0)), (2.0, None), (3.0, Some(11.0))]
+    );
     let long = "id,x\n9007199254740993,1\n9007199254740992,2\n5,3\n";
     let keys = Int64Array::from(vec![5, 9_007_199_254_740_993]);
     let other = parquet("key", Arc::new(keys), "age", &[50, 93]);
     let world = World::new(("a.csv", long.as_bytes()), ("b.parquet", &other), How::Left);
-    assert_eq!(world.joined(false).unwrap(), [(1.0, Some(93.0)), (2.0, None), (3.0, Some(50.0))]);
+    assert_eq!(
+        world.joined(false).unwrap(),
+        [(1.0, Some(93.0)), (2.0, None), (3.0, Some(50.0))]
+    );
     // What is a column of texts by its type has texts.
     let keys = StringArray::from(vec![Some("01"), Some("1"), None, Some(" ")]);
     let other = parquet("key", Arc::new(keys), "age", &[10, 20, 30, 40]);
     let own = "id,x\n1,1\nA,2\n01,3\n";
     let world = World::new(("a.csv", own.as_bytes()), ("b.parquet", &other), How::Inner);
-    assert_eq!(world.joined(false).unwrap(), [(1.0, Some(20.0)), (3.0, Some(10.0))]);
+    assert_eq!(
+        world.joined(false).unwrap(),
+        [(1.0, Some(20.0)), (3.0, Some(10.0))]
+    );
 }
 
 #[test]
@@ -146,11 +171,20 @@ fn what_cannot_be_joined_is_said_to_the_owner() {
         error,
         "joined with b.csv: row 3 below its header has the \"key\" of row 1; each may stand once there, so that no row finds two"
     );
-    assert_eq!(said("id,x\n1,5\n", twice, true).unwrap(), [(5.0, Some(11.0))]);
+    assert_eq!(
+        said("id,x\n1,5\n", twice, true).unwrap(),
+        [(5.0, Some(11.0))]
+    );
     let error = said("id,x\n1,5\nA,6\n", "key,age\n1,11\n", false).unwrap_err();
-    assert!(error.contains("texts here (row 2 below the header) and whole numbers there"), "{error}");
+    assert!(
+        error.contains("texts here (row 2 below the header) and whole numbers there"),
+        "{error}"
+    );
     let error = said("id,x\n1,5\n", "key,age\nB,11\n", false).unwrap_err();
-    assert!(error.contains("texts there (row 1 below the header) and whole numbers here"), "{error}");
+    assert!(
+        error.contains("texts there (row 1 below the header) and whole numbers here"),
+        "{error}"
+    );
     for (own, other, noised) in [
         ("it,x\n1,5\n", "key,age\n1,1\n", false),
         ("it,x\n1,5\n", "key,age\n1,1\n", true),
@@ -166,7 +200,9 @@ fn what_cannot_be_joined_is_said_to_the_owner() {
 fn keys_with_a_type_are_what_their_column_declares() {
     let of = |kind: &ColumnType, own: &str, other: &str| {
         let files = (("a.csv", own.as_bytes()), ("b.csv", other.as_bytes()));
-        World::new(files.0, files.1, How::Left).typed(kind).joined(false)
+        World::new(files.0, files.1, How::Left)
+            .typed(kind)
+            .joined(false)
     };
     let levels = ColumnType::Category {
         levels: vec!["m".into(), "f".into()],

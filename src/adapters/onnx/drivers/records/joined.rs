@@ -12,20 +12,11 @@ use delta_domain::manifest::{Source, Step};
 use delta_domain::records::{MAX_RECORDS, NO_UNIT, ReleasedRows, RowSet};
 
 /// Refuses records of different units that have found the same row. `units`: of all rows of the dataset; without them each is one.
-pub(super) fn apart(
-    data: &dyn Rows,
-    rows: &[usize],
-    units: Option<&[u32]>,
-) -> Result<(), Failure> {
+pub(super) fn apart(data: &dyn Rows, rows: &[usize], units: Option<&[u32]>) -> Result<(), Failure> {
     for (dataset, all) in by_dataset(data, |_| true) {
         let mut owners: BTreeMap<usize, usize> = BTreeMap::new();
         for row in rows {
-            let unit = match units {
-                None => Some(*row),
-                Some(units) => { units.get(*row).filter(|unit| **unit != NO_UNIT) }
-                    .and_then(|unit| usize::try_from(*unit).ok()),
-            };
-            let Some(unit) = unit else {
+            let Some(unit) = unit_of(*row, units) else {
                 continue;
             };
             for found in all.iter().filter_map(|joined| joined.found(*row)) {
@@ -40,6 +31,15 @@ pub(super) fn apart(
         }
     }
     Ok(())
+}
+
+/// Whose a row is; nobody's where its unit is not known.
+fn unit_of(row: usize, units: Option<&[u32]>) -> Option<usize> {
+    let Some(units) = units else {
+        return Some(row);
+    };
+    let unit = units.get(row).filter(|unit| **unit != NO_UNIT)?;
+    usize::try_from(*unit).ok()
 }
 
 /// Which rows of other datasets the sums of a step count, where they can: `sets` are those of its own.
@@ -158,14 +158,21 @@ mod tests {
     fn a_release_counts_the_rows_that_its_records_have_found() {
         let found = [Some(2), Some(0), None, Some(1), None];
         let held = Held(5, vec![LookedUp::of("b.csv", "age", 4, &found)]);
-        let own = [RowSet::new(5, |_| true), RowSet::new(5, |i| i < 2), RowSet::new(5, |i| i < 3)];
+        let own = [
+            RowSet::new(5, |_| true),
+            RowSet::new(5, |i| i < 2),
+            RowSet::new(5, |i| i < 3),
+        ];
         let all = released(&held, &step(&["wage", "age"]), &own).unwrap();
         let [rows] = all.as_slice() else {
             panic!("{all:?}");
         };
         assert_eq!((rows.dataset.as_str(), &rows.unit_of), ("b.csv", &None));
         // The second and the third are one.
-        let expected = [RowSet::new(4, |i| i < 3), RowSet::new(4, |i| i == 0 || i == 2)];
+        let expected = [
+            RowSet::new(4, |i| i < 3),
+            RowSet::new(4, |i| i == 0 || i == 2),
+        ];
         assert_eq!(rows.sets.len(), 2);
         assert!(expected.iter().all(|set| rows.sets.contains(set)));
         // Nothing of it is read.
