@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader
 import delta
 from conftest import ROOT, Network
 from delta import manifest as m
+from delta._catalogue import Column, Listing, Node
+from delta._check import check
 from delta._local.joins import _alike, _cell
 from delta.dataset import DataFrame as Table
 from delta.dataset import Dataset
@@ -303,6 +305,30 @@ def test_drafts_declare_joins() -> None:
         draft.join("a.csv", "b.csv", "id", ["y"], how="inner")
     with pytest.raises(ValueError, match="does not declare a column 'w'"):
         draft.join("a.csv", "b.csv", "id", ["w"])
+
+
+def test_a_check_looks_for_keys_as_well() -> None:
+    def columns(*names: str) -> dict[str, Column]:
+        return {
+            n: Column(n, "category" if n == "sex" else "integer", levels=("f", "m") if n == "sex" else ())
+            for n in names
+        }
+
+    def told(own: dict[str, Column], other: dict[str, Column]) -> tuple[str, ...]:
+        listings = {"visits.csv": Listing("visits.csv", columns=own), "p.csv": Listing("p.csv", columns=other)}
+        node = Node("0x1", "a", "http://a", None, False, False, "published", "", ("once", "records"), listings)
+        (verdict,) = check(bundle.manifest, [node]).verdicts
+        return verdict.reasons
+
+    other = Table("p.csv", ["age", "sex"], levels={"sex": ["f", "m"]})
+    table = VISITS.join(other, on="patient", right_on="id")
+    bundle = task({"v": table}, lambda v: (v["age"].sum(), v["sex"].value_counts())).build()
+    assert told(columns("patient", "pressure"), columns("id", "age", "sex")) == ()
+    (lacking,) = told(columns("pressure"), columns("id", "age", "sex"))
+    assert 'column "patient", by which the task joins, is not in visits.csv' in lacking
+    keyless, blind = told(columns("patient", "pressure"), columns("patient", "sex"))
+    assert 'column "id", by which the task joins, is not in p.csv' in keyless
+    assert 'column "age" is not in p.csv' in blind
 
 
 def test_nodes_join_as_pandas_does(network: Network) -> None:
