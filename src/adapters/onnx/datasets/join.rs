@@ -134,8 +134,9 @@ impl Looking<'_> {
         let (key, other_key) = (join.key.as_str(), join.other_key());
         let own = Keys::read(&self.place.path, self.opening, key)?;
         let others = Keys::read(&place.path, opening, other_key)?;
+        let sorted = others.sorted();
         if self.opening.noised {
-            return Ok((own.find(&others), others.len()));
+            return Ok((sorted.find(&own), others.len()));
         }
         if let Some((side, row)) = own.differs(&others) {
             let (texts, numbers) = match side {
@@ -147,14 +148,14 @@ impl Looking<'_> {
                 row.saturating_add(1)
             )));
         }
-        if let Some((later, before)) = others.repeated() {
+        if let Some((later, before)) = sorted.repeated() {
             return Err(Failure::corrupt(format!(
                 "row {} below its header has the {other_key:?} of row {}; each may stand once there, so that no row finds two",
                 later.saturating_add(1),
                 before.saturating_add(1)
             )));
         }
-        Ok((own.find(&others), others.len()))
+        Ok((sorted.find(&own), others.len()))
     }
 
     /// The other table's file, and how it is opened.

@@ -106,36 +106,6 @@ impl Keys {
         self.values.len()
     }
 
-    /// For each row the one of `others` with its key, or [`NOBODY`]. Where a key of `others` stands twice, the first row counts.
-    pub(super) fn find(&self, others: &Self) -> Vec<u32> {
-        let order = others.order();
-        let key = |row: &u32| others.at(*row);
-        let find = |wanted: &u128| {
-            let place = order.partition_point(|row| key(row) < *wanted);
-            let found = order.get(place).filter(|row| key(row) == *wanted);
-            found.copied().unwrap_or(NOBODY)
-        };
-        self.values
-            .iter()
-            .map(|wanted| match *wanted {
-                MISSING => NOBODY,
-                _ => find(wanted),
-            })
-            .collect()
-    }
-
-    /// Two rows with one key, counted from 0: the first later one, and the one before it.
-    pub(super) fn repeated(&self) -> Option<(usize, usize)> {
-        let order = self.order();
-        let pairs = order.iter().zip(order.iter().skip(1));
-        let same = pairs.filter(|(a, b)| self.at(**a) == self.at(**b));
-        let first = same.min_by_key(|(_, later)| **later)?;
-        Some((
-            usize::try_from(*first.1).ok()?,
-            usize::try_from(*first.0).ok()?,
-        ))
-    }
-
     /// Why keys of the two cannot be compared: which of them has texts, and the first row that has one, counted from 0.
     pub(super) fn differs(&self, others: &Self) -> Option<(Side, usize)> {
         match (self.kind, others.kind) {
@@ -146,17 +116,54 @@ impl Keys {
     }
 
     /// The rows that have keys, by key and then by place.
-    fn order(&self) -> Vec<u32> {
+    pub(super) fn sorted(&self) -> Sorted<'_> {
         let rows = (0_u32..).zip(&self.values);
         let with_key = rows.filter(|(_, key)| **key != MISSING);
         let mut order: Vec<u32> = with_key.map(|(row, _)| row).collect();
         order.sort_unstable_by_key(|row| (self.at(*row), *row));
-        order
+        Sorted { keys: self, order }
     }
 
     fn at(&self, row: u32) -> u128 {
         let row = usize::try_from(row).unwrap_or(usize::MAX);
         self.values.get(row).copied().unwrap_or(MISSING)
+    }
+}
+
+/// A table in which rows of others are looked up.
+pub(super) struct Sorted<'k> {
+    keys: &'k Keys,
+    order: Vec<u32>,
+}
+
+impl Sorted<'_> {
+    /// For each row of `own` the one with its key, or [`NOBODY`]. Where a key stands twice, its first row counts.
+    pub(super) fn find(&self, own: &Keys) -> Vec<u32> {
+        let key = |row: &u32| self.keys.at(*row);
+        let find = |wanted: &u128| {
+            let place = self.order.partition_point(|row| key(row) < *wanted);
+            let found = self.order.get(place).filter(|row| key(row) == *wanted);
+            found.copied().unwrap_or(NOBODY)
+        };
+        own.values
+            .iter()
+            .map(|wanted| match *wanted {
+                MISSING => NOBODY,
+                _ => find(wanted),
+            })
+            .collect()
+    }
+
+    /// Two rows with one key, counted from 0: the first later one, and the one before it.
+    pub(super) fn repeated(&self) -> Option<(usize, usize)> {
+        let key = |row: &u32| self.keys.at(*row);
+        let pairs = self.order.iter().zip(self.order.iter().skip(1));
+        let same = pairs.filter(|(a, b)| key(a) == key(b));
+        let (before, later) = same.min_by_key(|(_, later)| **later)?;
+        Some((
+            usize::try_from(*later).ok()?,
+            usize::try_from(*before).ok()?,
+        ))
     }
 }
 
@@ -250,7 +257,7 @@ mod tests {
     #[test]
     fn whole_numbers_are_numbers_however_they_are_written() {
         let (own, others) = (["7", "07", "7.0", "-0", "", "8"], ["0", "7", "9"]);
-        let found = keys(&own, false).find(&keys(&others, false));
+        let found = keys(&others, false).sorted().find(&keys(&own, false));
         assert_eq!(found, [1, 1, 1, 0, NOBODY, NOBODY]);
     }
 
@@ -259,12 +266,12 @@ mod tests {
         let own = ["9007199254740993", "9007199254740992", "1"];
         let others = ["9007199254740992", "1", "01"];
         let (own, others) = (keys(&own, false), keys(&others, false));
-        assert_eq!(own.find(&others), [NOBODY, 0, 1]);
-        assert_eq!(others.find(&own), [1, 2, NOBODY], "as texts");
+        assert_eq!(others.sorted().find(&own), [NOBODY, 0, 1]);
+        assert_eq!(own.sorted().find(&others), [1, 2, NOBODY], "as texts");
         // It is read as 1.
         let nearly = keys(&["0.99999999999999999999", "1"], false);
-        assert_eq!(nearly.repeated(), None);
-        assert_eq!(keys(&["1.5", "1.50"], false).repeated(), None);
+        assert_eq!(nearly.sorted().repeated(), None);
+        assert_eq!(keys(&["1.5", "1.50"], false).sorted().repeated(), None);
     }
 
     #[test]
@@ -277,14 +284,14 @@ mod tests {
         // Under noise each is what it is.
         let (own, others) = (keys(&["1", "a", "01"], true), keys(&["a", "1"], true));
         assert_eq!(own.differs(&others), None);
-        assert_eq!(own.find(&others), [1, 0, 1]);
+        assert_eq!(others.sorted().find(&own), [1, 0, 1]);
     }
 
     #[test]
     fn a_key_that_stands_twice_is_found_and_its_first_row_counts() {
         let others = keys(&["b", "", "a", "", "b", "a", "b"], false);
-        assert_eq!(others.repeated(), Some((4, 0)));
-        assert_eq!(keys(&["a", "b"], false).find(&others), [2, 0]);
+        assert_eq!(others.sorted().repeated(), Some((4, 0)));
+        assert_eq!(others.sorted().find(&keys(&["a", "b"], false)), [2, 0]);
     }
 
     #[test]
@@ -320,7 +327,7 @@ mod tests {
                 "" => NOBODY,
                 key => first.get(key).copied().unwrap_or(NOBODY),
             });
-            prop_assert_eq!(of(&own).find(&of(&others)), plain.collect::<Vec<_>>());
+            prop_assert_eq!(of(&others).sorted().find(&of(&own)), plain.collect::<Vec<_>>());
         }
     }
 }
