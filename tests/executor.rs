@@ -17,6 +17,8 @@ mod drivers;
 mod fixtures;
 #[path = "executor/graph.rs"]
 mod graph;
+#[path = "executor/joins.rs"]
+mod joins;
 #[path = "executor/judging.rs"]
 mod judging;
 #[path = "executor/records.rs"]

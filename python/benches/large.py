@@ -28,8 +28,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,14 +146,19 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def network(folder: Path, rows: int) -> AbstractContextManager[tuple[list[str], dict[str, list[int]]]]:
+    """A connector and three nodes with rows of their own; their urls, and their processes by kind."""
+    return network_of(folder, lambda data, number: made_rows(data, number, rows))
+
+
 @contextmanager
-def network(folder: Path, rows: int) -> Iterator[tuple[list[str], dict[str, list[int]]]]:
-    """A connector and three nodes; their urls, and their processes by kind."""
+def network_of(folder: Path, fill: Callable[[Path, int], str]) -> Iterator[tuple[list[str], dict[str, list[int]]]]:
+    """A connector and three nodes; ``fill`` puts a node's dataset into its folder, and says what it is called."""
     program = os.environ.get("DELTA_NODE_BIN") or shutil.which("delta-node")
     if not program:
         raise SystemExit("there is no delta-node on the PATH: build it with cargo, or name it in DELTA_NODE_BIN")
     connector, *ports = free_ports(NODES + 1)
-    configs = [configure(folder / f"node-{i + 1}", i, connector, port, rows) for i, port in enumerate(ports)]
+    configs = [configure(folder / f"node-{i + 1}", i, connector, port, fill) for i, port in enumerate(ports)]
     running: list[subprocess.Popen[str]] = []
     try:
         running.append(start([program, "connector", "--config", str(configs[0])], "connector listens"))
@@ -177,13 +182,18 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def configure(folder: Path, number: int, connector: int, port: int, rows: int) -> Path:
-    (folder / "data").mkdir(parents=True)
+def made_rows(data: Path, number: int, rows: int) -> str:
     rng = np.random.default_rng([2026, number])
     made = io.BytesIO()
     x, y = rng.integers(0, 256, (rows, 64), np.uint8), rng.integers(0, 10, rows)
     np.savez(made, x=x, y=y.astype(np.int64))
-    (folder / "data" / DATASET).write_bytes(made.getvalue())
+    (data / DATASET).write_bytes(made.getvalue())
+    return DATASET
+
+
+def configure(folder: Path, number: int, connector: int, port: int, fill: Callable[[Path, int], str]) -> Path:
+    (folder / "data").mkdir(parents=True)
+    dataset = fill(folder / "data", number)
     config = {
         "node": {"name": folder.name, "url": f"http://127.0.0.1:{port}"},
         "api_host": "127.0.0.1",
@@ -195,7 +205,7 @@ def configure(folder: Path, number: int, connector: int, port: int, rows: int) -
         "task_dir": str(folder / "task"),
         "log": {"dir": str(folder / "log"), "level": "INFO"},
         "policy": {"allow_private_addresses": True},
-        "datasets": {DATASET: {"columns": {}}},
+        "datasets": {dataset: {"columns": {}}},
     }
     path = folder / "config.yaml"
     # JSON is YAML.

@@ -1,12 +1,12 @@
 """Statistics of one large table over real nodes, against polars and pandas on the same file and the same processors.
 
     pip install polars
-    DELTA_NODE_BIN=target/release/delta-node PYTHONPATH=python/src python python/benches/tables.py [--rows 10000000] [--format csv parquet]
+    DELTA_NODE_BIN=target/release/delta-node PYTHONPATH=python/src python python/benches/tables.py [--rows 10000000]
 
-Three nodes take part; the first has the large table, the others a thousand rows of it. Counted is the time from sending a task to having
-its result, with the node's look at the whole file before it takes part, on the first task and on a second one that asks for the same
-columns. Polars and pandas read the file and compute the same in a process of their own each, with nothing but that running. A ratio is
-ours over polars'. Memory is the highest resident set of one worker, and of one process of polars or pandas.
+Three nodes take part; the first has the large table, the others a thousand rows. Counted is the time from sending a task to
+having its result: of a first one, for which the node looks at the whole file before it takes part, and of the same once more.
+Polars and pandas read the file and compute the same in a process of their own each, with nothing else running. A ratio is ours
+over polars'. Memory is the highest resident set of one worker, and of one process of polars or pandas.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from large import NODES, Memory, allow, free_ports, network_of
+from large import NODES, Memory, allow, network_of
 
 import delta
 import delta.pandas as dpd
@@ -43,7 +43,12 @@ def make(folder: Path, rows: int, kind: str) -> Path:
     numbers = {name: np.round(rng.normal(100 + i, 15, rows), 4) for i, name in enumerate(VALUES)}
     odds = 1 / (1 + np.exp(-(numbers["x0"] - 100) / 15 + 0.3 * (numbers["x1"] - 101) / 15))
     frame = pl.DataFrame(
-        {"id": np.arange(rows), **numbers, "ward": rng.integers(0, 10, rows), "y": (rng.random(rows) < odds).astype(np.int64)}
+        {
+            "id": np.arange(rows),
+            **numbers,
+            "ward": rng.integers(0, 10, rows),
+            "y": (rng.random(rows) < odds).astype(np.int64),
+        }
     )
     frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
     return path
@@ -73,7 +78,7 @@ class Wards(Moments):
         return t.groupby("ward", categories=list(range(10))).mean()
 
 
-class Odds(delta.statsmodel.Logit):
+class Odds(delta.statsmodel.LogitTask):
     """y by three columns and a constant."""
 
     def __init__(self, table: str) -> None:
@@ -89,10 +94,13 @@ class Odds(delta.statsmodel.Logit):
 
 def ours(path: Path, small: Path, folder: Path) -> tuple[list[tuple[float, float]], float]:
     """Seconds of each task, first and again, and the largest worker in MiB."""
-    del free_ports
-    tables = [path] + [small] * (NODES - 1)
+
+    def fill(data: Path, number: int) -> str:
+        (data / path.name).hardlink_to(small if number else path)
+        return path.name
+
     took = []
-    with network_of(folder, tables) as (urls, pids), Memory(pids) as memory:
+    with network_of(folder, fill) as (urls, pids), Memory(pids) as memory:
         node = delta.DeltaNode(urls[0], timeout=600)
         for task in (Moments, Wards, Odds):
             pair = []
@@ -107,7 +115,7 @@ def ours(path: Path, small: Path, folder: Path) -> tuple[list[tuple[float, float
     return took, memory.largest["workers"] / 1024
 
 
-LIBRARY = '''
+LIBRARY = """
 import json, resource, sys, time
 import numpy as np
 name, path = sys.argv[1:]
@@ -134,7 +142,7 @@ for _ in range(7):
     b = b + np.linalg.solve((x * (p * (1 - p))[:, None]).T @ x, x.T @ (y - p))
 done()
 print(json.dumps({"took": took, "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
-'''
+"""
 
 
 def library(name: str, path: Path) -> tuple[list[float], float]:
@@ -150,7 +158,8 @@ def main() -> None:
     parser.add_argument("--format", nargs="+", default=["csv", "parquet"], choices=["csv", "parquet"])
     parser.add_argument("--without-pandas", action="store_true", help="pandas takes long, and much memory")
     given = parser.parse_args()
-    print("| file | task | first, s | again, s | polars, s | pandas, s | ratio, first | ratio, again |\n|---|---|---|---|---|---|---|---|")
+    columns = "file | task | first, s | again, s | polars, s | pandas, s | ratio, first | ratio, again"
+    print(f"| {columns} |\n{'|---' * (columns.count('|') + 1)}|", flush=True)
     for kind in given.format:
         with tempfile.TemporaryDirectory(prefix="delta-tables-") as made:
             folder = Path(made)
@@ -167,7 +176,10 @@ def main() -> None:
                 row = [f"{kind} ({os.path.getsize(path) >> 20} MiB)", name, first, again, theirs[i], pandas[i]]
                 told = [cell if isinstance(cell, str) else f"{cell:.1f}" for cell in row]
                 print(f"| {' | '.join(told)} | {first / theirs[i]:.2f} | {again / theirs[i]:.2f} |", flush=True)
-            print(f"# {kind}: MiB of a worker {mib:.0f}, of polars {their_mib:.0f}, of pandas {pandas_mib:.0f}", flush=True)
+            print(
+                f"# {kind}: MiB of a worker {mib:.0f}, of polars {their_mib:.0f}, of pandas {pandas_mib:.0f}",
+                flush=True,
+            )
 
 
 def _pieces(path: Path) -> Callable[[], bytes]:

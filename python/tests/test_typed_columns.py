@@ -12,7 +12,7 @@ import pytest
 import delta
 from conftest import Network
 from delta._dates import seconds_of
-from delta._local.data import coded
+from delta._local.cells import coded
 from delta.dataset import DataFrame as Table
 from delta.statsmodel import LogitTask
 from delta.task import HorizontalAnalytics
@@ -394,3 +394,12 @@ def test_times_are_compared_to_the_last_digit_of_a_double() -> None:
             return (d.t == "2026-01-01 00:00:00.123456789").sum(), (d.t < "2026-01-01 00:00:00.123456789").sum()
 
     assert [float(x) for x in delta.debug(Same("s"), d=cells, parts=2)] == [30, 30]
+
+
+def test_times_of_a_column_are_all_of_utc_or_none_is() -> None:
+    times = {"type": "time"}
+    assert coded(["1970-01-01T01:00+01:00", None, "1970-01-01T00:00:01Z"], times, "t")[[0, 2]].tolist() == [0.0, 1.0]
+    assert coded(["1970-01-01", "1970-01-01 00:00:01"], times, "t").tolist() == [0.0, 1.0]
+    for mixed in (["1970-01-01T00:00Z", "1970-01-01T00:00"], ["1970-01-01", "1970-01-01T00:00+02:00"]):
+        with pytest.raises(ValueError, match="clocks of two kinds"):
+            coded(mixed, times, "t")

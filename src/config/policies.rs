@@ -39,6 +39,7 @@ const KEYS: &[(&str, &str)] = &[
         "columns",
         "columns with identifier, hidden, quasi or value each, for example { id: identifier, age: quasi }",
     ),
+    ("joins", "a list of columns, for example [\"patient\"]"),
     (
         "who",
         "a list of texts, for example [\"org:university-hospital\"]",

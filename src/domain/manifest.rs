@@ -9,6 +9,7 @@ mod check;
 mod column_type;
 mod dataset;
 mod disclosure;
+mod join;
 mod member_noise;
 mod records;
 mod round;
@@ -16,7 +17,7 @@ mod round;
 mod schema;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ use super::tensor::DType;
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 pub use column_type::{CellReader, ColumnType, MAX_LEVEL_BYTES, MAX_LEVELS};
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
+pub use join::{How, Join, MAX_JOINS};
 pub use member_noise::MemberNoise;
 pub use records::{RecordClip, RecordNoise, RecordUnit, Records};
 pub use round::{Cohort, Contribution, MapSpec, ReduceSpec, RoundSpec, Written};
@@ -176,6 +178,31 @@ impl Manifest {
                 .rounds
                 .iter()
                 .any(|round| self.inputs_from_server(round).contains(&name))
+    }
+
+    /// Whether a map reads a dataset by itself, and not only through the rows of another.
+    #[must_use]
+    pub fn reads(&self, dataset: &DatasetName) -> bool {
+        let mut steps = self.rounds.iter().flat_map(|round| &round.map.steps);
+        steps.any(|step| step.reads(dataset))
+    }
+
+    /// What the rows of a dataset look up in others.
+    #[must_use]
+    pub fn joins_of(&self, dataset: &DatasetName) -> &[Join] {
+        self.datasets.get(dataset).map_or(&[], DatasetSpec::joins)
+    }
+
+    /// The datasets whose rows some steps see: by themselves, or through those of another.
+    #[must_use]
+    pub fn datasets_of(&self, steps: &[Step]) -> BTreeSet<DatasetName> {
+        let of = |(name, spec): (&DatasetName, &DatasetSpec)| {
+            let read = steps.iter().any(|step| step.reads(name));
+            let others = spec.joins().iter().map(|join| &join.dataset);
+            let all: Vec<DatasetName> = [name].into_iter().chain(others).cloned().collect();
+            read.then_some(all)
+        };
+        self.datasets.iter().filter_map(of).flatten().collect()
     }
 
     /// Words in the masked vector of a step: the total length of its contributions. `None` on overflow or an unknown step.

@@ -88,6 +88,18 @@ impl Onnx {
         self
     }
 
+    /// A constant vector of doubles.
+    pub(crate) fn doubles(mut self, name: &str, values: &[f64]) -> Self {
+        let mut tensor = Vec::new();
+        number(1, values.len() as i64, &mut tensor);
+        number(2, 11, &mut tensor);
+        bytes(8, name.as_bytes(), &mut tensor);
+        let all: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        bytes(9, &all, &mut tensor);
+        bytes(5, &tensor, &mut self.constants);
+        self
+    }
+
     pub(crate) fn node(self, op: &str, inputs: &[&str], outputs: &[&str]) -> Self {
         self.node_with(op, inputs, outputs, &[])
     }

@@ -261,11 +261,7 @@ pub(crate) fn asked() -> AskedTask {
         outputs: 1,
         reads: BTreeMap::from([(
             "wages.csv".parse().unwrap(),
-            Reads {
-                columns: ["wage".to_owned()].into(),
-                form: TableForm::Names,
-                fraction: Some(1.0),
-            },
+            Reads::of(["wage".to_owned()].into(), TableForm::Names),
         )]),
         class: Class::Free,
         digest: Digest([1; 32]),

@@ -184,7 +184,12 @@ def _of_columns(manifest: Json, listing: Listing, columns: Mapping[str, Column],
     whole = {str(f["column_i64"]) for f in _fields(manifest, listing.name) if "column_i64" in f}
     read = [str(c) for f in _fields(manifest, listing.name) for c in f.get("columns", f.get("columns_f32", ()))]
     types: Mapping[str, Json] = spec.get("types", {})
-    for name in dict.fromkeys([*map(str, spec.get("columns", ())), *read, *sorted(whole)]):
+    joined = {c for join in spec.get("joins", ()) for c in join["columns"]}
+    wanted = dict.fromkeys([*map(str, spec.get("columns", ())), *read, *sorted(whole)])
+    for key in dict.fromkeys(_keys(manifest, listing.name)):
+        if key.strip() not in columns:
+            yield f"column {_quoted(key)}, by which the task joins, is not in {listing.name} (it has: {_listed(columns, key)})"
+    for name in (name for name in wanted if name not in joined):
         column = columns.get(name.strip())
         if column is not None and name in types:
             if (why := _mistyped(column, str(types[name].get("type")), types[name].get("levels", ()))) is not None:
@@ -198,6 +203,16 @@ def _of_columns(manifest: Json, listing: Listing, columns: Mapping[str, Column],
             yield f"column {_quoted(name)} of {listing.name} has {what}, and the task reads numbers: declare it under {declare}"
         elif name in whole and column.type == "float":
             yield f"column {_quoted(name)} of {listing.name} has fractions, and the task reads it as whole numbers"
+
+
+def _keys(manifest: Json, dataset: str) -> Iterator[str]:
+    """The columns of a dataset by which its rows find others, or are found."""
+    for name, spec in manifest.get("datasets", {}).items():
+        for join in spec.get("joins", ()):
+            if name == dataset:
+                yield str(join["key"])
+            if join["dataset"] == dataset:
+                yield str(join.get("right_key", join["key"]))
 
 
 def _mistyped(column: Column, declared: str, levels: Iterable[str] = ()) -> str | None:

@@ -42,6 +42,14 @@ def seconds_of(value: Any) -> float | None:
     return _seconds(days, value.hour, value.minute, value.second, fraction, offset.total_seconds())
 
 
+def has_offset(value: Any) -> bool:
+    """Whether a date or time says how far its clock is from UTC."""
+    if isinstance(value, str):
+        found = _MOMENT.fullmatch(value.strip())
+        return found is not None and found["offset"] is not None
+    return isinstance(value, datetime.datetime) and value.utcoffset() is not None
+
+
 def _of_text(text: str) -> float | None:
     if re.fullmatch(r"\d{8}", text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"

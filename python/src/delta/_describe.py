@@ -172,11 +172,18 @@ def _field(field: Any) -> str:
 
 def _dataset(spec: Mapping[str, Any]) -> str:
     if spec["kind"] == "table":
-        return f"a table with the columns {_names(spec['columns'])}"
+        joined = "".join(map(_joined, spec.get("joins", ())))
+        return f"a table with the columns {_names(spec['columns'])}{joined}"
     if spec["kind"] == "samples":
         labels = f" in the classes {_names(spec['classes'])}" if spec.get("classes") else ""
         return f"samples of shape {spec['shape']}{labels}"
     return f"an array of {spec['dtype']} with shape {spec['shape']}"
+
+
+def _joined(join: Mapping[str, Any]) -> str:
+    by = join["key"] + (f" as {join['right_key']}" if join.get("right_key", join["key"]) != join["key"] else "")
+    rows = ", without rows that find none" if join["how"] == "inner" else ""
+    return f"; joined by {by} with each member's dataset {join['dataset']}: {_names(join['columns'])}{rows}"
 
 
 def _names(names: Iterable[str]) -> str:

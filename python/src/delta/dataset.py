@@ -5,8 +5,11 @@ delta-task found out at the node; here the author says it beforehand, because a 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from . import _joins
 
 __all__ = ["DataFrame", "Dataset"]
 
@@ -76,6 +79,8 @@ class DataFrame:
     ----------
     types : dict
         The columns that are no numbers, as the manifest has them.
+    joins : tuple
+        What its rows look up in other tables, see :meth:`join`.
 
     Raises
     ------
@@ -104,6 +109,68 @@ class DataFrame:
             raise ValueError(f"DataFrame({dataset!r}): name the columns that the task reads, columns=[...]")
         self.dataset, self.columns, self.header = dataset, [str(c) for c in columns], header
         self.types = column_types(dataset, self.columns, levels or {}, dates, times)
+        self.joins: tuple[_joins.Join, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that the task reads of a row: its own, and those that it looks up."""
+        return [*self.columns, *(c for join in self.joins for c in join.columns)]
+
+    @property
+    def all_types(self) -> dict[str, dict[str, Any]]:
+        """Those of :attr:`names` that are no numbers."""
+        return self.types | {c: kind for join in self.joins for c, kind in join.types.items()}
+
+    def join(
+        self,
+        other: DataFrame,
+        on: str,
+        *,
+        right_on: str | None = None,
+        how: Literal["left", "inner"] = "left",
+        columns: Sequence[str] | None = None,
+    ) -> DataFrame:
+        """Let each row look up columns of another table of the same node, as ``merge(validate="many_to_one")`` does.
+
+        Keys are compared as whole numbers, or else as texts. A missing key finds nothing, not even another missing one. Each
+        key may stand once in the other table, and owners say by which columns their tables may be joined.
+
+        Parameters
+        ----------
+        other : DataFrame
+            The other table, with the columns that are read of it. It needs no data of the other nodes.
+        on : str
+            The column of this table that is compared. It need not be among ``columns``: being a key, it reaches no graph.
+        right_on : str, optional
+            Its name in the other table, if it is another one.
+        how : {"left", "inner"}
+            Whether rows that find none are kept, with missing values, or are left out.
+        columns : sequence of str, optional
+            What is looked up; by default all columns of ``other`` but its key.
+
+        Returns
+        -------
+        DataFrame
+            This table with more columns.
+
+        Raises
+        ------
+        ValueError
+            A column is not there or would stand twice, ``other`` has joins itself, or nothing is looked up.
+
+        Examples
+        --------
+        >>> patients = DataFrame("patients.csv", columns=["age"])
+        >>> DataFrame("visits.csv", columns=["pressure"]).join(patients, on="patient").names
+        ['pressure', 'age']
+        """
+        what = f"DataFrame({self.dataset!r}).join"
+        made = copy.copy(self)
+        made.joins = (
+            *self.joins,
+            _joins.made(what, self.columns, self.types, self.joins, other, on, right_on, how, columns),
+        )
+        return made
 
 
 class Dataset:
@@ -131,6 +198,11 @@ class Dataset:
         The texts of columns of texts, of ``target`` too: its labels are their places in the list.
     split : bool
         Whether the folder has the parts ``train/`` and ``val/``, for training and for validation. Only samples have.
+
+    Attributes
+    ----------
+    joins : tuple
+        What the rows of a table look up in other tables, see :meth:`join`.
 
     Raises
     ------
@@ -169,3 +241,59 @@ class Dataset:
         self.target, self.target_dtype = target, target_dtype
         read = [*(self.columns or ()), *([target] if target is not None else [])]
         self.types = column_types(dataset, read, levels or {}, (), ())
+        self.joins: tuple[_joins.Join, ...] = ()
+
+    def join(
+        self,
+        other: DataFrame,
+        on: str,
+        *,
+        right_on: str | None = None,
+        how: Literal["left", "inner"] = "left",
+        columns: Sequence[str] | None = None,
+    ) -> Dataset:
+        """Let each row of a table look up further inputs in another table of the same node, see :meth:`DataFrame.join`.
+
+        Parameters
+        ----------
+        other : DataFrame
+            The other table, with the columns that are read of it.
+        on : str
+            The column of this table that is compared; it becomes no input.
+        right_on : str, optional
+            Its name in the other table, if it is another one.
+        how : {"left", "inner"}
+            Whether rows that find none are kept, with NaN for inputs, or are left out.
+        columns : sequence of str, optional
+            The further inputs, behind those of the table; by default all columns of ``other`` but its key.
+
+        Returns
+        -------
+        Dataset
+            This one with more inputs.
+
+        Raises
+        ------
+        ValueError
+            This is no table, a column is not there or would stand twice, ``other`` has joins itself, or nothing is looked up.
+
+        Examples
+        --------
+        >>> people = DataFrame("people.csv", columns=["age"])
+        >>> Dataset("visits.csv", columns=["pressure"], target="ill").join(people, on="id", how="inner").columns
+        ['pressure', 'age']
+        """
+        what = f"Dataset({self.dataset!r}).join"
+        if self.columns is None:
+            raise ValueError(f"{what}: only a table is joined, and these are samples")
+        own = [*self.own, *([self.target] if self.target is not None else [])]
+        join = _joins.made(what, own, self.types, self.joins, other, on, right_on, how, columns)
+        made = copy.copy(self)
+        made.columns, made.joins = [*self.columns, *join.columns], (*self.joins, join)
+        return made
+
+    @property
+    def own(self) -> list[str]:
+        """The inputs that are columns of the table itself."""
+        looked_up = {c for join in self.joins for c in join.columns}
+        return [c for c in self.columns or () if c not in looked_up]

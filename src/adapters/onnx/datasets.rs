@@ -7,6 +7,8 @@
 mod array;
 mod folder;
 mod format;
+mod join;
+mod keys;
 mod place;
 mod profile;
 mod rows;
@@ -25,9 +27,11 @@ use super::failure::Failure;
 use delta_domain::dialect::Dialect;
 use delta_domain::ids::DatasetName;
 use delta_domain::manifest::{DatasetSpec, Driver, Manifest, Part, Source, Step};
+use join::{Looking, Others};
 use rows::Depth;
 use table::Opening;
 
+pub(crate) use join::LookedUp;
 pub(crate) use place::{Located, Said, locate};
 pub use profile::{ColumnKind, ColumnProfile, TableProfile};
 pub(crate) use rows::Rows;
@@ -153,7 +157,12 @@ impl<'a> Datasets<'a> {
                 .places
                 .get(name)
                 .ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
-            let rows = open(place, spec, part, lenient)
+            let none = BTreeMap::new();
+            let others = Others {
+                specs: self.specs.unwrap_or(&none),
+                places: &self.places,
+            };
+            let rows = open(place, spec, part, lenient, others)
                 .map_err(|f| f.within(&format!("dataset {name}")))?;
             self.open.insert(wanted.clone(), rows);
         }
@@ -170,6 +179,7 @@ fn open(
     spec: &DatasetSpec,
     part: Option<Part>,
     lenient: bool,
+    others: Others<'_>,
 ) -> Result<Box<dyn Rows>, Failure> {
     let path = place.path.as_path();
     if part.is_some() && !path.is_dir() {
@@ -184,6 +194,7 @@ fn open(
             columns,
             header,
             types,
+            joins,
         } => {
             let opening = Opening {
                 said: &place.dialect,
@@ -191,7 +202,15 @@ fn open(
                 noised: lenient,
                 types,
             };
-            Ok(Box::new(format::table(path, opening)?.load(columns)?))
+            let table = format::table(path, opening)?.load(columns)?;
+            let looking = Looking {
+                place,
+                opening,
+                others,
+            };
+            let joined = joins.iter().map(|join| looking.find(join, table.rows()));
+            let joined = joined.collect::<Result<Vec<_>, _>>()?;
+            Ok(Box::new(table.with(joined)))
         }
         DatasetSpec::Samples { shape, classes } if path.is_dir() => {
             Ok(Box::new(folder::Folder::open(path, shape, classes, part)?))
@@ -225,12 +244,14 @@ fn is_of_kind(path: &Path, spec: &DatasetSpec) -> Result<(), Failure> {
     Err(Failure::corrupt(wrong))
 }
 
-/// Compares a dataset with what the task expects of it, reading as little as that takes.
+/// Compares a dataset with what the task expects of it, reading as little as that takes. `places`: at least its own, and those of what is joined.
 pub(crate) fn inspect(
-    place: &Located,
+    places: &BTreeMap<DatasetName, Located>,
     name: &DatasetName,
     manifest: &Manifest,
 ) -> Result<(), Failure> {
+    let place = places.get(name);
+    let place = place.ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
     let spec = manifest
         .datasets
         .get(name)
@@ -239,7 +260,11 @@ pub(crate) fn inspect(
     // All of it in any case.
     parts.insert(None);
     let noised = is_noised(manifest, name);
-    judge(place, spec, parts, noised).map_err(|f| f.within(&format!("dataset {name}")))
+    let others = Others {
+        specs: &manifest.datasets,
+        places,
+    };
+    judge(place, spec, parts, noised, others).map_err(|f| f.within(&format!("dataset {name}")))
 }
 
 /// Compares a dataset with what is declared. `noised`: no single row may decide.
@@ -248,6 +273,7 @@ fn judge(
     spec: &DatasetSpec,
     parts: impl IntoIterator<Item = Option<Part>>,
     noised: bool,
+    others: Others<'_>,
 ) -> Result<(), Failure> {
     let depth = if noised { Depth::Names } else { Depth::Whole };
     is_of_kind(&place.path, spec)?;
@@ -255,6 +281,7 @@ fn judge(
         columns,
         header,
         types,
+        joins,
     } = spec
     {
         let opening = Opening {
@@ -263,10 +290,17 @@ fn judge(
             noised,
             types,
         };
-        return format::table(&place.path, opening)?.inspect(columns, depth);
+        format::table(&place.path, opening)?.inspect(columns, depth)?;
+        let looking = Looking {
+            place,
+            opening,
+            others,
+        };
+        let mut joins = joins.iter();
+        return joins.try_for_each(|join| looking.inspect(join, depth));
     }
     parts.into_iter().try_for_each(|part| {
-        let mut rows = open(place, spec, part, false)?;
+        let mut rows = open(place, spec, part, false, others)?;
         // An array that is declared as empty may be.
         match spec {
             _ if noised => return Ok(()),
@@ -296,13 +330,9 @@ pub(crate) fn profile(place: &Located) -> Result<TableProfile, Failure> {
 fn is_noised(manifest: &Manifest, name: &DatasetName) -> bool {
     let rounds = manifest.rounds.iter();
     let reads = |step: &Step| {
-        step.driver
-            .walks()
-            .is_some_and(|(walked, _)| walked == name)
-            || step
-                .inputs
-                .values()
-                .any(|source| matches!(source, Source::Data { dataset, .. } if dataset == name))
+        manifest
+            .datasets_of(std::slice::from_ref(step))
+            .contains(name)
     };
     rounds.into_iter().any(|round| {
         round.map.steps.iter().any(|step| {
@@ -315,7 +345,11 @@ fn is_noised(manifest: &Manifest, name: &DatasetName) -> bool {
 pub(crate) fn asked_of(manifest: &Manifest, name: &DatasetName) -> String {
     let spec = manifest.datasets.get(name);
     let (parts, noised) = (parts_read(manifest, name), is_noised(manifest, name));
-    format!("{name} {spec:?} {parts:?} {noised}")
+    let joins = manifest.joins_of(name).iter();
+    let others: Vec<_> = joins
+        .map(|join| manifest.datasets.get(&join.dataset))
+        .collect();
+    format!("{name} {spec:?} {parts:?} {noised} {others:?}")
 }
 
 /// Which parts of a dataset the task reads by themselves; `None` stands for all of it.

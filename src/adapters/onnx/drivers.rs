@@ -203,7 +203,7 @@ struct Done {
     /// Where the iterator stands when it is one that resumes.
     state: Option<IteratorState>,
     /// Which records its sums count, where there are limits of such sums.
-    released: Option<ReleasedRows>,
+    released: Vec<ReleasedRows>,
 }
 
 /// Runs one step.
@@ -251,7 +251,7 @@ fn step(
             Ok(Done {
                 rows: done.rows,
                 state: spec.resume.then_some(done.state),
-                released: None,
+                released: Vec::new(),
             })
         }
     }

@@ -42,7 +42,7 @@ use data::Places;
 use judge::Turn;
 pub use search::RuntimeReport;
 use search::{Chosen, Search};
-use steps::{datasets_of, graphs_of};
+use steps::graphs_of;
 use versions::{Told, Versions};
 
 /// Workers at a time that look at data before a task runs.
@@ -314,7 +314,9 @@ impl Executor for OnnxExecutor {
         let op = "executor.map";
         let manifest = job.bundle.manifest();
         let (round, runtime) = self.round(op, &job.bundle, job.step).await?;
-        let datasets = self.places.locate(op, datasets_of(&round.map.steps))?;
+        let datasets = self
+            .places
+            .locate(op, manifest.datasets_of(&round.map.steps))?;
         // Before the map: what is written while it runs is another version.
         let versions = match job.rules {
             Some(_) => self.versions.of(op, &datasets).await?,

@@ -117,8 +117,8 @@ fn without_runtime(
             Ok((Reply::Proved(proof), Blobs::new()))
         }
         Work::Inspect { manifest, datasets } => {
-            for (name, place) in &datasets {
-                datasets::inspect(place, name, &manifest)?;
+            for name in datasets.keys() {
+                datasets::inspect(&datasets, name, &manifest)?;
             }
             Ok((Reply::Inspected, Blobs::new()))
         }

@@ -1,11 +1,11 @@
 //! The noise of a round: how much each `records` step asks of this member, what that costs, and the vector itself (docs/privacy.md).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
 use delta_domain::ids::{DatasetName, Name};
-use delta_domain::manifest::{Driver, Manifest, MapSpec, MemberNoise, Records, Target};
+use delta_domain::manifest::{Driver, How, Manifest, MapSpec, MemberNoise, Records, Target};
 use delta_domain::policy::{Policies, Unit};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::privacy::noise::{Multiplier, Share, block_seed};
@@ -29,8 +29,8 @@ pub(crate) struct Noise {
 /// What one `records` step, or a whole map, asks for.
 #[derive(Clone)]
 struct Part {
-    /// Whose records it is about: of a map, all that it reads.
-    datasets: BTreeSet<DatasetName>,
+    /// Whose records it is about, of a map all that it reads; and whether they can turn the numbers of a unit around, being looked up for it.
+    datasets: BTreeMap<DatasetName, bool>,
     share: Share,
     /// Numbers of it that leave.
     values: usize,
@@ -136,7 +136,7 @@ impl Noise {
                 Some(place) => place,
                 None => {
                     let part = Part {
-                        datasets: [records.dataset.clone()].into(),
+                        datasets: datasets_of(manifest, records),
                         share: share(records, manifest.strategy.precision, sum)?,
                         values: 0,
                         whole: false,
@@ -168,7 +168,11 @@ impl Noise {
             .sum::<Option<usize>>()
             .ok_or_else(|| rejected("the contribution is too large".to_owned()))?;
         let part = Part {
-            datasets: manifest.datasets.keys().cloned().collect(),
+            datasets: manifest
+                .datasets
+                .keys()
+                .map(|name| (name.clone(), false))
+                .collect(),
             share: share_of(multiplier, noise.l2, manifest.strategy.precision, sum)?,
             values,
             whole: true,
@@ -203,10 +207,10 @@ impl Noise {
     ) -> Result<BTreeMap<DatasetName, Cost>, PortError> {
         let mut costs: BTreeMap<DatasetName, Cost> = BTreeMap::new();
         for part in &self.shares {
-            for dataset in &part.datasets {
+            for (dataset, turning) in &part.datasets {
                 let budget = policies.of(dataset).privacy.as_ref();
                 let narrower = budget.is_none_or(|budget| budget.unit != Unit::Member);
-                let share = match part.whole && narrower {
+                let share = match *turning || part.whole && narrower {
                     true => part.share.for_turns(),
                     false => part.share,
                 };
@@ -219,6 +223,16 @@ impl Noise {
         }
         Ok(costs)
     }
+}
+
+/// Whose records a step is about. A person who is in a joined table or not has these values or none, where the own rows stay: that can turn
+/// the person's numbers around. Where they go with it, it takes them away.
+fn datasets_of(manifest: &Manifest, records: &Records) -> BTreeMap<DatasetName, bool> {
+    let mut all = BTreeMap::from([(records.dataset.clone(), false)]);
+    for join in manifest.joins_of(&records.dataset) {
+        *all.entry(join.dataset.clone()).or_default() |= join.how == How::Left;
+    }
+    all
 }
 
 /// This member's share of what a step asks for.

@@ -113,7 +113,12 @@ fn in_words(policy: &Policy) -> Vec<(&'static str, String)> {
         .kinds
         .as_ref()
         .map(|kinds| kinds.iter().map(|kind| kind.name()).collect());
+    let joins: Vec<String> = policy.joins.iter().map(|c| format!("{c:?}")).collect();
     let rest = [
+        (
+            "joins",
+            (!joins.is_empty()).then(|| format!("by {}", joins.join(", "))),
+        ),
         (
             "who",
             Some(who.map_or("anybody".to_owned(), |w| w.join(", "))),
@@ -196,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_said_in_words() {
-        let form = r#"{"columns": {"id": "identifier", "age": "value"}, "members": 3, "colluders": 1, "rows": 50, "outputs_per_row": 0.5,
+        let form = r#"{"columns": {"id": "identifier", "age": "value"}, "joins": ["id"], "members": 3, "colluders": 1, "rows": 50, "outputs_per_row": 0.5,
             "rounds_per_day": 9, "approval": "private", "privacy": {"unit": "record", "epsilon": 3.0, "delta": 1e-6}, "until": "2027-12-31"}"#;
         let form: delta_domain::policy::PolicyForm = serde_json::from_str(form).unwrap();
         let lines = in_words(&form.check().unwrap());
@@ -204,6 +209,7 @@ mod tests {
         let text = text.join("\n");
         for part in [
             "identifier: \"id\"",
+            "joins by \"id\"",
             "who anybody",
             "kinds all",
             "at least 3",

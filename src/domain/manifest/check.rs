@@ -3,6 +3,7 @@
 //! Here are the declarations; `round.rs` has maps and reduces, `step.rs` the drivers, sources and targets of one step.
 //! Not here: what the graphs themselves take and give, which only the executor can tell.
 
+mod join;
 mod products;
 mod records;
 mod round;
@@ -55,6 +56,7 @@ impl Manifest {
         for (name, spec) in &self.datasets {
             check_dataset(name, spec, &mut found);
         }
+        join::check_joins(self, &mut found);
         check_variables(self, &mut found);
         check_outputs(self, &mut found);
         round::check_rounds(self, &mut found);
@@ -206,6 +208,7 @@ fn check_dataset(name: &DatasetName, spec: &DatasetSpec, found: &mut Found) {
             columns,
             header,
             types,
+            ..
         } => {
             check_types(columns, types, &format!("{path}.types"), found);
             let at = format!("{path}.columns");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
+use super::join::Join;
 use crate::tensor::DType;
 
 /// What a dataset must look like.
@@ -22,6 +23,9 @@ pub enum DatasetSpec {
         /// Columns whose cells are not numbers, and what they are.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         types: BTreeMap<String, ColumnType>,
+        /// Columns of other tables that its rows look up.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        joins: Vec<Join>,
     },
     /// Samples with an optional class label: an image folder, class folders, `.npy` or `.npz`.
     Samples {
@@ -40,6 +44,38 @@ pub enum DatasetSpec {
     },
 }
 
+impl DatasetSpec {
+    /// What its rows look up in other tables.
+    #[must_use]
+    pub fn joins(&self) -> &[Join] {
+        match self {
+            Self::Table { joins, .. } => joins,
+            Self::Samples { .. } | Self::Array { .. } => &[],
+        }
+    }
+
+    /// What a column of a table is declared to be, where it is no number.
+    #[must_use]
+    pub fn column_type(&self, column: &str) -> Option<&ColumnType> {
+        match self {
+            Self::Table { types, .. } => types.get(column),
+            Self::Samples { .. } | Self::Array { .. } => None,
+        }
+    }
+
+    /// Whether steps may read a column of this name: one of the table's own, or one that is looked up.
+    #[must_use]
+    pub fn declares(&self, column: &str) -> bool {
+        match self {
+            Self::Table { columns, joins, .. } => {
+                let mut all = columns.iter().chain(joins.iter().flat_map(|j| &j.columns));
+                all.any(|declared| declared == column)
+            }
+            Self::Samples { .. } | Self::Array { .. } => false,
+        }
+    }
+}
+
 /// Part of each row of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,6 +91,18 @@ pub enum DataField {
     ColumnsF32(Vec<String>),
     /// One column of a table as whole numbers, `i64`, `[rows]`.
     ColumnI64(String),
+}
+
+impl DataField {
+    /// Columns of a table that it has.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        match self {
+            Self::X | Self::Y => &[],
+            Self::Columns(names) | Self::ColumnsF32(names) => names,
+            Self::ColumnI64(name) => std::slice::from_ref(name),
+        }
+    }
 }
 
 /// Some rows of a dataset.

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, Location, Manifest, Records,
-    RoundSpec, Source, Step, Target, Written,
+    Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How, Join, Location,
+    Manifest, Records, RoundSpec, Source, Step, Target, Written,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -276,6 +276,25 @@ fn told(kind: &ColumnType) -> String {
     }
 }
 
+/// What a join adds to a table.
+fn joined(join: &Join) -> String {
+    let rows = match join.how {
+        How::Left => "",
+        How::Inner => ", without rows that find none",
+    };
+    let by = match join.right_key.as_deref() {
+        Some(other) if other != join.key => {
+            format!("{} as {}", printable(&join.key), printable(other))
+        }
+        _ => printable(&join.key),
+    };
+    format!(
+        "; joined by {by} with your dataset {}: {}{rows}",
+        join.dataset,
+        listed(join.columns.iter().map(String::as_str))
+    )
+}
+
 /// Levels of a column that are shown.
 const SHOWN_LEVELS: usize = 50;
 
@@ -285,6 +304,7 @@ fn looks_like(spec: &DatasetSpec) -> String {
             columns,
             header,
             types,
+            joins,
         } => {
             let header = if *header { "" } else { ", without header line" };
             let typed = types
@@ -296,8 +316,9 @@ fn looks_like(spec: &DatasetSpec) -> String {
                 false => format!("; {}", typed.join(", ")),
             };
             format!(
-                "a table with the columns {}{header}{typed}",
-                listed(columns.iter().map(String::as_str))
+                "a table with the columns {}{header}{typed}{}",
+                listed(columns.iter().map(String::as_str)),
+                joins.iter().map(joined).collect::<String>()
             )
         }
         DatasetSpec::Samples { shape, classes } if classes.is_empty() => {

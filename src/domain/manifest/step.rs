@@ -29,6 +29,18 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether the step goes through the rows of a dataset, or takes data of it.
+    #[must_use]
+    pub fn reads(&self, name: &DatasetName) -> bool {
+        let walked = self
+            .driver
+            .walks()
+            .is_some_and(|(walked, _)| walked == name);
+        let data =
+            |source: &Source| matches!(source, Source::Data { dataset, .. } if dataset == name);
+        walked || self.inputs.values().any(data)
+    }
+
     /// What to call the step in a message: its graph, or its closed form.
     #[must_use]
     pub fn label(&self) -> &str {

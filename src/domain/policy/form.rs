@@ -1,6 +1,6 @@
 //! Rules as they are written: `policy.d/*.yaml`, and the section `datasets` of the configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct PolicyForm {
     /// What each column is. A column that is not listed asks; a hidden one does not exist for tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<BTreeMap<String, Role>>,
+    /// Columns by which tasks may match rows with those of other datasets. Left out: such tasks ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joins: Option<Vec<String>>,
     /// Who may ask: `org:NAME`, a node's key or fingerprint, `author:NAME@` and one of these. Left out: anybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<Vec<String>>,
@@ -197,6 +200,11 @@ impl PolicyForm {
             );
         }
         let columns = self.columns.map(|columns| checked(columns, &mut faults));
+        let joins = keys(
+            self.joins.unwrap_or_default(),
+            columns.as_ref(),
+            &mut faults,
+        );
         let who = self.who.map(|who| {
             if who.is_empty() {
                 faults.push(FieldFault::new(
@@ -221,6 +229,7 @@ impl PolicyForm {
         }
         Ok(Policy {
             columns,
+            joins,
             who,
             kinds: self.kinds.map(|kinds| kinds.into_iter().collect()),
             members: self.members,
@@ -250,6 +259,33 @@ fn checked(
         } else if all.insert(clean, role).is_some() {
             faults.push(FieldFault::new(&["columns", &name], "stands twice"));
         }
+    }
+    all
+}
+
+/// Columns by which tasks may join.
+fn keys(
+    joins: Vec<String>,
+    columns: Option<&BTreeMap<String, Role>>,
+    faults: &mut Vec<FieldFault>,
+) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for name in joins {
+        let clean = name.trim().to_owned();
+        let role = columns.and_then(|columns| columns.get(&clean));
+        let fault = match role {
+            _ if clean.is_empty() || clean.len() > 256 => {
+                "names no column: a name has 1 to 256 bytes".to_owned()
+            }
+            Some(Role::Hidden) => {
+                format!("names {clean:?}, which is hidden, and a hidden column is no key")
+            }
+            _ => {
+                all.insert(clean);
+                continue;
+            }
+        };
+        faults.push(FieldFault::new(&["joins"], fault));
     }
     all
 }

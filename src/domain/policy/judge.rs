@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::Standing;
 use super::question::{Class, Question, Reads, TableForm};
 use super::rule::Rule;
-use super::rules::{ApprovalMode, Policies, Policy, Role};
+use super::rules::{ApprovalMode, Policies, Policy, Role, Unit};
 use crate::ids::DatasetName;
 use crate::round::{DeclineCode, Neighbourhood};
 use crate::strategy::Strategy;
@@ -135,6 +135,7 @@ pub fn judge(policies: &Policies, question: &Question, facts: &Facts, now: Times
         };
         case.limits(now);
         case.columns();
+        case.joins();
         case.sizes();
         case.budget();
         case.approval();
@@ -298,6 +299,27 @@ impl Case<'_> {
         }
     }
 
+    /// By which columns rows are matched with those of other datasets.
+    fn joins(&mut self) {
+        let policy = self.policy;
+        for key in &self.reads.keys {
+            let role = policy.columns.as_ref().and_then(|columns| columns.get(key));
+            match role {
+                Some(Role::Hidden) if self.reads.columns.contains(key) => {}
+                Some(Role::Hidden) => {
+                    self.refuse(Rule::ColumnHidden, format!("column {key:?} is hidden"));
+                }
+                _ if policy.joins.contains(key) => {}
+                _ => self.ask(
+                    Rule::Joins,
+                    format!(
+                        "rows are matched with those of another dataset by {key:?}, and the policy does not list it under joins"
+                    ),
+                ),
+            }
+        }
+    }
+
     /// What depends on the data's size.
     fn sizes(&mut self) {
         let policy = self.policy;
@@ -353,12 +375,13 @@ impl Case<'_> {
         let (Class::Private(spend), Some(budget)) = (&self.question.class, &policy.privacy) else {
             return;
         };
-        if !spend.unit.covers(&budget.unit) {
+        let less = self.units(&spend.unit).into_iter();
+        if let Some(unit) = { less }.find(|unit| !unit.covers(&budget.unit)) {
             self.refuse(
                 Rule::PrivacyUnit,
                 format!(
-                    "the noise protects one {}, and must protect one {}",
-                    spend.unit, budget.unit
+                    "the noise protects one {unit}, and must protect one {}",
+                    budget.unit
                 ),
             );
         }
@@ -386,6 +409,16 @@ impl Case<'_> {
                 "it is not known what is left of the budget",
             ),
         }
+    }
+
+    /// Whom noise for `unit` protects here: persons are told apart by the key where their rows are looked up.
+    fn units(&self, unit: &Unit) -> Vec<Unit> {
+        let Unit::Person(_) = unit else {
+            return vec![unit.clone()];
+        };
+        let own = self.reads.direct.then(|| unit.clone());
+        let found = self.reads.found_by.iter().cloned().map(Unit::Person);
+        own.into_iter().chain(found).collect()
     }
 
     fn approval(&mut self) {

@@ -12,7 +12,7 @@ use super::rules::{Kind, Unit};
 use crate::bundle::Bundle;
 use crate::identity::Fingerprint;
 use crate::ids::{DatasetName, Digest};
-use crate::manifest::{DataField, DatasetSpec, Driver, Manifest, Source, Step, Subset, Target};
+use crate::manifest::{DatasetSpec, Driver, Manifest, Source, Step, Subset, Target};
 use crate::round::message::Encoder;
 use crate::strategy::Strategy;
 use crate::task::TaskKind;
@@ -105,6 +105,34 @@ pub struct Reads {
     pub form: TableForm,
     /// The smallest fraction of the rows that any step reads, from 0 to 1. `None`: a part of a folder, whose rows are counted apart.
     pub fraction: Option<f64>,
+    /// Columns by which its rows are matched with those of other datasets.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub keys: BTreeSet<String>,
+    /// Those of them by which rows of other datasets look up rows of this one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub found_by: BTreeSet<String>,
+    /// Whether steps read its rows by themselves, and not only through rows of other datasets.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub direct: bool,
+}
+
+impl Reads {
+    /// Reads of all rows by themselves.
+    #[must_use]
+    pub const fn of(columns: BTreeSet<String>, form: TableForm) -> Self {
+        Self {
+            columns,
+            form,
+            fraction: Some(1.0),
+            keys: BTreeSet::new(),
+            found_by: BTreeSet::new(),
+            direct: true,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What a task asks.
@@ -198,14 +226,10 @@ fn reads_of(manifest: &Manifest) -> BTreeMap<DatasetName, Reads> {
                 (BTreeSet::new(), TableForm::NoTable)
             }
         };
-        let reads = Reads {
-            columns,
-            form,
-            fraction: Some(1.0),
-        };
-        (name.clone(), reads)
+        (name.clone(), Reads::of(columns, form))
     });
     let mut all: BTreeMap<DatasetName, Reads> = declared.collect();
+    joined(manifest, &mut all);
     for step in manifest.rounds.iter().flat_map(|r| &r.map.steps) {
         if let Some((dataset, subset)) = step.driver.walks()
             && let Some(reads) = all.get_mut(dataset)
@@ -227,18 +251,34 @@ fn reads_of(manifest: &Manifest) -> BTreeMap<DatasetName, Reads> {
             if let Some(subset) = subset {
                 narrow(reads, subset);
             }
-            match field {
-                DataField::X | DataField::Y => {}
-                DataField::Columns(names) | DataField::ColumnsF32(names) => {
-                    reads.columns.append(&mut trimmed(names));
-                }
-                DataField::ColumnI64(name) => {
-                    reads.columns.insert(name.trim().to_owned());
-                }
-            }
+            let names = field.columns();
+            let joins = manifest.joins_of(dataset);
+            // What is looked up is declared by, and read of, the other dataset.
+            let own = |name: &&String| !joins.iter().any(|join| join.brings(name));
+            let own = names.iter().filter(own).map(|name| name.trim().to_owned());
+            reads.columns.extend(own);
         }
     }
     all
+}
+
+/// By which columns datasets are joined, and which are read for that alone.
+fn joined(manifest: &Manifest, all: &mut BTreeMap<DatasetName, Reads>) {
+    for (name, spec) in &manifest.datasets {
+        for join in spec.joins() {
+            if let Some(reads) = all.get_mut(name) {
+                reads.keys.insert(join.key.trim().to_owned());
+            }
+            if let Some(reads) = all.get_mut(&join.dataset) {
+                let key = join.other_key().trim().to_owned();
+                reads.keys.insert(key.clone());
+                reads.found_by.insert(key);
+            }
+        }
+    }
+    for (name, reads) in all {
+        reads.direct = reads.found_by.is_empty() || manifest.reads(name);
+    }
 }
 
 fn trimmed(names: &[String]) -> BTreeSet<String> {

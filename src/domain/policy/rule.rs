@@ -30,6 +30,8 @@ named_rules! {
         ColumnUnlisted = "policy.columns.unlisted",
         /// The dataset is read past the names of its columns.
         ColumnForm = "policy.columns.form",
+        /// Rows are matched with those of another dataset by a column that the policy does not list for that.
+        Joins = "policy.joins",
         /// The noise protects less than the unit that the policy names.
         PrivacyUnit = "policy.privacy.unit",
         /// The delta of the task is above the policy's.
@@ -71,6 +73,7 @@ impl Rule {
             | Self::Kinds
             | Self::ColumnUnlisted
             | Self::ColumnForm
+            | Self::Joins
             | Self::PrivacyUnit
             | Self::PrivacyDelta
             | Self::Asks

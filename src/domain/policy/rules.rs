@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 pub struct Policy {
     /// What each column is; `None`: columns are not told apart. Names without spaces around them.
     pub columns: Option<BTreeMap<String, Role>>,
+    /// Columns by which tasks may match its rows with those of other datasets. Names without spaces around them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub joins: BTreeSet<String>,
     /// Who may ask; `None`: anybody.
     pub who: Option<BTreeSet<Who>>,
     /// Kinds of tasks; `None`: all.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::proof::{ProofRule, ReleaseProof, StepProof, identifiers};
+use super::proof::{Joined, ProofRule, ReleaseProof, StepProof, identifiers};
+use crate::ids::DatasetName;
 use crate::manifest::{Driver, Manifest, Records};
 use crate::policy::{Class, Policies, Rule, Spend, Unit};
 
@@ -60,8 +61,11 @@ pub fn classify(
         let why = "nothing of it runs under the driver records".to_owned();
         return (Class::Free, vec![why]);
     }
-    let objections = proven.iter().filter_map(|step| objection(step, policies));
+    let objections = proven.iter().flat_map(|step| objections(step, policies));
     let units = steps.iter().filter_map(|step| other_unit(step, policies));
+    let joined = { steps.iter().zip(proven) }
+        .flat_map(|(step, proof)| other_persons(step, &proof.joined, policies));
+    let units = units.chain(joined);
     let against: Vec<String> = objections.chain(units).collect();
     if !against.is_empty() {
         return (Class::Free, against);
@@ -87,15 +91,27 @@ fn mixed(steps: &[Records]) -> Option<&'static str> {
 }
 
 /// Why a step is not safe under these rules although its records are kept apart.
-fn objection(step: &StepProof, policies: &Policies) -> Option<String> {
-    let name = &step.dataset;
+fn objections(step: &StepProof, policies: &Policies) -> Vec<String> {
+    let own = [(&step.dataset, &step.columns)];
+    let joined = step.joined.iter().map(|j| (&j.dataset, &j.columns));
+    own.into_iter()
+        .chain(joined)
+        .filter_map(|(name, columns)| objection(name, columns, policies))
+        .collect()
+}
+
+fn objection(
+    name: &DatasetName,
+    columns: &BTreeSet<String>,
+    policies: &Policies,
+) -> Option<String> {
     let Some(roles) = &policies.of(name).columns else {
         return Some(format!(
             "{name}: the rules do not say what its columns are, so nobody knows which of them point at one person ({})",
             ProofRule::Identifier
         ));
     };
-    let found = identifiers(step, roles);
+    let found = identifiers(columns, roles);
     (!found.is_empty()).then(|| {
         let columns: Vec<String> = found.iter().map(|c| format!("{c:?}")).collect();
         let verb = if columns.len() == 1 {
@@ -126,6 +142,27 @@ fn other_unit(step: &Records, policies: &Policies) -> Option<String> {
             Rule::PrivacyUnit
         )
     })
+}
+
+/// Why a step counts others than the owner's rules of a joined dataset do: a person there must be a person here. Of one without noise alone.
+fn other_persons(step: &Records, joined: &[Joined], policies: &Policies) -> Vec<String> {
+    let counted = step.unit.as_ref().map(|unit| unit.key.trim());
+    let against = |join: &Joined| {
+        let Unit::Person(key) = &policies.of(&join.dataset).privacy.as_ref()?.unit else {
+            return None;
+        };
+        let same = counted == Some(join.key.as_str()) && *key == join.other_key;
+        (step.noise.is_none() && !same).then(|| {
+            format!(
+                "{}: a unit is a person by {key:?}; join by it, and count persons of {} by {:?} ({})",
+                join.dataset,
+                step.dataset,
+                join.key,
+                Rule::PrivacyUnit
+            )
+        })
+    };
+    joined.iter().filter_map(against).collect()
 }
 
 /// Private, when every step has noise, at the largest of the deltas. All have one unit.
@@ -160,7 +197,6 @@ mod tests {
 
     use super::*;
     use crate::bundle::{Bundle, BundleLimits};
-    use crate::ids::DatasetName;
     use crate::manifest::MemberNoise;
     use crate::policy::{Policy, Role};
     use crate::records::proof::Unproven;
@@ -196,6 +232,7 @@ mod tests {
             step: 0,
             dataset: dataset(),
             columns: columns.iter().map(|c| (*c).to_owned()).collect(),
+            joined: Vec::new(),
             outputs: 1,
         }])
     }
@@ -334,6 +371,73 @@ mod tests {
             let (class, reasons) = classify(None, &proof, &steps, &policies);
             assert_eq!(class, Class::Free, "{proof:?}");
             assert_eq!(reasons.len(), 1, "{reasons:?}");
+            assert!(reasons[0].contains(words), "{words:?} in {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_up_is_judged_by_the_rules_of_its_own_dataset() {
+        let of = |column: &str, unit: Unit, key: Option<&str>| {
+            let ReleaseProof::Proven(mut steps) = proven(&["wage"]) else {
+                panic!("it is proven");
+            };
+            steps[0].joined = vec![Joined {
+                dataset: "b.csv".parse().unwrap(),
+                columns: [column.to_owned()].into(),
+                key: "id".to_owned(),
+                other_key: "person".to_owned(),
+            }];
+            let roles = [("city", Role::Quasi), ("person", Role::Identifier)];
+            let roles = roles.map(|(name, role)| (name.to_owned(), role));
+            let policy = Policy {
+                columns: Some(roles.into()),
+                privacy: Some(crate::policy::Privacy {
+                    unit,
+                    epsilon: 1.0,
+                    delta: 1e-6,
+                    renew: crate::policy::Renewal::Never,
+                }),
+                ..Policy::default()
+            };
+            let own = known().of(&dataset()).clone();
+            let both = [(dataset(), own), ("b.csv".parse().unwrap(), policy)];
+            let policies = Policies::new(both.into());
+            classify(
+                None,
+                &ReleaseProof::Proven(steps),
+                &[step(key, None)],
+                &policies,
+            )
+        };
+        let person = |key: &str| Unit::Person(key.to_owned());
+        assert_eq!(of("city", Unit::Record, None), (Class::Controlled, vec![]));
+        assert_eq!(
+            of("city", person("person"), Some("id")).0,
+            Class::Controlled
+        );
+        for (column, unit, key, words) in [
+            (
+                "person",
+                Unit::Record,
+                None,
+                "b.csv: \"person\" points at one person",
+            ),
+            (
+                "city",
+                person("person"),
+                None,
+                "count persons of a.csv by \"id\"",
+            ),
+            (
+                "city",
+                person("person"),
+                Some("card"),
+                "count persons of a.csv by \"id\"",
+            ),
+            ("city", person("other"), Some("id"), "a person by \"other\""),
+        ] {
+            let (class, reasons) = of(column, unit, key);
+            assert_eq!((class, reasons.len()), (Class::Free, 1), "{reasons:?}");
             assert!(reasons[0].contains(words), "{words:?} in {reasons:?}");
         }
     }

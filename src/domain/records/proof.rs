@@ -50,8 +50,24 @@ pub struct StepProof {
     /// Its columns that may reach an output, or decide whether a record fails; without spaces around them. `x` and `y` of what is no table.
     /// The key of a unit is not among them: it groups records and goes into no number.
     pub columns: BTreeSet<String>,
+    /// What the dataset's rows look up in others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Joined>,
     /// Numbers that one record adds to what leaves: those of all sums of the step that are contributed.
     pub outputs: u64,
+}
+
+/// What the records of a step look up in another dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The other dataset.
+    pub dataset: DatasetName,
+    /// Its columns that may reach an output, as those of the step's own dataset.
+    pub columns: BTreeSet<String>,
+    /// The column by which a record looks up. It decides which row is found, and goes into no number.
+    pub key: String,
+    /// The same of the other dataset.
+    pub other_key: String,
 }
 
 /// One thing that stands between a task and its proof.
@@ -119,13 +135,17 @@ impl ReleaseProof {
                     place: &place,
                 });
                 match followed {
-                    Ok(columns) => steps.push(StepProof {
-                        round: number,
-                        step: index,
-                        dataset: records.dataset.clone(),
-                        columns,
-                        outputs: outputs(&round.map, step),
-                    }),
+                    Ok(columns) => {
+                        let (columns, joined) = apart(manifest, &records.dataset, columns);
+                        steps.push(StepProof {
+                            round: number,
+                            step: index,
+                            dataset: records.dataset.clone(),
+                            columns,
+                            joined,
+                            outputs: outputs(&round.map, step),
+                        });
+                    }
                     Err(why) => reasons.extend(why),
                 }
                 reasons.truncate(MAX_REASONS);
@@ -143,6 +163,27 @@ impl ReleaseProof {
     pub fn is_proven(&self) -> bool {
         matches!(self, Self::Proven(_))
     }
+}
+
+/// A table's own columns, and those that its rows look up.
+fn apart(
+    manifest: &Manifest,
+    dataset: &DatasetName,
+    columns: BTreeSet<String>,
+) -> (BTreeSet<String>, Vec<Joined>) {
+    let joins = manifest.joins_of(dataset);
+    let (mut own, mut joined) = (columns, Vec::with_capacity(joins.len()));
+    for join in joins {
+        let (brought, rest) = own.into_iter().partition(|column| join.brings(column));
+        own = rest;
+        joined.push(Joined {
+            dataset: join.dataset.clone(),
+            columns: brought,
+            key: join.key.trim().to_owned(),
+            other_key: join.other_key().trim().to_owned(),
+        });
+    }
+    (own, joined)
 }
 
 /// What must hold around the graphs of a round.
@@ -242,13 +283,13 @@ fn shown(text: &str) -> String {
     text.chars().take(60).map(visible).collect()
 }
 
-/// Columns of a proven step that point at one person, as its owner's policy has it: nothing may be selected by them.
+/// Columns of a proven step that point at one person, as their owner's policy has it: nothing may be selected by them.
 ///
 /// `roles`: what each column is, by its name without spaces around it.
 #[must_use]
-pub fn identifiers(proof: &StepProof, roles: &BTreeMap<String, Role>) -> BTreeSet<String> {
+pub fn identifiers(columns: &BTreeSet<String>, roles: &BTreeMap<String, Role>) -> BTreeSet<String> {
     let points = |column: &&String| roles.get(*column) == Some(&Role::Identifier);
-    proof.columns.iter().filter(points).cloned().collect()
+    columns.iter().filter(points).cloned().collect()
 }
 
 #[cfg(test)]

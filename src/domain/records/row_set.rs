@@ -94,6 +94,13 @@ impl RowSet {
         sets.into_values().collect()
     }
 
+    /// Whether a record is in.
+    #[must_use]
+    pub fn holds(&self, record: usize) -> bool {
+        let word = self.words.get(record / 64).copied().unwrap_or(0);
+        word >> (record % 64) & 1 == 1
+    }
+
     fn insert(&mut self, record: usize) {
         if record < self.records
             && let Some(word) = self.words.get_mut(record / 64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,20 +9,18 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .._dates import seconds_of
-from ..dataset import number_of
+from .cells import coded
+from .joins import Found, join, looked_up
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 
 
-# What pandas, and nodes, take for a missing value.
-_MARKERS = "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null"
-MISSING = frozenset(["", *_MARKERS.split("|")])
-
-
 class Rows(Protocol):
     """One member's part of a dataset."""
+
+    found: Sequence[Found]
+    """What its rows have looked up in other tables."""
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -33,17 +30,37 @@ class Rows(Protocol):
         """Return a field of some rows, in the given order, as the node hands it to a graph."""
         ...
 
+    def there(self, rows: Ints) -> Ints:
+        """Return those of some rows that are there: one that finds no partner in an inner join is not."""
+        ...
+
 
 class Table:
     """Named columns of numbers."""
 
-    def __init__(self, columns: Mapping[str, Array]) -> None:
-        """Take columns of one length."""
-        self._columns = columns
+    def __init__(self, columns: Mapping[str, Array], found: Sequence[Found] = ()) -> None:
+        """Take columns of one length, and what their rows look up."""
+        looked_up = {name: values for one in found for name, values in one.columns.items()}
+        self._columns, self.found = {**columns, **looked_up}, found
+
+    def joined(self, found: Sequence[Found]) -> Table:
+        """Return the same with what its rows look up."""
+        return Table(self._columns, found)
+
+    def picked(self, name: str, rows: Ints) -> Array:
+        """Return what some rows have in a column; NaN where a row is -1."""
+        column = self._columns[name]
+        return np.where(rows >= 0, column[rows], np.nan) if len(column) else np.full(len(rows), np.nan)
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(next(iter(self._columns.values())))
+
+    def there(self, rows: Ints) -> Ints:
+        """Return those of some rows that find one in each inner join."""
+        for one in (one for one in self.found if one.inner):
+            rows = rows[one.rows[rows] >= 0]
+        return rows
 
     def read(self, field: Any, rows: Ints) -> Array:
         """Return columns as ``f64``/``f32`` ``[rows, columns]`` or one as ``i64 [rows]``."""
@@ -60,10 +77,15 @@ class Samples:
     def __init__(self, x: Array, y: Array | None) -> None:
         """Take samples ``[rows, ...]`` and labels ``[rows]``."""
         self._x, self._y = x, y
+        self.found: Sequence[Found] = ()
 
     def __len__(self) -> int:
         """Return the number of samples."""
         return len(self._x)
+
+    def there(self, rows: Ints) -> Ints:
+        """Return all of them."""
+        return rows
 
     def read(self, field: Any, rows: Ints) -> Array:
         """Return samples as ``f32`` or labels as ``i64``."""
@@ -78,25 +100,32 @@ def split(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> l
     """Split what the user gave over ``parts`` members, by dataset name.
 
     ``data`` names a dataset by its file name, by its argument's name in the task, or, when the task has one dataset, by
-    any name. A list is taken as one value a member; anything else is cut into ``parts`` pieces of consecutive rows.
+    any name. A list is taken as one value a member; anything else is cut into ``parts`` pieces of consecutive rows. A table in
+    which others look up and that no step reads by itself is given to each member whole.
 
     Raises ``ValueError`` when a dataset is missing, unknown, or has other columns or shapes than the task says.
     """
     wanted: dict[str, Any] = dict(manifest["datasets"])
     aliases = dict(manifest.get("options", {}).get("inputs", {})) | {n.rsplit(".", 1)[0]: n for n in wanted}
     out: list[dict[str, Rows]] = [{} for _ in range(parts)]
+    given: dict[str, list[Any]] = {}
+    whole = looked_up(manifest)
     for key, content in data.items():
         name = key if key in wanted else aliases.get(key, next(iter(wanted)) if len(wanted) == 1 else None)
         if name not in wanted:
             raise ValueError(f"the task has no dataset {key!r}; it has {', '.join(wanted) or 'none'}")
-        pieces = content if isinstance(content, list) else _split(content, parts)
+        cut = [content] * parts if name in whole else None
+        pieces = content if isinstance(content, list) else cut or _split(content, parts)
         if len(pieces) != parts:
             raise ValueError(f"{key}: a list of {len(pieces)} for {parts} members; pass parts={len(pieces)}")
+        given[name] = pieces
         for member, piece in zip(out, pieces, strict=True):
             member[name] = _rows(piece, wanted[name], key)
     missing = [n for n in wanted if n not in out[0]]
     if missing:
         raise ValueError(f"no data for {', '.join(missing)}: pass it as {missing[0].rsplit('.', 1)[0]}=...")
+    for i, member in enumerate(out):
+        join(manifest, member, {name: pieces[i] for name, pieces in given.items()})
     return out
 
 
@@ -139,44 +168,6 @@ def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
     if list(x.shape[1:]) != shape:
         raise ValueError(f"{key}: samples have shape {list(x.shape[1:])}, the task says {shape}")
     return Samples(x, y)
-
-
-def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
-    """Return the numbers that nodes write for cells that are none (``src/domain/manifest/column_type.rs``)."""
-    levels = {text: float(i) for i, text in enumerate(kind.get("levels", ()))}
-    numbers = {n: i for text, i in levels.items() if (n := number_of(text)) is not None}
-
-    def number(cell: Any) -> float:
-        # Before it is a text: a level may be called like what is missing.
-        if _is_missing(cell):
-            return float("nan")
-        text = str(cell).strip()
-        if text not in levels and (text in MISSING or text == "NaT"):
-            return float("nan")
-        if kind["type"] == "category":
-            if isinstance(cell, (bool, np.bool_)):
-                text = next((t for t in (text, text.lower(), text.upper()) if t in levels), text)
-            if text in levels or (number := number_of(text)) is None:
-                return levels.get(text, float(len(levels)))
-            return numbers.get(number, float(len(levels)))
-        seconds = seconds_of(cell)
-        if seconds is None:
-            raise ValueError(f"{what}: {cell!r} is no date; give datetimes or texts such as '2026-11-29'")
-        if kind["type"] == "date" and seconds % 86_400:
-            raise ValueError(f"{what}: {cell!r} has a time of day, and the task asks for dates alone")
-        return seconds / 86_400 if kind["type"] == "date" else seconds
-
-    return np.array([number(cell) for cell in cells], np.float64)
-
-
-def _is_missing(cell: Any) -> bool:
-    """Whether a cell is none, and no text that says so."""
-    if cell is None or isinstance(cell, str):
-        return cell is None
-    # Its values are those of a module that is there already.
-    pandas = sys.modules.get("pandas")
-    found: Any = cell != cell if pandas is None else pandas.isna(cell)
-    return found is True or (isinstance(found, np.bool_) and bool(found))
 
 
 def _collect(samples: Any) -> tuple[Array, Array]:

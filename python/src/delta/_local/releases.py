@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,11 +27,20 @@ class Releases:
         """What would not leave, and by which rule: each set of rules once a step, for the first member that breaks them."""
 
     def judge(
-        self, spec: int, round_: int, member: int, step: Json, vectors: npt.NDArray[np.int64], labels: list[str]
+        self,
+        spec: int,
+        round_: int,
+        member: int,
+        step: Json,
+        vectors: npt.NDArray[np.int64],
+        labels: list[str],
+        *,
+        shared: Sequence[str] = (),
     ) -> None:
         """Judge the vectors of a member's units.
 
-        ``spec``: position in the manifest's rounds; ``round_`` and ``member`` count from 1.
+        ``spec``: position in the manifest's rounds; ``round_`` and ``member`` count from 1. ``shared``: which rows of joined
+        tables several units have found.
 
         Raises ``ValueError`` for a broken rule in a strict run.
         """
@@ -39,13 +48,13 @@ class Releases:
             return
         findings = audit(vectors, labels) if len(vectors) else [Finding("rows", "no units at all")]
         index = self._maps[spec]["steps"].index(step)
-        key = (spec, index, tuple(f.rule for f in findings))
-        if not findings or key in self._told:
+        key = (spec, index, (*("joined" for _ in shared), *(f.rule for f in findings)))
+        if not key[2] or key in self._told:
             return
         self._told.add(key)
         text = (
             f"task {self._name}, round {round_}, rounds[{spec}].map.steps[{index}]: member {member} of {self._members} would "
-            f"contribute zeros under approval: controlled, because {'; '.join(map(str, findings))}"
+            f"contribute zeros under approval: controlled, because {'; '.join([*shared, *map(str, findings)])}"
         )
         if self._strict:
             raise ValueError(text)

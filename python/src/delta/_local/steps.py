@@ -46,7 +46,7 @@ class Scope:
     clients: int = 0
     data: Mapping[str, Rows] = field(default_factory=dict)
     precision: int = 0
-    judge: Callable[[Json, Array, list[str]], None] | None = None
+    judge: Callable[..., None] | None = None
     """Is shown what a step under the driver ``records`` is about to sum."""
     exact: Collection[str] = ()
     """Sums that are contributed as exact numbers."""
@@ -104,18 +104,23 @@ def run_step(sessions: Sessions, step: Json, scope: Scope, position: Position) -
     for name, source in step["inputs"].items():
         if source["from"] == "data":
             rows = scope.data[source["dataset"]]
-            fixed[name] = rows.read(source["field"], random.subset_rows(len(rows), source.get("subset") or {}))
+            fixed[name] = rows.read(source["field"], _chosen(rows, source.get("subset")))
     names = list(step["outputs"])
     for name, array in zip(names, session.run(names, _feed(fixed, ports)), strict=True):
         scope.values[step["outputs"][name]["name"]] = np.asarray(array)
     return position
 
 
+def _chosen(rows: Rows, subset: Json | None) -> random.Ints:
+    """Return the rows of a subset that are there: parts are those of all rows, whatever a join leaves of them."""
+    return rows.there(random.subset_rows(len(rows), dict(subset or {})))
+
+
 def _records(
     session: Any, ports: Mapping[str, Any], step: Json, driver: Json, scope: Scope, fixed: dict[str, Array | None]
 ) -> None:
     dataset = scope.data[driver["dataset"]]
-    rows = random.subset_rows(len(dataset), driver.get("subset") or {})
+    rows = _chosen(dataset, driver.get("subset"))
     names = list(step["outputs"])
     judge = scope.judge
     if len(rows) == 0:
@@ -131,7 +136,8 @@ def _records(
         scope.values |= records.run_products(rows, driver, scope.precision, graph, step["outputs"])
         return
     keys = dataset.read({"columns": [driver["unit"]["key"]]}, rows)[:, 0] if "unit" in driver else None
-    see = partial(judge, step) if judge else None
+    shared = [text for one in dataset.found if (text := one.shared(rows, keys))]
+    see = partial(judge, step, shared=shared) if judge else None
     exact = {name for name, target in step["outputs"].items() if target["name"] in scope.exact}
     for name, value in records.run(rows, driver, scope.precision, graph, keys, see, exact).items():
         scope.values[step["outputs"][name]["name"]] = value
@@ -184,7 +190,7 @@ def _batches(
 ) -> Position:
     dataset = scope.data[driver["dataset"]]
     walk = Walk(
-        random.subset_rows(len(dataset), driver.get("subset") or {}),
+        _chosen(dataset, driver.get("subset")),
         driver,
         position if driver.get("resume") else Position(),
     )

@@ -99,6 +99,53 @@ class Draft:
             if kind is not None:
                 known.setdefault("types", {})[column] = dict(kind)
 
+    def join(
+        self,
+        name: str,
+        other: str,
+        key: str,
+        columns: Sequence[str],
+        *,
+        how: Literal["left", "inner"] = "left",
+        right_key: str | None = None,
+    ) -> None:
+        """Let the rows of a table look up columns of another; both are declared before.
+
+        Parameters
+        ----------
+        name : str
+            The table whose rows look up.
+        other : str
+            The table in which they do: each finds at most one row.
+        key : str
+            The column that is compared; it need not be declared.
+        columns : sequence of str
+            Columns of ``other`` that are read as columns of ``name``; to those of the same join declared before they are added.
+        how : {"left", "inner"}
+            Whether rows that find none are kept, with missing values, or are left out.
+        right_key : str, optional
+            The key's name in ``other``, if it is another one.
+
+        Raises
+        ------
+        ValueError
+            A table or column is not declared, or the same join was declared with another ``how``.
+        """
+        for table in (name, other):
+            if self.datasets.get(table, {}).get("kind") != "table":
+                raise ValueError(f"join: the task has no table {table!r}; declare it first")
+        if absent := [c for c in columns if c not in self.datasets[other]["columns"]]:
+            raise ValueError(f"join: {other} does not declare a column {absent[0]!r}")
+        made: Json = {"dataset": other, "key": key} | ({} if right_key in (None, key) else {"right_key": right_key})
+        joins = self.datasets[name].setdefault("joins", [])
+        known = next((j for j in joins if all(j.get(f) == made.get(f) for f in ("dataset", "key", "right_key"))), None)
+        if known is None:
+            joins.append(made | {"how": how, "columns": list(columns)})
+        elif known["how"] != how:
+            raise ValueError(f"join: {name} is joined with {other} by {key!r} already, as {known['how']!r}")
+        else:
+            known["columns"] += [c for c in columns if c not in known["columns"]]
+
     def samples(self, name: str, shape: Sequence[int], classes: Sequence[str] = ()) -> None:
         """Declare a dataset of samples.
 

@@ -110,6 +110,7 @@ def check(step: Json, datasets: Mapping[str, Json], variables: Mapping[str, Json
         raise ValueError(f"records: the task has no dataset {driver['dataset']!r}; declare it first")
     _bounds(driver, precision)
     _unit(driver, dataset)
+    _joined(driver, dataset)
     for name, source in step["inputs"].items():
         _source(name, source, driver["dataset"], variables)
     for name, target in step["outputs"].items():
@@ -208,6 +209,18 @@ def _unit(driver: Json, dataset: Json) -> None:
         raise ValueError("records: only a table has a column to tell persons apart; leave unit out")
     if key not in dataset["columns"]:
         raise ValueError(f"records: the dataset does not declare a column {key!r}; add it to its columns")
+
+
+def _joined(driver: Json, dataset: Json) -> None:
+    """Under noise a row of another table must belong to one person: the one who is protected."""
+    unit = driver.get("unit", {}).get("key")
+    for join in dataset.get("joins", ()) if "noise" in driver else ():
+        if join["key"] != unit:
+            raise ValueError(
+                f"records: under noise {driver['dataset']} is joined with {join['dataset']} by {join['key']!r}, and the noise "
+                f"is for {'one record' if unit is None else f'persons by {unit!r}'}; a row there may belong to several of them, "
+                f"so protect persons by {join['key']!r}"
+            )
 
 
 def _source(name: str, source: Json, dataset: str, variables: Mapping[str, Json]) -> None:

@@ -92,6 +92,26 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
             )
         return self._columns(key) if isinstance(key, list) else self._column(key)
 
+    def merge(self, right: Any, *args: Any, **kwargs: Any) -> None:
+        """Refuse: a table is joined where it is declared, so that its owner reads it there.
+
+        Parameters
+        ----------
+        right : DataFrame
+            The other table.
+        *args, **kwargs : object
+            As in pandas.
+
+        Raises
+        ------
+        TypeError
+            Always; it says what to write instead.
+        """
+        raise TypeError(
+            "frames are joined where their tables are declared, in dataset(): "
+            'DataFrame("a.csv", columns=[...]).join(DataFrame("b.csv", columns=[...]), on="key")'
+        )
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.columns:
             return self._column(name)

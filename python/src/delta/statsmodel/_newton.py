@@ -27,6 +27,7 @@ import numpy as np
 
 from .. import manifest as m
 from .._arguments import RegressionArguments, takes
+from .._joins import alike
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
@@ -248,12 +249,20 @@ class RegressionTask(HorizontalTask):
         ((dataset, columns),) = reads(x, y).items()
         mine = {name: t for name, t in tables.items() if t.dataset == dataset}
         types: dict[str, m.Json | None] = {}
+        joins = alike(dataset, [t.joins for t in mine.values()])
         for t in mine.values():
-            for c in (c for c in t.columns if c in columns):
-                if types.setdefault(c, t.types.get(c)) != t.types.get(c):
+            for c in (c for c in t.names if c in columns):
+                if types.setdefault(c, t.all_types.get(c)) != t.all_types.get(c):
                     raise ValueError(f"{dataset}: column {c!r} is declared twice, with different types")
         typed = {c: kind for c, kind in types.items() if kind is not None}
-        draft.table(dataset, columns, header=all(t.header for t in mine.values()), types=typed)
+        looked_up = {c for join in joins for c in join.columns}
+        # A table has a column of its own, whatever is looked up.
+        typed |= {j.key: t.types[j.key] for t in mine.values() for j in joins if j.key in t.types}
+        own = [c for c in dict.fromkeys([*columns, *typed]) if c not in looked_up]
+        own = own or next(iter(mine.values())).columns[:1]
+        draft.table(dataset, own, header=all(t.header for t in mine.values()), types=typed)
+        for join in filter(None, (j.reading(columns) for j in joins)):
+            join.declare(draft, dataset)
         draft.options["inputs"] = dict.fromkeys(mine, dataset)
         self._rounds(draft, options, x, y, size, kept)
         draft.outputs = ["params", *kept]
@@ -282,7 +291,7 @@ class RegressionTask(HorizontalTask):
             inspect.signature(self.preprocess).bind(**tables)
         except TypeError as error:
             raise ValueError(f"preprocess must take what dataset() names, {', '.join(tables)}: {error}") from error
-        made = self.preprocess(**{name: table(t.dataset, t.columns, t.types) for name, t in tables.items()})
+        made = self.preprocess(**{name: table(t.dataset, t.names, t.all_types) for name, t in tables.items()})
         if not (isinstance(made, tuple) and len(made) == 2 and all(isinstance(v, (DataFrame, Series)) for v in made)):
             raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
         x, y = made

@@ -120,7 +120,11 @@ def declare(draft: Draft, declared: Dataset) -> dict[str, Json]:
         draft.samples(name, declared.shape, declared.classes)
         return {"x": data(name, "x"), "y": data(name, "y")}
     target = [declared.target] if declared.target is not None else []
-    draft.table(name, [*declared.columns, *target], declared.header, declared.types)
+    # A table has a column of its own, whatever is looked up.
+    own = [*declared.own, *target] or [declared.joins[0].key]
+    draft.table(name, own, declared.header, declared.types)
+    for join in declared.joins:
+        join.declare(draft, name)
     sources = {"x": data(name, columns(declared.columns, "f32"))}
     if declared.target is not None:
         whole = declared.target_dtype == "int64"

@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 from .._arguments import AnalyticsArguments, takes
+from .._joins import alike
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..manifest import Draft, Json
@@ -108,7 +109,11 @@ class HorizontalAnalytics(HorizontalTask):
             ``privacy`` is asked for and something is no sum over rows, or its epsilon cannot be had.
         """
         tables = self._tables()
-        frames = {argument: table(t.dataset, t.columns, t.types) for argument, t in tables.items()}
+        joins = {
+            d: alike(d, [t.joins for t in tables.values() if t.dataset == d])
+            for d in {t.dataset for t in tables.values()}
+        }
+        frames = {argument: table(t.dataset, t.names, t.all_types) for argument, t in tables.items()}
         try:
             inspect.signature(self.execute).bind(**frames)
         except TypeError as error:
@@ -121,10 +126,12 @@ class HorizontalAnalytics(HorizontalTask):
         by_file: dict[str, Table] = {}
         for t in tables.values():
             draft.table(t.dataset, t.columns, t.header, t.types)
-            if t.dataset in by_file:
-                merged = [*by_file[t.dataset].columns, *(c for c in t.columns if c not in by_file[t.dataset].columns)]
-                t = Table(t.dataset, merged, header=t.header)
-            by_file[t.dataset] = t
+            before = by_file[t.dataset].columns if t.dataset in by_file else []
+            merged = [*before, *(c for c in t.names if c not in before)]
+            by_file[t.dataset] = Table(t.dataset, merged, header=t.header)
+        for dataset in by_file:
+            for join in joins[dataset]:
+                join.declare(draft, dataset)
         results: dict[str, Expr] = {}
         specs = []
         for i, v in enumerate(values):

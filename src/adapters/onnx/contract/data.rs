@@ -8,11 +8,8 @@ use delta_domain::tensor::DType;
 /// The kind of a field, as the driver delivers it.
 pub(super) fn data(spec: &DatasetSpec, field: &DataField, batches: bool) -> Result<Kind, Failure> {
     match (spec, field) {
-        (
-            DatasetSpec::Table { columns, .. },
-            DataField::Columns(used) | DataField::ColumnsF32(used),
-        ) => {
-            declared(columns, used)?;
+        (DatasetSpec::Table { .. }, DataField::Columns(used) | DataField::ColumnsF32(used)) => {
+            declared(spec, used)?;
             let dtype = if matches!(field, DataField::Columns(_)) {
                 DType::F64
             } else {
@@ -20,8 +17,8 @@ pub(super) fn data(spec: &DatasetSpec, field: &DataField, batches: bool) -> Resu
             };
             Ok(Kind::rows(dtype, &[used.len()]))
         }
-        (DatasetSpec::Table { columns, .. }, DataField::ColumnI64(used)) => {
-            declared(columns, std::slice::from_ref(used))?;
+        (DatasetSpec::Table { .. }, DataField::ColumnI64(used)) => {
+            declared(spec, std::slice::from_ref(used))?;
             Ok(Kind::rows(DType::I64, &[]))
         }
         (DatasetSpec::Samples { shape, .. }, DataField::X) => Ok(Kind::rows(DType::F32, shape)),
@@ -43,8 +40,8 @@ pub(super) fn data(spec: &DatasetSpec, field: &DataField, batches: bool) -> Resu
 }
 
 /// Whether the dataset declares the columns that are read.
-fn declared(columns: &[String], used: &[String]) -> Result<(), Failure> {
-    let unknown: Vec<&String> = used.iter().filter(|u| !columns.contains(u)).collect();
+fn declared(spec: &DatasetSpec, used: &[String]) -> Result<(), Failure> {
+    let unknown: Vec<&String> = used.iter().filter(|u| !spec.declares(u)).collect();
     if unknown.is_empty() {
         Ok(())
     } else {

@@ -1,5 +1,6 @@
 //! What the drivers see of a dataset, whatever file it came from.
 
+use super::join::LookedUp;
 use crate::failure::Failure;
 use delta_domain::manifest::DataField;
 use delta_domain::tensor::Tensor;
@@ -23,6 +24,16 @@ pub(crate) trait Rows: Send {
         0
     }
 
+    /// Whether a row is there: one that finds no partner in an inner join is not, and keeps its place.
+    fn holds(&self, _row: usize) -> bool {
+        true
+    }
+
+    /// What its rows look up in other datasets.
+    fn looked_up(&self) -> &[LookedUp] {
+        &[]
+    }
+
     /// A field of some rows, in the given order; the first dimension counts them.
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure>;
 
@@ -33,9 +44,9 @@ pub(crate) trait Rows: Send {
         self.read(&DataField::X, &[0]).map(drop)
     }
 
-    /// A field of all rows, in the dataset's order.
+    /// A field of all rows that are there, in the dataset's order.
     fn whole(&mut self, field: &DataField) -> Result<Tensor, Failure> {
-        let all: Vec<usize> = (0..self.len()).collect();
+        let all: Vec<usize> = (0..self.len()).filter(|row| self.holds(*row)).collect();
         self.read(field, &all)
     }
 }

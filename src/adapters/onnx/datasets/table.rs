@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::join::LookedUp;
+use super::keys::KeyCell;
 use super::profile::TableProfile;
 pub(super) use super::rows::Depth;
 use super::rows::Rows;
@@ -18,6 +20,8 @@ const COUNTED: usize = 1_000_000;
 pub(super) struct Table {
     columns: BTreeMap<String, Vec<f64>>,
     rows: usize,
+    /// What its rows look up in other tables.
+    joined: Vec<LookedUp>,
 }
 
 /// How a table is opened.
@@ -55,6 +59,14 @@ pub(super) trait TableFile {
     /// Checks that all of `columns` are there, and as deep as asked.
     fn inspect(&mut self, columns: &[String], depth: Depth) -> Result<(), Failure>;
 
+    /// Shows the cells of a column of all rows as keys, as deep as asked: whether it is there, or all of them.
+    fn keys(
+        &mut self,
+        column: &str,
+        depth: Depth,
+        visit: &mut dyn FnMut(KeyCell<'_>),
+    ) -> Result<(), Failure>;
+
     /// Number of columns, and of rows below the first line; at most `bound` rows are counted.
     fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure>;
 
@@ -68,15 +80,41 @@ pub(super) trait TableFile {
 impl Table {
     /// Columns by name, each of `rows` values.
     pub(super) fn new(columns: BTreeMap<String, Vec<f64>>, rows: usize) -> Self {
-        Self { columns, rows }
+        Self {
+            columns,
+            rows,
+            joined: Vec::new(),
+        }
     }
 
-    fn column(&self, name: &str) -> Result<&[f64], Failure> {
-        self.columns.get(name).map(Vec::as_slice).ok_or_else(|| {
-            Failure::rejected(format!(
+    /// The same, with what its rows look up.
+    pub(super) fn with(self, joined: Vec<LookedUp>) -> Self {
+        Self { joined, ..self }
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// A column of its own.
+    pub(super) fn own(&self, name: &str) -> Option<&[f64]> {
+        self.columns.get(name).map(Vec::as_slice)
+    }
+
+    /// The values of a column, by row.
+    fn column<'t>(&'t self, name: &str) -> Result<Box<dyn Fn(usize) -> f64 + 't>, Failure> {
+        if let Some(own) = self.own(name) {
+            return Ok(Box::new(move |row| {
+                own.get(row).copied().unwrap_or(f64::NAN)
+            }));
+        }
+        match self.joined.iter().find_map(|joined| joined.value(name)) {
+            Some(value) => Ok(Box::new(value)),
+            None => Err(Failure::rejected(format!(
                 "the task reads column {name:?} without declaring it"
-            ))
-        })
+            ))),
+        }
     }
 }
 
@@ -85,28 +123,35 @@ impl Rows for Table {
         self.rows
     }
 
+    fn holds(&self, row: usize) -> bool {
+        let mut inner = self.joined.iter().filter(|joined| joined.is_inner());
+        inner.all(|joined| joined.found(row).is_some())
+    }
+
+    fn looked_up(&self) -> &[LookedUp] {
+        &self.joined
+    }
+
     fn inspect(&mut self, _depth: Depth) -> Result<(), Failure> {
         // Its file was looked at in its place (`TableFile::inspect`), without keeping it.
         Ok(())
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
-        let gather =
-            |names: &[String]| -> Result<Vec<f64>, Failure> {
-                let columns = names
-                    .iter()
-                    .map(|n| self.column(n))
-                    .collect::<Result<Vec<_>, _>>()?;
-                let mut out = Vec::with_capacity(rows.len().saturating_mul(columns.len()));
-                for &row in rows {
-                    for column in &columns {
-                        out.push(column.get(row).copied().ok_or_else(|| {
-                            Failure::internal(format!("row {row} of {}", self.rows))
-                        })?);
-                    }
+        let gather = |names: &[String]| -> Result<Vec<f64>, Failure> {
+            let columns = names
+                .iter()
+                .map(|n| self.column(n))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut out = Vec::with_capacity(rows.len().saturating_mul(columns.len()));
+            for &row in rows {
+                if row >= self.rows {
+                    return Err(Failure::internal(format!("row {row} of {}", self.rows)));
                 }
-                Ok(out)
-            };
+                out.extend(columns.iter().map(|column| column(row)));
+            }
+            Ok(out)
+        };
         let (shape, data) = match field {
             DataField::Columns(names) => (
                 vec![rows.len(), names.len()],

@@ -132,8 +132,13 @@ fn assert_all(kind: &str, read: impl Fn(&Case, &Located) -> Result<Option<String
 }
 
 fn manifest_free(place: &Located, spec: &DatasetSpec) -> Result<Box<dyn Rows>, Failure> {
-    judge(place, spec, [None], false)?;
-    open(place, spec, None, false)
+    let (specs, places) = (BTreeMap::new(), BTreeMap::new());
+    let others = Others {
+        specs: &specs,
+        places: &places,
+    };
+    judge(place, spec, [None], false, others)?;
+    open(place, spec, None, false, others)
 }
 
 #[test]
@@ -148,6 +153,7 @@ fn tables_are_read_as_pandas_reads_them_or_refused() {
             columns: names.clone(),
             header: case.header.unwrap_or(true),
             types: BTreeMap::new(),
+            joins: Vec::new(),
         };
         let mut rows = manifest_free(place, &spec)?;
         for (name, expected) in columns.into_iter().flatten() {
@@ -219,6 +225,7 @@ fn a_folder_where_a_file_is_expected_and_the_other_way_round() {
         columns: Vec::new(),
         header: true,
         types: BTreeMap::new(),
+        joins: Vec::new(),
     };
     let array = DatasetSpec::Array {
         shape: vec![None],
@@ -244,3 +251,4 @@ fn a_folder_where_a_file_is_expected_and_the_other_way_round() {
 }
 
 mod damage;
+mod join;

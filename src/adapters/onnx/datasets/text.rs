@@ -19,7 +19,8 @@ use std::path::Path;
 
 use csv::ByteRecord;
 
-use super::profile::{Seen, TableProfile};
+use super::keys::KeyCell;
+use super::profile::{CellIs, Seen, TableProfile};
 use super::table::{Depth, Opening, Table, TableFile};
 use crate::failure::Failure;
 use cells::{Cells, Column};
@@ -157,6 +158,31 @@ impl TextTable {
         }
     }
 
+    /// A cell as a key.
+    fn key<'c>(
+        &self,
+        cell: &'c [u8],
+        place: usize,
+        (column, kind): (&str, &mut Column),
+        line: u64,
+    ) -> Result<KeyCell<'c>, Failure> {
+        let at = || format!("line {line}, column {column:?}");
+        let text = std::str::from_utf8(cell).map_err(|_| self.found.not_utf8(&at()))?;
+        if let Some(reader) = self.readers.get(column) {
+            let coded = self.cells.coded(text, reader, kind);
+            let coded = coded.map_err(|why| Failure::corrupt(format!("{}: {why}", at())))?;
+            return Ok(KeyCell::coded(coded, reader));
+        }
+        let text = text.trim();
+        Ok(
+            match self.cells.is(text.as_bytes(), self.found.decimal(place)) {
+                CellIs::Missing => KeyCell::Missing,
+                CellIs::Number(value) => KeyCell::written(value, text),
+                CellIs::Truth | CellIs::Text => KeyCell::Text(text.into()),
+            },
+        )
+    }
+
     /// The names of the first line.
     fn names(&mut self, record: &mut ByteRecord) -> Result<Vec<String>, Failure> {
         let first = self.records.next(record)?;
@@ -185,6 +211,41 @@ impl TableFile for TextTable {
                 header::places(&names, columns).map(|_| ())
             }
         }
+    }
+
+    fn keys(
+        &mut self,
+        column: &str,
+        depth: Depth,
+        visit: &mut dyn FnMut(KeyCell<'_>),
+    ) -> Result<(), Failure> {
+        if !self.header {
+            return Err(Failure::rejected("a table without header line has no keys"));
+        }
+        let mut record = ByteRecord::new();
+        let names = self.names(&mut record)?;
+        let places = header::places(&names, &[column.to_owned()])?;
+        let (Some(place), Depth::Whole) = (places.first(), depth) else {
+            return Ok(());
+        };
+        let mut kind = Column::default();
+        while let Some(line) = self.records.next(&mut record)? {
+            let whole = record.len() == names.len();
+            if !whole && !self.noised {
+                return Err(self.found.ragged(line, record.len(), names.len()));
+            }
+            let cell = record.get(*place).filter(|_| whole).unwrap_or_default();
+            if self.noised {
+                // Each cell by itself.
+                kind = Column::default();
+            }
+            match self.key(cell, *place, (column, &mut kind), line) {
+                Ok(key) => visit(key),
+                Err(_) if self.noised => visit(KeyCell::Missing),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
     }
 
     fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure> {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::keys::KeyCell;
 use super::profile::{CellIs, Seen, TableProfile};
 use super::table::{Depth, Opening, Table, TableFile};
 use super::text::cells::{Cells, Column, Unread};
@@ -29,6 +30,8 @@ pub(super) enum Cell<'c> {
     Date(Cow<'c, str>),
     /// What a formula came to that failed, such as `#DIV/0!`: missing where the owner says so.
     Fault(Cow<'c, str>),
+    /// A whole number that a double does not hold exactly.
+    Long(i128),
     /// Never a number; in words that stand behind "is".
     Other(Cow<'c, str>),
 }
@@ -44,6 +47,7 @@ impl Cell<'_> {
             Self::Text(text) => Cell::Text(owned(text)),
             Self::Date(text) => Cell::Date(owned(text)),
             Self::Fault(text) => Cell::Fault(owned(text)),
+            Self::Long(value) => Cell::Long(value),
             Self::Other(text) => Cell::Other(owned(text)),
         }
     }
@@ -100,8 +104,24 @@ impl<T: Typed> TypedTable<T> {
         }
     }
 
-    /// Where the wanted columns stand. What has no numbers by its type, or has its name with another, is refused.
+    /// Where the wanted columns stand. What has no numbers by its type is refused.
     fn places(&self, columns: &[String]) -> Result<Vec<usize>, Failure> {
+        let places = self.named(columns)?;
+        for (place, column) in places.iter().zip(columns) {
+            if self.readers.contains_key(column) {
+                continue;
+            }
+            if let Some(what) = self.source.no_numbers(*place) {
+                return Err(Failure::corrupt(format!(
+                    "column {column:?} has no numbers, but {what}"
+                )));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Where columns stand, whatever they have. What has its name with another is refused.
+    fn named(&self, columns: &[String]) -> Result<Vec<usize>, Failure> {
         let names = self.source.names();
         let places = header::places(names, columns)?;
         for (place, column) in places.iter().zip(columns) {
@@ -110,14 +130,6 @@ impl<T: Typed> TypedTable<T> {
             if same > 1 {
                 return Err(Failure::corrupt(format!(
                     "{same} columns have the name {column:?}; name them apart"
-                )));
-            }
-            if self.readers.contains_key(column) {
-                continue;
-            }
-            if let Some(what) = self.source.no_numbers(*place) {
-                return Err(Failure::corrupt(format!(
-                    "column {column:?} has no numbers, but {what}"
                 )));
             }
         }
@@ -195,6 +207,7 @@ fn number(
             };
         }
         Cell::Date(date) => return Err(format!("{date} is a date, not a number")),
+        Cell::Long(value) => return Err(long(*value)),
         Cell::Other(what) => return Err(format!("it is {what}")),
     };
     if *kind == Column::Empty {
@@ -229,6 +242,7 @@ fn coded(
         Cell::Fault(text) if cells.is_missing(text) => return Ok(f64::NAN),
         Cell::Fault(text) => return Err(format!("{text}, which a formula came to")),
         Cell::Date(date) => reader.text(date),
+        Cell::Long(value) => return Err(long(*value)),
         Cell::Other(what) => return Err(format!("it is {what}")),
     };
     read.map_err(|e| match cell {
@@ -237,9 +251,45 @@ fn coded(
     })
 }
 
+/// A cell as a key. `only_texts`: what its column has by its type are no numbers.
+fn key<'c>(
+    cells: &Cells,
+    decimal: Option<u8>,
+    cell: &'c Cell<'_>,
+    only_texts: bool,
+) -> Result<KeyCell<'c>, String> {
+    Ok(match cell {
+        Cell::Missing => KeyCell::Missing,
+        Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
+            KeyCell::Missing
+        }
+        Cell::Number(value) => KeyCell::number(*value, value.to_string().into()),
+        Cell::Truth(value) => KeyCell::Text(if *value { TRUE[0] } else { FALSE[0] }.into()),
+        Cell::Text(text) => {
+            let text = text.trim();
+            match cells.is(text.as_bytes(), decimal) {
+                CellIs::Missing => KeyCell::Missing,
+                CellIs::Number(value) if !only_texts => KeyCell::written(value, text),
+                CellIs::Number(_) | CellIs::Truth | CellIs::Text => KeyCell::Text(text.into()),
+            }
+        }
+        Cell::Date(date) => KeyCell::Text((&**date).into()),
+        Cell::Long(value) => KeyCell::Text(value.to_string().into()),
+        Cell::Fault(text) if cells.is_missing(text) => KeyCell::Missing,
+        Cell::Fault(text) => return Err(format!("{text}, which a formula came to")),
+        Cell::Other(what) => return Err(format!("it is {what}")),
+    })
+}
+
 /// How levels may name truth values.
 const TRUE: [&str; 3] = ["True", "true", "TRUE"];
 const FALSE: [&str; 3] = ["False", "false", "FALSE"];
+
+fn long(value: i128) -> String {
+    format!(
+        "it is {value}, a whole number that a double does not hold exactly; save it as text if it is no number but a name"
+    )
+}
 
 fn mixed(shown: &str) -> String {
     format!("{shown}, in a column of both truth values and numbers")
@@ -297,6 +347,44 @@ impl<T: Typed> TableFile for TypedTable<T> {
         }
     }
 
+    fn keys(
+        &mut self,
+        column: &str,
+        depth: Depth,
+        visit: &mut dyn FnMut(KeyCell<'_>),
+    ) -> Result<(), Failure> {
+        let places = self.named(&[column.to_owned()])?;
+        if depth == Depth::Names {
+            return Ok(());
+        }
+        let place = places.first().copied().unwrap_or_default();
+        let only_texts = self.source.no_numbers(place).is_some();
+        let (cells, decimal, noised) = (&self.cells, self.decimal, self.noised);
+        let reader = self.readers.get(column);
+        let mut kind = Column::default();
+        self.source.read(&places, &mut |_, row, cell| {
+            if noised {
+                // Each cell by itself.
+                kind = Column::default();
+            }
+            let key = match reader {
+                Some(reader) => coded(cells, decimal, &cell, reader, &mut kind)
+                    .map(|x| KeyCell::coded(x, reader)),
+                None => key(cells, decimal, &cell, only_texts),
+            };
+            match key {
+                Ok(key) => visit(key),
+                Err(_) if noised => visit(KeyCell::Missing),
+                Err(why) => {
+                    let text = format!("row {row}, column {column:?}: {why}");
+                    return Err(Failure::corrupt(text));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     fn size(&mut self, bound: usize) -> Result<(usize, usize), Failure> {
         let rows = self.source.rows(bound)?;
         Ok((self.source.names().len(), rows.min(bound)))
@@ -337,8 +425,8 @@ fn told<'c>(
     decimal: Option<u8>,
     cell: &'c Cell<'_>,
     only_texts: bool,
-) -> (&'c str, CellIs) {
-    match cell {
+) -> (Cow<'c, str>, CellIs) {
+    let (text, is) = match cell {
         Cell::Missing => ("", CellIs::Missing),
         Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
             ("", CellIs::Missing)
@@ -346,10 +434,12 @@ fn told<'c>(
         Cell::Number(value) => ("", CellIs::Number(*value)),
         Cell::Truth(true) => ("True", CellIs::Truth),
         Cell::Truth(false) => ("False", CellIs::Truth),
-        Cell::Text(text) if only_texts => (text, CellIs::Text),
-        Cell::Text(text) | Cell::Fault(text) => (text, cells.is(text.as_bytes(), decimal)),
-        Cell::Date(text) | Cell::Other(text) => (text, CellIs::Text),
-    }
+        Cell::Text(text) if only_texts => (&**text, CellIs::Text),
+        Cell::Text(text) | Cell::Fault(text) => (&**text, cells.is(text.as_bytes(), decimal)),
+        Cell::Long(value) => return (Cow::Owned(value.to_string()), CellIs::Text),
+        Cell::Date(text) | Cell::Other(text) => (&**text, CellIs::Text),
+    };
+    (Cow::Borrowed(text), is)
 }
 
 /// A whole number that a double holds exactly; any other is refused where it is asked for.
@@ -362,9 +452,7 @@ pub(super) fn whole(value: i128) -> Cell<'static> {
     let double = value as f64;
     match double as i128 == value && double < 1e38 {
         true => Cell::Number(double),
-        false => Cell::Other(Cow::Owned(format!(
-            "{value}, a whole number that a double does not hold exactly; save it as text if it is no number but a name"
-        ))),
+        false => Cell::Long(value),
     }
 }
 

@@ -12,7 +12,7 @@ use std::thread;
 
 use super::random;
 use super::scope::{Scope, count, source};
-use super::subset::subset_rows;
+use super::subset::rows_of;
 use crate::datasets::Rows;
 use crate::failure::Failure;
 use crate::guard::Port;
@@ -42,7 +42,7 @@ pub(super) fn run(
     data: &mut dyn Rows,
     state: IteratorState,
 ) -> Result<Done, Failure> {
-    let rows = subset_rows(data.len(), &spec.subset);
+    let rows = rows_of(data, &spec.subset);
     let mut walk = Walk::new(&rows, spec, state)?;
     let mut outcome = Outcome::default();
     let mut read = 0u64;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::scope::{Scope, count, source};
-use super::subset::subset_rows;
+use super::subset::rows_of;
 use crate::datasets::{Datasets, Rows};
 use crate::failure::Failure;
 use crate::guard::Port;
@@ -98,6 +98,7 @@ fn subset_of(rows: &mut dyn Rows, field: &DataField, subset: &Subset) -> Result<
     if *subset == all {
         rows.whole(field)
     } else {
-        rows.read(field, &subset_rows(rows.len(), subset))
+        let wanted = rows_of(rows, subset);
+        rows.read(field, &wanted)
     }
 }

@@ -8,13 +8,14 @@
 //! batches have one shape and every record has its place (`places.rs`), or each record goes alone (docs/privacy.md, Noise).
 
 mod accumulate;
+mod joined;
 mod layout;
 mod places;
 
 use std::collections::BTreeMap;
 
 use super::scope::{Scope, source};
-use super::subset::subset_rows;
+use super::subset::rows_of;
 use crate::datasets::Rows;
 use crate::failure::{Failure, FailureKind};
 use crate::guard::Port;
@@ -40,8 +41,8 @@ const NOISED_RECORDS: usize = 64;
 pub(super) struct Done {
     pub(super) values: BTreeMap<Name, Tensor>,
     pub(super) rows: u64,
-    /// Which records the sums count, where there are limits of such sums.
-    pub(super) released: Option<ReleasedRows>,
+    /// Which records the sums count, of each dataset, where there are limits of such sums.
+    pub(super) released: Vec<ReleasedRows>,
 }
 
 /// How numbers are kept, and what the owner asks of sums.
@@ -119,7 +120,7 @@ fn sized(
     data: &mut dyn Rows,
     (size, fixed): (usize, bool),
 ) -> Result<Done, Failure> {
-    let mut rows = subset_rows(data.len(), &spec.subset);
+    let mut rows = rows_of(data, &spec.subset);
     // Under noise what is summed is what the task declares, whatever records there are: no record makes a step fail, nor the want of one.
     let shapes = match spec.noise {
         Some(_) => declared(limits.manifest, step),
@@ -354,7 +355,7 @@ impl Pass<'_> {
     fn finish(
         mut self,
         rows: &[usize],
-    ) -> Result<(BTreeMap<Name, Tensor>, Option<ReleasedRows>), Failure> {
+    ) -> Result<(BTreeMap<Name, Tensor>, Vec<ReleasedRows>), Failure> {
         let Some((layout, sum)) = self.sum.take() else {
             let none = || Failure::rejected("the step has no output");
             return Err(self.failure.unwrap_or_else(none));
@@ -367,17 +368,26 @@ impl Pass<'_> {
             )));
         }
         let places: Vec<usize> = rows.iter().map(|row| row.saturating_add(first)).collect();
-        let made = sum.finish(self.limits.rules, &places, records)?;
-        let released = match self.limits.rules {
+        let persons = match self.limits.rules {
             None => None,
-            Some(_) => Some(ReleasedRows {
+            Some(_) => self.persons()?,
+        };
+        if self.limits.rules.is_some() {
+            joined::apart(self.data, rows, persons.as_deref())?;
+        }
+        let made = sum.finish(self.limits.rules, &places, records)?;
+        let mut released = Vec::new();
+        if self.limits.rules.is_some() {
+            let others = joined::released(self.data, self.step, &made.sets)?;
+            released.push(ReleasedRows {
                 dataset: self.spec.dataset.clone(),
                 // The node's to say, not the worker's.
                 version: Digest::default(),
-                unit_of: self.persons()?,
+                unit_of: persons,
                 sets: made.sets,
-            }),
-        };
+            });
+            released.extend(others);
+        }
         let tensor = |shape, numbers| {
             Tensor::new(shape, TensorData::F64(numbers))
                 .map_err(|e| Failure::internal(e.to_string()))

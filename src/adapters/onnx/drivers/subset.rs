@@ -1,12 +1,20 @@
 //! Subsets of a dataset's rows: a stretch of an order that a seed draws.
 
 use super::random;
+use crate::datasets::Rows;
 use delta_domain::manifest::Subset;
+
+/// The rows of a subset that are there: parts are those of all rows, whatever a join leaves of them.
+pub(super) fn rows_of(data: &dyn Rows, subset: &Subset) -> Vec<usize> {
+    let mut rows = subset_rows(data.len(), subset);
+    rows.retain(|row| data.holds(*row));
+    rows
+}
 
 /// The rows of a subset, in the dataset's order when its seed is 0 and in one drawn from it otherwise.
 ///
 /// Bounds are cut the same way on both sides, so `0..0.8` and `0.8..1` with one seed share no row and leave none out.
-pub(super) fn subset_rows(total: usize, subset: &Subset) -> Vec<usize> {
+fn subset_rows(total: usize, subset: &Subset) -> Vec<usize> {
     let order: Vec<usize> = if subset.seed == 0 {
         (0..total).collect()
     } else {

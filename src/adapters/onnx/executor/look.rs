@@ -31,15 +31,36 @@ impl OnnxExecutor {
         let names = bundle.manifest().datasets.keys().cloned().collect();
         // Tasks that ask for the same of a file are answered by one look.
         let manifest = bundle.manifest();
+        let all = looks(self.places.locate(op, names)?);
+        let joined = |name: &DatasetName| -> Vec<_> {
+            let joins = manifest.joins_of(name).iter();
+            joins
+                .filter_map(|join| all.get_key_value(&join.dataset))
+                .collect()
+        };
         let question = |name: &DatasetName| {
             let asked = datasets::asked_of(manifest, name);
-            format!("fits {}", Digest::of(asked.as_bytes()))
+            // An answer about keys holds as long as both files are what they were.
+            let others = joined(name);
+            format!(
+                "fits {}",
+                Digest::of(format!("{asked} {others:?}").as_bytes())
+            )
         };
-        let mut looks = looks(self.places.locate(op, names)?);
-        looks.retain(|name, (place, look)| self.told.of(place, &question(name), *look).is_none());
-        if looks.is_empty() {
+        let due = |(name, (place, look)): &(&DatasetName, &(Located, Option<Look>))| {
+            self.told.of(place, &question(name), *look).is_none()
+        };
+        let due: Vec<_> = all.iter().filter(due).map(|(name, _)| name).collect();
+        let with = due
+            .iter()
+            .flat_map(|name| joined(name))
+            .map(|(name, _)| name);
+        let names: BTreeSet<&DatasetName> = due.iter().copied().chain(with).collect();
+        if names.is_empty() {
             return Ok(());
         }
+        let of = |name: &DatasetName| Some((name.clone(), all.get(name)?.clone()));
+        let looks: Looks = names.into_iter().filter_map(of).collect();
         let work = |datasets| Work::Inspect {
             manifest: Box::new(bundle.manifest().clone()),
             datasets,

@@ -261,3 +261,25 @@ fn who_could_not_compute_sends_zeros_and_its_noise() {
     assert_eq!(words(failed())[50..], [1], "without noise it is counted");
     assert!(noise.iter().any(|n| *n != 0));
 }
+
+#[test]
+fn a_joined_dataset_is_charged_as_well() {
+    let with = |how: &str| {
+        let mut manifest = one(&[("s", 3)], Some("2"));
+        let table = json!({"kind": "table", "columns": ["wage"], "joins": [{"dataset": "b.csv", "key": "id", "how": how, "columns": []}]});
+        let table = serde_json::from_value(table).unwrap();
+        manifest.datasets.insert("a.csv".parse().unwrap(), table);
+        let costs = noise(&manifest).costs(&Policies::default()).unwrap();
+        ["a.csv", "b.csv"].map(|name| epsilon(&costs[&name.parse().unwrap()]))
+    };
+    // Who is taken out of the other table is then not there at all.
+    let [own, other] = with("inner");
+    assert!((own - other).abs() < 1e-12, "{own} {other}");
+    // Or has other numbers: twice the bound, as with half the noise.
+    let [same, turned] = with("left");
+    let half = noise(&one(&[("s", 3)], Some("1")));
+    let half = half.costs(&Policies::default()).unwrap();
+    let half = epsilon(&half[&"a.csv".parse().unwrap()]);
+    assert!((same - own).abs() < 1e-12, "{same} {own}");
+    assert!((turned - half).abs() < 1e-9, "{turned} {half}");
+}

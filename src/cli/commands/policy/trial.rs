@@ -200,7 +200,12 @@ fn told(tried: &Tried, verdict: &Verdict) -> anyhow::Result<String> {
             true => String::new(),
             false => format!(", columns {}", names.join(", ")),
         };
-        writeln!(text, "It reads {dataset} ({rows}{columns}).")?;
+        let keys: Vec<String> = reads.keys.iter().map(|c| format!("{c:?}")).collect();
+        let joined = match keys.is_empty() {
+            true => String::new(),
+            false => format!(", joined by {}", keys.join(", ")),
+        };
+        writeln!(text, "It reads {dataset} ({rows}{columns}{joined}).")?;
     }
     class_in_words(&mut text, tried)?;
     verdict_in_words(&mut text, verdict)?;

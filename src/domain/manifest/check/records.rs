@@ -1,5 +1,6 @@
 //! The driver `records`: what it may be asked for, and what its graph may read.
 
+use super::join::check_noised;
 use super::step::{check_field, check_subset, need_dataset};
 use super::{Found, need_variable, quoted};
 use crate::manifest::{
@@ -20,6 +21,9 @@ pub(super) fn check_records(manifest: &Manifest, records: &Records, path: &str, 
     }
     if let Some(clip) = records.clip {
         check_clip(clip, &format!("{path}.clip"), found);
+    }
+    if let (Some(_), Some(dataset)) = (&records.noise, dataset) {
+        check_noised(dataset, records, &format!("{path}.noise"), found);
     }
     if let Some(noise) = &records.noise {
         check_noise(noise, &format!("{path}.noise"), found);

@@ -223,11 +223,7 @@ pub(super) fn check_field(
     path: &str,
     found: &mut Found,
 ) {
-    let columns = match field {
-        DataField::Columns(names) | DataField::ColumnsF32(names) => names.as_slice(),
-        DataField::ColumnI64(name) => std::slice::from_ref(name),
-        DataField::X | DataField::Y => &[],
-    };
+    let columns = field.columns();
     match (spec, field) {
         (DatasetSpec::Table { .. }, DataField::X | DataField::Y) => {
             found.add(
@@ -235,16 +231,11 @@ pub(super) fn check_field(
                 format!("{dataset} is a table: name its columns instead of x or y"),
             );
         }
-        (
-            DatasetSpec::Table {
-                columns: declared, ..
-            },
-            _,
-        ) => {
+        (DatasetSpec::Table { .. }, _) => {
             found.need(!columns.is_empty(), path, "name at least one column");
             for column in columns {
                 found.need(
-                    declared.contains(column),
+                    spec.declares(column),
                     path,
                     format!("{dataset} does not declare a column {}; add it to datasets.{dataset}.columns", quoted(column)),
                 );

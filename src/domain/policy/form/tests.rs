@@ -65,6 +65,16 @@ fn every_value_that_cannot_be_is_told() {
 }
 
 #[test]
+fn keys_of_joins_are_columns_that_exist_for_tasks() {
+    let policy =
+        form(r#"{"columns": {"id": "identifier", "name": "hidden"}, "joins": [" id", "case"]}"#);
+    let joins = policy.check().unwrap().joins;
+    assert_eq!(joins, ["case", "id"].map(str::to_owned).into());
+    let hidden = r#"{"columns": {"id": "identifier", "name": "hidden"}, "joins": ["name ", ""]}"#;
+    assert_eq!(faults(hidden), ["joins", "joins"]);
+}
+
+#[test]
 fn limits_of_releases_have_defaults() {
     let rules = |json: &str| form(json).check().unwrap().release_rules();
     let default = ReleaseRules::default();

@@ -30,11 +30,10 @@ pub(in crate::policy) fn question() -> Question {
         outputs: 4,
         reads: BTreeMap::from([(
             data(),
-            Reads {
-                columns: BTreeSet::from(["age".to_owned(), "wage".to_owned()]),
-                form: TableForm::Names,
-                fraction: Some(1.0),
-            },
+            Reads::of(
+                BTreeSet::from(["age".to_owned(), "wage".to_owned()]),
+                TableForm::Names,
+            ),
         )]),
         class: Class::Free,
         digest: Digest([1; 32]),
@@ -480,6 +479,7 @@ fn policies() -> impl Strategy2<Value = Policy> {
         |(columns, who, kinds, limits, (approval, privacy, until))| Policy {
             records: None,
             columns,
+            joins: BTreeSet::new(),
             who,
             kinds,
             members: limits.0,
@@ -657,3 +657,5 @@ proptest! {
         prop_assert_eq!(verdict.answer().is_none(), verdict.decision == Decision::Allowed);
     }
 }
+
+mod joins;

@@ -101,3 +101,30 @@ fn a_question_survives_json() {
     let text = serde_json::to_string(&question).unwrap();
     assert_eq!(serde_json::from_str::<Question>(&text).unwrap(), question);
 }
+
+#[test]
+fn what_is_looked_up_is_read_of_the_other_dataset() {
+    let task = TASK
+        .replace(
+            r#""columns": ["wage", "age"]}"#,
+            r#""columns": ["wage"], "joins": [{"dataset": "b.csv", "key": "id", "right_key": " person", "how": "left", "columns": ["age"]}]},
+               "b.csv": {"kind": "table", "columns": ["age"]}"#,
+        )
+        .replace(r#"{"columns": ["wage"]}, "subset""#, r#"{"columns": ["wage", "age"]}, "subset""#);
+    let question = asked(&task, b"map");
+    let of = |name: &str| &question.reads[&name.parse().unwrap()];
+    let (own, other) = (of("a.csv"), of("b.csv"));
+    assert_eq!(own.columns, trimmed(&["wage".into()]));
+    assert_eq!((&own.keys, own.direct), (&trimmed(&["id".into()]), true));
+    assert!(own.found_by.is_empty());
+    assert_eq!(other.columns, trimmed(&["age".into()]));
+    assert_eq!(
+        (&other.keys, other.direct),
+        (&trimmed(&["person".into()]), false)
+    );
+    assert_eq!((&other.found_by, other.fraction), (&other.keys, Some(1.0)));
+    let left = asked(&task.replace("\"left\"", "\"inner\""), b"map");
+    assert_ne!(left.digest, question.digest);
+    let text = serde_json::to_string(&question).unwrap();
+    assert_eq!(serde_json::from_str::<Question>(&text).unwrap(), question);
+}

@@ -183,9 +183,9 @@ fn identifiers_are_those_of_the_policy() {
             ("id".to_owned(), Role::Identifier),
         ])
     };
-    assert!(identifiers(&steps[0], &roles(Role::Value)).is_empty());
+    assert!(identifiers(&steps[0].columns, &roles(Role::Value)).is_empty());
     assert_eq!(
-        identifiers(&steps[0], &roles(Role::Identifier)),
+        identifiers(&steps[0].columns, &roles(Role::Identifier)),
         columns(&["wage"])
     );
 }

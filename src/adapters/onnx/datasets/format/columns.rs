@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(decimal(123_456_789, scale), Cell::Number(wanted));
         }
         let much = decimal((1 << 53) + 1, 0);
-        assert!(matches!(much, Cell::Other(ref what) if what.starts_with("9007199254740993")));
+        assert_eq!(much, Cell::Long(9_007_199_254_740_993));
     }
 
     #[test]

@@ -169,6 +169,7 @@ fn as_name(cell: &Cell<'_>) -> String {
         Cell::Number(value) => value.to_string(),
         Cell::Truth(true) => "True".to_owned(),
         Cell::Truth(false) => "False".to_owned(),
+        Cell::Long(value) => value.to_string(),
         Cell::Missing | Cell::Fault(_) | Cell::Other(_) => String::new(),
     }
 }
