@@ -187,12 +187,12 @@ fn an_owner_asks_a_database_for_a_dataset() {
         "{out}"
     );
     let left = fs::read_dir(home.path().join("data")).unwrap().count();
-    assert_eq!(left, 1);
+    assert_eq!(left, 2, "the answer, and its lock");
 
-    write(&ward("SELECT none FROM nothing ORDER BY none"));
+    write(&ward("SELECT none FROM elsewhere ORDER BY none"));
     let (code, _, said) = delta_node(home.path(), &["data", "refresh"]);
     assert!(
-        code == 1 && said.contains("no such table: nothing"),
+        code == 1 && said.contains("no such table: elsewhere"),
         "{said}"
     );
     write(

@@ -15,7 +15,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 /// Mutations of all seeds of a target together; `FUZZ_MUTATIONS` makes them more.
 fn mutations() -> usize {
     let asked = std::env::var("FUZZ_MUTATIONS");
-    asked.map_or(2_000, |n| n.parse().expect("a number"))
+    asked.map_or(2_000, |n| n.parse().unwrap())
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

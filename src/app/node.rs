@@ -75,8 +75,9 @@ impl Node {
         context.owner.open().await?;
         context.spawn(context.owner.clone().follow_rules());
         context.spawn(context.catalogues.clone().keep_published());
-        context.spawn(keep_fresh(context.clone()));
         node.runner.resume().await?;
+        // What tasks read that go on is known now.
+        context.spawn(keep_fresh(context.clone()));
         // An event of a task that is not taken up yet would begin it anew.
         context.spawn(follow_events(context.clone(), node.runner.clone()));
         node.coordinator.resume().await?;

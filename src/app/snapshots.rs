@@ -9,21 +9,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::backoff::Backoff;
 use super::context::{Context, Ports};
 use super::reading::Reading;
 use delta_domain::ids::DatasetName;
-use delta_domain::query::Query;
+use delta_domain::query::{Query, Refresh};
 use delta_domain::time::Timestamp;
 use delta_ports::clock::Clock;
 use delta_ports::policy::PolicySource;
-use delta_ports::snapshots::{Snapshot, Snapshots};
-use delta_ports::{PortError, report};
+use delta_ports::snapshots::{Kept, Snapshot, Snapshots};
+use delta_ports::{PortError, PortErrorKind, report};
 
 /// How often it is looked whether it is time.
 const LOOK: Duration = Duration::from_secs(2);
+/// Most databases that are asked at once.
+const AT_ONCE: usize = 2;
 /// Pauses after a database that did not answer.
 const RETRIES: Backoff = Backoff::new(Duration::from_secs(30), 2, Duration::from_secs(3600));
 
@@ -34,21 +37,37 @@ pub(crate) async fn keep_fresh(context: Arc<Context>) {
         context.reading.clone(),
         context.settings.patience,
     );
+    // The owner's machine and databases have other work as well.
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut asking = JoinSet::new();
+    let mut asked_of = BTreeMap::new();
     loop {
         for (name, query) in keeper.due().await {
-            let snapshots = context.ports.snapshots.clone();
-            asking.spawn(async move {
-                let answer = snapshots.take(&name, &query).await;
-                (name, query, answer)
+            let (snapshots, reading) = (context.ports.snapshots.clone(), context.reading.clone());
+            let (turns, dataset) = (turns.clone(), name.clone());
+            // Where a task has kept it waiting for as long as it may, none does any longer.
+            let overdue = reading.reader(&name).is_some();
+            let asked = asking.spawn(async move {
+                let _turn = turns.acquire().await;
+                let may_replace = || overdue || reading.reader(&name).is_none();
+                snapshots.take(&name, &query, &may_replace).await
             });
+            asked_of.insert(asked.id(), dataset);
         }
-        tokio::select! {
-            () = context.ports.clock.sleep(LOOK) => {}
-            Some(asked) = asking.join_next() => match asked {
-                Ok((name, query, answer)) => keeper.answered(&name, &query, answer),
-                Err(e) => tracing::error!("asking a database broke off: {e}"),
-            },
+        let done = tokio::select! {
+            () = context.ports.clock.sleep(LOOK) => continue,
+            Some(done) = asking.join_next_with_id() => done,
+        };
+        let (id, answer) = match done {
+            Ok((id, answer)) => (id, answer),
+            Err(e) => {
+                let text = format!("asking broke off: {e}");
+                let error = PortError::new(PortErrorKind::Internal, "snapshots.take", text);
+                (e.id(), Err(error))
+            }
+        };
+        if let Some(name) = asked_of.remove(&id) {
+            keeper.answered(&name, answer);
         }
     }
 }
@@ -141,7 +160,7 @@ impl Keeper {
             if course.next.is_none_or(|next| now < next) {
                 continue;
             }
-            let taken = match self.snapshots.taken(name).await {
+            let taken = match standing(&*self.snapshots, name, query).await {
                 Ok(taken) => taken,
                 Err(e) => {
                     course.next = Some(now + course.pauses.pause());
@@ -162,7 +181,7 @@ impl Keeper {
     }
 
     /// What became of asking.
-    fn answered(&mut self, name: &DatasetName, query: &Query, answer: Result<Snapshot, PortError>) {
+    fn answered(&mut self, name: &DatasetName, answer: Result<Snapshot, PortError>) {
         let now = self.clock.now();
         let Some(course) = self.of.get_mut(name) else {
             return;
@@ -172,8 +191,10 @@ impl Keeper {
             Ok(snapshot) => {
                 course.pauses.reset();
                 course.next = Some(now);
-                tracing::info!("{}", told(name, query, &snapshot));
+                tracing::info!("{}", told(name, &course.query, &snapshot));
             }
+            // Its turn comes when the task is done.
+            Err(e) if e.kind() == PortErrorKind::Conflict => course.next = Some(now),
             Err(e) => {
                 let pause = course.pauses.pause();
                 course.next = Some(now + pause);
@@ -183,6 +204,29 @@ impl Keeper {
                     report(&e)
                 );
             }
+        }
+    }
+}
+
+/// When the answer that is kept was taken; one to another query is removed, so that no task reads it for one to this.
+async fn standing(
+    snapshots: &dyn Snapshots,
+    name: &DatasetName,
+    query: &Query,
+) -> Result<Option<Timestamp>, PortError> {
+    match snapshots.kept(name, query).await? {
+        Kept::Nothing => Ok(None),
+        Kept::Answer(taken) => Ok(Some(taken)),
+        Kept::Another => {
+            snapshots.withdraw(name).await?;
+            let next = match query.refresh {
+                Refresh::ByHand => "`delta-node data refresh` asks this one",
+                Refresh::Every(_) | Refresh::Daily(_) => "this one is asked now",
+            };
+            tracing::warn!(
+                "{name} is another query than before: the old answer is removed, and {next}"
+            );
+            Ok(None)
         }
     }
 }

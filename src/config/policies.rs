@@ -306,7 +306,8 @@ impl PolicyReader {
                     self.dialects.insert(name.clone(), dialect);
                 }
                 said = self.said(source, &key, rules);
-                self.query(source, &name, rules);
+                let elsewhere = self.dialects.get(&name).is_some_and(|d| d.path.is_some());
+                self.query(source, &name, rules, elsewhere);
             }
             let form = self.form(source, &key, value);
             match form.check() {

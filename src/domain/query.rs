@@ -3,18 +3,18 @@
 //! Values only: who asks databases is the adapter of [`Query`], and when it is time, the app's loop asks [`Refresh::is_due`].
 
 mod server;
+mod sql;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Digest;
 use crate::policy::FieldFault;
 use crate::time::Timestamp;
 pub use server::{Engine, Server, ServerError};
 
-/// Longest question, in bytes.
-const MAX_SQL: usize = 64 << 10;
 /// How long a question may take where its owner does not say.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// Shortest and longest time between two answers, and for one.
@@ -176,7 +176,7 @@ impl QueryForm {
         if let Err(e) = &server {
             bad("database", &e.to_string());
         }
-        for fault in wrong_sql(&self.sql) {
+        for fault in sql::faults(&self.sql) {
             bad("sql", fault);
         }
         let refresh = self.refresh.as_deref().map(|text| Refresh::of(text.trim()));
@@ -234,25 +234,12 @@ impl QueryForm {
     }
 }
 
-/// What is wrong with a question, as far as it shows before it is asked.
-fn wrong_sql(sql: &str) -> Vec<&'static str> {
-    let words: Vec<String> = sql
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
-    let mut faults = Vec::new();
-    if sql.len() > MAX_SQL {
-        faults.push("is longer than 65536 bytes: make it a view of the database");
+impl Query {
+    /// What tells its answers from those of other questions: SHA-256 of the database and the question.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(format!("{:?}\n{}", self.server, self.sql).as_bytes())
     }
-    if !matches!(words.first().map(String::as_str), Some("select" | "with")) {
-        faults.push("must be one SELECT, or WITH and a SELECT");
-    } else if !words.windows(2).any(|pair| pair == ["order", "by"]) {
-        faults.push(
-            "must have an ORDER BY that puts every row in its place: rules that compare what was released before go by the places of rows",
-        );
-    }
-    faults
 }
 
 #[cfg(test)]

@@ -20,6 +20,20 @@ pub struct Snapshot {
     pub changed: bool,
 }
 
+/// What is kept under a dataset's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    Nothing,
+    /// The answer to the query, and when the database was last asked with success, whether or not the answer was a new one.
+    Answer(Timestamp),
+    /// The answer to another query.
+    Another,
+}
+
+/// Whether a new answer may take the place of the one before, asked when it is whole.
+pub type MayReplace<'m> = &'m (dyn Fn() -> bool + Send + Sync);
+
 /// The way to an owner's databases.
 ///
 /// Obligations on implementers:
@@ -28,13 +42,23 @@ pub struct Snapshot {
 /// - What a query may not or cannot be is `Rejected`, a database that cannot be reached now `Unavailable`, one that is too slow `Timeout`;
 ///   no message has a password in it. What a cell holds may be in a message: it is for the owner alone.
 /// - Two processes that ask for the same dataset at once do so one after the other.
+/// - A file that is no answer is the owner's own: it is never replaced or removed (`Rejected`).
 #[async_trait]
 pub trait Snapshots: Send + Sync + 'static {
-    /// Asks the database, and keeps what it answers as the file of `name`.
-    async fn take(&self, name: &DatasetName, query: &Query) -> Result<Snapshot, PortError>;
+    /// Asks the database, and keeps what it answers as the file of `name`. Where it may not be replaced any more when the answer is whole,
+    /// everything stays as it was (`Conflict`).
+    async fn take(
+        &self,
+        name: &DatasetName,
+        query: &Query,
+        may_replace: MayReplace<'_>,
+    ) -> Result<Snapshot, PortError>;
 
-    /// When the database was last asked with success, whether or not the answer was a new one; `None` where no answer is kept.
-    async fn taken(&self, name: &DatasetName) -> Result<Option<Timestamp>, PortError>;
+    /// What is kept of a query.
+    async fn kept(&self, name: &DatasetName, query: &Query) -> Result<Kept, PortError>;
+
+    /// Removes the answer to another query, so that nobody reads it for one to this.
+    async fn withdraw(&self, name: &DatasetName) -> Result<(), PortError>;
 }
 
 /// Where no dataset is a query.
@@ -43,7 +67,12 @@ pub struct NoDatabases;
 
 #[async_trait]
 impl Snapshots for NoDatabases {
-    async fn take(&self, name: &DatasetName, _query: &Query) -> Result<Snapshot, PortError> {
+    async fn take(
+        &self,
+        name: &DatasetName,
+        _query: &Query,
+        _may_replace: MayReplace<'_>,
+    ) -> Result<Snapshot, PortError> {
         Err(PortError::new(
             super::PortErrorKind::Unsupported,
             "snapshots.take",
@@ -51,7 +80,11 @@ impl Snapshots for NoDatabases {
         ))
     }
 
-    async fn taken(&self, _name: &DatasetName) -> Result<Option<Timestamp>, PortError> {
-        Ok(None)
+    async fn kept(&self, _name: &DatasetName, _query: &Query) -> Result<Kept, PortError> {
+        Ok(Kept::Nothing)
+    }
+
+    async fn withdraw(&self, _name: &DatasetName) -> Result<(), PortError> {
+        Ok(())
     }
 }

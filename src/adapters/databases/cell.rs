@@ -84,6 +84,9 @@ pub(crate) enum Cell<'c> {
 /// A decimal number as a cell: the nearest double, and exactly itself where it is whole.
 pub(crate) fn decimal(text: &str) -> Result<Cell<'_>, String> {
     let number: f64 = text.parse().map_err(|_| format!("{text} is no number"))?;
+    if number.is_infinite() && text.bytes().any(|b| b.is_ascii_digit()) {
+        return Err("it is larger than any double; cast it to a text in the query".to_owned());
+    }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_whole = fraction.bytes().all(|b| b == b'0') && !whole.contains(['e', 'E']);
     if is_whole && number.is_finite() && number.abs() >= 9_007_199_254_740_992.0 {
@@ -196,5 +199,7 @@ mod tests {
         }
         let huge = format!("1{}", "0".repeat(60));
         assert!(decimal(&huge).unwrap_err().contains("does not hold"));
+        let larger = format!("-1{}.5", "0".repeat(400));
+        assert!(decimal(&larger).unwrap_err().contains("larger than any"));
     }
 }

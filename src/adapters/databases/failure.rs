@@ -42,6 +42,14 @@ impl Failure {
         Self::new(PortErrorKind::Unavailable, what)
     }
 
+    /// A task began to read what was to be replaced.
+    pub(crate) fn held() -> Self {
+        Self::new(
+            PortErrorKind::Conflict,
+            "a task has begun to read what is there; it stays until that one is done",
+        )
+    }
+
     /// The whole answer took too long.
     pub(crate) fn slow(timeout: Duration) -> Self {
         Self::new(
@@ -92,7 +100,7 @@ impl Failure {
     pub(crate) fn into_port_of_file(self, name: &DatasetName) -> PortError {
         PortError::new(
             self.kind,
-            "snapshots.taken",
+            "snapshots.kept",
             format!("{name}: {}", self.what),
         )
     }

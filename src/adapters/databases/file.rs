@@ -14,6 +14,8 @@ use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use delta_domain::query::Query;
+
 use crate::cell::{Cell, Column, Head};
 use crate::failure::Failure;
 
@@ -27,16 +29,19 @@ const GROUP_BYTES: usize = 32 << 20;
 const MOST_COLUMNS: usize = 10_000;
 /// Longest name of a column, in bytes.
 const LONGEST_NAME: usize = 1024;
-/// What marks a file as an answer that a later one may replace.
+/// Longest text of a cell, in bytes.
+pub(crate) const LONGEST_CELL: usize = 16 << 20;
+/// What marks a file as an answer that a later one may replace, with the digest of its query.
 pub(crate) const MARK: &str = "delta.query";
 
 /// An answer of which nothing has come yet.
 pub(crate) struct Answer {
     file: File,
+    mark: String,
 }
 
 /// An answer that is whole, in a file that is on disk.
-pub(crate) struct Kept {
+pub(crate) struct Whole {
     pub(crate) file: File,
     pub(crate) rows: u64,
     pub(crate) columns: Vec<Head>,
@@ -58,9 +63,12 @@ pub(crate) struct Rows {
 }
 
 impl Answer {
-    /// Into an empty file.
-    pub(crate) fn begin(file: File) -> Result<Self, Failure> {
-        Ok(Self { file })
+    /// Into an empty file, marked with the query that it is of.
+    pub(crate) fn begin(file: File, query: &Query) -> Self {
+        Self {
+            file,
+            mark: query.digest().to_string(),
+        }
     }
 
     /// Once it is known what it is made of.
@@ -70,7 +78,8 @@ impl Answer {
         let schema = Arc::new(Schema::new(fields));
         let (batches, coming) = mpsc::channel(1);
         let (file, form) = (self.file, schema.clone());
-        let writer = tokio::task::spawn_blocking(move || write(file, form, coming));
+        let properties = properties(self.mark);
+        let writer = tokio::task::spawn_blocking(move || write(file, form, properties, coming));
         Ok(Rows {
             columns: heads.iter().map(|head| Column::of(head.kind)).collect(),
             heads,
@@ -121,6 +130,9 @@ impl Rows {
         let place = self.next;
         self.next += 1;
         if let Cell::Text(text) = cell {
+            if text.len() > LONGEST_CELL {
+                return Err(self.wrong(place, "a text is longer than 16 MiB"));
+            }
             self.bytes = self.bytes.saturating_add(text.len());
         }
         let Some(column) = self.columns.get_mut(place) else {
@@ -186,7 +198,7 @@ impl Rows {
     }
 
     /// There are no more rows.
-    pub(crate) async fn finish(mut self) -> Result<Kept, Failure> {
+    pub(crate) async fn finish(mut self) -> Result<Whole, Failure> {
         // One without rows says what it is made of as well.
         let batch = self.batch()?;
         if self.batches.send(batch).await.is_err() {
@@ -197,7 +209,7 @@ impl Rows {
             Ok(written) => written?,
             Err(_) => return Err(Failure::internal("writing the answer broke off")),
         };
-        Ok(Kept {
+        Ok(Whole {
             file,
             rows: self.rows,
             columns: self.heads,
@@ -206,8 +218,8 @@ impl Rows {
 }
 
 /// The same rows are the same bytes: nothing of the time or the place goes into the file.
-fn properties() -> WriterProperties {
-    let mark = KeyValue::new(MARK.to_owned(), "1".to_owned());
+fn properties(mark: String) -> WriterProperties {
+    let mark = KeyValue::new(MARK.to_owned(), mark);
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_created_by("delta-node".to_owned())
@@ -219,9 +231,10 @@ fn properties() -> WriterProperties {
 fn write(
     file: File,
     schema: SchemaRef,
+    properties: WriterProperties,
     mut coming: mpsc::Receiver<RecordBatch>,
 ) -> Result<File, Failure> {
-    let mut writer = ArrowWriter::try_new(file, schema, Some(properties())).map_err(unwritten)?;
+    let mut writer = ArrowWriter::try_new(file, schema, Some(properties)).map_err(unwritten)?;
     while let Some(batch) = coming.blocking_recv() {
         writer.write(&batch).map_err(unwritten)?;
         if writer.memory_size() >= GROUP_BYTES {

@@ -2,20 +2,21 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read as _, Seek as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use tokio::time::Instant;
 
 use delta_domain::ids::DatasetName;
+use delta_domain::query::Query;
 use delta_domain::time::Timestamp;
-use delta_ports::snapshots::Snapshot;
+use delta_ports::snapshots::{Kept, MayReplace, Snapshot};
 
 use crate::failure::Failure;
-use crate::file::{Kept, MARK};
+use crate::file::{MARK, Whole};
 
 /// How often it is looked whether another process is done.
 const LOOK: Duration = Duration::from_millis(200);
@@ -25,14 +26,15 @@ pub(crate) struct Place {
     folder: PathBuf,
     /// What tasks read.
     path: PathBuf,
-    /// What an answer is written to while it comes, locked.
+    /// What an answer is written to while it comes.
     part: PathBuf,
-    file: File,
+    /// Held as long as this is; the file stays, so that all lock the same one.
+    _lock: File,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // After a success it has another name; whoever waits for it looks again.
+        // After a success it has another name. Nobody else writes here while the lock is held.
         drop(std::fs::remove_file(&self.part));
     }
 }
@@ -44,44 +46,60 @@ impl Place {
         name: &DatasetName,
         until: Instant,
     ) -> Result<Self, Failure> {
-        let path = folder.join(name.as_str());
-        let part = folder.join(format!(".{name}.part"));
-        own(&path)?;
+        let lock = folder.join(format!(".{name}.lock"));
         loop {
-            if let Some(file) = locked(&part).map_err(|e| Failure::io("write", &part, &e))? {
-                return Ok(Self {
+            if let Some(held) = locked(&lock).map_err(|e| Failure::io("lock", &lock, &e))? {
+                let place = Self {
                     folder: folder.to_owned(),
-                    path,
-                    part,
-                    file,
-                });
+                    path: folder.join(name.as_str()),
+                    part: folder.join(format!(".{name}.part")),
+                    _lock: held,
+                };
+                own(&place.path)?;
+                return Ok(place);
             }
             if Instant::now() >= until {
-                return Err(Failure::unreachable(format!(
-                    "another process still writes {}",
-                    part.display()
-                )));
+                return Err(Failure::unreachable(
+                    "another process still asks for it; wait, or stop that one",
+                ));
             }
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// An empty file to write to.
+    /// A new file to write to, in place of what a killed process may have left.
     pub(crate) fn part(&self) -> Result<File, Failure> {
-        let empty = self.file.set_len(0).and_then(|()| self.file.try_clone());
-        empty.map_err(|e| Failure::io("write", &self.part, &e))
+        let made = match std::fs::remove_file(&self.part) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&self.part),
+        };
+        made.map_err(|e| Failure::io("write", &self.part, &e))
     }
 
     /// Puts a whole answer where tasks read it; the same one as before only gets a new time.
-    pub(crate) async fn keep(self, kept: Kept) -> Result<Snapshot, Failure> {
-        let Kept {
+    pub(crate) async fn keep(
+        self,
+        whole: Whole,
+        may_replace: MayReplace<'_>,
+    ) -> Result<Snapshot, Failure> {
+        if self.path.exists() && !may_replace() {
+            return Err(Failure::held());
+        }
+        let Whole {
             file,
             rows,
             columns,
-        } = kept;
+        } = whole;
         let done = tokio::task::spawn_blocking(move || {
-            self.replace(file)
-                .map_err(|e| Failure::io("write", &self.path, &e))
+            // It may be there only now.
+            own(&self.path)?;
+            let replaced = self.replace(file);
+            replaced.map_err(|e| Failure::io("write", &self.path, &e))
         });
         let (bytes, changed) = match done.await {
             Ok(done) => done?,
@@ -98,66 +116,94 @@ impl Place {
 
     fn replace(&self, answer: File) -> io::Result<(u64, bool)> {
         let bytes = answer.metadata()?.len();
-        if same(&self.path, answer)? {
+        let there = self.path.exists();
+        if there && same(&self.path, answer)? {
             let before = File::options().write(true).open(&self.path)?;
             before.set_modified(SystemTime::now())?;
             return Ok((bytes, false));
         }
-        std::fs::rename(&self.part, &self.path)?;
+        // What appears at the last moment is the owner's own.
+        let flags = match there {
+            true => RenameFlags::empty(),
+            false => RenameFlags::NOREPLACE,
+        };
+        match renameat_with(CWD, &self.part, CWD, &self.path, flags) {
+            // Some file systems cannot look and rename in one go.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                std::fs::rename(&self.part, &self.path)?;
+            }
+            renamed => renamed?,
+        }
         File::open(&self.folder)?.sync_all()?;
         Ok((bytes, true))
     }
+
+    /// Removes the answer.
+    pub(crate) fn withdraw(&self) -> Result<(), Failure> {
+        match std::fs::remove_file(&self.path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::io("remove", &self.path, &e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The digest of the query whose answer a file is; `None` for any other file. Links are no answers.
+fn mark(path: &Path) -> io::Result<Option<String>> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(e),
+        // A link.
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e),
+    };
+    let Ok(reader) = SerializedFileReader::new(file) else {
+        return Ok(None);
+    };
+    let about = reader.metadata().file_metadata().key_value_metadata();
+    let pair = about.and_then(|all| all.iter().find(|pair| pair.key == MARK));
+    Ok(pair.map(|pair| pair.value.clone().unwrap_or_default()))
 }
 
 /// A file of the owner's own is never replaced.
 fn own(path: &Path) -> Result<(), Failure> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Failure::io("read", path, &e)),
-    };
-    let marked = SerializedFileReader::new(file).ok().is_some_and(|reader| {
-        let about = reader.metadata().file_metadata().key_value_metadata();
-        about.is_some_and(|all| all.iter().any(|pair| pair.key == MARK))
-    });
-    match marked {
-        true => Ok(()),
-        false => Err(Failure::rejected(format!(
+    match mark(path) {
+        Ok(Some(_)) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(None) => Err(Failure::rejected(format!(
             "{} is there, and is no answer of a query: move it away, or give the query another name",
             path.display()
         ))),
+        Err(e) => Err(Failure::io("read", path, &e)),
     }
 }
 
-/// The file to write to, once nobody else does; `None` while somebody does.
-fn locked(part: &Path) -> io::Result<Option<File>> {
+/// The lock of a dataset; `None` while somebody else has it.
+fn locked(path: &Path) -> io::Result<Option<File>> {
+    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
+        .custom_flags(flags)
         .mode(0o600)
-        .open(part)?;
+        .open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-        Err(e) => return Err(e.into()),
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(e) => Err(e.into()),
     }
-    // Whoever had it may have given it its other name, or removed it.
-    let still = std::fs::metadata(part).is_ok_and(|now| {
-        file.metadata()
-            .is_ok_and(|ours| (ours.dev(), ours.ino()) == (now.dev(), now.ino()))
-    });
-    Ok(still.then_some(file))
 }
 
 /// Whether a file has the bytes of another.
 fn same(path: &Path, mut answer: File) -> io::Result<bool> {
-    let before = match File::open(path) {
-        Ok(before) => before,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(e) => return Err(e),
-    };
+    let before = File::open(path)?;
     if before.metadata()?.len() != answer.metadata()?.len() {
         return Ok(false);
     }
@@ -179,20 +225,26 @@ fn same(path: &Path, mut answer: File) -> io::Result<bool> {
     }
 }
 
-/// When the answer in a file was taken or found to be the same.
-pub(crate) async fn taken(path: PathBuf) -> Result<Option<Timestamp>, Failure> {
-    let looked = tokio::task::spawn_blocking(move || {
-        let changed = match std::fs::metadata(&path) {
-            Ok(about) => about.modified(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => Err(e),
-        };
-        let changed = changed.map_err(|e| Failure::io("read", &path, &e))?;
-        let since = changed.duration_since(SystemTime::UNIX_EPOCH);
-        let since = since.unwrap_or_default().as_millis();
-        Ok(Some(Timestamp(u64::try_from(since).unwrap_or(u64::MAX))))
-    });
-    looked
-        .await
-        .map_err(|_| Failure::internal("looking at the file broke off"))?
+/// What is kept at a path of a query.
+pub(crate) fn kept(path: &Path, query: &Query) -> Result<Kept, Failure> {
+    let looked = |path: &Path| {
+        let of = mark(path)?;
+        let since = std::fs::metadata(path)?.modified()?;
+        Ok::<_, io::Error>((of, since))
+    };
+    let (of, since) = match looked(path) {
+        Ok(found) => found,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Kept::Nothing),
+        Err(e) => return Err(Failure::io("read", path, &e)),
+    };
+    match of {
+        None => own(path).map(|()| Kept::Nothing),
+        Some(of) if of != query.digest().to_string() => Ok(Kept::Another),
+        Some(_) => {
+            let since = since.duration_since(SystemTime::UNIX_EPOCH);
+            let since = since.unwrap_or_default().as_millis();
+            let since = u64::try_from(since).unwrap_or(u64::MAX);
+            Ok(Kept::Answer(Timestamp(since)))
+        }
+    }
 }

@@ -32,9 +32,8 @@ use tokio::time::{Instant, timeout_at};
 
 use delta_domain::ids::DatasetName;
 use delta_domain::query::{Engine, Query, Server};
-use delta_domain::time::Timestamp;
 use delta_ports::PortError;
-use delta_ports::snapshots::{Snapshot, Snapshots};
+use delta_ports::snapshots::{Kept, MayReplace, Snapshot, Snapshots};
 use failure::Failure;
 use file::Answer;
 use keeping::Place;
@@ -55,18 +54,35 @@ impl Databases {
         Self { data_dir }
     }
 
-    async fn taken_by(&self, name: &DatasetName, query: &Query) -> Result<Snapshot, Failure> {
+    async fn taken(
+        &self,
+        name: &DatasetName,
+        query: &Query,
+        may_replace: MayReplace<'_>,
+    ) -> Result<Snapshot, Failure> {
         let until = Instant::now() + query.timeout;
         let place = Place::claim(&self.data_dir, name, until).await?;
-        let answer = Answer::begin(place.part()?)?;
+        let answer = Answer::begin(place.part()?, query);
         let asked = timeout_at(until, ask(query, answer, until)).await;
-        let kept = asked.map_err(|_| Failure::slow(query.timeout))??;
-        place.keep(kept).await
+        let whole = asked.map_err(|_| Failure::slow(query.timeout))??;
+        place.keep(whole, may_replace).await
+    }
+
+    /// Looks at the file of a dataset, off the async threads.
+    async fn looking<T: Send + 'static>(
+        &self,
+        name: &DatasetName,
+        look: impl FnOnce(PathBuf) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let path = self.data_dir.join(name.as_str());
+        let looked = tokio::task::spawn_blocking(move || look(path)).await;
+        let looked = looked.unwrap_or_else(|_| Err(Failure::internal("looking at it broke off")));
+        looked.map_err(|failure| failure.into_port_of_file(name))
     }
 }
 
 /// Asks the database for everything.
-async fn ask(query: &Query, answer: Answer, until: Instant) -> Result<file::Kept, Failure> {
+async fn ask(query: &Query, answer: Answer, until: Instant) -> Result<file::Whole, Failure> {
     match &query.server {
         Server::File(path) => sqlite::ask(path, query, answer, until).await,
         Server::Network {
@@ -82,13 +98,26 @@ async fn ask(query: &Query, answer: Answer, until: Instant) -> Result<file::Kept
 
 #[async_trait]
 impl Snapshots for Databases {
-    async fn take(&self, name: &DatasetName, query: &Query) -> Result<Snapshot, PortError> {
-        let taken = self.taken_by(name, query).await;
+    async fn take(
+        &self,
+        name: &DatasetName,
+        query: &Query,
+        may_replace: MayReplace<'_>,
+    ) -> Result<Snapshot, PortError> {
+        let taken = self.taken(name, query, may_replace).await;
         taken.map_err(|failure| failure.into_port(name, query))
     }
 
-    async fn taken(&self, name: &DatasetName) -> Result<Option<Timestamp>, PortError> {
-        let taken = keeping::taken(self.data_dir.join(name.as_str())).await;
-        taken.map_err(|failure| failure.into_port_of_file(name))
+    async fn kept(&self, name: &DatasetName, query: &Query) -> Result<Kept, PortError> {
+        let query = query.clone();
+        self.looking(name, move |path| keeping::kept(&path, &query))
+            .await
+    }
+
+    async fn withdraw(&self, name: &DatasetName) -> Result<(), PortError> {
+        let until = Instant::now() + CONNECT;
+        let place = Place::claim(&self.data_dir, name, until).await;
+        let place = place.map_err(|failure| failure.into_port_of_file(name))?;
+        self.looking(name, move |_| place.withdraw()).await
     }
 }

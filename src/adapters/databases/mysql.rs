@@ -14,7 +14,7 @@ use delta_domain::query::{Query, Server, Tls};
 use crate::CONNECT;
 use crate::cell::{Cell, Head, Kind, decimal};
 use crate::failure::Failure;
-use crate::file::{Answer, Kept, Rows};
+use crate::file::{Answer, Rows, Whole};
 use crate::secret::password;
 
 /// Everything is as it was at one moment, and stays as it is.
@@ -23,7 +23,11 @@ const BEGIN: [&str; 2] = [
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 ];
 
-pub(crate) async fn ask(query: &Query, answer: Answer) -> Result<Kept, Failure> {
+/// Why some cells are refused.
+const BYTES: &str = "it has bytes and no text: leave it out, or write HEX(...) in the query";
+const DIGIT: &str = "it is a TINYINT(1) below 0 or above 127, and the server does not say which: write CAST(... AS SIGNED) in the query";
+
+pub(crate) async fn ask(query: &Query, answer: Answer) -> Result<Whole, Failure> {
     let options = options(query)?;
     let connected = timeout(CONNECT, options.connect()).await;
     let mut database = connected.map_err(|_| {
@@ -73,7 +77,8 @@ async fn all(
     database: &mut MySqlConnection,
     query: &Query,
     answer: Answer,
-) -> Result<Kept, Failure> {
+) -> Result<Whole, Failure> {
+    limit(database, query).await;
     for statement in BEGIN {
         sqlx::raw_sql(statement).execute(&mut *database).await?;
     }
@@ -106,6 +111,20 @@ async fn all(
     rows.finish().await
 }
 
+/// A query that nobody waits for any more ends at the server, too: MariaDB knows the first word, MySQL the second.
+async fn limit(database: &mut MySqlConnection, query: &Query) {
+    let seconds = query.timeout.as_secs();
+    let milliseconds = seconds.saturating_mul(1000).min(u64::from(u32::MAX));
+    for setting in [
+        format!("SET SESSION max_statement_time = {seconds}"),
+        format!("SET SESSION max_execution_time = {milliseconds}"),
+    ] {
+        let sql = AssertSqlSafe(setting);
+        // An older server knows none, and the node's own limit holds all the same.
+        drop(sqlx::raw_sql(sql).execute(&mut *database).await);
+    }
+}
+
 fn take(row: &MySqlRow, types: &[Stored], rows: &mut Rows) -> Result<(), Failure> {
     for (place, stored) in types.iter().enumerate() {
         let value = row.try_get_raw(place)?;
@@ -127,11 +146,15 @@ fn take(row: &MySqlRow, types: &[Stored], rows: &mut Rows) -> Result<(), Failure
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stored {
     Signed,
+    /// One digit wide, signed or not.
+    Digit,
     Unsigned,
     Float,
     Double,
     Decimal,
     Text,
+    /// Bytes, which may be a text.
+    Bytes,
     Date,
     DateTime,
     /// A span of time, up to 838 hours long, and perhaps negative.
@@ -143,7 +166,8 @@ impl Stored {
     /// By the name of the type; `None` for bytes and shapes, which are nothing that a table has.
     fn of(name: &str) -> Option<Self> {
         Some(match name {
-            "BOOLEAN" | "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Self::Signed,
+            "BOOLEAN" => Self::Digit,
+            "TINYINT" | "SMALLINT" | "MEDIUMINT" | "INT" | "BIGINT" => Self::Signed,
             "YEAR" => Self::Unsigned,
             "FLOAT" => Self::Float,
             "DOUBLE" => Self::Double,
@@ -154,6 +178,8 @@ impl Stored {
             "BIT" => Self::Bits,
             "CHAR" | "VARCHAR" | "TINYTEXT" | "TEXT" | "MEDIUMTEXT" | "LONGTEXT" | "ENUM"
             | "SET" | "JSON" | "NULL" => Self::Text,
+            // Texts whose order goes by their bytes come under these names as well, JSON of MariaDB among them.
+            "BINARY" | "VARBINARY" | "TINYBLOB" | "BLOB" | "MEDIUMBLOB" | "LONGBLOB" => Self::Bytes,
             _ if name.ends_with("UNSIGNED") => Self::Unsigned,
             _ => return None,
         })
@@ -161,11 +187,11 @@ impl Stored {
 
     fn kind(self) -> Kind {
         match self {
-            Self::Signed => Kind::Whole,
+            Self::Signed | Self::Digit => Kind::Whole,
             Self::Unsigned | Self::Bits => Kind::Unsigned,
             Self::Float => Kind::Single,
             Self::Double | Self::Decimal => Kind::Double,
-            Self::Text | Self::Time => Kind::Text,
+            Self::Text | Self::Bytes | Self::Time => Kind::Text,
             Self::Date => Kind::Day,
             Self::DateTime => Kind::Moment { utc: false },
         }
@@ -176,6 +202,14 @@ impl Stored {
         let utf8 = || std::str::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".to_owned());
         let cell = match self {
             Self::Text => return utf8().map(Cell::Text),
+            Self::Bytes => {
+                let plain = utf8().ok().filter(|text| !text.contains('\0'));
+                return plain.map(Cell::Text).ok_or_else(|| BYTES.to_owned());
+            }
+            Self::Digit => match bytes {
+                [value @ 0..=127] => Some(Cell::Whole(i64::from(*value))),
+                _ => return Err(DIGIT.to_owned()),
+            },
             Self::Decimal => return decimal(utf8()?),
             Self::Signed => signed(bytes).map(Cell::Whole),
             Self::Unsigned => unsigned(bytes).map(Cell::Unsigned),
@@ -214,8 +248,9 @@ fn unsigned(bytes: &[u8]) -> Option<u64> {
 }
 
 fn signed(bytes: &[u8]) -> Option<i64> {
+    let bits = unsigned(bytes)?;
     let unused = 64 - 8 * u32::try_from(bytes.len()).ok()?;
-    let bits = unsigned(bytes)? << unused;
+    let bits = bits << unused;
     // An arithmetic shift fills up with the sign.
     Some(bits.cast_signed() >> unused)
 }
@@ -295,9 +330,14 @@ mod tests {
 
     #[test]
     fn cells_are_what_the_protocol_says() {
-        use Stored::{Bits, Date, DateTime, Decimal, Double, Float, Signed, Text, Time, Unsigned};
+        use Stored::{
+            Bits, Bytes, Date, DateTime, Decimal, Digit, Double, Float, Signed, Text, Time,
+            Unsigned,
+        };
         for (stored, bytes, expected) in [
             (Signed, &[0xff][..], "Whole(-1)"),
+            (Digit, &[1], "Whole(1)"),
+            (Bytes, b"{}", "Text(\"{}\")"),
             (Signed, &[0, 0x80], "Whole(-32768)"),
             (Signed, &[0xfe, 0xff, 0xff, 0xff], "Whole(-2)"),
             (
@@ -339,6 +379,9 @@ mod tests {
         }
         for (stored, bytes) in [
             (Signed, &[][..]),
+            (Digit, &[200]),
+            (Bytes, &[0]),
+            (Bytes, &[0xff, 0xfe]),
             (Signed, &[1, 2, 3]),
             (Signed, &[0; 9]),
             (Bits, &[0; 9]),

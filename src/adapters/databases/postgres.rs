@@ -1,6 +1,6 @@
 //! PostgreSQL: one read-only transaction, one cursor, cells as it writes them.
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode, PgTypeInfo};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode, PgTypeInfo, PgTypeKind};
 use sqlx::{
     AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _,
     SqlSafeStr as _, Statement as _, TypeInfo as _, ValueRef as _,
@@ -13,15 +13,19 @@ use delta_domain::query::{Query, Server, Tls};
 use crate::CONNECT;
 use crate::cell::{Cell, Head, Kind, decimal};
 use crate::failure::Failure;
-use crate::file::{Answer, Kept, Rows};
+use crate::file::{Answer, Rows, Whole};
 use crate::secret::password;
 
 /// Everything is as it was at one moment, and stays as it is.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// As few rows at a time as keeps both sides busy: they may be long.
-const FETCH: &str = "FETCH 1000 FROM delta_node";
+/// Rows that are asked for at a time: the first, the most, and so many that they have about as many bytes.
+const FIRST: usize = 10;
+const MOST: usize = 1000;
+const BYTES: usize = 4 << 20;
+/// PostgreSQL counts the time of a statement in milliseconds, in 31 bits.
+const LONGEST: u64 = (i32::MAX / 1000) as u64;
 
-pub(crate) async fn ask(query: &Query, answer: Answer) -> Result<Kept, Failure> {
+pub(crate) async fn ask(query: &Query, answer: Answer) -> Result<Whole, Failure> {
     let options = options(query)?;
     let connected = timeout(CONNECT, options.connect()).await;
     let mut database = connected.map_err(|_| {
@@ -52,7 +56,10 @@ fn options(query: &Query) -> Result<PgConnectOptions, Failure> {
         .application_name("delta-node")
         .statement_cache_capacity(1)
         .options([
-            ("statement_timeout", format!("{}s", query.timeout.as_secs())),
+            (
+                "statement_timeout",
+                format!("{}s", query.timeout.as_secs().min(LONGEST)),
+            ),
             ("TimeZone", "UTC".to_owned()),
             ("DateStyle", "ISO".to_owned()),
             ("IntervalStyle", "iso_8601".to_owned()),
@@ -71,7 +78,7 @@ fn options(query: &Query) -> Result<PgConnectOptions, Failure> {
     Ok(options)
 }
 
-async fn all(database: &mut PgConnection, query: &Query, answer: Answer) -> Result<Kept, Failure> {
+async fn all(database: &mut PgConnection, query: &Query, answer: Answer) -> Result<Whole, Failure> {
     sqlx::raw_sql(BEGIN).execute(&mut *database).await?;
     let sql = AssertSqlSafe(query.sql.clone()).into_sql_str();
     let statement = database.prepare(sql).await?;
@@ -92,15 +99,20 @@ async fn all(database: &mut PgConnection, query: &Query, answer: Answer) -> Resu
         .persistent(false)
         .execute(&mut *database)
         .await?;
+    let mut count = FIRST;
     loop {
-        let some = sqlx::raw_sql(FETCH).fetch_all(&mut *database).await?;
+        let fetch = AssertSqlSafe(format!("FETCH {count} FROM delta_node"));
+        let some = sqlx::raw_sql(fetch).fetch_all(&mut *database).await?;
         if some.is_empty() {
             return rows.finish().await;
         }
+        let mut bytes = 0_usize;
         for row in &some {
-            take(row, &mut rows)?;
+            bytes = bytes.saturating_add(take(row, &mut rows)?);
             rows.end_row().await?;
         }
+        let each = (bytes / some.len()).max(1);
+        count = (BYTES / each).clamp(1, MOST);
     }
 }
 
@@ -115,14 +127,21 @@ fn kind(of: &PgTypeInfo) -> Result<Kind, String> {
         "DATE" => Ok(Kind::Day),
         "TIMESTAMP" => Ok(Kind::Moment { utc: false }),
         "TIMESTAMPTZ" => Ok(Kind::Moment { utc: true }),
-        "BYTEA" | "MONEY" => Err(format!("the type {name}")),
-        _ if name.ends_with("[]") => Err(format!("the type {name}")),
-        // Texts, enumerations, intervals, documents: as they are written.
-        _ => Ok(Kind::Text),
+        // As they are written.
+        "TEXT" | "VARCHAR" | "CHAR" | "\"CHAR\"" | "NAME" | "UUID" | "JSON" | "JSONB" | "XML"
+        | "INTERVAL" | "TIME" | "TIMETZ" | "INET" | "CIDR" | "MACADDR" | "MACADDR8" | "UNKNOWN" => {
+            Ok(Kind::Text)
+        }
+        _ if matches!(of.kind(), PgTypeKind::Enum(_)) || name.eq_ignore_ascii_case("citext") => {
+            Ok(Kind::Text)
+        }
+        _ => Err(format!("the type {name}")),
     }
 }
 
-fn take(row: &PgRow, rows: &mut Rows) -> Result<(), Failure> {
+/// Takes a row; the bytes that it has.
+fn take(row: &PgRow, rows: &mut Rows) -> Result<usize, Failure> {
+    let mut bytes = 0_usize;
     for place in 0..rows.heads().len() {
         let value = row.try_get_raw(place)?;
         if value.is_null() {
@@ -130,12 +149,13 @@ fn take(row: &PgRow, rows: &mut Rows) -> Result<(), Failure> {
             continue;
         }
         let text = value.as_str().map_err(|e| rows.wrong(place, e))?;
+        bytes = bytes.saturating_add(text.len());
         let kind = rows.heads().get(place).map_or(Kind::Text, |head| head.kind);
         let numeric = value.type_info().name() == "NUMERIC";
         let cell = cell(kind, numeric, text).map_err(|what| rows.wrong(place, what))?;
         rows.cell(cell)?;
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// A cell as PostgreSQL writes it, with dates in ISO 8601 and times in UTC.

@@ -1,8 +1,11 @@
 //! SQLite files: read twice in one transaction, since only its cells say what a column is.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Statement};
 use tokio::time::Instant;
@@ -11,10 +14,14 @@ use delta_domain::query::Query;
 
 use crate::cell::{Cell, Head, Kind};
 use crate::failure::Failure;
-use crate::file::{Answer, Kept, Rows};
+use crate::file::{Answer, Rows, Whole};
 
 /// How long another program may keep the file from being read.
 const BUSY: Duration = Duration::from_secs(20);
+/// Steps of SQLite's machine between two looks whether anybody still waits.
+const STEPS: i32 = 10_000;
+/// Longest text or bytes of anything that it reads.
+const LONGEST: i32 = 64 << 20;
 /// Whole numbers up to here are doubles.
 const EXACT: i64 = 1 << 53;
 /// Nothing of the file is run but the query's own.
@@ -26,28 +33,36 @@ pub(crate) async fn ask(
     query: &Query,
     answer: Answer,
     until: Instant,
-) -> Result<Kept, Failure> {
-    let database = opened(path.to_owned()).await?;
-    let handle = database.get_interrupt_handle();
+) -> Result<Whole, Failure> {
+    let given_up = GivenUp::default();
+    let database = opened(path.to_owned(), given_up.0.clone()).await?;
     let sql = query.sql.clone();
-    let mut asked = tokio::task::spawn_blocking(move || all(&database, &sql, answer));
-    let rows = tokio::select! {
-        asked = &mut asked => asked,
-        () = tokio::time::sleep_until(until) => {
-            handle.interrupt();
-            drop(asked.await);
-            return Err(Failure::slow(query.timeout));
-        }
-    };
+    let asked = tokio::task::spawn_blocking(move || all(&database, &sql, answer));
+    // Dropped with this future, too: what nobody waits for ends by itself.
+    let rows = tokio::time::timeout_at(until, asked).await;
+    let rows = rows.map_err(|_| Failure::slow(query.timeout))?;
     let rows = rows.map_err(|_| Failure::internal("reading the database broke off"))??;
+    drop(given_up);
     rows.finish().await
 }
 
-async fn opened(path: PathBuf) -> Result<Connection, Failure> {
+/// Says to the thread that reads that nobody waits for it.
+#[derive(Default)]
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn opened(path: PathBuf, given_up: Arc<AtomicBool>) -> Result<Connection, Failure> {
     let open = move || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(path, flags)?;
         database.busy_timeout(BUSY)?;
+        database.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)?;
+        database.progress_handler(STEPS, Some(move || given_up.load(Ordering::Relaxed)))?;
         database.execute_batch(READ_ONLY)?;
         Ok::<_, rusqlite::Error>(database)
     };

@@ -29,7 +29,7 @@ impl Folder {
 
     async fn take(&self, query: QueryForm) -> Result<Snapshot, PortError> {
         let query = query.check("t.parquet").expect("a query");
-        self.databases.take(&name(), &query).await
+        self.databases.take(&name(), &query, &|| true).await
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -40,7 +40,9 @@ impl Folder {
     fn left(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path()).unwrap();
         let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name != "t.parquet").collect()
+        names
+            .filter(|name| name != "t.parquet" && name != ".t.parquet.lock")
+            .collect()
     }
 }
 
@@ -82,8 +84,8 @@ fn shown(column: &arrow_array::ArrayRef, row: usize) -> String {
     match column.data_type() {
         T::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
         T::UInt64 => column.as_primitive::<UInt64Type>().value(row).to_string(),
-        T::Float32 => column.as_primitive::<Float32Type>().value(row).to_string(),
-        T::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
+        T::Float32 => format!("{:?}", column.as_primitive::<Float32Type>().value(row)),
+        T::Float64 => format!("{:?}", column.as_primitive::<Float64Type>().value(row)),
         T::Date32 => column.as_primitive::<Date32Type>().value(row).to_string(),
         T::Timestamp(..) => {
             let moments = column.as_primitive::<TimestampMicrosecondType>();

@@ -182,7 +182,7 @@ impl Membership {
         state: MembershipState,
         notices: mpsc::Receiver<Notice>,
     ) -> Self {
-        Self {
+        let mut membership = Self {
             context,
             state,
             notices,
@@ -196,11 +196,12 @@ impl Membership {
             reading: None,
             coordinator: Contact::presumed(),
             stop: CancellationToken::new(),
-        }
+        };
+        membership.hold_data();
+        membership
     }
 
     pub(super) async fn run(mut self) {
-        self.hold_data();
         if self.state.version > 0 {
             if let Err(e) = self.resume().await {
                 tracing::error!(task = %self.state.task, "the task cannot be taken up again: {}", report(&e));

@@ -8,23 +8,38 @@ use super::*;
 use delta_domain::ids::TaskId;
 use delta_domain::query::QueryForm;
 use delta_memory::{MemoryPolicies, PausedClock};
-use delta_ports::PortErrorKind;
 use delta_ports::policy::OwnerRules;
+use delta_ports::snapshots::MayReplace;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Answers that were taken at some time.
+/// What is kept, and of which query.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<Option<Timestamp>>>);
+struct Shelf(Arc<Mutex<Option<(Query, Timestamp)>>>);
 
 #[async_trait]
 impl Snapshots for Shelf {
-    async fn take(&self, _: &DatasetName, _: &Query) -> Result<Snapshot, PortError> {
+    async fn take(
+        &self,
+        _: &DatasetName,
+        _: &Query,
+        _: MayReplace<'_>,
+    ) -> Result<Snapshot, PortError> {
         unreachable!("the loop asks, not its keeper")
     }
 
-    async fn taken(&self, _: &DatasetName) -> Result<Option<Timestamp>, PortError> {
-        Ok(*self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    async fn kept(&self, _: &DatasetName, query: &Query) -> Result<Kept, PortError> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match &*kept {
+            None => Kept::Nothing,
+            Some((of, at)) if of == query => Kept::Answer(*at),
+            Some(_) => Kept::Another,
+        })
+    }
+
+    async fn withdraw(&self, _: &DatasetName) -> Result<(), PortError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Ok(())
     }
 }
 
@@ -82,7 +97,7 @@ impl World {
         let answer = match well {
             true => {
                 let taken = self.keeper.clock.now();
-                *self.shelf.0.lock().unwrap() = Some(taken);
+                *self.shelf.0.lock().unwrap() = Some((query, taken));
                 Ok(Snapshot {
                     rows: 1,
                     columns: Vec::new(),
@@ -92,7 +107,7 @@ impl World {
             }
             false => Err(PortError::new(PortErrorKind::Unavailable, "t", "away")),
         };
-        self.keeper.answered(&name(), &query, answer);
+        self.keeper.answered(&name(), answer);
     }
 }
 
@@ -153,5 +168,30 @@ async fn a_task_reads_one_answer_from_end_to_end() {
     tokio::time::advance(2 * HOUR).await;
     assert!(!world.due().await);
     tokio::time::advance(3 * HOUR).await;
+    assert!(world.due().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_another_query_is_removed_and_this_one_asked() {
+    let mut world = World::new(Some("24h"));
+    assert!(world.due().await);
+    world.answers(true);
+    assert!(!world.due().await);
+    world.say(Some("24h"), "SELECT a FROM t WHERE a > 0 ORDER BY a");
+    assert!(world.due().await);
+    assert!(world.shelf.0.lock().unwrap().is_none());
+    // By hand it is removed as well.
+    world.answers(true);
+    world.say(None, "SELECT a FROM t WHERE a > 1 ORDER BY a");
+    assert!(!world.due().await);
+    assert!(world.shelf.0.lock().unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_came_too_late_for_a_task_is_asked_for_again() {
+    let mut world = World::new(Some("1h"));
+    assert!(world.due().await);
+    let late = PortError::new(PortErrorKind::Conflict, "t", "a task reads");
+    world.keeper.answered(&name(), Err(late));
     assert!(world.due().await);
 }

@@ -15,6 +15,7 @@ use delta_domain::identity::{Trust, minute_of};
 use delta_domain::ids::DatasetName;
 use delta_domain::query::Query;
 use delta_ports::report;
+use delta_ports::snapshots::Kept;
 
 /// How long the connector may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,12 +58,12 @@ async fn queries(config: &Config, queries: &BTreeMap<DatasetName, Query>) -> Vec
     let mut findings = Vec::new();
     for (name, query) in queries {
         let server = &query.server;
-        findings.push(match databases.taken(name).await {
-            Ok(Some(taken)) => Finding::ok(
+        findings.push(match databases.kept(name, query).await {
+            Ok(Kept::Answer(taken)) => Finding::ok(
                 "query",
                 format!("{name} is what {server} answered at {}", minute_of(taken)),
             ),
-            Ok(None) => Finding::warn(
+            Ok(Kept::Nothing | Kept::Another) => Finding::warn(
                 "query",
                 format!("{name} is a query of {server} that was not asked yet; `delta-node data refresh {name}` asks now"),
             ),

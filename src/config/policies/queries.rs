@@ -28,13 +28,23 @@ const KEYS: &[(&str, &str)] = &[
 ];
 
 impl PolicyReader {
-    /// Takes the query out of `rules`.
-    pub(super) fn query(&mut self, source: Source<'_>, name: &DatasetName, rules: &mut Mapping) {
+    /// Takes the query out of `rules`. `elsewhere`: its file is said to lie outside of `data_dir`.
+    pub(super) fn query(
+        &mut self,
+        source: Source<'_>,
+        name: &DatasetName,
+        rules: &mut Mapping,
+        elsewhere: bool,
+    ) {
         let (key, expected) = KEY;
         let Some(section) = rules.remove(key) else {
             return;
         };
         let path = [SECTION, name.as_str(), key];
+        if elsewhere {
+            let message = "`query` keeps its answers in data_dir, and `path` says that the dataset lies elsewhere: keep one of the two";
+            return self.problem(source, &path, Target::Key, message.to_owned());
+        }
         let Value::Mapping(mut section) = section else {
             let message = format!("`{key}` must be {expected}");
             return self.problem(source, &path, Target::Value, message);

@@ -28,7 +28,7 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
 
     def number(cell: Any) -> float:
         # Before it is a text: a level may be called like what is missing.
-        if _is_missing(cell):
+        if is_missing(cell):
             return float("nan")
         text = str(cell).strip()
         if text not in levels and (text in MISSING or text == "NaT"):
@@ -56,7 +56,7 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
     return np.array([number(cell) for cell in cells], np.float64)
 
 
-def _is_missing(cell: Any) -> bool:
+def is_missing(cell: Any) -> bool:
     """Whether a cell is none, and no text that says so."""
     if cell is None or isinstance(cell, str):
         return cell is None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .._release import records_steps
 from ..dataset import number_of
-from .cells import MISSING, coded
+from .cells import MISSING, coded, is_missing
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
@@ -116,7 +116,7 @@ def _cells(piece: Any, dataset: str, key: str, spec: Json) -> list[Cell]:
 
 
 def _cell(cell: Any) -> Cell:
-    if cell is None or cell != cell:
+    if is_missing(cell):
         return None
     if isinstance(cell, (bool, np.bool_)):
         return None, str(cell)

@@ -9,14 +9,15 @@ const TABLES: &str = "
 SET SESSION sql_mode = '';
 CREATE TABLE t (
     id bigint unsigned PRIMARY KEY, tiny tinyint, yes boolean, medium mediumint, year year, x float, y double, num decimal(20,3),
-    name varchar(20), long_text text, sex enum('f','m'), day date, at datetime(6), stamp timestamp NULL, span time, bits bit(10), raw blob
+    name varchar(20), long_text text, sex enum('f','m'), day date, at datetime(6), stamp timestamp NULL, span time, bits bit(10), raw blob,
+    doc json, word varchar(9) COLLATE utf8mb4_bin, flag tinyint(1) unsigned
 );
 SET time_zone = '+00:00';
 INSERT INTO t VALUES
     (18446744073709551615, -5, true, -8388608, 2026, 16777217, 0.1, 12.340, 'Zoë', 'lang', 'f', '2026-11-29',
-     '2026-11-29 13:05:07.25', '2026-11-29 12:05:07', '-25:30:00', b'1000000001', x'00'),
-    (1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-    (2, 1, false, 3, 1901, 0.1, -1e300, 9007199254740993, '', '', 'm', '0000-00-00', '1000-01-01', NULL, '00:00:00', b'0', NULL);
+     '2026-11-29 13:05:07.25', '2026-11-29 12:05:07', '-25:30:00', b'1000000001', x'00', '[1]', 'ab', 200),
+    (1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1),
+    (2, 1, false, 3, 1901, 0.1, -1e300, 9007199254740993, '', '', 'm', '0000-00-00', '1000-01-01', NULL, '00:00:00', b'0', NULL, NULL, 'AB', 0);
 CREATE TABLE many AS SELECT seq AS n, seq / 7 AS x, REPEAT('x', seq MOD 50) AS text FROM seq_1_to_100000;
 ";
 
@@ -35,7 +36,7 @@ async fn what_mariadb_has_is_what_is_kept() {
         return absent("MariaDB");
     };
     let folder = Folder::new();
-    let all = "SELECT id, tiny, yes, medium, year, x, y, name, long_text, sex, day, at, stamp, span, bits FROM t ORDER BY id DESC";
+    let all = "SELECT id, tiny, yes, medium, year, x, y, name, long_text, sex, day, at, stamp, span, bits, doc, word FROM t ORDER BY id DESC";
     let taken = folder.take(form(&server, all)).await.unwrap();
     assert_eq!(taken.rows, 3);
     assert_eq!(
@@ -46,8 +47,8 @@ async fn what_mariadb_has_is_what_is_kept() {
             "yes Int64: 1 | 0 | -",
             "medium Int64: -8388608 | 3 | -",
             "year UInt64: 2026 | 1901 | -",
-            "x Float32: 16777216 | 0.1 | -",
-            "y Float64: 0.1 | -1000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000 | -",
+            "x Float32: 16777216.0 | 0.1 | -",
+            "y Float64: 0.1 | -1e300 | -",
             "name Utf8: Zoë |  | -",
             "long_text Utf8: lang |  | -",
             "sex Utf8: f | m | -",
@@ -56,6 +57,8 @@ async fn what_mariadb_has_is_what_is_kept() {
             "stamp Timestamp(µs): 1795953907000000 | - | -",
             "span Utf8: -25:30:00 | 00:00:00 | -",
             "bits UInt64: 513 | 0 | -",
+            "doc Utf8: [1] | - | -",
+            "word Utf8: ab | AB | -",
         ]
     );
     let many = folder
@@ -65,7 +68,11 @@ async fn what_mariadb_has_is_what_is_kept() {
     assert_eq!(many.rows, 100_000);
     assert_eq!(lines(&folder.file()).len(), 3);
     for (sql, said) in [
-        ("SELECT raw FROM t ORDER BY id", "BLOB"),
+        ("SELECT raw FROM t ORDER BY id", "it has bytes and no text"),
+        (
+            "SELECT flag FROM t ORDER BY id",
+            "TINYINT(1) below 0 or above 127",
+        ),
         ("SELECT num FROM t ORDER BY id", "does not hold"),
         (
             "SELECT id FROM t ORDER BY id; DROP TABLE many",

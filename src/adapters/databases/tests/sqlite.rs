@@ -75,7 +75,11 @@ async fn columns_are_what_all_their_cells_are() {
     .check("t.parquet")
     .unwrap();
     endless.timeout = Duration::from_secs(1);
-    let told = folder.databases.take(&name(), &endless).await.unwrap_err();
+    let told = folder
+        .databases
+        .take(&name(), &endless, &|| true)
+        .await
+        .unwrap_err();
     assert_eq!(told.kind(), PortErrorKind::Timeout, "{told}");
     let gone = QueryForm {
         database: "sqlite:///nowhere/ward.db".to_owned(),

@@ -12,6 +12,7 @@ use delta_domain::identity::minute_of;
 use delta_domain::ids::DatasetName;
 use delta_domain::query::{Query, Refresh};
 use delta_ports::report;
+use delta_ports::snapshots::Kept;
 
 /// Asks for one of the datasets that are queries, or for all.
 ///
@@ -34,7 +35,7 @@ pub(super) async fn refresh(
         .iter()
         .filter(|(known, _)| name.as_ref().is_none_or(|name| name == *known));
     for (name, query) in chosen {
-        match databases.take(name, query).await {
+        match databases.take(name, query, &|| true).await {
             Ok(snapshot) => {
                 writeln!(text, "{}", told(name, query, &snapshot))?;
                 for (column, kind) in &snapshot.columns {
@@ -64,9 +65,13 @@ pub(super) async fn standing(
             Refresh::Every(time) => format!("every {} s", time.as_secs()),
             Refresh::Daily(minute) => format!("daily at {:02}:{:02} UTC", minute / 60, minute % 60),
         };
-        let last = match databases.taken(name).await? {
-            Some(taken) => format!("asked {}", minute_of(taken)),
-            None => "not asked yet (`delta-node data refresh` asks now)".to_owned(),
+        let last = match databases.kept(name, query).await {
+            Ok(Kept::Answer(taken)) => format!("asked {}", minute_of(taken)),
+            Ok(Kept::Another) => {
+                "which is another one than what is kept is the answer to (`delta-node data refresh` asks now)".to_owned()
+            }
+            Err(e) => format!("which cannot be: {}", report(&e)),
+            Ok(Kept::Nothing) => "not asked yet (`delta-node data refresh` asks now)".to_owned(),
         };
         writeln!(text, "{name}: a query of {server}, {last}, {next}")?;
     }
