@@ -189,6 +189,21 @@ fn of_task(rule: Rule, says: Decision, why: &str) -> Finding {
     }
 }
 
+/// Rows of a dataset that a task reads at least.
+fn read_of(known: DatasetFacts, reads: &Reads) -> Option<u64> {
+    let (rows, fraction) = (known.rows?, reads.fraction?);
+    if fraction >= 1.0 {
+        return Some(rows);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and is rounded down on purpose"
+    )]
+    let read = (float(rows) * fraction).floor() as u64;
+    Some(read)
+}
+
 /// One dataset of a question.
 struct Case<'c> {
     policy: &'c Policy,
@@ -355,19 +370,14 @@ impl Case<'_> {
         }
     }
 
-    /// Rows that the task reads at least.
+    /// Rows that the task reads, as far as it is known before they are looked up: no more than there are rows that look.
     fn rows(&self) -> Option<u64> {
-        let (rows, fraction) = (self.known.rows?, self.reads.fraction?);
-        if fraction >= 1.0 {
-            return Some(rows);
+        let mut rows = read_of(self.known, self.reads)?;
+        for name in &self.reads.found_from {
+            let known = self.facts.datasets.get(name).copied().unwrap_or_default();
+            rows = rows.min(read_of(known, self.question.reads.get(name)?)?);
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "saturates, and is rounded down on purpose"
-        )]
-        let read = (float(rows) * fraction).floor() as u64;
-        Some(read)
+        Some(rows)
     }
 
     fn budget(&mut self) {

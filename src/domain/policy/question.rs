@@ -111,6 +111,9 @@ pub struct Reads {
     /// Those of them by which rows of other datasets look up rows of this one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub found_by: BTreeSet<String>,
+    /// The datasets whose rows look up rows of this one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub found_from: BTreeSet<DatasetName>,
     /// Whether steps read its rows by themselves, and not only through rows of other datasets.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub direct: bool,
@@ -126,6 +129,7 @@ impl Reads {
             fraction: Some(1.0),
             keys: BTreeSet::new(),
             found_by: BTreeSet::new(),
+            found_from: BTreeSet::new(),
             direct: true,
         }
     }
@@ -273,6 +277,7 @@ fn joined(manifest: &Manifest, all: &mut BTreeMap<DatasetName, Reads>) {
                 let key = join.other_key().trim().to_owned();
                 reads.keys.insert(key.clone());
                 reads.found_by.insert(key);
+                reads.found_from.insert(name.clone());
             }
         }
     }

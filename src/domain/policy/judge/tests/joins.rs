@@ -65,3 +65,39 @@ fn noise_protects_persons_by_the_key_of_each_side() {
         assert_eq!(of(key, found_by, direct), [Rule::PrivacyUnit], "{key}");
     }
 }
+
+#[test]
+fn no_more_rows_are_read_than_look_for_them() {
+    let mut question = joined(&[], true);
+    let (looking, other): (DatasetName, DatasetName) = (
+        "visits.csv".parse().unwrap(),
+        "patients.csv".parse().unwrap(),
+    );
+    let mut found = Reads::of(BTreeSet::new(), TableForm::Names);
+    found.found_from = [looking.clone()].into();
+    found.direct = false;
+    question.reads = [
+        (
+            looking.clone(),
+            Reads::of(BTreeSet::new(), TableForm::Names),
+        ),
+        (other.clone(), found),
+    ]
+    .into();
+    let policy = Policy {
+        rows: Some(500),
+        ..Policy::default()
+    };
+    let policies = Policies::new([(other.clone(), policy)].into());
+    let by = |visits: u64| {
+        let mut facts = known();
+        let of = |rows| DatasetFacts {
+            rows: Some(rows),
+            ..DatasetFacts::default()
+        };
+        facts.datasets = [(looking.clone(), of(visits)), (other.clone(), of(1000))].into();
+        judge(&policies, &question, &facts, NOW).by()
+    };
+    assert!(by(3).contains(&Rule::Rows));
+    assert!(!by(500).contains(&Rule::Rows));
+}
