@@ -38,8 +38,9 @@ fn summing(driver: &Value, how: &str) -> Arc<Bundle> {
     let graph = Onnx::default()
         .input("x", Elem::F64, &[ANY, 2])
         .doubles("zero", &[0.0])
-        .node("IsNaN", &["x"], &["missing"])
-        .node("Where", &["missing", "zero", "x"], &["numbers"]);
+        // What is missing is nothing's equal.
+        .node("Equal", &["x", "x"], &["there"])
+        .node("Where", &["there", "x", "zero"], &["numbers"]);
     let graph = match records {
         true => graph
             .node("Identity", &["numbers"], &["o"])
