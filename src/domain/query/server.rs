@@ -142,11 +142,10 @@ fn scheme(line: &str) -> Option<(Engine, u16, &str)> {
         ("mysql://", Engine::MySql, 3306),
         ("mariadb://", Engine::MySql, 3306),
     ];
-    let found = kinds.into_iter().find_map(|(prefix, engine, port)| {
+    kinds.into_iter().find_map(|(prefix, engine, port)| {
         let rest = line.strip_prefix(prefix)?;
         Some((engine, port, rest))
-    });
-    found
+    })
 }
 
 fn host_and_port(place: &str) -> Result<(&str, Option<u16>), ServerError> {

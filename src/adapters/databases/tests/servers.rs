@@ -94,6 +94,10 @@ fn run(command: &mut Command) {
 }
 
 /// Runs a script in a client, as soon as the server lets it in.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "before a test begins there is nothing else to do"
+)]
 fn script(dir: &Path, client: &mut dyn FnMut() -> Command, sql: &str) {
     let until = Instant::now() + Duration::from_secs(60);
     loop {

@@ -221,7 +221,7 @@ fn cells_of_declared_types_are_the_numbers_that_stand_for_them() {
         (text("03/04/2026"), "set `dates"),
         (Cell::Fault("#DIV/0!".into()), "#DIV/0!, which a formula"),
     ] {
-        let why = of("day", &[cell.clone()], false).unwrap_err();
+        let why = of("day", std::slice::from_ref(&cell), false).unwrap_err();
         assert!(why.contains(word), "{why}");
         assert!(of("day", &[cell], true).unwrap()[0].is_nan());
     }
