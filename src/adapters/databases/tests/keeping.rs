@@ -8,10 +8,11 @@ fn form(dir: &Path, rows: u32) -> QueryForm {
     let path = dir.join("ward.db");
     drop(std::fs::remove_file(&path));
     let made = rusqlite::Connection::open(&path).unwrap();
-    made.execute_batch("CREATE TABLE t (a)").unwrap();
-    for n in 0..rows {
-        made.execute("INSERT INTO t VALUES (?1)", [n]).unwrap();
-    }
+    let numbers = format!(
+        "CREATE TABLE t (a); WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n)
+         INSERT INTO t SELECT i FROM n LIMIT {rows}"
+    );
+    made.execute_batch(&numbers).unwrap();
     QueryForm {
         database: format!("sqlite://{}", path.display()),
         sql: "SELECT a FROM t ORDER BY a".to_owned(),
