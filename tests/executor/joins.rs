@@ -232,8 +232,7 @@ async fn what_cannot_be_joined_is_found_before_a_task_runs_and_when_either_file_
         );
         std::fs::write(&other, text).unwrap();
         executor.check_data(&bundle).await.unwrap();
-        let own = folder.path().join("visits.csv");
-        std::fs::write(&own, "id,pressure\nA,1\n").unwrap();
+        std::fs::write(&other, "patient\tage\nA\t1\n").unwrap();
         let error = executor.check_data(&bundle).await.unwrap_err();
         assert!(
             error.message().contains("write both alike"),
