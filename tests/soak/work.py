@@ -26,7 +26,7 @@ ROWS, PICTURES = 240, 60
 TABLE, CONTROLLED, DIGITS = "rows.csv", "controlled.csv", "digits"
 COLUMNS = ["a", "b", "k", "y", "mark"]
 POLICIES: dict[str, Any] = {
-    # Its columns are known and its tasks safe by construction: nobody is asked.
+    # Its columns are known, and its tasks are sums that nodes make themselves: nobody is asked.
     CONTROLLED: {"columns": {"a": "value", "b": "value", "k": "quasi"}, "approval": "controlled"}
 }
 Cohort = tuple[int, ...]

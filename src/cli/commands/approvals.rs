@@ -168,7 +168,7 @@ fn shown(task: &Value) -> anyhow::Result<String> {
             "\nEvery number that leaves is a sum over records that are kept apart."
         )?;
     } else {
-        writeln!(told, "\nWhy it is not safe by construction:")?;
+        writeln!(told, "\nWhy its sums are not the node's own to make:")?;
         for line in unproven {
             writeln!(told, "  {line}")?;
         }

@@ -458,7 +458,7 @@ impl Case<'_> {
             (ApprovalMode::Controlled, Class::Controlled) => self.say(
                 Rule::Controlled,
                 Decision::Allowed,
-                "what leaves is safe by construction",
+                "what leaves are sums that this node makes, under its rules",
             ),
             (mode, _) => self.ask(
                 Rule::Asks,
