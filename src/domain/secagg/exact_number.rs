@@ -1,6 +1,6 @@
 //! Doubles of any scale as whole numbers, so that their sum is exact, and nothing is agreed beforehand.
 //!
-//! A number is written in [`DIGITS`] digits of [`DIGIT_BITS`] bits, each a word of the ring: x = sum of digit[i] * 2^(40 i - 304). Digits are
+//! A number is written in [`DIGITS`] digits of [`DIGIT_BITS`] bits, each a word of the ring: `x = sum of digit[i] * 2^(40 i - 304)`. Digits are
 //! signed, and those of many numbers are added up before anything is carried, so a sum of members' digits is the digits of the members' sum
 //! (a fixed-point superaccumulator; Kulisch, "Computer Arithmetic and Validity", 2013, chapter 8). What is below 2^-304 is rounded to it, half to even;
 //! numbers from 2^175 on do not fit.
