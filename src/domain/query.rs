@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Digest;
 use crate::policy::FieldFault;
 use crate::time::Timestamp;
-pub use server::{Engine, Server, ServerError};
+pub use server::{Engine, NetworkServer, Server, ServerError};
 
 /// How long a question may take where its owner does not say.
 const PATIENCE: Duration = Duration::from_secs(3600);

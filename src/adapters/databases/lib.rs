@@ -28,7 +28,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::{Instant, timeout_at};
+use sqlx::ConnectOptions;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use delta_domain::ids::DatasetName;
 use delta_domain::query::{Engine, Query, Server};
@@ -85,14 +86,23 @@ impl Databases {
 async fn ask(query: &Query, answer: Answer, until: Instant) -> Result<file::Whole, Failure> {
     match &query.server {
         Server::File(path) => sqlite::ask(path, query, answer, until).await,
-        Server::Network {
-            engine: Engine::Postgres,
-            ..
-        } => postgres::ask(query, answer).await,
-        Server::Network {
-            engine: Engine::MySql,
-            ..
-        } => mysql::ask(query, answer).await,
+        Server::Network(server) => match server.engine {
+            Engine::Postgres => postgres::ask(server, query, answer).await,
+            Engine::MySql => mysql::ask(server, query, answer).await,
+        },
+    }
+}
+
+/// Waits until a server has let this node in.
+async fn connected<O: ConnectOptions<Connection: Sized>>(
+    options: &O,
+) -> Result<O::Connection, Failure> {
+    match timeout(CONNECT, options.connect()).await {
+        Ok(connected) => Ok(connected?),
+        Err(_) => Err(Failure::unreachable(format!(
+            "it did not answer within {} s",
+            CONNECT.as_secs()
+        ))),
     }
 }
 

@@ -3,16 +3,15 @@
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Decode, Executor as _, MySql,
-    Row as _, SqlSafeStr as _, Statement as _, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, Connection as _, Decode, Executor as _, MySql, Row as _,
+    SqlSafeStr as _, Statement as _, TypeInfo as _, ValueRef as _,
 };
-use tokio::time::timeout;
 
 use delta_domain::calendar::days_from_civil;
-use delta_domain::query::{Query, Server, Tls};
+use delta_domain::query::{NetworkServer, Query, Tls};
 
-use crate::CONNECT;
 use crate::cell::{Cell, Head, Kind, decimal};
+use crate::connected;
 use crate::failure::Failure;
 use crate::file::{Answer, Rows, Whole};
 use crate::secret::password;
@@ -27,34 +26,24 @@ const BEGIN: [&str; 2] = [
 const BYTES: &str = "it has bytes and no text: leave it out, or write HEX(...) in the query";
 const DIGIT: &str = "it is a TINYINT(1) below 0 or above 127, and the server does not say which: write CAST(... AS SIGNED) in the query";
 
-pub(crate) async fn ask(query: &Query, answer: Answer) -> Result<Whole, Failure> {
-    let options = options(query)?;
-    let connected = timeout(CONNECT, options.connect()).await;
-    let mut database = connected.map_err(|_| {
-        Failure::unreachable(format!("it did not answer within {} s", CONNECT.as_secs()))
-    })??;
-    let kept = all(&mut database, query, answer).await?;
+pub(crate) async fn ask(
+    server: &NetworkServer,
+    query: &Query,
+    answer: Answer,
+) -> Result<Whole, Failure> {
+    let mut database = connected(&options(server, query)?).await?;
+    let whole = all(&mut database, query, answer).await?;
     // The answer is here, however the farewell goes.
     drop(database.close().await);
-    Ok(kept)
+    Ok(whole)
 }
 
-fn options(query: &Query) -> Result<MySqlConnectOptions, Failure> {
-    let Server::Network {
-        host,
-        port,
-        user,
-        name,
-        ..
-    } = &query.server
-    else {
-        return Err(Failure::internal("a file is no MySQL server"));
-    };
+fn options(server: &NetworkServer, query: &Query) -> Result<MySqlConnectOptions, Failure> {
     let mut options = MySqlConnectOptions::new()
-        .host(host)
-        .port(*port)
-        .username(user)
-        .database(name)
+        .host(&server.host)
+        .port(server.port)
+        .username(&server.user)
+        .database(&server.name)
         .statement_cache_capacity(1)
         // The query means what it means to the database's other users.
         .pipes_as_concat(false)

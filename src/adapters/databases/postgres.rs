@@ -2,16 +2,15 @@
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode, PgTypeInfo, PgTypeKind};
 use sqlx::{
-    AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, Executor as _, Row as _,
-    SqlSafeStr as _, Statement as _, TypeInfo as _, ValueRef as _,
+    AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _,
+    Statement as _, TypeInfo as _, ValueRef as _,
 };
-use tokio::time::timeout;
 
 use delta_domain::calendar::days_from_civil;
-use delta_domain::query::{Query, Server, Tls};
+use delta_domain::query::{NetworkServer, Query, Tls};
 
-use crate::CONNECT;
 use crate::cell::{Cell, Head, Kind, decimal};
+use crate::connected;
 use crate::failure::Failure;
 use crate::file::{Answer, Rows, Whole};
 use crate::secret::password;
@@ -25,34 +24,24 @@ const BYTES: usize = 4 << 20;
 /// PostgreSQL counts the time of a statement in milliseconds, in 31 bits.
 const LONGEST: u64 = (i32::MAX / 1000) as u64;
 
-pub(crate) async fn ask(query: &Query, answer: Answer) -> Result<Whole, Failure> {
-    let options = options(query)?;
-    let connected = timeout(CONNECT, options.connect()).await;
-    let mut database = connected.map_err(|_| {
-        Failure::unreachable(format!("it did not answer within {} s", CONNECT.as_secs()))
-    })??;
-    let kept = all(&mut database, query, answer).await?;
+pub(crate) async fn ask(
+    server: &NetworkServer,
+    query: &Query,
+    answer: Answer,
+) -> Result<Whole, Failure> {
+    let mut database = connected(&options(server, query)?).await?;
+    let whole = all(&mut database, query, answer).await?;
     // The answer is here, however the farewell goes.
     drop(database.close().await);
-    Ok(kept)
+    Ok(whole)
 }
 
-fn options(query: &Query) -> Result<PgConnectOptions, Failure> {
-    let Server::Network {
-        host,
-        port,
-        user,
-        name,
-        ..
-    } = &query.server
-    else {
-        return Err(Failure::internal("a file is no PostgreSQL server"));
-    };
+fn options(server: &NetworkServer, query: &Query) -> Result<PgConnectOptions, Failure> {
     let mut options = PgConnectOptions::new_without_pgpass()
-        .host(host)
-        .port(*port)
-        .username(user)
-        .database(name)
+        .host(&server.host)
+        .port(server.port)
+        .username(&server.user)
+        .database(&server.name)
         .application_name("delta-node")
         .statement_cache_capacity(1)
         .options([

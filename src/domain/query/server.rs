@@ -16,20 +16,24 @@ pub enum Engine {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Server {
     /// A server, and one database of it.
-    Network {
-        /// Its kind.
-        engine: Engine,
-        /// A name or an address.
-        host: String,
-        /// Its port.
-        port: u16,
-        /// Who asks.
-        user: String,
-        /// The database's name.
-        name: String,
-    },
+    Network(NetworkServer),
     /// A SQLite file, from `/` on.
     File(PathBuf),
+}
+
+/// A database that is asked over the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkServer {
+    /// Its kind.
+    pub engine: Engine,
+    /// A name or an address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who asks.
+    pub user: String,
+    /// The database's name.
+    pub name: String,
 }
 
 /// A line that names no database.
@@ -92,13 +96,13 @@ impl Server {
         if !plain(user) || !plain(name) || !(plain(host) || address) {
             return Err(ServerError::Parts);
         }
-        Ok(Self::Network {
+        Ok(Self::Network(NetworkServer {
             engine,
             host: host.to_owned(),
             port: port.unwrap_or(usual),
             user: user.to_owned(),
             name: name.to_owned(),
-        })
+        }))
     }
 
     /// Whether the way to it leaves this machine at no point.
@@ -106,7 +110,7 @@ impl Server {
     pub fn is_here(&self) -> bool {
         match self {
             Self::File(_) => true,
-            Self::Network { host, .. } => {
+            Self::Network(NetworkServer { host, .. }) => {
                 let address: Option<core::net::IpAddr> = host.parse().ok();
                 host == "localhost" || address.is_some_and(|ip| ip.is_loopback())
             }
@@ -118,13 +122,13 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Network {
+            Self::Network(NetworkServer {
                 engine,
                 host,
                 port,
                 name,
                 ..
-            } => {
+            }) => {
                 let kind = match engine {
                     Engine::Postgres => "PostgreSQL",
                     Engine::MySql => "MySQL",

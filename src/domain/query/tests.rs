@@ -31,13 +31,13 @@ fn a_query_is_what_was_written() {
     let query = query.check("m.parquet").unwrap();
     assert_eq!(
         query.server,
-        Server::Network {
+        Server::Network(NetworkServer {
             engine: Engine::Postgres,
             host: "db.ward.example".to_owned(),
             port: 5433,
             user: "delta".to_owned(),
             name: "omop".to_owned(),
-        }
+        })
     );
     assert_eq!(query.secret, Secret::File("/run/secrets/omop".into()));
     assert_eq!(query.tls, Tls::Verified);
