@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::backoff::Backoff;
 use super::context::{Context, Ports};
@@ -40,36 +40,72 @@ pub(crate) async fn keep_fresh(context: Arc<Context>) {
     // The owner's machine and databases have other work as well.
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut asking = JoinSet::new();
-    let mut asked_of = BTreeMap::new();
+    let mut asked_of: BTreeMap<Id, Asked> = BTreeMap::new();
     loop {
-        for (name, query) in keeper.due().await {
+        while let Some(done) = asking.try_join_next_with_id() {
+            let (id, answer) = outcome(done);
+            if let Some(asked) = asked_of.remove(&id) {
+                keeper.answered(&asked.name, answer);
+            }
+        }
+        let queries = context.ports.policies.rules().queries;
+        let outdated = |asked: &&Asked| queries.get(&asked.name) != Some(&asked.query);
+        for asked in asked_of.values().filter(outdated) {
+            asked.handle.abort();
+        }
+        for Due {
+            name,
+            query,
+            overdue,
+        } in keeper.due().await
+        {
             let (snapshots, reading) = (context.ports.snapshots.clone(), context.reading.clone());
-            let (turns, dataset) = (turns.clone(), name.clone());
-            // Where a task has kept it waiting for as long as it may, none does any longer.
-            let overdue = reading.reader(&name).is_some();
-            let asked = asking.spawn(async move {
+            let (turns, of) = (turns.clone(), (name.clone(), query.clone()));
+            let handle = asking.spawn(async move {
+                let (name, query) = of;
                 let _turn = turns.acquire().await;
                 let may_replace = || overdue || reading.reader(&name).is_none();
                 snapshots.take(&name, &query, &may_replace).await
             });
-            asked_of.insert(asked.id(), dataset);
+            let asked = Asked {
+                name,
+                query,
+                handle,
+            };
+            asked_of.insert(asked.handle.id(), asked);
         }
-        let done = tokio::select! {
-            () = context.ports.clock.sleep(LOOK) => continue,
-            Some(done) = asking.join_next_with_id() => done,
-        };
-        let (id, answer) = match done {
-            Ok((id, answer)) => (id, answer),
-            Err(e) => {
-                let text = format!("asking broke off: {e}");
-                let error = PortError::new(PortErrorKind::Internal, "snapshots.take", text);
-                (e.id(), Err(error))
-            }
-        };
-        if let Some(name) = asked_of.remove(&id) {
-            keeper.answered(&name, answer);
-        }
+        context.ports.clock.sleep(LOOK).await;
     }
+}
+
+/// What became of a task that asked.
+fn outcome(
+    done: Result<(Id, Result<Snapshot, PortError>), JoinError>,
+) -> (Id, Result<Snapshot, PortError>) {
+    done.unwrap_or_else(|e| {
+        let (kind, what) = match e.is_cancelled() {
+            true => (PortErrorKind::Conflict, "its owner asks another query now"),
+            false => (PortErrorKind::Internal, "asking broke off"),
+        };
+        let error = PortError::new(kind, "snapshots.take", what);
+        (e.id(), Err(error))
+    })
+}
+
+/// A database that is being asked. When its owner says another query, nobody waits for this answer.
+struct Asked {
+    name: DatasetName,
+    query: Query,
+    handle: AbortHandle,
+}
+
+/// A database that is to be asked.
+#[derive(Debug, PartialEq, Eq)]
+struct Due {
+    name: DatasetName,
+    query: Query,
+    /// Whether a task has kept it waiting for as long as it may: none does any longer.
+    overdue: bool,
 }
 
 /// Who knows when databases are to be asked.
@@ -90,8 +126,22 @@ struct Course {
     pauses: Backoff,
     /// Not before; `None` while it is asked.
     next: Option<Timestamp>,
+    /// When it was asked with success, by this node's clock.
+    last: Option<Timestamp>,
+    /// The time that the file had when it was looked at: another one says that `data refresh` has asked. The clock of a file system need
+    /// not be this node's.
+    seen: Option<Timestamp>,
     /// Since when a task keeps it from being asked.
     since: Option<Timestamp>,
+}
+
+/// Whose turn it is with a dataset that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// A task's that reads what is there.
+    Task,
+    /// The database's. `overdue`: though a task reads.
+    Database { overdue: bool },
 }
 
 impl Course {
@@ -100,22 +150,36 @@ impl Course {
             query: query.clone(),
             pauses: RETRIES,
             next: Some(Timestamp(0)),
+            last: None,
+            seen: None,
             since: None,
         }
     }
 
-    /// Whether a task is to read on what is there.
-    fn waits(
+    /// Notes what is kept; when it was asked.
+    fn look(&mut self, kept: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        self.last = match (kept, self.last) {
+            (None, _) => None,
+            // One from the future, after a clock was set back, was taken now at the latest.
+            (Some(kept), None) => Some(kept.min(now)),
+            (Some(kept), Some(_)) if self.seen.is_some_and(|seen| seen != kept) => Some(now),
+            (Some(_), last) => last.map(|last| last.min(now)),
+        };
+        self.seen = kept;
+        self.last
+    }
+
+    /// Whose turn it is. `there`: whether there is something to read.
+    fn turn(
         &mut self,
         name: &DatasetName,
         reading: &Reading,
         there: bool,
         now: Timestamp,
         patience: Duration,
-    ) -> bool {
+    ) -> Turn {
         let Some(task) = reading.reader(name).filter(|_| there) else {
-            self.since = None;
-            return false;
+            return Turn::Database { overdue: false };
         };
         let until = self.since.unwrap_or(now) + patience;
         if self.since.is_none() {
@@ -125,7 +189,10 @@ impl Course {
             );
             self.since = Some(now);
         }
-        now < until
+        match now < until {
+            true => Turn::Task,
+            false => Turn::Database { overdue: true },
+        }
     }
 }
 
@@ -142,7 +209,7 @@ impl Keeper {
     }
 
     /// What is to be asked now. Each is being asked until [`Self::answered`] hears what became of it.
-    async fn due(&mut self) -> Vec<(DatasetName, Query)> {
+    async fn due(&mut self) -> Vec<Due> {
         let queries = self.policies.rules().queries;
         // One that is being asked is known until it has answered.
         self.of
@@ -160,8 +227,8 @@ impl Keeper {
             if course.next.is_none_or(|next| now < next) {
                 continue;
             }
-            let taken = match standing(&*self.snapshots, name, query).await {
-                Ok(taken) => taken,
+            let kept = match standing(&*self.snapshots, name, query).await {
+                Ok(kept) => kept,
                 Err(e) => {
                     course.next = Some(now + course.pauses.pause());
                     tracing::error!(
@@ -171,10 +238,17 @@ impl Keeper {
                     continue;
                 }
             };
-            let wanted = query.refresh.is_due(taken, now);
-            if wanted && !course.waits(name, &self.reading, taken.is_some(), now, self.patience) {
+            if !query.refresh.is_due(course.look(kept, now), now) {
+                continue;
+            }
+            let turn = course.turn(name, &self.reading, kept.is_some(), now, self.patience);
+            if let Turn::Database { overdue } = turn {
                 course.next = None;
-                due.push((name.clone(), query.clone()));
+                due.push(Due {
+                    name: name.clone(),
+                    query: query.clone(),
+                    overdue,
+                });
             }
         }
         due
@@ -186,14 +260,14 @@ impl Keeper {
         let Some(course) = self.of.get_mut(name) else {
             return;
         };
-        course.since = None;
         match answer {
             Ok(snapshot) => {
                 course.pauses.reset();
-                course.next = Some(now);
+                (course.next, course.last) = (Some(now), Some(now));
+                (course.seen, course.since) = (None, None);
                 tracing::info!("{}", told(name, &course.query, &snapshot));
             }
-            // Its turn comes when the task is done.
+            // Its turn comes when the task is done, or now where the query is another one.
             Err(e) if e.kind() == PortErrorKind::Conflict => course.next = Some(now),
             Err(e) => {
                 let pause = course.pauses.pause();
@@ -208,7 +282,7 @@ impl Keeper {
     }
 }
 
-/// When the answer that is kept was taken; one to another query is removed, so that no task reads it for one to this.
+/// When the answer that is kept was taken; one to another query is removed. (No task would read it: executors look whose answer it is.)
 async fn standing(
     snapshots: &dyn Snapshots,
     name: &DatasetName,
@@ -218,7 +292,7 @@ async fn standing(
         Kept::Nothing => Ok(None),
         Kept::Answer(taken) => Ok(Some(taken)),
         Kept::Another => {
-            snapshots.withdraw(name).await?;
+            snapshots.withdraw(name, query).await?;
             let next = match query.refresh {
                 Refresh::ByHand => "`delta-node data refresh` asks this one",
                 Refresh::Every(_) | Refresh::Daily(_) => "this one is asked now",

@@ -10,6 +10,7 @@ use crate::adapters::onnx::{self, Containment, ExecutorConfig, OnnxExecutor, San
 pub use crate::adapters::onnx::{ColumnKind, ColumnProfile, TableProfile};
 use crate::config::{self, Config, LoadedPolicies};
 use delta_domain::ids::DatasetName;
+use delta_domain::query::Query;
 use delta_ports::PortError;
 use delta_ports::executor::{Executor, RuntimeInfo};
 
@@ -73,7 +74,10 @@ impl LocalExecutor {
     /// What the owner says from now on about datasets.
     pub(crate) fn hear(&self, said: &LoadedPolicies) {
         let ruled = said.policies.written().keys().cloned().collect();
-        self.0.say(said.dialects.clone(), ruled);
+        let digest =
+            |(name, query): (&DatasetName, &Query)| (name.clone(), query.digest().to_string());
+        let queries = said.queries.iter().map(digest).collect();
+        self.0.say(said.dialects.clone(), ruled, queries);
     }
 
     /// What is in a table, column by column: for its owner alone.

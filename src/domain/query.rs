@@ -23,6 +23,9 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 const DAY_MS: u64 = 86_400_000;
 /// What a dataset that is a query ends in.
 const ENDING: &str = ".parquet";
+/// The key of a Parquet file's metadata that makes it an answer, with the digest of its query: a later answer may take its place, and no
+/// task reads it once its owner has another query.
+pub const MARK: &str = "delta.query";
 
 /// The section `query` of a dataset, as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

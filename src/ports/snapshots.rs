@@ -54,11 +54,11 @@ pub trait Snapshots: Send + Sync + 'static {
         may_replace: MayReplace<'_>,
     ) -> Result<Snapshot, PortError>;
 
-    /// What is kept of a query.
+    /// What is kept of a query, with the time of the file system's clock.
     async fn kept(&self, name: &DatasetName, query: &Query) -> Result<Kept, PortError>;
 
-    /// Removes the answer to another query, so that nobody reads it for one to this.
-    async fn withdraw(&self, name: &DatasetName) -> Result<(), PortError>;
+    /// Removes the answer to another query, so that nobody takes it for one to this, whose answer stays. `Unavailable` while somebody asks.
+    async fn withdraw(&self, name: &DatasetName, query: &Query) -> Result<(), PortError>;
 }
 
 /// Where no dataset is a query.
@@ -84,7 +84,7 @@ impl Snapshots for NoDatabases {
         Ok(Kept::Nothing)
     }
 
-    async fn withdraw(&self, _name: &DatasetName) -> Result<(), PortError> {
+    async fn withdraw(&self, _name: &DatasetName, _query: &Query) -> Result<(), PortError> {
         Ok(())
     }
 }

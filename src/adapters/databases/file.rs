@@ -14,7 +14,7 @@ use parquet::file::properties::WriterProperties;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use delta_domain::query::Query;
+use delta_domain::query::{MARK, Query};
 
 use crate::cell::{Cell, Column, Head};
 use crate::failure::Failure;
@@ -31,8 +31,6 @@ const MOST_COLUMNS: usize = 10_000;
 const LONGEST_NAME: usize = 1024;
 /// Longest text of a cell, in bytes.
 pub(crate) const LONGEST_CELL: usize = 16 << 20;
-/// What marks a file as an answer that a later one may replace, with the digest of its query.
-pub(crate) const MARK: &str = "delta.query";
 
 /// An answer of which nothing has come yet.
 pub(crate) struct Answer {

@@ -11,15 +11,16 @@ use rustix::fs::{
     CWD, FlockOperation, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, flock, futimens,
     renameat_with,
 };
+use rustix::io::Errno;
 use tokio::time::Instant;
 
 use delta_domain::ids::DatasetName;
-use delta_domain::query::Query;
+use delta_domain::query::{MARK, Query};
 use delta_domain::time::Timestamp;
 use delta_ports::snapshots::{Kept, MayReplace, Snapshot};
 
 use crate::failure::Failure;
-use crate::file::{MARK, Whole};
+use crate::file::Whole;
 
 /// How often it is looked whether another process is done.
 const LOOK: Duration = Duration::from_millis(200);
@@ -144,7 +145,7 @@ impl Place {
         };
         match renameat_with(CWD, &self.part, CWD, &self.path, flags) {
             // Some file systems cannot look and rename in one go.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            Err(Errno::INVAL | Errno::NOSYS) => {
                 std::fs::rename(&self.part, &self.path)?;
             }
             renamed => renamed?,
@@ -153,36 +154,43 @@ impl Place {
         Ok((bytes, true))
     }
 
-    /// Removes the answer.
-    pub(crate) fn withdraw(&self) -> Result<(), Failure> {
-        match std::fs::remove_file(&self.path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::io("remove", &self.path, &e))
+    /// Removes the answer to another query.
+    pub(crate) fn withdraw(&self, query: &Query) -> Result<(), Failure> {
+        // It may have been answered since somebody looked.
+        match kept(&self.path, query)? {
+            Kept::Nothing | Kept::Answer(_) => Ok(()),
+            Kept::Another => {
+                std::fs::remove_file(&self.path).map_err(|e| Failure::io("remove", &self.path, &e))
             }
-            _ => Ok(()),
         }
     }
 }
 
-/// The digest of the query whose answer a file is; `None` for any other file. Links are no answers.
+/// The digest of the query whose answer a file is; `None` for any other file. Links are no answers, and nothing but a file is opened.
 fn mark(path: &Path) -> io::Result<Option<String>> {
-    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    // A pipe would keep its opener waiting for whoever writes to it.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = match opened {
         Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(e),
-        // A link.
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Ok(None);
-        }
+        // A link, and a socket.
+        Err(e) if is(&e, Errno::LOOP) || is(&e, Errno::NXIO) => return Ok(None),
         Err(e) => return Err(e),
     };
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
     let Ok(reader) = SerializedFileReader::new(file) else {
         return Ok(None);
     };
     let about = reader.metadata().file_metadata().key_value_metadata();
     let pair = about.and_then(|all| all.iter().find(|pair| pair.key == MARK));
     Ok(pair.map(|pair| pair.value.clone().unwrap_or_default()))
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
 }
 
 /// A file of the owner's own is never replaced.
@@ -211,7 +219,7 @@ fn locked(path: &Path) -> io::Result<Option<File>> {
         .open(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(Errno::WOULDBLOCK) => Ok(None),
         Err(e) => Err(e.into()),
     }
 }

@@ -124,10 +124,11 @@ impl Snapshots for Databases {
             .await
     }
 
-    async fn withdraw(&self, name: &DatasetName) -> Result<(), PortError> {
-        let until = Instant::now() + CONNECT;
-        let place = Place::claim(&self.data_dir, name, until).await;
+    async fn withdraw(&self, name: &DatasetName, query: &Query) -> Result<(), PortError> {
+        // Who has it now asks for an answer; the next look sees to which query.
+        let place = Place::claim(&self.data_dir, name, Instant::now()).await;
         let place = place.map_err(|failure| failure.into_port_of_file(name))?;
-        self.looking(name, move |_| place.withdraw()).await
+        let query = query.clone();
+        self.looking(name, move |_| place.withdraw(&query)).await
     }
 }

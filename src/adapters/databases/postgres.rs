@@ -1,5 +1,6 @@
 //! PostgreSQL: one read-only transaction, one cursor, cells as it writes them.
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode, PgTypeInfo, PgTypeKind};
 use sqlx::{
     AssertSqlSafe, Column as _, Connection as _, Executor as _, Row as _, SqlSafeStr as _,
@@ -91,18 +92,20 @@ async fn all(database: &mut PgConnection, query: &Query, answer: Answer) -> Resu
     let mut count = FIRST;
     loop {
         let fetch = AssertSqlSafe(format!("FETCH {count} FROM delta_node"));
-        let some = sqlx::raw_sql(fetch).fetch_all(&mut *database).await?;
-        if some.is_empty() {
-            return rows.finish().await;
-        }
-        let mut bytes = 0_usize;
-        for row in &some {
-            bytes = bytes.saturating_add(take(row, &mut rows)?);
+        // One row at a time: all of them may have long texts.
+        let mut some = sqlx::raw_sql(fetch).fetch(&mut *database);
+        let (mut taken, mut bytes) = (0_usize, 0_usize);
+        while let Some(row) = some.try_next().await? {
+            bytes = bytes.saturating_add(take(&row, &mut rows)?);
             rows.end_row().await?;
+            taken += 1;
         }
-        let each = (bytes / some.len()).max(1);
-        count = (BYTES / each).clamp(1, MOST);
+        if taken == 0 {
+            break;
+        }
+        count = (BYTES / (bytes / taken).max(1)).clamp(1, MOST);
     }
+    rows.finish().await
 }
 
 /// What a type is, or its name where it is nothing that a table has.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Statement};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 use tokio::time::Instant;
 
 use delta_domain::query::Query;
@@ -16,8 +16,9 @@ use crate::cell::{Cell, Head, Kind};
 use crate::failure::Failure;
 use crate::file::{Answer, Rows, Whole};
 
-/// How long another program may keep the file from being read.
+/// How long another program may keep the file from being read, and how long SQLite waits at a time.
 const BUSY: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_millis(200);
 /// Steps of SQLite's machine between two looks whether anybody still waits.
 const STEPS: i32 = 10_000;
 /// Longest text or bytes of anything that it reads.
@@ -35,9 +36,15 @@ pub(crate) async fn ask(
     until: Instant,
 ) -> Result<Whole, Failure> {
     let given_up = GivenUp::default();
-    let database = opened(path.to_owned(), given_up.0.clone()).await?;
+    let (database, idle) = (
+        opened(path.to_owned(), given_up.0.clone()).await?,
+        given_up.0.clone(),
+    );
     let sql = query.sql.clone();
-    let asked = tokio::task::spawn_blocking(move || all(&database, &sql, answer));
+    let asked = tokio::task::spawn_blocking(move || {
+        shared(&database, &idle)?;
+        all(&database, &sql, answer)
+    });
     // Dropped with this future, too: what nobody waits for ends by itself.
     let rows = tokio::time::timeout_at(until, asked).await;
     let rows = rows.map_err(|_| Failure::slow(query.timeout))?;
@@ -60,7 +67,7 @@ async fn opened(path: PathBuf, given_up: Arc<AtomicBool>) -> Result<Connection, 
     let open = move || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(path, flags)?;
-        database.busy_timeout(BUSY)?;
+        database.busy_timeout(PATIENCE)?;
         database.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST)?;
         database.progress_handler(STEPS, Some(move || given_up.load(Ordering::Relaxed)))?;
         database.execute_batch(READ_ONLY)?;
@@ -70,6 +77,32 @@ async fn opened(path: PathBuf, given_up: Arc<AtomicBool>) -> Result<Connection, 
         Ok(opened) => opened.map_err(|e| said(&e)),
         Err(_) => Err(Failure::internal("opening the database broke off")),
     }
+}
+
+/// Waits until the file can be read: from then on it is as it was then.
+fn shared(database: &Connection, given_up: &AtomicBool) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        // The first thing that a transaction reads takes the lock.
+        let looked = database.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()));
+        match looked {
+            Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => return Ok(()),
+            Err(e) if !is_busy(&e) || begun.elapsed() >= BUSY => return Err(said(&e)),
+            // The handler of progress is not asked while SQLite waits.
+            Err(_) if given_up.load(Ordering::Relaxed) => {
+                return Err(Failure::internal("nobody waits any more"));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
 }
 
 fn all(database: &Connection, sql: &str, answer: Answer) -> Result<Rows, Failure> {
@@ -199,10 +232,8 @@ fn exactly(n: i64) -> f64 {
 
 fn said(error: &rusqlite::Error) -> Failure {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
-            Failure::unreachable("another program keeps it from being read")
-        }
-        Some(rusqlite::ErrorCode::CannotOpen) => {
+        _ if is_busy(error) => Failure::unreachable("another program keeps it from being read"),
+        Some(ErrorCode::CannotOpen) => {
             Failure::unreachable("it cannot be opened: is it there, and may this node read it?")
         }
         _ => Failure::said(error),

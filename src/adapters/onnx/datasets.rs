@@ -188,6 +188,7 @@ fn open(
         ));
     }
     is_of_kind(path, spec)?;
+    place.is_answered()?;
     format::suits(path, &place.dialect)?;
     match spec {
         DatasetSpec::Table {
@@ -277,6 +278,7 @@ fn judge(
 ) -> Result<(), Failure> {
     let depth = if noised { Depth::Names } else { Depth::Whole };
     is_of_kind(&place.path, spec)?;
+    place.is_answered()?;
     if let DatasetSpec::Table {
         columns,
         header,
@@ -323,6 +325,7 @@ pub(crate) fn has_schema(path: &Path) -> bool {
 
 /// What is in a table, column by column. The first line has its names.
 pub(crate) fn profile(place: &Located) -> Result<TableProfile, Failure> {
+    place.is_answered()?;
     format::table(&place.path, format::plainly(&place.dialect))?.profile()
 }
 

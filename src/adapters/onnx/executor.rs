@@ -92,9 +92,19 @@ impl OnnxExecutor {
         }
     }
 
-    /// What the owner says from now on: how files of datasets are written, and which datasets have rules.
-    pub fn say(&self, dialects: BTreeMap<DatasetName, Dialect>, ruled: BTreeSet<DatasetName>) {
-        self.places.say(Said { dialects, ruled });
+    /// What the owner says from now on: how files of datasets are written, which datasets have rules, and which are queries, each with the
+    /// digest of its query.
+    pub fn say(
+        &self,
+        dialects: BTreeMap<DatasetName, Dialect>,
+        ruled: BTreeSet<DatasetName>,
+        queries: BTreeMap<DatasetName, String>,
+    ) {
+        self.places.say(Said {
+            dialects,
+            ruled,
+            queries,
+        });
     }
 
     /// Finds the runtime by starting it in a worker, once; later calls return the same.

@@ -37,8 +37,9 @@ impl Snapshots for Shelf {
         })
     }
 
-    async fn withdraw(&self, _: &DatasetName) -> Result<(), PortError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    async fn withdraw(&self, _: &DatasetName, query: &Query) -> Result<(), PortError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take_if(|(of, _)| of != query);
         Ok(())
     }
 }
@@ -48,6 +49,8 @@ struct World {
     policies: MemoryPolicies,
     shelf: Shelf,
     reading: Arc<Reading>,
+    /// How far the clock of the file system is ahead, in milliseconds.
+    ahead: u64,
 }
 
 impl World {
@@ -68,6 +71,7 @@ impl World {
             policies,
             shelf,
             reading,
+            ahead: 0,
         };
         world.say(refresh, "SELECT a FROM t ORDER BY a");
         world
@@ -91,12 +95,17 @@ impl World {
         !self.keeper.due().await.is_empty()
     }
 
+    /// Whether it is to be asked though a task reads.
+    async fn overdue(&mut self) -> Option<bool> {
+        self.keeper.due().await.first().map(|due| due.overdue)
+    }
+
     /// The database has answered, or not.
     fn answers(&mut self, well: bool) {
         let query = self.keeper.policies.rules().queries[&name()].clone();
         let answer = match well {
             true => {
-                let taken = self.keeper.clock.now();
+                let taken = Timestamp(self.keeper.clock.now().0 + self.ahead);
                 *self.shelf.0.lock().unwrap() = Some((query, taken));
                 Ok(Snapshot {
                     rows: 1,
@@ -164,10 +173,54 @@ async fn a_task_reads_one_answer_from_end_to_end() {
     assert!(world.due().await);
     world.answers(true);
     // One that never ends is not waited for without end.
-    let _held = world.reading.hold(&task, [name()].into());
+    let held = world.reading.hold(&task, [name()].into());
     tokio::time::advance(2 * HOUR).await;
     assert!(!world.due().await);
     tokio::time::advance(3 * HOUR).await;
+    assert_eq!(world.overdue().await, Some(true));
+    // That holds until there is an answer, whichever task reads meanwhile.
+    world.answers(false);
+    drop(held);
+    let _other = world.reading.hold(&task, [name()].into());
+    tokio::time::advance(HOUR).await;
+    assert_eq!(world.overdue().await, Some(true));
+    world.answers(true);
+    tokio::time::advance(HOUR).await;
+    assert_eq!(world.overdue().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_system_with_another_clock_changes_nothing() {
+    for ahead in [0, 1, 86_400_000] {
+        let mut world = World::new(Some("1h"));
+        world.ahead = ahead;
+        assert!(world.due().await);
+        world.answers(true);
+        for _ in 0..3 {
+            tokio::time::advance(HOUR - Duration::from_secs(1)).await;
+            assert!(!world.due().await, "{ahead}");
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert!(world.due().await, "{ahead}");
+            world.answers(true);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_by_hand_counts() {
+    let mut world = World::new(Some("1h"));
+    assert!(world.due().await);
+    world.answers(true);
+    tokio::time::advance(HOUR / 2).await;
+    assert!(!world.due().await);
+    let now = world.keeper.clock.now();
+    if let Some((_, taken)) = &mut *world.shelf.0.lock().unwrap() {
+        *taken = now;
+    }
+    assert!(!world.due().await, "somebody has asked");
+    tokio::time::advance(HOUR / 2).await;
+    assert!(!world.due().await);
+    tokio::time::advance(HOUR / 2).await;
     assert!(world.due().await);
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::keeping::Place;
 use delta_ports::PortErrorKind;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 fn form(dir: &Path, rows: u32) -> QueryForm {
     let path = dir.join("ward.db");
@@ -95,15 +96,26 @@ async fn an_answer_is_one_to_its_own_query() {
     let query = other.clone().check("t.parquet").unwrap();
     let kept = folder.databases.kept(&name(), &query).await.unwrap();
     assert_eq!(kept, Kept::Another);
-    folder.databases.withdraw(&name()).await.unwrap();
+    folder.databases.withdraw(&name(), &query).await.unwrap();
     assert!(!folder.file().exists());
     folder.take(other).await.unwrap();
+    // It is looked again before anything goes.
+    folder.databases.withdraw(&name(), &query).await.unwrap();
     assert_eq!(lines(&folder.file()), ["a Int64: 2"]);
     // What is read meanwhile stays.
     let taken = folder.databases.take(&name(), &query, &|| false).await;
     assert_eq!(taken.unwrap_err().kind(), PortErrorKind::Conflict);
     assert_eq!(lines(&folder.file()), ["a Int64: 2"]);
     assert!(folder.left().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_in_its_place_keeps_nobody_waiting() {
+    let (folder, home) = (Folder::new(), tempfile::tempdir().unwrap());
+    let (pipe, mode) = (FileType::Fifo, Mode::from_raw_mode(0o600));
+    mknodat(CWD, folder.file(), pipe, mode, 0).unwrap();
+    let refused = folder.take(form(home.path(), 1)).await.unwrap_err();
+    assert_eq!(refused.kind(), PortErrorKind::Rejected, "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -326,6 +326,14 @@ pub(super) fn suits(path: &Path, said: &Dialect) -> Result<(), Failure> {
     })
 }
 
+/// The digest of the query that a file is the answer to; `None` for any other.
+pub(super) fn answered(path: &Path) -> Result<Option<String>, Failure> {
+    match Format::of(path) {
+        Some(Format::Parquet) => parquet::answered(path),
+        _ => Ok(None),
+    }
+}
+
 /// Opens a file as a table.
 pub(super) fn table(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
     suits(path, opening.said)?;

@@ -169,6 +169,7 @@ impl Looking<'_> {
         let place = self.others.places.get(name);
         let place =
             place.ok_or_else(|| Failure::not_found(format!("there is no dataset {name}")))?;
+        place.is_answered()?;
         let opening = Opening {
             said: &place.dialect,
             header: *header,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::format::dataset_endings;
+use super::format::{self, dataset_endings};
 use crate::failure::Failure;
 use delta_domain::dialect::Dialect;
 use delta_domain::ids::DatasetName;
@@ -15,6 +15,26 @@ use delta_domain::ids::DatasetName;
 pub(crate) struct Located {
     pub(crate) path: PathBuf,
     pub(crate) dialect: Dialect,
+    /// The digest of its query, where it is the answer of a database. The file may still be the answer to the one before.
+    pub(crate) answer_to: Option<String>,
+}
+
+impl Located {
+    /// Whether it is what its owner says: nobody reads the answer to another query than theirs.
+    ///
+    /// # Errors
+    /// `NotFound` while the query was not asked yet.
+    pub(super) fn is_answered(&self) -> Result<(), Failure> {
+        let Some(query) = &self.answer_to else {
+            return Ok(());
+        };
+        match format::answered(&self.path)?.as_ref() == Some(query) {
+            true => Ok(()),
+            false => Err(Failure::not_found(
+                "it is a query to a database that was not asked yet",
+            )),
+        }
+    }
 }
 
 /// What an owner says of datasets.
@@ -24,6 +44,8 @@ pub(crate) struct Said {
     pub(crate) dialects: BTreeMap<DatasetName, Dialect>,
     /// Datasets that have rules: these hold for the file, whatever a task calls it.
     pub(crate) ruled: BTreeSet<DatasetName>,
+    /// Datasets that are queries, and the digest of each.
+    pub(crate) queries: BTreeMap<DatasetName, String>,
 }
 
 /// The path of a dataset inside `root`, which must be canonical: the file or folder of that name, or else the one file that has it
@@ -71,7 +93,12 @@ pub(crate) fn locate(root: &Path, name: &DatasetName, said: &Said) -> Result<Loc
         }
         (named, other) => named.or(other).cloned().unwrap_or_default(),
     };
-    Ok(Located { path, dialect })
+    let answer_to = said.queries.get(own.as_ref().unwrap_or(name)).cloned();
+    Ok(Located {
+        path,
+        dialect,
+        answer_to,
+    })
 }
 
 fn inside(root: &Path, name: &DatasetName) -> Result<PathBuf, Failure> {

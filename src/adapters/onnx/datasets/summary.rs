@@ -11,12 +11,14 @@ const LEFT_OUT: usize = 3;
 /// What a file or folder is, or why it is nothing that tasks can read.
 pub(crate) fn describe(place: &Located) -> String {
     let path = place.path.as_path();
-    let described = if path.is_dir() {
-        directory(path)
-    } else {
-        format::describe(path, &place.dialect)
+    let described = || match path.is_dir() {
+        true => directory(path),
+        false => {
+            place.is_answered()?;
+            format::describe(path, &place.dialect)
+        }
     };
-    described.unwrap_or_else(|f| format!("unusable: {f}"))
+    described().unwrap_or_else(|f| format!("unusable: {f}"))
 }
 
 fn directory(path: &Path) -> Result<String, Failure> {
@@ -64,6 +66,7 @@ mod tests {
             describe(&Located {
                 path: dir.path().join(name),
                 dialect: Dialect::default(),
+                answer_to: None,
             })
         };
         let sample = npy_bytes("|u1", "(1,)", &[1]);

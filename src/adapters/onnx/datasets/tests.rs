@@ -98,6 +98,7 @@ impl Case {
                 .canonicalize()
                 .unwrap(),
             dialect: self.settings.clone().check().unwrap(),
+            answer_to: None,
         }
     }
 

@@ -19,6 +19,7 @@ use super::columns;
 use crate::datasets::table::{Opening, TableFile};
 use crate::datasets::typed::{Each, Typed, TypedTable, contained, damaged, named};
 use crate::failure::Failure;
+use delta_domain::query::MARK;
 
 /// What a file begins and ends with.
 const MAGIC: &[u8] = b"PAR1";
@@ -41,12 +42,7 @@ struct Parquet {
 
 /// Opens a Parquet file as a table.
 pub(super) fn open(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFile>, Failure> {
-    let mut file = File::open(path).map_err(|e| Failure::unreadable("it", &e))?;
-    let length = ends(&mut file)?;
-    let described = contained(|| {
-        let options = ArrowReaderOptions::new();
-        ArrowReaderMetadata::load(&file, options).map_err(unread)
-    })?;
+    let (file, length, described) = described(path)?;
     let names = columns::names(described.schema())?;
     // Beyond the years 1677 to 2262 the reader would tell another day.
     let schema = described.parquet_schema();
@@ -64,6 +60,25 @@ pub(super) fn open(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFil
         rows,
     };
     Ok(Box::new(TypedTable::new(source, opening)))
+}
+
+/// The digest of the query that a file is the answer to.
+pub(super) fn answered(path: &Path) -> Result<Option<String>, Failure> {
+    let (_, _, described) = described(path)?;
+    let about = described.metadata().file_metadata().key_value_metadata();
+    let pair = about.and_then(|all| all.iter().find(|pair| pair.key == MARK));
+    Ok(pair.and_then(|pair| pair.value.clone()))
+}
+
+/// A file, its length, and what it says of itself.
+fn described(path: &Path) -> Result<(File, u64, ArrowReaderMetadata), Failure> {
+    let mut file = File::open(path).map_err(|e| Failure::unreadable("it", &e))?;
+    let length = ends(&mut file)?;
+    let described = contained(|| {
+        let options = ArrowReaderOptions::new();
+        ArrowReaderMetadata::load(&file, options).map_err(unread)
+    })?;
+    Ok((file, length, described))
 }
 
 /// Looks at both ends of a file; how long it is.

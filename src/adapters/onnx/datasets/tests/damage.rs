@@ -66,6 +66,7 @@ impl Damaged {
         let place = Located {
             path: path.clone(),
             dialect: Dialect::default(),
+            answer_to: None,
         };
         let _described = describe(&place);
         let read = bits(&path, &self.columns, false);

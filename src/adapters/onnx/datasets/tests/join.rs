@@ -29,6 +29,7 @@ impl World {
             let place = Located {
                 path,
                 dialect: Dialect::default(),
+                answer_to: None,
             };
             world.places.insert(name.parse().unwrap(), place);
         }
