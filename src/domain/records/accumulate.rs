@@ -9,13 +9,15 @@
 
 use std::collections::BTreeMap;
 
+use super::blocks::Block;
 use super::clip::Clip;
+use super::packed::Packed;
 use super::quantise::{MAX_MAGNITUDE, quantise};
 use crate::secagg::encoding::{QuantiseError, QuantiseErrorKind};
-use crate::secagg::exact_number::{self, ExactError};
+use crate::secagg::exact_number::{self, ExactError, Steps};
 
-/// Most records of one release: 2^22. With [`MAX_MAGNITUDE`] it bounds every sum of squares below 2^126.
-pub const MAX_RECORDS: usize = 1 << 22;
+/// Most records of one release: 2^24.
+pub const MAX_RECORDS: usize = 1 << 24;
 /// Most numbers of a record: 2^20.
 pub const MAX_WIDTH: usize = 1 << 20;
 /// What a key costs beside its vector, about: the entry of the map and the number of each of its rows.
@@ -83,7 +85,7 @@ pub enum RecordsError {
         kind: ExactError,
     },
     /// More than [`MAX_RECORDS`].
-    #[error("more than 4194304 records")]
+    #[error("more than 16777216 records")]
     TooMany,
     /// More bytes than the form allows.
     #[error("the vectors need more than {0} bytes")]
@@ -113,9 +115,13 @@ pub struct Accumulator {
     /// Which numbers of a record are exact, in rising order.
     exact: Vec<usize>,
     records: usize,
-    /// Vectors of units, one after the other; in the order in which the units came. Exact numbers stand there as the bits of doubles until
-    /// all have come.
+    /// Vectors of units that are records, in their order. Exact numbers stand there as the bits of doubles: their scale is known when all
+    /// have come.
+    packed: Packed,
+    /// Vectors of units that are persons, one after the other, in the order in which the persons came; likewise.
     vectors: Vec<i64>,
+    /// The largest magnitude so far at each exact place, where units are records.
+    largest: Vec<f64>,
     /// The unit of each key.
     keys: BTreeMap<u64, u32>,
     /// The unit of each row; empty when each row is one.
@@ -136,7 +142,9 @@ impl Accumulator {
             form,
             exact: Vec::new(),
             records: 0,
+            packed: Packed::new(vec![false; form.width]),
             vectors: Vec::new(),
+            largest: Vec::new(),
             keys: BTreeMap::new(),
             unit_of: Vec::new(),
             scratch: Vec::new(),
@@ -148,8 +156,15 @@ impl Accumulator {
     #[must_use]
     pub fn exactly(self, places: impl IntoIterator<Item = usize>) -> Self {
         let exact = places.into_iter().filter(|place| *place < self.form.width);
+        let exact: Vec<usize> = exact.collect();
+        let mut doubles = vec![false; self.form.width];
+        for place in &exact {
+            doubles[*place] = true;
+        }
         Self {
-            exact: exact.collect(),
+            packed: Packed::new(doubles),
+            largest: vec![0.0; exact.len()],
+            exact,
             ..self
         }
     }
@@ -187,28 +202,26 @@ impl Accumulator {
     }
 
     fn push_records(&mut self, rows: &[f64]) -> Result<(), RecordsError> {
-        let limit = self.form.memory;
-        let bytes = (self.vectors.len() + rows.len()).saturating_mul(size_of::<i64>());
-        if bytes > limit {
-            return Err(RecordsError::Memory(limit));
-        }
-        self.vectors.reserve(rows.len());
-        let first = self.vectors.len();
+        let width = self.form.width;
         self.quantise(rows, self.records)?;
-        let integers = self.scratch.iter().map(|word| word.cast_signed());
-        self.vectors.extend(integers);
-        let units = self.vectors[first..].chunks_mut(self.form.width);
-        for (unit, row) in units.zip(rows.chunks(self.form.width)) {
-            for place in &self.exact {
-                unit[*place] = row[*place].to_bits().cast_signed();
+        for (words, row) in self.scratch.chunks_mut(width).zip(rows.chunks(width)) {
+            for (place, largest) in self.exact.iter().zip(&mut self.largest) {
+                words[*place] = row[*place].to_bits();
+                *largest = largest.max(row[*place].abs());
             }
         }
+        let mut vectors: Vec<i64> = self.scratch.iter().map(|word| word.cast_signed()).collect();
         if self.exact.is_empty() {
-            for vector in self.vectors[first..].chunks_mut(self.form.width) {
+            for vector in vectors.chunks_mut(width) {
                 self.form.clip.apply(vector);
             }
         }
-        Ok(())
+        self.packed.push(&vectors);
+        let limit = self.form.memory;
+        match self.packed.bytes() > limit {
+            true => Err(RecordsError::Memory(limit)),
+            false => Ok(()),
+        }
     }
 
     fn push_persons(&mut self, rows: &[f64], keys: &[u64]) -> Result<(), RecordsError> {
@@ -265,6 +278,11 @@ impl Accumulator {
         if self.exact.is_empty() {
             return quantise(rows, self.form.precision, &mut self.scratch).map_err(unfit);
         }
+        if self.exact.len() == width && rows.iter().all(|x| exact_number::fits(*x).is_ok()) {
+            self.scratch.clear();
+            self.scratch.resize(rows.len(), 0);
+            return Ok(());
+        }
         let mut others = rows.to_vec();
         for (i, row) in others.chunks_mut(width).enumerate() {
             for place in &self.exact {
@@ -282,19 +300,29 @@ impl Accumulator {
     /// The units of all records so far.
     #[must_use]
     pub fn finish(mut self) -> Units {
-        let exact = { self.exact.iter() }
-            .map(|place| (*place, to_scale(&mut self.vectors, self.form.width, *place)))
-            .collect();
-        if self.form.unit == RecordUnit::Person && self.exact.is_empty() {
-            for vector in self.vectors.chunks_mut(self.form.width) {
-                self.form.clip.apply(vector);
+        let width = self.form.width;
+        if self.form.unit == RecordUnit::Person {
+            let double = |bits: &i64| f64::from_bits(bits.cast_unsigned()).abs();
+            for (place, largest) in self.exact.iter().zip(&mut self.largest) {
+                let all = self.vectors.iter().skip(*place).step_by(width);
+                *largest = all.map(double).fold(0.0, f64::max);
             }
+            if self.exact.is_empty() {
+                for vector in self.vectors.chunks_mut(width) {
+                    self.form.clip.apply(vector);
+                }
+            }
+            self.packed.push(&self.vectors);
+        }
+        self.packed.close();
+        let mut steps = vec![None; width];
+        for (place, largest) in self.exact.iter().zip(&self.largest) {
+            steps[*place] = Some(step(*largest));
         }
         Units {
-            width: self.form.width,
             records: self.records,
-            exact,
-            vectors: self.vectors,
+            steps,
+            packed: self.packed,
             unit_of: (self.form.unit == RecordUnit::Person).then_some(self.unit_of),
         }
     }
@@ -303,18 +331,17 @@ impl Accumulator {
 /// The clipped vectors of all units: what is summed, and what the rules judge. Private to the node.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Units {
-    width: usize,
     records: usize,
-    /// The exact places, and the exponent of two of one step of each.
-    exact: Vec<(usize, i32)>,
-    vectors: Vec<i64>,
+    /// At exact places the exponent of two of one step: there the bits of doubles are kept.
+    steps: Vec<Option<i32>>,
+    packed: Packed,
     unit_of: Option<Vec<u32>>,
 }
 
 /// Sizes only.
 impl std::fmt::Debug for Units {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Units({} of {} numbers)", self.len(), self.width)
+        write!(f, "Units({} of {} numbers)", self.len(), self.width())
     }
 }
 
@@ -322,19 +349,19 @@ impl Units {
     /// How many units there are: n.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.vectors.len() / self.width
+        self.packed.rows()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.vectors.is_empty()
+        self.len() == 0
     }
 
     /// Numbers of a unit: d.
     #[must_use]
     pub const fn width(&self) -> usize {
-        self.width
+        self.packed.width()
     }
 
     /// How many records they are made of.
@@ -349,14 +376,14 @@ impl Units {
         self.unit_of.as_deref()
     }
 
-    /// Their vectors, each of `width` integers.
-    pub fn iter(&self) -> std::slice::Chunks<'_, i64> {
-        self.vectors.chunks(self.width)
+    /// Their vectors as they are kept.
+    pub(super) const fn packed(&self) -> &Packed {
+        &self.packed
     }
 
-    /// All integers, row-major.
-    pub(super) fn vectors(&self) -> &[i64] {
-        &self.vectors
+    /// The scale of each number that is kept as a double.
+    pub(super) fn steps(&self) -> impl Iterator<Item = Option<Steps>> {
+        self.steps.iter().map(|step| step.map(Steps::new))
     }
 
     /// The sums over all units, divided by `scale`, each below 2^52 in magnitude before; those of exact places in their own steps, rounded
@@ -366,10 +393,9 @@ impl Units {
     /// [`RecordsError::Sum`] names the first that is not.
     pub fn numbers(&self, scale: f64) -> Result<Vec<f64>, RecordsError> {
         let sums = self.totals();
-        let mut exact = self.exact.iter().peekable();
         let mut numbers = Vec::with_capacity(sums.len());
-        for (column, sum) in sums.into_iter().enumerate() {
-            if let Some((_, step)) = exact.next_if(|(place, _)| *place == column) {
+        for ((column, sum), step) in sums.into_iter().enumerate().zip(&self.steps) {
+            if let Some(step) = step {
                 numbers.push(exact_number::of_steps(sum, *step));
                 continue;
             }
@@ -389,19 +415,13 @@ impl Units {
     }
 
     fn totals(&self) -> Vec<i128> {
-        // At most 2^22 units below 2^52: a 128-bit sum is far from its end. 2^10 of them fit in 64 bits.
-        let mut sums = vec![0_i128; self.width];
-        for some in self.vectors.chunks(self.width << 10) {
-            let mut short = vec![0_i64; self.width];
-            for vector in some.chunks(self.width) {
-                for (sum, x) in short.iter_mut().zip(vector) {
-                    *sum += x;
-                }
+        // At most 2^24 units below 2^52: a 128-bit sum is far from its end. Those of a block fit in 64 bits.
+        let mut sums = vec![0_i128; self.width()];
+        Block::each(self, |block| {
+            for (sum, column) in sums.iter_mut().zip(block.columns().skip(1)) {
+                *sum += i128::from(column.iter().sum::<i64>());
             }
-            for (sum, short) in sums.iter_mut().zip(short) {
-                *sum += i128::from(short);
-            }
-        }
+        });
         sums
     }
 }
@@ -420,26 +440,11 @@ const WIDEST: i32 = 51;
 /// rounded does so behind it.
 const GRID: i32 = 4;
 
-/// Turns the bits of the doubles at a place of each vector into integers of one scale; the exponent of two of a step.
-fn to_scale(vectors: &mut [i64], width: usize, place: usize) -> i32 {
-    let double = |bits: i64| f64::from_bits(bits.cast_unsigned());
-    let all = vectors.iter().skip(place).step_by(width);
-    let largest = all.fold(0.0_f64, |most, bits| most.max(double(*bits).abs()));
+/// The exponent of two of one step of a place whose largest magnitude is this.
+fn step(largest: f64) -> i32 {
     // The exponent of the power of two above it, from 1 - 1022 on: smaller ones are 0 in any case.
     let above = i32::try_from(largest.to_bits() >> 52).unwrap_or(1023) - 1022;
-    let step = (above + GRID - 1).div_euclid(GRID) * GRID - WIDEST;
-    for number in vectors.iter_mut().skip(place).step_by(width) {
-        *number = exact_number::in_steps(double(*number), step);
-    }
-    step
-}
-
-impl<'u> IntoIterator for &'u Units {
-    type Item = &'u [i64];
-    type IntoIter = std::slice::Chunks<'u, i64>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
+    (above + GRID - 1).div_euclid(GRID) * GRID - WIDEST
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Rows of units a block at a time, turned so that each output is contiguous: what the first-level cache and the compiler like.
 
 use super::accumulate::Units;
+pub(super) use super::packed::ROWS;
 
-/// Rows of a block.
-pub(super) const ROWS: usize = 256;
 /// From one column to the next: no power of two, so that columns do not fall on the same lines of a cache.
 const STRIDE: usize = ROWS + 8;
 
@@ -16,20 +15,29 @@ pub(super) struct Block {
 impl Block {
     /// Calls `see` with each block of `units` in turn. A block has at most [`ROWS`] rows.
     pub(super) fn each(units: &Units, mut see: impl FnMut(&Self)) {
-        let width = units.width();
         let mut block = Self {
             rows: 0,
-            columns: vec![1; (width + 1) * STRIDE],
+            columns: vec![1; (units.width() + 1) * STRIDE],
         };
-        for chunk in units.vectors().chunks(width * ROWS) {
-            block.rows = chunk.len() / width;
-            for (i, row) in chunk.chunks(width).enumerate() {
-                for (x, column) in row.iter().zip(block.columns.chunks_mut(STRIDE).skip(1)) {
-                    column[i] = *x;
+        units.packed().each(|rows, mut packed| {
+            block.rows = rows;
+            let outputs = block.columns.chunks_mut(STRIDE).skip(1);
+            for (column, steps) in outputs.zip(units.steps()) {
+                let column = &mut column[..rows];
+                packed.next(column);
+                if let Some(steps) = steps {
+                    for word in column {
+                        *word = steps.of(f64::from_bits(word.cast_unsigned()));
+                    }
                 }
             }
             see(&block);
-        }
+        });
+    }
+
+    /// How many rows it has.
+    pub(super) const fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Its columns, each of as many numbers as it has rows.

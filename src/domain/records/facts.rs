@@ -1,4 +1,4 @@
-//! What the rules look at, measured from the units' integers in two passes over blocks of rows.
+//! What the rules look at, measured from the units' integers in three passes over blocks of rows.
 
 use super::accumulate::Units;
 use super::blocks::Block;

@@ -1,6 +1,6 @@
 //! The exact Gram matrix W'W, and which columns of W are independent.
 //!
-//! Entries are exact: fewer than 2^22 rows of integers below 2^52 give sums below 2^126. A column is dropped when it is an exact linear
+//! Entries are exact: 2^22 rows of integers below 2^52 give sums below 2^126, and of more rows it is looked at ([`Gram::is_exact`]). A column is dropped when it is an exact linear
 //! combination of those before it. That is decided modulo two primes near 2^61: a column that depends does so modulo every prime, so no
 //! dependent one is ever kept; one that does not depend looks as if it did only modulo the few hundred primes that divide one minor, and the
 //! primes are drawn by SHA-256 from the matrix itself, so nobody can choose data for them: the chance is below 2^-46 for each prime.
@@ -39,9 +39,14 @@ impl Gram {
         for (place, j) in firsts.iter().enumerate() {
             let row = &mut self.entries[j * self.columns..];
             for k in firsts.iter().take(place + 1) {
-                row[*k] += columns[*j].times(&columns[*k]);
+                row[*k] = row[*k].saturating_add(columns[*j].times(&columns[*k]));
             }
         }
+    }
+
+    /// Whether every entry is below 2^126. No scalar product is larger than the larger square of its two columns.
+    pub(super) fn is_exact(&self) -> bool {
+        (0..self.columns).all(|k| self.at(k, k) < 1 << 126)
     }
 
     /// The scalar product of two columns.
@@ -192,19 +197,19 @@ fn times(a: u64, b: u64, p: u64) -> u64 {
 pub(super) fn twins(units: &Units) -> Vec<usize> {
     let mut twins = vec![1; units.width() + 1];
     twins[0] = 0;
-    for vector in units {
-        let value = |column: usize| vector[column - 1];
-        let apart = |column: &usize| value(*column) != value(twins[*column]);
-        if !(1..twins.len()).any(|column| apart(&column)) {
-            continue;
+    Block::each(units, |block| {
+        let columns: Vec<&[i64]> = block.columns().collect();
+        let mut all = columns.iter().zip(&twins).skip(1);
+        if all.all(|(column, twin)| *column == columns[*twin]) {
+            return;
         }
         // Who was equal so far and is still; the first of each has the smallest number.
         let mut firsts = BTreeMap::new();
         for (column, twin) in twins.iter_mut().enumerate().skip(1) {
-            let so_far = (*twin, value(column));
+            let so_far = (*twin, columns[column]);
             *twin = *firsts.entry(so_far).or_insert(column);
         }
-    }
+    });
     twins
 }
 

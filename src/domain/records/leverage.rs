@@ -17,9 +17,12 @@ use super::gram::Gram;
 /// How far each number of T w may be off, in the cheaper types.
 const ENOUGH: f64 = 1.0 / 262_144.0;
 
-/// The rank of W and an upper bound on the largest leverage, within 1e-3 of it; `None` for the bound: too much work to tell.
+/// The rank of W and an upper bound on the largest leverage, within 1e-3 of it; `None` for the bound: it cannot be told, or is too much work.
 /// `largest`: the largest magnitude in each output.
 pub(super) fn leverage(units: &Units, gram: &Gram, largest: &[u64]) -> (usize, Option<f64>) {
+    if !gram.is_exact() {
+        return (0, None);
+    }
     let kept = gram.independent();
     if kept.is_empty() {
         return (0, Some(0.0));

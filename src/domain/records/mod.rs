@@ -20,6 +20,7 @@ mod judge;
 mod leverage;
 mod member;
 mod overlap;
+mod packed;
 mod pair;
 mod product;
 pub mod proof;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::accumulate::{MAX_RECORDS, Units};
+use super::blocks::Block;
 use super::facts::{Facts, MAX_AUDITED};
 use crate::ids::Digest;
 
@@ -35,7 +36,7 @@ impl std::fmt::Debug for RowSet {
 }
 
 impl RowSet {
-    /// Those of `records` records for which `holds`; records beyond 2^22 are left out.
+    /// Those of `records` records for which `holds`; records beyond 2^24 are left out.
     #[must_use]
     pub fn new(records: usize, mut holds: impl FnMut(usize) -> bool) -> Self {
         let records = records.min(MAX_RECORDS);
@@ -62,36 +63,61 @@ impl RowSet {
             .map(|(i, _)| i)
             .take(MAX_AUDITED)
             .collect();
-        let mut flags = vec![Vec::with_capacity(units.len()); indicators.len() + 1];
-        for vector in units {
-            let mut columns = flags.iter_mut();
-            if let Some(any) = columns.next() {
-                any.push(vector.iter().any(|x| *x != 0));
+        // Of units: all that have a number other than 0, and those of each indicator.
+        let mut sets = vec![Self::new(units.len(), |_| false); indicators.len() + 1];
+        let mut first = 0;
+        Block::each(units, |block| {
+            let outputs: Vec<&[i64]> = block.columns().skip(1).collect();
+            let mut all = sets.iter_mut();
+            if let Some(any) = all.next() {
+                any.insert_all(first, block.rows(), |row| {
+                    outputs.iter().any(|output| output.get(row) != Some(&0))
+                });
             }
-            for (column, i) in columns.zip(&indicators) {
-                column.push(vector.get(*i).is_some_and(|x| *x != 0));
+            for (set, i) in all.zip(&indicators) {
+                let output = outputs.get(*i).copied().unwrap_or_default();
+                set.insert_all(first, output.len(), |row| output.get(row) != Some(&0));
             }
-        }
-        let unit = |record: usize| match units.unit_of() {
-            Some(unit_of) => usize::try_from(*unit_of.get(record)?).ok(),
-            None => Some(record),
+            first += block.rows();
+        });
+        let own =
+            places.len() == records && places.iter().enumerate().all(|(i, place)| i == *place);
+        let of_records = |set: Self| match units.unit_of() {
+            // Each record of the dataset is a unit.
+            None if own => set,
+            unit_of => set.spread(unit_of, places, records),
         };
-        let set = |flags: Vec<bool>| {
-            let mut set = Self::new(records, |_| false);
-            for (record, place) in places.iter().enumerate() {
-                let holds = unit(record).and_then(|unit| flags.get(unit));
-                if holds.is_some_and(|in_it| *in_it) {
-                    set.insert(*place);
-                }
-            }
-            set
-        };
-        let sets: BTreeMap<Digest, Self> = flags
+        let sets: BTreeMap<Digest, Self> = sets
             .into_iter()
-            .map(set)
+            .map(of_records)
             .map(|set| (set.digest(), set))
             .collect();
         sets.into_values().collect()
+    }
+
+    /// The records whose units are in this set.
+    fn spread(&self, unit_of: Option<&[u32]>, places: &[usize], records: usize) -> Self {
+        let mut spread = Self::new(records, |_| false);
+        for (record, place) in places.iter().enumerate() {
+            let unit = match unit_of {
+                Some(unit_of) => unit_of.get(record).and_then(|u| usize::try_from(*u).ok()),
+                None => Some(record),
+            };
+            if unit.is_some_and(|unit| self.holds(unit)) {
+                spread.insert(*place);
+            }
+        }
+        spread
+    }
+
+    /// Those of the `count` records from `first` on, which is a multiple of 64, for which `holds`.
+    fn insert_all(&mut self, first: usize, count: usize, holds: impl Fn(usize) -> bool) {
+        let words = self.words.iter_mut().skip(first / 64);
+        for (i, word) in words.take(count.div_ceil(64)).enumerate() {
+            for bit in 0..64.min(count - 64 * i) {
+                *word |= u64::from(holds(64 * i + bit)) << bit;
+            }
+        }
     }
 
     /// Whether a record is in.
@@ -140,7 +166,7 @@ impl RowSet {
         Digest::of(&self.to_bytes())
     }
 
-    /// The shortest of three forms; at most 524,293 bytes.
+    /// The shortest of three forms; at most 2,097,157 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let dense = self.words.len() * 8;

@@ -68,19 +68,35 @@ pub fn fits(x: f64) -> Result<(), ExactError> {
     }
 }
 
-/// A number in steps of 2^step, half to even; saturates.
-#[must_use]
-pub fn in_steps(x: f64, step: i32) -> i64 {
-    let Some((mantissa, exponent)) = parts(x) else {
-        return 0;
-    };
-    let magnitude = match u32::try_from(exponent - step) {
-        Ok(shift) if shift < 64 - 53 => mantissa << shift,
-        Ok(_) => u64::MAX,
-        Err(_) => rounded(mantissa, exponent.abs_diff(step)),
-    };
-    let magnitude = i64::try_from(magnitude).unwrap_or(i64::MAX);
-    if x < 0.0 { -magnitude } else { magnitude }
+/// A scale: numbers as multiples of a power of two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Steps {
+    // In two factors: one may be no normal double.
+    factors: [f64; 2],
+}
+
+impl Steps {
+    /// Steps of 2^step, for steps from -1100 to 1100.
+    #[must_use]
+    pub fn new(step: i32) -> Self {
+        let half = step / 2;
+        Self {
+            factors: [power(-half), power(half - step)],
+        }
+    }
+
+    /// A number of at most 2^51 steps in them, half to even.
+    #[must_use]
+    #[inline]
+    pub fn of(self, x: f64) -> i64 {
+        // Adding it to a number of at most 2^51 and taking it away leaves a whole one: behind the point there is no room.
+        const MAGIC: f64 = 6_755_399_441_055_744.0;
+        let [one, other] = self.factors;
+        let whole = (x * one * other + MAGIC) - MAGIC;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 2^51")]
+        let whole = whole as i64;
+        whole
+    }
 }
 
 /// So many steps of 2^step, rounded to the nearest double, half to even.
@@ -262,18 +278,13 @@ mod tests {
 
     #[test]
     fn steps_are_whole_numbers_of_a_power_of_two() {
-        assert_eq!(
-            [in_steps(5.0, 1), in_steps(-7.0, 1), in_steps(3.0, 1)],
-            [2, -4, 2]
-        );
-        assert_eq!(
-            [in_steps(1.0, -40), in_steps(0.0, 9), in_steps(1e-300, 0)],
-            [1 << 40, 0, 0]
-        );
-        assert_eq!(
-            [in_steps(1e300, 0), in_steps(-1e300, 0)],
-            [i64::MAX, -i64::MAX]
-        );
+        let of = |x: f64, step| Steps::new(step).of(x);
+        assert_eq!([of(5.0, 1), of(-7.0, 1), of(3.0, 1)], [2, -4, 2]);
+        assert_eq!([of(1.0, -40), of(0.0, 9), of(1e-300, 0)], [1 << 40, 0, 0]);
+        let (most, above) = (2.0_f64.powi(51), 2.0_f64.powi(100));
+        assert_eq!([of(most, 0), of(-most, 0)], [1 << 51, -(1 << 51)]);
+        assert_eq!(of(most.next_down() * above, 100), 1 << 51);
+        assert_eq!(of(f64::from_bits(5), -1074), 5);
         assert_eq!(of_steps(3, -1), 1.5);
         assert_eq!(of_steps(-(1 << 80), -80), -1.0);
         assert_eq!(of_steps((1 << 53) + 1, 0), 2.0_f64.powi(53));
@@ -292,6 +303,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn steps_are_the_nearest(x in number(), below in 0_i32..60) {
+            let (mantissa, exponent) = parts(x).unwrap();
+            // From 2^51 steps down to less than one.
+            let step = exponent + 2 + below;
+            let steps = rounded(mantissa, step.abs_diff(exponent));
+            let steps = i64::try_from(steps).unwrap();
+            prop_assert_eq!(Steps::new(step).of(x), if x < 0.0 { -steps } else { steps });
+        }
+
         #[test]
         fn a_number_is_its_digits(x in number()) {
             prop_assert_eq!(joined(&digits(x).unwrap()), x);

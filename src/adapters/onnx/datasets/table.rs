@@ -102,19 +102,31 @@ impl Table {
         self.columns.get(name).map(Vec::as_slice)
     }
 
-    /// The values of a column, by row.
-    fn column<'t>(&'t self, name: &str) -> Result<Box<dyn Fn(usize) -> f64 + 't>, Failure> {
-        if let Some(own) = self.own(name) {
-            return Ok(Box::new(move |row| {
-                own.get(row).copied().unwrap_or(f64::NAN)
-            }));
+    /// The values of some rows in some columns, row by row.
+    fn gather(&self, names: &[String], rows: &[usize]) -> Result<Vec<f64>, Failure> {
+        if let Some(row) = rows.iter().find(|row| **row >= self.rows) {
+            return Err(Failure::internal(format!("row {row} of {}", self.rows)));
         }
-        match self.joined.iter().find_map(|joined| joined.value(name)) {
-            Some(value) => Ok(Box::new(value)),
-            None => Err(Failure::rejected(format!(
-                "the task reads column {name:?} without declaring it"
-            ))),
+        let mut all = vec![f64::NAN; rows.len().saturating_mul(names.len())];
+        for (place, name) in names.iter().enumerate() {
+            let to = all.iter_mut().skip(place).step_by(names.len()).zip(rows);
+            if let Some(own) = self.own(name) {
+                for (to, row) in to {
+                    *to = own.get(*row).copied().unwrap_or(f64::NAN);
+                }
+                continue;
+            }
+            let value = self.joined.iter().find_map(|joined| joined.value(name));
+            let value = value.ok_or_else(|| {
+                Failure::rejected(format!(
+                    "the task reads column {name:?} without declaring it"
+                ))
+            })?;
+            for (to, row) in to {
+                *to = value(*row);
+            }
         }
+        Ok(all)
     }
 }
 
@@ -138,20 +150,7 @@ impl Rows for Table {
     }
 
     fn read(&mut self, field: &DataField, rows: &[usize]) -> Result<Tensor, Failure> {
-        let gather = |names: &[String]| -> Result<Vec<f64>, Failure> {
-            let columns = names
-                .iter()
-                .map(|n| self.column(n))
-                .collect::<Result<Vec<_>, _>>()?;
-            let mut out = Vec::with_capacity(rows.len().saturating_mul(columns.len()));
-            for &row in rows {
-                if row >= self.rows {
-                    return Err(Failure::internal(format!("row {row} of {}", self.rows)));
-                }
-                out.extend(columns.iter().map(|column| column(row)));
-            }
-            Ok(out)
-        };
+        let gather = |names: &[String]| self.gather(names, rows);
         let (shape, data) = match field {
             DataField::Columns(names) => (
                 vec![rows.len(), names.len()],

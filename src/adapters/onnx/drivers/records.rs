@@ -292,21 +292,20 @@ impl Pass<'_> {
         let Some((layout, sum)) = &mut self.sum else {
             return Err(Failure::internal("the sum was not begun"));
         };
-        let with_record = places.iter().enumerate().filter(|(_, row)| row.is_some());
+        let taken = places.iter().enumerate();
+        let taken: Vec<usize> = taken
+            .filter_map(|(place, row)| row.map(|_| place))
+            .collect();
         let mut records = Vec::new();
-        for (place, _) in with_record {
-            if !layout.products.is_empty() {
-                records.clear();
-            }
-            layout.plain(blocks, place, &mut records);
-            if !layout.products.is_empty() {
-                sum.add_products(&records, &layout.products(blocks, place))?;
-            }
+        if layout.products.is_empty() {
+            layout.plain(blocks, &taken, &mut records);
+            return sum.add(&keys, &records, layout.width);
         }
-        match layout.products.is_empty() {
-            true => sum.add(&keys, &records, layout.width),
-            false => Ok(()),
+        for place in taken {
+            layout.plain(blocks, &[place], &mut records);
+            sum.add_products(&records, &layout.products(blocks, place))?;
         }
+        Ok(())
     }
 
     /// Whose the records are; empty where each is on its own.

@@ -165,14 +165,28 @@ impl Layout {
         places
     }
 
-    /// Appends the numbers of the record at a place to `to`, those beside products.
-    pub(super) fn plain(&self, blocks: &BTreeMap<String, Block>, place: usize, to: &mut Vec<f64>) {
-        for block in self
-            .plain
-            .iter()
-            .filter_map(|(output, ..)| blocks.get(output))
-        {
-            to.extend_from_slice(block.at(place));
+    /// Replaces `to` with the numbers of the records at some places, one record after the other, those beside products.
+    pub(super) fn plain(
+        &self,
+        blocks: &BTreeMap<String, Block>,
+        places: &[usize],
+        to: &mut Vec<f64>,
+    ) {
+        to.clear();
+        to.resize(places.len().saturating_mul(self.width), 0.0);
+        let mut from = 0_usize;
+        for (output, ..) in &self.plain {
+            let Some(block) = blocks.get(output) else {
+                continue;
+            };
+            let length = block.length;
+            let records = to.chunks_mut(self.width.max(1)).zip(places);
+            for (record, place) in records {
+                if let Some(own) = record.get_mut(from..from.saturating_add(length)) {
+                    own.copy_from_slice(block.at(*place));
+                }
+            }
+            from = from.saturating_add(length);
         }
     }
 
