@@ -13,6 +13,7 @@ import delta
 from conftest import Network
 from delta._dates import seconds_of
 from delta._local.cells import coded
+from delta._local.joins import _cell
 from delta.dataset import DataFrame as Table
 from delta.statsmodel import LogitTask
 from delta.task import HorizontalAnalytics
@@ -319,6 +320,31 @@ def test_debug_reads_cells_as_nodes_do() -> None:
             coded([bad], {"type": "date"}, "c")
 
 
+def test_a_text_is_missing_where_nodes_say_so() -> None:
+    levels = {"type": "category", "levels": ["x"]}
+    np.testing.assert_array_equal(coded(["NaT", pd.NaT, np.datetime64("NaT"), "NaN"], levels, ""), [1, *[np.nan] * 3])
+    assert [_cell(cell) for cell in ("NaT", pd.NaT, "NaN")] == [(None, "NaT"), None, None]
+    with pytest.raises(ValueError, match="'NaT' is no date"):
+        coded(["NaT"], {"type": "date"}, "c")
+
+
+def test_a_date_has_no_time_of_day_once_its_offset_is_off() -> None:
+    dates = {"type": "date"}
+    for midnight in ("1970-01-02T02:00+02:00", "1970-01-02 00:00Z", pd.Timestamp("1970-01-02T02:00+02:00")):
+        assert coded([midnight], dates, "c") == [1]
+    for other in (
+        # Midnight of UTC, but of another day than the clock's.
+        "1970-01-01T22:00-02:00",
+        "1970-01-02T00:00+02:00",
+        # No double has this and the days.
+        "2026-11-29T00:00:00.00000000001",
+        pd.Timestamp("1970-01-01T22:00-02:00"),
+        np.datetime64("1970-01-01T12:00"),
+    ):
+        with pytest.raises(ValueError, match="has a time of day; the task asks for dates alone"):
+            coded([other], dates, "c")
+
+
 def test_a_number_is_set_where_there_are_none_yet() -> None:
     made = run(lambda d: d[["sex"]].assign(one=1.0)[["one"]].sum(), columns=["sex"])
     assert made["one"] == len(people())
@@ -369,6 +395,12 @@ def test_what_is_no_time_is_none() -> None:
         "2026-01-01T00:60",
         "2026-02-29",
         "2026-01-01T00:00+15:00",
+        "2026-01-01Z",
+        "2026-01-01+02:00",
+        "2026-01-01T00:00+٠٢:٠٠",
+        "２０２６-01-01",
+        "２０２６0101",
+        "٠١.01.2026",
         "now",
         pd.NaT,
         5,

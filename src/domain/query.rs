@@ -179,7 +179,7 @@ impl QueryForm {
         if let Err(e) = &server {
             bad("database", &e.to_string());
         }
-        for fault in sql::faults(&self.sql) {
+        for fault in sql::faults(&self.sql, server.as_ref().ok()) {
             bad("sql", fault);
         }
         let refresh = self.refresh.as_deref().map(|text| Refresh::of(text.trim()));

@@ -5,18 +5,36 @@ from __future__ import annotations
 import datetime
 import numbers
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 _DAY, _EPOCH = 86_400, datetime.date(1970, 1, 1).toordinal()
 _MOMENT = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)"
-    r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?)?"
-    r"(?P<offset>Z|[+-]\d\d:?\d\d)?"
+    r"(?:[T ](?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?"
+    r"(?P<offset>Z|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
 )
+_DIGITS = re.compile(r"\d{8}", re.ASCII)
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: (\d\d:\d\d(?::\d\d)?))?", re.ASCII)
 # Digits of a second's fraction.
 _FINER = {"ms": 3, "us": 6, "ns": 9, "ps": 12, "fs": 15, "as": 18}
+
+
+class Moment(NamedTuple):
+    """A date or time: the day that its clock shows, since 1970-01-01, and that clock's seconds.
+
+    An offset is taken off the seconds: with one they may be below 0 or beyond the day.
+    """
+
+    days: int
+    clock: float
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since 1970-01-01T00:00:00."""
+        return float(self.days * _DAY) + self.clock
 
 
 def seconds_of(value: Any) -> float | None:
@@ -24,6 +42,12 @@ def seconds_of(value: Any) -> float | None:
 
     All digits of a second count, as far as a double has them: in our century to a quarter of a microsecond.
     """
+    moment = moment_of(value)
+    return None if moment is None else moment.seconds
+
+
+def moment_of(value: Any) -> Moment | None:
+    """Return a date or time; ``None`` where it is none."""
     if isinstance(value, numbers.Real):
         return None
     if isinstance(value, str):
@@ -35,11 +59,11 @@ def seconds_of(value: Any) -> float | None:
         return None
     days = value.toordinal() - _EPOCH
     if not isinstance(value, datetime.datetime):
-        return float(days * _DAY)
+        return Moment(days, 0.0)
     offset = value.utcoffset() or datetime.timedelta()
     # pandas has nanoseconds beside.
     fraction = f"{value.microsecond:06}{getattr(value, 'nanosecond', 0):03}"
-    return _seconds(days, value.hour, value.minute, value.second, fraction, offset.total_seconds())
+    return Moment(days, _seconds(value.hour, value.minute, value.second, fraction, offset.total_seconds()))
 
 
 def has_offset(value: Any) -> bool:
@@ -50,10 +74,10 @@ def has_offset(value: Any) -> bool:
     return isinstance(value, datetime.datetime) and value.utcoffset() is not None
 
 
-def _of_text(text: str) -> float | None:
-    if re.fullmatch(r"\d{8}", text):
+def _of_text(text: str) -> Moment | None:
+    if _DIGITS.fullmatch(text):
         text = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    elif dotted := re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?: (\d\d:\d\d(?::\d\d)?))?", text):
+    elif dotted := _DOTTED.fullmatch(text):
         day, month, year, clock = dotted.groups()
         text = f"{year}-{int(month):02}-{int(day):02}" + (f"T{clock}" if clock else "")
     # As nodes read it, and nothing that numpy makes of other words.
@@ -69,10 +93,12 @@ def _of_text(text: str) -> float | None:
     except ValueError:
         return None
     seconds = float(away[0] * 3600 + away[1] * 60)
-    return _seconds(days, hour, minute, second, found["fraction"] or "0", -seconds if offset[0] == "-" else seconds)
+    return Moment(
+        days, _seconds(hour, minute, second, found["fraction"] or "0", -seconds if offset[0] == "-" else seconds)
+    )
 
 
-def _of_numpy(value: np.datetime64) -> float | None:
+def _of_numpy(value: np.datetime64) -> Moment | None:
     if np.isnat(value):
         return None
     unit = np.datetime_data(value)[0]
@@ -80,9 +106,9 @@ def _of_numpy(value: np.datetime64) -> float | None:
     digits = _FINER.get(unit, 0)
     fraction = int((value.astype(f"datetime64[{unit}]") - whole).astype(np.int64)) if digits else 0
     days, second = divmod(int(whole.astype(np.int64)), _DAY)
-    return _seconds(days, 0, 0, second, f"{fraction:0{digits}}", 0.0)
+    return Moment(days, _seconds(0, 0, second, f"{fraction:0{digits}}", 0.0))
 
 
-def _seconds(days: int, hour: int, minute: int, second: int, fraction: str, offset: float) -> float:
+def _seconds(hour: int, minute: int, second: int, fraction: str, offset: float) -> float:
     """Add up in the order of nodes, so that the last bit is theirs."""
-    return float(days * _DAY) + (float(hour * 3600 + minute * 60) + (second + float(f"0.{fraction}")) - offset)
+    return float(hour * 3600 + minute * 60) + (second + float(f"0.{fraction}")) - offset

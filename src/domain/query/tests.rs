@@ -113,6 +113,34 @@ fn what_cannot_be_asked_is_told_by_its_key() {
 }
 
 #[test]
+fn a_question_is_read_as_its_database_reads_it() {
+    for (sql, whose) in [
+        (
+            "SELECT '\\' AS a FROM t ORDER BY a -- '",
+            ["postgresql", "sqlite"],
+        ),
+        (
+            "SELECT 'it\\'s' AS a FROM t ORDER BY a",
+            ["mysql", "mariadb"],
+        ),
+    ] {
+        for database in [
+            "postgresql://a@b/c",
+            "mysql://a@b/c",
+            "mariadb://a@b/c",
+            "sqlite:///a.db",
+        ] {
+            let asked = QueryForm {
+                sql: sql.to_owned(),
+                ..form(database)
+            };
+            let ordered = whose.iter().any(|kind| database.starts_with(kind));
+            assert_eq!(asked.check("m.parquet").is_ok(), ordered, "{database}");
+        }
+    }
+}
+
+#[test]
 fn times_between_answers_are_short_words() {
     let every = |seconds| Some(Refresh::Every(Duration::from_secs(seconds)));
     for (text, refresh) in [

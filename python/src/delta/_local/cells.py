@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._dates import has_offset, seconds_of
+from .._dates import has_offset, moment_of
 from ..dataset import number_of
 
 Array = npt.NDArray[Any]
@@ -31,7 +31,7 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
         if is_missing(cell):
             return float("nan")
         text = str(cell).strip()
-        if text not in levels and (text in MISSING or text == "NaT"):
+        if text not in levels and text in MISSING:
             return float("nan")
         if kind["type"] == "category":
             if isinstance(cell, (bool, np.bool_)):
@@ -39,19 +39,19 @@ def coded(cells: Any, kind: Mapping[str, Any], what: str) -> Array:
             if text in levels or (number := number_of(text)) is None:
                 return levels.get(text, float(len(levels)))
             return numbers.get(number, float(len(levels)))
-        seconds = seconds_of(cell)
-        if seconds is None:
+        moment = moment_of(cell)
+        if moment is None:
             raise ValueError(f"{what}: {cell!r} is no date; give datetimes or texts such as '2026-11-29'")
-        if kind["type"] == "date" and seconds % 86_400:
-            raise ValueError(f"{what}: {cell!r} has a time of day, and the task asks for dates alone")
         if kind["type"] == "date":
-            return seconds / 86_400
+            if moment.clock != 0:
+                raise ValueError(f"{what}: {cell!r} has a time of day; the task asks for dates alone")
+            return float(moment.days)
         clocks.add(has_offset(cell))
         if len(clocks) > 1:
             raise ValueError(
                 f"{what}: {cell!r} and another time have clocks of two kinds, one with its offset to UTC; write all alike"
             )
-        return seconds
+        return moment.seconds
 
     return np.array([number(cell) for cell in cells], np.float64)
 

@@ -125,7 +125,7 @@ def _cell(cell: Any) -> Cell:
         whole = abs(value) < 2**53 and float(value).is_integer()
         return (float(value) + 0.0 if whole else None), str(int(value) if float(value).is_integer() else value)
     text = str(cell).strip()
-    if text in MISSING or text == "NaT":
+    if text in MISSING:
         return None
     number = number_of(text)
     plain = not set(text) & set(".eE")

@@ -241,7 +241,7 @@ fn coded(
         Cell::Text(text) => return cells.coded(text, reader, kind),
         Cell::Fault(text) if cells.is_missing(text) => return Ok(f64::NAN),
         Cell::Fault(text) => return Err(format!("{text}, which a formula came to")),
-        Cell::Date(date) => reader.text(date),
+        Cell::Date(date) => kind.coded(date, reader),
         Cell::Long(value) => return Err(long(*value)),
         Cell::Other(what) => return Err(format!("it is {what}")),
     };

@@ -41,6 +41,29 @@ pub(in crate::datasets) enum Column {
     LocalTimes,
 }
 
+impl Column {
+    /// The number of a cell that is there and declared to be none. All times say how far their clock is from UTC, or none does.
+    pub(in crate::datasets) fn coded(
+        &mut self,
+        text: &str,
+        reader: &CellReader,
+    ) -> Result<f64, DateError> {
+        let value = reader.text(text)?;
+        let clock = match reader.has_offset(text) {
+            None => return Ok(value),
+            Some(true) => Self::OffsetTimes,
+            Some(false) => Self::LocalTimes,
+        };
+        if *self == Self::Empty {
+            *self = clock;
+        }
+        match *self == clock {
+            true => Ok(value),
+            false => Err(DateError::Clock),
+        }
+    }
+}
+
 /// Why a cell is no number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::datasets) enum Unread {
@@ -124,22 +147,10 @@ impl Cells {
         if missing {
             return Ok(f64::NAN);
         }
-        let shown = || text.chars().take(SHOWN).collect::<String>();
-        let value = reader
-            .text(text)
-            .map_err(|e| format!("{:?} {e}", shown()))?;
-        let clock = match reader.has_offset(text) {
-            None => return Ok(value),
-            Some(true) => Column::OffsetTimes,
-            Some(false) => Column::LocalTimes,
-        };
-        if *column == Column::Empty {
-            *column = clock;
-        }
-        match *column == clock {
-            true => Ok(value),
-            false => Err(format!("{:?} {}", shown(), DateError::Clock)),
-        }
+        column.coded(text, reader).map_err(|e| {
+            let shown: String = text.chars().take(SHOWN).collect();
+            format!("{shown:?} {e}")
+        })
     }
 
     /// Whether a text stands for a missing value.

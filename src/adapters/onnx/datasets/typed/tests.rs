@@ -299,3 +299,51 @@ fn times_of_a_column_are_all_of_utc_or_none_is() {
         assert!(said.contains("write all of them alike"), "{said}");
     }
 }
+
+#[test]
+fn times_that_are_stored_have_clocks_of_one_kind_too() {
+    let types: BTreeMap<String, ColumnType> =
+        serde_json::from_str(r#"{"t": {"type": "time"}}"#).unwrap();
+    let (names, said) = (["t".to_owned()], Dialect::default());
+    let open = |cells: &[Cell<'static>], noised: bool| {
+        let held = Held {
+            names: names.to_vec(),
+            columns: vec![cells.to_vec()],
+            texts: vec![true],
+        };
+        let opening = Opening {
+            said: &said,
+            header: true,
+            noised,
+            types: &types,
+        };
+        TypedTable::new(held, opening)
+    };
+    let date = |told: &'static str| Cell::Date(told.into());
+    let one = [
+        date("1970-01-01 01:00:00+01:00"),
+        Cell::Missing,
+        text("1970-01-01T00:00Z"),
+    ];
+    assert!(open(&one, false).load(&names).is_ok());
+    for mixed in [
+        [date("1970-01-01 00:00:00Z"), date("1970-01-01")],
+        [date("1970-01-01"), text("1970-01-01T00:00Z")],
+        [text("1970-01-01T00:00Z"), date("1970-01-01 00:00:01")],
+    ] {
+        let whys = [
+            open(&mixed, false).load(&names).err(),
+            open(&mixed, false).inspect(&names, Depth::Whole).err(),
+            open(&mixed, false)
+                .keys("t", Depth::Whole, &mut |_| ())
+                .err(),
+        ];
+        for why in whys {
+            let said = why.unwrap().message;
+            assert!(said.contains("row 2, column \"t\""), "{said}");
+            assert!(said.contains("write all of them alike"), "{said}");
+        }
+        // Each cell by itself.
+        assert!(open(&mixed, true).load(&names).is_ok());
+    }
+}
