@@ -11,7 +11,7 @@ use delta_domain::records::{
 };
 
 /// Most bytes that the vectors of all units may take.
-const MEMORY: usize = 1 << 30;
+const MEMORY: usize = 2 << 30;
 
 /// From here on two keys of the column may be read as one number.
 const LARGEST_KEY: f64 = 9_007_199_254_740_992.0;
