@@ -260,7 +260,7 @@ fn a_record_becomes_the_same_whatever_stands_at_other_places() {
             let layout = Layout::of(&step.step, &shapes.collect()).unwrap();
             let rows = (0..16).map(|place| {
                 let mut row = Vec::new();
-                layout.plain(&blocks, place, &mut row);
+                layout.plain(&blocks, &[place], &mut row);
                 row.into_iter().map(f64::to_bits).collect::<Vec<_>>()
             });
             rows.collect::<Vec<_>>()
