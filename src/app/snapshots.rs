@@ -239,6 +239,8 @@ impl Keeper {
                 }
             };
             if !query.refresh.is_due(course.look(kept, now), now) {
+                // Somebody has asked by hand.
+                course.since = None;
                 continue;
             }
             let turn = course.turn(name, &self.reading, kept.is_some(), now, self.patience);

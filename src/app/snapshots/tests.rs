@@ -221,7 +221,22 @@ async fn what_was_asked_by_hand_counts() {
     tokio::time::advance(HOUR / 2).await;
     assert!(!world.due().await);
     tokio::time::advance(HOUR / 2).await;
-    assert!(world.due().await);
+    // What waited before waits anew, for the task of then.
+    let task: TaskId = format!("0x{:064x}", 1).parse().unwrap();
+    let _held = world.reading.hold(&task, [name()].into());
+    assert!(!world.due().await);
+    tokio::time::advance(2 * HOUR).await;
+    let now = world.keeper.clock.now();
+    if let Some((_, taken)) = &mut *world.shelf.0.lock().unwrap() {
+        *taken = now;
+    }
+    assert!(!world.due().await);
+    tokio::time::advance(HOUR).await;
+    assert!(!world.due().await);
+    tokio::time::advance(2 * HOUR).await;
+    assert!(!world.due().await);
+    tokio::time::advance(HOUR).await;
+    assert_eq!(world.overdue().await, Some(true));
 }
 
 #[tokio::test(start_paused = true)]

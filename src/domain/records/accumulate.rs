@@ -9,9 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use super::blocks::Block;
+use super::blocks::scaled;
 use super::clip::Clip;
-use super::packed::Packed;
+use super::packed::{Packed, ROWS};
 use super::quantise::{MAX_MAGNITUDE, quantise};
 use crate::secagg::encoding::{QuantiseError, QuantiseErrorKind};
 use crate::secagg::exact_number::{self, ExactError, Steps};
@@ -232,8 +232,9 @@ impl Accumulator {
             let unit = match self.keys.get(key) {
                 Some(unit) => *unit,
                 None => {
+                    // Twice: when all have come they are packed, and held until that is done.
                     let each = width
-                        .saturating_mul(size_of::<i64>())
+                        .saturating_mul(2 * size_of::<i64>())
                         .saturating_add(KEY_BYTES);
                     if (units + 1).saturating_mul(each) > self.form.memory {
                         return Err(RecordsError::Memory(self.form.memory));
@@ -312,7 +313,9 @@ impl Accumulator {
                     self.form.clip.apply(vector);
                 }
             }
+            self.keys = BTreeMap::new();
             self.packed.push(&self.vectors);
+            self.vectors = Vec::new();
         }
         self.packed.close();
         let mut steps = vec![None; width];
@@ -417,8 +420,13 @@ impl Units {
     fn totals(&self) -> Vec<i128> {
         // At most 2^24 units below 2^52: a 128-bit sum is far from its end. Those of a block fit in 64 bits.
         let mut sums = vec![0_i128; self.width()];
-        Block::each(self, |block| {
-            for (sum, column) in sums.iter_mut().zip(block.columns().skip(1)) {
+        let steps: Vec<Option<Steps>> = self.steps().collect();
+        let mut column = [0; ROWS];
+        self.packed.each(|rows, mut columns| {
+            let column = &mut column[..rows];
+            for (sum, steps) in sums.iter_mut().zip(&steps) {
+                columns.next(column);
+                scaled(column, *steps);
                 *sum += i128::from(column.iter().sum::<i64>());
             }
         });

@@ -2,8 +2,11 @@
 //!
 //! What a graph makes of a record is mostly small: ones, counts, codes. How the rows came changes nothing of how they are kept.
 
-/// Rows of a block.
+/// Rows of a block, at most and at least: fewer where they are long. A multiple of 64.
 pub(super) const ROWS: usize = 256;
+const FEWEST: usize = 64;
+/// Numbers of a block, about.
+const NUMBERS: usize = 1 << 20;
 
 /// Every number of a column is this one.
 const SAME: u8 = 0;
@@ -40,6 +43,14 @@ impl Packed {
         }
     }
 
+    /// Rows of a block.
+    pub(super) const fn block(&self) -> usize {
+        match self.width() * ROWS <= NUMBERS {
+            true => ROWS,
+            false => FEWEST,
+        }
+    }
+
     /// Numbers of a row.
     pub(super) const fn width(&self) -> usize {
         self.doubles.len()
@@ -57,7 +68,7 @@ impl Packed {
 
     /// Adds whole rows, one after the other.
     pub(super) fn push(&mut self, rows: &[i64]) {
-        let block = ROWS * self.width();
+        let block = self.block() * self.width();
         let mut rows = rows;
         while !rows.is_empty() {
             let room = block - self.rest.len();
@@ -100,7 +111,7 @@ impl Packed {
     pub(super) fn each(&self, mut see: impl FnMut(usize, Columns<'_>)) {
         let mut left = self.rows;
         for block in &self.blocks {
-            let rows = left.min(ROWS);
+            let rows = left.min(self.block());
             left -= rows;
             see(
                 rows,

@@ -80,8 +80,9 @@ impl RowSet {
             }
             first += block.rows();
         });
-        let own =
-            places.len() == records && places.iter().enumerate().all(|(i, place)| i == *place);
+        let own = places.len() == records
+            && units.len() == records
+            && places.iter().enumerate().all(|(i, place)| i == *place);
         let of_records = |set: Self| match units.unit_of() {
             // Each record of the dataset is a unit.
             None if own => set,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::records::blocks::Block;
 
 fn form(width: usize, unit: RecordUnit) -> RecordsForm {
     RecordsForm {
