@@ -36,13 +36,10 @@ pub(crate) async fn ask(
     until: Instant,
 ) -> Result<Whole, Failure> {
     let given_up = GivenUp::default();
-    let (database, idle) = (
-        opened(path.to_owned(), given_up.0.clone()).await?,
-        given_up.0.clone(),
-    );
-    let sql = query.sql.clone();
+    let database = opened(path.to_owned(), given_up.0.clone()).await?;
+    let (sql, nobody_waits) = (query.sql.clone(), given_up.0.clone());
     let asked = tokio::task::spawn_blocking(move || {
-        shared(&database, &idle)?;
+        shared(&database, &nobody_waits)?;
         all(&database, &sql, answer)
     });
     // Dropped with this future, too: what nobody waits for ends by itself.

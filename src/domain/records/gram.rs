@@ -1,9 +1,10 @@
 //! The exact Gram matrix W'W, and which columns of W are independent.
 //!
-//! Entries are exact: 2^22 rows of integers below 2^52 give sums below 2^126, and of more rows it is looked at
-//! ([`Gram::is_exact`]). A column is dropped when it is an exact linear combination of those before it. That is decided modulo two primes near 2^61: a column that depends does so modulo every prime, so no
-//! dependent one is ever kept; one that does not depend looks as if it did only modulo the few hundred primes that divide one minor, and the
-//! primes are drawn by SHA-256 from the matrix itself, so nobody can choose data for them: the chance is below 2^-46 for each prime.
+//! Entries are exact: 2^22 rows of integers below 2^52 give sums below 2^126, and of more rows it is looked at ([`Gram::is_exact`]).
+//! A column is dropped when it is an exact linear combination of those before it. That is decided modulo two primes near 2^61: a column
+//! that depends does so modulo every prime, so no dependent one is ever kept; one that does not depend looks as if it did only modulo the
+//! few hundred primes that divide one minor, and the primes are drawn by SHA-256 from the matrix itself, so nobody can choose data for
+//! them: the chance is below 2^-46 for each prime.
 
 use std::collections::BTreeMap;
 
