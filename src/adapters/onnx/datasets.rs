@@ -36,6 +36,7 @@ pub(crate) use place::{Located, Said, locate};
 pub use profile::{ColumnKind, ColumnProfile, TableProfile};
 pub(crate) use rows::Rows;
 pub(crate) use summary::describe;
+pub(crate) use text::pieces::read_with;
 
 /// The rows of a table with a header, when it can be read.
 #[cfg(feature = "testing")]

@@ -79,6 +79,7 @@ fn serve(left_open: usize) -> Result<Answer, Failure> {
         RuntimeChoice::None => None,
         choice => Some(runtime::start(choice, setup.threads)?),
     };
+    datasets::read_with(setup.threads);
     // From here on, anything may be hostile.
     let (job, blobs) = frame::read::<Job>(&mut input, setup.limits.memory_bytes).map_err(no_job)?;
     drop(input);

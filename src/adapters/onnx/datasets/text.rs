@@ -3,13 +3,15 @@
 //! What is certain is read as it is, and said where the owner looks (`check`, the list of datasets); what could be meant in two ways is an
 //! error that names the setting which decides it. Nothing is guessed.
 //! Here: opening a file and reading rows of numbers. `text/source.rs` has bytes and encodings, `dialect.rs` what is found out about a file from
-//! its `sample.rs`, `records.rs` rows of cells, `header.rs` names, `cells.rs` numbers.
+//! its `sample.rs`, `records.rs` rows of cells, `row.rs` the numbers of one, `pieces.rs` those of many, `header.rs` names, `cells.rs` what a cell is.
 
 pub(super) mod cells;
 mod dialect;
 mod frames;
 pub(super) mod header;
+pub(super) mod pieces;
 mod records;
+mod row;
 mod sample;
 mod source;
 
@@ -26,7 +28,9 @@ use crate::failure::Failure;
 use cells::{Cells, Column};
 use delta_domain::manifest::CellReader;
 use dialect::{Found, Kind, Sample};
+use pieces::{Columns, Wanted};
 use records::Records;
+use row::Row;
 
 /// Bytes at the beginning of a file in which its dialect shows.
 const SAMPLE: u64 = 256 << 10;
@@ -47,6 +51,10 @@ pub(super) fn plain(path: &Path, opening: Opening<'_>) -> Result<Box<dyn TableFi
 }
 
 fn open(path: &Path, opening: Opening<'_>, kind: Kind) -> Result<Box<dyn TableFile>, Failure> {
+    Ok(Box::new(opened(path, opening, kind)?))
+}
+
+fn opened(path: &Path, opening: Opening<'_>, kind: Kind) -> Result<TextTable, Failure> {
     let (mut text, coded) = source::open(path, opening.said, opening.noised)?;
     let before = opening.said.skip.unwrap_or(0);
     for _ in 0..before {
@@ -67,14 +75,14 @@ fn open(path: &Path, opening: Opening<'_>, kind: Kind) -> Result<Box<dyn TableFi
     };
     let found = found.found(opening)?;
     let rest = std::io::Cursor::new(sample).chain(text);
-    Ok(Box::new(TextTable {
+    Ok(TextTable {
         records: Records::new(Box::new(rest), u64::from(before), &found, opening.noised)?,
         cells: Cells::of(&found),
         found,
         header: opening.header,
         noised: opening.noised,
         readers: opening.readers(),
-    }))
+    })
 }
 
 /// A table of text, read once from top to bottom.
@@ -89,72 +97,46 @@ struct TextTable {
 }
 
 impl TextTable {
-    /// Shows `visit` the numbers of `columns` of each row; their number.
-    fn rows(
-        &mut self,
-        columns: &[String],
-        mut visit: impl FnMut(&[f64]),
-    ) -> Result<usize, Failure> {
-        let mut record = ByteRecord::new();
-        let mut places: Option<(usize, Vec<usize>)> = None;
-        let mut kinds = vec![Column::default(); columns.len()];
+    /// Reads the numbers of `columns` of all rows. `keep`: whether they are kept, or only looked at.
+    fn rows(&mut self, columns: &[String], keep: bool, threads: usize) -> Result<Columns, Failure> {
         let readers: Vec<Option<&CellReader>> =
             columns.iter().map(|c| self.readers.get(c)).collect();
-        let mut values = vec![f64::NAN; columns.len()];
-        let mut rows = 0;
-        while let Some(line) = self.records.next(&mut record)? {
-            let (width, places) = match &mut places {
-                Some(known) => known,
-                first => {
-                    let names = header::names(&record, self.header, &self.found)?;
-                    let known = first.insert((names.len(), header::places(&names, columns)?));
-                    if self.header {
-                        continue;
-                    }
-                    known
-                }
-            };
-            let whole = record.len() == *width;
-            if !whole && !self.noised {
-                return Err(self.found.ragged(line, record.len(), *width));
-            }
-            let of_column = places.iter().zip(columns).zip(&readers);
-            for ((((place, name), reader), kind), value) in
-                of_column.zip(&mut kinds).zip(&mut values)
-            {
-                let cell = record.get(*place).filter(|_| whole).unwrap_or_default();
-                let decimal = self.found.decimal(*place);
-                if self.noised {
-                    // Each cell by itself.
-                    *kind = Column::default();
-                }
-                if let Some(reader) = reader {
-                    let text = std::str::from_utf8(cell).map_err(|_| None);
-                    let read = text.and_then(|t| self.cells.coded(t, reader, kind).map_err(Some));
-                    let at = || format!("line {line}, column {name:?}");
-                    *value = match read {
-                        Ok(value) => value,
-                        Err(_) if self.noised => f64::NAN,
-                        Err(None) => return Err(self.found.not_utf8(&at())),
-                        Err(Some(why)) => return Err(Failure::corrupt(format!("{}: {why}", at()))),
-                    };
-                    continue;
-                }
-                *value = match self.cells.read(cell, decimal, kind) {
-                    Ok(value) => value,
-                    Err(_) if self.noised => f64::NAN,
-                    Err(unread) => {
-                        let of = (*place, name.as_str());
-                        return Err(self.cells.failure(unread, cell, line, of, &self.found));
-                    }
-                };
-            }
-            visit(&values);
-            rows += 1;
+        let mut record = ByteRecord::new();
+        let mut read = Columns::new(columns.len());
+        let first = self.records.next(&mut record)?;
+        let first = first.ok_or_else(|| Failure::corrupt("the file is empty"))?;
+        let names = header::names(&record, self.header, &self.found)?;
+        let places = header::places(&names, columns)?;
+        let row = Row {
+            found: &self.found,
+            cells: &self.cells,
+            noised: self.noised,
+            width: names.len(),
+            columns,
+            places: &places,
+            readers: &readers,
+        };
+        if !self.header {
+            row.read(&record, first, &mut read)?;
         }
-        match places {
-            Some(_) => Ok(rows),
-            None => Err(Failure::corrupt("the file is empty")),
+        let how = (&self.found, &self.cells, self.noised);
+        let wanted = Wanted::new(how, names.len(), &places, &readers).filter(|_| threads > 0);
+        // Pieces side by side are worth it where no row needs care.
+        let mut plain = true;
+        loop {
+            if let Some(wanted) = &wanted {
+                let ahead = self.records.ahead()?;
+                let extent = wanted.take(ahead, if plain { threads } else { 1 }, &mut read);
+                plain = extent.whole;
+                self.records.pass(extent);
+            }
+            let Some(line) = self.records.next(&mut record)? else {
+                return Ok(read);
+            };
+            row.read(&record, line, &mut read)?;
+            if !keep {
+                read.values.iter_mut().for_each(Vec::clear);
+            }
         }
     }
 
@@ -193,19 +175,14 @@ impl TextTable {
 
 impl TableFile for TextTable {
     fn load(&mut self, columns: &[String]) -> Result<Table, Failure> {
-        let mut kept: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
-        let rows = self.rows(columns, |row| {
-            for (column, value) in kept.iter_mut().zip(row) {
-                column.push(*value);
-            }
-        })?;
-        let columns = columns.iter().cloned().zip(kept).collect();
-        Ok(Table::new(columns, rows))
+        let read = self.rows(columns, true, pieces::threads())?;
+        let columns = columns.iter().cloned().zip(read.values).collect();
+        Ok(Table::new(columns, read.rows))
     }
 
     fn inspect(&mut self, columns: &[String], depth: Depth) -> Result<(), Failure> {
         match depth {
-            Depth::Whole => self.rows(columns, |_| ()).map(|_| ()),
+            Depth::Whole => self.rows(columns, false, pieces::threads()).map(|_| ()),
             Depth::Names => {
                 let names = self.names(&mut ByteRecord::new())?;
                 header::places(&names, columns).map(|_| ())

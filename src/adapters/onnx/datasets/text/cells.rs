@@ -24,6 +24,15 @@ pub(in crate::datasets) struct Cells {
     numbers: Vec<(u8, f64)>,
 }
 
+/// Characters of a number that is read at once; so many digits fit 64 bits.
+const SHORT: usize = 18;
+
+/// Powers of ten, exact.
+const POWERS: [f64; SHORT + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18,
+];
+
 /// Characters of a cell that messages show.
 const SHOWN: usize = 40;
 
@@ -42,6 +51,14 @@ pub(in crate::datasets) enum Column {
 }
 
 impl Column {
+    /// What a column is whose parts are these; `None` where they are of two kinds.
+    pub(in crate::datasets) fn and(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Empty, kind) | (kind, Self::Empty) => Some(kind),
+            _ => (self == other).then_some(self),
+        }
+    }
+
     /// The number of a cell that is there and declared to be none. All times say how far their clock is from UTC, or none does.
     pub(in crate::datasets) fn coded(
         &mut self,
@@ -105,15 +122,22 @@ impl Cells {
         decimal: Option<u8>,
         column: &mut Column,
     ) -> Result<f64, Unread> {
-        let cell = cell.trim_ascii();
-        if self.missing.contains(cell) {
+        let (value, kind) = match self.short(cell, decimal) {
+            Some(value) => (value, Column::Numbers),
+            None => {
+                let cell = cell.trim_ascii();
+                if self.missing.contains(cell) {
+                    return Ok(f64::NAN);
+                }
+                match self.number(cell, decimal) {
+                    Some(value) => (value, Column::Numbers),
+                    None => (truth(cell).ok_or(Unread::Text)?, Column::Truths),
+                }
+            }
+        };
+        if kind == Column::Numbers && self.is_marker(value, decimal) {
             return Ok(f64::NAN);
         }
-        let (value, kind) = match self.number(cell, decimal) {
-            Some(value) if self.is_marker(value, decimal) => return Ok(f64::NAN),
-            Some(value) => (value, Column::Numbers),
-            None => (truth(cell).ok_or(Unread::Text)?, Column::Truths),
-        };
         if *column == Column::Empty {
             *column = kind;
         }
@@ -160,11 +184,12 @@ impl Cells {
 
     /// What a cell is by itself.
     pub(in crate::datasets) fn is(&self, cell: &[u8], decimal: Option<u8>) -> CellIs {
+        let short = self.short(cell, decimal);
         let cell = cell.trim_ascii();
-        if self.missing.contains(cell) {
+        if short.is_none() && self.missing.contains(cell) {
             return CellIs::Missing;
         }
-        match self.number(cell, decimal) {
+        match short.or_else(|| self.number(cell, decimal)) {
             Some(value) if self.is_marker(value, decimal) => CellIs::Missing,
             Some(value) => CellIs::Number(value),
             None if truth(cell).is_some() => CellIs::Truth,
@@ -176,6 +201,38 @@ impl Cells {
     pub(in crate::datasets) fn is_marker(&self, value: f64, decimal: Option<u8>) -> bool {
         let mut named = self.numbers.iter();
         named.any(|(of, number)| *number == value && decimal.is_none_or(|d| d == *of))
+    }
+
+    /// A number of few digits, as nearly all are: one division of two exact doubles, so the nearest to what is written. Markers among such
+    /// are known as numbers.
+    #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
+    fn short(&self, cell: &[u8], decimal: Option<u8>) -> Option<f64> {
+        let (negative, digits) = match cell {
+            [b'-', digits @ ..] => (true, digits),
+            [b'+', digits @ ..] | digits => (false, digits),
+        };
+        let point = decimal.filter(|d| self.thousands != Some(char::from(*d)));
+        let (mut whole, mut count, mut places) = (0_u64, 0_usize, None);
+        for byte in digits.iter().take(SHORT) {
+            match byte {
+                b'0'..=b'9' => {
+                    whole = whole * 10 + u64::from(byte - b'0');
+                    count += 1;
+                }
+                byte if Some(*byte) == point && places.is_none() => places = Some(count),
+                _ => return None,
+            }
+        }
+        if count == 0 || digits.len() > SHORT || whole >= 1 << 53 {
+            return None;
+        }
+        let value = whole as f64 / POWERS.get(places.map_or(0, |before| count - before))?;
+        Some(if negative { -value } else { value })
+    }
+
+    /// Whether any number stands for a missing value.
+    pub(in crate::datasets) fn has_markers(&self) -> bool {
+        !self.numbers.is_empty()
     }
 
     fn number(&self, cell: &[u8], decimal: Option<u8>) -> Option<f64> {

@@ -7,14 +7,16 @@
 use std::io::{BufRead as _, BufReader, Read};
 
 use csv::ByteRecord;
+use memchr::memchr;
 
 use super::dialect::Found;
+use super::pieces::Extent;
 use super::source::unreadable;
 use crate::failure::Failure;
 use delta_domain::dialect::Delimiter;
 
 /// Bytes that are read at a time.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = if cfg!(test) { 64 } else { 2 << 20 };
 /// A longer line is no line of a table, and a longer row no row.
 const LINE_BYTES: usize = 16 << 20;
 
@@ -62,7 +64,7 @@ impl Records {
     /// The next row that is not blank and no remark: its cells, and its number in the file, from 1.
     pub(super) fn next(&mut self, record: &mut ByteRecord) -> Result<Option<u64>, Failure> {
         let line = self.cutter.next(record)?;
-        if let Some(line) = line {
+        if let Some(line) = line.filter(|_| memchr(b'\n', record.as_slice()).is_some()) {
             let breaks = record.iter().filter(|cell| cell.contains(&b'\n')).count();
             if breaks > 0 {
                 let (count, _) = self.broken.get_or_insert((0, line));
@@ -70,6 +72,17 @@ impl Records {
             }
         }
         Ok(line)
+    }
+
+    /// Text behind the rows read so far, as much as is at hand; nothing at the end of the file.
+    pub(super) fn ahead(&mut self) -> Result<&[u8], Failure> {
+        self.cutter.reader.fill_buf().map_err(|e| unreadable(&e))
+    }
+
+    /// Goes on behind rows that have been read from there.
+    pub(super) fn pass(&mut self, read: Extent) {
+        self.cutter.reader.consume(read.bytes);
+        self.cutter.line += read.lines;
     }
 
     /// Lines read so far, blank ones too.
@@ -189,7 +202,7 @@ impl<R: Read> Cutter<R> {
     fn pass_line(&mut self) -> Result<(), Failure> {
         loop {
             let bytes = self.reader.fill_buf().map_err(|e| unreadable(&e))?;
-            let end = bytes.iter().position(|b| *b == b'\n');
+            let end = memchr(b'\n', bytes);
             let (length, done) = match end {
                 Some(at) => (at + 1, true),
                 None => (bytes.len(), bytes.is_empty()),
@@ -222,7 +235,7 @@ impl<R: Read> Cutter<R> {
                 at = self.quoted(at + 1, delimiter, first)?;
                 record.push_field(&self.cell);
             } else {
-                let end = rest.iter().position(|b| *b == delimiter);
+                let end = memchr(delimiter, rest);
                 let end = end.unwrap_or(rest.len());
                 record.push_field(rest.get(..end).unwrap_or_default());
                 at += end;
