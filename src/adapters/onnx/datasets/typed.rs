@@ -3,6 +3,8 @@
 //! A reader turns what is stored into a [`Cell`], in one function of its own, and shows its cells column by column or row by row ([`Typed`]).
 //! What a cell is as a number, and which are refused, is said here, once for all of them.
 
+mod numbers;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,13 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::keys::KeyCell;
 use super::profile::{CellIs, Seen, TableProfile};
 use super::table::{Depth, Opening, Table, TableFile};
-use super::text::cells::{Cells, Column, Unread};
+use super::text::cells::{Cells, Column};
 use super::text::header;
 use crate::failure::Failure;
 use delta_domain::manifest::CellReader;
-
-/// Characters of a cell that messages show.
-const SHOWN: usize = 40;
+use numbers::{FALSE, Numbers, TRUE, coded};
 
 /// What is in a cell.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,8 +53,23 @@ impl Cell<'_> {
     }
 }
 
-/// Takes the cells of a file: the place of the column among those asked for, the row's number, and what is in it.
-pub(super) type Each<'e> = dyn FnMut(usize, u64, Cell<'_>) -> Result<(), Failure> + 'e;
+/// Takes the cells of a file.
+pub(super) trait Each {
+    /// One: the place of its column among those asked for, its row's number, and what is in it.
+    fn cell(&mut self, which: usize, row: u64, cell: Cell<'_>) -> Result<(), Failure>;
+
+    /// The next ones of a column, from a row on: what is missing is NaN.
+    fn numbers(&mut self, which: usize, first: u64, numbers: &[f64]) -> Result<(), Failure> {
+        let mut rows = (first..).zip(numbers);
+        rows.try_for_each(|(row, number)| self.cell(which, row, Cell::Number(*number)))
+    }
+}
+
+impl<F: FnMut(usize, u64, Cell<'_>) -> Result<(), Failure>> Each for F {
+    fn cell(&mut self, which: usize, row: u64, cell: Cell<'_>) -> Result<(), Failure> {
+        self(which, row, cell)
+    }
+}
 
 /// A file of typed cells. It is read from top to bottom as often as asked.
 pub(super) trait Typed {
@@ -68,7 +83,7 @@ pub(super) trait Typed {
     fn rows(&mut self, bound: usize) -> Result<usize, Failure>;
 
     /// Shows all cells of some columns, each column's in the order of its rows; how many rows there are.
-    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure>;
+    fn read(&mut self, places: &[usize], each: &mut dyn Each) -> Result<u64, Failure>;
 
     /// What its owner should know of how it is read.
     fn notes(&self) -> Vec<String> {
@@ -136,119 +151,26 @@ impl<T: Typed> TypedTable<T> {
         Ok(places)
     }
 
-    /// Shows `visit` the numbers of some places: which of them, and the value.
+    /// Shows `visit` the numbers of some places: which of them, and the next values.
     fn numbers(
         &mut self,
         columns: &[String],
         places: &[usize],
-        mut visit: impl FnMut(usize, f64),
+        visit: impl FnMut(usize, &[f64]),
     ) -> Result<u64, Failure> {
-        let Self {
-            source,
-            cells,
-            decimal,
-            noised,
-            readers,
-        } = self;
-        let names: Vec<String> = source.names().to_vec();
-        let of_column: Vec<Option<&CellReader>> = columns.iter().map(|c| readers.get(c)).collect();
-        let mut kinds = vec![Column::default(); places.len()];
-        source.read(places, &mut |which, row, cell| {
-            let mut alone = Column::default();
-            // Under noise each cell by itself.
-            let kind = match kinds.get_mut(which) {
-                Some(kind) if !*noised => kind,
-                _ => &mut alone,
-            };
-            let reader = of_column.get(which).copied().flatten();
-            let read = match reader {
-                Some(reader) => coded(cells, *decimal, &cell, reader, kind),
-                None => number(cells, *decimal, &cell, kind),
-            };
-            let value = match read {
-                Ok(value) => value,
-                Err(_) if *noised => f64::NAN,
-                Err(why) => {
-                    let name = places.get(which).and_then(|at| names.get(*at));
-                    let name = name.map_or("", String::as_str);
-                    let text = format!("row {row}, column {name:?}: {why}");
-                    return Err(Failure::corrupt(text));
-                }
-            };
-            visit(which, value);
-            Ok(())
-        })
+        let names = self.source.names();
+        let name = |place: &usize| names.get(*place).cloned().unwrap_or_default();
+        let mut numbers = Numbers {
+            cells: &self.cells,
+            decimal: self.decimal,
+            noised: self.noised,
+            readers: columns.iter().map(|c| self.readers.get(c)).collect(),
+            kinds: vec![Column::default(); places.len()],
+            names: places.iter().map(name).collect(),
+            visit,
+        };
+        self.source.read(places, &mut numbers)
     }
-}
-
-/// A cell as a number, or why it is none.
-fn number(
-    cells: &Cells,
-    decimal: Option<u8>,
-    cell: &Cell<'_>,
-    kind: &mut Column,
-) -> Result<f64, String> {
-    let (value, is) = match cell {
-        Cell::Missing => return Ok(f64::NAN),
-        Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
-            return Ok(f64::NAN);
-        }
-        Cell::Number(value) => (*value, Column::Numbers),
-        Cell::Truth(value) => (f64::from(u8::from(*value)), Column::Truths),
-        Cell::Text(text) | Cell::Fault(text) => {
-            let shown: String = text.trim().chars().take(SHOWN).collect();
-            return match cells.read(text.as_bytes(), decimal, kind) {
-                Ok(value) => Ok(value),
-                Err(Unread::Mixed) => Err(mixed(&format!("{shown:?}"))),
-                Err(Unread::Text) => {
-                    let hint = cells.hint(&shown, decimal);
-                    Err(format!("{shown:?} is not a number{hint}"))
-                }
-            };
-        }
-        Cell::Date(date) => return Err(format!("{date} is a date, not a number")),
-        Cell::Long(value) => return Err(long(*value)),
-        Cell::Other(what) => return Err(format!("it is {what}")),
-    };
-    if *kind == Column::Empty {
-        *kind = is;
-    }
-    match *kind == is {
-        true => Ok(value),
-        false => Err(mixed(&value.to_string())),
-    }
-}
-
-/// A cell of a column that is declared to be no numbers, as the number that stands for it.
-fn coded(
-    cells: &Cells,
-    decimal: Option<u8>,
-    cell: &Cell<'_>,
-    reader: &CellReader,
-    kind: &mut Column,
-) -> Result<f64, String> {
-    let read = match cell {
-        Cell::Missing => return Ok(f64::NAN),
-        Cell::Number(value) if value.is_nan() || cells.is_marker(*value, decimal) => {
-            return Ok(f64::NAN);
-        }
-        Cell::Number(value) => reader.number(*value),
-        Cell::Truth(value) => {
-            let names = if *value { TRUE } else { FALSE };
-            let level = names.into_iter().find(|name| reader.is_level(name));
-            reader.text(level.unwrap_or(names[0]))
-        }
-        Cell::Text(text) => return cells.coded(text, reader, kind),
-        Cell::Fault(text) if cells.is_missing(text) => return Ok(f64::NAN),
-        Cell::Fault(text) => return Err(format!("{text}, which a formula came to")),
-        Cell::Date(date) => kind.coded(date, reader),
-        Cell::Long(value) => return Err(long(*value)),
-        Cell::Other(what) => return Err(format!("it is {what}")),
-    };
-    read.map_err(|e| match cell {
-        Cell::Date(date) => format!("{date} {e}"),
-        _ => format!("it {e}"),
-    })
 }
 
 /// A cell as a key. `only_texts`: what its column has by its type are no numbers.
@@ -281,20 +203,6 @@ fn key<'c>(
     })
 }
 
-/// How levels may name truth values.
-const TRUE: [&str; 3] = ["True", "true", "TRUE"];
-const FALSE: [&str; 3] = ["False", "false", "FALSE"];
-
-fn long(value: i128) -> String {
-    format!(
-        "it is {value}, a whole number that a double does not hold exactly; save it as text if it is no number but a name"
-    )
-}
-
-fn mixed(shown: &str) -> String {
-    format!("{shown}, in a column of both truth values and numbers")
-}
-
 impl<T: Typed> TableFile for TypedTable<T> {
     fn load(&mut self, columns: &[String]) -> Result<Table, Failure> {
         let places = self.places(columns)?;
@@ -312,9 +220,9 @@ impl<T: Typed> TableFile for TypedTable<T> {
             .map(|(place, column)| (place, column.clone()))
             .unzip();
         let mut kept: Vec<Vec<f64>> = vec![Vec::new(); once.len()];
-        let rows = self.numbers(&named, &once, |which, value| {
+        let rows = self.numbers(&named, &once, |which, values| {
             if let Some(column) = kept.get_mut(which) {
-                column.push(value);
+                column.extend_from_slice(values);
             }
         })?;
         let rows = usize::try_from(rows).map_err(|_| Failure::exhausted("it has too many rows"))?;
@@ -362,26 +270,27 @@ impl<T: Typed> TableFile for TypedTable<T> {
         let (cells, decimal, noised) = (&self.cells, self.decimal, self.noised);
         let reader = self.readers.get(column);
         let mut kind = Column::default();
-        self.source.read(&places, &mut |_, row, cell| {
-            if noised {
-                // Each cell by itself.
-                kind = Column::default();
-            }
-            let key = match reader {
-                Some(reader) => coded(cells, decimal, &cell, reader, &mut kind)
-                    .map(|x| KeyCell::coded(x, reader)),
-                None => key(cells, decimal, &cell, only_texts),
-            };
-            match key {
-                Ok(key) => visit(key),
-                Err(_) if noised => visit(KeyCell::Missing),
-                Err(why) => {
-                    let text = format!("row {row}, column {column:?}: {why}");
-                    return Err(Failure::corrupt(text));
+        self.source
+            .read(&places, &mut |_: usize, row: u64, cell: Cell<'_>| {
+                if noised {
+                    // Each cell by itself.
+                    kind = Column::default();
                 }
-            }
-            Ok(())
-        })?;
+                let key = match reader {
+                    Some(reader) => coded(cells, decimal, &cell, reader, &mut kind)
+                        .map(|x| KeyCell::coded(x, reader)),
+                    None => key(cells, decimal, &cell, only_texts),
+                };
+                match key {
+                    Ok(key) => visit(key),
+                    Err(_) if noised => visit(KeyCell::Missing),
+                    Err(why) => {
+                        let text = format!("row {row}, column {column:?}: {why}");
+                        return Err(Failure::corrupt(text));
+                    }
+                }
+                Ok(())
+            })?;
         Ok(())
     }
 
@@ -398,14 +307,16 @@ impl<T: Typed> TableFile for TypedTable<T> {
             .collect();
         let mut seen: Vec<Seen> = names.iter().map(|_| Seen::new()).collect();
         let (cells, decimal) = (&self.cells, self.decimal);
-        let rows = self.source.read(&all, &mut |which, row, cell| {
-            let only_texts = texts.get(which).is_some_and(|t| *t);
-            if let Some(seen) = seen.get_mut(which) {
-                let (text, is) = told(cells, decimal, &cell, only_texts);
-                seen.add(row, text.as_bytes(), is);
-            }
-            Ok(())
-        })?;
+        let rows = self
+            .source
+            .read(&all, &mut |which: usize, row: u64, cell: Cell<'_>| {
+                let only_texts = texts.get(which).is_some_and(|t| *t);
+                if let Some(seen) = seen.get_mut(which) {
+                    let (text, is) = told(cells, decimal, &cell, only_texts);
+                    seen.add(row, text.as_bytes(), is);
+                }
+                Ok(())
+            })?;
         let columns = seen.into_iter().zip(names);
         Ok(TableProfile {
             rows,

@@ -301,7 +301,7 @@ impl Typed for Arrow {
         Ok(rows)
     }
 
-    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure> {
+    fn read(&mut self, places: &[usize], each: &mut dyn Each) -> Result<u64, Failure> {
         let order: BTreeMap<usize, usize> = { places.iter().copied() }
             .enumerate()
             .map(|(which, place)| (place, which))

@@ -67,18 +67,65 @@ pub(super) fn show(
     batch: &RecordBatch,
     order: &[usize],
     before: u64,
-    each: &mut Each<'_>,
+    each: &mut dyn Each,
 ) -> Result<(), Failure> {
     if batch.num_columns() != order.len() {
         return Err(damaged("it has other columns than it says"));
     }
     for (array, which) in batch.columns().iter().zip(order) {
+        if let Some(numbers) = numbers(array.as_ref()) {
+            each.numbers(*which, before.saturating_add(1), &numbers)?;
+            continue;
+        }
         let read = reader(array.as_ref());
         for (index, row) in (0..array.len()).zip(before.saturating_add(1)..) {
-            each(*which, row, read(index))?;
+            each.cell(*which, row, read(index))?;
         }
     }
     Ok(())
+}
+
+/// All of an array's numbers at once, NaN where one is missing, where every number of its type is a double.
+fn numbers(array: &dyn Array) -> Option<Cow<'_, [f64]>> {
+    use DataType as T;
+    if let (T::Float64, 0) = (array.data_type(), array.null_count()) {
+        return Some(Cow::Borrowed(array.as_primitive::<Float64Type>().values()));
+    }
+    let mut numbers: Vec<f64> = match array.data_type() {
+        T::Float64 => array.as_primitive::<Float64Type>().values().to_vec(),
+        T::Float32 => doubles::<Float32Type>(array),
+        T::Int8 => doubles::<Int8Type>(array),
+        T::Int16 => doubles::<Int16Type>(array),
+        T::Int32 => doubles::<Int32Type>(array),
+        T::UInt8 => doubles::<UInt8Type>(array),
+        T::UInt16 => doubles::<UInt16Type>(array),
+        T::UInt32 => doubles::<UInt32Type>(array),
+        T::Int64 => exact(array.as_primitive::<Int64Type>().values())?,
+        _ => return None,
+    };
+    if let Some(nulls) = array.nulls() {
+        for (number, present) in numbers.iter_mut().zip(nulls) {
+            if !present {
+                *number = f64::NAN;
+            }
+        }
+    }
+    Some(Cow::Owned(numbers))
+}
+
+fn doubles<T: ArrowPrimitiveType>(array: &dyn Array) -> Vec<f64>
+where
+    f64: From<T::Native>,
+{
+    let values = array.as_primitive::<T>().values();
+    values.iter().map(|x| f64::from(*x)).collect()
+}
+
+/// Whole numbers, if all are within 2^53.
+#[expect(clippy::cast_precision_loss, reason = "exact within these bounds")]
+fn exact(values: &[i64]) -> Option<Vec<f64>> {
+    let fits = values.iter().all(|x| x.unsigned_abs() <= 1 << 53);
+    fits.then(|| values.iter().map(|x| *x as f64).collect())
 }
 
 /// How a cell of an array is read: the one function that knows what is stored in columns.

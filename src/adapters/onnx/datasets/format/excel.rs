@@ -278,7 +278,7 @@ impl Typed for Sheet {
         Ok(usize::try_from(rows).unwrap_or(0))
     }
 
-    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure> {
+    fn read(&mut self, places: &[usize], each: &mut dyn Each) -> Result<u64, Failure> {
         let columns: Vec<u32> = { places.iter() }
             .map(|place| u32::try_from(*place).unwrap_or(u32::MAX))
             .collect();
@@ -312,7 +312,7 @@ impl Typed for Sheet {
 /// Rows, put together from cells.
 struct Rows<'r, 'e> {
     columns: &'r [u32],
-    each: &'r mut Each<'e>,
+    each: &'r mut (dyn Each + 'e),
     /// The row that is put together, from 0.
     next: u32,
     row: Vec<Cell<'static>>,
@@ -322,7 +322,7 @@ struct Rows<'r, 'e> {
 }
 
 impl<'r, 'e> Rows<'r, 'e> {
-    fn new(first: u32, columns: &'r [u32], each: &'r mut Each<'e>) -> Self {
+    fn new(first: u32, columns: &'r [u32], each: &'r mut (dyn Each + 'e)) -> Self {
         Self {
             columns,
             each,
@@ -353,7 +353,7 @@ impl<'r, 'e> Rows<'r, 'e> {
     fn show(&mut self) -> Result<(), Failure> {
         for (which, cell) in self.row.iter_mut().enumerate() {
             let cell = std::mem::replace(cell, Cell::Missing);
-            (self.each)(which, u64::from(self.next) + 1, cell)?;
+            self.each.cell(which, u64::from(self.next) + 1, cell)?;
         }
         self.next += 1;
         self.count += 1;

@@ -157,7 +157,7 @@ impl Typed for Parquet {
         usize::try_from(self.rows).map_err(|_| damaged("it says that it has too many rows"))
     }
 
-    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure> {
+    fn read(&mut self, places: &[usize], each: &mut dyn Each) -> Result<u64, Failure> {
         let file = self.file.try_clone();
         let file = file.map_err(|e| Failure::unreadable("it", &e))?;
         // Columns come in the order of the file.

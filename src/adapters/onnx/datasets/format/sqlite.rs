@@ -202,7 +202,7 @@ impl Typed for Database {
         })
     }
 
-    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure> {
+    fn read(&mut self, places: &[usize], each: &mut dyn Each) -> Result<u64, Failure> {
         let asked = places.iter().filter_map(|place| self.columns.get(*place));
         let mut asked: Vec<String> = asked.map(|name| bounded(&quoted(name))).collect();
         if asked.is_empty() {
@@ -221,7 +221,7 @@ impl Typed for Database {
             while let Some(row) = rows.next().map_err(unread)? {
                 count += 1;
                 for which in 0..places.len() {
-                    each(which, count, cell(row.get_ref(which).map_err(unread)?))?;
+                    each.cell(which, count, cell(row.get_ref(which).map_err(unread)?))?;
                 }
             }
             Ok(count)

@@ -26,10 +26,10 @@ impl Typed for Held {
         Ok(self.columns[0].len())
     }
 
-    fn read(&mut self, places: &[usize], each: &mut Each<'_>) -> Result<u64, Failure> {
+    fn read(&mut self, places: &[usize], each: &mut dyn Each) -> Result<u64, Failure> {
         for (which, place) in places.iter().enumerate() {
             for (cell, row) in self.columns[*place].iter().zip(1..) {
-                each(which, row, cell.clone())?;
+                each.cell(which, row, cell.clone())?;
             }
         }
         Ok(self.columns[0].len() as u64)
