@@ -16,6 +16,10 @@ const SHORT: u8 = 2;
 const INT: u8 = 4;
 /// Each as it is.
 const WORD: u8 = 8;
+/// Mostly zeros: how many are none, where they stand, and what they are.
+const SPARSE: u8 = 16;
+/// Of so many rows at least one number is not 0 where a column is not kept so.
+const SPARSE_ROWS: usize = 3;
 
 /// Rows of words. Those of some columns are the bits of doubles, all others whole numbers.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,9 +139,27 @@ impl Columns<'_> {
     pub(super) fn next(&mut self, column: &mut [i64]) {
         let (double, doubles) = self.doubles.split_first().unwrap_or((&false, &[]));
         self.doubles = doubles;
+        self.unpack(column, *double);
+    }
+
+    fn unpack(&mut self, column: &mut [i64], double: bool) {
         let form = self.take(1).first().copied().unwrap_or(SAME);
         let rows = column.len();
         match form {
+            SPARSE => {
+                let count = usize::from(self.take(1).first().copied().unwrap_or(0));
+                let places = self.take(count).iter().copied();
+                let (mut others, mut rows) = ([0; ROWS], [0; ROWS]);
+                for (row, place) in rows.iter_mut().zip(places) {
+                    *row = usize::from(place);
+                }
+                self.unpack(&mut others[..count], double);
+                column.fill(0);
+                for (row, word) in rows.iter().zip(&others[..count]) {
+                    column[*row] = *word;
+                }
+                return;
+            }
             SAME => {
                 let word = self.take(8).as_chunks().0.first();
                 column.fill(word.map_or(0, |bytes| i64::from_le_bytes(*bytes)));
@@ -157,7 +179,7 @@ impl Columns<'_> {
                 return;
             }
         }
-        if *double {
+        if double {
             #[expect(clippy::cast_precision_loss, reason = "at most 32 bits")]
             column
                 .iter_mut()
@@ -184,6 +206,23 @@ fn shrink(column: &mut [i64], double: bool, to: &mut Vec<u8>) {
     if column.iter().all(|word| *word == first) {
         to.push(SAME);
         to.extend_from_slice(&first.to_le_bytes());
+        return;
+    }
+    let count = column.iter().filter(|word| **word != 0).count();
+    if let Ok(few) = u8::try_from(count)
+        && count * SPARSE_ROWS <= column.len()
+    {
+        to.push(SPARSE);
+        to.push(few);
+        let mut others = [0; ROWS];
+        let present = (0_u8..=u8::MAX)
+            .zip(&*column)
+            .filter(|(_, word)| **word != 0);
+        for ((row, word), other) in present.zip(&mut others) {
+            to.push(row);
+            *other = *word;
+        }
+        shrink(&mut others[..count], double, to);
         return;
     }
     let small = |word: &i64| i32::try_from(*word).is_ok();
@@ -261,13 +300,16 @@ mod tests {
             let of = |x: f64| x.to_bits().cast_signed();
             let all: Vec<Vec<i64>> = words
                 .iter()
-                .map(|(a, b, x, n)| vec![*a, 7, *b >> 40, of(*x), of(f64::from(*n)), of(0.5)])
+                .map(|(a, b, x, n)| {
+                    let few = if n % 4 == 0 { (*a, of(*x)) } else { (0, of(0.0)) };
+                    vec![*a, 7, *b >> 40, few.0, of(*x), of(f64::from(*n)), of(0.5), few.1]
+                })
                 .collect();
-            let doubles = vec![false, false, false, true, true, true];
+            let doubles = vec![false, false, false, false, true, true, true, true];
             let (mut once, mut twice) = (Packed::new(doubles.clone()), Packed::new(doubles));
             let flat = all.concat();
             once.push(&flat);
-            let (one, other) = flat.split_at((cut * 6).min(flat.len()));
+            let (one, other) = flat.split_at((cut * 8).min(flat.len()));
             twice.push(one);
             twice.push(other);
             prop_assert_eq!(once.rows(), all.len());
@@ -295,5 +337,8 @@ mod tests {
         assert_eq!(bytes(&|i| i << 50, false), 2049);
         assert_eq!(bytes(&|i| double(i as f64), true), 513);
         assert_eq!(bytes(&|i| double(i as f64 + 0.5), true), 2049);
+        let tenth = |i: i64, x: f64| if i % 10 == 3 { double(x) } else { 0 };
+        assert_eq!(bytes(&|i| i64::from(i % 10 == 3), false), 2 + 26 + 9);
+        assert_eq!(bytes(&|i| tenth(i, i as f64 + 0.5), true), 2 + 26 + 209);
     }
 }
