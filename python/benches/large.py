@@ -233,12 +233,11 @@ def measure(hidden: int, options: argparse.Namespace, folder: Path) -> list[str]
     begun = time.monotonic()
     bundle = task.build()
     built = time.monotonic() - begun
-    with network(folder, options.rows) as (urls, pids), Memory(pids) as memory:
+    with network(folder, options.rows) as (urls, pids), Memory(pids) as memory, allowing(urls):
         node = delta.DeltaNode(urls[0], timeout=600)
         begun = time.monotonic()
         number = node.create_task(bundle)
         sent = time.monotonic() - begun
-        threading.Thread(target=allow, args=(urls,), daemon=True).start()
         size = len(bundle.data)
         del bundle, task
         if not node.wait(number, timeout=options.timeout, progress=False):
@@ -256,18 +255,28 @@ def measure(hidden: int, options: argparse.Namespace, folder: Path) -> list[str]
     return [f"{parameters / 1e6:.2f} M", f"{statistics.median(later):.2f}", *map(mib, held)]
 
 
-def allow(urls: list[str]) -> None:
-    """Answer every owner's question once: yes."""
-    asking = set(urls)
-    while asking:
-        time.sleep(0.1)
-        for url in list(asking):
-            with suppress(httpx.HTTPError):
-                tasks = httpx.get(f"{url}/v1/approvals", timeout=30).json()["tasks"]
-                for task in (t for t in tasks if t["waits"]):
-                    answer = {"task_id": task["task"], "decision": "allow", "scope": "always"}
-                    httpx.post(f"{url}/v1/approvals", json=answer, timeout=30).raise_for_status()
-                    asking.discard(url)
+@contextmanager
+def allowing(urls: list[str]) -> Iterator[None]:
+    """Every owner's every question is answered meanwhile: yes. One client asks: a new one each time would keep a processor busy."""
+    done = threading.Event()
+
+    def answer() -> None:
+        with httpx.Client(timeout=30) as client:
+            while not done.wait(0.1):
+                for url in urls:
+                    with suppress(httpx.HTTPError):
+                        tasks = client.get(f"{url}/v1/approvals").json()["tasks"]
+                        for task in (t for t in tasks if t["waits"]):
+                            yes = {"task_id": task["task"], "decision": "allow", "scope": "always"}
+                            client.post(f"{url}/v1/approvals", json=yes).raise_for_status()
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def seconds(url: str, number: int) -> list[float]:

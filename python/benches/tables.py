@@ -17,14 +17,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from large import NODES, Memory, allow, network_of
+from large import NODES, Memory, allowing, network_of
 
 import delta
 import delta.pandas as dpd
@@ -100,12 +99,11 @@ def ours(path: Path, small: Path, folder: Path) -> tuple[list[tuple[float, float
         return path.name
 
     took = []
-    with network_of(folder, fill) as (urls, pids), Memory(pids) as memory:
+    with network_of(folder, fill) as (urls, pids), Memory(pids) as memory, allowing(urls):
         node = delta.DeltaNode(urls[0], timeout=600)
         for task in (Moments, Wards, Odds):
             pair = []
             for _ in range(2):
-                threading.Thread(target=allow, args=(urls,), daemon=True).start()
                 begun = time.monotonic()
                 number = node.create_task(task(path.name))
                 if not node.wait(number, timeout=3600, progress=False):
