@@ -257,7 +257,10 @@ def measure(hidden: int, options: argparse.Namespace, folder: Path) -> list[str]
 
 @contextmanager
 def allowing(urls: list[str]) -> Iterator[None]:
-    """Every owner's every question is answered meanwhile: yes. One client asks: a new one each time would keep a processor busy."""
+    """Every owner's every question is answered meanwhile: yes.
+
+    One client asks: a new one each time, with certificates of its own, would keep a processor busy.
+    """
     done = threading.Event()
 
     def answer() -> None:
