@@ -151,7 +151,7 @@ class EverySecond(Base):
         for i, (x, y) in enumerate(dataloader):
             self.optimizer.zero_grad()
             self.forward_loss(x, y).backward()
-            if i % 2 == 0:
+            if i % 2 == 0:  # here
                 self.optimizer.step()
 
 
@@ -166,7 +166,7 @@ class Break(Base):
     def train(self, dataloader: Any) -> None:
         for x, y in dataloader:
             self.update(self.forward_loss(x, y))
-            break
+            break  # here
 
 
 class LenLoader(Base):
@@ -198,9 +198,9 @@ REFUSED: dict[type[Base], tuple[str, str]] = {
     NoZeroGrad: ("loss.backward()", "zero_grad()"),
     Carried: ("a value of one batch is used in the next", "validate() or metrics"),
     Kept: ("self.last", "register_buffer"),
-    EverySecond: ("does not treat every batch alike", "batch_size"),
+    EverySecond: ("a decision on i", "merge_iteration"),
     Epochs: ("a second loop", "merge_epoch"),
-    Break: ("to its end", "without break"),
+    Break: ("break in the loop", "merge_iteration"),
     LenLoader: ("len(dataloader)", "the node counts"),
     NoUpdate: ("no parameter changes", "self.optimizer.step()"),
 }
@@ -229,12 +229,12 @@ def refused(build: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.NAdam])
+@pytest.mark.parametrize("kind", [torch.optim.LBFGS, torch.optim.Adafactor])
 def test_other_optimizers_are_refused_by_name_with_those_that_work(kind: Any) -> None:
     task = Base()
     task.optimizer = kind(task.model.parameters(), lr=0.1)
     message = refused(task.build)
-    assert kind.__name__ in message and "SGD, Adam and AdamW" in message
+    assert kind.__name__ in message and "SGD, Adam, AdamW" in message
 
 
 def test_an_optimizer_that_has_taken_steps_is_refused() -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import delta
+from delta._export.errors import ExportError
 from delta.bundle import Bundle
 from delta.task.learning import (
     FaultTolerantFedAvg,
@@ -120,7 +121,8 @@ def test_metrics_of_a_round_are_those_of_the_model_it_starts_from_and_the_last_r
     members = parts([40, 40])
     seen: list[dict[str, float]] = []
     result = delta.debug(task, parts=2, data=members, on_round=lambda n, m: seen.append(dict(m)))
-    assert len(seen) == 4 and result.history == seen
+    assert len(seen) == 4 and result.history[list(seen[0])].to_dict("records") == seen
+    assert result.history["round"].tolist() == [1, 2, 3, 4] and result.history["members"].tolist() == [2] * 4
     assert result.metrics == pytest.approx(seen[-1])
     assert seen[-1]["loss"] < seen[0]["loss"]
     assert 0.0 <= seen[0]["accuracy"] <= 1.0
@@ -181,8 +183,43 @@ def test_iterations_are_counted_instead_of_epochs() -> None:
 class Frozen(Simple):
     """A frozen layer, and a last layer that stays with each member."""
 
+    personal = ("2.*",)
+
+
+class Forgotten(Simple):
+    """A state_dict() that says nothing of what is trained."""
+
     def state_dict(self) -> dict[str, Tensor]:
-        return {k: v for k, v in self.model.state_dict().items() if not k.startswith("2.")}
+        return {k: v for k, v in self.model.state_dict().items() if not k.startswith("1.")}
+
+
+def test_what_is_trained_is_in_the_state_dict_or_asked_for() -> None:
+    layers = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2))
+    with pytest.raises(ExportError, match=r"not in it: model\.1\.weight, model\.1\.bias") as caught:
+        Forgotten(layers, entropy, lambda p: torch.optim.SGD(p, 0.1), (4,), classes=2).build()
+    assert "personal=" in str(caught.value)
+
+
+class Headed(Simple):
+    """A second module beside the model, in one optimizer with it."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(4, 5), entropy, lambda p: torch.optim.SGD(p, 0.1), (4,), classes=2)
+        self.head = nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 2))
+        self.optimizer = torch.optim.SGD([*self.model.parameters(), *self.head.parameters()], 0.1)
+
+    def _loss(self, batch: Any) -> Any:
+        x, y = batch
+        output = self.head(torch.tanh(self.model(x)))
+        return self.loss_func(output, y), output, y
+
+
+def test_every_module_that_is_trained_is_averaged_and_returned() -> None:
+    bundle = Headed().build()
+    sent = {c["name"] for c in bundle.manifest["rounds"][0]["map"]["contribute"]}
+    assert {"model.weight", "head.1.weight", "head.0.running_mean"} <= sent
+    result = delta.debug(bundle, parts=2, data=parts([8, 8]))
+    assert {"model.weight", "head.1.weight", "head.0.running_mean"} <= set(result.parameters)
 
 
 def test_frozen_parameters_are_not_sent_and_personal_ones_stay_with_the_member() -> None:
@@ -283,7 +320,7 @@ def test_columns_of_a_table_are_inputs_and_a_number_is_the_label() -> None:
     frame["wage"] = 2 * frame.age - frame.years
     result = delta.debug(Wages(), parts=2, people=frame)
     assert isinstance(result, LearningResult)
-    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    assert result.history["loss"].iloc[-1] < result.history["loss"].iloc[0]
 
 
 # ---------------------------------------------------------------- the package around it

@@ -11,14 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from . import _release
+from . import _html, _release
 from ._widths import EXACT_WORDS, ring_bits
 
 # Reasons that are listed.
 _MOST = 5
 
 
-def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
+class Description(str):
+    """Lines that a notebook shows as lines."""
+
+    def _repr_html_(self) -> str:
+        return _html.pre(self)
+
+
+def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> Description:
     """Describe a manifest; ``size`` is the bundle's, in bytes."""
     strategy, rounds = manifest["strategy"], sum(r.get("repeat", 1) for r in manifest["rounds"])
     low, high = strategy["min_clients"], strategy["max_clients"]
@@ -38,8 +45,30 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> str:
     )
     lines += _class(manifest)
     lines.append(f"The result: {_names(manifest['outputs'])}.")
+    if personal := _personal(manifest):
+        lines.append(f"Each member keeps its own of these, and the result has none of them: {_names(personal)}.")
     lines.append(f"Bundle: {size:,} bytes, commitment {commitment}.")
-    return "\n".join(lines)
+    return Description("\n".join(lines))
+
+
+def sent(manifest: Mapping[str, Any]) -> list[int]:
+    """How many bytes a member sends in each round, when nothing ends the task early; without what a request has beside them."""
+    each = ((sum(_bytes(manifest, c) for c in r["map"]["contribute"]), r.get("repeat", 1)) for r in manifest["rounds"])
+    return [total for total, repeat in each for _ in range(repeat)]
+
+
+def _bytes(manifest: Mapping[str, Any], item: Mapping[str, Any]) -> int:
+    """What one contribution takes, masked."""
+    words = EXACT_WORDS if item.get("written") == "exact" else 1
+    numbers: int = math.prod(item["shape"])
+    return numbers * words * ring_bits(manifest["strategy"]) // 8
+
+
+def _personal(manifest: Mapping[str, Any]) -> list[str]:
+    """What a model has at each member, by its author's keys."""
+    read = manifest.get("options", {}).get("result")
+    models = [m for m in read if isinstance(m, dict)] if isinstance(read, list) else []
+    return [str(key) for model in models for key in model.get("personal", ())]
 
 
 def _class(manifest: Mapping[str, Any]) -> Iterable[str]:
@@ -147,11 +176,10 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
         yield f"reads values kept on the node: {_names(sorted(kept))}"
     if spec["map"].get("assign"):
         yield f"keeps on the node for later rounds: {_names(sorted(spec['map']['assign']))}"
-    width = ring_bits(strategy) // 8
     total = 0
     for item in spec["map"]["contribute"]:
         numbers, exact = math.prod(item["shape"]), item.get("written") == "exact"
-        total += numbers * width * (EXACT_WORDS if exact else 1)
+        total += _bytes(manifest, item)
         yield (
             f"leaves the node, masked: {item['name']}, {item['dtype']} {item['shape']}, {_count(numbers, 'number')}"
             f"{', summed exactly' if exact else ''}"

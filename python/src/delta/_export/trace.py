@@ -156,9 +156,20 @@ def functional(recorded: Trace, weight_gradient: WeightGradient = "auto") -> Tra
         graph, env = make(run, recorded.inputs, table, recorded.batches)
         refuse_fixed_batch(env)
     made = Trace(graph, list(recorded.inputs), list(recorded.outputs), list(recorded.draws), recorded.batches)
+    _forget_overwritten(graph.graph)
     prune(graph.graph)
     graph.recompile()
     return made
+
+
+def _forget_overwritten(graph: fx.Graph) -> None:
+    """Take what was written over a tensor as it is, where it is written over all of it: what was there is not read."""
+    for node in [n for n in graph.nodes if n.target is aten.copy.default]:
+        old, new = (n.meta.get("val") if isinstance(n, fx.Node) else None for n in node.args[:2])
+        alike = isinstance(old, Tensor) and isinstance(new, Tensor) and (old.dtype, old.shape) == (new.dtype, new.shape)
+        if alike:
+            node.replace_all_uses_with(node.args[1])
+            graph.erase_node(node)
 
 
 def make(

@@ -3,30 +3,37 @@
 The method runs once, with a loader of two symbolic batches, on a copy of the task whose optimizers and schedulers are
 twins and whose parameters are traced. The first batch becomes the graph. The second one only shows that every batch is
 treated alike and that nothing but parameters, buffers and optimizer state goes from one batch to the next.
+
+What stands before and after the loop happens once a round. Where the loop begins and where it ends, the state is taken
+from inputs of their own; so one record falls into three graphs, and what the loop reads of the time before it (a copy of
+the weights) is computed from the round's first state.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
-import torch.fx as fx
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-from .errors import ExportError, author_frame, author_of
+from .chance import refused
+from .errors import ExportError
+from .loader import Loader
 from .lower import GraphInput, lower
 from .model import Entry, Holdings, leaked, stand_in
 from .optimizers import Twin, slots
 from .schedules import Schedule, ScheduleTwin, When, WrongPass
+from .source import Attributes
 from .trace import Draw, Trace, functional, lift_noise, record
 from .watch import tensors
 
 ROWS = "rows"
+START, BEFORE, NEXT, END, AFTER = ".start", ".before", ".next", ".end", ".after"
+"""Behind the name of state: at the start of the round, where the loop begins, after a batch, where the loop ends, and at last."""
 T = TypeVar("T")
 Preprocess = Callable[..., Any]
 """From the stored batch to what the loader yields; runs inside the graph."""
@@ -49,12 +56,28 @@ class Batch:
 
 
 @dataclass
+class Aside:
+    """What happens once a round, before the loop over the batches or after it.
+
+    ``inputs``: the state that it reads, by name: ``<name>.start`` is that at the start of the round, ``<name>.end`` that at
+    the end of the loop. ``changed``: the state that it changes; the graph's outputs are ``<name>.before`` or ``<name>.after``.
+    """
+
+    graph: bytes
+    inputs: list[str]
+    changed: list[str]
+
+
+@dataclass
 class TrainingStep:
     """One step of training as a graph.
 
     ``graph`` and ``graph_onnxruntime``: ONNX; the second is there when it differs. ``state``: what the graph takes and
     gives back as ``<name>.next``, by input name: the initial value. ``entries``: the part of it that belongs to modules.
     ``fixed``: inputs that never change (frozen parameters). ``draws``: noise inputs. ``rounds``: inputs that count rounds.
+    ``starts``: of which state the graph also reads ``<name>.start``, which stays the same over a round's batches.
+    ``looped``: the state that the loop changes. ``inputs``: all that the graph reads. ``before``, ``after``: what happens once
+    a round.
     The number of rows is the input ``rows`` and the output ``rows.next``.
     """
 
@@ -67,6 +90,11 @@ class TrainingStep:
     rounds: dict[str, Tensor] = field(default_factory=dict)
     batch_inputs: list[str] = field(default_factory=list)
     optimizer_state: frozenset[str] = frozenset()
+    starts: list[str] = field(default_factory=list)
+    looped: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    before: Aside | None = None
+    after: Aside | None = None
 
 
 def training_step(
@@ -146,8 +174,11 @@ class Tracing:
                 self.rounds |= schedule.round_slot()
 
     def recorded(self) -> Trace:
-        """One batch, with every operator that runs."""
-        inputs = [GraphInput(n, t) for n, t in (self.state | self.rounds).items()] + self.batch.inputs()
+        """One batch and what is around it, with every operator that runs."""
+        state = self.state | self.rounds
+        inputs = [GraphInput(n, t) for n, t in state.items()] + self.batch.inputs()
+        if self.asides:
+            inputs += [GraphInput(n + place, t) for place in (START, END) for n, t in self.state.items()]
         inputs.append(GraphInput(ROWS, torch.ones((), dtype=torch.float64)))
         loader: list[Loader] = []
 
@@ -159,35 +190,61 @@ class Tracing:
         recorded = record(step, inputs)
         for schedule in self.schedules.values():
             schedule.check(batches=2)
-        loader[0].cut(recorded)
+        loader[0].cut(recorded, asides=self.asides)
         return recorded
 
     def trace(self) -> TrainingStep:
+        """Record, and make three graphs of it."""
         recorded = self.recorded()
         lift_noise(recorded)
-        portable = functional(recorded)
-        changed = [n for n in self.state if portable.source_of(f"{n}.next") != n]
-        outputs = [f"{n}.next" for n in changed] + [f"{ROWS}.next"]
+        whole = functional(recorded)
+        start = {n: n + START for n in self.state}
+        before = self._aside(whole, BEFORE, start)
+        after = self._aside(whole, AFTER, {n: n + END for n in self.state})
+        looped = [n for n in self.state if whole.source_of(n + NEXT) != n]
+        outputs = [n + NEXT for n in looped] + [ROWS + NEXT]
+        changed = [n for n in self.state if n in looped or any(a and n in a.changed for a in (before, after))]
         if not any(n in self.held.entries and self.held.entries[n].trainable for n in changed):
             raise ExportError(
                 "train()", "no parameter changes in it",
                 instead="call loss.backward() and self.optimizer.step() in the loop over the batches",
             )  # fmt: skip
-        portable.keep(outputs, always=list(self.batch.fields)[:1])
+        portable = whole.keep(outputs, always=list(self.batch.fields)[:1])
         graph = lower(portable.graph, portable.inputs, portable.outputs)
         fast = self._fast(recorded, outputs, portable)
         names = [i.name for i in portable.inputs]
+        read = [*names, *(n for a in (before, after) if a for n in a.inputs)]
+        known = {n.removesuffix(place) for n in read for place in ("", START, END)}
         return TrainingStep(
             graph=graph,
             graph_onnxruntime=None if fast == graph else fast,
             state={n: self.state[n] for n in changed},
             entries={n: self.held.entries[n] for n in changed if n in self.held.entries},
-            fixed={n: self.state[n] for n in names if n in self.state and n not in changed},
+            fixed={n: t for n, t in self.state.items() if n in known and n not in changed},
             draws=portable.draws,
-            rounds={n: t for n, t in self.rounds.items() if n in names},
+            rounds={n: t for n, t in self.rounds.items() if n in read},
             batch_inputs=[n for n in self.batch.fields if n in names],
             optimizer_state=self.slots,
+            starts=[n for n in self.state if start[n] in names],
+            looped=looped,
+            inputs=names,
+            before=before,
+            after=after,
         )
+
+    def _aside(self, whole: Trace, place: str, same: Mapping[str, str]) -> Aside | None:
+        """What is done at one place; ``same``: the input that state is when nothing is done to it."""
+        changed = [n for n in self.state if whole.source_of(n + place) != same[n]]
+        if not changed:
+            return None
+        part = copy.copy(whole)
+        part.graph = copy.deepcopy(whole.graph)
+        part.inputs, part.draws = list(whole.inputs), list(whole.draws)
+        part.keep([n + place for n in changed])
+        names = [i.name for i in part.inputs]
+        if any(n in names for n in [*self.batch.fields, ROWS]) or part.draws:
+            raise RuntimeError("what is outside of the loop reads a batch")
+        return Aside(lower(part.graph, part.inputs, part.outputs), names, changed)
 
     def _fast(self, recorded: Trace, outputs: Sequence[str], portable: Trace) -> bytes:
         """The form for onnxruntime; only convolutions are composed of other operators there."""
@@ -214,19 +271,44 @@ class Tracing:
         """Further outputs, at the end of a batch."""
         return {}
 
+    asides = True
+    """Whether what is before and after the loop becomes graphs of its own."""
+
     def _step(self, named: dict[str, Tensor]) -> Loader:
         held, entries = self.held, self.held.entries
-        state = {n: named[n].clone() for n in self.state}
+        state = {n: named[n + START if self.asides else n].clone() for n in self.state}
         place = {n: e.back(state[n]) for n, e in entries.items()}
         for name, entry in entries.items():
             place[name] = place[name].detach().requires_grad_(entry.trainable)
 
-        def now() -> dict[str, Tensor]:
-            kept = {n: entries[n].travelling_of(place[n]) if n in entries else t for n, t in state.items()}
-            made = {f"{n}.next": t for n, t in (kept | {ROWS: named[ROWS]}).items()} | self.besides()
+        # Numbers that travel in another type are as given as long as nothing writes into what stands for them.
+        given = {n: (t, place[n]._version if n in place else 0) for n, t in state.items()}
+
+        def current(name: str) -> Tensor:
+            if name not in entries:
+                return state[name]
+            source, version = given[name]
+            other = not entries[name].tensor.dtype.is_floating_point
+            return source if other and place[name]._version == version else entries[name].travelling_of(place[name])
+
+        def now(moment: str) -> dict[str, Tensor]:
+            kept = {n: current(n) for n in state}
+            made = {n + moment: t for n, t in kept.items()}
+            if moment == NEXT:
+                made |= {ROWS + NEXT: named[ROWS]} | self.besides()
             return {n: t.detach().clone() for n, t in made.items()}
 
-        loader = Loader(lambda: self.batch.make(named), now)
+        def put(moment: str) -> None:
+            with torch.no_grad():
+                for name, tensor in state.items():
+                    source = named[name + moment]
+                    if name in entries:
+                        place[name].copy_(entries[name].back(source))
+                        given[name] = source, place[name]._version
+                    else:
+                        tensor.copy_(source)
+
+        loader = Loader(lambda: self.batch.make(named), now, put if self.asides else None)
         twins = {n: self.twin(n, o, place, state) for n, o in held.optimizers.items()}
         replaced: dict[str, Any] = dict(twins)
         for name, schedule in self.schedules.items():
@@ -239,145 +321,18 @@ class Tracing:
             for module in held.modules.values():
                 module.train()
             twin = stand_in(self.owner, replaced)
-            before = dict(vars(twin))
-            with self.watched():
+            before, attributes = dict(vars(twin)), Attributes(twin)
+            with ExitStack() as stack:
+                stack.enter_context(refused(self.owner))
+                stack.enter_context(self.watched())
                 self.run(twin, loader)
             if (kept := leaked(before, vars(twin), lambda v: bool(tensors(v)))) is not None:
                 raise ExportError(
                     f"self.{kept}", "train() keeps a traced value in it, which would be lost from batch to batch",
                     instead="make it a buffer of the model (register_buffer), or a local variable",
                 )  # fmt: skip
+            attributes.unchanged(twin)
         loader.ended()
+        if self.asides:
+            loader.outputs |= now(AFTER)
         return loader
-
-
-class Loader:
-    """The dataloader of a traced ``train``: two symbolic batches, which are one and the same."""
-
-    def __init__(self, make: Callable[[], Any], now: Callable[[], dict[str, Tensor]]) -> None:
-        """``make()``: a batch. ``now()``: copies of the state, at the moment of the call."""
-        self._make, self._now = make, now
-        self.running = False
-        self.outputs: dict[str, Tensor] = {}
-        self._marks: list[fx.Node] = []
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yield the same symbolic batch twice."""
-        if self._marks:
-            raise ExportError(
-                "a second loop over dataloader", "one call of train() goes once over the batches",
-                instead="let the strategy repeat: merge_epoch=...", location=author_frame(sys._getframe(1)),
-            )  # fmt: skip
-        self._mark()
-        self.running = True
-        for number in range(2):
-            yield self._make()
-            self._mark()
-            if number == 0:
-                self.outputs = self._now()
-                self._mark()
-        self.running = False
-
-    def __len__(self) -> int:
-        """Refuse: every member has its own number."""
-        raise ExportError(
-            "len(dataloader)", "every member has its own number of batches", instead="remove it: the node counts the batches",
-            location=author_frame(sys._getframe(1)),
-        )  # fmt: skip
-
-    def __getattr__(self, name: str) -> Any:
-        """Refuse what only a loader with data has."""
-        raise ExportError(
-            f"dataloader.{name}",
-            "the data is at the nodes",
-            instead="only iterate over it",
-            location=author_frame(sys._getframe(1)),
-        )
-
-    def _mark(self) -> None:
-        mode = get_proxy_mode()
-        if mode is None:
-            raise RuntimeError("not tracing")
-        self._marks.append(mode.tracer.graph._root.prev)
-
-    def where(self) -> When | None:
-        """In the loop over the batches, after it (where rounds are counted), or before it."""
-        return "step" if self.running else "round" if self._marks else None
-
-    def ended(self) -> None:
-        """Check that the loop went through."""
-        if len(self._marks) < 4:
-            raise ExportError(
-                "train()",
-                "it does not go through the dataloader to its end",
-                instead="for x, y in dataloader: ... without break",
-            )
-
-    def cut(self, recorded: Trace) -> None:
-        """Take the second batch out of the record, after comparing it with the first."""
-        graph = recorded.graph.graph
-        order = list(graph.nodes)
-        start, first, kept, second = (order.index(m) for m in self._marks)
-        taint = _tainted(order)
-        one = [n for n in order[start + 1 : first + 1] if n in taint]
-        two = [n for n in order[kept + 1 : second + 1] if n in taint]
-        body = set(one)
-        for node in two:
-            for used in node.all_input_nodes:
-                if used in body and isinstance(used.meta.get("val"), Tensor | tuple | list) and _root(used) in body:
-                    _refuse_carry(node, used)
-        for a, b in zip(one, two, strict=False):
-            if a.target is not b.target or _numbers(a) != _numbers(b):
-                raise ExportError(
-                    "train()", "it does not treat every batch alike", location=author_of(b.meta.get("stack_trace")),
-                    instead="do the same in every batch; a schedule or a warm-up belongs into a torch.optim.lr_scheduler",
-                )  # fmt: skip
-        if len(one) != len(two):
-            longer = max(one, two, key=len)[min(len(one), len(two))]
-            raise ExportError(
-                "train()", "it does not treat every batch alike", location=author_of(longer.meta.get("stack_trace")),
-                instead="do the same in every batch; to accumulate gradients, take a larger batch_size",
-            )  # fmt: skip
-        for node in reversed(order[kept + 1 :]):
-            if node.op == "call_function" or (node.op == "get_attr" and not node.users):
-                graph.erase_node(node)
-
-
-def _tainted(order: Sequence[fx.Node]) -> dict[fx.Node, None]:
-    """Tensor operators that depend on an input, in order: sizes and constants are left out."""
-    out: dict[fx.Node, None] = {}
-    seen: set[fx.Node] = set()
-    for node in order:
-        if node.op == "placeholder" or any(n in seen for n in node.all_input_nodes):
-            seen.add(node)
-            if node.op == "call_function" and not isinstance(
-                node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool
-            ):
-                out[node] = None
-    return out
-
-
-def _root(node: fx.Node) -> fx.Node:
-    """What an in-place operator wrote into."""
-    while isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
-        written = node.args[0]
-        assert isinstance(written, fx.Node)
-        node = written
-    return node
-
-
-def _numbers(node: fx.Node) -> list[Any]:
-    return [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, int | float | bool | str)]
-
-
-def _refuse_carry(node: fx.Node, used: fx.Node) -> None:
-    place = author_of(node.meta.get("stack_trace")) or author_of(used.meta.get("stack_trace"))
-    if place is not None and "backward" in place.source:
-        raise ExportError(
-            "loss.backward()", "gradients of one batch are added to those of the batch before",
-            instead="call self.optimizer.zero_grad() in the loop before loss.backward()", location=place,
-        )  # fmt: skip
-    raise ExportError(
-        "train()", "a value of one batch is used in the next", location=place,
-        instead="only parameters, buffers and optimizer state go on; sums to look at belong into validate() or metrics",
-    )  # fmt: skip

@@ -16,11 +16,12 @@ import torch.fx as fx
 from torch import Tensor
 
 from .errors import ExportError, author_frame, author_of
+from .loader import Loader
 from .lower import GraphInput, lower
 from .model import Holdings, stand_in
 from .sums import Sums
 from .trace import Trace, functional, lift_noise, record, trace
-from .training import ROWS, Batch, Loader
+from .training import ROWS, Batch
 
 aten = torch.ops.aten
 Number = int | float
@@ -126,7 +127,7 @@ class Batches(Loader):
 
     def __init__(self, make: Callable[[int], Any], count: int) -> None:
         """``make(k)``: the k-th of ``count`` batches."""
-        super().__init__(lambda: None, dict)
+        super().__init__(lambda: None, lambda moment: {})
         self._nth, self._count, self._seen = make, count, -1
 
     def __iter__(self) -> Iterator[Any]:

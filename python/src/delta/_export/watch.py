@@ -93,6 +93,8 @@ class Watch(TorchFunctionMode):
                 instead=rule[1],
                 location=author_frame(frame),
             )
+        if function is Tensor.__deepcopy__:
+            return _copied(*args, **(kwargs or {}))
         if function is Tensor.__getitem__ and any(t.dtype == torch.bool for t in tensors(args[1])):
             raise ExportError(
                 "indexing by a mask", "the shape of the result depends on the data", instead=_MASK,
@@ -106,6 +108,14 @@ class Watch(TorchFunctionMode):
                     location=author_frame(sys._getframe(1)),
                 )  # fmt: skip
         return function(*args, **(kwargs or {}))
+
+
+def _copied(x: Tensor, memo: dict[int, Any]) -> Tensor:
+    """What ``copy.deepcopy`` makes of a tensor, as an operator of the record."""
+    if id(x) not in memo:
+        memo[id(x)] = x.detach().clone().requires_grad_(x.requires_grad)
+    copied: Tensor = memo[id(x)]
+    return copied
 
 
 def _under_tolist(frame: FrameType | None) -> bool:

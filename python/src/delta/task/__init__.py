@@ -9,13 +9,36 @@ from ._task import HorizontalTask
 from .analytics import HorizontalAnalytics
 
 if _typing.TYPE_CHECKING:
-    from .learning import FaultTolerantFedAvg, FedAvg, HorizontalLearning
+    from .learning import (
+        FaultTolerantFedAvg,
+        FedAdagrad,
+        FedAdam,
+        FedAvg,
+        FedAvgM,
+        FedBN,
+        FedProx,
+        FedYogi,
+        HorizontalLearning,
+    )
 
-__all__ = ["FaultTolerantFedAvg", "FedAvg", "HorizontalAnalytics", "HorizontalLearning", "HorizontalTask"]
+__all__ = [
+    "FaultTolerantFedAvg",
+    "FedAdagrad",
+    "FedAdam",
+    "FedAvg",
+    "FedAvgM",
+    "FedBN",
+    "FedProx",
+    "FedYogi",
+    "HorizontalAnalytics",
+    "HorizontalLearning",
+    "HorizontalTask",
+]
+_LEARNING = frozenset(__all__) - {"HorizontalAnalytics", "HorizontalTask"}
 
 
 def __getattr__(name: str) -> _typing.Any:
-    if name in ("FaultTolerantFedAvg", "FedAvg", "HorizontalLearning"):
+    if name in _LEARNING:
         try:
             from . import learning
         except ModuleNotFoundError as error:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..strategy import Members, Selection, Strategy
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Weighting = Literal["samples", "mean"]
 
@@ -45,6 +49,13 @@ class Contribution(Selection):
 @dataclass
 class LearningStrategy(Strategy, Contribution, Merging):
     """What the strategies of learning tasks have in common.
+
+    A strategy of one's own is a subclass with :meth:`aggregate`, and with :meth:`server_state` where it keeps something from
+    round to round. The coordinator runs both on the mean over a round's members, which is all that it learns of them.
+
+    A round takes at most ``max_clients`` of the nodes that join it. It begins as soon as that many have joined, so to sample a
+    part of the network is to ask for fewer than there are: who is chosen depends on who answers first and, where more have
+    joined meanwhile, on chance (or, with ``SameSelectStrategy``, on who was in the round before).
 
     Parameters
     ----------
@@ -92,6 +103,45 @@ class LearningStrategy(Strategy, Contribution, Merging):
     def length(self) -> dict[str, int]:
         """How long members train in a round, as it stands in ``task.json``."""
         return {"epochs": self.merge_epoch} if self.merge_epoch > 0 else {"iterations": self.merge_iteration}
+
+    def server_state(self, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Say what the coordinator keeps from round to round for :meth:`aggregate`; no member sees it.
+
+        Parameters
+        ----------
+        parameters : mapping of str to torch.Tensor
+            The initial values of what :meth:`aggregate` gets, by the keys of ``state_dict()``.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            Initial values, by names of the strategy's choice. By default nothing.
+        """
+        return {}
+
+    def aggregate(
+        self, mean: Mapping[str, Tensor], old: Mapping[str, Tensor], state: Mapping[str, Tensor]
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """Say what the coordinator makes of a round, in torch operations: it is recorded once, and becomes a graph.
+
+        It is about the parameters that are trained and averaged. Buffers (running means and variances, counters) are averaged
+        whatever the strategy.
+
+        Parameters
+        ----------
+        mean : mapping of str to torch.Tensor
+            The mean over the members' parameters, by the keys of ``state_dict()``, in ``float64``.
+        old : mapping of str to torch.Tensor
+            The parameters with which the round began, likewise. ``mean[k] - old[k]`` is the mean of the members' steps.
+        state : mapping of str to torch.Tensor
+            What :meth:`server_state` declared, as the last round left it, in the type declared.
+
+        Returns
+        -------
+        tuple of two dicts of str to torch.Tensor
+            The new parameters and the new state, all of both; types are converted back. By default the mean as it is.
+        """
+        return mean, state
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .._export.gradients import LEFT, RECORDS, RIGHT, GradientStep
@@ -11,6 +11,7 @@ from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, left, records
 from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._rounds import initial_of, model_result
+from ._strategies import FedBN, FedProx
 
 
 @dataclass
@@ -56,13 +57,38 @@ class PrivatePlan:
         draft.options["privacy"] = self.noise.json()
 
 
-def refuse(strategy: LearningStrategy, validate_interval: int | None, *, member: bool) -> None:
+def refuse(
+    strategy: LearningStrategy, validate_interval: int | None, *, member: bool, personal: Sequence[str] = ()
+) -> None:
     """Refuse what says something of rounds that rounds under privacy are not; ``member``: noise for whole members.
 
     Raises ``ValueError`` that names the argument.
     """
     one = "under privacy each round goes once over all rows of its members and takes one step with the mean gradient"
+    kept = "under privacy nothing is kept at a member: its rounds are sums over records and nothing else"
     need = [
+        (
+            member or type(strategy).aggregate is LearningStrategy.aggregate,
+            f"strategy={type(strategy).__name__}",
+            "under privacy the coordinator takes the step of the task's own optimizer with the mean gradient, and there are no "
+            "members' models to average: give the task that optimizer, with FedAvg, or take delta.Privacy(member=True)",
+        ),
+        (
+            member or not isinstance(strategy, FedProx),
+            f"strategy={type(strategy).__name__}",
+            "under privacy members take no steps of their own, which could lead away from the model of the round's start; take "
+            "FedAvg, or delta.Privacy(member=True)",
+        ),
+        (
+            member or not isinstance(strategy, FedBN),
+            f"strategy={type(strategy).__name__}",
+            f"{kept}; batch norm mixes records besides: use LayerNorm or GroupNorm, or take delta.Privacy(member=True)",
+        ),
+        (
+            member or not personal,
+            f"personal={list(personal)}",
+            f"{kept}; leave it out, or take delta.Privacy(member=True)",
+        ),
         (member or strategy.merge_iteration == 0, f"merge_iteration={strategy.merge_iteration}", f"{one}; leave it 0"),
         (
             member or strategy.merge_epoch == 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from .._export.lower import GraphInput, lower
 from .._export.model import Entry
 from .._export.trace import trace
-from .._export.training import TrainingStep
+from .._export.training import AFTER, BEFORE, END, NEXT, START, Aside, TrainingStep
 from .._export.validation import METRIC, Validation
 from ..manifest import (
     Draft,
@@ -35,6 +35,7 @@ from ..manifest import (
 from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._loaders import Loading
+from ._server import Server, server
 
 ROWS = "rows"
 
@@ -60,6 +61,8 @@ class Plan:
     validate_interval: int = 1
     noise: Noise | None = None
     """For whole members: then each adds the difference of its parameters, and counts once."""
+    personal: Sequence[str] = ()
+    """The keys of what is asked to stay at each member; it is not in ``published``."""
 
     def write(self) -> None:
         """Fill the draft: variables, graphs, rounds, outputs, and how the result is to be read."""
@@ -69,23 +72,24 @@ class Plan:
         if self.noise is not None:
             self.draft.options["privacy"] = self.noise.json()
         self.merged = {n: e for n, e in self.step.entries.items() if n in names}
+        self.server: Server = server(self.strategy, self.merged, self.published)
         self._variables()
         training, averaging = self._training(), self._averaging()
         if self.validation is None:
             self.draft.round(
-                self._map([training, *self._weighing()], ()), Reduce(averaging, self._averaged()), self.max_rounds
+                self._map([*training, *self._weighing()], ()), Reduce(averaging, self._averaged()), self.max_rounds
             )
         else:
-            self._with_validation([training, *self._weighing()], averaging)
+            self._with_validation([*training, *self._weighing()], averaging)
         keys = {k: e for k, e in self.published.items() if e.name in self.merged}
         self.draft.outputs = list(dict.fromkeys([e.name for e in keys.values()])) + list(self._metrics().values())
-        self.draft.options["result"] = [model_result(keys, self._metrics())]
+        self.draft.options["result"] = [model_result(keys, self._metrics(), self.personal)]
 
     # ---------------------------------------------------------------- variables
     def _variables(self) -> None:
         for name, initial in self.step.state.items():
             self.draft.variable(name, "server" if name in self.merged else "client", initial_of(initial))
-        for name, initial in self.step.rounds.items():
+        for name, initial in (self.step.rounds | self.server.state).items():
             self.draft.variable(name, "server", initial_of(initial))
         fixed = dict(self.step.fixed)
         if self.validation is not None:
@@ -113,18 +117,38 @@ class Plan:
             "drop_last": loading.drop_last,
         } | seed | more  # fmt: skip
 
-    def _training(self) -> Step:
+    def _training(self) -> list[Step]:
+        """The loop over the batches, and what is before and after it."""
+        step, last = self.step, {} if self.step.after is None else dict.fromkeys(self.step.after.changed)
+        begun = {n: variable(n) for n in [*step.state, *step.fixed, *step.rounds]}
+        begun |= {f"{n}{START}": variable(n) for n in [*step.state, *step.fixed]}
+        steps = []
+        if step.before is not None:
+            kept = {n: f"{n}{BEFORE if n in step.looped or n in last else NEXT}" for n in step.before.changed}
+            steps.append(self._aside("before", step.before, begun, {n + BEFORE: v for n, v in kept.items()}))
+            begun |= {n: value(v) for n, v in kept.items()}
+        looped = {n: f"{n}.looped" if n in last else n + NEXT for n in step.looped}
+        steps.append(self._loop(begun, looped))
+        if step.after is not None:
+            ended = {n + END: value(looped[n]) if n in looped else begun[n] for n in [*step.state, *step.fixed]}
+            steps.append(self._aside("after", step.after, begun | ended, {n + AFTER: n + NEXT for n in last}))
+        return steps
+
+    def _aside(self, name: str, aside: Aside, sources: Mapping[str, Json], outputs: Mapping[str, str]) -> Step:
+        return Step(self.draft.graph(name, aside.graph), {n: sources[n] for n in aside.inputs}, dict(outputs))
+
+    def _loop(self, begun: Mapping[str, Json], looped: Mapping[str, str]) -> Step:
         step = self.step
-        inputs = {n: variable(n) for n in [*step.state, *step.fixed, *step.rounds]}
+        inputs = {n: begun[n] for n in step.inputs if n in begun}
         inputs |= {n: self.sources[n] for n in step.batch_inputs} | {ROWS: batch_size()}
         inputs |= {d.name: noise("uniform" if d.distribution == "uniform" else "normal", d.shape) for d in step.draws}
-        outputs: dict[str, str | Json] = {f"{n}.next": carry(n, f"{n}.next") for n in step.state}
+        outputs: dict[str, str | Json] = {n + NEXT: carry(n, v) for n, v in looped.items()}
         graph = self.draft.graph("train", step.graph)
         fast = None if step.graph_onnxruntime is None else self.draft.graph("train.onnxruntime", step.graph_onnxruntime)
         return Step(
             graph,
             inputs,
-            outputs | {f"{ROWS}.next": accumulate(ROWS)},
+            outputs | {ROWS + NEXT: accumulate(ROWS)},
             self._driver(self.training, self.train_rows, length=self.strategy.length, resume=True),
             fast if fast != graph else None,
         )
@@ -184,28 +208,38 @@ class Plan:
 
     # ---------------------------------------------------------------- at the coordinator
     def _averaged(self) -> dict[str, str]:
-        return {n: f"{n}.mean" for n in self.merged} | {n: f"{n}.mean" for n in self.step.rounds}
+        averaged = {n: f"{n}.mean" for n in self.merged} | {n: f"{n}.mean" for n in self.step.rounds}
+        return averaged | self.server.outputs()
 
     def _averaging(self) -> list[Step]:
         difference, weighted = self.difference, self.weighted
         parts = "rows" if weighted else "clients"
         inputs = [GraphInput(self._contributed(n), self._sum(n)) for n in self.merged]
-        inputs += [GraphInput(f"{n}.old", self.step.state[n]) for n in self.merged if difference]
-        inputs += [GraphInput(n, t) for n, t in self.step.rounds.items()]
+        old = [n for n in self.merged if difference or n in self.server.keys]
+        inputs += [GraphInput(f"{n}.old", self.step.state[n]) for n in old]
+        inputs += [GraphInput(n, t) for n, t in (self.step.rounds | self.server.state).items()]
         inputs += [GraphInput(parts, torch.ones((), dtype=torch.float64))]
 
         def average(named: dict[str, Tensor]) -> dict[str, Tensor]:
-            out = {}
+            made: dict[str, Tensor] = {}
             for name in self.merged:
-                kind = self._sent(name)
+                # A strategy of the coordinator's own takes small differences of these.
+                kind = torch.float64 if name in self.server.keys else self._sent(name)
                 mean = named[self._contributed(name)].to(kind) / named[parts].to(kind)
-                mean = mean + named[f"{name}.old"].to(kind) if difference else mean
-                out[f"{name}.mean"] = mean.to(self.step.state[name].dtype)
-            return out | {f"{n}.mean": named[n] + 1.0 for n in self.step.rounds}
+                made[name] = mean + named[f"{name}.old"].to(kind) if difference else mean
+            state: dict[str, Tensor] = {}
+            if self.server.keys:
+                means = {n: made[n] for n in self.server.keys}
+                before = {n: named[f"{n}.old"].to(torch.float64) for n in self.server.keys}
+                new, state = self.server.apply(means, before, named)
+                made |= new
+            out = {f"{n}.mean": t.to(self.step.state[n].dtype) for n, t in made.items()}
+            return out | {f"{n}.mean": named[n] + 1.0 for n in self.step.rounds} | state
 
         traced = trace(average, inputs)
         sources = {self._contributed(n): total(self._contributed(n)) for n in self.merged}
-        sources |= {f"{n}.old": variable(n) for n in self.merged} | {n: variable(n) for n in self.step.rounds}
+        sources |= {f"{n}.old": variable(n) for n in self.merged}
+        sources |= {n: variable(n) for n in self.step.rounds | self.server.state}
         sources[parts] = total(ROWS) if weighted else clients()
         graph = self.draft.graph("average", lower(traced.graph, traced.inputs, traced.outputs))
         return [Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {o: o for o in traced.outputs})]
@@ -267,10 +301,11 @@ def rows_of(split: bool, fraction: float, seed: int) -> tuple[Json, Json]:
     return subset(0.0, edge, seed), subset(edge, 1.0, seed)
 
 
-def model_result(keys: Mapping[str, Entry], metrics: Mapping[str, str]) -> Json:
-    """How a model is read from the task's outputs: entries by key, variables of metrics by name."""
+def model_result(keys: Mapping[str, Entry], metrics: Mapping[str, str], personal: Sequence[str] = ()) -> Json:
+    """How a model is read from the task's outputs: entries by key, variables of metrics by name, and what is not in it."""
     parameters = {k: {"variable": e.name} | _whole(e) for k, e in keys.items()}
-    return {"kind": "model", "parameters": parameters, "metrics": dict(metrics)}
+    made: Json = {"kind": "model", "parameters": parameters, "metrics": dict(metrics)}
+    return made | ({"personal": list(personal)} if personal else {})
 
 
 def _whole(entry: Entry) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..manifest import Draft, Json
 from ..pandas import DataFrame
-from ..pandas.symbolic import Block, Expr, Rounds, Symbol, block, table
+from ..pandas.symbolic import Block, Expr, Recipe, Rounds, Symbol, block, table
 from ._task import HorizontalTask
 
 __all__ = ["HorizontalAnalytics"]
@@ -88,8 +88,8 @@ class HorizontalAnalytics(HorizontalTask):
 
         Returns
         -------
-        Series, DataFrame, Scalar, or a tuple of these
-            Aggregates.
+        Series, DataFrame, Scalar, Recipe, or a tuple of these
+            Aggregates, and what :mod:`delta.stats` makes of them.
         """
 
     def build(self) -> Bundle:
@@ -135,10 +135,14 @@ class HorizontalAnalytics(HorizontalTask):
         results: dict[str, Expr] = {}
         specs = []
         for i, v in enumerate(values):
-            b = self._result(v, i, len(values))
-            name = next((n for n, x in results.items() if x is b.x), f"result{i + 1}" if len(values) > 1 else "result")
-            results[name] = b.x
-            specs.append(_spec(b, name))
+            name = f"result{i + 1}" if len(values) > 1 else "result"
+            if isinstance(v, Recipe):
+                parts = {part: self._result(s, i, len(values)).x for part, s in v.parts.items()}
+                made = {part: _name(results, x, f"{name}_{part}") for part, x in parts.items()}
+                specs.append(v.spec | {"kind": v.kind, "values": made})
+            else:
+                b = self._result(v, i, len(values))
+                specs.append(_spec(b, _name(results, b.x, name)))
         Rounds(draft, by_file, results, privacy=self.privacy)
         if not draft.rounds:
             raise TypeError("execute() returned only constants: nothing is computed from the tables")
@@ -172,6 +176,13 @@ class HorizontalAnalytics(HorizontalTask):
                 ".mean(), .sum(), .count(), .quantile(), .value_counts(), .groupby(...).mean(), ..."
             )
         return b
+
+
+def _name(results: dict[str, Expr], x: Expr, name: str) -> str:
+    """Return the name of an output, and note it; what is there already keeps its name."""
+    name = next((n for n, known in results.items() if known is x), name)
+    results[name] = x
+    return name
 
 
 def _spec(b: Block, name: str) -> Json:

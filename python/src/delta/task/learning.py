@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -28,6 +28,7 @@ from torch.utils.data import Dataset as TorchDataset
 from .._export.errors import ExportError
 from .._export.gradients import Bound, gradient_step
 from .._export.model import Holdings
+from .._export.proximal import proximal_step
 from .._export.training import training_step
 from .._export.validation import validation
 from ..bundle import Bundle
@@ -44,15 +45,23 @@ from ._fedavg import (
     WeightResultStrategy,
 )
 from ._loaders import batch_of, declare, loading
+from ._personal import refuse_forgotten, shared
 from ._private import PrivatePlan, refuse
 from ._result import LearningResult
 from ._rounds import Plan, rows_of
+from ._strategies import FedAdagrad, FedAdam, FedAvgM, FedBN, FedProx, FedYogi
 from ._task import HorizontalTask
 
 __all__ = [
     "ExportError",
     "FaultTolerantFedAvg",
+    "FedAdagrad",
+    "FedAdam",
     "FedAvg",
+    "FedAvgM",
+    "FedBN",
+    "FedProx",
+    "FedYogi",
     "GradResultStrategy",
     "HorizontalLearning",
     "LearningResult",
@@ -88,7 +97,8 @@ class HorizontalLearning(HorizontalTask):
         Share of the rows that is only measured on, at least 0 and less than 1; unused when the dataset has a part of its own
         for it.
     strategy : LearningStrategy, optional
-        :class:`FedAvg` or :class:`FaultTolerantFedAvg`; by default ``FaultTolerantFedAvg(merge_epoch=1)``.
+        How models are averaged: :class:`FedAvg` or another one of this module, or a subclass of :class:`LearningStrategy` with
+        hooks of your own; by default ``FaultTolerantFedAvg(merge_epoch=1)``.
     seed : int
         Of the order of rows and of random numbers in the model, from 0.
     optimizer_state : {"keep", "reset"}
@@ -102,6 +112,10 @@ class HorizontalLearning(HorizontalTask):
         ``merge_iteration`` have no say, validation is off, and there are no variables that a member keeps. ``epsilon`` counts
         all rounds. With ``member=True`` rounds are as without privacy, but for validation: members train as the strategy says,
         and each adds the difference of its parameters, bounded as a whole, and counts once.
+    personal : sequence of str
+        Keys of ``state_dict()``, or patterns such as ``"head.*"``, of parameters and buffers that stay at each member: every
+        member trains its own from the initial values on, and they are not averaged and not in the result. By default what the
+        attribute of the class says, which is none.
 
     Attributes
     ----------
@@ -111,6 +125,8 @@ class HorizontalLearning(HorizontalTask):
         For the ``validate`` here: functions of output and label, giving one number for each row or a mean.
     lr_schedule : {"round", "step"}
         For the ``train`` here: when schedulers among the attributes take a step.
+    personal : sequence of str
+        What stays at each member, when the argument is not given.
 
     Raises
     ------
@@ -124,6 +140,8 @@ class HorizontalLearning(HorizontalTask):
     """For the ``validate`` here: names to functions of output and label, giving one number for each row or a mean."""
     lr_schedule: Literal["step", "round"] = "round"
     """For the ``train`` here: when schedulers among the attributes take a step."""
+    personal: Sequence[str] = ()
+    """What stays at each member, when the argument is not given."""
 
     def __init__(
         self,
@@ -137,7 +155,9 @@ class HorizontalLearning(HorizontalTask):
         optimizer_state: Literal["keep", "reset"] = "keep",
         description: str = "",
         privacy: Privacy | None = None,
+        personal: Sequence[str] | None = None,
     ) -> None:
+        personal = self.personal if personal is None else personal
         strategy = FaultTolerantFedAvg(merge_epoch=1) if strategy is None else strategy
         asked, validate_interval = (
             validate_interval,
@@ -145,19 +165,20 @@ class HorizontalLearning(HorizontalTask):
         )
         super().__init__(name, strategy, description=description)
         need = [
-            (isinstance(strategy, LearningStrategy), "strategy", strategy, "FedAvg or FaultTolerantFedAvg"),
+            (isinstance(strategy, LearningStrategy), "strategy", strategy, "a LearningStrategy such as FedAvg"),
             (max_rounds >= 1, "max_rounds", max_rounds, "at least 1"),
             (validate_interval >= 0, "validate_interval", validate_interval, "0 (never) or more rounds"),
             (0.0 <= validate_frac < 1.0, "validate_frac", validate_frac, "at least 0 and less than 1"),
             (optimizer_state in ("keep", "reset"), "optimizer_state", optimizer_state, "'keep' or 'reset'"),
             (0 <= seed < 1 << 63, "seed", seed, "a whole number from 0"),
+            (not isinstance(personal, str), "personal", personal, "a list of keys or patterns"),
         ]
         for ok, argument, given, rule in need:
             if not ok:
                 raise ValueError(f"{argument}={given!r}: must be {rule}")
         if privacy is not None:
-            refuse(strategy, asked, member=privacy.member)
-        self.privacy = privacy
+            refuse(strategy, asked, member=privacy.member, personal=personal)
+        self.privacy, self.personal = privacy, tuple(personal)
         self.learning, self.max_rounds, self.seed = strategy, max_rounds, seed
         self.validate_interval, self.validate_frac, self.optimizer_state = (
             validate_interval,
@@ -278,15 +299,21 @@ class HorizontalLearning(HorizontalTask):
         Returns
         -------
         dict of str to torch.Tensor
-            By default all of ``self.model``, or of every module among the attributes.
+            By default all of the module whose parameters the optimizers train, buffers included; where there are several,
+            with the attribute's name before each key.
         """
+        optimizers = [v for v in vars(self).values() if _is_optimizer(v)]
+        stepped = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
         modules = {k: v for k, v in vars(self).items() if isinstance(v, torch.nn.Module)}
-        if "model" in modules:
-            return dict(modules["model"].state_dict())
-        modules = {k: v for k, v in modules.items() if any(True for _ in v.parameters())}
-        if len(modules) == 1:
-            return dict(next(iter(modules.values())).state_dict())
-        return {f"{name}.{key}": t for name, module in modules.items() for key, t in module.state_dict().items()}
+        trained = {k: v for k, v in modules.items() if any(id(p) in stepped for p in v.parameters())}
+        if len(trained) == 1 or not trained:
+            only = next(iter(trained.values()), modules.get("model"))
+            return {} if only is None else dict(only.state_dict())
+        # A module that holds another one as a part has its parameters already.
+        whole = {k: v for k, v in trained.items() if not any(v in m.modules() for n, m in trained.items() if n != k)}
+        if len(whole) == 1:
+            return dict(next(iter(whole.values())).state_dict())
+        return {f"{name}.{key}": t for name, module in whole.items() for key, t in module.state_dict().items()}
 
     def options(self) -> dict[str, Any]:
         """Add entries to ``options`` in ``task.json``; nodes ignore them.
@@ -324,9 +351,13 @@ class HorizontalLearning(HorizontalTask):
         measured = self.validate_interval > 0 and (split or self.validate_frac > 0)
         train_rows, validation_rows = rows_of(split, self.validate_frac if measured else 0.0, self.seed + 1)
         batch = batch_of(declared, self.preprocess)
-        published = Holdings(self).published(self.state_dict())
+        held = Holdings(self)
+        published = held.published(self.state_dict())
+        refuse_forgotten(held, published)
+        published, personal = shared(held, published, self.personal, strategy)
         noise = None if self.privacy is None else self.privacy.plan(self.max_rounds)
         if self.privacy is not None and noise is not None and not self.privacy.member:
+            refuse(strategy, None, member=False, personal=personal)
             single = self.privacy.unit is None and self.privacy.linf is None
             bound = Bound(self.privacy.clip, self.privacy.linf, strategy.precision, products=single)
             loading(self.make_train_dataloader, declared)
@@ -343,7 +374,12 @@ class HorizontalLearning(HorizontalTask):
             ).write()
             return draft.build()
         steps = self.max_rounds * strategy.merge_iteration if strategy.merge_iteration > 0 else None
-        step = training_step(self, type(self).train, batch, rounds=self.max_rounds, steps=steps)
+        length: dict[str, Any] = {"rounds": self.max_rounds, "steps": steps}
+        if isinstance(strategy, FedProx) and strategy.proximal_mu > 0:
+            near = {e.name for e in published.values()}
+            step = proximal_step(self, type(self).train, batch, strategy.proximal_mu, near, **length)
+        else:
+            step = training_step(self, type(self).train, batch, **length)
         plan = Plan(
             draft=draft,
             strategy=strategy,
@@ -357,6 +393,7 @@ class HorizontalLearning(HorizontalTask):
             keep_optimizer=self.optimizer_state == "keep",
             max_rounds=self.max_rounds,
             noise=noise,
+            personal=personal,
         )
         if measured:
             plan.validation = validation(self, type(self).validate, batch)

@@ -1,0 +1,257 @@
+"""The dataloader of a traced ``train``, and how the record of it is cut."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.fx as fx
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
+
+from .errors import ExportError, author_frame, author_of
+from .schedules import When
+from .source import Loop, plain_values
+from .trace import Trace
+
+_MARKS = 6
+
+
+class Loader:
+    """The dataloader of a traced ``train``: two symbolic batches, which are one and the same."""
+
+    def __init__(
+        self,
+        make: Callable[[], Any],
+        now: Callable[[str], dict[str, Tensor]],
+        put: Callable[[str], None] | None = None,
+    ) -> None:
+        """``make()``: a batch. ``now(moment)``: copies of the state. ``put(moment)``: take the state from inputs of that name."""
+        self._make, self._now, self._put = make, now, put
+        self.running = False
+        self.outputs: dict[str, Tensor] = {}
+        self._marks: list[fx.Node] = []
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the same symbolic batch twice."""
+        frame = sys._getframe(1)
+        if self._marks:
+            raise ExportError(
+                "a second loop over dataloader", "one call of train() goes once over the batches",
+                instead="let the strategy repeat: merge_epoch=...", location=author_frame(frame),
+            )  # fmt: skip
+        return self._batches(frame)
+
+    def _batches(self, frame: FrameType) -> Iterator[Any]:
+        loop = Loop.around(frame)
+        loop.refuse_ends()
+        values = [plain_values(loop.frame)]
+        self._mark()
+        if self._put is not None:
+            self.outputs |= self._now(".before")
+            self._put("")
+        self._mark()
+        self.running = True
+        for number in range(2):
+            yield self._make()
+            self._mark()
+            values.append(plain_values(loop.frame))
+            if number == 0:
+                self.outputs |= self._now(".next")
+                self._mark()
+        self.running = False
+        if self._put is not None:
+            self._put(".end")
+        self._mark()
+        begun, one, two = values
+        differs = {n for n in two if one.get(n) != two[n]} | {n for n in begun if one.get(n) != begun[n]}
+        loop.refuse_decisions(differs)
+
+    def __len__(self) -> int:
+        """Refuse: every member has its own number."""
+        raise ExportError(
+            "len(dataloader)", "every member has its own number of batches", instead="remove it: the node counts the batches",
+            location=author_frame(sys._getframe(1)),
+        )  # fmt: skip
+
+    def __getattr__(self, name: str) -> Any:
+        """Refuse what only a loader with data has."""
+        raise ExportError(
+            f"dataloader.{name}",
+            "the data is at the nodes",
+            instead="only iterate over it",
+            location=author_frame(sys._getframe(1)),
+        )
+
+    def _mark(self) -> None:
+        mode = get_proxy_mode()
+        if mode is None:
+            raise RuntimeError("not tracing")
+        self._marks.append(mode.tracer.graph._root.prev)
+
+    def where(self) -> When | None:
+        """In the loop over the batches, after it (where rounds are counted), or before it."""
+        return "step" if self.running else "round" if self._marks else None
+
+    def ended(self) -> None:
+        """Check that the loop went through."""
+        if len(self._marks) < _MARKS:
+            raise ExportError(
+                "train()",
+                "it does not go through the dataloader to its end",
+                instead="for x, y in dataloader: ... without break",
+            )
+
+    def cut(self, recorded: Trace, *, asides: bool) -> None:
+        """Take the second batch out of the record, after comparing it with the first; without ``asides`` also what follows."""
+        graph = recorded.graph.graph
+        order = list(graph.nodes)
+        outside, start, first, kept, second, end = (order.index(m) for m in self._marks)
+        taint = _tainted(order)
+        one = [n for n in order[start + 1 : first + 1] if n in taint]
+        two = [n for n in order[kept + 1 : second + 1] if n in taint]
+        state = {_base(n) for n in order[outside + 1 : start + 1] if _writes(n)} if asides else _inputs_of(order)
+        _refuse_carry(one, two, state)
+        _refuse_unlike(recorded, one, two)
+        around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint]
+        _refuse_around(around, set(order[start + 1 : second + 1]), state, asides=asides)
+        for node in reversed(order[kept + 1 : second + 1] if asides else order[kept + 1 :]):
+            if node.op != "call_function" and not (node.op == "get_attr" and not node.users):
+                continue
+            if node.users and node in taint and _writes(node):
+                node.replace_all_uses_with(_root(node))
+            if not node.users:
+                graph.erase_node(node)
+
+
+def _tainted(order: Sequence[fx.Node]) -> dict[fx.Node, None]:
+    """Tensor operators that depend on an input, in order: sizes and constants are left out."""
+    out: dict[fx.Node, None] = {}
+    seen: set[fx.Node] = set()
+    for node in order:
+        if node.op == "placeholder" or any(n in seen for n in node.all_input_nodes):
+            seen.add(node)
+            if node.op == "call_function" and not isinstance(
+                node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool
+            ):
+                out[node] = None
+    return out
+
+
+def _writes(node: fx.Node) -> bool:
+    """Whether an operator writes into its first argument."""
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
+def _root(node: fx.Node) -> fx.Node:
+    """What an in-place operator wrote into."""
+    while _writes(node):
+        written = node.args[0]
+        assert isinstance(written, fx.Node)
+        node = written
+    return node
+
+
+def _base(node: fx.Node) -> fx.Node:
+    """The tensor whose memory an operator's result shares."""
+    while isinstance(node.target, torch._ops.OpOverload):
+        returns = node.target._schema.returns
+        shared = returns and returns[0].alias_info is not None and node.args
+        if not shared or not isinstance(node.args[0], fx.Node):
+            return node
+        node = node.args[0]
+    return node
+
+
+def _inputs_of(order: Sequence[fx.Node]) -> set[fx.Node]:
+    """Copies of the inputs: the state, where nothing else is marked."""
+    return {n for n in order if any(i.op == "placeholder" for i in n.all_input_nodes)}
+
+
+def _numbers(node: fx.Node) -> list[Any]:
+    return [a for a in (*node.args, *node.kwargs.values()) if isinstance(a, int | float | bool | str)]
+
+
+def _refuse_carry(one: Sequence[fx.Node], two: Sequence[fx.Node], state: set[fx.Node]) -> None:
+    """Refuse what goes from batch to batch beside the state."""
+    first = set(one)
+    for node in two:
+        for used in node.all_input_nodes:
+            if used not in first or not isinstance(used.meta.get("val"), Tensor | tuple | list):
+                continue
+            if _root(used) in first or _base(used) not in state:
+                raise _carried(node, used)
+
+
+def _carried(node: fx.Node, used: fx.Node) -> ExportError:
+    place = author_of(node.meta.get("stack_trace")) or author_of(used.meta.get("stack_trace"))
+    if place is not None and "backward" in place.source:
+        return ExportError(
+            "loss.backward()", "gradients of one batch are added to those of the batch before",
+            instead="call self.optimizer.zero_grad() in the loop before loss.backward()", location=place,
+        )  # fmt: skip
+    return ExportError(
+        "train()", "a value of one batch is used in the next", location=place,
+        instead="only parameters, buffers and optimizer state go on; sums to look at belong into validate() or metrics",
+    )  # fmt: skip
+
+
+def _refuse_unlike(recorded: Trace, one: Sequence[fx.Node], two: Sequence[fx.Node]) -> None:
+    """Refuse a second batch that is treated otherwise than the first."""
+    alike = dict(zip(one, two, strict=False))
+    for a, b in alike.items():
+        if a.target is not b.target or _numbers(a) != _numbers(b) or not _same_inputs(recorded, alike, a, b):
+            raise ExportError(
+                "train()", "it does not treat every batch alike", location=author_of(b.meta.get("stack_trace")),
+                instead="do the same in every batch; a schedule or a warm-up belongs into a torch.optim.lr_scheduler",
+            )  # fmt: skip
+    if len(one) != len(two):
+        longer = max(one, two, key=len)[min(len(one), len(two))]
+        raise ExportError(
+            "train()", "it does not treat every batch alike", location=author_of(longer.meta.get("stack_trace")),
+            instead="do the same in every batch; to accumulate gradients, take a larger batch_size",
+        )  # fmt: skip
+
+
+def _same_inputs(recorded: Trace, alike: dict[fx.Node, fx.Node], a: fx.Node, b: fx.Node) -> bool:
+    """Whether two operators read the same: constants of the same value, and of their batches the same."""
+    for mine, theirs in zip(a.all_input_nodes, b.all_input_nodes, strict=False):
+        if mine.op != theirs.op and "get_attr" in (mine.op, theirs.op):
+            return False
+        if mine.op == "get_attr" and mine.target != theirs.target:
+            x, y = (getattr(recorded.graph, str(n.target), None) for n in (mine, theirs))
+            if isinstance(x, Tensor) and isinstance(y, Tensor) and not _equal(x, y):
+                return False
+        if mine in alike and alike[mine] is not theirs and not _writes(theirs):
+            return False
+    return True
+
+
+def _equal(x: Tensor, y: Tensor) -> bool:
+    return x is y or (x.dtype == y.dtype and x.shape == y.shape and bool(torch.equal(x, y)))
+
+
+def _refuse_around(around: Sequence[fx.Node], loop: set[fx.Node], state: set[fx.Node], *, asides: bool) -> None:
+    """Refuse what the code outside of the loop cannot have: a batch's values, and random numbers."""
+    for node in around:
+        place = author_of(node.meta.get("stack_trace"))
+        if any(n in loop and _root(n) in loop for n in node.all_input_nodes):
+            if place is None or not asides:
+                continue
+            raise ExportError(
+                "train()", "a value of the last batch is used after the loop", location=place,
+                instead="only parameters, buffers and optimizer state are there; numbers to look at belong into validate()",
+            )  # fmt: skip
+        if not asides and place is not None and _writes(node) and _base(node) in state:
+            raise ExportError(
+                "train()", "it changes parameters outside of the loop, and under privacy a round is one step",
+                instead="leave it out, or do it in the loop", location=place,
+            )  # fmt: skip
+        if node.target in (torch.ops.aten.rand.default, torch.ops.aten.randn.default):
+            raise ExportError(
+                "random numbers", "nodes draw them for each row of a batch, and here is none", location=place,
+                instead="draw in the loop, or before build() in __init__",
+            )  # fmt: skip
