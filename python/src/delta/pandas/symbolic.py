@@ -8,7 +8,8 @@ own can be, too. Modules of the package that begin with an underscore may change
 3. :func:`block` says what a symbol stands for: a :class:`Block`, that is an :class:`Expr` and the labels around it.
    ``block(s).rows`` tells rows at the members from results; two symbols have the same rows when these compare equal.
 4. :func:`reads` says which columns of which datasets symbols need, and :func:`emit` puts rows into a graph of one's own.
-5. :class:`Rounds` adds the rounds to a draft after which results (sums over the members, and what follows from them) are
+5. :class:`Recipe` is a result that several aggregates make, on its author's machine; ``execute`` may return one.
+6. :class:`Rounds` adds the rounds to a draft after which results (sums over the members, and what follows from them) are
    known to the coordinator.
 
 For example, rows by a condition, in a graph::
@@ -31,6 +32,7 @@ from ._base import Block, Label, Rows, Symbol, block
 from ._emit import Emitted, emit, reads
 from ._expr import Expr
 from ._frame import table
+from ._recipe import Recipe
 from ._rounds import Rounds
 
-__all__ = ["Block", "Emitted", "Expr", "Label", "Rounds", "Rows", "Symbol", "block", "emit", "reads", "table"]
+__all__ = ["Block", "Emitted", "Expr", "Label", "Recipe", "Rounds", "Rows", "Symbol", "block", "emit", "reads", "table"]
