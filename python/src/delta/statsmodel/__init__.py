@@ -13,7 +13,10 @@
 The result has parameters, standard errors, tests, and ``summary()``, equal to those of statsmodels on all rows in one place.
 """
 
+from ._compare import LikelihoodRatio, likelihood_ratio_test
 from ._constant import add_constant
+from ._glm import GLMTask, PoissonTask
+from ._glm_result import GLMResult
 from ._linear import LinearTask
 from ._logit import LogitTask
 from ._mnlogit import MNLogitTask
@@ -23,13 +26,18 @@ from ._result import RegressionResult
 from ._sample import Moments, Sample
 
 __all__ = [
+    "GLMResult",
+    "GLMTask",
+    "LikelihoodRatio",
     "LinearTask",
     "LogitTask",
     "MNLogitTask",
     "Moments",
     "Options",
+    "PoissonTask",
     "RegressionResult",
     "RegressionTask",
     "Sample",
     "add_constant",
+    "likelihood_ratio_test",
 ]

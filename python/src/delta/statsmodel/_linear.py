@@ -15,7 +15,8 @@ class LinearTask(RegressionTask):
     """``y`` as a linear function of ``x`` by least squares, as ``statsmodels.OLS``.
 
     Three rounds: the solution of the normal equations; the same for what that left over, which takes its rounding errors
-    away; and the sums of squares at the end. Of :meth:`options`, ``missing`` and ``ridge_factor`` (default 0) have a meaning.
+    away; and the sums of squares at the end. Of :meth:`options`, ``missing``, ``cov_type`` and ``ridge_factor`` (default 0) have
+    a meaning.
 
     Parameters
     ----------
@@ -47,9 +48,11 @@ class LinearTask(RegressionTask):
         ValueError
             Least squares has no such option, or its value cannot work.
         """
-        unknown = sorted(set(given) - {"missing", "ridge_factor"})
+        unknown = sorted(set(given) - {"missing", "ridge_factor", "cov_type"})
         if unknown:
-            raise ValueError(f"options: least squares has no {', '.join(unknown)}; it has missing and ridge_factor")
+            raise ValueError(
+                f"options: least squares has no {', '.join(unknown)}; it has missing, ridge_factor and cov_type"
+            )
         return Options.parse({"ridge_factor": 0.0, "tol": 0.0, "maxiter": 2} | dict(given), fixed=True)
 
     def valid(self, g: Graph, y: Value) -> Value:

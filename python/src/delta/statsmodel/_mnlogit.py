@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .._arguments import ClassesArguments, RegressionArguments, shared, takes
 from ..graph import Graph, Value
 from ._newton import RegressionTask
+from ._options import Options
 from ._sample import Moments, Sample
 
 
@@ -56,6 +58,31 @@ class MNLogitTask(RegressionTask):
             ``columns * (n_classes - 1)``.
         """
         return columns * (self.classes - 1)
+
+    def parse_options(self, given: Mapping[str, Any]) -> Options:
+        """Check what :meth:`options` returned.
+
+        Parameters
+        ----------
+        given : mapping
+            As the author gives them.
+
+        Returns
+        -------
+        Options
+            All of them.
+
+        Raises
+        ------
+        ValueError
+            There is no such option, or its value cannot work.
+        """
+        options = super().parse_options(given)
+        if options.cov_type in ("HC2", "HC3"):
+            raise ValueError(
+                f"options: cov_type={options.cov_type!r}: MNLogit has no leverage of a row; use HC0 or HC1"
+            )
+        return options
 
     def valid(self, g: Graph, y: Value) -> Value:
         """Whether each ``y`` can be explained: whole, from 0 to ``n_classes - 1``.

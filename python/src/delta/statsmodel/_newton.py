@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -27,16 +26,15 @@ import numpy as np
 
 from .. import manifest as m
 from .._arguments import RegressionArguments, takes
-from .._joins import alike
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
-from ..pandas import DataFrame, Series
-from ..pandas.symbolic import Symbol, block, emit, reads, table
 from ..task import HorizontalTask
+from . import _robust
+from ._inputs import Inputs, declare, inputs
 from ._options import Options
 from ._sample import Moments, Sample
-from ._system import system_graph, update_graph
+from ._system import Plan, system_graph, update_graph
 
 TINY = 2.0**-200
 """What is below, 6e-61, counts as nothing in scores and curvatures."""
@@ -47,7 +45,7 @@ _PRIVATE_STEPS = 5
 
 
 class RegressionTask(HorizontalTask):
-    """What regressions have in common. Subclass :class:`LogitTask`, :class:`MNLogitTask` or :class:`LinearTask`.
+    """What regressions have in common. Subclass :class:`LogitTask`, :class:`MNLogitTask`, :class:`LinearTask`, :class:`GLMTask`.
 
     The author writes :meth:`dataset` and :meth:`preprocess`, and :meth:`options` when the defaults do not fit. Another kind
     of regression overrides :meth:`valid` and :meth:`moments`, and says ``model``, ``classes`` and, if the mean of ``y`` is
@@ -97,6 +95,9 @@ class RegressionTask(HorizontalTask):
     model: ClassVar[str]
     centred: ClassVar[bool] = False
     classes: int
+    # What preprocess may return beside x and y, and how many parameters there are beside the columns', each for itself.
+    _more: ClassVar[tuple[str, ...]] = ("groups",)
+    _apart: ClassVar[int] = 0
 
     @takes(RegressionArguments)
     def __init__(self, given: RegressionArguments) -> None:
@@ -116,8 +117,8 @@ class RegressionTask(HorizontalTask):
         """
 
     @abc.abstractmethod
-    def preprocess(self, *args: Any, **kwargs: Any) -> tuple[DataFrame | Series, Series | DataFrame]:
-        """Make ``(x, y)`` of the tables; the author writes it.
+    def preprocess(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Make ``(x, y)`` of the tables, or ``(x, y, more)``; the author writes it.
 
         Parameters
         ----------
@@ -130,6 +131,9 @@ class RegressionTask(HorizontalTask):
             The explanatory columns. There is no constant unless one is added, see :func:`add_constant`.
         y : Series, or DataFrame of one column
             What is explained, of the same rows.
+        more : dict of str to Series, optional
+            Further series of the same rows: ``groups``, a column of declared levels, for ``cov_type="cluster"``; and see
+            :class:`GLMTask`.
         """
 
     def options(self) -> Mapping[str, Any]:
@@ -144,6 +148,9 @@ class RegressionTask(HorizontalTask):
             ``start_params`` (zeros): ``[P]``, or ``[columns, classes - 1]``. ``missing`` (``"drop"``): rows with NaN are left
             out and counted; with ``"ignore"`` they are not counted, and with ``"raise"`` they make the task fail. Owners' rules
             for controlled releases refuse a count of few rows: with gaps in few rows of a node, ``"ignore"`` passes.
+            ``cov_type`` (``"nonrobust"``): what standard errors are made of. ``"HC0"`` to ``"HC3"`` hold where variances differ
+            from row to row, ``"HC2"`` and ``"HC3"`` for one more round; ``"cluster"`` where rows of one of ``groups`` hang
+            together, see :meth:`preprocess`.
         """
         return {}
 
@@ -228,8 +235,9 @@ class RegressionTask(HorizontalTask):
             x and y do not fit together, ``preprocess`` does not take what ``dataset`` names, or an option cannot work.
         """
         options, tables = self._search(), self.dataset()
-        x, y = self._variables(tables)
-        names = [str(c) for c in block(x).columns or (block(x).name,)]
+        given = inputs(self.preprocess, tables, self._more)
+        self._check(options, given)
+        names = given.names
         size = self.size(len(names))
         if size > _LARGEST:
             raise ValueError(
@@ -238,42 +246,59 @@ class RegressionTask(HorizontalTask):
         start = np.zeros(size) if options.start_params is None else options.start_params
         if start.shape != (size,):
             raise ValueError(f"options: start_params has {start.size} numbers, the model has {size} parameters")
+        whole = size + self._apart
         draft = m.Draft(self.name, self.strategy, kind=self.kind, description=self.description)
-        draft.variable("params", "server", start)
-        kept: dict[str, tuple[int, ...]] = {"hessian": (size, size), "tally": (3,), "loglike": ()}
-        kept |= {"counts": (self.classes,)} if self.classes else {"sums": (4 + len(names),)}
+        draft.variable("params", "server", np.concatenate([start, np.zeros(self._apart)]))
+        kept: dict[str, tuple[int, ...]] = {"hessian": (whole, whole), "tally": (3,), "loglike": ()}
+        kept |= {"counts": (self.classes,)} if self.classes else {"sums": (self._sums(given),)}
+        kept |= self._further(options, given, size)
         kept |= {"iterations": (), "converged": (), "norm": (), "step": (), "gained": (), "rate": ()}
         centre: dict[str, tuple[int, ...]] = {"centre": ()} if self.centred else {}
         for name, shape in (centre | kept).items():
             draft.variable(name, "server", shape=shape)
-        ((dataset, columns),) = reads(x, y).items()
-        mine = {name: t for name, t in tables.items() if t.dataset == dataset}
-        types: dict[str, m.Json | None] = {}
-        joins = alike(dataset, [t.joins for t in mine.values()])
-        for t in mine.values():
-            for c in (c for c in t.names if c in columns):
-                if types.setdefault(c, t.all_types.get(c)) != t.all_types.get(c):
-                    raise ValueError(f"{dataset}: column {c!r} is declared twice, with different types")
-        typed = {c: kind for c, kind in types.items() if kind is not None}
-        looked_up = {c for join in joins for c in join.columns}
-        # A table has a column of its own, whatever is looked up.
-        typed |= {j.key: t.types[j.key] for t in mine.values() for j in joins if j.key in t.types}
-        own = [c for c in dict.fromkeys([*columns, *typed]) if c not in looked_up]
-        own = own or next(iter(mine.values())).columns[:1]
-        draft.table(dataset, own, header=all(t.header for t in mine.values()), types=typed)
-        for join in filter(None, (j.reading(columns) for j in joins)):
-            join.declare(draft, dataset)
-        draft.options["inputs"] = dict.fromkeys(mine, dataset)
-        self._rounds(draft, options, x, y, size, kept)
+        dataset, columns = given.reads()
+        declare(draft, tables, dataset, columns)
+        self._rounds(draft, options, given, whole, kept)
         draft.outputs = ["params", *kept]
-        target = str(block(y).name or (block(y).columns or ("y",))[0])
-        spec: m.Json = {"kind": "regression", "model": self.model, "x": names, "y": target}
+        spec: m.Json = {"kind": "regression", "model": self.model, "x": names, "y": given.target}
         spec |= {"missing": options.missing, "classes": self.classes, "task": self.name}
         # Under noise parameters move to the end: that says nothing about the columns.
         spec |= {"noise": True} if self.privacy else {}
         spec |= {"ridge": True} if options.ridge_factor else {}
-        draft.options["result"] = [spec]
+        spec |= {"cov_type": options.cov_type} if options.cov_type != "nonrobust" else {}
+        draft.options["result"] = [spec | self._spec(options, given)]
         return draft.build()
+
+    def _check(self, options: Options, given: Inputs) -> None:
+        """Refuse options that do not fit together, or do not fit what ``preprocess`` returned."""
+        clustered = options.cov_type == "cluster"
+        if clustered != ("groups" in given.more):
+            raise ValueError(
+                "options: cov_type='cluster' needs groups: preprocess must return (x, y, {'groups': data['ward']})"
+                if clustered
+                else "preprocess: groups are for cov_type='cluster' of options() only"
+            )
+        if options.cov_type != "nonrobust" and self.privacy is not None:
+            raise ValueError(
+                f"options: cov_type={options.cov_type!r} needs sums without noise; leave it out under privacy"
+            )
+
+    def _sums(self, given: Inputs) -> int:
+        """Return how many numbers are summed beside derivatives, where there are no classes."""
+        return 4 + len(given.names)
+
+    def _spec(self, options: Options, given: Inputs) -> m.Json:
+        """Return what a result must know beside what all have."""
+        return {}
+
+    def _further(self, options: Options, given: Inputs, size: int) -> dict[str, tuple[int, ...]]:
+        """Return further sums that are kept, by name, with shapes."""
+        return _robust.shapes(options.cov_type, size, len(given.levels))
+
+    def _plan(self, options: Options, given: Inputs, whole: int, tallies: list[str]) -> Plan:
+        """Return how the coordinator searches."""
+        again = _robust.needs_inverse(options.cov_type)
+        return Plan(options, whole, tuple(tallies), self.centred, apart=self._apart, inverse=again)
 
     def _search(self) -> Options:
         """Return the options; under noise a fixed number of steps."""
@@ -286,65 +311,44 @@ class RegressionTask(HorizontalTask):
         steps = options.maxiter if options.fixed or "maxiter" in given else _PRIVATE_STEPS
         return dataclasses.replace(options, fixed=True, maxiter=steps, missing="ignore")
 
-    def _variables(self, tables: Mapping[str, Table]) -> tuple[Symbol, Symbol]:
-        try:
-            inspect.signature(self.preprocess).bind(**tables)
-        except TypeError as error:
-            raise ValueError(f"preprocess must take what dataset() names, {', '.join(tables)}: {error}") from error
-        made = self.preprocess(**{name: table(t.dataset, t.names, t.all_types) for name, t in tables.items()})
-        if not (isinstance(made, tuple) and len(made) == 2 and all(isinstance(v, (DataFrame, Series)) for v in made)):
-            raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
-        x, y = made
-        bx, by = block(x), block(y)
-        if left := [str(name) for b in (bx, by) for name, _ in b.typed]:
-            raise ValueError(
-                f"preprocess: {', '.join(left)}: no numbers; leave such columns out, or use get_dummies() or map() of levels, "
-                "and a part or a difference of dates"
-            )
-        for b, what in ((bx, "x"), (by, "y")):
-            if b.rows is None:
-                raise ValueError(f"preprocess: {what} has no rows of the members' tables; do not sum or count it")
-        if bx.rows != by.rows:
-            raise ValueError(f"preprocess: x has {bx.rows}, y has {by.rows}; select the same rows of the same table")
-        if by.columns is not None and len(by.columns) != 1:
-            raise ValueError(f"preprocess: y has {len(by.columns)} columns; it must be one series")
-        return x, y
-
     def _rounds(
-        self, draft: m.Draft, options: Options, x: Symbol, y: Symbol, size: int, kept: Mapping[str, tuple[int, ...]]
+        self, draft: m.Draft, options: Options, given: Inputs, whole: int, kept: Mapping[str, tuple[int, ...]]
     ) -> None:
-        ((dataset, columns),) = reads(x, y).items()
-        rows = {"rows": m.data(dataset, m.columns(columns))}
-        state = {"params": m.variable("params")} | ({"centre": m.variable("centre")} if self.centred else {})
+        dataset, columns = given.reads()
         tallies = ["kept"] if self.privacy else ["kept", *(["missing"] if options.missing != "ignore" else []), "wrong"]
-        gather, sent = self._gather(x, y, dataset, columns, size, tallies)
-        driver, noise = self._driver(draft, dataset, options.maxiter + 1)
+        plan = self._plan(options, given, whole, tallies)
+        known = plan.known()
+        for name, (shape, initial) in plan.variables().items():
+            draft.variable(name, "server", np.full(shape, initial))
+        rows = {"rows": m.data(dataset, m.columns(columns))}
+        state = {n: m.variable(n) for n in known}
+        gather, sent = self._gather(given, plan, known)
+        driver, noise = self._driver(draft, dataset, options.maxiter + 1 + plan.again)
         summed: m.Json = {n: n if noise else m.accumulate(n) for n in sent}
         member = m.Step(draft.graph("member", gather.bytes()), rows | state, summed, driver)
-        system = system_graph(options, size, sent, tallies, self.centred)
-        update = update_graph(size)
-        plain = ("a", "b", "stop", "norm", "unit")
+        system, update = system_graph(plan, sent), update_graph(plan)
+        plain = ("a", "b", "stop", "norm", "unit", "still", "divisor")
         made = {n: f"next.{n}" for n in system.outputs if n not in plain}
-        inputs = {f"sum.{n}": m.total(n) for n in sent}
-        inputs |= {f"was.{n}": m.variable(n) for n in ("iterations", "converged", "gained")}
+        reads = {f"sum.{n}": m.total(n) for n in sent} | {f"was.{n}": m.variable(n) for n in plan.reads()}
+        values = [n for n in update.inputs if n not in ("params", "step", "gained", "rate")]
         reduce = [
-            m.Step(draft.graph("system", system.bytes()), inputs, made | {n: n for n in plain}),
+            m.Step(draft.graph("system", system.bytes()), reads, made | {n: n for n in plain if n in system.outputs}),
             m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(0.0)),
             m.Step(
                 draft.graph("update", update.bytes()),
-                {n: m.variable(n) for n in ("params", "step", "gained", "rate")}
-                | {n: m.value(n) for n in ("move", "stop", "unit", "b")},
+                {n: m.variable(n) for n in ("params", "step", "gained", "rate")} | {n: m.value(n) for n in values},
                 {n: n for n in update.outputs},
             ),
         ]
-        assign = {n: f"next.{n}" for n in ("params", *kept) if n != "norm"} | {"norm": "norm"}
+        assign = {n: f"next.{n}" for n in ("params", *kept, *plan.variables()) if n != "norm"} | {"norm": "norm"}
         assign |= {"centre": "next.centre"} if self.centred else {}
-        exact = set(sent) - {"tally", "counts"} if self.privacy is None and self.strategy.exact else set()
+        counts = {"tally", "counts", "clusters", "alone"}
+        exact = set(sent) - counts if self.privacy is None and self.strategy.exact else set()
         map = m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise, exact=exact)
         solved = m.Reduce(reduce, assign, {"log-likelihood": "next.loglike", "score": "norm"}, stop="stop")
         # Of other members the later rounds would say the same things again: what the two differ in is one member's own.
         draft.round(map, solved)
-        draft.round(map, solved, options.maxiter, cohort="same")
+        draft.round(map, solved, options.maxiter + plan.again, cohort="same")
 
     def _driver(self, draft: m.Draft, dataset: str, rounds: int) -> tuple[m.Json | None, m.Json | None]:
         """Return the driver of the members' step and the noise of their map, and note in the draft what it costs."""
@@ -358,35 +362,57 @@ class RegressionTask(HorizontalTask):
         return m.records(dataset, **plan.driver()), None
 
     def _gather(
-        self, x: Symbol, y: Symbol, dataset: str, columns: list[str], size: int, tallies: list[str]
+        self, given: Inputs, plan: Plan, known: Mapping[str, tuple[int, ...]]
     ) -> tuple[Graph, dict[str, tuple[int, ...]]]:
         """Return the members' graph, and the sums of what it says of each row, with shapes."""
         g = Graph("member")
-        rows = g.input("rows", "f64", ["rows", len(columns)])
-        params = g.input("params", "f64", [size])
-        centre: Value | float = g.input("centre", "f64") if self.centred else 0.0
-        made = [emit(v, g, {dataset: rows}, {dataset: columns}) for v in (x, y)]
-        xs, ys = (v.value if v.value.type.rank == 2 else g.unsqueeze(v.value, 1) for v in made)
-        both = g.concat(xs, ys, axis=1)
-        chosen = g.equal(ys, ys) if made[0].keep is None else g.unsqueeze(made[0].keep, 1)
-        chosen = g.or_(chosen, g.not_(chosen)) if made[0].keep is None else chosen
+        rows = g.input("rows", "f64", ["rows", len(given.reads()[1])])
+        state = {n: g.input(n, "f64", shape) for n, shape in known.items()}
+        made, selected = given.emit(g, rows)
+        xs, ys = made.pop("x"), made.pop("y")
+        groups = made.pop("groups", None)
+        both = g.concat(xs, ys, *made.values(), axis=1)
+        chosen = g.equal(ys, ys) if selected is None else g.unsqueeze(selected, 1)
+        chosen = g.or_(chosen, g.not_(chosen)) if selected is None else chosen
         missing = g.greater(g.sum(g.cast(g.is_nan(both), "f64"), 1, keepdims=True), 0.5)
         infinite = g.greater(g.sum(g.cast(g.greater(g.abs(both), np.finfo(float).max), "f64"), 1, keepdims=True), 0.5)
-        wrong = g.or_(infinite, g.not_(self.valid(g, ys)))
+        wrong = g.or_(infinite, g.not_(self._possible(g, ys, made)))
+        if groups is not None:
+            wrong = g.or_(wrong, g.less(g.sum(groups, 1, keepdims=True), 0.5))
         present = g.and_(chosen, g.not_(missing))
         keep = g.and_(present, g.not_(wrong))
-        x0, y0 = g.where(keep, xs, 0.0), g.where(keep, ys, 0.0)
-        sample = Sample(g, x0, y0, g.cast(keep, "f64"), params, centre)
+        zeros = {
+            n: g.where(keep, v, 1.0 if n in ("freq_weights", "var_weights", "exposure") else 0.0)
+            for n, v in made.items()
+        }
+        x0, y0 = g.where(keep, xs, 0.0), g.where(keep, ys, self._filler)
+        sample = self._sample(
+            Sample(g, x0, y0, g.cast(keep, "f64"), state["params"], state.get("centre", 0.0)), zeros, state
+        )
         moments = self.moments(sample)
-        sent = self._blocks(g, moments, {"score": (size,), "hessian": (size * (size + 1) // 2,), "loglike": ()})
+        size = plan.size - plan.apart
+        triangle = size * (size + 1) // 2
+        sent = self._blocks(g, moments, {"score": (plan.size,), "hessian": (triangle + plan.apart,), "loglike": ()})
+        sent |= _robust.blocks(plan.options.cov_type, sample, moments, size, state.get("inverse"), groups)
         counted = {"kept": keep, "missing": g.and_(chosen, missing), "wrong": g.and_(present, wrong)}
-        sent["tally"] = g.concat(*(g.cast(counted[t], "f64") for t in tallies), axis=1)
+        sent["tally"] = g.concat(*(g.cast(counted[t], "f64") for t in plan.tallies), axis=1)
         if self.classes:
             sent["counts"] = g.cast(g.and_(keep, g.equal(y0, np.arange(float(self.classes)))), "f64")
         whole = self.privacy is not None and self.privacy.member
         for name, value in sent.items():
             g.output(name, g.sum(value, 0) if whole else value)
         return g, {n: tuple(int(d) for d in v.shape[1:]) for n, v in sent.items()}
+
+    # What stands for y in rows that do not count.
+    _filler: ClassVar[float] = 0.0
+
+    def _possible(self, g: Graph, y: Value, more: Mapping[str, Value]) -> Value:
+        """Whether each row can be explained."""
+        return self.valid(g, y)
+
+    def _sample(self, plain: Sample, more: Mapping[str, Value], state: Mapping[str, Value]) -> Sample:
+        """Add to the rows what only this kind of regression has."""
+        return plain
 
     def _blocks(self, g: Graph, moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Value]:
         """Return what a row adds."""
@@ -396,6 +422,8 @@ class RegressionTask(HorizontalTask):
                 raise ValueError(
                     f"moments: {name} is {blocks[name].type}; it must be [rows, ...] and then {list(shape)}"
                 )
+        if moments.expected is not None:
+            blocks["expected"] = moments.expected
         # Where classes are told apart without error, what is left of a row is nothing, however small a double can be.
         blocks = {n: g.where(g.less(g.abs(v), TINY), 0.0, v) for n, v in blocks.items()}
         return blocks | ({} if moments.sums is None else {"sums": moments.sums})

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-_OPTIONS = ("maxiter", "method", "ord", "tol", "ridge_factor", "start_params", "missing")
+_OPTIONS = ("maxiter", "method", "ord", "tol", "ridge_factor", "start_params", "missing", "cov_type")
+ROBUST = ("HC0", "HC1", "HC2", "HC3", "cluster")
+"""What ``cov_type`` may be, beside ``"nonrobust"``."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Options:
         ``[P]``; by default zeros.
     missing : {"drop", "ignore", "raise"}
         What becomes of rows with a missing value.
+    cov_type : {"nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"}
+        What standard errors are made of.
+    scale : {"X2"}, optional
+        Estimates the scale where the family has none.
     fixed : bool
         Whether exactly ``maxiter`` steps are taken.
     """
@@ -41,10 +47,12 @@ class Options:
     ridge_factor: float | None = None
     start_params: npt.NDArray[np.float64] | None = None
     missing: Literal["drop", "ignore", "raise"] = "drop"
+    cov_type: Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "cluster"] = "nonrobust"
+    scale: Literal["X2"] | None = None
     fixed: bool = False
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], fixed: bool = False) -> Options:
+    def parse(cls, given: Mapping[str, Any], fixed: bool = False, more: Sequence[str] = ()) -> Options:
         """Check options as an author gives them.
 
         Parameters
@@ -53,6 +61,8 @@ class Options:
             As :meth:`RegressionTask.options` returns them.
         fixed : bool
             Whether exactly ``maxiter`` steps are taken.
+        more : sequence of str
+            Names of further options that this kind of regression has.
 
         Returns
         -------
@@ -65,8 +75,9 @@ class Options:
             There is no such option, or its value cannot work; the text names it.
         """
         rest = dict(given)
-        if unknown := sorted(set(rest) - set(_OPTIONS)):
-            raise ValueError(f"options: there is no {', '.join(unknown)}; there are {', '.join(_OPTIONS)}")
+        names = (*_OPTIONS, *more)
+        if unknown := sorted(set(rest) - set(names)):
+            raise ValueError(f"options: there is no {', '.join(unknown)}; there are {', '.join(names)}")
         method = rest.pop("method", "newton")
         start = rest.pop("start_params", None)
         if start is not None:
@@ -80,6 +91,13 @@ class Options:
             (0 <= made.tol < math.inf, "tol", made.tol, "a finite number, 0 or more"),
             (ridge is None or 0 <= ridge < math.inf, "ridge_factor", ridge, "a finite number, 0 or more"),
             (made.missing in ("drop", "ignore", "raise"), "missing", made.missing, "'drop', 'ignore' or 'raise'"),
+            (
+                made.cov_type in ("nonrobust", *ROBUST),
+                "cov_type",
+                made.cov_type,
+                f"'nonrobust' or one of {', '.join(ROBUST)}",
+            ),
+            (made.scale in (None, "X2"), "scale", made.scale, "'X2', or be left out"),
             (start is None or bool(np.isfinite(rest["start_params"]).all()), "start_params", start, "finite numbers"),
         ]
         for ok, option, value, rule in need:

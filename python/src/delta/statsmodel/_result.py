@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import results
+from .. import _html, results
 from . import _distributions as tails
-from . import _trust
+from . import _robust, _trust
 
 Array = npt.NDArray[np.float64]
 
@@ -20,8 +20,8 @@ Array = npt.NDArray[np.float64]
 class RegressionResult:
     """Parameters and what is known of their errors.
 
-    Names, shapes and definitions are those of statsmodels' ``LogitResults``, ``MultinomialResults`` and ``RegressionResults``
-    with ``cov_type="nonrobust"``. ``numpy.asarray(result)`` is ``params``.
+    Names, shapes and definitions are those of statsmodels' ``LogitResults``, ``MultinomialResults`` and ``RegressionResults``.
+    ``numpy.asarray(result)`` is ``params``.
 
     Parameters
     ----------
@@ -42,6 +42,10 @@ class RegressionResult:
         Of ``Logit`` and ``MNLogit``, as in statsmodels.
     rsquared, rsquared_adj, fvalue, f_pvalue, ssr, ess, centered_tss, uncentered_tss, mse_model, mse_resid : float
         Of ``OLS``, as in statsmodels.
+    cov_type : str
+        What standard errors are made of, see :meth:`RegressionTask.options`.
+    n_groups : float or None
+        How many groups have rows, of ``cov_type="cluster"``.
     missing : int
         How many rows were left out because a value was missing; 0 where they were not counted.
     counts : ndarray or None
@@ -90,26 +94,41 @@ class RegressionResult:
         noise = bool(spec.get("noise"))
         self._inverse, self._inflation = _trust.inverse(-self.hessian, noise)
         self.scale, self.use_t = 1.0, False
+        self.cov_type: str = spec.get("cov_type", "nonrobust")
+        self.n_groups: float | None = None
+        self._robust: Array | None = None
+        if self.cov_type != "nonrobust":
+            self._robust, self.n_groups = _robust.covariance(self.cov_type, self._inverse, arrays, self._rows(arrays))
         self._still: list[int] = []
-        if self.counts is None:
-            self._least_squares(np.asarray(arrays["sums"], np.float64))
-        else:
-            self._likelihood(float(arrays["loglike"]), self.counts)
+        self._estimate(spec, arrays)
         with np.errstate(invalid="ignore", divide="ignore"):
             self.bse = self._shaped(np.sqrt(np.diagonal(self.cov_params())))
             self.tvalues = self.params / self.bse
         self.pvalues = _each(self._two_sided, self.tvalues)
         self._warn([] if noise else self._doubts(spec, arrays))
 
+    def _rows(self, arrays: Mapping[str, Array]) -> float:
+        """Return how many rows there are where some stand for several."""
+        return self.nobs
+
+    def _estimate(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        if self.counts is None:
+            self._least_squares(np.asarray(arrays["sums"], np.float64))
+        else:
+            self._likelihood(float(arrays["loglike"]), self.counts)
+
+    def _allowed(self, spec: Mapping[str, Any]) -> str:
+        """Say what a row must have."""
+        what = {"Logit": "0 or 1", "MNLogit": f"whole and from 0 to {spec['classes'] - 1}"}.get(self.model, "finite")
+        groups = ", a group that is no declared level" if spec.get("cov_type") == "cluster" else ""
+        return f"a {self.endog_names!r} that is not {what}{groups}, or an infinite value"
+
     def _refuse(self, spec: Mapping[str, Any], invalid: int) -> None:
         task = spec["task"]
         if invalid:
-            allowed = {"Logit": "0 or 1", "MNLogit": f"whole and from 0 to {spec['classes'] - 1}"}.get(
-                self.model, "finite"
-            )
             raise ValueError(
-                f"task {task!r}: {invalid} rows of all members have a {self.endog_names!r} that is not {allowed}, or an "
-                "infinite value; nothing was estimated: select the rows or recode the column in preprocess"
+                f"task {task!r}: {invalid} rows of all members have {self._allowed(spec)}; nothing was estimated: select the "
+                "rows or recode the column in preprocess"
             )
         if self.missing and spec["missing"] == "raise":
             raise ValueError(
@@ -119,18 +138,23 @@ class RegressionResult:
         if not self.nobs:
             raise ValueError(f"task {task!r}: no member has a row that counts ({self.missing} have a missing value)")
 
+    # What a search without an end tells apart.
+    _apart: ClassVar[str] = "some classes"
+
     def _doubts(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> list[str]:
         """Say what is not right of what was found."""
         said = []
-        if self.counts is not None and self._endless(spec, arrays):
+        if self.model != "OLS" and self._endless(spec, arrays):
             said.append(
-                "the columns tell some classes apart without error, and then there is no best estimate: parameters would move "
+                f"the columns tell {self._apart} apart without error, and then there is no best estimate: parameters would move "
                 f"for ever, lastly by {self.step:.2g}; errors and tests mean nothing"
             )
         if near := _trust.dependent(self._inflation, self.exog_names):
             said.append(near)
-        elif self.counts is None and self.df_resid <= 0:
+        elif self.use_t and self.df_resid <= 0:
             said.append("there are no more rows than parameters: errors are NaN")
+        if self._robust is not None and np.isnan(self._robust).any() and not np.isnan(self._inverse).any():
+            said.append(f"cov_type={self.cov_type!r} cannot be told of so few rows or groups, and errors are NaN")
         if self._still:
             names = ", ".join(repr(self.exog_names[i]) for i in self._still)
             said.append(
@@ -144,7 +168,8 @@ class RegressionResult:
         if not self.converged and self.iterations < 15:
             return False
         if "rate" in arrays and self.iterations > 1 and not spec.get("ridge"):
-            return _trust.endless(self._inflation, float(arrays["gained"]), float(arrays["rate"]))
+            least = float(spec.get("least", 1e-28))
+            return _trust.endless(self._inflation, float(arrays["gained"]), float(arrays["rate"]), least)
         # Of one move, and under a ridge of the author's that makes moves short, only the length tells.
         return self.step > 1e-4 * max(1.0, float(np.abs(self.params).max()))
 
@@ -188,8 +213,22 @@ class RegressionResult:
         self.mse_resid = self.scale
         self.fvalue = self.mse_model / self.mse_resid if self.mse_resid else math.nan
         self.f_pvalue = tails.f_upper(self.fvalue, self.df_model, self.df_resid)
+        if self._robust is not None:
+            self.use_t = False
+            self._wald(self._robust, _trust.constants(n, sums[4:], -self.hessian))
         self.llf = -n / 2 * (math.log(2 * math.pi * self.ssr / n) + 1) if self.ssr > 0 else math.inf
         self._information(columns)
+
+    def _wald(self, covariance: Array, constants: list[int]) -> None:
+        """Test all parameters but the constant's together; as in statsmodels not where columns only add up to a constant."""
+        others = [i for i in range(len(self.params)) if i not in constants]
+        self.fvalue = self.f_pvalue = math.nan
+        if not others or len(constants) != self.k_constant or np.isnan(covariance).any():
+            return
+        some = self.params[others]
+        self.fvalue = float(some @ np.linalg.solve(covariance[np.ix_(others, others)], some)) / len(others)
+        free = self.df_resid if self.n_groups is None else self.n_groups - 1
+        self.f_pvalue = tails.f_upper(self.fvalue, len(others), free)
 
     def _information(self, parameters: float) -> None:
         self.aic = -2 * self.llf + 2 * parameters
@@ -206,8 +245,48 @@ class RegressionResult:
         ndarray
             ``[P, P]``, class by class for ``MNLogit``; NaN when the Hessian has no inverse.
         """
-        made: Array = self._inverse * self.scale
+        made: Array = self._inverse * self.scale if self._robust is None else self._robust.copy()
         return made
+
+    def predict(self, exog: Any) -> Array:
+        """Say what is expected of rows that are here.
+
+        Parameters
+        ----------
+        exog : DataFrame or array
+            ``[rows, columns]``, the columns as ``exog_names`` has them, the constant too if there is one.
+
+        Returns
+        -------
+        ndarray
+            ``[rows]``: the mean of ``y``, for ``Logit`` the probability of 1; for ``MNLogit`` ``[rows, classes]``.
+
+        Raises
+        ------
+        ValueError
+            There are other columns, or as many as do not fit.
+        """
+        return self._mean(self._linear(exog))
+
+    def _linear(self, exog: Any) -> Array:
+        names = [str(c) for c in getattr(exog, "columns", self.exog_names)]
+        if sorted(names) == sorted(self.exog_names) and names != self.exog_names:
+            exog = exog[self.exog_names]
+        elif names != self.exog_names:
+            raise ValueError(f"predict: the columns are {', '.join(names)}; they must be {', '.join(self.exog_names)}")
+        x = np.asarray(exog, np.float64)
+        if x.ndim != 2 or x.shape[1] != len(self.exog_names):
+            raise ValueError(f"predict: exog has shape {list(x.shape)}; it must be [rows, {len(self.exog_names)}]")
+        return np.asarray(x @ self.params)
+
+    def _mean(self, linear: Array) -> Array:
+        if self.model == "Logit":
+            return np.asarray(np.exp(-np.logaddexp(0.0, -linear)))
+        if self.model == "MNLogit":
+            every = np.column_stack([np.zeros(len(linear)), linear])
+            powers = np.exp(every - every.max(1, keepdims=True))
+            return np.asarray(powers / powers.sum(1, keepdims=True))
+        return linear
 
     def conf_int(self, alpha: float = 0.05) -> Array:
         """Return intervals of confidence.
@@ -286,18 +365,7 @@ class RegressionResult:
         str
             Several lines, as statsmodels prints them.
         """
-        facts: list[tuple[str, Any]] = [("Model", self.model), ("Dep. Variable", self.endog_names)]
-        facts += [("No. Observations", f"{self.nobs:.0f}"), ("Missing, left out", self.missing)]
-        facts += [("Df Residuals", f"{self.df_resid:.0f}"), ("Df Model", f"{self.df_model:.0f}")]
-        if self.use_t:
-            facts += [("R-squared", f"{self.rsquared:.4g}"), ("Adj. R-squared", f"{self.rsquared_adj:.4g}")]
-            facts += [("F-statistic", f"{self.fvalue:.4g}"), ("Prob (F)", f"{self.f_pvalue:.3g}")]
-        else:
-            facts += [("Pseudo R-squ.", f"{self.prsquared:.4g}"), ("LL-Null", f"{self.llnull:.5g}")]
-            facts += [("LLR", f"{self.llr:.4g}"), ("LLR p-value", f"{self.llr_pvalue:.3g}")]
-            facts += [("Converged", self.converged), ("Iterations", self.iterations)]
-        facts += [("Log-Likelihood", f"{self.llf:.5g}"), ("AIC", f"{self.aic:.5g}"), ("BIC", f"{self.bic:.5g}")]
-        rows = self.table(alpha)
+        facts, rows = self._facts(), self.table(alpha)
         wide = max(len(n) for n, _ in rows)
         head = " " * wide + "".join(f"{h:>12}" for h in self._headings(alpha))
         body = [
@@ -307,6 +375,33 @@ class RegressionResult:
         top = [a + "    " + b for a, b in zip(pairs[::2], [*pairs[1::2], ""], strict=False)]
         rule = "=" * max(len(head), *map(len, top))
         return "\n".join([rule, *top, rule, head, "-" * len(rule), *body, rule])
+
+    def _facts(self) -> list[tuple[str, Any]]:
+        facts: list[tuple[str, Any]] = [("Model", self.model), ("Dep. Variable", self.endog_names)]
+        facts += [("No. Observations", f"{self.nobs:.0f}"), ("Missing, left out", self.missing)]
+        facts += [("Df Residuals", f"{self.df_resid:.0f}"), ("Df Model", f"{self.df_model:.0f}")]
+        facts += self._own_facts()
+        facts += [("Covariance Type", self.cov_type)] if self.cov_type != "nonrobust" else []
+        facts += [("Log-Likelihood", f"{self.llf:.5g}"), ("AIC", f"{self.aic:.5g}"), ("BIC", f"{self.bic:.5g}")]
+        return facts
+
+    def _own_facts(self) -> list[tuple[str, Any]]:
+        """Say what this kind of model has beside what all have."""
+        if self.model == "OLS":
+            return [
+                ("R-squared", f"{self.rsquared:.4g}"),
+                ("Adj. R-squared", f"{self.rsquared_adj:.4g}"),
+                ("F-statistic", f"{self.fvalue:.4g}"),
+                ("Prob (F)", f"{self.f_pvalue:.3g}"),
+            ]
+        return [
+            ("Pseudo R-squ.", f"{self.prsquared:.4g}"),
+            ("LL-Null", f"{self.llnull:.5g}"),
+            ("LLR", f"{self.llr:.4g}"),
+            ("LLR p-value", f"{self.llr_pvalue:.3g}"),
+            ("Converged", self.converged),
+            ("Iterations", self.iterations),
+        ]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the parameters: what delta-task's regressions returned."""
@@ -322,9 +417,19 @@ class RegressionResult:
             f"RegressionResult({self.model} of {self.endog_names}, nobs={self.nobs:.0f}, params={self.params.tolist()})"
         )
 
+    def _repr_html_(self) -> str:
+        table = _html.regression(self._facts(), self._headings(0.05), self.table())
+        return f"<div>{table}{_html.rounds(self.rounds)}</div>"
+
 
 def _each(function: Callable[[float], float], values: Array) -> Array:
     return np.array([function(float(v)) for v in values.ravel()]).reshape(values.shape)
 
 
-results.register("regression", RegressionResult)
+def _made(spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> RegressionResult:
+    from ._glm_result import GLMResult
+
+    return (GLMResult if spec["model"] == "GLM" else RegressionResult)(spec, arrays)
+
+
+results.register("regression", _made)

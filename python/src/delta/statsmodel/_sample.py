@@ -23,13 +23,16 @@ class Moments(NamedTuple):
         ``f64 [rows, P (P + 1) / 2]``: minus its second derivatives, the upper triangle row by row; see :meth:`Sample.pairs`.
     sums : Value, optional
         ``f64 [rows, 4 + columns]``: of linear models only. ``y``, the squared residual, the squared deviation of ``y`` from its
-        mean, and squared ``y``; then each column.
+        mean, and squared ``y``; then each column. Of generalised linear models what :class:`GLMTask` counts.
+    expected : Value, optional
+        ``f64 [rows, P (P + 1) / 2]``: what is expected of ``hessian``, where that is something else.
     """
 
     loglike: Value
     score: Value
     hessian: Value
     sums: Value | None = None
+    expected: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ class Sample:
         ``f64 [P]``: the current parameters.
     centre : Value or float
         The mean of ``y`` over all members, as of the round before.
+    offset : Value or float
+        ``f64 [rows, 1]``: what is added to the linear predictor.
+    freq, var : Value, optional
+        ``f64 [rows, 1]``: for how many rows each stands, and by what its variance is smaller.
+    fresh : Value, optional
+        ``bool []``: whether this is the first round, in which there are no parameters yet.
+    final : Value, optional
+        ``bool []``: whether parameters are those that are reported.
+    scale : Value, optional
+        ``f64 []``: the scale, as of the round before.
     """
 
     graph: Graph
@@ -58,6 +71,12 @@ class Sample:
     weight: Value
     params: Value
     centre: Value | float
+    offset: Value | float = 0.0
+    freq: Value | None = None
+    var: Value | None = None
+    fresh: Value | None = None
+    final: Value | None = None
+    scale: Value | None = None
 
     @property
     def columns(self) -> int:

@@ -86,7 +86,7 @@ def dependent(inflation: Array, names: Sequence[str]) -> str | None:
     )
 
 
-def endless(inflation: Array, gained: float, rate: float) -> bool:
+def endless(inflation: Array, gained: float, rate: float, least: float = 1e-28) -> bool:
     """Whether a search goes on for ever, as where columns tell classes apart without error.
 
     Near a best estimate each move gains the square of what the one before did. Where there is none, a move takes each row's
@@ -100,6 +100,8 @@ def endless(inflation: Array, gained: float, rate: float) -> bool:
         Newton's decrement of the last move, of the mean log-likelihood.
     rate : float
         What share that is of the one before.
+    least : float
+        A gain below is one of roundings.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def endless(inflation: Array, gained: float, rate: float) -> bool:
         False, too, where the gain is that of roundings.
     """
     worst = float(inflation.max(initial=0.0))
-    return rate > _ENDLESS and worst <= _HOPELESS and gained > max(1e-28, 1e-9 * (_ROUNDED * worst) ** 2)
+    return rate > _ENDLESS and worst <= _HOPELESS and gained > max(least, 1e-9 * (_ROUNDED * worst) ** 2)
 
 
 def constant(count: float, ones: Array, products: Array) -> tuple[bool, list[int]]:
@@ -149,6 +151,27 @@ def constant(count: float, ones: Array, products: Array) -> tuple[bool, list[int
             return False, []
     near = (np.abs(shares) > 1e-2) & (1 - np.square(cosines) < 1e-6)
     return True, [int(i) for i in np.flatnonzero(near)]
+
+
+def constants(count: float, ones: Array, products: Array) -> list[int]:
+    """Return which columns are one number.
+
+    Parameters
+    ----------
+    count : float
+        How many rows there are.
+    ones : ndarray
+        ``[columns]``: the sum of each.
+    products : ndarray
+        ``[columns, columns]``: the sums of their products.
+
+    Returns
+    -------
+    list of int
+        Their places.
+    """
+    squares = np.diagonal(products)
+    return [i for i, s in enumerate(squares) if s > 0 and abs(1 - ones[i] ** 2 / s / count) <= 2 * _ROUNDED]
 
 
 def _is_same(count: float, total: float, squares: float) -> bool:

@@ -1,0 +1,71 @@
+"""Two models of the same rows, one of which has more columns."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import NamedTuple
+
+from . import _distributions as tails
+from ._result import RegressionResult
+
+
+class LikelihoodRatio(NamedTuple):
+    """What a test of likelihoods says.
+
+    Parameters
+    ----------
+    statistic : float
+        Twice what the full model has more in log-likelihood.
+    pvalue : float
+        How often chance alone would give as much.
+    df_diff : float
+        How many parameters it has more.
+    """
+
+    statistic: float
+    pvalue: float
+    df_diff: float
+
+
+def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) -> LikelihoodRatio:
+    """Test whether the parameters that a model has more are all 0, as ``compare_lr_test`` of statsmodels.
+
+    Both must be of the same rows, and the restricted model's columns combinations of the full one's: nobody checks the latter.
+
+    Parameters
+    ----------
+    full, restricted : RegressionResult
+        Of two tasks.
+
+    Returns
+    -------
+    LikelihoodRatio
+        The statistic, its p value by the chi-squared distribution, and the degrees of freedom.
+
+    Raises
+    ------
+    ValueError
+        They are not of one kind of model, of one ``y``, of as many rows, or the first one has no more parameters.
+
+    Warns
+    -----
+    RuntimeWarning
+        A model has robust standard errors: then the test is likely invalid, as it knows nothing of these.
+    """
+    for what in ("model", "family", "link", "alpha", "endog_names", "nobs"):
+        ours, theirs = getattr(full, what, None), getattr(restricted, what, None)
+        if ours != theirs:
+            raise ValueError(f"likelihood_ratio_test: {what} is {ours!r} and {theirs!r}; it must be the same")
+    more = restricted.df_resid - full.df_resid
+    if not more > 0:
+        raise ValueError(
+            f"likelihood_ratio_test: the full model has {more:g} parameters more; give the larger model first"
+        )
+    if {full.cov_type, restricted.cov_type} != {"nonrobust"}:
+        warnings.warn(
+            "likelihood_ratio_test: likely invalid for models with robust standard errors", RuntimeWarning, stacklevel=2
+        )
+    statistic = 2 * (full.llf - restricted.llf)
+    pvalue = math.nan if math.isnan(statistic) else tails.chi2_upper(statistic, more)
+    return LikelihoodRatio(statistic, pvalue, more)
