@@ -109,6 +109,7 @@ def test_progress_goes_over_pages_and_leaves_failed_attempts_out(world: tuple[No
     assert [m["loss"] for m in progress.metrics[:1500]] == list(range(1500))
     assert np.isnan(progress.metrics[1500]["loss"])
     assert (progress.attempts, progress.round) == (1502, 1501)
+    assert progress.attempt[-2:] == [1500, 1502] and progress.reasons == ["too few"]
     assert progress.members == [3] * 1501 and progress.failed == [0] * 1501
 
 
@@ -124,7 +125,7 @@ def test_waiting_ends_with_the_task(world: tuple[Node, delta.DeltaNode], capsys:
 
 def test_a_wait_that_is_too_long_says_what_it_waits_for(world: tuple[Node, delta.DeltaNode]) -> None:
     with pytest.raises(
-        delta.TaskTimeout, match=r"not over after 0\.1 s: RUNNING, round 0 of 3000, waiting for ShareKeys of 0x1"
+        delta.TaskTimeout, match=r"not over after 0\.1 s: RUNNING, round 0 of 3000, waiting for the keys of 0x1"
     ):
         world[1].wait(1, timeout=0.1, progress=False)
 

@@ -107,6 +107,7 @@ def test_the_mean_wage_is_that_of_the_pooled_rows(network: Network) -> None:
     pd.testing.assert_series_equal(mean, network.pooled("wages.csv").mean())
     (only,) = mean.attrs["rounds"]
     assert (only["members"], only["failed"], only["dropped"], only["lost"]) == (3, 0, 0, [])
+    assert only["declined"] == {} and only["bytes"] > 0 and only["seconds"] > 0
     assert len(set(only["who"])) == 3
 
 
@@ -132,7 +133,8 @@ def test_training_learns_and_is_what_debug_shows(network: Network) -> None:
     task = Digits("digits", 4, batch=32, momentum=0.9)
     result = run(network, task)
     assert result.metrics["accuracy"] > 0.85
-    assert result.history[-1]["accuracy"] > result.history[0]["accuracy"]
+    accuracy = result.history["accuracy"]
+    assert accuracy.iloc[-1] > accuracy.iloc[0]
     rehearsed = delta.debug(task, digits=network.digits())
     for name, value in result.parameters.items():
         np.testing.assert_allclose(value, rehearsed.parameters[name], rtol=1e-4, atol=1e-5, err_msg=name)

@@ -8,7 +8,8 @@
 >>> node.get_result(node.create_task(bundle))  # doctest: +SKIP
 
 What is public is in ``__all__``, here and in every module without an underscore. Tasks to subclass are in :mod:`delta.task`
-and :mod:`delta.statsmodel`, what they read in :mod:`delta.dataset`, how they are run in :mod:`delta.strategy`. Who makes
+and :mod:`delta.statsmodel`, what they read in :mod:`delta.dataset`, how they are run in :mod:`delta.strategy`; tests, survival
+curves and the like for analytics are in :mod:`delta.stats`. Who makes
 bundles by hand needs :mod:`delta.manifest` and :mod:`delta.graph`; who makes a kind of task, :mod:`delta.pandas.symbolic`
 and :mod:`delta.results`, too.
 """
@@ -23,6 +24,7 @@ from . import (
     pandas,
     privacy,
     results,
+    stats,
     statsmodel,
     strategy,
     task,
@@ -32,7 +34,7 @@ from ._local import debug
 from ._release import ReleaseWarning
 from ._version import __version__
 from .bundle import Bundle
-from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskTimeout
+from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskHandle, TaskTimeout, attach
 from .network import Network
 from .privacy import Privacy
 
@@ -46,8 +48,10 @@ __all__ = [
     "Progress",
     "ReleaseWarning",
     "TaskFailed",
+    "TaskHandle",
     "TaskTimeout",
     "__version__",
+    "attach",
     "bundle",
     "dataset",
     "debug",
@@ -58,6 +62,7 @@ __all__ = [
     "pandas",
     "privacy",
     "results",
+    "stats",
     "statsmodel",
     "strategy",
     "task",

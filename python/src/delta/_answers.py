@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 import httpx
 import numpy as np
+
+from . import _html, _reasons
 
 
 @dataclass
@@ -27,7 +31,7 @@ class Progress:
     waits_for : str
         What the node waits for, in words, and until when; empty when it waits for nothing.
     error : str
-        Why the task failed; empty when it did not.
+        Why the task failed, with nodes counted and the word for each reason; empty when it did not fail.
     metrics : list of dict of str to float
         What each finished round gave, by name; NaN where a round had no number.
     attempts : int
@@ -44,6 +48,18 @@ class Progress:
         In each finished round, the members in its sum, by their addresses on the connector's record; empty of older nodes.
     lost : list of list of str
         In each finished round, the members that began it and are not in its sum.
+    seconds : list of float
+        How long each finished round took; attempts that failed before it are not counted.
+    attempt : list of int
+        Which attempt, from 1, each finished round was.
+    phase : str
+        What happens in the running round, in words; empty when none runs.
+    reasons : list of str
+        Why each attempt failed that did, in the form of ``error``.
+    declined : list of dict of str to str
+        For each finished round, and once more for what came after the last one: who declined an attempt that failed, by
+        addresses, and the word for it (``no_such_data``, ``not_allowed``, ...). Who declined one that did not fail is in
+        ``declined`` of a result's rounds.
     """
 
     status: str
@@ -58,11 +74,19 @@ class Progress:
     dropped: list[int] = field(default_factory=list)
     who: list[list[str]] = field(default_factory=list)
     lost: list[list[str]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    attempt: list[int] = field(default_factory=list)
+    phase: str = ""
+    reasons: list[str] = field(default_factory=list)
+    declined: list[dict[str, str]] = field(default_factory=lambda: [{}])
 
     @property
     def missing(self) -> list[str]:
         """For each finished round who is not in its sum, in words; empty where everybody is."""
         return [_missing(*round) for round in zip(self.members, self.dropped, self.failed, strict=True)]
+
+    def _repr_html_(self) -> str:
+        return _html.progress(self)
 
 
 def _missing(members: int, dropped: int, failed: int) -> str:
@@ -80,22 +104,49 @@ def _waits(waits_for: str, until: int | None) -> str:
 
 def advanced(known: Progress, answer: httpx.Response) -> Progress:
     """What is known after an answer with the attempts that follow."""
-    told, attempts, metrics = answer.json(), known.attempts, list(known.metrics)
-    failed, members, dropped = list(known.failed), list(known.members), list(known.dropped)
-    who, lost = list(known.who), list(known.lost)
-    for report in told["history"]:
-        attempts += 1
-        if report["error"] is None:
-            metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
-            # Absent from the answers of older nodes.
-            failed.append(report.get("failed", 0))
-            members.append(report["members"])
-            dropped.append(report["dropped"])
-            who.append(report.get("who", []))
-            lost.append(report.get("lost", []))
-    waits_for, error = _waits(told["waits_for"] or "", told.get("until")), told["error"] or ""
-    members_told = (failed, members, dropped, who, lost)
-    return Progress(told["status"], told["round"], told["rounds"], waits_for, error, metrics, attempts, *members_told)
+    told = answer.json()
+    now = Progress(told["status"], told["round"], told["rounds"])
+    now.waits_for = _waits(_reasons.waits(told["waits_for"] or ""), told.get("until"))
+    now.error = _reasons.final(told["error"] or "")
+    now.phase = _reasons.PHASES.get(told.get("phase", ""), "")
+    now.attempts = known.attempts + len(told["history"])
+    for name in ("metrics", "failed", "members", "dropped", "who", "lost", "seconds", "attempt", "reasons", "declined"):
+        setattr(now, name, list(getattr(known, name)))
+    for number, report in enumerate(told["history"], known.attempts + 1):
+        if report["error"] is not None:
+            now.reasons.append(_reasons.plain(report["error"]))
+            now.declined[-1] = {**now.declined[-1], **_reasons.declines(report["error"])}
+            continue
+        now.metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
+        # Absent from the answers of older nodes.
+        now.failed.append(report.get("failed", 0))
+        now.members.append(report["members"])
+        now.dropped.append(report["dropped"])
+        now.who.append(report.get("who", []))
+        now.lost.append(report.get("lost", []))
+        now.seconds.append(float(report["seconds"]))
+        now.attempt.append(number)
+        now.declined.append({})
+    return now
+
+
+def rounds(known: Progress, sent: Sequence[int], log: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is to be said of each finished round: who was in it and who not, how long it took, and what each member sent.
+
+    ``sent``: bytes for each round of the task; ``log``: records that may say who declined.
+    """
+    names = ("members", "failed", "dropped", "who", "lost", "seconds")
+    told = [{name: getattr(known, name)[i] for name in names} for i in range(len(known.metrics))]
+    declined = [dict(each) for each in known.declined]
+    for record in log:
+        if (found := _reasons.declined(str(record.get("message", "")))) is not None:
+            attempt, address, word = found
+            declined[bisect_left(known.attempt, attempt)].setdefault(address, word)
+    for i, one in enumerate(told):
+        one["declined"] = declined[i]
+        if i < len(sent):
+            one["bytes"] = sent[i]
+    return told
 
 
 def records(answer: httpx.Response) -> tuple[list[dict[str, Any]], int]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _html
 from ._describe import describe
 
 if TYPE_CHECKING:
@@ -219,6 +220,22 @@ class Bundle:
     def __repr__(self) -> str:
         """Show name, size and commitment."""
         return f"Bundle({self.name!r}, {len(self.data)} bytes, {self.commitment[:10]}...)"
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("type", self.manifest.get("type", "")),
+            ("rounds", self.rounds),
+            ("datasets", ", ".join(self.manifest.get("datasets", {}))),
+            ("bytes", f"{len(self.data):,}"),
+            ("commitment", self.commitment),
+        ]
+        try:
+            said = self.describe()
+        except (LookupError, TypeError, ValueError, AttributeError):
+            # Of a bundle that no node would take.
+            said = ""
+        more = f"<details><summary>what leaves a node</summary>{_html.pre(said)}</details>" if said else ""
+        return _html.pairs(f"Task {self.name}", facts) + more
 
 
 def _packing(content: bytes) -> int:

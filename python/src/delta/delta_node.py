@@ -6,46 +6,37 @@ Talks to the HTTP API of a running ``delta-node`` (``/openapi.json`` there descr
 from __future__ import annotations
 
 import os
-import sys
-import time
+import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, TextIO, TypeVar
 
 import httpx
 
-from . import _catalogue, _check, _token, results
-from ._answers import Progress, advanced, arrays, records
+from . import _answers, _catalogue, _check, _describe, _html, _reasons, _token, results
+from ._answers import Progress
+from ._errors import PASSING, DeltaNodeError, TaskFailed, TaskTimeout
+from ._follow import Followed, LogPrinter
+from ._handle import TaskHandle
 from ._progress import Display, display
 from .bundle import Bundle
 from .task import HorizontalTask
 
-__all__ = ["DeltaNode", "DeltaNodeError", "Progress", "TaskFailed", "TaskTimeout"]
+__all__ = ["DeltaNode", "DeltaNodeError", "Progress", "TaskFailed", "TaskHandle", "TaskTimeout", "attach"]
 
 T = TypeVar("T")
 #: How long one request may take, in seconds; uploads and downloads count from the last byte.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 #: From how many bytes on a node is asked whether it takes a bundle, before it is sent.
 ASKED_FIRST = 16 << 20
-ENDED = ("FINISHED", "CONFIRMED", "ERROR")
+#: How many records of a log are read for who declined.
+DECLINES_IN = 10_000
 # What goes wrong in reading the answer of something that is no node.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
-
-
-class DeltaNodeError(Exception):
-    """A node could not be reached, refused a request, or gave no answer of a node; the text says which node and why."""
-
-
-class TaskFailed(DeltaNodeError):
-    """A task ended in an error; the text has the node's reason."""
-
-
-class TaskTimeout(DeltaNodeError):
-    """A task was not over in the time that the caller gave it. It goes on at the node."""
 
 
 class DeltaNode:
@@ -100,7 +91,9 @@ class DeltaNode:
         found = _token.find(httpx.URL(self.url), token, token_file)
         self._headers = {} if found is None else {"authorization": f"Bearer {found}"}
         self._timeout = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
-        self._owned = client is None
+        self._owned, self._reached = client is None, False
+        # As it is shown: without a password.
+        self._place = _html.place(self.url)
         self._http = httpx.Client(timeout=TIMEOUT, trust_env=False) if client is None else client
 
     def create_task(self, task: HorizontalTask | Bundle, *, check: bool = True) -> int:
@@ -196,19 +189,41 @@ class DeltaNode:
         start : int
             The first record's id, to go on where an earlier call ended.
 
-        Yields
-        ------
-        dict
+        Returns
+        -------
+        iterator of dict
             ``id``, ``created_at`` (unix milliseconds), ``message``, and ``tx_hash``, a transaction of the network or None.
         """
-        while True:
-            page, start = self._about(records, "logs", task_id, start=start, limit=100)
-            yield from page
-            if len(page) < 100:
-                return
+        return self._pages(task_id, start, 100)
 
-    def wait(self, task_id: int, timeout: float | None = None, *, progress: bool = True) -> bool:
+    def attach(self, task_id: int) -> TaskHandle:
+        """Take up a task that was submitted before; :func:`delta.attach` does the same in another program. Nobody is asked yet.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        TaskHandle
+            With ``wait()``, ``result()``, ``progress()``, ``logs()`` and ``cancel()`` of that task.
+        """
+        return TaskHandle(self, task_id)
+
+    def wait(
+        self,
+        task_id: int,
+        timeout: float | None = None,
+        *,
+        progress: bool = True,
+        on_round: Callable[[int, dict[str, float]], object] | None = None,
+    ) -> bool:
         """Wait until a task is over.
+
+        While a node that has answered before cannot be reached, it is asked again until ``timeout``: once that is said with the
+        time, and once when it is back. Ctrl-C ends the waiting and not the task; the ``KeyboardInterrupt`` says how to come back
+        (:meth:`attach`) and how to end the task (:meth:`cancel`).
 
         Parameters
         ----------
@@ -217,7 +232,10 @@ class DeltaNode:
         timeout : float, optional
             Seconds; by default as long as it takes.
         progress : bool
-            Show a bar in a terminal or notebook, and a line a round elsewhere.
+            Show a bar in a terminal or notebook, and a line a round elsewhere; in the end, why the task failed.
+        on_round : callable, optional
+            ``on_round(round, metrics)`` is called once for each finished round, from 1, also for those that had finished before
+            the waiting began. What it raises ends the waiting.
 
         Returns
         -------
@@ -229,10 +247,17 @@ class DeltaNode:
         TaskTimeout
             It was not over in time.
         """
-        return self._follow(task_id, timeout, display() if progress else Display())
+        return self._follow(task_id, timeout, display() if progress else Display(), on_round)
 
-    def trace(self, task_id: int, timeout: float | None = None, *, file: TextIO | None = None) -> bool:
-        """Print a task's log until the task is over.
+    def trace(
+        self,
+        task_id: int,
+        timeout: float | None = None,
+        *,
+        file: TextIO | None = None,
+        on_round: Callable[[int, dict[str, float]], object] | None = None,
+    ) -> bool:
+        """Print a task's log until the task is over; otherwise as :meth:`wait`.
 
         Parameters
         ----------
@@ -242,6 +267,8 @@ class DeltaNode:
             Seconds; by default as long as it takes.
         file : text file, optional
             Where to print; by default the standard output.
+        on_round : callable, optional
+            ``on_round(round, metrics)`` is called once for each finished round.
 
         Returns
         -------
@@ -253,7 +280,7 @@ class DeltaNode:
         TaskTimeout
             It was not over in time.
         """
-        return self._follow(task_id, timeout, _LogPrinter(self, task_id, file or sys.stdout))
+        return self._follow(task_id, timeout, LogPrinter(partial(self.logs, task_id), file), on_round)
 
     def get_result(self, task_id: int) -> Any:
         """Fetch a finished task's result.
@@ -269,9 +296,10 @@ class DeltaNode:
             What the task declares. A bundle that declares nothing gives a dict of arrays by the names of its outputs. Who took
             part is in ``attrs["rounds"]`` of pandas, and in ``rounds`` of a model: for each finished round how many ``members``
             its sum has, how many of them ``failed`` to compute (None under noise, where nobody says so), how many began it and
-            were ``dropped``, and by their addresses ``who`` is in the sum and who was ``lost``. Analytics and regressions have
-            the same members in all rounds, and are of the rows of those that did not fail; of learning each round may have
-            others.
+            were ``dropped``, and by their addresses ``who`` is in the sum, who was ``lost``, and who ``declined`` by which word
+            (``no_such_data``, ``not_allowed``, ...; from the first 10,000 records of the log); the ``seconds`` that it took and
+            the ``bytes`` that each member sent. Analytics and regressions have the same members in all rounds, and are of the
+            rows of those that did not fail; of learning each round may have others.
 
         Raises
         ------
@@ -283,15 +311,18 @@ class DeltaNode:
             The result is of a kind that this version does not know, or it is one that says that nothing was estimated.
         """
         try:
-            made = self._about(arrays, "result", task_id)
+            made = self._about(_answers.arrays, "result", task_id)
         except DeltaNodeError as error:
             if self.status(task_id) == "ERROR":
-                raise TaskFailed(str(error)) from None
+                raise TaskFailed._of(f"task {task_id} failed: {self._why(error)}", error.code) from None
             raise
-        known = self.progress(task_id)
-        each = zip(known.members, known.failed, known.dropped, known.who, known.lost, strict=True)
-        rounds = [{"members": n, "failed": f, "dropped": d, "who": w, "lost": gone} for n, f, d, w, gone in each]
-        return results.build(self.get_task(task_id).manifest, made, known.metrics, rounds)
+        known, bundle = self.progress(task_id), self.get_task(task_id)
+        try:
+            sent = _describe.sent(bundle.manifest)
+        except _UNREADABLE:
+            sent = []
+        rounds = _answers.rounds(known, sent, self._beginning_of_log(task_id))
+        return results.build(bundle.manifest, made, known.metrics, rounds)
 
     def get_task(self, task_id: int) -> Bundle:
         """Fetch the bundle that was submitted.
@@ -336,31 +367,50 @@ class DeltaNode:
         """Close the connections."""
         self.close()
 
-    def _follow(self, task_id: int, timeout: float | None, shown: Display) -> bool:
-        end = None if timeout is None else time.monotonic() + timeout
-        pause, now = 0.05, Progress("PENDING")
-        with shown:
-            while True:
-                now = self._advance(task_id, now)
-                shown.update(now.status, now.round, now.rounds, now.waits_for, now.metrics, now.missing)
-                if now.status in ENDED:
-                    return now.status != "ERROR"
-                if end is not None and time.monotonic() >= end:
-                    raise TaskTimeout(
-                        f"task {task_id} is not over after {timeout:g} s: {now.status}, round {now.round} of {now.rounds}"
-                        + (f", waiting for {now.waits_for}" if now.waits_for else "")
-                    )
-                # Quick for short tasks, one request a second for long ones.
-                time.sleep(pause)
-                pause = min(pause * 1.3, 1.0)
+    def __repr__(self) -> str:
+        """Show where the node is."""
+        return f"DeltaNode({self._place!r})"
+
+    def _repr_html_(self) -> str:
+        return _html.pairs("Node", [("url", self._place), ("answers", "yes" if self._reached else "not asked yet")])
+
+    def _follow(
+        self,
+        task_id: int,
+        timeout: float | None,
+        shown: Display,
+        on_round: Callable[[int, dict[str, float]], object] | None,
+    ) -> bool:
+        followed = Followed(self.url, task_id, partial(self._advance, task_id), lambda: self._reached)
+        return followed.to_its_end(timeout, shown, on_round)
 
     def _advance(self, task_id: int, known: Progress) -> Progress:
-        """Ask for what is new since ``known``."""
+        """Ask for what is new since ``known``, over as many pages as that takes."""
         while True:
-            now = self._about(partial(advanced, known), "progress", task_id, start=known.attempts)
-            if now.attempts - known.attempts < 1000:
+            now = self._about(partial(_answers.advanced, known), "progress", task_id, start=known.attempts)
+            new = now.attempts - known.attempts
+            if not new or (new < 1000 and len(now.metrics) >= now.round):
                 return now
             known = now
+
+    def _pages(self, task_id: int, start: int, size: int) -> Iterator[dict[str, Any]]:
+        while True:
+            page, start = self._about(_answers.records, "logs", task_id, start=start, limit=size)
+            yield from page
+            if len(page) < size:
+                return
+
+    def _why(self, error: DeltaNodeError) -> str:
+        """A failed task's reason from the refusal of its result."""
+        said = re.sub(r" \(HTTP \d+\)$", "", str(error)).removeprefix(f"{self._place}/v1/task/result: ")
+        return _reasons.final(re.sub(r"^task \d+ failed: ", "", said))
+
+    def _beginning_of_log(self, task_id: int) -> list[dict[str, Any]]:
+        """The first records of the log; those who may read results and not logs do without."""
+        try:
+            return list(islice(self._pages(task_id, 0, 1000), DECLINES_IN))
+        except DeltaNodeError:
+            return []
 
     def _about(self, read: Callable[[httpx.Response], T], what: str, task_id: int, **query: int) -> T:
         """Ask something about a task."""
@@ -384,7 +434,7 @@ class DeltaNode:
         try:
             limits = self._ask(lambda answer: dict(answer.json()), "GET", "/v1/task/limits")
         except DeltaNodeError as error:
-            if "HTTP 404" in str(error):
+            if error.code == 404:
                 return
             raise
         if size > limits["bundle_bytes"]:
@@ -392,7 +442,7 @@ class DeltaNode:
                 "its disk has no room for more" if limits["by_disk"] else "policy.max_bundle_bytes of its configuration"
             )
             raise DeltaNodeError(
-                f"{self.url}: the task has {size} bytes, the node takes at most {limits['bundle_bytes']} ({why})"
+                f"{self._place}: the task has {size} bytes, the node takes at most {limits['bundle_bytes']} ({why})"
             )
 
     def _ask(self, read: Callable[[httpx.Response], T], method: str, path: str, **arguments: Any) -> T:
@@ -402,7 +452,7 @@ class DeltaNode:
             return read(answer)
         except _UNREADABLE as error:
             raise DeltaNodeError(
-                f"{self.url}{path}: not an answer of a delta-node ({error!r}): {answer.content[:80]!r}"
+                f"{self._place}{path}: not an answer of a delta-node ({error!r}): {answer.content[:80]!r}"
             ) from error
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -411,7 +461,10 @@ class DeltaNode:
                 method, f"{self.url}{path}", timeout=self._timeout, headers=self._headers, **arguments
             )
         except httpx.HTTPError as error:
-            raise DeltaNodeError(f"{self.url} cannot be reached: {str(error) or type(error).__name__}") from error
+            passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+            text = f"{self._place} cannot be reached: {str(error) or type(error).__name__}"
+            raise DeltaNodeError._of(text, passing=passing) from error
+        self._reached = True
         if answer.is_success:
             return answer
         try:
@@ -419,26 +472,45 @@ class DeltaNode:
             detail = detail if isinstance(detail, str) else "; ".join(str(d.get("msg", d)) for d in detail)
         except (ValueError, KeyError, TypeError, AttributeError):
             detail = answer.text[:500] or answer.reason_phrase
-        raise DeltaNodeError(f"{self.url}{path}: {detail} (HTTP {answer.status_code})")
+        code = answer.status_code
+        raise DeltaNodeError._of(f"{self._place}{path}: {detail} (HTTP {code})", code, code in PASSING)
 
 
-class _LogPrinter(Display):
-    """Prints new log records at each update."""
+def attach(
+    url: str,
+    task_id: int,
+    *,
+    timeout: float | None = None,
+    client: httpx.Client | None = None,
+    token: str | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+) -> TaskHandle:
+    """Take up a task that was submitted before, in this program or another. Nobody is asked yet.
 
-    def __init__(self, node: DeltaNode, task_id: int, file: TextIO) -> None:
-        self._node, self._task_id, self._file, self._start = node, task_id, file, 0
+    Parameters
+    ----------
+    url : str
+        Where the node is, ``http://host:port``.
+    task_id : int
+        As :meth:`DeltaNode.create_task` returned it.
+    timeout : float, optional
+        As of :class:`delta.DeltaNode`.
+    client : httpx.Client, optional
+        As of :class:`delta.DeltaNode`.
+    token : str, optional
+        As of :class:`delta.DeltaNode`.
+    token_file : path, optional
+        As of :class:`delta.DeltaNode`.
 
-    def update(
-        self,
-        status: str,
-        round: int,
-        rounds: int,
-        waits_for: str,
-        metrics: list[dict[str, float]],
-        missing: Sequence[str] = (),
-    ) -> None:
-        for record in self._node.logs(self._task_id, self._start):
-            self._start = record["id"] + 1
-            when = datetime.fromtimestamp(record["created_at"] / 1000).strftime("%Y-%m-%d %H:%M:%S")
-            transaction = f"  (tx {record['tx_hash']})" if record["tx_hash"] else ""
-            print(f"{when}  {record['message']}{transaction}", file=self._file, flush=True)
+    Returns
+    -------
+    TaskHandle
+        With ``wait()``, ``result()``, ``progress()``, ``logs()`` and ``cancel()`` of that task.
+
+    Examples
+    --------
+    >>> task = delta.attach("http://127.0.0.1:6700", 7)  # doctest: +SKIP
+    >>> if task.wait(timeout=300):  # doctest: +SKIP
+    ...     print(task.result())
+    """
+    return DeltaNode(url, timeout=timeout, client=client, token=token, token_file=token_file).attach(task_id)
