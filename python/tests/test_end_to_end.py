@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -156,6 +157,36 @@ def test_one_full_step_a_round_is_training_on_the_pooled_rows(network: Network) 
     result = run(network, task)
     for name, value in alone.model.state_dict().items():
         # The fixed point keeps 8 decimal digits of n * w, n being the rows of a member.
+        np.testing.assert_allclose(result.parameters[name], value.numpy(), rtol=1e-6, atol=2e-6, err_msg=name)
+
+
+class Around(Digits):
+    """Shrinks the weights before the loop, stays near where it began, and takes a mean after it."""
+
+    def train(self, dataloader: Any) -> None:
+        start = copy.deepcopy(self.model)
+        with torch.no_grad():
+            for p in self.model.parameters():
+                p.mul_(0.99)
+        for x, y in dataloader:
+            near = sum(((p - q) ** 2).sum() for p, q in zip(self.model.parameters(), start.parameters(), strict=True))
+            loss = self.loss_func(self.model(x), y) + 0.1 * near
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        with torch.no_grad():
+            for p, q in zip(self.model.parameters(), start.parameters(), strict=True):
+                p.mul_(0.75).add_(q, alpha=0.25)
+
+
+def test_code_around_the_loop_runs_once_a_round(network: Network) -> None:
+    rounds = 2
+    result = run(network, Around("around", rounds, batch=100_000, validate_interval=0))
+    x, y = (torch.from_numpy(np.concatenate(part)) for part in zip(*network.digits(), strict=True))
+    alone = Around("alone", rounds, batch=100_000)
+    for _ in range(rounds):
+        alone.train([(x.float() / 255, y.long())])
+    for name, value in alone.model.state_dict().items():
         np.testing.assert_allclose(result.parameters[name], value.numpy(), rtol=1e-6, atol=2e-6, err_msg=name)
 
 

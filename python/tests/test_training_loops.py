@@ -57,6 +57,7 @@ BEFORE = pieces("""
 """)
 LOSS = pieces("""
 4 loss = loss + 0.5 * sum(((p - w) ** 2).sum() for p, w in zip(self.model.parameters(), w0))
+1 loss = loss + 0.1 * sum(((p - q) ** 2).sum() for p, q in zip(self.model.parameters(), teacher.parameters()))
 2 with torch.no_grad():
       target = teacher(x)
   loss = loss + ((out - target) ** 2).mean()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -114,6 +114,11 @@ class Loader:
         one = [n for n in order[start + 1 : first + 1] if n in taint]
         two = [n for n in order[kept + 1 : second + 1] if n in taint]
         state = {_base(n) for n in order[outside + 1 : start + 1] if _writes(n)} if asides else _inputs_of(order)
+        if asides:
+            # Under privacy a batch changes nothing, and all of it counts.
+            seen = _of_consequence(two, state)
+            seen |= _of_consequence(one, state, [n for n in two if n not in seen])
+            one, two = [n for n in one if n in seen], [n for n in two if n in seen]
         _refuse_carry(one, two, state)
         _refuse_unlike(recorded, one, two)
         around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint]
@@ -184,6 +189,17 @@ def _refuse_carry(one: Sequence[fx.Node], two: Sequence[fx.Node], state: set[fx.
                 continue
             if _root(used) in first or _base(used) not in state:
                 raise _carried(node, used)
+
+
+def _of_consequence(batch: Sequence[fx.Node], state: set[fx.Node], unseen: Collection[fx.Node] = ()) -> set[fx.Node]:
+    """What changes the state, and what that is made of: gradients of a copied model grow unseen from batch to batch."""
+    own, out, read = {*batch, *unseen}, set[fx.Node](), set[fx.Node]()
+    for node in reversed(batch):
+        written = _writes(node) and (_base(node) in state or _base(node) in read)
+        if written or any(user in out or user not in own for user in node.users):
+            out.add(node)
+            read |= {_base(n) for n in node.all_input_nodes}
+    return out
 
 
 def _carried(node: fx.Node, used: fx.Node) -> ExportError:
