@@ -108,6 +108,8 @@ def gradient_step(
 
 
 class _Gradients(Tracing):
+    asides = False
+
     def __init__(
         self,
         owner: Any,
