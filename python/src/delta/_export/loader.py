@@ -119,7 +119,7 @@ class Loader:
             seen = _of_consequence(two, state)
             seen |= _of_consequence(one, state, [n for n in two if n not in seen])
             one, two = [n for n in one if n in seen], [n for n in two if n in seen]
-        _refuse_carry(one, two, state)
+        _refuse_carry(one, two, state if asides else set(order[: start + 1]))
         _refuse_unlike(recorded, one, two)
         around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint]
         _refuse_around(around, set(order[start + 1 : second + 1]), state, asides=asides)
