@@ -85,7 +85,7 @@ def ends_with_the_budget(nodes: list[Any], task: Any, dataset: str) -> None:
         number = node.create_task(task)
         assert not node.wait(number, timeout=60, progress=False)
         # The words of the code `over_budget`; no rule, no number.
-        assert node.progress(number).error.count("has spent the budget for its data") == len(nodes)
+        assert f"each of {len(nodes)} nodes has spent the budget for its data" in node.progress(number).error
     assert charged(nodes, dataset) == before
 
 
