@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import delta
+import httpx
 
 from faults import ACTS, Fault, Faults
 from ground import WallClock, enter, may_mount
@@ -77,6 +78,20 @@ def true_reason(error: str, faults: list[Fault], nodes: list[Node]) -> str | Non
     return None
 
 
+def node_says(node: Node, number: int) -> str:
+    """Why a task ended, in the node's own words; it may be away for a while."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{node.port}", trust_env=False, timeout=10) as http:
+                answer = http.get("/v1/task/progress", params={"task_id": number}).raise_for_status()
+                return str(answer.json()["error"])
+        except httpx.HTTPError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+
+
 class Soak:
     """One run."""
 
@@ -119,8 +134,10 @@ class Soak:
             time.sleep(0.2)
         over = time.monotonic()
         if told.status == "ERROR":
-            reason = true_reason(told.error, self.faults.during(begun, over), self.network.nodes)
-            fault = "" if reason else f"no true reason: {told.error}"
+            # As the node says it: what authors read has no addresses.
+            error = node_says(node, number)
+            reason = true_reason(error, self.faults.during(begun, over), self.network.nodes)
+            fault = "" if reason else f"no true reason: {error}"
             return Ended(work, over - begun, told.attempts, "", reason or "", fault)
         rounds = self._patiently(node, begun, lambda: took_part(self.network, node, number))
         result = self._patiently(node, begun, lambda: node.client.get_result(number))
