@@ -169,6 +169,33 @@ class Break(Base):
             break  # here
 
 
+class Grown(Base):
+    def train(self, dataloader: Any) -> None:
+        total = torch.zeros(())
+        for x, y in dataloader:
+            loss = self.forward_loss(x, y)
+            self.update(loss)
+            total += loss.detach()  # here
+        with torch.no_grad():
+            self.model[1].bias.add_(total)
+
+
+class Counted(Base):
+    def train(self, dataloader: Any) -> None:
+        number = torch.zeros(())
+        for x, y in dataloader:
+            number += 1  # here
+            self.update(self.forward_loss(x, y) / number)
+
+
+class CountedAnew(Base):
+    def train(self, dataloader: Any) -> None:
+        number = torch.zeros(())
+        for x, y in dataloader:
+            number = number + 1
+            self.update(self.forward_loss(x, y) / number)  # here
+
+
 class LenLoader(Base):
     def train(self, dataloader: Any) -> None:
         for x, y in dataloader:
@@ -201,6 +228,9 @@ REFUSED: dict[type[Base], tuple[str, str]] = {
     EverySecond: ("a decision on i", "merge_iteration"),
     Epochs: ("a second loop", "merge_epoch"),
     Break: ("break in the loop", "merge_iteration"),
+    Grown: ("a value of one batch is used in the next", "validate() or metrics"),
+    Counted: ("a value of one batch is used in the next", "validate() or metrics"),
+    CountedAnew: ("does not treat every batch alike", "lr_scheduler"),
     LenLoader: ("len(dataloader)", "the node counts"),
     NoUpdate: ("no parameter changes", "self.optimizer.step()"),
 }

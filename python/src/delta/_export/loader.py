@@ -122,6 +122,8 @@ class Loader:
         _refuse_carry(one, two, state if asides else set(order[: start + 1]))
         _refuse_unlike(recorded, one, two)
         around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint]
+        if asides:
+            _refuse_grown(order[: start + 1], order[start + 1 : second + 1], {*one, *two, *around}, state)
         _refuse_around(around, set(order[start + 1 : second + 1]), state, asides=asides)
         for node in reversed(order[kept + 1 : second + 1] if asides else order[kept + 1 :]):
             if node.op != "call_function" and not (node.op == "get_attr" and not node.users):
@@ -191,6 +193,18 @@ def _refuse_carry(one: Sequence[fx.Node], two: Sequence[fx.Node], state: set[fx.
                 raise _carried(node, used)
 
 
+def _refuse_grown(before: Sequence[fx.Node], loop: Sequence[fx.Node], read: set[fx.Node], state: set[fx.Node]) -> None:
+    """Refuse what was made before the loop, is written into in it, and read by what counts: it would grow from batch to batch."""
+    outside = set(before) - state
+    used = {_base(n) for user in read for n in user.all_input_nodes if not (_writes(user) and _base(user) is _base(n))}
+    for node in loop:
+        if _writes(node) and (base := _base(node)) in outside and base in used:
+            raise ExportError(
+                "train()", "a value of one batch is used in the next", location=author_of(node.meta.get("stack_trace")),
+                instead="only parameters, buffers and optimizer state go on; sums to look at belong into validate() or metrics",
+            )  # fmt: skip
+
+
 def _of_consequence(batch: Sequence[fx.Node], state: set[fx.Node], unseen: Collection[fx.Node] = ()) -> set[fx.Node]:
     """What changes the state, and what that is made of: gradients of a copied model grow unseen from batch to batch."""
     own, out, read = {*batch, *unseen}, set[fx.Node](), set[fx.Node]()
@@ -243,7 +257,25 @@ def _same_inputs(recorded: Trace, alike: dict[fx.Node, fx.Node], a: fx.Node, b: 
                 return False
         if mine in alike and alike[mine] is not theirs and not _writes(theirs):
             return False
+        if mine not in alike and mine.op == theirs.op == "call_function" and _base(mine) is not _base(theirs):
+            # Made of constants: a counter that is a tensor, say.
+            constants = not any(n.op == "placeholder" for n in (*_above(mine), *_above(theirs)))
+            if constants and (mine.target is not theirs.target or _numbers(mine) != _numbers(theirs)):
+                return False
+            if constants and not _same_inputs(recorded, alike, mine, theirs):
+                return False
     return True
+
+
+def _above(node: fx.Node) -> set[fx.Node]:
+    """What a value is made of, and itself."""
+    found, left = {node}, [node]
+    while left:
+        for used in left.pop().all_input_nodes:
+            if used not in found:
+                found.add(used)
+                left.append(used)
+    return found
 
 
 def _equal(x: Tensor, y: Tensor) -> bool:
@@ -254,7 +286,7 @@ def _refuse_around(around: Sequence[fx.Node], loop: set[fx.Node], state: set[fx.
     """Refuse what the code outside of the loop cannot have: a batch's values, and random numbers."""
     for node in around:
         place = author_of(node.meta.get("stack_trace"))
-        if any(n in loop and _root(n) in loop for n in node.all_input_nodes):
+        if any(n in loop and _base(n) not in state for n in node.all_input_nodes):
             if place is None or not asides:
                 continue
             raise ExportError(
