@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import delta
-from delta import _follow
+from delta import _follow, _html
 
 URL = "http://node:6700"
 
@@ -230,3 +230,8 @@ def test_a_history_of_many_members_comes_in_short_pages() -> None:
 
     known = delta.DeltaNode(URL, client=httpx.Client(transport=httpx.MockTransport(page))).progress(7)
     assert len(known.metrics) == known.attempts == 50
+
+
+def test_no_part_of_a_password_is_shown() -> None:
+    assert _html.place("http://u:p@ss@h:1/v1") == "http://h:1/v1"
+    assert _html.place("http://h:1/x@y") == "http://h:1/x@y"

@@ -401,6 +401,23 @@ def test_tests_under_noise_say_so() -> None:
     assert found.privacy["epsilon"] == pytest.approx(50, rel=1e-2) and math.isfinite(found.pvalue)
 
 
+def test_labels_are_no_matter_of_chance_under_noise() -> None:
+    """The count of wrong labels has noise too, and refused what was paid for."""
+    frame = pd.DataFrame({"s": np.linspace(0.01, 0.99, 300), "l": [0.0, 1.0, 1.0] * 100})
+    made = task(
+        lambda df: ds.roc_auc(df["s"], df["l"], bins=4),
+        ["s", "l"],
+        privacy=delta.Privacy(epsilon=3, delta=1e-5, clip=2.0),
+    )
+    for seed in range(3):
+        assert 0 <= delta.debug(made, data=frame, seed=seed).auc <= 1.5
+
+
+def test_intervals_have_a_level() -> None:
+    assert math.isnan(tails.t_quantile(0.05, math.nan)) and math.isnan(tails.t_quantile(-94.0, 5))
+    np.testing.assert_allclose(tails.t_quantile(0.05, 7), scipy_stats.t.isf(0.025, 7), rtol=1e-12)
+
+
 def test_tails_are_those_of_scipy() -> None:
     for z in (-3.0, 0.0, 0.5, 8.0, 30.0):
         np.testing.assert_allclose(tails.normal_upper(z), scipy_stats.norm.sf(z), rtol=1e-12)

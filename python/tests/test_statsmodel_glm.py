@@ -379,6 +379,26 @@ def test_owners_see_sums_of_rows(base: type[RegressionTask]) -> None:
     assert all(r["map"]["steps"][0]["driver"]["kind"] == "records" for r in built.manifest["rounds"])
 
 
+def test_models_with_an_estimated_scale_are_compared_on_one_scale() -> None:
+    """As R's ``anova(..., test = "LRT")``: likelihoods with two scales came out as -25 and p as 1."""
+    frame = rows("poisson")
+    noisy = np.random.default_rng(3).negative_binomial(1, 0.1, len(frame)).astype(float)
+    frame["y"] = noisy
+
+    def fitted(columns: list[str]) -> Any:
+        made = lambda d: (add_constant(d[columns]), d["y"])  # noqa: E731
+        return run(task(PoissonTask, ["a", "b", "y"], "y", preprocess=made, options={"scale": "X2"}), frame)
+
+    full, less = fitted(["a", "b"]), fitted(["a"])
+    made = likelihood_ratio_test(full, less)
+    x = sm.add_constant(frame[["a", "b"]])
+    ours, theirs = (
+        sm.GLM(frame["y"], x[c], F.Poisson()).fit(scale="X2") for c in (["const", "a", "b"], ["const", "a"])
+    )
+    np.testing.assert_allclose(made.statistic, (theirs.deviance - ours.deviance) / ours.scale, rtol=1e-7)
+    assert made.statistic >= 0 and full.scale > 2
+
+
 def test_likelihoods_of_two_models_equal_statsmodels() -> None:
     frame = rows("gaussian")
 

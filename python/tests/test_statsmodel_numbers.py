@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats
 
-from delta.statsmodel import _distributions as tails
+from delta import _distributions as tails
 
 
 @pytest.mark.parametrize("z", [0.0, 0.3, -1.96, 8.0, 30.0])

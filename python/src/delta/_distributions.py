@@ -67,8 +67,10 @@ def normal_quantile(alpha: float) -> float:
 
 def t_quantile(alpha: float, df: float) -> float:
     """Return t with P(|T| > t) = alpha, to the last digits."""
-    if df <= 0:
+    if not (df > 0 and 0 <= alpha <= 1):
         return math.nan
+    if alpha == 0:
+        return math.inf
     low, high = 0.0, 1.0
     while t_two_sided(high, df) > alpha:
         low, high = high, 2 * high
@@ -122,6 +124,6 @@ def _fraction(numerators: Iterator[float], denominator: Callable[[int], float]) 
         d = 1 / ((denominator(i) + n * d) or _TINY)
         c = (denominator(i) + n / c) or _TINY
         value *= c * d
-        if abs(c * d - 1) < 1e-16 or i >= _STEPS:
+        if abs(c * d - 1) < 1e-16 or math.isnan(value) or i >= _STEPS:
             break
     return value

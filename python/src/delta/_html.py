@@ -49,7 +49,7 @@ def number(value: object) -> str:
 
 def place(url: str) -> str:
     """Where a node is, without a password that stands in it."""
-    return re.sub(r"//[^/@]*@", "//", url)
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 def progress(now: Progress, title: str = "Task") -> str:

@@ -68,7 +68,7 @@ def plain(reason: str) -> str:
     text = _SAID.sub(lambda m: _grouped(m.group()), reason)
     text = re.sub(r"; silent: nobody| \(nobody\)", "", text)
     text = re.sub(r"\bphase (\w+)", lambda m: f"that {PHASES[m[1]]}" if m[1] in PHASES else m[0], text)
-    text = re.sub(r"\bu[123]\b", lambda m: _SETS[m.group()], text)
+    text = re.sub(r"(?<![\w.'\"`])u[123](?![\w.'\"`])", lambda m: _SETS[m.group()], text)
     text = re.sub(r" ?\((?=0x)([^()]*(?:\(\d+ in all\))?)\)", lambda m: _kept(m[1]), text)
     text = _LIST.sub(lambda m: _nodes(_count(m)), text)
     return re.sub(r" +", " ", text).strip()

@@ -7,6 +7,9 @@ from typing import Any, NoReturn
 
 from ._base import Symbol
 
+CHECKS = ("invalid", "outside")
+"""Parts that count rows which are not what they must be; under noise there are none, and nothing is refused."""
+
 
 class Recipe:
     """A result that its author's machine makes of several aggregates: ``HorizontalAnalytics.execute`` may return one.

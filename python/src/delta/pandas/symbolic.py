@@ -32,7 +32,21 @@ from ._base import Block, Label, Rows, Symbol, block
 from ._emit import Emitted, emit, reads
 from ._expr import Expr
 from ._frame import table
-from ._recipe import Recipe
+from ._recipe import CHECKS, Recipe
 from ._rounds import Rounds
 
-__all__ = ["Block", "Emitted", "Expr", "Label", "Recipe", "Rounds", "Rows", "Symbol", "block", "emit", "reads", "table"]
+__all__ = [
+    "CHECKS",
+    "Block",
+    "Emitted",
+    "Expr",
+    "Label",
+    "Recipe",
+    "Rounds",
+    "Rows",
+    "Symbol",
+    "block",
+    "emit",
+    "reads",
+    "table",
+]

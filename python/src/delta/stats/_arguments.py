@@ -82,6 +82,16 @@ def cut(values: Any, inner: Sequence[float]) -> Any:
     return code.where(values.notna())
 
 
+def level(confidence_level: float) -> float:
+    """Check how often an interval is to hold the true value.
+
+    Raises ``ValueError`` for what is not between 0 and 1.
+    """
+    if not 0 < confidence_level < 1:
+        raise ValueError(f"confidence_level={confidence_level!r}: must be between 0 and 1, such as 0.95")
+    return confidence_level
+
+
 def yes_or_no(value: Any, what: str, which: str) -> tuple[Any, Any]:
     """Return a column of 0 and 1, and whether each value is something else, where it may be."""
     known_to_be = isinstance(value, Series) and value.dtype == "bool"

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
-from ._arguments import ALTERNATIVES, one_of, rows
+from ._arguments import ALTERNATIVES, level, one_of, rows
 from ._outcome import Array, Spec, TestOutcome, finishes, recipe
 
 
@@ -50,7 +50,7 @@ class PearsonRResult(TestOutcome):
         if self.n <= 3.5:
             return -1.0, 1.0
         z = math.copysign(math.inf, self.statistic) if abs(self.statistic) >= 1 else math.atanh(self.statistic)
-        beyond = 1 - confidence_level
+        beyond = 1 - level(confidence_level)
         reach = tails.normal_quantile(beyond if self._alternative == "two-sided" else 2 * beyond)
         reach /= math.sqrt(self.n - 3)
         low = -1.0 if self._alternative == "less" else math.tanh(z - reach)

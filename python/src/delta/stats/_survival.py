@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
-from ._arguments import groups, is_real, one_of, refuse, rising, rows, yes_or_no
+from ._arguments import groups, is_real, level, one_of, refuse, rising, rows, yes_or_no
 from ._outcome import Array, Outcome, Spec, TestOutcome, doubt, finishes, recipe
 
 WEIGHTS = (None, "gb", "tw", "fh")
@@ -66,7 +66,7 @@ class KaplanMeierResult(Outcome):
         (ndarray, ndarray)
             The lower and the upper ends; NaN where nobody or everybody has had the event.
         """
-        z = tails.normal_quantile(1 - confidence_level)
+        z = tails.normal_quantile(1 - level(confidence_level))
         with np.errstate(divide="ignore", invalid="ignore"):
             log = np.log(self.surv_prob)
             reach = z * self.surv_prob_se / (self.surv_prob * np.abs(log))
@@ -279,6 +279,13 @@ def _compare(spec: Spec, parts: dict[str, Array]) -> LogrankResult:
     weights = _weights(spec, at_risk, events)
     off = (weights * (d - expected))[1:, counted].sum(1)
     chance = weights**2 * events * (at_risk - events) / np.maximum(at_risk - 1, 1e-10)
+    absent = [g for g, e in zip(labels, expected[:, counted].sum(1), strict=True) if not e > 0]
+    if absent:
+        doubt(
+            "logrank_test",
+            f"{', '.join(map(repr, absent))}: nobody is there when something happens: there is no test; leave it out",
+        )
+        return result
     s, chance = share[1:, counted], chance[counted]
     variance = np.diag((chance * s).sum(1)) - (chance * s) @ s.T
     try:

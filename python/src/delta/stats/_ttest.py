@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
-from ._arguments import ALTERNATIVES, is_real, one_of, rows
+from ._arguments import ALTERNATIVES, is_real, level, one_of, rows
 from ._outcome import Array, Spec, TestOutcome, finishes, recipe
 
 NOTHING = 1e-28
@@ -55,12 +55,15 @@ class TTestResult(TestOutcome):
         (float, float)
             The lower and the upper end.
         """
-        beyond = 1 - confidence_level
+        beyond = 1 - level(confidence_level)
         middle = self.estimate + self._offset
         if self._alternative == "two-sided":
             reach = tails.t_quantile(beyond, self.df) * self.standard_error
             return middle - reach, middle + reach
-        reach = tails.t_quantile(2 * beyond, self.df) * self.standard_error
+        quantile = (
+            tails.t_quantile(2 * beyond, self.df) if beyond <= 0.5 else -tails.t_quantile(2 - 2 * beyond, self.df)
+        )
+        reach = quantile * self.standard_error
         return (-math.inf, middle + reach) if self._alternative == "less" else (middle - reach, math.inf)
 
 

@@ -6,7 +6,8 @@ import math
 import warnings
 from typing import NamedTuple
 
-from . import _distributions as tails
+from .. import _distributions as tails
+from ._glm_result import GLMResult
 from ._result import RegressionResult
 
 
@@ -31,6 +32,9 @@ class LikelihoodRatio(NamedTuple):
 def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) -> LikelihoodRatio:
     """Test whether the parameters that a model has more are all 0, as ``compare_lr_test`` of statsmodels.
 
+    Where a generalised linear model estimates its scale, likelihoods with two scales are not compared: the statistic is the
+    difference of the deviances over the full model's scale, as in ``anova(..., test = "LRT")`` of R.
+
     Both must be of the same rows, and the restricted model's columns combinations of the full one's: nobody checks the latter.
 
     Parameters
@@ -46,7 +50,7 @@ def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) 
     Raises
     ------
     ValueError
-        They are not of one kind of model, of one ``y``, of as many rows, or the first one has no more parameters.
+        They are not of one kind of model, of one ``y``, of as many rows, the first one has no more parameters, or fits worse.
 
     Warns
     -----
@@ -67,5 +71,13 @@ def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) 
             "likelihood_ratio_test: likely invalid for models with robust standard errors", RuntimeWarning, stacklevel=2
         )
     statistic = 2 * (full.llf - restricted.llf)
+    if isinstance(full, GLMResult) and isinstance(restricted, GLMResult) and full.scale != 1.0:
+        statistic = (restricted.deviance - full.deviance) / full.scale
+    if statistic < -1e-6 * max(1.0, abs(full.llf)):
+        raise ValueError(
+            "likelihood_ratio_test: the full model fits worse than the restricted one; is the latter a part of it, and are "
+            "both of the same rows?"
+        )
+    statistic = max(statistic, 0.0) if not math.isnan(statistic) else statistic
     pvalue = math.nan if math.isnan(statistic) else tails.chi2_upper(statistic, more)
     return LikelihoodRatio(statistic, pvalue, more)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .. import _distributions as tails
 from .. import _html, results
-from . import _distributions as tails
 from . import _robust, _trust
 
 Array = npt.NDArray[np.float64]
