@@ -202,6 +202,102 @@ class LenLoader(Base):
             self.update(self.forward_loss(x, y) / len(dataloader))  # here
 
 
+class Alias(Base):
+    def train(self, dataloader: Any) -> None:
+        for i, (x, y) in enumerate(dataloader):
+            last = i % 3 == 2
+            self.update(self.forward_loss(x, y) * (0.0 if last else 1.0))  # here
+
+
+class Arithmetic(Base):
+    def train(self, dataloader: Any) -> None:
+        for i, (x, y) in enumerate(dataloader):
+            self.update(self.forward_loss(x, y) * (1 - i // 2))  # here
+
+
+class InAList(Base):
+    def train(self, dataloader: Any) -> None:
+        count = [0]
+        for x, y in dataloader:
+            count[0] += 1
+            if count[0] > 2:  # here
+                continue
+            self.update(self.forward_loss(x, y))
+
+
+class InAFunction(Base):
+    def train(self, dataloader: Any) -> None:
+        n = 0
+
+        def scaled(loss: Tensor) -> Tensor:
+            nonlocal n
+            n += 1
+            return loss if n < 3 else loss * 0
+
+        for x, y in dataloader:  # here
+            self.update(scaled(self.forward_loss(x, y)))
+
+
+class RowsSoFar(Base):
+    def train(self, dataloader: Any) -> None:
+        n = 0
+        for x, y in dataloader:
+            n += x.shape[0]
+            self.update(self.forward_loss(x, y) * (4 / n))  # here
+
+
+class AfterCounting(Base):
+    def train(self, dataloader: Any) -> None:
+        n = 0
+        for x, y in dataloader:
+            n += 1
+            self.update(self.forward_loss(x, y))
+        with torch.no_grad():
+            self.model[1].weight.mul_(n / 2)  # here
+
+
+class ByHand(Base):
+    def train(self, dataloader: Any) -> None:
+        batches = iter(dataloader)
+        while (batch := next(batches, None)) is not None:  # here
+            self.update(self.forward_loss(*batch))
+
+
+class Some(Base):
+    def train(self, dataloader: Any) -> None:
+        for x, y in (b for i, b in enumerate(dataloader) if i != 2):  # here
+            self.update(self.forward_loss(x, y))
+
+
+class InADict(Base):
+    def train(self, dataloader: Any) -> None:
+        self.seen = {"rounds": 0}
+        for x, y in dataloader:
+            self.update(self.forward_loss(x, y))
+
+
+class Rebound(Base):
+    def train(self, dataloader: Any) -> None:
+        for x, y in dataloader:
+            self.update(self.forward_loss(x, y))
+        self.model[1].weight = nn.Parameter(self.model[1].weight.detach() * 0.5)
+
+
+class Rate(Base):
+    def train(self, dataloader: Any) -> None:
+        for x, y in dataloader:
+            self.update(self.forward_loss(x, y))
+        self.optimizer.param_groups[0]["lr"] *= 0.5
+
+
+class NoiseAfter(Base):
+    def train(self, dataloader: Any) -> None:
+        for x, y in dataloader:
+            self.update(self.forward_loss(x, y))
+        with torch.no_grad():
+            self.model[1].weight.add_(torch.randn_like(self.model[1].weight))  # here
+
+
 class NoUpdate(Base):
     def train(self, dataloader: Any) -> None:
         for x, y in dataloader:
@@ -225,13 +321,25 @@ REFUSED: dict[type[Base], tuple[str, str]] = {
     NoZeroGrad: ("loss.backward()", "zero_grad()"),
     Carried: ("a value of one batch is used in the next", "validate() or metrics"),
     Kept: ("self.last", "register_buffer"),
-    EverySecond: ("a decision on i", "merge_iteration"),
+    EverySecond: ("i is used", "merge_iteration"),
     Epochs: ("a second loop", "merge_epoch"),
     Break: ("break in the loop", "merge_iteration"),
     Grown: ("a value of one batch is used in the next", "validate() or metrics"),
     Counted: ("a value of one batch is used in the next", "validate() or metrics"),
     CountedAnew: ("does not treat every batch alike", "lr_scheduler"),
     LenLoader: ("len(dataloader)", "the node counts"),
+    Alias: ("last is used", "merge_iteration"),
+    Arithmetic: ("i is used", "merge_iteration"),
+    InAList: ("count is used", "merge_iteration"),
+    InAFunction: ("n is counted in a function", "merge_iteration"),
+    RowsSoFar: ("n is used", "merge_iteration"),
+    AfterCounting: ("n is used", "merge_iteration"),
+    ByHand: ("the loop over dataloader", "for x, y in dataloader:"),
+    Some: ("the loop over dataloader", "for x, y in dataloader:"),
+    InADict: ("self.seen", "register_buffer"),
+    Rebound: ("self.model.1.weight =", "copy_"),
+    Rate: ("param_groups", "lr_scheduler"),
+    NoiseAfter: ("random numbers", "draw in the loop"),
     NoUpdate: ("no parameter changes", "self.optimizer.step()"),
 }
 
@@ -339,3 +447,28 @@ def test_the_task_is_as_before_after_a_refusal() -> None:
     assert isinstance(task.optimizer, torch.optim.SGD)
     assert all(isinstance(p, nn.Parameter) and p.grad is None for p in task.model.parameters())
     assert all((before[k] == v).all() for k, v in task.model.state_dict().items())
+
+
+class Shown(Base):
+    """Numbers that are only shown, and lists that nobody reads, are no matter."""
+
+    def train(self, dataloader: Any) -> None:
+        first, seen, losses = True, 0, []
+        for i, (x, y) in enumerate(dataloader):
+            loss = self.forward_loss(x, y)
+            self.update(loss)
+            seen += x.shape[0]
+            losses.append(loss.detach())
+            if first:
+                print("first")
+                first = False
+            if i % 100 == 0:
+                print(f"batch {i}")
+        for p in self.model.parameters():
+            p.data = p.data.clamp(-1.0, 1.0)
+        print(f"{seen} rows")
+
+
+def test_what_is_only_shown_is_no_matter() -> None:
+    steps = Shown().build().manifest["rounds"][0]["map"]["steps"]
+    assert any(s["graph"].startswith("graphs/after") for s in steps)

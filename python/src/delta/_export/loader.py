@@ -18,6 +18,7 @@ from .source import Loop, plain_values
 from .trace import Trace
 
 _MARKS = 6
+_DRAWS = (torch.ops.aten.rand.default, torch.ops.aten.randn.default)
 
 
 class Loader:
@@ -121,7 +122,7 @@ class Loader:
             one, two = [n for n in one if n in seen], [n for n in two if n in seen]
         _refuse_carry(one, two, state if asides else set(order[: start + 1]))
         _refuse_unlike(recorded, one, two)
-        around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint]
+        around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint or n.target in _DRAWS]
         if asides:
             _refuse_grown(order[: start + 1], order[start + 1 : second + 1], {*one, *two, *around}, state)
         _refuse_around(around, set(order[start + 1 : second + 1]), state, asides=asides)
@@ -298,7 +299,7 @@ def _refuse_around(around: Sequence[fx.Node], loop: set[fx.Node], state: set[fx.
                 "train()", "it changes parameters outside of the loop, and under privacy a round is one step",
                 instead="leave it out, or do it in the loop", location=place,
             )  # fmt: skip
-        if node.target in (torch.ops.aten.rand.default, torch.ops.aten.randn.default):
+        if node.target in _DRAWS:
             raise ExportError(
                 "random numbers", "nodes draw them for each row of a batch, and here is none", location=place,
                 instead="draw in the loop, or before build() in __init__",

@@ -108,6 +108,33 @@ class Holdings:
             out[key] = at[_address(tensor)]
         return out
 
+    def refuse_rebound(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse a module that holds another tensor than the one that stands for it.
+
+        Raises :class:`ExportError` with its name.
+        """
+        for name, tensor in tensors.items():
+            entry = self.entries[name]
+            for part, key in entry.places:
+                table: dict[str, Any] = part._parameters if key in part._parameters else part._buffers
+                if table.get(key) is not tensor:
+                    raise ExportError(
+                        f"self.{name} =", "train() puts another tensor in its place, and nodes go on with the one that was there",
+                        instead=f"write into it: self.{name}.copy_(...), within torch.no_grad()",
+                    )  # fmt: skip
+
+    def refuse_frozen(self, tensors: Mapping[str, Tensor]) -> None:
+        """Refuse that a parameter is trained otherwise than before.
+
+        Raises :class:`ExportError` with its name.
+        """
+        for name, tensor in tensors.items():
+            if tensor.requires_grad != self.entries[name].trainable:
+                raise ExportError(
+                    f"self.{name}.requires_grad", "train() changes it, and the next round would begin as before",
+                    instead="set it in __init__, or back before train() ends",
+                )  # fmt: skip
+
     @contextmanager
     def replaced(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
         """Put tensors in the place of the entries of these names; afterwards every module is as it was before."""

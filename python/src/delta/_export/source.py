@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from .errors import ExportError, Location, author_frame
+import torch
+from torch import Tensor
+
+from .errors import ExportError, Location, author_frame, is_author_file
 
 _PLAIN = (bool, int, float, str, type(None))
+_DEPTH = 4
 _SHOWS = ("print", "str", "repr", "len", "set_postfix", "set_description", "debug", "info", "warning", "write")
+_CUTS = ("zip", "islice", "takewhile", "dropwhile", "filter", "filterfalse", "compress", "map")
 _ENDS = "every member goes through all its batches; how many a round has is the strategy's: merge_epoch=0, merge_iteration=..."
 _COUNTS = (
     "do the same in every batch: a warm-up or a schedule is a torch.optim.lr_scheduler, how many batches a round has is the "
@@ -24,15 +30,34 @@ _COUNTS = (
 )
 
 
+def told(value: Any, depth: int = _DEPTH) -> Any:
+    """What is plain in a value: numbers, texts, sizes, and those inside lists, dicts and objects of an author's own classes."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, torch.SymInt | torch.SymFloat):
+        return str(value.node.expr)
+    if depth == 0 or isinstance(value, Tensor | torch.nn.Module | torch.optim.Optimizer):
+        return None
+    if isinstance(value, dict):
+        return "dict", [(told(k, depth - 1), told(v, depth - 1)) for k, v in value.items()]
+    if isinstance(value, list | tuple | set):
+        return type(value).__name__, [told(v, depth - 1) for v in value]
+    if type(value).__module__ == "itertools":
+        return repr(value)
+    if _is_own(type(value)):
+        return type(value).__name__, [(k, told(v, depth - 1)) for k, v in vars(value).items()]
+    return None
+
+
+def _is_own(kind: type) -> bool:
+    """Whether a class is the author's, and its objects have attributes."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return bool(file) and is_author_file(str(file)) and hasattr(kind, "__dict__") and "__slots__" not in vars(kind)
+
+
 def plain_values(frame: FrameType) -> dict[str, Any]:
-    """The numbers, texts and sizes of lists among a function's variables."""
-    out: dict[str, Any] = {}
-    for name, value in frame.f_locals.items():
-        if isinstance(value, _PLAIN):
-            out[name] = value
-        elif type(value) in (list, dict, set):
-            out[name] = len(value)
-    return out
+    """What is plain in a function's variables, but for the task itself, whose attributes are looked at by themselves."""
+    return {n: told(v) for n, v in frame.f_locals.items() if n != "self"}
 
 
 @dataclass
@@ -45,11 +70,20 @@ class Loop:
     """Added to the lines of ``node``."""
     node: ast.For | None
 
+    after: list[ast.stmt] = field(default_factory=list)
+    """What follows it in the function."""
+
     @classmethod
     def around(cls, frame: FrameType) -> Loop:
-        """Find it by the line that the nearest frame of the author is at."""
+        """Find it by the line that the nearest frame of the author is at.
+
+        Raises :class:`ExportError` where the batches are taken in another way.
+        """
         place = author_frame(frame)
-        while frame.f_back is not None and place is not None and frame.f_code.co_filename != place.file:
+        # What has no file of its own is the author's, too: out of exec, or a prompt.
+        while frame.f_back is not None and not (
+            is_author_file(name := frame.f_code.co_filename) or name.startswith("<")
+        ):
             frame = frame.f_back
         try:
             lines, first = inspect.getsourcelines(frame.f_code)
@@ -63,26 +97,80 @@ class Loop:
             for n in ast.walk(tree)
             if isinstance(n, ast.For) and n.lineno <= at <= (n.iter.end_lineno or n.iter.lineno)
         ]
-        return cls(frame, shift, max(loops, key=lambda n: n.lineno, default=None))
+        found = cls(frame, shift, max(loops, key=lambda n: n.lineno, default=None))
+        if found.node is None or found._is_cut(found.node.iter):
+            raise ExportError(
+                "the loop over dataloader", "batches are taken from it in another way than one after the other",
+                instead="write for x, y in dataloader: or for i, (x, y) in enumerate(dataloader):", location=place,
+            )  # fmt: skip
+        found.after = _following(tree, found.node)
+        return found
+
+    @staticmethod
+    def _is_cut(taken: ast.expr) -> bool:
+        """Whether a loop goes over a part of the batches, or over something beside them that may end first."""
+        if isinstance(taken, ast.Call):
+            name = taken.func.attr if isinstance(taken.func, ast.Attribute) else getattr(taken.func, "id", "")
+            return name in _CUTS
+        return isinstance(taken, ast.GeneratorExp | ast.ListComp)
 
     def refuse_ends(self) -> None:
         """Refuse what ends the loop before the data does."""
         for node in _own([] if self.node is None else self.node.body):
-            if isinstance(node, ast.Break | ast.Return):
-                word = "break" if isinstance(node, ast.Break) else "return"
+            if isinstance(node, ast.Break | ast.Return | ast.Raise):
+                word = type(node).__name__.lower()
                 raise self._refused(
                     node, f"{word} in the loop over dataloader", "a recording has no end of its own", _ENDS
                 )
 
     def refuse_decisions(self, changed: Collection[str]) -> None:
-        """Refuse what is decided by numbers that differ from batch to batch.
+        """Refuse what hangs on plain values that differ from batch to batch.
 
-        ``changed``: variables of which it is known. The one that ``enumerate`` sets is found here.
+        ``changed``: variables of which it is known. The one that ``enumerate`` sets is found here, and what is made of them.
         """
         changing = set(changed) | self._counted()
-        for statement in [] if self.node is None or not changing else self.node.body:
-            for node in ast.walk(statement):
-                self._refuse_decisions(node, changing)
+        if self.node is None or not changing:
+            return
+        shared = sorted(changing & set(self.frame.f_code.co_cellvars))
+        if shared:
+            raise self._refused(
+                self.node, f"{shared[0]} is counted in a function", "it is another value in every batch", _COUNTS
+            )
+        self._look(self.node.body, changing)
+        self._look([s for s in self.after if not isinstance(s, ast.Return)], changing)
+
+    def _look(self, body: Sequence[ast.stmt], changing: set[str]) -> None:
+        for statement in body:
+            if isinstance(statement, ast.If) and _only_shows(statement, changing):
+                continue
+            inner: list[ast.stmt] = []
+            for name in ("body", "orelse", "finalbody"):
+                inner += getattr(statement, name, [])
+            for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
+                inner += part.body
+            for part in ast.iter_child_nodes(statement):
+                if part not in inner and not isinstance(part, ast.ExceptHandler | ast.match_case):
+                    self._look_at(part, statement, changing)
+            self._look(inner, changing)
+
+    def _look_at(self, part: ast.AST, statement: ast.stmt, changing: set[str]) -> None:
+        """One part of a statement: only what shows, or counts, may read what changes."""
+        names = _loads(part) & changing
+        if not names or (isinstance(part, ast.Call) and _shows(part.func)):
+            return
+        if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            if part is target and _root_name(target) in changing and _loads(target) <= {_root_name(target)}:
+                return
+            if part is getattr(statement, "value", None) and isinstance(target, ast.Name) and _is_plain(part, changing):
+                changing.add(target.id)
+                return
+        if isinstance(statement, ast.Expr) and isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+            given = [*part.args, *(k.value for k in part.keywords)]
+            if _root_name(part.func) in changing and not any(_loads(a) & changing for a in given):
+                return
+        what = f"{sorted(names)[0]} is used"
+        raise self._refused(part, what, "it is another value in every batch", _COUNTS)
 
     def _counted(self) -> set[str]:
         """The variable that ``enumerate`` sets."""
@@ -92,22 +180,6 @@ class Loop:
         counts = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "enumerate"
         first = target.elts[0] if counts and isinstance(target, ast.Tuple) and target.elts else None
         return {first.id} if isinstance(first, ast.Name) else set()
-
-    def _refuse_decisions(self, node: ast.AST, changing: set[str]) -> None:
-        if isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
-            names = _names(node.test) & changing
-            if names:
-                what = f"a decision on {sorted(names)[0]}"
-                raise self._refused(node.test, what, "it is another number in every batch", _COUNTS)
-        if isinstance(node, ast.Call) and not _shows(node.func):
-            given = [*node.args, *(k.value for k in node.keywords)]
-            names = {n for a in given for n in _names(a)} & changing
-            if names:
-                what = f"{sorted(names)[0]} is given to a function"
-                raise self._refused(node, what, "it is another number in every batch", _COUNTS)
-        if isinstance(node, ast.Subscript) and _names(node.slice) & changing:
-            name = sorted(_names(node.slice) & changing)[0]
-            raise self._refused(node, f"an element chosen by {name}", "it is another number in every batch", _COUNTS)
 
     def _refused(self, node: ast.AST, what: str, why: str, instead: str) -> ExportError:
         place = Location(self.frame.f_code.co_filename, getattr(node, "lineno", 0) + self.shift)
@@ -124,14 +196,57 @@ def _own(body: list[ast.stmt]) -> Iterator[ast.AST]:
             yield from (n for n in ast.walk(statement) if isinstance(n, ast.Return))
             yield from _own(statement.orelse)
             continue
-        for field in ("body", "orelse", "finalbody"):
-            yield from _own(getattr(statement, field, []))
+        for block in ("body", "orelse", "finalbody"):
+            yield from _own(getattr(statement, block, []))
         for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
             yield from _own(part.body)
 
 
-def _names(node: ast.AST) -> set[str]:
+def _loads(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _root_name(node: ast.expr) -> str:
+    """The variable that an attribute or element belongs to."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_plain(node: ast.AST, changing: set[str]) -> bool:
+    """Whether a value is made of what changes, and of constants."""
+    return (
+        not any(isinstance(n, ast.Call | ast.Attribute | ast.Subscript) for n in ast.walk(node))
+        and _loads(node) <= changing
+    )
+
+
+def _only_shows(statement: ast.If, changing: set[str]) -> bool:
+    """Whether a decision is about what is shown, and nothing else."""
+    for inner in [*statement.body, *statement.orelse]:
+        shown = isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call) and _shows(inner.value.func)
+        counted = (
+            isinstance(inner, ast.Assign)
+            and isinstance(inner.value, ast.Constant)
+            and all(isinstance(t, ast.Name) and t.id in changing for t in inner.targets)
+        )
+        if not (shown or counted or isinstance(inner, ast.Pass)):
+            return False
+    return True
+
+
+def _following(tree: ast.AST, loop: ast.stmt) -> list[ast.stmt]:
+    """The statements behind a loop, in all blocks that it is in."""
+    out: list[ast.stmt] = list(getattr(loop, "orelse", []))
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if not isinstance(block, list):
+                continue
+            at = next((i for i, s in enumerate(block) if s is loop or any(n is loop for n in ast.walk(s))), None)
+            if at is not None and isinstance(node, ast.FunctionDef | ast.With | ast.Try | ast.If):
+                out += block[at + 1 :]
+    return out
 
 
 def _shows(function: ast.expr) -> bool:
@@ -141,7 +256,7 @@ def _shows(function: ast.expr) -> bool:
 
 
 class Attributes:
-    """The plain values among a task's attributes, before its method runs."""
+    """What is plain about a task, its classes and the module that it is in, before its method runs."""
 
     def __init__(self, task: Any) -> None:
         """Note them."""
@@ -153,16 +268,24 @@ class Attributes:
         for name in after:
             if name not in self._before or after[name] != self._before[name]:
                 raise ExportError(
-                    f"self.{name}", "train() changes it, and nodes run a recording that never sees the change",
+                    name, "train() changes it, and nodes run a recording that never sees the change",
                     instead="keep numbers that go on in a buffer of the model (register_buffer); nodes count rounds and batches",
                 )  # fmt: skip
 
 
 def _noted(task: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for name, value in vars(task).items():
-        if isinstance(value, _PLAIN):
-            out[name] = value
-        elif type(value) in (list, dict, set):
-            out[name] = (type(value).__name__, len(value))
-    return out
+    out = {f"self.{name}": _with_tensors(value) for name, value in vars(task).items()}
+    for kind in type(task).__mro__:
+        if _is_own(kind):
+            out |= {
+                f"{kind.__name__}.{n}": told(v) for n, v in vars(kind).items() if isinstance(v, (*_PLAIN, list, dict))
+            }
+    known = getattr(type(task).train, "__globals__", {}) if hasattr(type(task), "train") else {}
+    return out | {n: told(v) for n, v in known.items() if not n.startswith("__") and isinstance(v, _PLAIN)}
+
+
+def _with_tensors(value: Any) -> Any:
+    """What is plain in an attribute, and which tensors are in it, in which state."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+    tensors = [(id(t), t._version) for t in items if isinstance(t, Tensor)]
+    return told(value), tensors

@@ -243,7 +243,10 @@ class Tracing:
         part.keep([n + place for n in changed])
         names = [i.name for i in part.inputs]
         if any(n in names for n in [*self.batch.fields, ROWS]) or part.draws:
-            raise RuntimeError("what is outside of the loop reads a batch")
+            raise ExportError(
+                "train()", "code outside of the loop uses a batch, its size, or random numbers",
+                instead="only parameters, buffers and optimizer state are there",
+            )  # fmt: skip
         return Aside(lower(part.graph, part.inputs, part.outputs), names, changed)
 
     def _fast(self, recorded: Trace, outputs: Sequence[str], portable: Trace) -> bytes:
@@ -292,6 +295,8 @@ class Tracing:
             return source if other and place[name]._version == version else entries[name].travelling_of(place[name])
 
         def now(moment: str) -> dict[str, Tensor]:
+            if moment != AFTER:
+                held.refuse_rebound(place)
             kept = {n: current(n) for n in state}
             made = {n + moment: t for n, t in kept.items()}
             if moment == NEXT:
@@ -322,6 +327,7 @@ class Tracing:
                 module.train()
             twin = stand_in(self.owner, replaced)
             before, attributes = dict(vars(twin)), Attributes(twin)
+            groups = {n: t.plain_groups() for n, t in twins.items()}
             with ExitStack() as stack:
                 stack.enter_context(refused(self.owner))
                 stack.enter_context(self.watched())
@@ -332,6 +338,14 @@ class Tracing:
                     instead="make it a buffer of the model (register_buffer), or a local variable",
                 )  # fmt: skip
             attributes.unchanged(twin)
+            held.refuse_rebound(place)
+            held.refuse_frozen(place)
+            for name, optimizer_twin in twins.items():
+                if optimizer_twin.plain_groups() != groups[name]:
+                    raise ExportError(
+                        f"self.{name}.param_groups", "train() changes them, and the next round would begin with the old ones",
+                        instead="set them in __init__; a rate that changes is a torch.optim.lr_scheduler",
+                    )  # fmt: skip
         loader.ended()
         if self.asides:
             loader.outputs |= now(AFTER)

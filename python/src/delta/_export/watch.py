@@ -93,6 +93,8 @@ class Watch(TorchFunctionMode):
                 instead=rule[1],
                 location=author_frame(frame),
             )
+        if function == _SET_DATA:
+            return _written(*args)
         if function is Tensor.__deepcopy__:
             return _copied(*args, **(kwargs or {}))
         if function is Tensor.__getitem__ and any(t.dtype == torch.bool for t in tensors(args[1])):
@@ -108,6 +110,20 @@ class Watch(TorchFunctionMode):
                     location=author_frame(sys._getframe(1)),
                 )  # fmt: skip
         return function(*args, **(kwargs or {}))
+
+
+_SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
+
+
+def _written(x: Tensor, value: Tensor) -> None:
+    """What ``x.data = value`` does to ``x``, as an operator of the record."""
+    if x.shape != value.shape or x.dtype != value.dtype:
+        raise ExportError(
+            ".data =", "the new value has another shape or type", instead="keep shape and type: x.data = y of the same",
+            location=author_frame(sys._getframe(2)),
+        )  # fmt: skip
+    with torch.no_grad():
+        x.detach().copy_(value)
 
 
 def _copied(x: Tensor, memo: dict[int, Any]) -> Tensor:

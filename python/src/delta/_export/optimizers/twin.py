@@ -114,6 +114,10 @@ class Twin:
             rule.update(group, lr, parameter, gradient, own, factors)
         rule.after(group, lr, scalars)
 
+    def plain_groups(self) -> list[dict[str, Any]]:
+        """The hyper-parameters as they are now."""
+        return [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups]
+
     def __getattr__(self, name: str) -> Any:
         """Refuse what has no place in a graph."""
         raise ExportError(
