@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HOUR, MOMENTS, Moment, at_rest, come, through};
+use super::{HOUR, MOMENTS, Moment, at_rest, come, pairs, through};
 use delta_node::domain::connector_record::Command;
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
@@ -144,105 +144,98 @@ fn trouble_of_any_kind_in_any_call_is_waited_out() {
 /// For a moment, and for longer than a connector looks for its chain: then somebody starts it anew.
 #[test]
 fn a_link_that_is_cut_in_any_phase_loses_nobody() {
-    for moment in MOMENTS {
-        for (node, length) in [(0, 4), (1, 4), (0, 60), (1, 60)] {
-            run(async {
-                let mut world = world(5, 5, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                let connector = world.hosts[node].connector.clone();
-                connector.cut_link(Subscriptions::FallSilent);
-                tokio::time::sleep(SECOND * length).await;
-                connector.mend_link();
-                if length > 7 {
-                    connector.restart_connector();
-                }
-                let what = format!("node {node} without a link for {length} s at {moment:?}");
-                sound(&world, id, &what).await;
-                let reverts = world.reverts();
-                assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
-                world.stop().await;
-            });
-        }
+    for (moment, (node, length)) in pairs(&MOMENTS, &[(0, 4), (1, 4), (0, 60), (1, 60)]) {
+        run(async {
+            let mut world = world(5, 5, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            let connector = world.hosts[node].connector.clone();
+            connector.cut_link(Subscriptions::FallSilent);
+            tokio::time::sleep(SECOND * length).await;
+            connector.mend_link();
+            if length > 7 {
+                connector.restart_connector();
+            }
+            let what = format!("node {node} without a link for {length} s at {moment:?}");
+            sound(&world, id, &what).await;
+            let reverts = world.reverts();
+            assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
+            world.stop().await;
+        });
     }
 }
 
 /// Ten minutes are more than any phase. For a coordinator its rounds stand still; a member's may go on without it, and it is back after.
 #[test]
 fn ten_minutes_without_a_link_or_a_node_in_any_phase_lose_no_task() {
-    for moment in MOMENTS {
-        for (node, killed) in [(0, false), (1, false), (0, true), (1, true)] {
-            run(async {
-                let mut world = world(8, 5, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                let connector = world.hosts[node].connector.clone();
-                match killed {
-                    true => world.crash(node).await,
-                    false => connector.cut_link(Subscriptions::FallSilent),
-                }
-                tokio::time::sleep(SECOND * 600).await;
-                if killed {
-                    world.start(node).await;
-                } else {
-                    connector.mend_link();
-                    connector.restart_connector();
-                }
-                let what = format!("node {node} at {moment:?}, killed: {killed}");
-                if node == 0 {
-                    sound(&world, id, &what).await;
-                }
-                let row = world.wait_for_end(0, id, HOUR).await;
-                assert_eq!(row.status, TaskStatus::Finished, "{what}: {:?}", row.error);
-                let reverts = world.reverts();
-                assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
-                // The node is back, and nothing of the round is left anywhere.
-                at_rest(&world).await;
-                let nodes = world.connector.all_nodes().await.unwrap();
-                let back = world.address(node);
-                assert!(nodes.iter().any(|n| n.address == back), "{what}");
-                world.stop().await;
-            });
-        }
+    let cases = [(0, false), (1, false), (0, true), (1, true)];
+    for (moment, (node, killed)) in pairs(&MOMENTS, &cases) {
+        run(async {
+            let mut world = world(8, 5, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            let connector = world.hosts[node].connector.clone();
+            match killed {
+                true => world.crash(node).await,
+                false => connector.cut_link(Subscriptions::FallSilent),
+            }
+            tokio::time::sleep(SECOND * 600).await;
+            if killed {
+                world.start(node).await;
+            } else {
+                connector.mend_link();
+                connector.restart_connector();
+            }
+            let what = format!("node {node} at {moment:?}, killed: {killed}");
+            if node == 0 {
+                sound(&world, id, &what).await;
+            }
+            let row = world.wait_for_end(0, id, HOUR).await;
+            assert_eq!(row.status, TaskStatus::Finished, "{what}: {:?}", row.error);
+            let reverts = world.reverts();
+            assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
+            // The node is back, and nothing of the round is left anywhere.
+            at_rest(&world).await;
+            let nodes = world.connector.all_nodes().await.unwrap();
+            let back = world.address(node);
+            assert!(nodes.iter().any(|n| n.address == back), "{what}");
+            world.stop().await;
+        });
     }
 }
 
 #[test]
 fn a_connector_that_is_killed_in_any_phase_loses_nobody() {
-    for moment in MOMENTS {
-        for node in [0, 1] {
-            run(async {
-                let mut world = world(6, 5, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                world.hosts[node].connector.restart_connector();
-                let what = format!("the connector of node {node} at {moment:?}");
-                sound(&world, id, &what).await;
-                let reverts = world.reverts();
-                assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
-                world.stop().await;
-            });
-        }
+    for (moment, node) in pairs(&MOMENTS, &[0, 1]) {
+        run(async {
+            let mut world = world(6, 5, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.hosts[node].connector.restart_connector();
+            let what = format!("the connector of node {node} at {moment:?}");
+            sound(&world, id, &what).await;
+            let reverts = world.reverts();
+            assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
+            world.stop().await;
+        });
     }
 }
 
 #[test]
 fn a_node_that_is_killed_in_any_phase_comes_back_into_its_round() {
-    for moment in MOMENTS {
-        for node in [0, 1] {
-            run(async {
-                let mut world = world(7, 5, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                world.crash(node).await;
-                tokio::time::sleep(SECOND * 2).await;
-                world.start(node).await;
-                let what = format!("node {node} at {moment:?}");
-                sound(&world, id, &what).await;
-                let reverts = world.reverts();
-                assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
-                world.stop().await;
-            });
-        }
+    for (moment, node) in pairs(&MOMENTS, &[0, 1]) {
+        run(async {
+            let mut world = world(7, 5, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.crash(node).await;
+            tokio::time::sleep(SECOND * 2).await;
+            world.start(node).await;
+            let what = format!("node {node} at {moment:?}");
+            sound(&world, id, &what).await;
+            let reverts = world.reverts();
+            assert!(reverts.len() <= 1, "{what}: {reverts:#?}");
+            world.stop().await;
+        });
     }
 }

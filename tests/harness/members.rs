@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::approvals::rules;
-use super::{HOUR, Moment, until, wait_no_longer_than};
+use super::{HOUR, Moment, pairs, until, wait_no_longer_than};
 use delta_node::domain::policy::{ApprovalMode, Policy};
 use delta_node::domain::round::FailureCode;
 use delta_node::domain::round::message::RoundEnd;
@@ -194,36 +194,36 @@ fn a_member_without_whom_there_is_no_round_is_waited_for() {
         min_clients: 3,
         ..bound()
     };
-    for recipe in [bound(), nobody_spared] {
-        for away in [15, 2 * 3600].map(Duration::from_secs) {
-            run(async {
-                let mut world = Cluster::new(3, 26, recipe.clone()).await;
-                let id = world.submit(0).await;
-                let one_done = |w: &Cluster| !w.facts.reduces().is_empty();
-                world.until("a round is done", HOUR, one_done).await;
-                world.crash(2).await;
-                tokio::time::sleep(away).await;
-                let (_, progress) = world.node(0).task_progress(id).await.unwrap();
-                let waits = progress.map(|p| p.waiting_for).unwrap_or_default();
-                assert_eq!(waits, [world.address(2)], "{away:?}");
-                world.start(2).await;
-                let row = world.wait_for_end(0, id, HOUR).await;
-                assert_eq!(
-                    row.status,
-                    TaskStatus::Finished,
-                    "{:?}\n{}",
-                    row.error,
-                    world.describe()
-                );
-                let all = vec![0, 1, 2];
-                let steps: Vec<_> = (0..3).map(|step| (step, all.clone())).collect();
-                assert_eq!(world.facts.reduces(), steps);
-                let reports = world.reports(0, id).await;
-                let failed = reports.iter().filter(|r| r.reason.is_some()).count();
-                assert!(failed <= 1, "{away:?}: {failed} rounds failed");
-                world.stop().await;
-            });
-        }
+    let recipes = [bound(), nobody_spared];
+    let lengths = [15, 2 * 3600].map(Duration::from_secs);
+    for (recipe, away) in pairs(&[0, 1], &lengths) {
+        run(async {
+            let mut world = Cluster::new(3, 26, recipes[recipe].clone()).await;
+            let id = world.submit(0).await;
+            let one_done = |w: &Cluster| !w.facts.reduces().is_empty();
+            world.until("a round is done", HOUR, one_done).await;
+            world.crash(2).await;
+            tokio::time::sleep(away).await;
+            let (_, progress) = world.node(0).task_progress(id).await.unwrap();
+            let waits = progress.map(|p| p.waiting_for).unwrap_or_default();
+            assert_eq!(waits, [world.address(2)], "{away:?}");
+            world.start(2).await;
+            let row = world.wait_for_end(0, id, HOUR).await;
+            assert_eq!(
+                row.status,
+                TaskStatus::Finished,
+                "{:?}\n{}",
+                row.error,
+                world.describe()
+            );
+            let all = vec![0, 1, 2];
+            let steps: Vec<_> = (0..3).map(|step| (step, all.clone())).collect();
+            assert_eq!(world.facts.reduces(), steps);
+            let reports = world.reports(0, id).await;
+            let failed = reports.iter().filter(|r| r.reason.is_some()).count();
+            assert!(failed <= 1, "{away:?}: {failed} rounds failed");
+            world.stop().await;
+        });
     }
 }
 

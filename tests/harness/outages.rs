@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{MOMENTS, Moment, through, until};
+use super::{MOMENTS, Moment, pairs, through, until};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::storage::LocalTaskId;
@@ -37,20 +37,18 @@ async fn sound(world: &Cluster, id: LocalTaskId, what: &str) {
 
 #[test]
 fn the_connector_may_be_away_in_any_phase_for_any_time() {
-    for moment in MOMENTS {
-        let night = (moment == Moment::Calculating).then_some(NIGHT);
-        for length in LENGTHS.into_iter().chain(night) {
-            run(async {
-                let mut world = Cluster::new(3, 7, through(moment, 3)).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                world.connector.set_down(true);
-                tokio::time::sleep(length).await;
-                world.connector.set_down(false);
-                sound(&world, id, &format!("{moment:?}, {length:?}")).await;
-                world.stop().await;
-            });
-        }
+    let cases = pairs(&MOMENTS, &LENGTHS);
+    for (moment, length) in cases.into_iter().chain([(Moment::Calculating, NIGHT)]) {
+        run(async {
+            let mut world = Cluster::new(3, 7, through(moment, 3)).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.connector.set_down(true);
+            tokio::time::sleep(length).await;
+            world.connector.set_down(false);
+            sound(&world, id, &format!("{moment:?}, {length:?}")).await;
+            world.stop().await;
+        });
     }
 }
 
@@ -76,25 +74,24 @@ fn a_coordinator_may_be_away_in_any_phase_for_any_time() {
 /// Without its shares there is no sum, and what the others have revealed is out: long after the phase's deadline it is waited for.
 #[test]
 fn a_holder_of_shares_may_be_away_while_they_are_revealed() {
-    for moment in [Moment::Aggregating, Moment::Confirmed] {
-        for length in [SECOND * 20, SECOND * 75, NIGHT] {
-            run(async {
-                let recipe = Recipe {
-                    min_clients: 3,
-                    ..through(Moment::Revealed, 3)
-                };
-                let mut world = Cluster::new(3, 11, recipe).await;
-                let id = world.submit(0).await;
-                until(&world, 1, moment).await;
-                world.crash(1).await;
-                tokio::time::sleep(length).await;
-                let row = world.node(0).task(id).await.unwrap();
-                assert_eq!(row.status, TaskStatus::Running, "{moment:?}, {length:?}");
-                world.start(1).await;
-                sound(&world, id, &format!("{moment:?}, {length:?}")).await;
-                world.stop().await;
-            });
-        }
+    let moments = [Moment::Aggregating, Moment::Confirmed];
+    for (moment, length) in pairs(&moments, &[SECOND * 20, NIGHT, SECOND * 75]) {
+        run(async {
+            let recipe = Recipe {
+                min_clients: 3,
+                ..through(Moment::Revealed, 3)
+            };
+            let mut world = Cluster::new(3, 11, recipe).await;
+            let id = world.submit(0).await;
+            until(&world, 1, moment).await;
+            world.crash(1).await;
+            tokio::time::sleep(length).await;
+            let row = world.node(0).task(id).await.unwrap();
+            assert_eq!(row.status, TaskStatus::Running, "{moment:?}, {length:?}");
+            world.start(1).await;
+            sound(&world, id, &format!("{moment:?}, {length:?}")).await;
+            world.stop().await;
+        });
     }
 }
 
