@@ -7,14 +7,13 @@ for all batches of a round, ``<name>.start``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from .optimizers import Twin
-from .training import START, Batch, Tracing, TrainingStep, passes
+from .corrected import Corrected
+from .training import START, Batch, TrainingStep, passes
 
 
 def proximal_step(
@@ -36,41 +35,12 @@ def proximal_step(
     )
 
 
-class _Proximal(Tracing):
+class _Proximal(Corrected):
     def __init__(self, *given: Any, mu: float, names: Collection[str]) -> None:
         super().__init__(*given)
         self.mu = mu
         self.near = {n for n, e in self.held.entries.items() if n in names and e.trainable}
-        self.starts: dict[str, Tensor] = {}
 
-    def _step(self, named: dict[str, Tensor]) -> Any:
-        self.starts = {n: named[n + START] for n in self.near}
-        return super()._step(named)
-
-    def twin(
-        self, name: str, optimizer: torch.optim.Optimizer, leaves: Mapping[str, Tensor], state: Mapping[str, Tensor]
-    ) -> Twin:
-        """An optimizer that adds the term to the gradients of its step."""
-        made = super().twin(name, optimizer, leaves, state)
-        taken = made.step
-        names = {id(leaf): n for n, leaf in leaves.items() if n in self.near}
-
-        def step(closure: object = None) -> object:
-            own: list[tuple[Tensor, Tensor]] = []
-            with torch.no_grad():
-                for group in made.param_groups:
-                    # Who climbs is held by the term all the same.
-                    mu = -self.mu if group.get("maximize") else self.mu
-                    for parameter in group["params"]:
-                        if parameter.grad is not None and id(parameter) in names:
-                            own.append((parameter, parameter.grad))
-                            term = mu * (parameter - self.starts[names[id(parameter)]])
-                            parameter.grad = parameter.grad + term
-            try:
-                return taken(closure)
-            finally:
-                for parameter, gradient in own:
-                    parameter.grad = gradient
-
-        made.step = step  # type: ignore[assignment, method-assign]
-        return made
+    def term(self, name: str, parameter: Tensor) -> Tensor:
+        """The gradient of the term."""
+        return self.mu * (parameter - self.named[name + START])

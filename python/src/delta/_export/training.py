@@ -78,6 +78,7 @@ class TrainingStep:
     ``starts``: of which state the graph also reads ``<name>.start``, which stays the same over a round's batches.
     ``looped``: the state that the loop changes. ``inputs``: all that the graph reads. ``before``, ``after``: what happens once
     a round.
+    ``controlled``: the entries whose gradients are corrected by control variates (:mod:`.variates`).
     The number of rows is the input ``rows`` and the output ``rows.next``.
     """
 
@@ -95,6 +96,7 @@ class TrainingStep:
     inputs: list[str] = field(default_factory=list)
     before: Aside | None = None
     after: Aside | None = None
+    controlled: list[str] = field(default_factory=list)
 
 
 def training_step(

@@ -19,6 +19,7 @@ if _typing.TYPE_CHECKING:
         FedProx,
         FedYogi,
         HorizontalLearning,
+        Scaffold,
     )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "HorizontalAnalytics",
     "HorizontalLearning",
     "HorizontalTask",
+    "Scaffold",
 ]
 _LEARNING = frozenset(__all__) - {"HorizontalAnalytics", "HorizontalTask"}
 

@@ -12,6 +12,7 @@ from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._rounds import initial_of, model_result
 from ._strategies import FedBN, FedProx
+from ._variates import Scaffold
 
 
 @dataclass
@@ -67,6 +68,11 @@ def refuse(
     one = "under privacy each round goes once over all rows of its members and takes one step with the mean gradient"
     kept = "under privacy nothing is kept at a member: its rounds are sums over records and nothing else"
     need = [
+        (
+            not isinstance(strategy, Scaffold),
+            f"strategy={type(strategy).__name__}",
+            "control variates are a second vector of every member, which no bound is meant for: take FedAvg under privacy",
+        ),
         (
             member or type(strategy).aggregate is LearningStrategy.aggregate,
             f"strategy={type(strategy).__name__}",

@@ -16,6 +16,7 @@ from .._export.model import Entry
 from .._export.trace import trace
 from .._export.training import AFTER, BEFORE, END, NEXT, START, Aside, TrainingStep
 from .._export.validation import METRIC, Validation
+from .._export.variates import MEAN, WALKED
 from ..manifest import (
     Draft,
     Json,
@@ -36,6 +37,7 @@ from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._loaders import Loading
 from ._server import Server, server
+from ._variates import Scaffold, Variates
 
 ROWS = "rows"
 
@@ -73,6 +75,13 @@ class Plan:
             self.draft.options["privacy"] = self.noise.json()
         self.merged = {n: e for n, e in self.step.entries.items() if n in names}
         self.server: Server = server(self.strategy, self.merged, self.published)
+        self.variates = Variates(
+            self.step,
+            [n for n in self.merged if n in self.step.controlled],
+            ROWS if self.weighted else None,
+            self.strategy.population if isinstance(self.strategy, Scaffold) else None,
+            self._sent,
+        )
         self._variables()
         training, averaging = self._training(), self._averaging()
         if self.validation is None:
@@ -89,15 +98,15 @@ class Plan:
     def _variables(self) -> None:
         for name, initial in self.step.state.items():
             self.draft.variable(name, "server" if name in self.merged else "client", initial_of(initial))
-        for name, initial in (self.step.rounds | self.server.state).items():
+        for name, initial in (self.step.rounds | self.server.state | self.variates.server()).items():
             self.draft.variable(name, "server", initial_of(initial))
-        fixed = dict(self.step.fixed)
+        fixed = {n: t for n, t in self.step.fixed.items() if not n.startswith(MEAN)} | self.variates.client()
         if self.validation is not None:
             fixed |= {n: t for n, t in self.validation.entries.items() if n not in self.step.state}
             for name in self._metrics().values():
                 self.draft.variable(name, "server")
         for name, initial in fixed.items():
-            # Never changed and never sent: it comes once, with the bundle.
+            # Never sent: it comes once, with the bundle.
             self.draft.variable(name, "client", initial_of(initial))
 
     def _metrics(self) -> dict[str, str]:
@@ -168,7 +177,7 @@ class Plan:
 
     def _weighing(self) -> list[Step]:
         if self._plain:
-            return []
+            return self.variates.at_members(self.draft)
         difference, weighted = self.difference, self.weighted
         inputs = [GraphInput(f"{n}.next", self.step.state[n]) for n in self.merged]
         inputs += [GraphInput(n, self.step.state[n]) for n in self.merged if difference]
@@ -190,7 +199,8 @@ class Plan:
             | {ROWS: value(ROWS)}
         )
         graph = self.draft.graph("weigh", lower(traced.graph, traced.inputs, traced.outputs))
-        return [Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {f"{n}.sent": n for n in self.merged})]
+        weighed = Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {f"{n}.sent": n for n in self.merged})
+        return [weighed, *self.variates.at_members(self.draft)]
 
     def _map(self, steps: list[Step], sums: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Map:
         contribute: list[tuple[str, str, tuple[int, ...]]] = []
@@ -199,17 +209,21 @@ class Plan:
             contribute.append((self._contributed(name), kind, tuple(self.step.state[name].shape)))
         if self.weighted:
             contribute.append((ROWS, "f64", ()))
+        contribute += self.variates.contribute()
         assign = {n: f"{n}.next" for n in self.step.state if n not in self.merged and self._kept(n)}
+        assign |= self.variates.assign()
         return Map(steps, [*contribute, *sums], assign, None if self.noise is None else self.noise.of_map())
 
     def _kept(self, name: str) -> bool:
-        """Whether a member keeps it for the next round: schedules and personal parameters always."""
+        """Whether a member keeps it for the next round: schedules and personal parameters always, rates added up never."""
+        if name.startswith(WALKED):
+            return False
         return self.keep_optimizer or name not in self.step.optimizer_state
 
     # ---------------------------------------------------------------- at the coordinator
     def _averaged(self) -> dict[str, str]:
         averaged = {n: f"{n}.mean" for n in self.merged} | {n: f"{n}.mean" for n in self.step.rounds}
-        return averaged | self.server.outputs()
+        return averaged | self.server.outputs() | self.variates.outputs()
 
     def _averaging(self) -> list[Step]:
         difference, weighted = self.difference, self.weighted
@@ -242,7 +256,8 @@ class Plan:
         sources |= {n: variable(n) for n in self.step.rounds | self.server.state}
         sources[parts] = total(ROWS) if weighted else clients()
         graph = self.draft.graph("average", lower(traced.graph, traced.inputs, traced.outputs))
-        return [Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {o: o for o in traced.outputs})]
+        averaged = Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {o: o for o in traced.outputs})
+        return [averaged, *self.variates.at_coordinator(self.draft)]
 
     def _sum(self, name: str) -> Tensor:
         return self.step.state[name].to(self._sent(name))
@@ -297,6 +312,9 @@ def rows_of(split: bool, fraction: float, seed: int) -> tuple[Json, Json]:
     """Which rows are trained on, and which are measured."""
     if split:
         return subset(part="train"), subset(part="val")
+    if not fraction:
+        # All rows: in their own order, as a loader without shuffle goes.
+        return subset(), subset()
     edge = round(1.0 - fraction, 12)
     return subset(0.0, edge, seed), subset(edge, 1.0, seed)
 

@@ -31,6 +31,7 @@ from .._export.model import Holdings
 from .._export.proximal import proximal_step
 from .._export.training import training_step
 from .._export.validation import validation
+from .._export.variates import controlled_step
 from ..bundle import Bundle
 from ..dataset import Dataset
 from ..manifest import Draft
@@ -51,6 +52,7 @@ from ._result import LearningResult
 from ._rounds import Plan, rows_of
 from ._strategies import FedAdagrad, FedAdam, FedAvgM, FedBN, FedProx, FedYogi
 from ._task import HorizontalTask
+from ._variates import Scaffold
 
 __all__ = [
     "ExportError",
@@ -69,6 +71,7 @@ __all__ = [
     "RandomSelectStrategy",
     "ResultStrategy",
     "SameSelectStrategy",
+    "Scaffold",
     "SelectStrategy",
     "WeightResultStrategy",
 ]
@@ -375,8 +378,10 @@ class HorizontalLearning(HorizontalTask):
             return draft.build()
         steps = self.max_rounds * strategy.merge_iteration if strategy.merge_iteration > 0 else None
         length: dict[str, Any] = {"rounds": self.max_rounds, "steps": steps}
-        if isinstance(strategy, FedProx) and strategy.proximal_mu > 0:
-            near = {e.name for e in published.values()}
+        near = {e.name for e in published.values()}
+        if isinstance(strategy, Scaffold):
+            step = controlled_step(self, type(self).train, batch, near, **length)
+        elif isinstance(strategy, FedProx) and strategy.proximal_mu > 0:
             step = proximal_step(self, type(self).train, batch, strategy.proximal_mu, near, **length)
         else:
             step = training_step(self, type(self).train, batch, **length)

@@ -80,6 +80,10 @@ class Twin:
         self.scheduled: Callable[[int], Tensor] | None = None
         """The learning rate of a group, when a scheduler sets it."""
 
+    def rate(self, index: int) -> Any:
+        """The learning rate of a group, a number where no scheduler sets it."""
+        return self.param_groups[index]["lr"] if self.scheduled is None else self.scheduled(index)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients; ``set_to_none`` makes no difference to the result."""
         for group in self.param_groups:
@@ -106,7 +110,7 @@ class Twin:
                 "optimizer.step()", "some parameters have a gradient at one step and none at another, and are counted together",
                 instead="give them an optimizer or a parameter group of their own",
             )  # fmt: skip
-        lr = group["lr"] if self.scheduled is None else self.scheduled(index)
+        lr = self.rate(index)
         factors = rule.before(group, lr, scalars)
         for name, parameter in known.items():
             own = {s: self._state[f"{self._name}.{s}.{name}"] for s in rule.slots(group)}
