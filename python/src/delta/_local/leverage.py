@@ -16,9 +16,9 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 Objects = npt.NDArray[Any]
 
-# Columns that depend do so modulo every prime; one that does not hardly ever looks so modulo both. Nodes draw theirs, since data
-# could be made for known ones.
-_PRIMES = (2**61 - 1, 2**60 - 93)
+# Columns that depend do so modulo every prime; one that does not hardly ever looks so modulo all. Nodes draw theirs, since data
+# could be made for known ones. Products of two remainders are int64.
+_PRIMES = (2**31 - 1, 2**31 - 19, 2**31 - 61, 2**31 - 69)
 _FIRST_BITS, _MARGIN = 256, 48
 # As nodes have it: beyond this much work a release is not audited, and does not leave.
 _WORK = 8_000_000_000
@@ -80,14 +80,14 @@ def independent(products: Objects) -> list[int]:
 
 
 def _independent_modulo(products: Objects, p: int) -> list[int]:
-    rest, kept = products % p, []
+    rest, kept = (products % p).astype(np.int64), []
     for k in range(len(rest)):
-        pivot = rest[k, k]
+        pivot = int(rest[k, k])
         if pivot == 0:
             continue
         kept.append(k)
         row = rest[k, k + 1 :]
-        factors = row * pow(int(pivot), -1, p) % p
+        factors = row * pow(pivot, -1, p) % p
         rest[k + 1 :, k + 1 :] = (rest[k + 1 :, k + 1 :] - np.outer(factors, row)) % p
     return kept
 
