@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,10 @@ def program() -> str:
     return str(found)
 
 
-@pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    log = tmp_path_factory.mktemp("network") / "network.log"
+@contextmanager
+def running(folder: Path) -> Iterator[Network]:
+    """A network for a while; its log goes into a folder."""
+    log = folder / "network.log"
     with log.open("w") as told:
         command = [program(), "demo", "--keep", "--port", "0", "--json"]
         running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=told, text=True)
@@ -76,7 +78,16 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
             pytest.fail(f"the network did not start: {log.read_text()}")
         nodes = json.loads(line)["nodes"]
         folders = [Path(n["data"]) for n in nodes]
-        yield Network([n["url"] for n in nodes], folders)
-        running.terminate()
-        assert running.wait(30) == 0, log.read_text()
+        try:
+            yield Network([n["url"] for n in nodes], folders)
+        finally:
+            running.terminate()
+            ended = running.wait(30)
+        assert ended == 0, log.read_text()
         shutil.rmtree(folders[0].parents[1])
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    with running(tmp_path_factory.mktemp("network")) as network:
+        yield network
