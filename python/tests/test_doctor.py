@@ -34,6 +34,13 @@ def test_the_version_is_the_packages() -> None:
     assert told.stdout == f"delta {delta.__version__}\n" and delta.__version__ == PROJECT["version"]
 
 
+def test_an_old_python_is_told_so() -> None:
+    code = "import sys; sys.version_info = (3, 9, 18); import delta"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.returncode == 1
+    assert told.stderr.endswith("ImportError: delta needs Python 3.10 or newer, and this is 3.9.18\n")
+
+
 def test_the_program_is_not_the_nodes(capsys: pytest.CaptureFixture[str]) -> None:
     assert PROJECT["scripts"] == {"delta": "delta.__main__:main"}
     assert main([]) == 2
@@ -45,7 +52,7 @@ def test_what_is_wanted_is_what_the_project_asks_for() -> None:
     assert asked == set(PROJECT["dependencies"])
     extras = PROJECT["optional-dependencies"]
     assert all(extras[w.extra] == [w.range()] for w in _doctor.EXTRAS)
-    assert {w.extra for w in _doctor.EXTRAS} == set(extras) - {"all", "examples", "test"}
+    assert {w.extra for w in _doctor.EXTRAS} == set(extras) - {"all", "docs", "examples", "test"}
 
 
 def test_a_whole_installation_is_fine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

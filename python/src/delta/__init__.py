@@ -14,6 +14,11 @@ bundles by hand needs :mod:`delta.manifest` and :mod:`delta.graph`; who makes a 
 and :mod:`delta.results`, too.
 """
 
+import sys as _sys
+
+if _sys.version_info < (3, 10):  # noqa: UP036 - who runs the source has no pip that refuses
+    raise ImportError(f"delta needs Python 3.10 or newer, and this is {'.'.join(map(str, _sys.version_info[:3]))}")
+
 from . import (
     bundle,
     dataset,
