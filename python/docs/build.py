@@ -69,8 +69,8 @@ def _directive(name: str, value: object) -> Iterator[str]:
     elif inspect.isroutine(value):
         yield f".. autofunction:: {name}"
     else:
-        yield f".. autodata:: {name}"
-        yield "   :no-value:"
+        # Aliases of types and numbers: Sphinx would tell what a dict is.
+        yield from (f".. py:data:: {name}", f"   :value: {value!r}")
 
 
 def build(target: Path) -> int:

@@ -16,13 +16,11 @@ html_theme_options = {
 }
 html_show_copyright = html_show_sphinx = False
 napoleon_google_docstring = False
-napoleon_use_rtype = False
-napoleon_preprocess_types = False
+napoleon_use_ivar = True
+# Types are words, "pair of arrays", and no names to link.
+napoleon_use_param = napoleon_use_rtype = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = True
-python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 add_module_names = False
-# torch and pandas are named in docstrings and have sites of their own.
-nitpicky = False

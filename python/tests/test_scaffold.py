@@ -151,7 +151,9 @@ def test_scaffold_is_the_papers(case: str) -> None:
 def leaves_and_stays(bundle: Bundle, case: str) -> None:
     [spec] = bundle.manifest["rounds"]
     entries = [f"model.{k}" for k in Points().model.state_dict()]
-    counted = {"by members": {"scaffold.weight"}, "population": set()}.get(case, {"rows", "scaffold.weight"})
+    counted = {"by members": {"members", "scaffold.weight"}, "population": {"members"}}.get(
+        case, {"rows", "scaffold.weight"}
+    )
     assert {c["name"] for c in spec["map"]["contribute"]} == {*entries, *(f"scaffold.{e}" for e in entries), *counted}
     assert set(spec["map"]["assign"]) == {*(f"scaffold.own.{e}" for e in entries), "scaffold.weight"}
     assert set(bundle.manifest["outputs"]) == set(entries)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import delta
+from conftest import Network
 from delta.bundle import Bundle
 from delta.task import learning
 from delta.task.learning import (
@@ -257,6 +258,23 @@ def test_the_mean_is_over_who_is_there_and_counts_rows_or_members() -> None:
         np.testing.assert_allclose(result.parameters[key], value, rtol=0, atol=1e-8)
     once = run(task(asked(FedAdam, weighting="mean")))
     assert any(np.abs(once.parameters[k] - result.parameters[k]).max() > 1e-3 for k in once.parameters)
+
+
+def test_who_cannot_compute_is_not_in_the_mean(network: Network) -> None:
+    """A node whose numbers are none contributes zeros, and counts neither by its rows nor as a member."""
+    parts = members((20, 20, 20))
+    for i, (folder, (x, y)) in enumerate(zip(network.folders, parts, strict=True)):
+        with (folder / "data").open("wb") as file:
+            np.savez(file, x=np.where(i == 1, np.nan, x).astype(np.float32), y=y)
+    expected, node = simulate(task, parts[::2], plain), network.node
+    for more in ({"weighting": "samples"}, {"weighting": "mean"}):
+        strategy = FedAvg(2, 3, merge_epoch=EPOCHS, precision=12, connection_timeout=10, **more)
+        task_id = node.create_task(task(strategy))
+        assert node.wait(task_id, timeout=120, progress=False), node.progress(task_id).error
+        result = node.get_result(task_id)
+        assert [told["failed"] for told in result.rounds] == [1] * ROUNDS
+        for key, value in expected.items():
+            np.testing.assert_allclose(result.parameters[key], value, rtol=0, atol=1e-8)
 
 
 def test_buffers_are_averaged_whatever_the_strategy() -> None:

@@ -76,7 +76,7 @@ def digits() -> Parts:
 @cache
 def series() -> Parts:
     rng = np.random.default_rng(4)
-    x = np.cumsum(rng.normal(size=(sum(ROWS), 12, 2)), 1).astype(np.float32)
+    x = np.cumsum(rng.normal(size=(sum(ROWS), 6, 2)), 1).astype(np.float32)
     return _parted(x, (x[:, -1, 0] > x[:, 0, 1]).astype(np.int64))
 
 
@@ -149,7 +149,7 @@ class _Recurrent(nn.Module):
 
 
 class _Series(Learning):
-    shape, classes = (12, 2), 2
+    shape, classes = (6, 2), 2
 
 
 @learning("a GRU over a time series", series)

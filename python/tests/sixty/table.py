@@ -1,4 +1,4 @@
-"""All sixty tasks over three nodes of their own, as a table: python tests/sixty/table.py [words of names]
+"""All sixty tasks over three nodes of their own, as a table: python tests/sixty/table.py [words of names, or groups]
 
 Needs the node's program, built by cargo or named by DELTA_NODE_BIN. ``--json FILE`` keeps the numbers as well.
 """
@@ -28,10 +28,10 @@ __all__ = ["sixty_frames", "sixty_learning", "sixty_statistics"]
 def main() -> int:
     """Print the table; 1 where a task is further off than it may be."""
     parser = argparse.ArgumentParser(description="sixty tasks beside their libraries, over three nodes")
-    parser.add_argument("words", nargs="*", help="only tasks whose names have one of these")
+    parser.add_argument("words", nargs="*", help="only tasks whose names have one of these, or of these groups")
     parser.add_argument("--json", type=Path, help="where the numbers are kept")
     given = parser.parse_args()
-    cases = [c for c in CASES if not given.words or any(w in c.name for w in given.words)]
+    cases = [c for c in CASES if not given.words or any(w in c.name or w == c.group for w in given.words)]
     warnings.simplefilter("ignore")
     told, good = [], 0
     print("| task | against | difference | at most | seconds |\n|---|---|---|---|---|")

@@ -65,9 +65,7 @@ class Sessions:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ImportError(
-                "delta.debug runs graphs with onnxruntime: pip install 'delta-node-sdk[debug]'"
-            ) from error
+            raise ImportError("delta.debug runs graphs with onnxruntime: pip install 'onnxruntime>=1.20,<2'") from error
         self._runtime, self._graphs, self._threads = onnxruntime, graphs, threads
         self._loaded: dict[str, Any] = {}
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from ._expr import Expr, ops
+from ._remedies import REMEDIES, called_by_numpy
 
 DType = Literal["float64", "int64", "bool"]
 Label = Hashable
@@ -166,8 +167,13 @@ class Symbol:
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError(
-            f"a delta {type(self).__name__} has no values while the task is written, so numpy cannot use it here"
+            f"a delta {type(self).__name__} has no values while the task is written, so numpy and pandas cannot use it here; "
+            "write it with its methods: where(), histogram(), groupby(), isin() and the like"
         )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Compute ``np.mean(df.x)`` and the like."""
+        return called_by_numpy(function, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -175,10 +181,12 @@ class Symbol:
         return self._missing(name)
 
     def _missing(self, name: str) -> Any:
+        told = f"delta's {type(self).__name__} has no {name!r}"
+        if name in REMEDIES:
+            raise AttributeError(f"{told}: {REMEDIES[name]}")
         have = sorted(n for n in dir(type(self)) if not n.startswith("_"))
         near = difflib.get_close_matches(name, have, 3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise AttributeError(f"delta's {type(self).__name__} has no {name!r}; {hint}it supports {', '.join(have)}")
+        raise AttributeError(told + (f"; did you mean {' or '.join(near)}?" if near else ""))
 
     def __repr__(self) -> str:
         b = self._block

@@ -34,6 +34,7 @@ from ._groupable import Groupable
 from ._order import Searches
 from ._pairs import FramePairs
 from ._reduce import Reductions
+from ._remedies import REMEDIES
 from ._typed import typed
 
 
@@ -118,7 +119,7 @@ class DataFrame(Reductions, Searches, FramePairs, Groupable, Describable, Elemen
         try:
             return super().__getattr__(name)
         except AttributeError as error:
-            if name.startswith("_"):
+            if name.startswith("_") or name in REMEDIES:
                 raise
             raise AttributeError(f"{error}; its columns are {', '.join(map(repr, self.columns))}") from None
 

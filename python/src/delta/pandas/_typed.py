@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn
 from ._base import Block, Label, Rows, Symbol, as_number, block, need_bool, truth, wrap
 from ._binary import same_rows
 from ._expr import Expr, ops
+from ._remedies import REMEDIES
 
 Json = Mapping[str, Any]
 
@@ -85,8 +86,14 @@ class Column:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        have = sorted(n for n in dir(type(self)) if not n.startswith("_"))
-        raise AttributeError(f"a column of {self._what} has no {name!r}; it has {', '.join(have)}")
+        told = f"a column of {self._what} has no {name!r}"
+        if name in REMEDIES:
+            raise AttributeError(f"{told}: {REMEDIES[name]}")
+        have = sorted(n for n in dir(type(self)) if not n.startswith("_") and n not in ("groups", "of_kind"))
+        raise AttributeError(f"{told}; it has {', '.join(have)}")
+
+    def __len__(self) -> NoReturn:
+        raise TypeError("the number of rows is not known while the task is written; count them with .count()")
 
     _what = "another type"
 

@@ -1,5 +1,7 @@
 """Tests, survival curves and the like for analytics, equal to those of scipy, statsmodels and scikit-learn on the pooled rows.
 
+::
+
     class Trial(delta.task.HorizontalAnalytics):
         def dataset(self):
             return {"trial": delta.dataset.DataFrame("trial.csv", columns=["arm", "pressure", "days", "died"])}

@@ -46,6 +46,9 @@ def __getattr__(name: str) -> _typing.Any:
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
-            raise ImportError(f"delta.task.{name} needs PyTorch: pip install 'delta-node-sdk[torch]'") from error
+            raise ImportError(
+                f"delta.task.{name} needs PyTorch: pip install torch --index-url https://download.pytorch.org/whl/cpu "
+                "(about 200 MB; plain 'pip install torch' brings 3 GB of CUDA libraries on Linux, and tasks need none of them)"
+            ) from error
         return getattr(learning, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

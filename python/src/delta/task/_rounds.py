@@ -39,7 +39,7 @@ from ._loaders import Loading
 from ._server import Server, server
 from ._variates import Scaffold, Variates
 
-ROWS = "rows"
+ROWS, MEMBERS = "rows", "members"
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Plan:
         self.variates = Variates(
             self.step,
             [n for n in self.merged if n in self.step.controlled],
-            ROWS if self.weighted else None,
+            self.weighted,
             self.strategy.population if isinstance(self.strategy, Scaffold) else None,
             self._sent,
         )
@@ -177,7 +177,7 @@ class Plan:
 
     def _weighing(self) -> list[Step]:
         if self._plain:
-            return self.variates.at_members(self.draft)
+            return [*self._counting(), *self.variates.at_members(self.draft)]
         difference, weighted = self.difference, self.weighted
         inputs = [GraphInput(f"{n}.next", self.step.state[n]) for n in self.merged]
         inputs += [GraphInput(n, self.step.state[n]) for n in self.merged if difference]
@@ -200,15 +200,24 @@ class Plan:
         )
         graph = self.draft.graph("weigh", lower(traced.graph, traced.inputs, traced.outputs))
         weighed = Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {f"{n}.sent": n for n in self.merged})
-        return [weighed, *self.variates.at_members(self.draft)]
+        return [weighed, *self._counting(), *self.variates.at_members(self.draft)]
+
+    def _counting(self) -> list[Step]:
+        """That this member is in the mean: one that could not compute contributes zeros, and is not."""
+        if self.weighted or self.noise is not None:
+            return []
+        one = GraphInput(ROWS, torch.ones((), dtype=torch.float64))
+        traced = trace(lambda named: {f"{MEMBERS}.one": torch.clamp(named[ROWS], max=1.0)}, [one])
+        graph = self.draft.graph("count", lower(traced.graph, traced.inputs, traced.outputs))
+        return [Step(graph, {ROWS: value(ROWS)}, {f"{MEMBERS}.one": MEMBERS})]
 
     def _map(self, steps: list[Step], sums: tuple[tuple[str, str, tuple[int, ...]], ...]) -> Map:
         contribute: list[tuple[str, str, tuple[int, ...]]] = []
         for name in self.merged:
             kind = "f32" if self._sent(name) == torch.float32 else "f64"
             contribute.append((self._contributed(name), kind, tuple(self.step.state[name].shape)))
-        if self.weighted:
-            contribute.append((ROWS, "f64", ()))
+        if self.noise is None:
+            contribute.append((ROWS if self.weighted else MEMBERS, "f64", ()))
         contribute += self.variates.contribute()
         assign = {n: f"{n}.next" for n in self.step.state if n not in self.merged and self._kept(n)}
         assign |= self.variates.assign()
@@ -226,8 +235,8 @@ class Plan:
         return averaged | self.server.outputs() | self.variates.outputs()
 
     def _averaging(self) -> list[Step]:
-        difference, weighted = self.difference, self.weighted
-        parts = "rows" if weighted else "clients"
+        difference = self.difference
+        parts = ROWS if self.weighted else MEMBERS
         inputs = [GraphInput(self._contributed(n), self._sum(n)) for n in self.merged]
         old = [n for n in self.merged if difference or n in self.server.keys]
         inputs += [GraphInput(f"{n}.old", self.step.state[n]) for n in old]
@@ -254,7 +263,8 @@ class Plan:
         sources = {self._contributed(n): total(self._contributed(n)) for n in self.merged}
         sources |= {f"{n}.old": variable(n) for n in self.merged}
         sources |= {n: variable(n) for n in self.step.rounds | self.server.state}
-        sources[parts] = total(ROWS) if weighted else clients()
+        # Under noise who could not compute counts, too: whether somebody could may hang on one record.
+        sources[parts] = total(parts) if self.noise is None else clients()
         graph = self.draft.graph("average", lower(traced.graph, traced.inputs, traced.outputs))
         averaged = Step(graph, {i.name: sources[i.name] for i in traced.inputs}, {o: o for o in traced.outputs})
         return [averaged, *self.variates.at_coordinator(self.draft)]

@@ -92,15 +92,16 @@ class Scaffold(FedAvg):
 class Variates:
     """The part of a round that is about control variates.
 
-    ``names``: the entries that have one. ``rows``: the value that counts a member's rows, None where members count once.
+    ``names``: the entries that have one. ``weighted``: whether members count by their rows, which ``rows`` is the value of.
     ``kind``: in which type an entry's change is sent.
     """
 
     step: TrainingStep
     names: Sequence[str]
-    rows: str | None
+    weighted: bool
     population: int | None
     kind: Callable[[str], torch.dtype]
+    rows: str = "rows"
 
     def server(self) -> dict[str, Tensor]:
         """Variables of the coordinator."""
@@ -136,9 +137,7 @@ class Variates:
         if not self.names:
             return []
         one = torch.ones((), dtype=torch.float64)
-        inputs: dict[str, tuple[Tensor, Json]] = {WEIGHT: (one, variable(WEIGHT))}
-        if self.rows is not None:
-            inputs[self.rows] = (one, value(self.rows))
+        inputs: dict[str, tuple[Tensor, Json]] = {WEIGHT: (one, variable(WEIGHT)), self.rows: (one, value(self.rows))}
         for n in self.names:
             x = self.step.state[n]
             inputs[n], inputs[n + NEXT] = (x, variable(n)), (x, value(n + NEXT))
@@ -147,7 +146,7 @@ class Variates:
 
         def change(named: dict[str, Tensor]) -> dict[str, Tensor]:
             before = named[WEIGHT]
-            now = torch.ones_like(before) if self.rows is None else named[self.rows]
+            now = named[self.rows] if self.weighted else torch.clamp(named[self.rows], max=1.0)
             out = {WEIGHT + NEXT: now, WEIGHT + ".sent": now - before}
             for n in self.names:
                 x, y, own, mean = (named[k].to(torch.float64) for k in (n, n + NEXT, OWN + n, MEAN + n))

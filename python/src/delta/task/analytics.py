@@ -169,7 +169,9 @@ class HorizontalAnalytics(HorizontalTask):
     def _result(value: Any, i: int, n: int) -> Block:
         which = "execute()" if n == 1 else f"execute(), result {i + 1} of {n},"
         if not isinstance(value, Symbol):
-            raise TypeError(f"{which} returned a {type(value).__name__}; return a delta Series, DataFrame or number")
+            raise TypeError(
+                f"{which} returned a {type(value).__name__}; return a delta Series, DataFrame or number, or a tuple of them"
+            )
         b = block(value)
         if b.rows is not None or b.x.local:
             shown = f"column {b.name!r}" if b.columns is None else f"columns {', '.join(map(repr, b.columns))}"
