@@ -6,7 +6,7 @@ project = "delta-node-sdk"
 author = "the authors of delta-node"
 copyright = author
 version = release = delta.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "alabaster"
 html_theme_options = {
     "description": "Tasks for the Delta network, written in Python",

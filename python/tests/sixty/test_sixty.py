@@ -1,6 +1,6 @@
 """Sixty tasks as people write them who know pandas, statsmodels, scikit-learn and torch, over three real nodes.
 
-Every third one here; all with ``DELTA_SIXTY=all``, and as a table with ``python tests/sixty/table.py``.
+About a third of them here; all with ``DELTA_SIXTY=all``, and as a table with ``python tests/sixty/table.py``.
 """
 
 from __future__ import annotations
