@@ -227,7 +227,18 @@ def repeat(dtype: DType, like: Collection[Any]) -> tuple[DType, ...]:
 
 
 def wrap(block: Block) -> Any:
-    """Make the DataFrame, Series or Scalar of a block."""
+    """Make the symbol of a block.
+
+    Parameters
+    ----------
+    block : Block
+        An expression and labels.
+
+    Returns
+    -------
+    DataFrame, Series or Scalar
+        A DataFrame where it has columns and an index, a Series where it has an index, else a Scalar.
+    """
     kind = "scalar" if block.index is None else "series" if block.columns is None else "frame"
     made = object.__new__(Symbol._classes[kind])
     object.__setattr__(made, "_block", block)

@@ -156,7 +156,20 @@ def total(x: Expr, label: str) -> Expr:
 
 
 def pooled(x: Expr, label: str) -> Expr:
-    """:func:`total` of a client expression; what the coordinator or the author knows already is returned as it is."""
+    """Sum a member's expression over the members; what the coordinator or the author knows already is returned as it is.
+
+    Parameters
+    ----------
+    x : Expr
+        ``f64``, with no axis of rows: a sum over a member's rows, where records are to be kept apart.
+    label : str
+        A word for what it is, which the owners of the data read.
+
+    Returns
+    -------
+    Expr
+        Known to the coordinator one round later.
+    """
     return total(x, label) if x.place == "client" else x
 
 

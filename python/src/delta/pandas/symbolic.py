@@ -7,9 +7,12 @@ own can be, too. Modules of the package that begin with an underscore may change
 2. The author's code computes with it. What comes back is a :class:`Symbol`: a DataFrame, a Series or a Scalar.
 3. :func:`block` says what a symbol stands for: a :class:`Block`, that is an :class:`Expr` and the labels around it.
    ``block(s).rows`` tells rows at the members from results; two symbols have the same rows when these compare equal.
-4. :func:`reads` says which columns of which datasets symbols need, and :func:`emit` puts rows into a graph of one's own.
-5. :class:`Recipe` is a result that several aggregates make, on its author's machine; ``execute`` may return one.
-6. :class:`Rounds` adds the rounds to a draft after which results (sums over the members, and what follows from them) are
+4. ``ops`` has the operators of :class:`delta.graph.Operators` on expressions, :func:`pooled` sums one over the members, and
+   :func:`wrap` makes a symbol of a block again.
+5. :func:`reads` says which columns of which datasets symbols need, and :func:`emit` puts rows into a graph of one's own.
+6. :class:`Recipe` is a result that several aggregates make, on its author's machine; ``execute`` may return one,
+   and one of them may have a :class:`Loop`, rounds that are repeated until it is found.
+7. :class:`Rounds` adds the rounds to a draft after which results (sums over the members, and what follows from them) are
    known to the coordinator.
 
 For example, rows by a condition, in a graph::
@@ -28,11 +31,11 @@ says which ones count.
 
 from __future__ import annotations
 
-from ._base import Block, Label, Rows, Symbol, block
+from ._base import Block, Label, Rows, Symbol, block, wrap
 from ._emit import Emitted, emit, reads
-from ._expr import Expr
+from ._expr import Expr, ops, pooled
 from ._frame import table
-from ._recipe import CHECKS, Recipe
+from ._recipe import CHECKS, Loop, Recipe
 from ._rounds import Rounds
 
 __all__ = [
@@ -41,12 +44,16 @@ __all__ = [
     "Emitted",
     "Expr",
     "Label",
+    "Loop",
     "Recipe",
     "Rounds",
     "Rows",
     "Symbol",
     "block",
     "emit",
+    "ops",
+    "pooled",
     "reads",
     "table",
+    "wrap",
 ]

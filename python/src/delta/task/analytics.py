@@ -12,7 +12,7 @@ from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..manifest import Draft, Json
 from ..pandas import DataFrame
-from ..pandas.symbolic import CHECKS, Block, Expr, Recipe, Rounds, Symbol, block, table
+from ..pandas.symbolic import CHECKS, Block, Expr, Loop, Recipe, Rounds, Symbol, block, table
 from ._task import HorizontalTask
 
 __all__ = ["HorizontalAnalytics"]
@@ -89,7 +89,7 @@ class HorizontalAnalytics(HorizontalTask):
         Returns
         -------
         Series, DataFrame, Scalar, Recipe, or a tuple of these
-            Aggregates, and what :mod:`delta.stats` makes of them.
+            Aggregates, and what :mod:`delta.stats` and :mod:`delta.learn` make of them; of estimators that repeat rounds one.
         """
 
     def build(self) -> Bundle:
@@ -133,24 +133,48 @@ class HorizontalAnalytics(HorizontalTask):
             for join in joins[dataset]:
                 join.declare(draft, dataset)
         results: dict[str, Expr] = {}
-        specs = []
+        specs: list[Json] = []
+        loop: tuple[str, Json, Loop] | None = None
         for i, v in enumerate(values):
             name = f"result{i + 1}" if len(values) > 1 else "result"
             if isinstance(v, Recipe):
                 # Under noise a count of wrong rows is one of chance, and would take its share of what there is.
-                kept = {k: s for k, s in v.parts.items() if self.privacy is None or k not in CHECKS}
+                kept = {k: s for k, s in v.parts.items() if self.privacy is None or k.rpartition(".")[2] not in CHECKS}
                 parts = {part: self._result(s, i, len(values)).x for part, s in kept.items()}
                 made = {part: _name(results, x, f"{name}_{part}") for part, x in parts.items()}
                 specs.append(v.spec | {"kind": v.kind, "values": made})
+                if v.loop is not None:
+                    self._may_loop(v, loop is None)
+                    loop = name, specs[-1], v.loop
             else:
                 b = self._result(v, i, len(values))
                 specs.append(_spec(b, _name(results, b.x, name)))
-        Rounds(draft, by_file, results, privacy=self.privacy)
+        needed = [] if loop is None else [block(s).x for s in loop[2].rows()]
+        rounds = Rounds(draft, by_file, results, needed, privacy=self.privacy)
         if not draft.rounds:
             raise TypeError("execute() returned only constants: nothing is computed from the tables")
         draft.outputs = list(results)
+        if loop is not None:
+            name, spec, found = loop
+            more = found.add(draft, rounds, f"{name}_")
+            spec["values"] |= more
+            draft.outputs += more.values()
         draft.options |= {"result": specs, "inputs": {a: t.dataset for a, t in tables.items()}}
         return draft.build()
+
+    def _may_loop(self, fit: Recipe, first: bool) -> None:
+        """Refuse a second result with rounds of its own, and noise in them."""
+        what = fit.spec.get("method", fit.kind)
+        if not first:
+            raise TypeError(
+                f"execute() returned a second result that is found by rounds of its own, {what}: a task repeats the rounds of "
+                "one; make a task of each"
+            )
+        if self.privacy is not None:
+            raise ValueError(
+                f"privacy: {what} is found by rounds of its own, which have no form with noise; leave privacy out, or use a "
+                "regression of delta.statsmodel"
+            )
 
     def _tables(self) -> dict[str, Table]:
         tables = self.dataset()
