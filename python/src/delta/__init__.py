@@ -9,7 +9,7 @@
 
 What is public is in ``__all__``, here and in every module without an underscore. Tasks to subclass are in :mod:`delta.task`
 and :mod:`delta.statsmodel`, what they read in :mod:`delta.dataset`, how they are run in :mod:`delta.strategy`; tests, survival
-curves and the like for analytics are in :mod:`delta.stats`. Who makes
+curves and the like for analytics are in :mod:`delta.stats`, estimators in :mod:`delta.learn`. Who makes
 bundles by hand needs :mod:`delta.manifest` and :mod:`delta.graph`; who makes a kind of task, :mod:`delta.pandas.symbolic`
 and :mod:`delta.results`, too.
 """
@@ -24,6 +24,7 @@ from . import (
     dataset,
     delta_node,
     graph,
+    learn,
     manifest,
     network,
     pandas,
@@ -62,6 +63,7 @@ __all__ = [
     "debug",
     "delta_node",
     "graph",
+    "learn",
     "manifest",
     "network",
     "pandas",

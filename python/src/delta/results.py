@@ -19,7 +19,12 @@ Array = npt.NDArray[Any]
 Build = Callable[[Mapping[str, Any], Mapping[str, Array]], Any]
 _KINDS: dict[str, Build] = {}
 # Where the kinds of other modules are registered; imported when first met, so that nobody pays for what he does not use.
-_HOMES = {"model": "delta.task._result", "regression": "delta.statsmodel._result", "statistic": "delta.stats"}
+_HOMES = {
+    "estimator": "delta.learn",
+    "model": "delta.task._result",
+    "regression": "delta.statsmodel._result",
+    "statistic": "delta.stats",
+}
 METRICS = "\0metrics"
 """Key under which builders find the metrics of each round, an object array of dicts."""
 
