@@ -18,6 +18,7 @@ scikit-learn does; ``"drop"`` and ``"ignore"`` leave them out. Under ``privacy``
 """
 
 from ._bayes import BernoulliNB, GaussianNB, MultinomialNB
+from ._boosting import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from ._categories import CategoricalNB, OneHotEncoder
 from ._decompose import PCA, KMeans
 from ._estimator import Estimator, Fit
@@ -35,6 +36,8 @@ __all__ = [
     "Estimator",
     "Fit",
     "GaussianNB",
+    "HistGradientBoostingClassifier",
+    "HistGradientBoostingRegressor",
     "KMeans",
     "Lasso",
     "LinearRegression",
