@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 HERE = Path(__file__).parent
-FIRST = ["delta", "delta.task", "delta.dataset", "delta.pandas", "delta.stats", "delta.statsmodel"]
+FIRST = ["delta", "delta.task", "delta.dataset", "delta.pandas", "delta.stats", "delta.learn", "delta.statsmodel"]
 """What most people look for; the others come after these by name."""
 
 
