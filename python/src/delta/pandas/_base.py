@@ -65,6 +65,8 @@ class Block:
         The name of a result's labels, a tuple of names when its labels are tuples.
     typed : tuple of (label, Typed)
         Columns of a frame of rows that are no numbers.
+    rest : label, optional
+        The last label of counts of levels: that of all other texts.
     """
 
     x: Expr
@@ -74,6 +76,7 @@ class Block:
     name: Label = None
     index_name: Label = None
     typed: tuple[tuple[Label, Any], ...] = ()
+    rest: Label = None
 
     @property
     def dtype(self) -> DType:
@@ -93,7 +96,7 @@ class Block:
         return "float64" if "float64" in self.dtypes else "int64"
 
     def with_(self, **changes: Any) -> Block:
-        """Return a changed copy, without the columns that are no numbers unless they are named.
+        """Return a changed copy, without ``rest`` and the columns that are no numbers unless they are named.
 
         Parameters
         ----------
@@ -105,7 +108,7 @@ class Block:
         Block
             The copy.
         """
-        return replace(self, **({"typed": ()} | changes))
+        return replace(self, **({"typed": (), "rest": None} | changes))
 
 
 class Symbol:

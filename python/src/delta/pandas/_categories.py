@@ -44,10 +44,11 @@ class Categories:
         self._code = ops.where(known_rows, code, float(len(self.labels)))
 
     def add(self, values: Expr) -> Expr:
-        """Sum finite values over the rows of each category: ``[rows, columns]`` to ``[categories, columns]``, at a member."""
+        """Sum values over the rows of each category: ``[rows, columns]`` to ``[categories, columns]``, at a member."""
         width = int(values.shape[1])
         into = np.zeros((len(self.labels) + 1, width))
-        codes = ops.add(ops.unsqueeze(self._code, 1), ops.mul(values, 0.0))
+        # Not of the values: what is infinite must get into its sum, where nodes refuse it.
+        codes = ops.add(ops.unsqueeze(self._code, 1), np.zeros((1, width)))
         return ops.slice(ops.scatter_add(into, ops.cast(codes, "i64"), values), 0, len(self.labels), 0)
 
     def count(self) -> Expr:

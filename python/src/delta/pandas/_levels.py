@@ -128,7 +128,7 @@ class Category(Column, kinds=["category"]):
         """
         places = list(range(len(self._typed.levels) + 1))
         made = self._numbers(self._typed.x).value_counts(normalize, sort, dropna, categories=places)
-        return wrap(block(made).with_(index=(*self._typed.levels, self.other)))
+        return wrap(block(made).with_(index=(*self._typed.levels, self.other), rest=self.other))
 
     def nunique(self) -> Any:
         """Count which levels occur, any other text as one more. One round.

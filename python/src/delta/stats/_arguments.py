@@ -92,11 +92,14 @@ def level(confidence_level: float) -> float:
     return confidence_level
 
 
-def yes_or_no(value: Any, what: str, which: str) -> tuple[Any, Any]:
-    """Return a column of 0 and 1, and whether each value is something else, where it may be."""
+def yes_or_no(value: Any, what: str, which: str, counts: Any) -> tuple[Any, Any]:
+    """Return a column of 0 and 1, and whether each value is something else, where it may be.
+
+    ``counts``: which rows do; what stands in the others says nothing.
+    """
     known_to_be = isinstance(value, Series) and value.dtype == "bool"
     column = rows(value, what, which)
-    return column, None if known_to_be else column.notna() & (column != 0) & (column != 1)
+    return column, None if known_to_be else column.notna() & (column != 0) & (column != 1) & counts
 
 
 def refuse(parts: Mapping[str, Any], key: str, text: str) -> None:

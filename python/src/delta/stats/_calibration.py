@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..pandas.symbolic import Recipe
 from ._arguments import cut, edges, refuse, rows, yes_or_no
 from ._outcome import Array, Outcome, Spec, finishes, recipe
+from ._show import Table
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class CalibrationResult(Outcome):
     """Predicted probabilities and what came of them, by bins that have rows.
 
@@ -26,6 +27,16 @@ class CalibrationResult(Outcome):
         The mean squared difference of score and label.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "",
+            (
+                "prob_true",
+                "prob_pred",
+                "counts",
+            ),
+        ),
+    )
     prob_true: Array
     prob_pred: Array
     counts: Array
@@ -51,8 +62,9 @@ def calibration(score: Any, label: Any, bins: Any = 10) -> Recipe:
         result is read.
     """
     at = edges(bins, (0.0, 1.0), "calibration")
-    x, (y, other) = rows(score, "calibration", "score"), yes_or_no(label, "calibration", "label")
-    parts = {"brier": ((x - y) ** 2).mean(), "outside": ((x < 0) | (x > 1)).sum()}
+    x = rows(score, "calibration", "score")
+    y, other = yes_or_no(label, "calibration", "label", x.notna())
+    parts = {"brier": ((x - y) ** 2).mean(), "outside": (((x < 0) | (x > 1)) & y.notna()).sum()}
     if other is not None:
         parts["invalid"] = other.sum()
     both = x.notna() & y.notna()

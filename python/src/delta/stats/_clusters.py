@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..pandas.symbolic import Recipe
 from ._arguments import frame as frame_of
+from ._arguments import refuse
 from ._outcome import Array, Outcome, Spec, doubt, finishes, recipe
+from ._show import Table
+
+INFINITY = float("inf")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class KMeansResult(Outcome):
     """Clusters, with the names of scikit-learn.
 
@@ -33,6 +39,10 @@ class KMeansResult(Outcome):
         The columns.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table("", ("counts",)),
+        Table("", ("cluster_centers_",), "feature_names_in_"),
+    )
     cluster_centers_: Array
     inertia_: float
     n_iter_: int
@@ -57,7 +67,8 @@ def kmeans(frame: Any, centers: Sequence[Sequence[float]], max_iter: int = 10) -
     Returns
     -------
     Recipe
-        Of a :class:`KMeansResult`; a warning says where more rounds would move the centres further.
+        Of a :class:`KMeansResult`; a warning says where more rounds would move the centres further. An infinite value is a
+        ``ValueError`` when the result is read.
 
     Raises
     ------
@@ -87,6 +98,7 @@ def kmeans(frame: Any, centers: Sequence[Sequence[float]], max_iter: int = 10) -
     parts: dict[str, Any] = {
         "counts": df.groupby(nearest, categories=list(range(k))).size(),
         "inertia": distance.sum(),
+        "outside": functools.reduce(operator.or_, (s.abs() == INFINITY for s in series)).sum(),
     }
     for j in range(k):
         parts |= {f"center{j}_{i}": places[j][i] for i in range(len(columns))}
@@ -98,7 +110,7 @@ def kmeans(frame: Any, centers: Sequence[Sequence[float]], max_iter: int = 10) -
 def _nearest(series: list[Any], places: list[list[Any]]) -> tuple[Any, Any]:
     """Return the number of each row's nearest centre, and the squared distance."""
     each: list[Any] = [sum((s - p) ** 2 for s, p in zip(series, place, strict=True)) for place in places]
-    nearest, least = each[0] * 0, each[0]
+    nearest, least = each[0].notna().astype(float) * 0.0, each[0]
     for j, distance in enumerate(each[1:], 1):
         closer = distance < least
         nearest, least = nearest.mask(closer, float(j)), least.mask(closer, distance)
@@ -107,6 +119,7 @@ def _nearest(series: list[Any], places: list[list[Any]]) -> tuple[Any, Any]:
 
 @finishes("kmeans")
 def _clusters(spec: Spec, parts: dict[str, Array]) -> KMeansResult:
+    refuse(parts, "outside", "kmeans: {n} rows of all members have an infinite value")
     start = np.asarray(spec["start"])
     shape = start.shape
     centers = np.array([[float(parts[f"center{j}_{i}"]) for i in range(shape[1])] for j in range(shape[0])])

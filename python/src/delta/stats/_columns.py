@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..pandas.symbolic import Recipe
 from ._arguments import frame as frame_of
 from ._outcome import Array, Outcome, Spec, doubt, finishes, recipe
+from ._show import Table
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class ScalerResult(Outcome):
     """Means and scales, with the names of scikit-learn.
 
@@ -26,6 +27,17 @@ class ScalerResult(Outcome):
         The columns.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "feature_names_in_",
+            (
+                "mean_",
+                "var_",
+                "scale_",
+                "n_samples_seen_",
+            ),
+        ),
+    )
     mean_: Array
     var_: Array
     scale_: Array
@@ -33,7 +45,7 @@ class ScalerResult(Outcome):
     feature_names_in_: list[Any]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class PCAResult(Outcome):
     """Principal components, with the names of scikit-learn.
 
@@ -53,6 +65,18 @@ class PCAResult(Outcome):
         The columns.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "",
+            (
+                "explained_variance_",
+                "explained_variance_ratio_",
+                "singular_values_",
+            ),
+        ),
+        Table("", ("components_",), "feature_names_in_"),
+        Table("feature_names_in_", ("mean_",)),
+    )
     components_: Array
     explained_variance_: Array
     explained_variance_ratio_: Array

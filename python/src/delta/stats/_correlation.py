@@ -12,7 +12,7 @@ from ._arguments import ALTERNATIVES, level, one_of, rows
 from ._outcome import Array, Spec, TestOutcome, finishes, recipe
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class PearsonRResult(TestOutcome):
     """A correlation, with the names of scipy; ``statistic`` is r.
 

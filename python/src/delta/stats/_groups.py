@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,10 +11,11 @@ from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
 from ._arguments import is_levels, one_of, rows
 from ._outcome import Array, Spec, TestOutcome, doubt, finishes, recipe
-from ._ttest import NOTHING
+from ._show import Table
+from ._ttest import FEW_DIGITS, LITTLE, NOTHING
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class FOnewayResult(TestOutcome):
     """An analysis of variance; ``statistic`` is F.
 
@@ -30,6 +31,16 @@ class FOnewayResult(TestOutcome):
         The categories.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "groups",
+            (
+                "n",
+                "mean",
+                "var",
+            ),
+        ),
+    )
     df: tuple[float, float]
     n: Array
     mean: Array
@@ -93,6 +104,8 @@ def _student(n: Array, mean: Array, squares: Array) -> float:
     centre = (n * mean).sum() / n.sum()
     between, within = float((n * (mean - centre) ** 2).sum()), float(squares.sum())
     nothing = NOTHING * float((n * mean**2).sum())
+    if nothing < within < nothing * (LITTLE / NOTHING):
+        doubt("f_oneway", FEW_DIGITS)
     if within <= nothing:
         return np.nan if between <= nothing else np.inf
     free = n.sum() - len(n)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import results
 from ..pandas.symbolic import Recipe, Symbol
+from . import _show
 
 Array = npt.NDArray[np.float64]
 Spec = Mapping[str, Any]
@@ -19,7 +20,7 @@ Finish = Callable[[Spec, dict[str, Array]], Any]
 _METHODS: dict[str, Finish] = {}
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Outcome:
     """What every result says of its task.
 
@@ -31,11 +32,30 @@ class Outcome:
         For each round how many ``members`` its sum has, how many of them ``failed``, and ``who`` they are.
     """
 
+    _tables: ClassVar[tuple[_show.Table, ...]] = ()
     privacy: dict[str, Any] | None = field(default=None, repr=False, init=False)
     rounds: list[dict[str, Any]] = field(default_factory=list, repr=False, init=False)
 
+    def summary(self) -> Any:
+        """Say what was found in several lines.
 
-@dataclass(kw_only=True)
+        Returns
+        -------
+        str
+            Single numbers, and a table for each group, column, bin or time. Survival curves and Cox's model return a DataFrame
+            of pandas instead, as statsmodels and lifelines do.
+        """
+        return _show.text(self)
+
+    def __repr__(self) -> str:
+        """Show what was found in one line; of long arrays their shapes."""
+        return _show.short(self)
+
+    def _repr_html_(self) -> str:
+        return _show.page(self)
+
+
+@dataclass(kw_only=True, repr=False)
 class TestOutcome(Outcome):
     """A test: ``statistic, pvalue = result`` works, as with scipy.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
 from ._arguments import ALTERNATIVES, binned, edges, one_of, refuse, rows, yes_or_no
 from ._outcome import Array, Outcome, Spec, TestOutcome, doubt, finishes, recipe
+from ._show import Table
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class MannWhitneyUResult(TestOutcome):
     """A test of ranks; ``statistic`` is U of the first sample.
 
@@ -33,7 +34,7 @@ class MannWhitneyUResult(TestOutcome):
     zscore: float
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class RocResult(Outcome):
     """How well a score tells two classes apart.
 
@@ -49,6 +50,15 @@ class RocResult(Outcome):
         How many rows have the label 0, and 1.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "thresholds",
+            (
+                "fpr",
+                "tpr",
+            ),
+        ),
+    )
     auc: float
     fpr: Array
     tpr: Array
@@ -121,7 +131,8 @@ def roc_auc(score: Any, label: Any, bins: Any = 100, *, range: Sequence[float] |
         ``ValueError`` when the result is read.
     """
     at = edges(bins, range, "roc_auc")
-    x, (y, other) = rows(score, "roc_auc", "score"), yes_or_no(label, "roc_auc", "label")
+    x = rows(score, "roc_auc", "score")
+    y, other = yes_or_no(label, "roc_auc", "label", x.notna())
     parts = {"no": binned(x[y == 0], at), "yes": binned(x[y == 1], at)}
     if other is not None:
         parts["invalid"] = other.sum()

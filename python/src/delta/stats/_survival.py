@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,11 +14,12 @@ from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
 from ._arguments import groups, is_real, level, one_of, refuse, rising, rows, yes_or_no
 from ._outcome import Array, Outcome, Spec, TestOutcome, doubt, finishes, recipe
+from ._show import Table
 
 WEIGHTS = (None, "gb", "tw", "fh")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class KaplanMeierResult(Outcome):
     """A survival curve, with the names of statsmodels' ``SurvfuncRight``; at all times of the grid.
 
@@ -30,6 +33,18 @@ class KaplanMeierResult(Outcome):
         How many are there just before each time, how many events it has, and how many are lost from sight at it.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "surv_times",
+            (
+                "surv_prob",
+                "surv_prob_se",
+                "n_risk",
+                "n_events",
+                "n_censored",
+            ),
+        ),
+    )
     surv_times: Array
     surv_prob: Array
     surv_prob_se: Array
@@ -93,7 +108,7 @@ class KaplanMeierResult(Outcome):
         return pandas.DataFrame(table, index=pandas.Index(self.surv_times, name="Time"))
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class LogrankResult(TestOutcome):
     """A comparison of survival curves; ``statistic`` is chi-squared.
 
@@ -113,6 +128,23 @@ class LogrankResult(TestOutcome):
         The grid.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "groups",
+            (
+                "observed",
+                "expected",
+            ),
+        ),
+        Table(
+            "groups",
+            (
+                "n_risk",
+                "n_events",
+            ),
+            "surv_times",
+        ),
+    )
     df: int
     observed: Array
     expected: Array
@@ -139,15 +171,19 @@ def kaplan_meier(duration: Any, event: Any, *, times: Any) -> Recipe:
     Returns
     -------
     Recipe
-        Of a :class:`KaplanMeierResult`. Another event than 0 and 1 is a ``ValueError`` when the result is read.
+        Of a :class:`KaplanMeierResult`. Another event than 0 and 1, and a duration below 0 where the grid has none, is a
+        ``ValueError`` when the result is read.
 
     Notes
     -----
     Twice as many counts leave a node as there are times. Few rows end at one time: a coarse grid tells less of each.
     """
     grid = rising(times, "kaplan_meier", "times", 1)
-    t, (e, other) = rows(duration, "kaplan_meier", "duration"), yes_or_no(event, "kaplan_meier", "event")
+    t = rows(duration, "kaplan_meier", "duration")
+    e, other = yes_or_no(event, "kaplan_meier", "event", t.notna())
     parts = {"events": _at_times(t[e == 1], grid), "lost": _at_times(t[e == 0], grid)}
+    if grid[0] >= 0:
+        parts["outside"] = ((t < 0) & e.notna()).sum()
     if other is not None:
         parts["invalid"] = other.sum()
     return recipe("kaplan_meier", parts, times=grid)
@@ -185,7 +221,7 @@ def logrank_test(
     -------
     Recipe
         Of a :class:`LogrankResult`; NaN, with a warning, where a group has no rows or nothing happens. Another event than 0
-        and 1 is a ``ValueError`` when the result is read.
+        and 1, and a duration below 0 where the grid has none, is a ``ValueError`` when the result is read.
 
     Raises
     ------
@@ -196,9 +232,12 @@ def logrank_test(
     if (weight_type == "fh") != (fh_p is not None) or not (fh_p is None or is_real(fh_p)):
         raise TypeError("logrank_test: weight_type='fh' needs fh_p, a number, and nothing else does")
     grid = rising(times, "logrank_test", "times", 1)
-    t, (e, other) = rows(duration, "logrank_test", "duration"), yes_or_no(event, "logrank_test", "event")
-    parts: dict[str, Any] = {}
-    for i, (_, inside) in enumerate(labelled := groups(t, group, categories, "logrank_test")):
+    t = rows(duration, "logrank_test", "duration")
+    labelled = groups(t, group, categories, "logrank_test")
+    known = functools.reduce(operator.or_, (inside for _, inside in labelled))
+    e, other = yes_or_no(event, "logrank_test", "event", known & t.notna())
+    parts: dict[str, Any] = {"outside": ((t < 0) & e.notna() & known).sum()} if grid[0] >= 0 else {}
+    for i, (_, inside) in enumerate(labelled):
         parts[f"events{i}"], parts[f"lost{i}"] = (_at_times(t[inside & (e == v)], grid) for v in (1, 0))
     if other is not None:
         parts["invalid"] = other.sum()
@@ -232,11 +271,13 @@ def _risks(events: Array, lost: Array) -> tuple[Array, Array, Array]:
 
 
 _BAD = "{n} rows of all members have an event that is not 0 or 1"
+_BEFORE = "{n} rows of all members have a duration below 0"
 
 
 @finishes("kaplan_meier")
 def _curve(spec: Spec, parts: dict[str, Array]) -> KaplanMeierResult:
     refuse(parts, "invalid", f"kaplan_meier: {_BAD}")
+    refuse(parts, "outside", f"kaplan_meier: {_BEFORE}")
     n, d, c = _risks(parts["events"], parts["lost"])
     if not n[0] > 0.5:
         doubt("kaplan_meier", "there are no rows: there is no curve")
@@ -255,6 +296,7 @@ def _curve(spec: Spec, parts: dict[str, Array]) -> KaplanMeierResult:
 @finishes("logrank_test")
 def _compare(spec: Spec, parts: dict[str, Array]) -> LogrankResult:
     refuse(parts, "invalid", f"logrank_test: {_BAD}")
+    refuse(parts, "outside", f"logrank_test: {_BEFORE}")
     labels = spec["groups"]
     each = [_risks(parts[f"events{i}"], parts[f"lost{i}"]) for i in range(len(labels))]
     n, d = np.array([r for r, _, _ in each]), np.array([e for _, e, _ in each])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from ..pandas.symbolic import Recipe, block
 from ._arguments import frame as frame_of
 from ._arguments import is_levels, is_real, one_of
 from ._outcome import Array, Spec, TestOutcome, doubt, finishes, recipe
+from ._show import Table
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Chi2ContingencyResult(TestOutcome):
     """A test of independence, with the names of scipy.
 
@@ -34,6 +35,16 @@ class Chi2ContingencyResult(TestOutcome):
         The categories.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "index",
+            (
+                "observed",
+                "expected_freq",
+            ),
+            "columns",
+        ),
+    )
     dof: int
     expected_freq: Array
     observed: Array
@@ -41,7 +52,7 @@ class Chi2ContingencyResult(TestOutcome):
     columns: list[Any]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class ChisquareResult(TestOutcome):
     """A test of counts against expected ones, with the names of scipy.
 
@@ -57,6 +68,15 @@ class ChisquareResult(TestOutcome):
         The categories.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "index",
+            (
+                "observed",
+                "expected",
+            ),
+        ),
+    )
     df: int
     observed: Array
     expected: Array
@@ -96,7 +116,8 @@ def chisquare(counts: Any, f_exp: Sequence[float] | None = None, ddof: int = 0) 
     Parameters
     ----------
     counts : Series of counts, or column of levels
-        A result such as ``df["a"].value_counts(categories=[1, 2, 3])``; of a column of texts its declared levels are counted.
+        A result such as ``df["a"].value_counts(categories=[1, 2, 3])``; of a column of texts, and of its ``value_counts()``, the
+        declared levels are counted, and not the cell of all other texts.
     f_exp : sequence of float, optional
         What is expected, as counts or shares: it is scaled to as many as there are. By default all the same.
     ddof : int
@@ -116,6 +137,9 @@ def chisquare(counts: Any, f_exp: Sequence[float] | None = None, ddof: int = 0) 
     """
     if is_levels(counts):
         counts = counts.value_counts()[counts.levels]
+    if isinstance(counts, Series) and block(counts).rest is not None:
+        # What other texts there are is no category: no test of the declared ones has it.
+        counts = counts[[c for c in counts.index if c != block(counts).rest]]
     if not isinstance(counts, Series) or not isinstance(block(counts).index, tuple):
         raise TypeError("chisquare: give counts, such as df['a'].value_counts(categories=[1, 2, 3])")
     shares = [1.0] * len(counts) if f_exp is None else list(f_exp)

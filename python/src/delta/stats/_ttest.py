@@ -9,13 +9,17 @@ from typing import Any
 from .. import _distributions as tails
 from ..pandas.symbolic import Recipe
 from ._arguments import ALTERNATIVES, is_real, level, one_of, rows
-from ._outcome import Array, Spec, TestOutcome, finishes, recipe
+from ._outcome import Array, Spec, TestOutcome, doubt, finishes, recipe
 
-NOTHING = 1e-28
-"""Squares below this share of the squared mean are rounding: there is no spread."""
+NOTHING, LITTLE = 1e-31, 1e-25
+"""Squares below the first share of the squared mean are rounding: there is no spread. Below the other few digits are right."""
+
+FEW_DIGITS = (
+    "values vary little for how far from zero they are, and few digits are right; subtract a constant near them"
+)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class TTestResult(TestOutcome):
     """A t test, with the names of scipy.
 
@@ -178,6 +182,8 @@ def _result(
     offset: float = 0.0,
 ) -> TTestResult:
     size = max(m * m for m in (*mean, offset))
+    if any(NOTHING * size < v < LITTLE * size for v in var):
+        doubt("t test", FEW_DIGITS)
     if squared >= 0 and not any(v > NOTHING * size for v in var):
         squared = 0.0
         estimate = 0.0 if estimate * estimate <= NOTHING * size else estimate
