@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2
 
 import delta
 from delta import stats as ds
@@ -132,6 +133,60 @@ def test_proportional_hazards(kind: Any) -> None:
         mine = np.array([before[t] for t in times]) * np.exp(found.params @ x.mean())
         np.testing.assert_allclose(mine, hazard, rtol=1e-7, atol=1e-12)
     assert list(found.summary().index) == list(x.columns)
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_efrons_ties(stratified: bool) -> None:
+    """Few events at a time, which are added one by one, and hundreds, of which most are added by a series."""
+    from statsmodels.duration.hazard_regression import PHReg
+
+    class Efron(StratifiedCox if stratified else Cox):  # type: ignore[misc]
+        ties = "efron"
+
+    class Levels(Efron):  # type: ignore[misc, valid-type]
+        strata = ()
+
+        def dataset(self) -> Any:
+            columns = ["x", "y", "likert", "arm", "days", "died"]
+            return {"df": delta.dataset.DataFrame("t.csv", columns=columns, levels={"arm": ["0", "2"]})}
+
+    rng = np.random.default_rng(2)
+    crowd = pd.DataFrame({"x": rng.normal(50, 9, 2400), "likert": rng.integers(1, 6, 2400) * 1.0, "y": 0.0})
+    crowd["arm"], crowd["days"] = rng.integers(0, 3, 2400) * 1.0, rng.integers(1, 5, 2400) * 1.0
+    crowd["died"] = (rng.uniform(size=2400) < 0.3 + 0.004 * crowd.x) * 1.0
+    for frame in (PEOPLE[["x", "y", "likert", "arm", "days", "died"]], crowd):
+        found = delta.debug(Efron("cox", 3, 3), df=thirds(frame))
+        rows = frame.dropna(subset=["x", "likert", "days", "died"])
+        rows = rows[rows.arm.isin((0, 2))] if stratified else rows
+        x, strata = rows[["x", "likert"]], rows.arm if stratified else None
+        theirs = PHReg(rows.days, x - x.mean(), rows.died, strata=strata, ties="efron").fit(method="newton", tol=1e-14)
+        same(found, theirs, "params", "bse", "tvalues", "pvalues", "llf", rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(found.conf_int(), theirs.conf_int(), rtol=1e-7)
+        assert found.ties == "efron" and found.converged
+        assert found.llnull == pytest.approx(theirs.model.loglike(np.zeros(2)), rel=1e-10)
+        assert found.llr_pvalue == pytest.approx(chi2.sf(2 * (theirs.llf - found.llnull), 2), rel=1e-6)
+        new, stratum = frame[["likert", "x"]].dropna().iloc[:4], 2.0 if stratified else None
+        np.testing.assert_allclose(
+            found.predict(new), theirs.predict(exog=new[["x", "likert"]], pred_type="lhr").predicted_values
+        )
+        ratio = found.predict(new, "hr")
+        hazard = found.predict(new, "cumhaz", stratum=stratum)
+        np.testing.assert_allclose(hazard, ratio[:, None] * found.baseline_cumulative_hazard[-1], rtol=1e-12)
+        np.testing.assert_allclose(found.predict(new, "surv", stratum=stratum), np.exp(-hazard), rtol=1e-12)
+    if stratified:
+        texts = crowd.assign(arm=crowd.arm.astype(int).astype(str))
+        same(
+            delta.debug(Levels("cox", 3, 3), df=thirds(texts)),
+            found,
+            "params",
+            "bse",
+            "llf",
+            "baseline_cumulative_hazard",
+        )
+        with pytest.raises(ValueError, match=r"stratum must be one of \[0.0, 2.0\]"):
+            found.predict(new, "surv", stratum=1)
+    with pytest.raises(ValueError, match="pred_type='risk'"):
+        found.predict(new, "risk")
 
 
 def test_hazards_that_cannot_be_found_say_so() -> None:

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from delta.statsmodel import LinearTask, LogitTask, MNLogitTask, RegressionTask, _trust
+from delta import _trust
+from delta.statsmodel import LinearTask, LogitTask, MNLogitTask, RegressionTask
 from regression_cases import fit
 
 APART = "tell some classes apart"

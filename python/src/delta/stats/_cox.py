@@ -1,38 +1,32 @@
-"""Cox's proportional hazards, by Newton's method over the network, on a declared grid of times; ties as Breslow has it.
+"""Cox's proportional hazards, by Newton's method over the network, on a declared grid of times.
 
-In each round a graph says what each row adds at its own time: its weight ``exp(x b)``, that times ``x``, and times the products
-of ``x``. The coordinator adds up over the times from the last to the first, which gives the sums over those at risk, and so the
-partial likelihood with its derivatives; it solves, moves, and goes on until a move gains nothing. Columns are centred by their
-means over all members, which the first round finds. All rounds sum the same members.
+In each round the coordinator makes the partial likelihood with its derivatives of sums at each time; it solves, moves, and goes
+on until a move gains nothing. Columns are centred by their means over all members, which the first round finds. All rounds sum
+the same members.
 """
 
 from __future__ import annotations
 
 import abc
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import _tables
 from .. import manifest as m
 from .._arguments import AnalyticsArguments, takes
-from .._joins import alike
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
-from ..graph import Graph, Value
 from ..pandas import DataFrame, Series
-from ..pandas.symbolic import Rounds, Symbol, block, emit, reads, table
+from ..pandas.symbolic import Rounds, Symbol, block, reads
 from ..task import HorizontalTask
-from ._arguments import is_real, rising
-
-GAINED = 1e-12
-"""A move that gained no more log-likelihood than that was the last."""
-_HIGHEST = 500.0
+from . import _cox_graphs as graphs
+from ._arguments import is_levels, is_real, rising
 
 
 class CoxTask(HorizontalTask):
-    """Cox's proportional hazards with Breslow's ties, as ``statsmodels.PHReg(ties="breslow")``.
+    """Cox's proportional hazards, as ``statsmodels.PHReg``; with ``ties = "efron"`` also as ``lifelines.CoxPHFitter``.
 
     The author writes :meth:`dataset` and :meth:`preprocess`, and says ``times``. The result is a :class:`CoxResult`, exact where
     all durations are on the grid.
@@ -59,8 +53,12 @@ class CoxTask(HorizontalTask):
     times : sequence of float
         The grid, which rises. A duration between two of its times counts as the later one; one beyond the last is at risk at all
         of them.
-    strata : sequence of float
-        The values of the strata, where ``preprocess`` returns some; rows of another one are left out.
+    strata : sequence of float or str
+        The values of the strata, where ``preprocess`` returns some; rows of another one are left out. Of a column of texts by
+        default the declared levels.
+    ties : {"breslow", "efron"}
+        How events at one time are taken. Efron's way is nearer to the truth where a time has many of them; it wants two sums for
+        each number of Breslow's, of those with the event and of the others.
     maxiter : int
         How many moves there are at most, each a round.
 
@@ -71,7 +69,8 @@ class CoxTask(HorizontalTask):
     """
 
     times: ClassVar[Sequence[float]] = ()
-    strata: ClassVar[Sequence[float]] = ()
+    strata: ClassVar[Sequence[float | str]] = ()
+    ties: ClassVar[str] = "breslow"
     maxiter: ClassVar[int] = 25
 
     @takes(AnalyticsArguments)
@@ -105,7 +104,7 @@ class CoxTask(HorizontalTask):
             The explanatory columns, without a constant.
         duration, event : Series
             How long each row was watched, and whether it ended with the event: 1 or 0, or bool.
-        stratum : Series, optional
+        stratum : Series or column of levels, optional
             Each stratum has a hazard of its own.
         """
 
@@ -122,46 +121,46 @@ class CoxTask(HorizontalTask):
         ValueError
             ``preprocess`` does not take what ``dataset`` names, what it returns does not fit together, or the grid cannot work.
         """
+        if self.ties not in ("breslow", "efron"):
+            raise ValueError(f"ties={self.ties!r}: must be 'breslow' or 'efron'")
+        if not isinstance(self.maxiter, int) or not 1 <= self.maxiter <= 1000:
+            raise ValueError(f"maxiter={self.maxiter!r}: must be 1 to 1000")
         grid, tables = rising(self.times, type(self).__name__, "times", 1), dict(self.dataset())
         x, *rest = parts = self._parts(tables)
         names = [str(c) for c in block(x).columns or ()]
-        strata = [float(s) for s in self.strata] if len(rest) == 3 else [0.0]
+        named = [_plain(s) for s in self._strata] if len(rest) == 3 else None
+        strata = [0.0] if named is None else [float(i) if isinstance(s, str) else s for i, s in enumerate(named)]
         p, cells = len(names), len(strata) * (len(grid) + 1)
         draft = m.Draft(self.name, self.strategy, description=self.description)
-        by_file: dict[str, Table] = {}
-        for t in tables.values():
-            draft.table(t.dataset, t.columns, t.header, t.types)
-            before = by_file[t.dataset].columns if t.dataset in by_file else []
-            merged = [*before, *(c for c in t.names if c not in before)]
-            by_file[t.dataset] = Table(t.dataset, merged, header=t.header)
-        for dataset in by_file:
-            for join in alike(dataset, [t.joins for t in tables.values() if t.dataset == dataset]):
-                join.declare(draft, dataset)
+        by_file = _tables.declare(draft, tables)
         Rounds(draft, by_file, {"mean": block(x.mean()).x})
         draft.variable("params", "server", np.zeros(p))
         draft.variable("gained", "server", np.array(1e300))
         kept = {"hessian": (p, p), "loglike": (), "tally": (3,), "risk": (cells,), "deaths": (cells,)}
-        for name, shape in (kept | {"iterations": (), "converged": ()}).items():
+        for name, shape in (kept | {"iterations": (), "converged": (), "llnull": (), "rate": ()}).items():
             draft.variable(name, "server", shape=shape)
         self._rounds(draft, parts, grid, strata, p)
-        draft.outputs = ["params", "mean", "iterations", "converged", *kept]
+        draft.outputs = ["params", "mean", "iterations", "converged", "llnull", "gained", "rate", *kept]
         spec: m.Json = {"kind": "statistic", "method": "cox", "task": self.name, "x": names, "times": grid}
-        spec |= {"strata": strata if len(rest) == 3 else None, "values": {n: n for n in draft.outputs}}
+        spec |= {"ties": self.ties, "strata": named, "values": {n: n for n in draft.outputs}}
         draft.options |= {"result": [spec], "inputs": {a: t.dataset for a, t in tables.items()}}
         return draft.build()
 
     def _parts(self, tables: Mapping[str, Table]) -> list[Any]:
-        frames = {name: table(t.dataset, t.names, t.all_types) for name, t in tables.items()}
         try:
-            inspect.signature(self.preprocess).bind(**frames)
-        except TypeError as error:
-            raise ValueError(f"preprocess must take what dataset() names, {', '.join(tables)}: {error}") from error
-        made = self.preprocess(**frames)
+            made = self.preprocess(**_tables.frames(tables, self.preprocess))
+        except _tables.Unfit as error:
+            raise ValueError(str(error)) from None
         if not isinstance(made, tuple) or len(made) not in (3, 4):
             raise ValueError("preprocess: return (x, duration, event) or (x, duration, event, stratum)")
         x, *rest = made
         if isinstance(x, Series):
             x = x.to_frame()
+        self._strata = list(self.strata)
+        if len(rest) == 3 and is_levels(rest[2]):
+            # Levels are numbered as they are declared; any other text is none of them.
+            self._strata = self._strata or list(rest[2].levels)
+            rest[2] = rest[2].map({level: float(i) for i, level in enumerate(self._strata)})
         if not isinstance(x, DataFrame) or not all(isinstance(s, Series) for s in rest):
             raise ValueError("preprocess: x is a DataFrame, and duration, event and stratum are Series")
         if block(x).typed or not block(x).columns:
@@ -169,15 +168,18 @@ class CoxTask(HorizontalTask):
         for what, s in zip(("x", "duration", "event", "stratum"), (x, *rest), strict=False):
             if block(s).rows is None or block(s).rows != block(x).rows:
                 raise ValueError(f"preprocess: {what} has {block(s).rows}, x has {block(x).rows}; select the same rows")
-        wanted = list(self.strata)
-        if len(rest) == 3 and (not wanted or not all(map(is_real, wanted)) or len(set(wanted)) != len(wanted)):
+        wanted = self._strata
+        texts = len(rest) == 3 and all(isinstance(s, str) for s in wanted)
+        if len(rest) == 3 and (
+            not wanted or not (texts or all(map(is_real, wanted))) or len(set(wanted)) != len(wanted)
+        ):
             raise ValueError("strata: declare the values of the strata, numbers, each once")
         return [x, *rest]
 
     def _rounds(self, draft: m.Draft, parts: list[Any], grid: list[float], strata: list[float], p: int) -> None:
         ((dataset, columns),) = reads(*parts).items()
-        member, sent = _member(parts, dataset, columns, grid, strata, p)
-        system, update = _system(sent, len(grid) + 1, len(strata), p, self.maxiter), _update(p)
+        member, sent = graphs.member(parts, dataset, columns, grid, strata, p, self.ties == "efron")
+        system, update = graphs.system(sent, len(grid) + 1, len(strata), p, self.maxiter), graphs.update(p)
         state = {n: m.variable(n) for n in ("params", "mean")}
         step = m.Step(
             draft.graph("cox", member.bytes()),
@@ -185,24 +187,23 @@ class CoxTask(HorizontalTask):
             {n: m.accumulate(n) for n in sent},
             m.records(dataset),
         )
-        plain = ("a", "b", "unit", "stop")
         reduce = [
             m.Step(
                 draft.graph("cox_system", system.bytes()),
                 {f"sum.{n}": m.total(n) for n in sent}
-                | {f"was.{n}": m.variable(n) for n in ("params", "iterations", "gained")},
-                {n: n if n in plain else f"next.{n}" for n in system.outputs},
+                | {f"was.{n}": m.variable(n) for n in ("params", "iterations", "gained", "llnull")},
+                {n: n if n in graphs.PLAIN else f"next.{n}" for n in system.outputs},
             ),
             m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(0.0)),
             m.Step(
                 draft.graph("cox_update", update.bytes()),
-                {n: m.variable(n) for n in ("params", "gained")}
+                {n: m.variable(n) for n in ("params", "gained", "rate")}
                 | {n: m.value(n) for n in ("move", "b", "unit", "stop")},
                 {n: n for n in update.outputs},
             ),
         ]
-        made = [n for n in system.outputs if n not in plain] + ["params", "gained"]
-        exact = {"weights", "of_events"} if self.strategy.exact else set()
+        made = [n for n in system.outputs if n not in graphs.PLAIN] + ["params", "gained", "rate"]
+        exact = set(sent) - {"deaths", "tally"} if self.strategy.exact else set()
         draft.round(
             m.Map([step], [(n, "f64", s) for n, s in sent.items()], exact=exact),
             m.Reduce(reduce, {n: f"next.{n}" for n in made}, {"log-likelihood": "next.loglike"}, stop="stop"),
@@ -211,97 +212,5 @@ class CoxTask(HorizontalTask):
         )
 
 
-def _member(
-    parts: list[Any], dataset: str, columns: list[str], grid: list[float], strata: list[float], p: int
-) -> tuple[Graph, dict[str, tuple[int, ...]]]:
-    """Return the members' graph, and the sums of what it says of each row, with shapes."""
-    g = Graph("cox")
-    rows = g.input("rows", "f64", ["rows", len(columns)])
-    params, mean = g.input("params", "f64", [p]), g.input("mean", "f64", [p])
-    made = [emit(v, g, {dataset: rows}, {dataset: columns}) for v in parts]
-    x, t, e, *stratum = [v.value if v.value.type.rank == 2 else g.unsqueeze(v.value, 1) for v in made]
-    whole = g.concat(x, t, e, *stratum, axis=1)
-    there = g.less(g.sum(g.cast(g.is_nan(whole), "f64"), 1, keepdims=True), 0.5)
-    infinite = g.greater(g.sum(g.cast(g.greater(g.abs(whole), np.finfo(float).max), "f64"), 1, keepdims=True), 0.5)
-    wrong = g.or_(infinite, g.not_(g.or_(g.equal(e, 0.0), g.equal(e, 1.0))))
-    chosen = g.or_(there, g.not_(there)) if made[0].keep is None else g.unsqueeze(made[0].keep, 1)
-    place = g.sum(g.cast(g.greater(t, np.asarray(grid)), "f64"), 1, keepdims=True)
-    last = float(len(grid))
-    died = g.and_(g.equal(e, 1.0), g.less(place, last - 0.5))
-    if stratum:
-        mine = g.cast(g.equal(stratum[0], np.asarray(strata)), "f64")
-        known = g.greater(g.sum(mine, 1, keepdims=True), 0.5)
-        chosen = g.and_(chosen, g.or_(known, g.is_nan(stratum[0])))
-        place = place + g.sum(mine * (np.arange(float(len(strata))) * (last + 1)), 1, keepdims=True)
-    present = g.and_(chosen, there)
-    keep = g.and_(present, g.not_(wrong))
-    x0 = g.where(keep, x - mean, 0.0)
-    weight = g.exp(g.minimum(x0 @ g.reshape(params, p, 1), _HIGHEST))
-    first, second = np.triu_indices(p)
-    pairs = g.take(x0, first, 1) * g.take(x0, second, 1)
-    weighted = g.concat(weight, weight * x0, weight * pairs, axis=1)
-    cells = len(strata) * (len(grid) + 1)
-    here = g.and_(keep, g.equal(place, np.arange(float(cells))))
-    sums = {
-        "weights": g.where(g.unsqueeze(here, 2), g.unsqueeze(weighted, 1), 0.0),
-        "deaths": g.cast(g.and_(here, died), "f64"),
-        "of_events": g.where(g.and_(keep, died), x0, 0.0),
-        "tally": g.concat(
-            *(g.cast(c, "f64") for c in (keep, g.and_(chosen, g.not_(there)), g.and_(present, wrong))), axis=1
-        ),
-    }
-    for name, value in sums.items():
-        g.output(name, value)
-    return g, {n: tuple(int(d) for d in v.shape[1:]) for n, v in sums.items()}
-
-
-def _system(sent: Mapping[str, tuple[int, ...]], times: int, strata: int, p: int, maxiter: int) -> Graph:
-    """Return the coordinator's graph before the equations: likelihood, derivatives, and whether to go on."""
-    g = Graph("cox_system")
-    sums = {n: g.input(f"sum.{n}", "f64", s) for n, s in sent.items()}
-    params = g.input("was.params", "f64", [p])
-    taken, gained = g.input("was.iterations", "f64"), g.input("was.gained", "f64")
-    deaths = sums["deaths"]
-    # At risk at a time are those of the same stratum whose own time is not before it.
-    later = np.kron(np.eye(strata), np.triu(np.ones((times, times))))
-    at_risk = g.constant(later) @ sums["weights"]
-    risk = g.take(at_risk, 0, 1)
-    happens = g.greater(deaths, 0.5)
-    share = at_risk / g.unsqueeze(g.where(happens, risk, 1.0), 1)
-    first, second = np.triu_indices(p)
-    means = g.slice(share, 1, p + 1, 1)
-    spread = g.slice(share, p + 1, p + 1 + len(first), 1) - g.take(means, first, 1) * g.take(means, second, 1)
-    each = g.unsqueeze(deaths, 1)
-    score = sums["of_events"] - g.sum(each * means, 0)
-    at = np.zeros((p, p), np.int64)
-    at[first, second] = at[second, first] = np.arange(len(first))
-    hessian = g.reshape(g.take(g.sum(each * spread, 0), at.ravel(), 0), p, p)
-    loglike = g.sum(params * sums["of_events"], 0) - g.sum(deaths * g.log(g.where(happens, risk, 1.0)), 0)
-    curvature = g.sum(hessian * np.eye(p), 1)
-    unit = g.sqrt(g.where(g.greater(curvature, 0.0), curvature, 1.0))
-    near = g.less_equal(gained, GAINED)
-    nothing = g.or_(g.less(g.sum(deaths, 0), 0.5), g.greater(g.take(sums["tally"], 2, 0), 0.5))
-    stop = g.or_(g.or_(near, nothing), g.greater_equal(taken, float(maxiter)))
-    # Columns without spread, and sums of columns, move nowhere.
-    matrix = hessian / unit / g.unsqueeze(unit, 1) + 1e-15 * np.eye(p)
-    matrix = matrix + g.cast(g.less_equal(curvature, 0.0), "f64") * np.eye(p)
-    g.output("a", g.where(stop, np.eye(p), matrix))
-    g.output("b", g.where(stop, np.zeros(p), score / unit))
-    g.output("unit", unit)
-    g.output("stop", g.cast(stop, "f64"))
-    g.output("converged", g.cast(near, "f64"))
-    g.output("iterations", taken + g.cast(g.not_(stop), "f64"))
-    outputs: dict[str, Value] = {"hessian": hessian, "loglike": loglike, "risk": risk}
-    for name, value in (outputs | {n: sums[n] for n in ("tally", "deaths")}).items():
-        g.output(name, g.reshape(value, *sent[name]) if name == "tally" else value)
-    return g
-
-
-def _update(p: int) -> Graph:
-    """Return the coordinator's graph after the equations: the next parameters, and what the move gains (Newton's decrement)."""
-    g = Graph("cox_update")
-    move, over = g.input("move", "f64", [p]), g.greater(g.input("stop", "f64"), 0.5)
-    g.output("next.params", g.input("params", "f64", [p]) + move / g.input("unit", "f64", [p]))
-    gained = g.abs(g.sum(move * g.input("b", "f64", [p]), 0))
-    g.output("next.gained", g.where(over, g.input("gained", "f64"), gained))
-    return g
+def _plain(stratum: float | str) -> float | str:
+    return stratum if isinstance(stratum, str) else float(stratum)

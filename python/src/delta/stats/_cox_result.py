@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _distributions as tails
+from .. import _trust
+from .._trust import exog_matrix
 from ._outcome import Array, Outcome, Spec, doubt, finishes
-
-_SINGULAR = 1e-10
-"""Below this share, in units of their own spread, columns depend on each other."""
+from ._show import Table
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class CoxResult(Outcome):
     """Hazard ratios' logarithms and what is known of their errors, with the names of statsmodels' ``PHRegResults``.
 
@@ -22,31 +22,50 @@ class CoxResult(Outcome):
     ----------
     params, bse, tvalues, pvalues : ndarray
         ``[columns]``: estimates, standard errors, and their tests.
-    llf : float
-        The log partial likelihood.
+    llf, llnull, llr, llr_pvalue : float
+        The log partial likelihood, that of a model without columns, twice the difference, and its p value by the chi-squared
+        distribution.
     hessian : ndarray
         ``[columns, columns]``: its second derivatives.
     nobs, missing, events : int
         Rows that count, rows that were left out because a value was missing, and events on the grid.
     converged : bool
-        Whether the last move gained nothing.
+        Whether the last move gained nothing, and there is a best estimate.
     iterations : int
         How many moves there were.
     exog_names : list of str
         The columns.
-    strata : list of float or None
+    strata : list of float or str, or None
         The strata.
+    ties : str
+        How events at one time are taken.
     times : ndarray
         The grid.
     baseline_cumulative_hazard : ndarray
         ``[strata, times]``: Breslow's, of a row whose ``x`` are all 0.
     """
 
+    _tables: ClassVar[tuple[Table, ...]] = (
+        Table(
+            "exog_names",
+            (
+                "params",
+                "bse",
+                "tvalues",
+                "pvalues",
+            ),
+        ),
+        Table("exog_names", ("hessian",), "exog_names"),
+        Table("strata", ("baseline_cumulative_hazard",), "times"),
+    )
     params: Array
     bse: Array
     tvalues: Array
     pvalues: Array
     llf: float
+    llnull: float
+    llr: float
+    llr_pvalue: float
     hessian: Array
     nobs: int
     missing: int
@@ -54,7 +73,8 @@ class CoxResult(Outcome):
     converged: bool
     iterations: int
     exog_names: list[str]
-    strata: list[float] | None
+    strata: list[float | str] | None
+    ties: str
     times: Array
     baseline_cumulative_hazard: Array
 
@@ -66,7 +86,8 @@ class CoxResult(Outcome):
         ndarray
             ``[columns, columns]``; NaN where columns depend on each other.
         """
-        return _inverse(-self.hessian)
+        made: Array = _trust.inverse(-self.hessian)[0]
+        return made
 
     def conf_int(self, alpha: float = 0.05) -> Array:
         """Compute intervals for the parameters.
@@ -84,6 +105,47 @@ class CoxResult(Outcome):
         reach = tails.normal_quantile(alpha) * self.bse
         return np.stack([self.params - reach, self.params + reach], axis=1)
 
+    def predict(self, exog: Any, pred_type: str = "lhr", stratum: Any = None) -> Array:
+        """Say what is expected of rows that are here, as ``PHRegResults.predict``.
+
+        Parameters
+        ----------
+        exog : DataFrame or array
+            ``[rows, columns]``, the columns as ``exog_names`` has them.
+        pred_type : {"lhr", "hr", "cumhaz", "surv"}
+            The logarithm of the hazard ratio to a row with zeros; that ratio; the cumulative hazard; or the share that is left.
+        stratum : value or sequence of them, optional
+            Of the rows, for ``"cumhaz"`` and ``"surv"`` where there are strata.
+
+        Returns
+        -------
+        ndarray
+            ``[rows]``, or by the grid ``[rows, times]``.
+
+        Raises
+        ------
+        ValueError
+            There are other columns, no such kind, or no such stratum.
+        """
+        if pred_type not in ("lhr", "hr", "cumhaz", "surv"):
+            raise ValueError(f"predict: pred_type={pred_type!r}; use 'lhr', 'hr', 'cumhaz' or 'surv'")
+        linear = exog_matrix(exog, self.exog_names) @ self.params
+        if pred_type == "lhr":
+            return np.asarray(linear)
+        if pred_type == "hr":
+            return np.asarray(np.exp(linear))
+        known: list[Any] = self.strata or [None]
+        wanted = (
+            list(stratum) if isinstance(stratum, (list, tuple, np.ndarray)) or hasattr(stratum, "iloc") else [stratum]
+        )
+        wanted = wanted * len(linear) if len(wanted) == 1 else wanted
+        if len(wanted) != len(linear) or any(s not in known for s in wanted):
+            raise ValueError(
+                f"predict: stratum must be one of {known}, for each of the {len(linear)} rows or for all of them"
+            )
+        hazard = self.baseline_cumulative_hazard[[known.index(s) for s in wanted]] * np.exp(linear)[:, np.newaxis]
+        return np.asarray(hazard if pred_type == "cumhaz" else np.exp(-hazard))
+
     def summary(self) -> Any:
         """Make a table of it.
 
@@ -100,31 +162,33 @@ class CoxResult(Outcome):
         return pandas.DataFrame(table, index=pandas.Index(self.exog_names))
 
 
-def _inverse(matrix: Array) -> Array:
-    unit = np.sqrt(np.diagonal(matrix))
-    scaled = matrix / unit / unit[:, np.newaxis]
-    if not np.isfinite(scaled).all() or np.linalg.eigvalsh(scaled)[0] < _SINGULAR:
-        return np.full_like(matrix, np.nan)
-    inverse: Array = np.linalg.inv(scaled) / unit / unit[:, np.newaxis]
-    return inverse
-
-
 @finishes("cox")
 def _fitted(spec: Spec, parts: dict[str, Array]) -> CoxResult:
     task, (kept, missing, wrong) = spec["task"], (round(float(v)) for v in parts["tally"])
     if wrong:
         raise ValueError(
-            f"task {task!r}: {wrong} rows of all members have an event that is not 0 or 1, or an infinite value; nothing was "
-            "estimated: select the rows or recode the column in preprocess"
+            f"task {task!r}: {wrong} rows of all members have an event that is not 0 or 1, a duration below 0, or an infinite "
+            "value; nothing was estimated: select the rows or recode the column in preprocess"
         )
     strata = 1 if spec["strata"] is None else len(spec["strata"])
     deaths, risk = (parts[n].reshape(strata, -1)[:, :-1] for n in ("deaths", "risk"))
     if not deaths.sum() > 0.5:
         raise ValueError(f"task {task!r}: no event is on the grid ({kept} rows count, {missing} have a missing value)")
     params, curvature, converged = parts["params"], parts["hessian"], bool(parts["converged"] > 0.5)
-    bse = np.sqrt(np.diagonal(_inverse(curvature)))
-    if np.isnan(bse).any():
+    inverse, inflation = _trust.inverse(curvature)
+    bse = np.sqrt(np.diagonal(inverse))
+    moved = float(parts["gained"]) / float(deaths.sum())
+    if int(parts["iterations"]) >= 15 and _trust.endless(inflation, moved, float(parts["rate"])):
+        converged = False
+        doubt(
+            f"task {task!r}",
+            "the columns tell without error who has the event first, and then there is no best estimate: parameters would move "
+            "for ever; errors and tests mean nothing",
+        )
+    elif np.isnan(bse).any():
         doubt(f"task {task!r}", "columns depend on each other, or one does not vary: errors and tests are NaN")
+    elif said := _trust.dependent(inflation, spec["x"]):
+        doubt(f"task {task!r}", said)
     elif not converged:
         doubt(
             f"task {task!r}",
@@ -132,6 +196,7 @@ def _fitted(spec: Spec, parts: dict[str, Array]) -> CoxResult:
             "event first without error",
         )
     tvalues = params / bse
+    loglike, null = float(parts["loglike"]), float(parts["llnull"])
     # Columns were centred: a row with zeros is that far from the middle.
     hazard = np.where(deaths > 0.5, deaths / risk, 0.0) * np.exp(-float(params @ parts["mean"]))
     return CoxResult(
@@ -139,7 +204,10 @@ def _fitted(spec: Spec, parts: dict[str, Array]) -> CoxResult:
         bse=bse,
         tvalues=tvalues,
         pvalues=np.array([tails.normal_two_sided(z) for z in tvalues]),
-        llf=float(parts["loglike"]),
+        llf=loglike,
+        llnull=null,
+        llr=2 * (loglike - null),
+        llr_pvalue=tails.chi2_upper(2 * (loglike - null), len(params)),
         hessian=-curvature,
         nobs=kept,
         missing=missing,
@@ -148,6 +216,7 @@ def _fitted(spec: Spec, parts: dict[str, Array]) -> CoxResult:
         iterations=int(parts["iterations"]),
         exog_names=list(spec["x"]),
         strata=spec["strata"],
+        ties=spec.get("ties", "breslow"),
         times=np.asarray(spec["times"]),
         baseline_cumulative_hazard=np.cumsum(hazard, axis=1),
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import abc
-import inspect
 from typing import Any
 
+from .. import _tables
 from .._arguments import AnalyticsArguments, takes
-from .._joins import alike
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
 from ..manifest import Draft, Json
 from ..pandas import DataFrame
-from ..pandas.symbolic import CHECKS, Block, Expr, Loop, Recipe, Rounds, Symbol, block, table
+from ..pandas.symbolic import CHECKS, Block, Expr, Loop, Recipe, Rounds, Symbol, block
 from ._task import HorizontalTask
 
 __all__ = ["HorizontalAnalytics"]
@@ -109,29 +108,12 @@ class HorizontalAnalytics(HorizontalTask):
             ``privacy`` is asked for and something is no sum over rows, or its epsilon cannot be had.
         """
         tables = self._tables()
-        joins = {
-            d: alike(d, [t.joins for t in tables.values() if t.dataset == d])
-            for d in {t.dataset for t in tables.values()}
-        }
-        frames = {argument: table(t.dataset, t.names, t.all_types) for argument, t in tables.items()}
-        try:
-            inspect.signature(self.execute).bind(**frames)
-        except TypeError as error:
-            raise TypeError(f"execute() must take the tables of dataset(), {', '.join(frames)}: {error}") from None
-        returned = self.execute(**frames)
+        returned = self.execute(**_tables.frames(tables, self.execute))
         values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         if not values:
             raise TypeError("execute() returned nothing; return the results")
         draft = Draft(self.name, self.strategy, description=self.description)
-        by_file: dict[str, Table] = {}
-        for t in tables.values():
-            draft.table(t.dataset, t.columns, t.header, t.types)
-            before = by_file[t.dataset].columns if t.dataset in by_file else []
-            merged = [*before, *(c for c in t.names if c not in before)]
-            by_file[t.dataset] = Table(t.dataset, merged, header=t.header)
-        for dataset in by_file:
-            for join in joins[dataset]:
-                join.declare(draft, dataset)
+        by_file = _tables.declare(draft, tables)
         results: dict[str, Expr] = {}
         specs: list[Json] = []
         loop: tuple[str, Json, Loop] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,22 @@ _DOUBTFUL, _HOPELESS = 2.5e8, 1e13
 # Of one move's gain to that of the move before: where there is a best estimate it goes to 0, where there is none to 1/e.
 _ENDLESS = 0.2
 _NAMES = 6
+
+
+def exog_matrix(exog: Any, wanted: Sequence[str]) -> Array:
+    """Return rows that are here as ``[rows, columns]``, the columns in the order of the model's.
+
+    Raises ``ValueError`` where there are other columns.
+    """
+    names = [str(c) for c in getattr(exog, "columns", wanted)]
+    if sorted(names) == sorted(wanted) and names != list(wanted):
+        exog = exog[list(wanted)]
+    elif names != list(wanted):
+        raise ValueError(f"predict: the columns are {', '.join(names)}; they must be {', '.join(wanted)}")
+    x = np.asarray(exog, np.float64)
+    if x.ndim != 2 or x.shape[1] != len(wanted):
+        raise ValueError(f"predict: exog has shape {list(x.shape)}; it must be [rows, {len(wanted)}]")
+    return x
 
 
 def inverse(matrix: Array, noise: bool = False) -> tuple[Array, Array]:
