@@ -10,10 +10,12 @@ from typing import Any, ClassVar, NamedTuple
 from .. import manifest as m
 from .._arguments import RegressionArguments, shared, takes
 from ..graph import Graph, Value
-from ._families import Family, family
+from ._families import easier, family
+from ._family import Family
 from ._inputs import Inputs
-from ._newton import TINY, RegressionTask
+from ._newton import RegressionTask
 from ._options import Options
+from ._rounds import TINY
 from ._sample import Moments, Sample
 from ._system import ROUNDING, Plan
 
@@ -52,8 +54,9 @@ class GLMTask(RegressionTask):
     family : {"gaussian", "binomial", "poisson", "negativebinomial", "gamma"}
         The distribution of ``y``: any number, 0 to 1, 0 or more, 0 or more, above 0. Rows with another ``y`` stop the task.
     link : str, optional
-        By default the first of: ``"identity"`` of Gaussian; ``"logit"`` and ``"cloglog"`` of Binomial; ``"log"`` of Poisson and
-        NegativeBinomial; ``"inverse_power"`` and ``"log"`` of Gamma.
+        By default the first of: ``"identity"``, ``"log"``, ``"inverse_power"`` of Gaussian; ``"logit"``, ``"probit"``,
+        ``"cloglog"`` of Binomial; ``"log"``, ``"identity"``, ``"sqrt"`` of Poisson; ``"log"`` of NegativeBinomial;
+        ``"inverse_power"``, ``"log"``, ``"identity"`` of Gamma.
     alpha : float, optional
         The dispersion of NegativeBinomial, which needs it.
 
@@ -133,7 +136,8 @@ class GLMTask(RegressionTask):
         own = g.slice(s.params, size, size + 1, 0)
         # Without offsets the constant's mean is that of y, which the first round finds: then its parameter is the mean itself.
         simple = not isinstance(s.offset, Value)
-        null = _look(self._family, s, self._family.of_mean(g, own) if simple else own, True)
+        easy = easier(self._family, self._alpha) if simple else self._family
+        null = _look(easy, s, easy.of_mean(g, own) if simple else own, True)
         constant = self._family.constant(g, s.y, s.var, s.scale)
         # Each round sums what it needs and no more: many functions of y together would tell single rows apart.
         fresh, final = (g.cast(v, "f64") for v in (_given(s.fresh), _given(s.final)))
@@ -149,12 +153,16 @@ class GLMTask(RegressionTask):
         # would look as if those stood out. So digits that no result hangs on are others in every row.
         turn = (main.eta + s.y) * 997.0
         turn = turn - g.round(turn)
-        curvature = main.curvature if self._family.canonical else main.curvature * (1.0 + _DIGITS[1] * turn)
+        bent, base_bent = main.curvature, null.curvature
+        if self._family.scored:
+            ends = _given(s.final)
+            bent, base_bent = (g.where(ends, v.curvature, v.expected) for v in (main, null))
+        curvature = bent if self._family.canonical else bent * (1.0 + _DIGITS[1] * turn)
         if simple:
             alone, base = fresh * (weight * s.y), weight
         else:
             alone = searches * (weight * null.score * (1.0 + _DIGITS[0] * turn))
-            base = g.where(_given(s.final), count, weight * null.curvature)
+            base = g.where(_given(s.final), count, weight * base_bent)
         return Moments(
             loglike=g.take(known * (weight * main.deviance), 0, 1) * -0.5,
             score=g.concat(s.x * (weight * main.score), alone, axis=1),
@@ -204,7 +212,8 @@ class GLMTask(RegressionTask):
     def _spec(self, options: Options, given: Inputs) -> m.Json:
         made: m.Json = {"family": self._family.name, "link": self._family.link}
         # Roundings of a search that has ended gain less, one without an end more than what it ended by.
-        made |= {"least": 1e-4 * options.tol**2}
+        # Steps by what is expected of curvatures gain a share of the step before however near the end is: that says nothing.
+        made |= {"least": 1e300 if self._family.scored else 1e-4 * options.tol**2}
         made |= {} if self._alpha is None else {"alpha": float(self._alpha)}
         made |= {"scale": options.scale} if options.scale else {}
         return made | {"more": sorted(given.more)}

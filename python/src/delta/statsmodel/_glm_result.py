@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from . import _families, _robust, _trust
+from .. import _trust
+from . import _families, _family, _robust
 from ._result import RegressionResult
 
 Array = npt.NDArray[np.float64]
@@ -70,9 +71,8 @@ class GLMResult(RegressionResult):
         must = {"exposure": "above 0", "var_weights": "above 0", "freq_weights": "0 or more"}
         more = [f"{n} that is not {must[n]}" for n in spec["more"] if n in must]
         more += ["a group that is no declared level"] if "groups" in spec["more"] else []
-        return (
-            ", ".join([f"a {self.endog_names!r} that is not {self._family.allowed}", *more]) + ", or an infinite value"
-        )
+        said = ", ".join([f"a {self.endog_names!r} that is not {self._family.allowed}", *more])
+        return f"{said}{self._undeclared()}, or an infinite value"
 
     def _estimate(self, spec: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         pearson, weight, null, off, *rest = map(float, arrays["sums"])
@@ -96,7 +96,8 @@ class GLMResult(RegressionResult):
         self.bic_deviance = self.deviance - self.df_resid * math.log(weight) if weight > 0 else math.nan
 
     def _profiled(self, weight: float) -> float:
-        return self.deviance / weight if self.family == "Gaussian" and weight > 0 else self.scale
+        plain = self.family == "Gaussian" and self.link == "identity"
+        return self.deviance / weight if plain and weight > 0 else self.scale
 
     def _loglike(self, deviance: float, scale: float, weight: float, constant: float, spec: Mapping[str, Any]) -> float:
         if self.family == "Binomial":
@@ -107,7 +108,7 @@ class GLMResult(RegressionResult):
         if self.family == "Gaussian":
             return constant - deviance / (2 * scale) - weight / 2 * math.log(2 * math.pi * scale)
         if self.family == "Gamma":
-            known = 0.0 if "var_weights" in spec["more"] else weight * _families.balance_of(1 / scale)
+            known = 0.0 if "var_weights" in spec["more"] else weight * _family.balance_of(1 / scale)
             return constant + known - deviance / (2 * scale)
         return (constant - deviance / 2) / scale
 
@@ -152,9 +153,10 @@ class GLMResult(RegressionResult):
         Parameters
         ----------
         exog : DataFrame or array
-            ``[rows, columns]``, the columns as ``exog_names`` has them, the constant too if there is one.
-        offset, exposure : array, optional
-            ``[rows]``: as the task has them; by default none.
+            ``[rows, columns]``, the columns as ``exog_names`` has them, the constant too if there is one. Of a task made by
+            ``from_formula`` also rows with the columns that its formula reads.
+        offset, exposure : number or array, optional
+            One for all rows, or ``[rows]``: as the task has them; by default none.
 
         Returns
         -------
@@ -164,15 +166,15 @@ class GLMResult(RegressionResult):
         Raises
         ------
         ValueError
-            There are other columns, or an exposure where the link is no logarithm.
+            There are other columns, as many offsets as do not fit, or an exposure where the link is no logarithm.
         """
         linear = self._linear(exog)
         if offset is not None:
-            linear = linear + np.asarray(offset, np.float64)
+            linear = linear + _beside("offset", offset, len(linear))
         if exposure is not None:
             if self.link != "log":
                 raise ValueError(f"predict: exposure is for the link 'log', not {self.link!r}; use offset")
-            linear = linear + np.log(np.asarray(exposure, np.float64))
+            linear = linear + np.log(_beside("exposure", exposure, len(linear)))
         return self._mean(linear)
 
     def _mean(self, linear: Array) -> Array:
@@ -189,3 +191,15 @@ class GLMResult(RegressionResult):
             ("Converged", self.converged),
             ("Iterations", self.iterations),
         ]
+
+
+def _beside(name: str, given: Any, rows: int) -> Array:
+    """Return one number a row, or one for all of them."""
+    made = np.asarray(given, np.float64)
+    if made.ndim == 2 and made.shape[1] == 1:
+        made = made[:, 0]
+    if made.ndim > 1 or (made.ndim == 1 and len(made) not in (1, rows)):
+        raise ValueError(
+            f"predict: {name} has shape {list(made.shape)}; it must be one number, or [{rows}] as exog has rows"
+        )
+    return made
