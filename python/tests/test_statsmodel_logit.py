@@ -208,7 +208,7 @@ def test_what_does_not_fit_together_is_refused_at_build(preprocess, message: str
 def test_preprocess_takes_the_names_of_the_datasets() -> None:
     made = task(LogitTask, ["a", "y"], "y")
     made.dataset = lambda: {"students": delta.dataset.DataFrame("t.csv", columns=["a", "y"])}  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match=r"preprocess must take what dataset\(\) names, students: "):
+    with pytest.raises(ValueError, match=r"preprocess\(\) must take the tables of dataset\(\), students: "):
         made.build()
 
 

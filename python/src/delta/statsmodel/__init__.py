@@ -15,10 +15,11 @@ The result has parameters, standard errors, tests, and ``summary()``, equal to t
 
 from ._compare import LikelihoodRatio, likelihood_ratio_test
 from ._constant import add_constant
+from ._formula import design
 from ._glm import GLMTask, PoissonTask
 from ._glm_result import GLMResult
 from ._linear import LinearTask
-from ._logit import LogitTask
+from ._logit import LogitTask, ProbitTask
 from ._mnlogit import MNLogitTask
 from ._newton import RegressionTask
 from ._options import Options
@@ -35,9 +36,11 @@ __all__ = [
     "Moments",
     "Options",
     "PoissonTask",
+    "ProbitTask",
     "RegressionResult",
     "RegressionTask",
     "Sample",
     "add_constant",
+    "design",
     "likelihood_ratio_test",
 ]

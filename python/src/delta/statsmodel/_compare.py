@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from .. import _distributions as tails
 from ._glm_result import GLMResult
-from ._result import RegressionResult
 
 
 class LikelihoodRatio(NamedTuple):
@@ -29,7 +28,14 @@ class LikelihoodRatio(NamedTuple):
     df_diff: float
 
 
-def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) -> LikelihoodRatio:
+class Fitted(Protocol):
+    """What a test of likelihoods needs of a result: of a regression, or of Cox's model."""
+
+    llf: float
+    nobs: float
+
+
+def likelihood_ratio_test(full: Fitted, restricted: Fitted) -> LikelihoodRatio:
     """Test whether the parameters that a model has more are all 0, as ``compare_lr_test`` of statsmodels.
 
     Where a generalised linear model estimates its scale, likelihoods with two scales are not compared: the statistic is the
@@ -39,7 +45,7 @@ def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) 
 
     Parameters
     ----------
-    full, restricted : RegressionResult
+    full, restricted : RegressionResult or CoxResult
         Of two tasks.
 
     Returns
@@ -57,16 +63,16 @@ def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) 
     RuntimeWarning
         A model has robust standard errors: then the test is likely invalid, as it knows nothing of these.
     """
-    for what in ("model", "family", "link", "alpha", "endog_names", "nobs"):
+    for what in ("model", "family", "link", "alpha", "endog_names", "nobs", "events", "ties", "strata"):
         ours, theirs = getattr(full, what, None), getattr(restricted, what, None)
         if ours != theirs:
             raise ValueError(f"likelihood_ratio_test: {what} is {ours!r} and {theirs!r}; it must be the same")
-    more = restricted.df_resid - full.df_resid
+    more = float(_parameters(full) - _parameters(restricted))
     if not more > 0:
         raise ValueError(
             f"likelihood_ratio_test: the full model has {more:g} parameters more; give the larger model first"
         )
-    if {full.cov_type, restricted.cov_type} != {"nonrobust"}:
+    if {getattr(r, "cov_type", "nonrobust") for r in (full, restricted)} != {"nonrobust"}:
         warnings.warn(
             "likelihood_ratio_test: likely invalid for models with robust standard errors", RuntimeWarning, stacklevel=2
         )
@@ -81,3 +87,8 @@ def likelihood_ratio_test(full: RegressionResult, restricted: RegressionResult) 
     statistic = max(statistic, 0.0) if not math.isnan(statistic) else statistic
     pvalue = math.nan if math.isnan(statistic) else tails.chi2_upper(statistic, more)
     return LikelihoodRatio(statistic, pvalue, more)
+
+
+def _parameters(result: Any) -> float:
+    """Return how many parameters there are, but for a number that both models have in common."""
+    return len(result.params) if not hasattr(result, "df_resid") else -float(result.df_resid)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import _tables
 from .. import manifest as m
 from .._joins import alike
 from ..dataset import DataFrame as Table
 from ..graph import Graph, Value
 from ..pandas import DataFrame, Series
-from ..pandas.symbolic import Symbol, block, emit, reads, table
+from ..pandas.symbolic import Symbol, block, emit, reads
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,9 @@ def inputs(preprocess: Callable[..., Any], tables: Mapping[str, Table], allowed:
     Raises ``ValueError`` for what does not fit together.
     """
     try:
-        inspect.signature(preprocess).bind(**tables)
-    except TypeError as error:
-        raise ValueError(f"preprocess must take what dataset() names, {', '.join(tables)}: {error}") from error
-    made = preprocess(**{name: table(t.dataset, t.names, t.all_types) for name, t in tables.items()})
+        made = preprocess(**_tables.frames(tables, preprocess))
+    except _tables.Unfit as error:
+        raise ValueError(str(error)) from None
     both, third = (made[:2], made[2]) if isinstance(made, tuple) and len(made) == 3 else (made, {})
     if not (isinstance(both, tuple) and len(both) == 2 and all(isinstance(v, (DataFrame, Series)) for v in both)):
         raise ValueError("preprocess: return (x, y), delta frames or series made of the arguments")
@@ -103,7 +102,12 @@ def _groups(given: Any) -> tuple[Sequence[str], Symbol]:
         )
     if len(levels) < 2:
         raise ValueError(f"preprocess: groups has {len(levels)} levels; there must be 2 at least")
-    return levels, given.get_dummies()
+    dummies = given.get_dummies()
+    # A missing group is a gap, and no group that is not declared.
+    gap = given.isna()
+    for name in dummies.columns:
+        dummies[name] = dummies[name].mask(gap)
+    return levels, dummies
 
 
 def _numbers(name: str, v: Any) -> None:

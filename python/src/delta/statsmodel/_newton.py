@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -28,23 +28,21 @@ from .. import manifest as m
 from .._arguments import RegressionArguments, takes
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
-from ..graph import Graph, Value
-from ..task import HorizontalTask
-from . import _robust
+from . import _from_formula, _robust
 from ._inputs import Inputs, declare, inputs
 from ._options import Options
-from ._sample import Moments, Sample
-from ._system import Plan, system_graph, update_graph
+from ._rounds import Rounds
 
-TINY = 2.0**-200
-"""What is below, 6e-61, counts as nothing in scores and curvatures."""
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 # As the driver solve allows.
 _LARGEST = 4096
 # Under noise nothing tells when to stop, and every step costs.
 _PRIVATE_STEPS = 5
 
 
-class RegressionTask(HorizontalTask):
+class RegressionTask(Rounds):
     """What regressions have in common. Subclass :class:`LogitTask`, :class:`MNLogitTask`, :class:`LinearTask`, :class:`GLMTask`.
 
     The author writes :meth:`dataset` and :meth:`preprocess`, and :meth:`options` when the defaults do not fit. Another kind
@@ -82,6 +80,8 @@ class RegressionTask(HorizontalTask):
         How many classes ``y`` has, numbered from 0; 0 when it is a number.
     centred : bool
         Whether members get the mean of ``y``, as of the round before.
+    design : dict or None
+        The columns of the formula that the task was made of.
     kind : {"horizontal", "hlr"}
         The task's type in the manifest.
 
@@ -93,11 +93,9 @@ class RegressionTask(HorizontalTask):
 
     kind: ClassVar[Literal["horizontal", "hlr"]] = "horizontal"
     model: ClassVar[str]
-    centred: ClassVar[bool] = False
-    classes: int
-    # What preprocess may return beside x and y, and how many parameters there are beside the columns', each for itself.
+    # What preprocess may return beside x and y.
     _more: ClassVar[tuple[str, ...]] = ("groups",)
-    _apart: ClassVar[int] = 0
+    design: m.Json | None = None
 
     @takes(RegressionArguments)
     def __init__(self, given: RegressionArguments) -> None:
@@ -105,6 +103,66 @@ class RegressionTask(HorizontalTask):
             raise ValueError("enable_verify=True: nodes of this version make no proofs of their results; leave it out")
         super().__init__(given.name, given.strategy(), description=given.description)
         self.privacy = given.privacy
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: str | Table,
+        *,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        subset: str | None = None,
+        offset: str | None = None,
+        exposure: str | None = None,
+        freq_weights: str | None = None,
+        var_weights: str | None = None,
+        groups: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> Self:
+        """Make a task of a formula, as ``from_formula`` of statsmodels' models; neither method is to be written then.
+
+        Parameters
+        ----------
+        formula : str
+            ``"y ~ x1 + C(group) + x1:x2 + np.log(x3) + I(x**2)"``: what it may have is said at :func:`design`.
+        data : str or delta.dataset.DataFrame
+            The table's name at the nodes, whose columns the formula says; or the table, with types and joins.
+        levels : mapping of str to sequence, optional
+            The levels of categorical columns, of texts or numbers.
+        subset : str, optional
+            Which rows count, such as ``"age >= 18"``.
+        offset, exposure, freq_weights, var_weights, groups : str, optional
+            Columns, or expressions of columns, as :meth:`preprocess` of the task may return them.
+        options : mapping, optional
+            As of :meth:`options`.
+        **arguments : object
+            Of the class, as ``min_clients`` and ``family``; the name is by default the formula.
+
+        Returns
+        -------
+        RegressionTask
+            Its result has the names of statsmodels' formulas, and predicts of rows with the columns that the formula reads.
+
+        Raises
+        ------
+        ValueError
+            A term cannot be computed by nodes, or names no column; the text says what to write instead. An argument cannot work.
+        ImportError
+            ``formulaic`` is missing.
+        """
+        more = {"offset": offset, "exposure": exposure, "freq_weights": freq_weights, "var_weights": var_weights}
+        more |= {"groups": groups}
+        return _from_formula.task_of(
+            cls,
+            formula,
+            data,
+            levels=levels or {},
+            subset=subset,
+            more={k: v for k, v in more.items() if v is not None},
+            options=options,
+            arguments=arguments,
+        )
 
     @abc.abstractmethod
     def dataset(self) -> Mapping[str, Table]:
@@ -189,38 +247,6 @@ class RegressionTask(HorizontalTask):
         """
         return Options.parse(given)
 
-    @abc.abstractmethod
-    def valid(self, g: Graph, y: Value) -> Value:
-        """Whether each ``y`` can be explained: for every kind of regression something else.
-
-        Parameters
-        ----------
-        g : Graph
-            The member's graph.
-        y : Value
-            ``f64 [rows, 1]``.
-
-        Returns
-        -------
-        Value
-            ``bool [rows, 1]``.
-        """
-
-    @abc.abstractmethod
-    def moments(self, s: Sample) -> Moments:
-        """Return what each row adds to log-likelihood, score and Hessian at the current parameters.
-
-        Parameters
-        ----------
-        s : Sample
-            The member's rows.
-
-        Returns
-        -------
-        Moments
-            Of each row; nothing is summed over rows here, nodes do that.
-        """
-
     def build(self) -> Bundle:
         """Turn the task into a bundle.
 
@@ -266,6 +292,7 @@ class RegressionTask(HorizontalTask):
         spec |= {"noise": True} if self.privacy else {}
         spec |= {"ridge": True} if options.ridge_factor else {}
         spec |= {"cov_type": options.cov_type} if options.cov_type != "nonrobust" else {}
+        spec |= {"design": self.design} if self.design is not None else {}
         draft.options["result"] = [spec | self._spec(options, given)]
         return draft.build()
 
@@ -295,11 +322,6 @@ class RegressionTask(HorizontalTask):
         """Return further sums that are kept, by name, with shapes."""
         return _robust.shapes(options.cov_type, size, len(given.levels))
 
-    def _plan(self, options: Options, given: Inputs, whole: int, tallies: list[str]) -> Plan:
-        """Return how the coordinator searches."""
-        again = _robust.needs_inverse(options.cov_type)
-        return Plan(options, whole, tuple(tallies), self.centred, apart=self._apart, inverse=again)
-
     def _search(self) -> Options:
         """Return the options; under noise a fixed number of steps."""
         given = self.options()
@@ -310,120 +332,3 @@ class RegressionTask(HorizontalTask):
             raise ValueError("options: missing='raise' needs a count without noise; leave it out under privacy")
         steps = options.maxiter if options.fixed or "maxiter" in given else _PRIVATE_STEPS
         return dataclasses.replace(options, fixed=True, maxiter=steps, missing="ignore")
-
-    def _rounds(
-        self, draft: m.Draft, options: Options, given: Inputs, whole: int, kept: Mapping[str, tuple[int, ...]]
-    ) -> None:
-        dataset, columns = given.reads()
-        tallies = ["kept"] if self.privacy else ["kept", *(["missing"] if options.missing != "ignore" else []), "wrong"]
-        plan = self._plan(options, given, whole, tallies)
-        known = plan.known()
-        for name, (shape, initial) in plan.variables().items():
-            draft.variable(name, "server", np.full(shape, initial))
-        rows = {"rows": m.data(dataset, m.columns(columns))}
-        state = {n: m.variable(n) for n in known}
-        gather, sent = self._gather(given, plan, known)
-        driver, noise = self._driver(draft, dataset, options.maxiter + 1 + plan.again)
-        summed: m.Json = {n: n if noise else m.accumulate(n) for n in sent}
-        member = m.Step(draft.graph("member", gather.bytes()), rows | state, summed, driver)
-        system, update = system_graph(plan, sent), update_graph(plan)
-        plain = ("a", "b", "stop", "norm", "unit", "still", "divisor")
-        made = {n: f"next.{n}" for n in system.outputs if n not in plain}
-        reads = {f"sum.{n}": m.total(n) for n in sent} | {f"was.{n}": m.variable(n) for n in plan.reads()}
-        values = [n for n in update.inputs if n not in ("params", "step", "gained", "rate")]
-        reduce = [
-            m.Step(draft.graph("system", system.bytes()), reads, made | {n: n for n in plain if n in system.outputs}),
-            m.Step(None, {"a": m.value("a"), "b": m.value("b")}, {"x": "move"}, m.solve(0.0)),
-            m.Step(
-                draft.graph("update", update.bytes()),
-                {n: m.variable(n) for n in ("params", "step", "gained", "rate")} | {n: m.value(n) for n in values},
-                {n: n for n in update.outputs},
-            ),
-        ]
-        assign = {n: f"next.{n}" for n in ("params", *kept, *plan.variables()) if n != "norm"} | {"norm": "norm"}
-        assign |= {"centre": "next.centre"} if self.centred else {}
-        counts = {"tally", "counts", "clusters", "alone"}
-        exact = set(sent) - counts if self.privacy is None and self.strategy.exact else set()
-        map = m.Map([member], [(n, "f64", s) for n, s in sent.items()], noise=noise, exact=exact)
-        solved = m.Reduce(reduce, assign, {"log-likelihood": "next.loglike", "score": "norm"}, stop="stop")
-        # Of other members the later rounds would say the same things again: what the two differ in is one member's own.
-        draft.round(map, solved)
-        draft.round(map, solved, options.maxiter + plan.again, cohort="same")
-
-    def _driver(self, draft: m.Draft, dataset: str, rounds: int) -> tuple[m.Json | None, m.Json | None]:
-        """Return the driver of the members' step and the noise of their map, and note in the draft what it costs."""
-        if self.privacy is None:
-            return m.records(dataset), None
-        plan = self.privacy.plan(rounds)
-        draft.table(dataset, plan.columns)
-        draft.options["privacy"] = plan.json()
-        if noise := plan.of_map():
-            return None, noise
-        return m.records(dataset, **plan.driver()), None
-
-    def _gather(
-        self, given: Inputs, plan: Plan, known: Mapping[str, tuple[int, ...]]
-    ) -> tuple[Graph, dict[str, tuple[int, ...]]]:
-        """Return the members' graph, and the sums of what it says of each row, with shapes."""
-        g = Graph("member")
-        rows = g.input("rows", "f64", ["rows", len(given.reads()[1])])
-        state = {n: g.input(n, "f64", shape) for n, shape in known.items()}
-        made, selected = given.emit(g, rows)
-        xs, ys = made.pop("x"), made.pop("y")
-        groups = made.pop("groups", None)
-        both = g.concat(xs, ys, *made.values(), axis=1)
-        chosen = g.equal(ys, ys) if selected is None else g.unsqueeze(selected, 1)
-        chosen = g.or_(chosen, g.not_(chosen)) if selected is None else chosen
-        missing = g.greater(g.sum(g.cast(g.is_nan(both), "f64"), 1, keepdims=True), 0.5)
-        infinite = g.greater(g.sum(g.cast(g.greater(g.abs(both), np.finfo(float).max), "f64"), 1, keepdims=True), 0.5)
-        wrong = g.or_(infinite, g.not_(self._possible(g, ys, made)))
-        if groups is not None:
-            wrong = g.or_(wrong, g.less(g.sum(groups, 1, keepdims=True), 0.5))
-        present = g.and_(chosen, g.not_(missing))
-        keep = g.and_(present, g.not_(wrong))
-        zeros = {
-            n: g.where(keep, v, 1.0 if n in ("freq_weights", "var_weights", "exposure") else 0.0)
-            for n, v in made.items()
-        }
-        x0, y0 = g.where(keep, xs, 0.0), g.where(keep, ys, self._filler)
-        sample = self._sample(
-            Sample(g, x0, y0, g.cast(keep, "f64"), state["params"], state.get("centre", 0.0)), zeros, state
-        )
-        moments = self.moments(sample)
-        size = plan.size - plan.apart
-        triangle = size * (size + 1) // 2
-        sent = self._blocks(g, moments, {"score": (plan.size,), "hessian": (triangle + plan.apart,), "loglike": ()})
-        sent |= _robust.blocks(plan.options.cov_type, sample, moments, size, state.get("inverse"), groups)
-        counted = {"kept": keep, "missing": g.and_(chosen, missing), "wrong": g.and_(present, wrong)}
-        sent["tally"] = g.concat(*(g.cast(counted[t], "f64") for t in plan.tallies), axis=1)
-        if self.classes:
-            sent["counts"] = g.cast(g.and_(keep, g.equal(y0, np.arange(float(self.classes)))), "f64")
-        whole = self.privacy is not None and self.privacy.member
-        for name, value in sent.items():
-            g.output(name, g.sum(value, 0) if whole else value)
-        return g, {n: tuple(int(d) for d in v.shape[1:]) for n, v in sent.items()}
-
-    # What stands for y in rows that do not count.
-    _filler: ClassVar[float] = 0.0
-
-    def _possible(self, g: Graph, y: Value, more: Mapping[str, Value]) -> Value:
-        """Whether each row can be explained."""
-        return self.valid(g, y)
-
-    def _sample(self, plain: Sample, more: Mapping[str, Value], state: Mapping[str, Value]) -> Sample:
-        """Add to the rows what only this kind of regression has."""
-        return plain
-
-    def _blocks(self, g: Graph, moments: Moments, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Value]:
-        """Return what a row adds."""
-        blocks = {"loglike": moments.loglike, "score": moments.score, "hessian": moments.hessian}
-        for name, shape in shapes.items():
-            if blocks[name].shape[1:] != shape or not isinstance(blocks[name].shape[0], str):
-                raise ValueError(
-                    f"moments: {name} is {blocks[name].type}; it must be [rows, ...] and then {list(shape)}"
-                )
-        if moments.expected is not None:
-            blocks["expected"] = moments.expected
-        # Where classes are told apart without error, what is left of a row is nothing, however small a double can be.
-        blocks = {n: g.where(g.less(g.abs(v), TINY), 0.0, v) for n, v in blocks.items()}
-        return blocks | ({} if moments.sums is None else {"sums": moments.sums})

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _distributions as tails
-from .. import _html, results
-from . import _robust, _trust
+from .. import _trust, results
+from . import _formula, _robust
+from ._printed import Printed
 
 Array = npt.NDArray[np.float64]
 
 
-class RegressionResult:
+class RegressionResult(Printed):
     """Parameters and what is known of their errors.
 
     Names, shapes and definitions are those of statsmodels' ``LogitResults``, ``MultinomialResults`` and ``RegressionResults``.
@@ -39,7 +40,7 @@ class RegressionResult:
     nobs, df_model, df_resid, llf, aic, bic, scale : float
         As in statsmodels.
     llnull, llr, llr_pvalue, prsquared : float
-        Of ``Logit`` and ``MNLogit``, as in statsmodels.
+        Of ``Logit``, ``Probit`` and ``MNLogit``, as in statsmodels.
     rsquared, rsquared_adj, fvalue, f_pvalue, ssr, ess, centered_tss, uncentered_tss, mse_model, mse_resid : float
         Of ``OLS``, as in statsmodels.
     cov_type : str
@@ -77,7 +78,8 @@ class RegressionResult:
         self.exog_names: list[str] = list(spec["x"])
         self.endog_names: str = spec["y"]
         self.privacy: dict[str, Any] | None = None
-        self.rounds: list[dict[str, Any]] = []
+        self.rounds = []
+        self._design: Mapping[str, Any] | None = spec.get("design")
         tally = np.rint(arrays["tally"])
         self.nobs, self.missing = float(tally[0]), int(tally[1])
         self._refuse(spec, int(tally[2]))
@@ -119,9 +121,14 @@ class RegressionResult:
 
     def _allowed(self, spec: Mapping[str, Any]) -> str:
         """Say what a row must have."""
-        what = {"Logit": "0 or 1", "MNLogit": f"whole and from 0 to {spec['classes'] - 1}"}.get(self.model, "finite")
+        binary = "0 or 1"
+        whole = f"whole and from 0 to {spec['classes'] - 1}"
+        what = {"Logit": binary, "Probit": binary, "MNLogit": whole}.get(self.model, "finite")
         groups = ", a group that is no declared level" if spec.get("cov_type") == "cluster" else ""
-        return f"a {self.endog_names!r} that is not {what}{groups}, or an infinite value"
+        return f"a {self.endog_names!r} that is not {what}{groups}{self._undeclared()}, or an infinite value"
+
+    def _undeclared(self) -> str:
+        return "" if self._design is None else _formula.checked_words(self._design)
 
     def _refuse(self, spec: Mapping[str, Any], invalid: int) -> None:
         task = spec["task"]
@@ -254,12 +261,13 @@ class RegressionResult:
         Parameters
         ----------
         exog : DataFrame or array
-            ``[rows, columns]``, the columns as ``exog_names`` has them, the constant too if there is one.
+            ``[rows, columns]``, the columns as ``exog_names`` has them, the constant too if there is one. Of a task made by
+            ``from_formula`` also rows with the columns that its formula reads.
 
         Returns
         -------
         ndarray
-            ``[rows]``: the mean of ``y``, for ``Logit`` the probability of 1; for ``MNLogit`` ``[rows, classes]``.
+            ``[rows]``: the mean of ``y``, for ``Logit`` and ``Probit`` the probability of 1; for ``MNLogit`` ``[rows, classes]``.
 
         Raises
         ------
@@ -269,19 +277,14 @@ class RegressionResult:
         return self._mean(self._linear(exog))
 
     def _linear(self, exog: Any) -> Array:
-        names = [str(c) for c in getattr(exog, "columns", self.exog_names)]
-        if sorted(names) == sorted(self.exog_names) and names != self.exog_names:
-            exog = exog[self.exog_names]
-        elif names != self.exog_names:
-            raise ValueError(f"predict: the columns are {', '.join(names)}; they must be {', '.join(self.exog_names)}")
-        x = np.asarray(exog, np.float64)
-        if x.ndim != 2 or x.shape[1] != len(self.exog_names):
-            raise ValueError(f"predict: exog has shape {list(x.shape)}; it must be [rows, {len(self.exog_names)}]")
-        return np.asarray(x @ self.params)
+        made = None if self._design is None else _formula.predictors(self._design, exog)
+        return np.asarray((_trust.exog_matrix(exog, self.exog_names) if made is None else made) @ self.params)
 
     def _mean(self, linear: Array) -> Array:
         if self.model == "Logit":
             return np.asarray(np.exp(-np.logaddexp(0.0, -linear)))
+        if self.model == "Probit":
+            return np.array([tails.normal_upper(-float(v)) for v in linear])
         if self.model == "MNLogit":
             every = np.column_stack([np.zeros(len(linear)), linear])
             powers = np.exp(every - every.max(1, keepdims=True))
@@ -305,121 +308,9 @@ class RegressionResult:
         bounds = np.stack([self.params - width * self.bse, self.params + width * self.bse], axis=-1)
         return bounds.transpose(1, 0, 2) if self.model == "MNLogit" else bounds
 
-    def table(self, alpha: float = 0.05) -> list[tuple[str, list[float]]]:
-        """Return one row a parameter.
-
-        Parameters
-        ----------
-        alpha : float
-            One minus the confidence of the bounds.
-
-        Returns
-        -------
-        list of (str, list of float)
-            Name, and estimate, standard error, t or z, p value, lower and upper bound.
-        """
-        names = self.exog_names
-        if self.model == "MNLogit":
-            names = [f"{self.endog_names}={c + 1}: {n}" for c in range(self._shape[1]) for n in names]
-        flat = [v.ravel(order="F") for v in (self.params, self.bse, self.tvalues, self.pvalues)]
-        numbers = np.column_stack([*flat, self.conf_int(alpha).reshape(-1, 2)])
-        return list(zip(names, numbers.tolist(), strict=True))
-
-    def to_frame(self, alpha: float = 0.05) -> Any:
-        """Return :meth:`table` as a DataFrame of pandas.
-
-        Parameters
-        ----------
-        alpha : float
-            One minus the confidence of the bounds.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a parameter.
-
-        Raises
-        ------
-        ImportError
-            pandas is missing.
-        """
-        import pandas
-
-        rows = dict(self.table(alpha))
-        return pandas.DataFrame.from_dict(rows, orient="index", columns=self._headings(alpha))
-
-    def _headings(self, alpha: float) -> list[str]:
-        t = "t" if self.use_t else "z"
-        return ["coef", "std err", t, f"P>|{t}|", f"[{alpha / 2:g}", f"{1 - alpha / 2:g}]"]
-
-    def summary(self, alpha: float = 0.05) -> str:
-        """Return everything as a text table.
-
-        Parameters
-        ----------
-        alpha : float
-            One minus the confidence of the bounds.
-
-        Returns
-        -------
-        str
-            Several lines, as statsmodels prints them.
-        """
-        facts, rows = self._facts(), self.table(alpha)
-        wide = max(len(n) for n, _ in rows)
-        head = " " * wide + "".join(f"{h:>12}" for h in self._headings(alpha))
-        body = [
-            f"{n:<{wide}}" + "".join(f"{v:12.3f}" if i == 3 else f"{v:12.5g}" for i, v in enumerate(r)) for n, r in rows
-        ]
-        pairs = [f"{k + ':':<20}{v!s:>14}" for k, v in facts]
-        top = [a + "    " + b for a, b in zip(pairs[::2], [*pairs[1::2], ""], strict=False)]
-        rule = "=" * max(len(head), *map(len, top))
-        return "\n".join([rule, *top, rule, head, "-" * len(rule), *body, rule])
-
-    def _facts(self) -> list[tuple[str, Any]]:
-        facts: list[tuple[str, Any]] = [("Model", self.model), ("Dep. Variable", self.endog_names)]
-        facts += [("No. Observations", f"{self.nobs:.0f}"), ("Missing, left out", self.missing)]
-        facts += [("Df Residuals", f"{self.df_resid:.0f}"), ("Df Model", f"{self.df_model:.0f}")]
-        facts += self._own_facts()
-        facts += [("Covariance Type", self.cov_type)] if self.cov_type != "nonrobust" else []
-        facts += [("Log-Likelihood", f"{self.llf:.5g}"), ("AIC", f"{self.aic:.5g}"), ("BIC", f"{self.bic:.5g}")]
-        return facts
-
-    def _own_facts(self) -> list[tuple[str, Any]]:
-        """Say what this kind of model has beside what all have."""
-        if self.model == "OLS":
-            return [
-                ("R-squared", f"{self.rsquared:.4g}"),
-                ("Adj. R-squared", f"{self.rsquared_adj:.4g}"),
-                ("F-statistic", f"{self.fvalue:.4g}"),
-                ("Prob (F)", f"{self.f_pvalue:.3g}"),
-            ]
-        return [
-            ("Pseudo R-squ.", f"{self.prsquared:.4g}"),
-            ("LL-Null", f"{self.llnull:.5g}"),
-            ("LLR", f"{self.llr:.4g}"),
-            ("LLR p-value", f"{self.llr_pvalue:.3g}"),
-            ("Converged", self.converged),
-            ("Iterations", self.iterations),
-        ]
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return the parameters: what delta-task's regressions returned."""
         return np.array(self.params, dtype=dtype)
-
-    def __str__(self) -> str:
-        """Show :meth:`summary`."""
-        return self.summary()
-
-    def __repr__(self) -> str:
-        """Show the model and its parameters."""
-        return (
-            f"RegressionResult({self.model} of {self.endog_names}, nobs={self.nobs:.0f}, params={self.params.tolist()})"
-        )
-
-    def _repr_html_(self) -> str:
-        table = _html.regression(self._facts(), self._headings(0.05), self.table())
-        return f"<div>{table}{_html.rounds(self.rounds)}</div>"
 
 
 def _each(function: Callable[[float], float], values: Array) -> Array:
