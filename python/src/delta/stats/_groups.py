@@ -12,7 +12,7 @@ from ..pandas.symbolic import Recipe
 from ._arguments import is_levels, one_of, rows
 from ._outcome import Array, Spec, TestOutcome, doubt, finishes, recipe
 from ._show import Table
-from ._ttest import FEW_DIGITS, LITTLE, NOTHING
+from ._ttest import FEW_DIGITS, LITTLE, NEAR, NOTHING, UNKNOWN
 
 
 @dataclass(kw_only=True, repr=False)
@@ -107,16 +107,23 @@ def _student(n: Array, mean: Array, squares: Array) -> float:
     if nothing < within < nothing * (LITTLE / NOTHING):
         doubt("f_oneway", FEW_DIGITS)
     if within <= nothing:
-        return np.nan if between <= nothing else np.inf
+        return _still(between, nothing)
     free = n.sum() - len(n)
     return between / (len(n) - 1) / (within / free) if free > 0.5 else np.nan
+
+
+def _still(between: float, nothing: float) -> float:
+    """Return F where nothing varies within the groups, as far as sums tell."""
+    if nothing < between <= nothing * (NEAR / NOTHING):
+        doubt("f_oneway", UNKNOWN)
+        return np.nan
+    return np.nan if between <= nothing else np.inf
 
 
 def _welch(n: Array, mean: Array, var: Array) -> tuple[float, tuple[float, float]]:
     k = len(n)
     if (var <= NOTHING * mean**2).all():
-        same = (mean - mean[0]) ** 2 <= NOTHING * mean[0] ** 2
-        return np.nan if same.all() else np.inf, (k - 1.0, np.nan)
+        return _still(float(((mean - mean[0]) ** 2).max()), NOTHING * float((mean**2).max())), (k - 1.0, np.nan)
     weight = n / var
     centre = (weight * mean).sum() / weight.sum()
     spread = ((1 - weight / weight.sum()) ** 2 / (n - 1)).sum()

@@ -11,12 +11,16 @@ from ..pandas.symbolic import Recipe
 from ._arguments import ALTERNATIVES, is_real, level, one_of, rows
 from ._outcome import Array, Spec, TestOutcome, doubt, finishes, recipe
 
-NOTHING, LITTLE = 1e-31, 1e-25
+NOTHING, LITTLE = 1e-28, 1e-23
 """Squares below the first share of the squared mean are rounding: there is no spread. Below the other few digits are right."""
+NEAR = 1e-24
+"""Where there is no spread, a squared difference below this share may be of values that vary: nobody can tell."""
 
 FEW_DIGITS = (
     "values vary little for how far from zero they are, and few digits are right; subtract a constant near them"
 )
+
+UNKNOWN = "values vary so little for how far from zero they are that nothing is known; subtract a constant near them"
 
 
 @dataclass(kw_only=True, repr=False)
@@ -186,6 +190,9 @@ def _result(
         doubt("t test", FEW_DIGITS)
     if squared >= 0 and not any(v > NOTHING * size for v in var):
         squared = 0.0
+        if NOTHING * size < estimate * estimate <= NEAR * size:
+            doubt("t test", UNKNOWN)
+            squared = math.nan
         estimate = 0.0 if estimate * estimate <= NOTHING * size else estimate
     error = math.sqrt(squared) if squared >= 0 else math.nan
     t = estimate / error if error > 0 else math.copysign(math.inf, estimate) if error == 0 and estimate else math.nan
