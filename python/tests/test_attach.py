@@ -139,6 +139,27 @@ def test_a_node_that_never_answered_is_not_waited_for(lost: Exception) -> None:
     assert node.asked == 1 and time.monotonic() - begun < 5
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(502, text="<html>Bad Gateway</html>"), httpx.Response(503, text=""), httpx.Response(504, json=[])],
+    ids=["html", "empty", "list"],
+)
+def test_a_proxy_alone_is_no_node_that_has_answered(answer: httpx.Response) -> None:
+    node = Node()
+    node.away = lambda _: answer
+    with pytest.raises(delta.DeltaNodeError, match=rf"HTTP {answer.status_code}"):
+        node.client.wait(7, timeout=20)
+    assert node.asked == 1
+    node = Node()
+    node.ends = 5
+    node.away = lambda asked: answer if asked in (2, 3) else None
+    assert node.client.wait(7, timeout=20, progress=False), "one that has answered before is asked again"
+    node = Node()
+    node.ends = 5
+    node.away = lambda asked: httpx.Response(503, json={"detail": "this node is stopping"}) if asked < 3 else None
+    assert node.client.wait(7, timeout=20, progress=False), "a node's own word is an answer"
+
+
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 500])
 def test_a_refusal_ends_the_waiting(code: int) -> None:
     node = Node()
@@ -230,6 +251,30 @@ def test_a_history_of_many_members_comes_in_short_pages() -> None:
 
     known = delta.DeltaNode(URL, client=httpx.Client(transport=httpx.MockTransport(page))).progress(7)
     assert len(known.metrics) == known.attempts == 50
+
+
+def endless(request: httpx.Request) -> httpx.Response:
+    """A node whose history never ends."""
+    one = {"seconds": 0.0, "members": 2, "dropped": 0, "failed": 0, "error": None, "metrics": {}}
+    told = {"status": "FINISHED", "round": 10**9, "rounds": 10**9, "waits_for": None, "error": None}
+    return httpx.Response(200, json={**told, "history": [one] * 1000})
+
+
+def test_a_history_without_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = delta.DeltaNode(URL, client=httpx.Client(transport=httpx.MockTransport(endless)))
+    with pytest.raises(delta.TaskTimeout, match="not over after 0.2 s"):
+        client.wait(7, timeout=0.2, progress=False)
+    monkeypatch.setattr(delta.delta_node, "MOST_ATTEMPTS", 5_000)
+    for ask in (client.progress, client.wait):
+        with pytest.raises(delta.DeltaNodeError, match="more than 5,000 attempts"):
+            ask(7)
+
+
+def test_a_log_that_does_not_go_on_is_not_read_for_ever() -> None:
+    page = [{"id": 5, "created_at": 0, "message": "again", "tx_hash": None}] * 100
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, json=page))
+    with pytest.raises(delta.DeltaNodeError, match="does not go on after record 6"):
+        list(delta.DeltaNode(URL, client=httpx.Client(transport=answer)).logs(7))
 
 
 def test_no_part_of_a_password_is_shown() -> None:

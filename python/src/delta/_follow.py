@@ -25,7 +25,8 @@ class Followed:
 
     url: str
     task_id: int
-    advance: Callable[[Progress], Progress]
+    #: What is known after one page more, and whether that is all there is.
+    advance: Callable[[Progress], tuple[Progress, bool]]
     #: Whether the node has ever answered: of one that never did, a wrong url is more likely than a lost connection.
     reached: Callable[[], bool]
 
@@ -49,9 +50,10 @@ class Followed:
         end = None if timeout is None else time.monotonic() + timeout
         pause, now, told = 0.05, Progress("PENDING"), 0
         lost: tuple[datetime, float, str] | None = None
+        whole = False
         while True:
             try:
-                now = self.advance(now)
+                now, whole = self.advance(now)
                 shown.prepare()
             except DeltaNodeError as error:
                 if not error.passing or not self.reached():
@@ -68,11 +70,13 @@ class Followed:
                     told = number
                     if on_round is not None:
                         on_round(number, dict(values))
-                if now.status in ENDED:
+                if whole and now.status in ENDED:
                     return now.status != "ERROR"
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise TaskTimeout(self._late(timeout or 0.0, now, lost))
+            if lost is None and not whole:
+                continue
             # Quick for short tasks, one request a second for long ones.
             time.sleep(pause if left is None else min(pause, left))
             pause = min(pause * 1.3, 1.0)

@@ -35,6 +35,8 @@ TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 ASKED_FIRST = 16 << 20
 #: How many records of a log are read for who declined.
 DECLINES_IN = 10_000
+#: How many attempts at rounds a node may tell of: one that never comes to the end of its history is not believed.
+MOST_ATTEMPTS = 1_000_000
 # What goes wrong in reading the answer of something that is no node.
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -177,7 +179,10 @@ class DeltaNode:
         Progress
             With the metrics of all rounds so far.
         """
-        return self._advance(task_id, Progress("PENDING"))
+        known, whole = Progress("PENDING"), False
+        while not whole:
+            known, whole = self._advance(task_id, known)
+        return known
 
     def logs(self, task_id: int, start: int = 0) -> Iterator[dict[str, Any]]:
         """Read a task's log, in order; records that come later are not waited for.
@@ -384,21 +389,23 @@ class DeltaNode:
         followed = Followed(self.url, task_id, partial(self._advance, task_id), lambda: self._reached)
         return followed.to_its_end(timeout, shown, on_round)
 
-    def _advance(self, task_id: int, known: Progress) -> Progress:
-        """Ask for what is new since ``known``, over as many pages as that takes."""
-        while True:
-            now = self._about(partial(_answers.advanced, known), "progress", task_id, start=known.attempts)
-            new = now.attempts - known.attempts
-            if not new or (new < 1000 and len(now.metrics) >= now.round):
-                return now
-            known = now
+    def _advance(self, task_id: int, known: Progress) -> tuple[Progress, bool]:
+        """Ask for what is new since ``known``: a page of it, and whether that is all."""
+        now = self._about(partial(_answers.advanced, known), "progress", task_id, start=known.attempts)
+        if now.attempts > MOST_ATTEMPTS:
+            raise DeltaNodeError(f"{self._place}: task {task_id} has more than {MOST_ATTEMPTS:,} attempts at its rounds")
+        new = now.attempts - known.attempts
+        return now, not new or (new < 1000 and len(now.metrics) >= now.round)
 
     def _pages(self, task_id: int, start: int, size: int) -> Iterator[dict[str, Any]]:
         while True:
-            page, start = self._about(_answers.records, "logs", task_id, start=start, limit=size)
+            page, after = self._about(_answers.records, "logs", task_id, start=start, limit=size)
             yield from page
             if len(page) < size:
                 return
+            if after <= start:
+                raise DeltaNodeError(f"{self._place}: the log of task {task_id} does not go on after record {start}")
+            start = after
 
     def _why(self, error: DeltaNodeError) -> str:
         """A failed task's reason from the refusal of its result."""
@@ -449,11 +456,13 @@ class DeltaNode:
         """Send a request and return what ``read`` makes of the answer."""
         answer = self._request(method, path, **arguments)
         try:
-            return read(answer)
+            made = read(answer)
         except _UNREADABLE as error:
             raise DeltaNodeError(
                 f"{self._place}{path}: not an answer of a delta-node ({error!r}): {answer.content[:80]!r}"
             ) from error
+        self._reached = True
+        return made
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
@@ -464,12 +473,13 @@ class DeltaNode:
             passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
             text = f"{self._place} cannot be reached: {str(error) or type(error).__name__}"
             raise DeltaNodeError._of(text, passing=passing) from error
-        self._reached = True
         if answer.is_success:
             return answer
         try:
             detail = answer.json()["detail"]
             detail = detail if isinstance(detail, str) else "; ".join(str(d.get("msg", d)) for d in detail)
+            # A node says no in this form; a proxy before one that is away does not.
+            self._reached = True
         except (ValueError, KeyError, TypeError, AttributeError):
             detail = answer.text[:500] or answer.reason_phrase
         code = answer.status_code
