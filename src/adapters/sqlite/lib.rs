@@ -20,6 +20,7 @@
 mod database_url;
 mod error;
 mod file;
+pub mod maintenance;
 mod queries;
 mod rows;
 mod storage;
