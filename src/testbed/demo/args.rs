@@ -17,6 +17,9 @@ pub(crate) struct DemoArgs {
     /// Run no task: start the network for tasks of your own and keep it running until Ctrl-C
     #[arg(long)]
     pub(crate) keep: bool,
+    /// With --keep: show the first node's dashboard in a browser
+    #[arg(long, requires = "keep")]
+    pub(crate) open: bool,
     /// Port of the first node with --keep, the others' after it; 0 takes free ones
     #[arg(long, default_value_t = 6700, requires = "keep")]
     pub(crate) port: u16,

@@ -58,8 +58,36 @@ pub(super) async fn run(
         "each node has a part of digits, wages.csv, iris.csv and spector.csv; submit tasks to {}; Ctrl-C ends",
         first.url
     ));
+    show.line(&format!("dashboard  {}/", first.url));
+    if args.open && !open_browser(&format!("{}/", first.url)) {
+        show.line("no browser could be started; open that address in one");
+    }
     let signal = stop.await;
     show.line(&format!("{signal} received, stopping"));
     network.stop().await;
     Ok(())
+}
+
+/// Lets the desktop show an address; false where there is none.
+fn open_browser(url: &str) -> bool {
+    let programs: &[&str] = match cfg!(target_os = "macos") {
+        true => &["open"],
+        false => &["xdg-open", "wslview"],
+    };
+    let start = |program: &&str| {
+        let mut command = std::process::Command::new(program);
+        let quiet = std::process::Stdio::null;
+        let command = command
+            .arg(url)
+            .stdin(quiet())
+            .stdout(quiet())
+            .stderr(quiet());
+        let Ok(mut child) = command.spawn() else {
+            return false;
+        };
+        // It may stay as long as the browser does; nobody waits for it but this thread.
+        drop(std::thread::spawn(move || drop(child.wait())));
+        true
+    };
+    programs.iter().any(start)
 }

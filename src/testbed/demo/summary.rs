@@ -7,6 +7,17 @@ use serde::Serialize;
 
 use super::plot::{self, RoundPoint};
 
+/// The picture, beside the result.
+pub(super) const PICTURE: &str = "training.svg";
+
+/// What to try next.
+const NEXT: [&str; 4] = [
+    "try next",
+    "  delta-node demo --privacy        what owners of data allow, and what noise costs",
+    "  delta-node demo --keep --open    three nodes for tasks of your own, and their dashboard",
+    "  delta-node attack                attacks on three nodes, and what they answer",
+];
+
 /// One round in numbers.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Round {
@@ -53,7 +64,7 @@ impl Summary {
         })
     }
 
-    /// Draws accuracy per round into `folder/accuracy.svg`.
+    /// Draws accuracy and loss per round into [`PICTURE`] in `folder`.
     pub(super) fn draw(&self, folder: &Path) -> anyhow::Result<()> {
         let points: Vec<RoundPoint> = self
             .rounds
@@ -62,15 +73,19 @@ impl Summary {
                 Some(RoundPoint {
                     round: r.round,
                     accuracy: r.accuracy?,
+                    loss: r.loss,
                     dropped: r.dropped.clone(),
                 })
             })
             .collect();
-        let svg = plot::accuracy(
-            "Accuracy of the federated model at the start of each round",
-            &points,
-        )?;
-        std::fs::write(folder.join("accuracy.svg"), svg).context("the picture cannot be written")
+        let members = self.rounds.iter().map(|r| r.clients.len()).max();
+        let title = format!(
+            "{} nodes train one model, and {} is lost on the way",
+            members.unwrap_or(0),
+            self.victim
+        );
+        let svg = plot::training(&title, &points)?;
+        std::fs::write(folder.join(PICTURE), svg).context("the picture cannot be written")
     }
 
     /// The end of what a person reads.
@@ -94,8 +109,9 @@ impl Summary {
             format!("accuracy before    {:.1} %", self.before * 100.0),
             format!("accuracy after     {:.1} %", self.after * 100.0),
             format!(
-                "rounds             {} ({mean:.2} s each while all nodes lived)",
-                self.rounds.len()
+                "rounds             {}, {} of training and one that measures ({mean:.2} s each while all nodes lived)",
+                self.rounds.len(),
+                self.rounds.len().saturating_sub(1)
             ),
             format!("lost on the way    {}", self.victim),
             format!(
@@ -109,12 +125,14 @@ impl Summary {
             format!("result             {}", result.display()),
             format!(
                 "picture            {}",
-                result.with_file_name("accuracy.svg").display()
+                result.with_file_name(PICTURE).display()
             ),
         ];
         if let Some(folder) = folder {
             lines.push(format!("databases, logs    {}", folder.display()));
         }
+        lines.push(String::new());
+        lines.extend(NEXT.map(str::to_owned));
         lines.join("\n")
     }
 
@@ -127,7 +145,7 @@ impl Summary {
             "exact_sum": self.exact,
             "rounds": self.rounds,
             "result_file": result,
-            "plot_file": result.with_file_name("accuracy.svg"),
+            "plot_file": result.with_file_name(PICTURE),
         })
     }
 

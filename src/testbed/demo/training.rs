@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use super::args::DemoArgs;
 use super::follow::follow;
 use super::screen::Screen;
-use super::summary::{Round, Summary};
+use super::summary::{PICTURE, Round, Summary};
 use crate::assets::DIGITS_TASK;
 use crate::bootstrap::{UserClient, Way, users};
 use crate::testbed::network::{Network, Plan, name};
@@ -166,14 +166,17 @@ fn rounds(
         .collect()
 }
 
-/// Without `--keep-files` only the result and the picture survive, beside each other in the temporary directory of the system.
+/// Without `--keep-files` only the result and the picture survive, beside each other in a folder of their own.
 fn keep_results(args: &DemoArgs, folder: &Path, result: &Path) -> anyhow::Result<PathBuf> {
     if args.keep_files {
         return Ok(result.to_owned());
     }
-    let kept = std::env::temp_dir().join("delta-demo-result");
-    std::fs::create_dir_all(&kept)?;
-    std::fs::copy(folder.join("accuracy.svg"), kept.join("accuracy.svg"))?;
+    // Nobody else can have put anything there before.
+    let kept = tempfile::Builder::new()
+        .prefix("delta-demo-result-")
+        .tempdir()?
+        .keep();
+    std::fs::copy(folder.join(PICTURE), kept.join(PICTURE))?;
     let target = kept.join("result.npz");
     std::fs::copy(result, &target)?;
     Ok(target)

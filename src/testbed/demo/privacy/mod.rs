@@ -150,13 +150,16 @@ async fn parts(stage: &Stage<'_>) -> anyhow::Result<Report> {
     })
 }
 
-/// Without `--keep-files` only the picture survives, in the temporary directory of the system.
+/// Without `--keep-files` only the picture survives, in a folder of its own.
 fn kept(args: &DemoArgs, folder: &Path) -> anyhow::Result<PathBuf> {
     if args.keep_files {
         return Ok(folder.join(PICTURE));
     }
-    let kept = std::env::temp_dir().join("delta-demo-result");
-    std::fs::create_dir_all(&kept)?;
+    // Nobody else can have put anything there before.
+    let kept = tempfile::Builder::new()
+        .prefix("delta-demo-result-")
+        .tempdir()?
+        .keep();
     let target = kept.join(PICTURE);
     std::fs::copy(folder.join(PICTURE), &target)?;
     Ok(target)
