@@ -404,3 +404,43 @@ fn a_roster_is_written_signed_and_checked_by_hand() {
     );
     assert!(code == 1 && err.contains("no node was seen at"), "{err}");
 }
+
+/// What the compose files set is what the program knows: a wrong name would be refused.
+#[test]
+fn compose_files_set_what_there_is_to_set() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for file in ["deploy/compose.yaml", "deploy/compose.deltaboard.yaml"] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for line in text.lines() {
+            let Some((name, value)) = line.trim().split_once(": ") else {
+                continue;
+            };
+            if !name.starts_with("DELTA_NODE__") {
+                continue;
+            }
+            seen += 1;
+            let home = home();
+            let output = Command::new(env!("CARGO_BIN_EXE_delta-node"))
+                .arg("init")
+                .current_dir(home.path())
+                .env_remove("DELTA_NODE_CONFIG")
+                .env(name, value.trim_matches(['\'', '"']))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{file}: {line}: {said}");
+        }
+        // What is mounted is there.
+        for line in text.lines().filter(|line| line.trim().starts_with("- ./")) {
+            let place = line
+                .trim()
+                .trim_start_matches("- ")
+                .split(':')
+                .next()
+                .unwrap();
+            assert!(root.join("deploy").join(place).exists(), "{file}: {line}");
+        }
+    }
+    assert!(seen >= 11, "{seen}");
+}

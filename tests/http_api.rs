@@ -11,6 +11,8 @@ mod approvals;
 #[path = "http_api/doors.rs"]
 mod doors;
 mod http_world;
+#[path = "http_api/operating.rs"]
+mod operating;
 #[path = "http_api/shares.rs"]
 mod shares;
 #[path = "http_api/tls.rs"]

@@ -9,6 +9,7 @@ pub use delta_grpc as grpc;
 pub use delta_http as http;
 #[cfg(feature = "testing")]
 pub use delta_memory as memory;
+pub use delta_metrics as metrics;
 pub use delta_onnx as onnx;
 pub use delta_sqlite as sqlite;
 pub use delta_system as system;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use delta_domain::connector_record::RejectionReason;
 use delta_domain::time::Timestamp;
 use delta_ports::clock::Clock;
+use delta_ports::metrics::WaitCause;
 use delta_ports::{PortError, PortErrorKind};
 
 /// How long the others may take to notice that the connector is back: the longest pause between two of their tries, and a little.
@@ -184,6 +185,25 @@ impl Reach {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Who is away, or was last.
+    pub(crate) fn cause(&self) -> WaitCause {
+        let coordinator = self.coordinator.as_ref();
+        let since = |contact: &Contact| {
+            let line = *contact.0.borrow();
+            // Whoever is away counts as away longer than whoever is back.
+            (
+                line.away.is_some(),
+                line.away.or(line.back.map(|(at, _)| at)),
+            )
+        };
+        let connector = since(&self.connector);
+        match coordinator.map(|contact| since(contact)) {
+            Some((true, _)) if !connector.0 => WaitCause::Coordinator,
+            Some((false, at)) if !connector.0 && at > connector.1 => WaitCause::Coordinator,
+            _ => WaitCause::Connector,
+        }
     }
 
     /// For how long a machine stands still.

@@ -16,6 +16,7 @@ use super::home::{Home, Watched};
 use super::identities::{Identities, IdentityPorts, IdentitySettings};
 use super::lines::Lines;
 use super::machine::MachinePorts;
+use super::measured::{MeasuredExecutor, MeasuredPeers};
 use super::owner::Owner;
 use super::reading::Reading;
 use delta_domain::bundle::{Bundle, BundleLimits};
@@ -34,6 +35,8 @@ use delta_ports::entropy::Entropy;
 use delta_ports::executor::{Executor, Whose};
 use delta_ports::identity::IdentitySource;
 use delta_ports::journal::Journal;
+use delta_ports::metrics::Metrics;
+use delta_ports::operator_api::LogFilter;
 use delta_ports::owner_notice::OwnerNotice;
 use delta_ports::peer::PeerTransport;
 use delta_ports::policy::PolicySource;
@@ -85,6 +88,10 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// How the owner hears that a task waits.
     pub notices: Arc<dyn OwnerNotice>,
+    /// Where measurements go.
+    pub metrics: Arc<dyn Metrics>,
+    /// How much this process's log says.
+    pub log: Arc<dyn LogFilter>,
 }
 
 /// How this node behaves.
@@ -174,6 +181,15 @@ impl Context {
             blobs: ports.blobs,
             home: home.clone(),
             clock: ports.clock.clone(),
+            metrics: ports.metrics.clone(),
+        });
+        ports.executor = Arc::new(MeasuredExecutor {
+            executor: ports.executor,
+            metrics: ports.metrics.clone(),
+        });
+        ports.peers = Arc::new(MeasuredPeers {
+            peers: ports.peers,
+            metrics: ports.metrics.clone(),
         });
         let identities = Identities::new(
             IdentityPorts::of(&ports),
@@ -232,6 +248,7 @@ impl Context {
             vault: self.ports.vault.clone(),
             lines: self.lines.clone(),
             connector: self.ports.connector.clone(),
+            metrics: self.ports.metrics.clone(),
         }
     }
 

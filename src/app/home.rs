@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use delta_domain::time::Timestamp;
 use delta_ports::blob::{BlobInfo, BlobName, BlobStore, ByteStream};
 use delta_ports::clock::Clock;
+use delta_ports::metrics::{Limit, Metrics, Observation};
 use delta_ports::owner_api::ReadyCheck;
 use delta_ports::{PortError, report};
 
@@ -137,6 +138,7 @@ pub(crate) struct Watched {
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) home: Arc<Home>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<dyn Metrics>,
 }
 
 #[async_trait]
@@ -149,7 +151,10 @@ impl BlobStore for Watched {
     ) -> Result<BlobInfo, PortError> {
         let outcome = self.blobs.put(name, content, limit).await;
         match &outcome {
-            Err(e) if e.is_lack_at_home() => self.home.lacks(e, limit, self.clock.now()),
+            Err(e) if e.is_lack_at_home() => {
+                self.metrics.observe(Observation::LimitHit(Limit::Disk));
+                self.home.lacks(e, limit, self.clock.now());
+            }
             Err(_) => {}
             // Where nobody knows the room, it is enough that something was kept.
             Ok(_) if self.home.is_lacking() => match self.blobs.room().await {

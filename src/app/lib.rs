@@ -21,6 +21,7 @@ mod home;
 pub mod identities;
 mod lines;
 mod machine;
+mod measured;
 pub mod member;
 mod monitor;
 pub mod node;

@@ -39,6 +39,11 @@ impl Lines {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many wait.
+    pub(crate) fn count(&self) -> usize {
+        self.waiting().len()
+    }
+
     pub(crate) fn enter(&self, line: NewLog) {
         let mut waiting = self.waiting();
         if waiting.len() >= MOST {

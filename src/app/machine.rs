@@ -36,6 +36,7 @@ use delta_ports::PortError;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
+use delta_ports::metrics::Metrics;
 use delta_ports::storage::{
     MachineChange, MachineKey, MachineKind, OutboxEntry, StateChange, Storage, StoredMachine,
 };
@@ -67,6 +68,14 @@ pub(crate) trait Machine:
     fn deadline(&self) -> Option<Timestamp>;
     /// Whether nothing more will happen.
     fn is_over(&self) -> bool;
+    /// The phase that it is in, for measurements; empty where nothing is measured.
+    fn phase(&self) -> &'static str {
+        ""
+    }
+    /// How it ended, in a stable word, once it has.
+    fn outcome(&self) -> Option<&'static str> {
+        None
+    }
     /// The input for "time has passed".
     fn tick() -> Self::Input;
     /// The input for "whoever is waited for could not be reached for so long".
@@ -143,6 +152,8 @@ pub(crate) struct MachinePorts {
     pub(crate) lines: Arc<Lines>,
     /// How long the record takes for a call.
     pub(crate) connector: Arc<dyn Connector>,
+    /// Where rounds and phases are counted.
+    pub(crate) metrics: Arc<dyn Metrics>,
 }
 
 /// A running machine, seen from outside.
@@ -293,6 +304,7 @@ pub(crate) fn spawn<M: Machine>(
         publish,
         reach,
         began,
+        phase_began: began,
         stood: Duration::ZERO,
         lost: LOST,
         cancel,

@@ -1,5 +1,7 @@
 //! The running node: start, stop, and what it offers to authors and to its owner.
 
+mod operating;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,6 +25,7 @@ use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::catalogue::{CatalogueApi, NetworkListing, OwnDataset};
 use delta_ports::connector::NodePage;
 use delta_ports::executor::Whose;
+use delta_ports::metrics::{Limit, Observation};
 use delta_ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
@@ -52,7 +55,11 @@ impl Node {
         let outer = Arc::new(Context::new(ports.clone(), settings.clone()));
         let coordinator = Coordinator::new(outer.clone());
         let own: Arc<dyn CoordinatorApi> = coordinator.clone();
-        let peers = Arc::new(Peers::new(settings.url.clone(), own, ports.peers.clone()));
+        let peers = Arc::new(Peers::new(
+            settings.url.clone(),
+            own,
+            outer.ports.peers.clone(),
+        ));
         let context = Arc::new(outer.with_peers(peers));
         let node = Arc::new(Self {
             context: context.clone(),
@@ -156,7 +163,10 @@ impl Node {
             .put(arriving, bundle, limit)
             .await
             .map_err(|e| match e.kind() {
-                PortErrorKind::Rejected => UserError::TooLarge(limits.to_string()),
+                PortErrorKind::Rejected => {
+                    self.hit(Limit::BundleBytes);
+                    UserError::TooLarge(limits.to_string())
+                }
                 _ => UserError::Port(e),
             })?;
         let unfit = |e: PortError| match e.kind() {
@@ -232,6 +242,11 @@ impl Node {
         ))
     }
 
+    fn hit(&self, limit: Limit) {
+        let metrics = &self.context.ports.metrics;
+        metrics.observe(Observation::LimitHit(limit));
+    }
+
     async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
         let row = self.context.ports.storage.task(id).await?;
         row.ok_or_else(|| UserError::Invalid(format!("task {id} does not exist")))
@@ -258,6 +273,7 @@ impl AuthorApi for Node {
         let unfinished = self.context.ports.storage.unfinished_tasks().await?.len();
         let most = self.context.settings.max_tasks;
         if unfinished >= most {
+            self.hit(Limit::Tasks);
             let text = format!(
                 "{unfinished} tasks are running on this node, the most it takes is {most} (policy.max_tasks)"
             );
@@ -424,41 +440,14 @@ impl OwnerApi for Node {
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {
-        let database = self.context.ports.storage.task(1).await;
-        let address = self.address();
-        let contact = &self.context.contact;
-        let (subscribed, away) = (contact.is_heard(), contact.away());
-        let trouble = self.context.ports.connector.wallet().trouble;
+        let (mut checks, _) = self.quick_checks().await;
         let runtime = self.context.ports.executor.runtime().await;
-        let free = self.context.ports.blobs.room().await;
-        vec![
-            self.context.home.check(free),
-            self.context.home.check_url(),
-            ReadyCheck {
-                name: "database",
-                ok: database.is_ok(),
-                detail: database.map_or_else(|e| e.message().to_owned(), |_| "can be read".into()),
-            },
-            ReadyCheck {
-                name: "connector",
-                ok: address.is_some() && away.is_none() && trouble.is_none(),
-                detail: match (address, away) {
-                    _ if trouble.is_some() => trouble.map_or_else(String::new, |(what, since)| {
-                        format!("since {} UTC: {}", since.time_of_day(), what.told())
-                    }),
-                    (Some(address), None) => format!("registered as {address}, events arrive"),
-                    (Some(_), Some(_)) if !subscribed => {
-                        "registered, waiting for the subscription to events".into()
-                    }
-                    _ => "waiting for the registration".into(),
-                },
-            },
-            ReadyCheck {
-                name: "executor",
-                ok: true,
-                detail: format!("{} {}", runtime.name, runtime.version),
-            },
-        ]
+        checks.push(ReadyCheck {
+            name: "executor",
+            ok: true,
+            detail: format!("{} {}", runtime.name, runtime.version),
+        });
+        checks
     }
 }
 

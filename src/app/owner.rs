@@ -31,6 +31,7 @@ use delta_domain::round::DeclineCode;
 use delta_domain::time::Timestamp;
 use delta_ports::clock::Clock;
 use delta_ports::executor::Executor;
+use delta_ports::metrics::{Limit, Metrics, Observation};
 use delta_ports::policy::PolicySource;
 use delta_ports::{PortError, report};
 use history::History;
@@ -85,12 +86,20 @@ struct Entry {
     until: Timestamp,
 }
 
+impl Entry {
+    /// Whether it waits for the owner.
+    fn waits(&self, now: Timestamp) -> bool {
+        self.verdict.decision == Decision::Asks && now < self.until
+    }
+}
+
 /// What the owner says, and what was said.
 pub(crate) struct Owner {
     policies: Arc<dyn PolicySource>,
     notices: Notices,
     clock: Arc<dyn Clock>,
     executor: Arc<dyn Executor>,
+    metrics: Arc<dyn Metrics>,
     /// For how long a question stays open.
     patience: Duration,
     records: Turn<Journalled>,
@@ -109,6 +118,7 @@ impl Owner {
             notices: Notices::new(ports.notices.clone()),
             clock: ports.clock.clone(),
             executor: ports.executor.clone(),
+            metrics: ports.metrics.clone(),
             patience,
             records: Turn::new(Journalled::new(ports)),
             history: History::new(ports),
@@ -286,7 +296,13 @@ impl Owner {
         let permit = match verdict.answer() {
             None | Some(Answer::Zeros) => Permit::Join,
             Some(Answer::Decline(_)) if asks => Permit::Ask,
-            Some(Answer::Decline(code)) => Permit::Decline(code),
+            Some(Answer::Decline(code)) => {
+                if code == DeclineCode::OverBudget {
+                    let limit = Observation::LimitHit(Limit::PrivacyBudget);
+                    self.metrics.observe(limit);
+                }
+                Permit::Decline(code)
+            }
         };
         let (news, until) = self.keep(task, case, verdict, now);
         if asks && now >= until {

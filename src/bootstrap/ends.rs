@@ -20,6 +20,9 @@ use delta_ports::entropy::Entropy;
 use delta_ports::identity::IdentitySource;
 use delta_ports::peer::{CoordinatorApi, PeerTransport};
 
+/// Bytes that are free where a folder lies.
+pub(crate) use crate::adapters::system::free_bytes;
+
 /// A client of a node's API for its users, and what its logs look like.
 pub(crate) use crate::adapters::http::{LogLine, Trust, UserClient, Way, self_signed};
 
@@ -104,6 +107,7 @@ pub(crate) async fn serve_api(
     let doors = Doors {
         authors: None,
         owner: None,
+        operator: None,
         members,
         identity: None,
         catalogue: None,

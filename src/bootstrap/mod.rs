@@ -26,7 +26,7 @@ pub(crate) use doors::{own_token, read_token, tokens};
 pub use ends::clock;
 pub(crate) use ends::{
     LogLine, Trust, UserClient, Way, allow_open_files, documents, documents_anywhere, endpoints,
-    entropy, harden_process, peers_anywhere, self_signed, serve_api, users,
+    entropy, free_bytes, harden_process, peers_anywhere, self_signed, serve_api, users,
 };
 pub(crate) use executor::executor;
 pub use executor::{
@@ -39,4 +39,4 @@ pub(crate) use owner::rules;
 pub use parts::{Parts, open};
 pub(crate) use running::FAREWELL;
 pub use running::Running;
-pub(crate) use storage::open_storage;
+pub(crate) use storage::{RESTORED, copy_database, examine_database, forget_rounds, open_storage};

@@ -15,8 +15,9 @@ use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
 use super::identity::{self, accepted_roster, node_key};
 use super::owner::{NoRules, journal, notices};
-use super::storage::{make_folder_of, open_storage, open_vault};
+use super::storage::{RESTORED, make_folder_of, open_storage, open_vault};
 use crate::adapters::http::{Admission, TlsFiles};
+use crate::adapters::metrics::{Build, PrometheusMetrics};
 use crate::adapters::system::{BlockingThreads, FileBlobs};
 use crate::config::Config;
 use delta_app::{Ports, Settings};
@@ -26,6 +27,7 @@ use delta_domain::round::PrivacyFloor;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
+use delta_ports::operator_api::FixedLog;
 use delta_ports::storage::Storage;
 
 /// Everything a configuration stands for, opened and not yet running.
@@ -96,10 +98,20 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         policies: Arc::new(NoRules),
         journal,
         notices: notices(config)?,
+        metrics: Arc::new(PrometheusMetrics::new(&BUILD)),
+        log: Arc::new(FixedLog),
     };
+    let mut settings = settings(config, roster);
+    let restored = storage.setting(RESTORED).await?.unwrap_or_default();
+    if !restored.is_empty() {
+        settings.accept = false;
+        tracing::warn!(
+            "this node was restored from a backup and takes part in no task: what left it since is in no ledger of it; once budgets allow for that: delta-node restore --resume"
+        );
+    }
     Ok(Parts {
         ports,
-        settings: settings(config, roster),
+        settings,
         executor,
         address: SocketAddr::new(config.api_host, config.api_port),
         owner_address: config.api.owner_listen,
@@ -113,6 +125,15 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         claims,
     })
 }
+
+/// What `/metrics` says of the program.
+const BUILD: Build = Build {
+    version: env!("CARGO_PKG_VERSION"),
+    revision: match option_env!("DELTA_NODE_REVISION") {
+        Some(revision) => revision,
+        None => "",
+    },
+};
 
 fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
     let policy = &config.policy;

@@ -51,6 +51,7 @@ impl Running {
             claims,
             executor: _,
         } = parts;
+        let metrics = ports.metrics.clone();
         let max_bundle_bytes = settings.bundle.bytes as u64;
         let stop = CancellationToken::new();
         let embedded = match embedded {
@@ -62,11 +63,13 @@ impl Running {
             max_bundle_bytes,
             shutdown_grace: FAREWELL,
             tls,
+            metrics,
             ..HttpOptions::default()
         };
         let doors = Doors {
             authors: Some(node.clone()),
             owner: Some(node.clone()),
+            operator: Some(node.clone()),
             members: node.coordinator_api(),
             identity: Some(node.identities()),
             catalogue: Some(node.catalogue()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::adapters::sqlite::SqliteStorage;
+use crate::adapters::sqlite::{SqliteStorage, maintenance};
 use crate::adapters::system::load_or_create_node_key;
 use crate::config::{Config, Database};
 use delta_domain::vault::Vault;
@@ -32,6 +32,33 @@ pub(crate) async fn open_storage(database: &Database) -> Result<Arc<dyn Storage>
             ),
         )),
     }
+}
+
+/// The setting of a database that was restored, until its owner has said that what left the node since the backup is known: not empty.
+pub(crate) const RESTORED: &str = "restored";
+
+/// Copies a database that may be in use into a new file.
+///
+/// # Errors
+/// It cannot be read, or the file is there already.
+pub(crate) async fn copy_database(from: &Path, to: &Path) -> Result<(), PortError> {
+    maintenance::copy(from, to).await
+}
+
+/// What is wrong with a database file; empty when nothing is.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) async fn examine_database(file: &Path) -> Result<Vec<String>, PortError> {
+    maintenance::examine(file).await
+}
+
+/// Takes open rounds out of a node's restored database; `since`: what it says under [`RESTORED`]. Answers with how many.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn forget_rounds(file: &Path, since: &[u8]) -> Result<u64, PortError> {
+    maintenance::forget_rounds(file, RESTORED, since).await
 }
 
 /// The node's key at work, made at the first start.

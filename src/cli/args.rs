@@ -107,6 +107,24 @@ pub(super) enum Command {
     Policy(PolicyCommand),
     /// Show what tasks under noise have cost each dataset; with `plan`: what they would
     Privacy(PrivacyArgs),
+    /// Write everything that makes this node this node into a new folder, while it runs or not; data is not in it
+    Backup {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Put a backup in its place; nothing is overwritten
+    Restore(RestoreArgs),
+    /// Check everything that `check` does, and look for what is wrong at home: damage, tokens, room, what the log says
+    Doctor(CheckArgs),
+    /// Show the rounds and waits of a running node, again and again
+    Top(TopArgs),
+    /// Show how much the log of a running node says, or let it say more or less until it ends
+    LogLevel {
+        /// error, warn, info, debug or trace, or such as info,delta_http=debug [default: only show it]
+        level: Option<String>,
+        #[command(flatten)]
+        node: NodeArg,
+    },
     /// Ask the node on this machine whether it is alive
     #[command(hide = true)]
     Healthcheck,
@@ -198,6 +216,34 @@ pub(super) struct CheckArgs {
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TopArgs {
+    /// Show it once
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Seconds between two looks
+    #[arg(long, default_value_t = 2, value_name = "SECONDS")]
+    pub(super) every: u64,
+    /// Columns [default: $COLUMNS, or 80]
+    #[arg(long)]
+    pub(super) width: Option<usize>,
+    #[command(flatten)]
+    pub(super) node: NodeArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// The backup
+    #[arg(required_unless_present = "resume")]
+    pub(super) folder: Option<PathBuf>,
+    /// The node has not worked since the backup: it may take part in tasks at once
+    #[arg(long)]
+    pub(super) nothing_since: bool,
+    /// Let the restored node take part in tasks: budgets allow for what was spent since the backup
+    #[arg(long, conflicts_with_all = ["folder", "nothing_since"])]
+    pub(super) resume: bool,
 }
 
 #[derive(Debug, Args)]

@@ -44,6 +44,18 @@ pub(super) async fn of(node: NodeArg, config: Option<Config>) -> anyhow::Result<
     Ok(bootstrap::users(&url, token.as_ref(), &way)?)
 }
 
+/// A client of the node on this machine, with its own token where this user may read it.
+///
+/// # Errors
+/// As of [`of`].
+pub(super) async fn of_own(config: &Config) -> anyhow::Result<UserClient> {
+    let here = NodeArg {
+        node: None,
+        token_file: None,
+    };
+    of(here, Some(config.clone())).await
+}
+
 /// Where authors and the owner reach the node on this machine. By https it is called by the name in its url, which its certificate has,
 /// and its certificate is trusted as such.
 pub(super) fn own(config: &Config) -> (String, Way) {

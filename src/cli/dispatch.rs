@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use super::args::{
     Cli, Command, IdentityCommand, LeaveArgs, MnistArgs, NodeArg, PrivacyArgs, PrivacyCommand,
-    TaskCommand, TokenCommand,
+    RestoreArgs, TaskCommand, TokenCommand,
 };
 use super::check::{self, Finding, Level};
 use super::{client, commands, datasets, health, init, signals, telemetry};
@@ -17,6 +18,7 @@ use crate::assets::{IRIS, SPECTOR, Table, WAGES};
 use crate::bootstrap::{self, UserClient};
 use crate::config::{Config, ConfigError, ENVIRONMENT_PREFIX, Loaded, Purpose};
 use crate::testbed::{attack, demo};
+use delta_ports::operator_api::LogFilter;
 
 const USAGE: u8 = 2;
 
@@ -53,9 +55,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             print(&block_on(commands::identity::made(config))?)?;
         }
         Command::Run => {
-            return daemon(&file, async |config| {
+            return daemon(&file, async |config, log| {
                 exposed.iter().for_each(|e| tracing::warn!("{e}"));
-                commands::run::run(config, &file).await
+                commands::run::run(config, &file, log).await
             });
         }
         Command::Identity(args) => {
@@ -64,7 +66,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             print(&block_on(commands::identity::identity(config, command))?)?;
         }
         Command::Leave(LeaveArgs { task: None, .. }) => {
-            return daemon(&file, commands::leave::leave);
+            return daemon(&file, |config, _| commands::leave::leave(config));
         }
         Command::Leave(LeaveArgs {
             task: Some(task),
@@ -77,9 +79,9 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         })?,
         Command::Connector => {
             let loaded = load(&file, Purpose::Tool)?;
-            return served(loaded, commands::connector::connector);
+            return served(loaded, |config, _| commands::connector::connector(config));
         }
-        Command::Check(args) => return check_all(&file, args.json),
+        Command::Check(args) => return findings(&file, args.json, false),
         Command::Demo(args) => block_on(demo::run(args, signals::listen))?,
         Command::Attack(args) => block_on(attack::run(args))?,
         Command::GetIris(args) => small(&file, &[IRIS], args.force)?,
@@ -112,6 +114,32 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             print(&told)?;
         }
         Command::Privacy(args) => privacy(&file, args)?,
+        Command::Backup { folder } => {
+            let config = load(&file, Purpose::Tool)?.config;
+            print(&block_on(commands::backup::backup(
+                &file, &config, &folder,
+            ))?)?;
+        }
+        Command::Restore(RestoreArgs {
+            folder: Some(folder),
+            nothing_since,
+            ..
+        }) => {
+            let environment = environment()?;
+            let restored = commands::backup::restore(&file, &environment, &folder, nothing_since);
+            print(&block_on(restored)?)?;
+        }
+        Command::Restore(RestoreArgs { folder: None, .. }) => {
+            let config = load(&file, Purpose::Tool)?.config;
+            print(&block_on(commands::backup::resume(&config))?)?;
+        }
+        Command::Top(args) => with_node(&file, args.node.clone(), async |node| {
+            commands::top::top(&node, &args).await
+        })?,
+        Command::Doctor(args) => return findings(&file, args.json, true),
+        Command::LogLevel { level, node } => with_node(&file, node, async |node| {
+            commands::log_level::log_level(&node, level.as_deref()).await
+        })?,
         Command::Healthcheck => {
             let config = load(&file, Purpose::Tool)?.config;
             health::ask_own(&config)?;
@@ -121,7 +149,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// A command that works in the network, with logs.
-fn daemon<F>(file: &Path, command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
+fn daemon<F>(
+    file: &Path,
+    command: impl FnOnce(Config, Arc<dyn LogFilter>) -> F,
+) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -129,15 +160,18 @@ where
 }
 
 /// Runs a command with logs; its failure is told there, which is the terminal too.
-fn served<F>(loaded: Loaded, command: impl FnOnce(Config) -> F) -> anyhow::Result<ExitCode>
+fn served<F>(
+    loaded: Loaded,
+    command: impl FnOnce(Config, Arc<dyn LogFilter>) -> F,
+) -> anyhow::Result<ExitCode>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let _flushed_at_the_end = telemetry::init(&loaded.config.log)?;
+    let (_flushed_at_the_end, log) = telemetry::init(&loaded.config.log)?;
     for warning in &loaded.warnings {
         tracing::warn!(place = %warning.place, "{}", warning.message);
     }
-    match block_on(command(loaded.config)) {
+    match block_on(command(loaded.config, log)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             tracing::error!("stopped: {error:#}");
@@ -146,7 +180,8 @@ where
     }
 }
 
-fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+/// What `check` finds, and with `home` what `doctor` does.
+fn findings(file: &Path, json: bool, home: bool) -> anyhow::Result<ExitCode> {
     let (findings, wrong_config) = match load(file, Purpose::Network) {
         Ok(loaded) => {
             let mut findings = check::local(file, &loaded);
@@ -154,6 +189,9 @@ fn check_all(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
             findings.extend(block_on(async {
                 let mut found = check::probes(&loaded.config, file).await;
                 found.push(check::reach(&loaded.config).await);
+                if home {
+                    found.extend(commands::doctor::at_home(&loaded.config).await);
+                }
                 Ok(found)
             })?);
             (findings, false)

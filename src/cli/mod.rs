@@ -11,7 +11,10 @@ mod datasets;
 mod dispatch;
 mod health;
 mod init;
+#[cfg(feature = "pages")]
+pub mod pages;
 mod signals;
+mod supervisor;
 mod telemetry;
 
 use std::process::ExitCode;

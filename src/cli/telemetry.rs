@@ -4,9 +4,11 @@
 //! How many were lost is told at the end. What may be logged is each caller's duty: never secrets, shares, seeds or model values.
 
 mod files;
+mod level;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -14,11 +16,13 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, reload};
 
 use crate::bootstrap;
 use crate::config::{Level, Log, LogFormat};
+use delta_ports::operator_api::LogFilter;
 use files::LogFiles;
+use level::Reloadable;
 
 /// Records that may wait for a writer.
 const QUEUE: usize = 8192;
@@ -48,25 +52,27 @@ impl Drop for Flush {
     }
 }
 
-/// Starts logging for this process. `RUST_LOG`, when set, wins over the configured level.
+/// Starts logging for this process; answers with what changes how much it says. `RUST_LOG`, when set, wins over the configured level.
 ///
 /// # Errors
 /// The log folder cannot be made or written to, `RUST_LOG` is not a filter, or logging has been started before.
-pub(crate) fn init(log: &Log) -> anyhow::Result<Flush> {
+pub(crate) fn init(log: &Log) -> anyhow::Result<(Flush, Arc<dyn LogFilter>)> {
     let (file, file_worker) = queue(appender(log)?, "log-file");
     let (terminal, terminal_worker) = queue(std::io::stderr(), "log-terminal");
     let lost = vec![file.error_counter(), terminal.error_counter()];
     let colours = std::io::stderr().is_terminal();
+    let (filter, handle) = reload::Layer::new(filter(log.level)?);
     tracing_subscriber::registry()
-        .with(filter(log.level)?)
+        .with(filter)
         .with(layer(log.format, file, false))
         .with(layer(log.format, terminal, colours))
         .try_init()
         .context("logging is already started")?;
-    Ok(Flush {
+    let flush = Flush {
         workers: vec![file_worker, terminal_worker],
         lost,
-    })
+    };
+    Ok((flush, Arc::new(Reloadable(handle))))
 }
 
 fn appender(log: &Log) -> anyhow::Result<LogFiles> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
+use super::metrics::Load;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
 use delta_domain::ids::{DatasetName, Name};
@@ -158,6 +159,11 @@ pub enum Whose {
 pub trait Executor: Send + Sync + 'static {
     /// The runtime in use, looked for when first asked; its name is `none` as long as there is none.
     async fn runtime(&self) -> RuntimeInfo;
+
+    /// How busy its workers are.
+    fn load(&self) -> Load {
+        Load::default()
+    }
 
     /// Opens a bundle and checks everything in it but its graphs. The caller has compared its digest.
     async fn open_bundle(

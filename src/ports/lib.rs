@@ -25,6 +25,8 @@ mod error;
 pub mod executor;
 pub mod identity;
 pub mod journal;
+pub mod metrics;
+pub mod operator_api;
 pub mod owner_api;
 pub mod owner_notice;
 pub mod peer;

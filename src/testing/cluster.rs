@@ -42,6 +42,8 @@ use delta_memory::{
     average_into_variables,
 };
 use delta_ports::author_api::AuthorApi as _;
+use delta_ports::metrics::NoMetrics;
+use delta_ports::operator_api::FixedLog;
 use delta_ports::owner_notice::NoNotice;
 use delta_ports::snapshots::NoDatabases;
 use delta_ports::storage::{LocalTaskId, MachineKind};
@@ -235,6 +237,8 @@ impl Cluster {
                 policies: Arc::new(host.policies.clone()),
                 journal: Arc::new(host.journal.clone()),
                 notices: Arc::new(NoNotice),
+                metrics: Arc::new(NoMetrics),
+                log: Arc::new(FixedLog),
             };
             match Node::start(ports, host.settings.clone()).await {
                 Ok(node) => break node,

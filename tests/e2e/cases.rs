@@ -3,6 +3,8 @@
 mod alone;
 mod coordinator;
 mod garbage;
+mod measured;
+mod operating;
 mod refusals;
 mod runner;
 mod together;

@@ -32,6 +32,8 @@ use delta_node::ports::blob::ByteStream;
 use delta_node::ports::catalogue::{CatalogueApi, Found, NetworkListing, NodeListing, OwnDataset};
 use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::identity::IdentityApi;
+use delta_node::ports::metrics::{Exposition, Vitals};
+use delta_node::ports::operator_api::OperatorApi;
 use delta_node::ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
 use delta_node::ports::peer::CoordinatorApi;
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
@@ -55,6 +57,8 @@ pub(crate) struct Fake {
     pub(crate) unpublished: Mutex<bool>,
     /// As whose tasks were submitted.
     pub(crate) authors: Mutex<Vec<Option<String>>>,
+    /// What the log says, where that is not `info`.
+    pub(crate) filter: Mutex<Option<String>>,
 }
 
 impl Deref for Fake {
@@ -325,6 +329,34 @@ impl IdentityApi for Fake {
 }
 
 #[async_trait]
+impl OperatorApi for Fake {
+    async fn vitals(&self) -> Vitals {
+        Vitals {
+            tasks_running: 3,
+            ..Vitals::default()
+        }
+    }
+
+    async fn measurements(&self, form: Exposition) -> Result<String, UserError> {
+        let running = self.vitals().await.tasks_running;
+        Ok(format!("{form:?} {running}"))
+    }
+
+    async fn log_filter(&self) -> Result<String, UserError> {
+        let filter = self.filter.lock().unwrap().clone();
+        Ok(filter.unwrap_or_else(|| "info".to_owned()))
+    }
+
+    async fn set_log_filter(&self, filter: &str) -> Result<(), UserError> {
+        if filter == "loud" {
+            return Err(UserError::Invalid("\"loud\" is no filter".to_owned()));
+        }
+        *self.filter.lock().unwrap() = Some(filter.to_owned());
+        Ok(())
+    }
+}
+
+#[async_trait]
 impl OwnerApi for Fake {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
         let nodes = MEMBERS.iter().enumerate().map(|(i, address)| NodeRecord {
@@ -486,6 +518,7 @@ impl World {
             Doors {
                 authors: users.then(|| fake.clone() as Arc<dyn AuthorApi>),
                 owner: users.then(|| fake.clone() as Arc<dyn OwnerApi>),
+                operator: users.then(|| fake.clone() as Arc<dyn OperatorApi>),
                 members: coordinator.unwrap_or_else(|| fake.recorder.clone()),
                 identity: users.then(|| fake.clone() as Arc<dyn IdentityApi>),
                 catalogue: users.then(|| fake.clone() as Arc<dyn CatalogueApi>),

@@ -33,6 +33,7 @@ use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
+use delta_ports::metrics::Load;
 use delta_ports::{PortError, PortErrorKind};
 
 use crate::datasets::Said;
@@ -275,6 +276,18 @@ impl Executor for OnnxExecutor {
                 version: String::new(),
                 library: None,
             },
+        }
+    }
+
+    fn load(&self) -> Load {
+        let most = self.config.jobs.max(1);
+        let running = most.saturating_sub(self.slots.available_permits());
+        let all = most.saturating_add(self.config.queue);
+        let taken = all.saturating_sub(self.waiting.available_permits());
+        Load {
+            running,
+            waiting: taken.saturating_sub(running),
+            most,
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Candidates, best first, each an existing file.
 ///
 /// `configured` (`executor.library`) stands alone when it is given: an operator who names a library wants that one or an error.
-/// Otherwise: `ORT_DYLIB_PATH`; the program's folder and `lib/` in it; Python environments (`VIRTUAL_ENV`, `CONDA_PREFIX`, those behind the
+/// Otherwise: `ORT_DYLIB_PATH`; the program's folder and `lib/` in it; Python environments (the program's own, `VIRTUAL_ENV`, `CONDA_PREFIX`, those behind the
 /// `python3` in `PATH`, the user's and the system's `site-packages`); the system's library folders.
 pub(crate) fn candidates(
     configured: Option<&Path>,
@@ -29,11 +29,16 @@ pub(crate) fn candidates(
         add(library_in(folder));
         add(library_in(&folder.join("lib")));
     }
-    let mut prefixes: Vec<PathBuf> = ["VIRTUAL_ENV", "CONDA_PREFIX"]
-        .iter()
-        .filter_map(|v| environment(v))
-        .map(PathBuf::from)
-        .collect();
+    // Where the program itself is of a Python environment, that comes first: its package came with a library.
+    let own = program.and_then(|program| program.parent()?.parent());
+    let mut prefixes: Vec<PathBuf> = own.map(Path::to_owned).into_iter().collect();
+    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"];
+    prefixes.extend(
+        active
+            .iter()
+            .filter_map(|v| environment(v))
+            .map(PathBuf::from),
+    );
     let path = environment("PATH").unwrap_or_default();
     prefixes.extend(
         std::env::split_paths(&path)

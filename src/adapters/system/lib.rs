@@ -26,5 +26,5 @@ pub use compute::BlockingThreads;
 pub use entropy::SystemEntropy;
 pub use journal::FileJournal;
 pub use node_key::{load_or_create_identity_key, load_or_create_node_key};
-pub use process::{allow_open_files, harden_process, make_private_file};
+pub use process::{allow_open_files, free_bytes, harden_process, make_private_file};
 pub use tokens::{FileTokens, load_or_create_own_token, read_token};

@@ -91,6 +91,13 @@ pub fn make_private_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes that are free for this user where `folder` lies; `None` where that cannot be found out.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ use delta_domain::ids::RoundNumber;
 use delta_domain::round::{FailureCode, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::blob::BlobName;
+use delta_ports::metrics::Observation;
 use delta_ports::storage::{LocalTaskId, LogLevel, TaskRow, TaskUpdate};
 use delta_ports::{PortError, report};
 
@@ -55,6 +56,9 @@ impl Coordinator {
         };
         storage.update_task(id, &update).await?;
         drop(deciding);
+        self.context.ports.metrics.observe(Observation::TaskEnded {
+            outcome: "cancelled",
+        });
         if let Some(stop) = self.stops.running().get(&id) {
             stop.cancel();
         }
@@ -70,9 +74,17 @@ impl Coordinator {
         let storage = &self.context.ports.storage;
         let _deciding = self.stops.deciding.lock().await;
         match storage.task(id).await? {
-            Some(row) if row.status.is_terminal() => Ok(()),
-            _ => storage.update_task(id, update).await,
+            Some(row) if row.status.is_terminal() => return Ok(()),
+            _ => storage.update_task(id, update).await?,
         }
+        let outcome = match update.status {
+            Some(TaskStatus::Finished) => "finished",
+            Some(TaskStatus::Error) => "failed",
+            _ => return Ok(()),
+        };
+        let ended = Observation::TaskEnded { outcome };
+        self.context.ports.metrics.observe(ended);
+        Ok(())
     }
 
     /// Runs what a task needs, in the background, until it is over or cancelled.

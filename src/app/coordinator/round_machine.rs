@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
-use delta_domain::round::coordinator::{CoordinatorEffect, CoordinatorInput, CoordinatorRound};
+use delta_domain::round::coordinator::{
+    CoordinatorEffect, CoordinatorInput, CoordinatorOutcome, CoordinatorRound,
+};
 use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::time::Timestamp;
 use delta_ports::PortError;
@@ -35,6 +37,17 @@ impl Machine for RoundMachine {
 
     fn is_over(&self) -> bool {
         self.0.is_over()
+    }
+
+    fn phase(&self) -> &'static str {
+        self.0.phase_name()
+    }
+
+    fn outcome(&self) -> Option<&'static str> {
+        Some(match self.0.outcome()? {
+            CoordinatorOutcome::Aggregated { .. } => "aggregated",
+            CoordinatorOutcome::Failed(failure) => failure.code.name(),
+        })
     }
 
     fn tick() -> CoordinatorInput {

@@ -17,8 +17,9 @@ use crate::contact::Reach;
 use delta_domain::round::Pacing;
 use delta_domain::time::Timestamp;
 use delta_ports::connector::WalletView;
+use delta_ports::metrics::{Observation, Role};
 use delta_ports::report;
-use delta_ports::storage::{MachineChange, MachineKey, OutboxEntry, StateChange};
+use delta_ports::storage::{MachineChange, MachineKey, MachineKind, OutboxEntry, StateChange};
 
 /// A journal is replaced by a snapshot when it is longer than this and than so many snapshots.
 const JOURNAL_BYTES: usize = 1 << 20;
@@ -50,6 +51,8 @@ pub(super) struct Host<M: Machine> {
     pub(super) reach: Reach,
     /// When it began to run here.
     pub(super) began: Timestamp,
+    /// When its phase began, or it began to run here in it.
+    pub(super) phase_began: Timestamp,
     /// For how long deadlines have stood still since.
     pub(super) stood: Duration,
     pub(super) lost: Backoff,
@@ -152,6 +155,10 @@ impl<M: Machine> Host<M> {
             .await;
         if moved {
             self.stood += by;
+            self.ports.metrics.observe(Observation::Waited {
+                cause: self.reach.cause(),
+                took: by,
+            });
             *since = Some(now);
         }
         moved
@@ -259,12 +266,39 @@ impl<M: Machine> Host<M> {
         self.next_id = next_id;
         (self.snapshot_bytes, self.journal_bytes) = (snapshot_bytes, journal_bytes);
         self.version += 1;
-        self.machine = next;
+        let before = std::mem::replace(&mut self.machine, next);
+        self.measure(&before);
         self.publish.send_replace(Arc::clone(&self.machine));
         for (id, effect) in started {
             self.start(id, effect, false);
         }
         Ok(())
+    }
+
+    /// Counts what has ended with the last change.
+    fn measure(&mut self, before: &M) {
+        let (was, is) = (before.phase(), self.machine.phase());
+        if was == is {
+            return;
+        }
+        let role = match M::KIND {
+            MachineKind::CoordinatorRound => Role::Coordinator,
+            _ => Role::Member,
+        };
+        let (metrics, now) = (&self.ports.metrics, self.ports.clock.now());
+        metrics.observe(Observation::PhaseEnded {
+            role,
+            phase: was,
+            took: now - self.phase_began,
+        });
+        self.phase_began = now;
+        if let Some(outcome) = self.machine.outcome() {
+            metrics.observe(Observation::RoundEnded {
+                role,
+                outcome,
+                took: now - self.began,
+            });
+        }
     }
 
     /// The machine after an input, and what to write down about it. The machine at hand stays as it is until that is committed.

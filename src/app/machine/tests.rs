@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use delta_domain::secret::Secret;
 use delta_memory::{MemoryConnector, MemoryStorage, PausedClock, SeededEntropy};
+use delta_ports::metrics::NoMetrics;
 
 use super::stored::{cannot_seal, entry};
 use super::*;
@@ -88,6 +89,7 @@ fn ports(storage: &MemoryStorage) -> MachinePorts {
         vault: Arc::new(Vault::new(Secret::new([3; 32]))),
         lines: Arc::default(),
         connector: Arc::new(MemoryConnector::new(clock, 1)),
+        metrics: Arc::new(NoMetrics),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{Case, Owner};
 use delta_domain::ids::{Digest, TaskId};
-use delta_domain::policy::{Approval, ApprovalScope, Decision, OwnerDecision};
+use delta_domain::policy::{Approval, ApprovalScope, OwnerDecision};
 use delta_domain::privacy::report::LedgerReport;
+use delta_ports::metrics::{Observation, WaitCause};
 use delta_ports::owner_api::{AskedTask, Decided, DecisionScope};
 use delta_ports::{PortError, UserError, report};
 
@@ -18,7 +19,7 @@ impl Owner {
             AskedTask {
                 task: task.clone(),
                 name: entry.case.name.clone(),
-                waits: entry.verdict.decision == Decision::Asks && now < entry.until,
+                waits: entry.waits(now),
                 question: entry.case.question.clone().proven(class),
                 unproven,
                 verdict: entry.verdict.clone(),
@@ -28,6 +29,14 @@ impl Owner {
             }
         });
         all.collect()
+    }
+
+    /// How many tasks this node follows, and how many of them wait for its owner.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let now = self.clock.now();
+        let entries = self.entries();
+        let waiting = entries.values().filter(|entry| entry.waits(now)).count();
+        (entries.len(), waiting)
     }
 
     /// Everything that the owner has decided, oldest first.
@@ -47,14 +56,17 @@ impl Owner {
         with: String,
     ) -> Result<Decided, UserError> {
         let now = self.clock.now();
-        let case = {
+        let (case, waited) = {
             let entries = self.entries();
             let entry = entries.get(task).ok_or_else(|| {
                 UserError::Invalid(format!(
                     "this node follows no task {task}: it is over, or its bundle has not arrived"
                 ))
             })?;
-            entry.case.clone()
+            (
+                entry.case.clone(),
+                entry.waits(now).then_some(entry.asked_at),
+            )
         };
         let question = &case.question;
         let scope = match scope {
@@ -79,6 +91,12 @@ impl Owner {
             decided_with: with,
         };
         let decided = self.records().await.decide(now, approval).await?;
+        if let Some(since) = waited {
+            self.metrics.observe(Observation::Waited {
+                cause: WaitCause::Owner,
+                took: now - since,
+            });
+        }
         self.change();
         // It stands, whatever becomes of the list.
         if let Err(e) = self.look_again(task, &case).await {

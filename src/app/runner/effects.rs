@@ -18,8 +18,8 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, NoiseGround, Release, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
-    VariableRequest,
+    MaskStream, NoiseGround, Release, RunnerContext, RunnerEffect, RunnerInput, RunnerOutcome,
+    RunnerRound, VariableRequest,
 };
 use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::secret::SecretBytes;
@@ -61,6 +61,20 @@ impl Machine for RunnerRound {
 
     fn is_over(&self) -> bool {
         Self::is_over(self)
+    }
+
+    fn phase(&self) -> &'static str {
+        self.phase_name()
+    }
+
+    fn outcome(&self) -> Option<&'static str> {
+        Some(match Self::outcome(self)? {
+            RunnerOutcome::Contributed => "contributed",
+            RunnerOutcome::Unconfirmed => "unconfirmed",
+            RunnerOutcome::Revealed(_) => "revealed",
+            RunnerOutcome::LeftOut { .. } => "left_out",
+            RunnerOutcome::Failed(failure) => failure.code.name(),
+        })
     }
 
     fn tick() -> RunnerInput {

@@ -81,7 +81,7 @@ fn export(file: &Path) -> anyhow::Result<()> {
     })
 }
 
-fn verify(file: &Path, key: &PublicKey) -> anyhow::Result<Head> {
+pub(super) fn verify(file: &Path, key: &PublicKey) -> anyhow::Result<Head> {
     let mut head = Head::EMPTY;
     each_line(file, |line| {
         head = follow(head, line, key)

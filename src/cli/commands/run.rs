@@ -1,13 +1,16 @@
 //! `run`: the node at work.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
 use crate::bootstrap::{self, LocalExecutor, Running};
 use crate::cli::check::{Level, doors};
 use crate::cli::signals;
+use crate::cli::supervisor::Supervisor;
 use crate::config::{Config, Sandbox};
+use delta_ports::operator_api::LogFilter;
 use delta_ports::report;
 
 /// Files and connections that a node with a thousand members may have open, and so few that it should be said.
@@ -17,11 +20,15 @@ const FEW_FILES: u64 = 4_096;
 /// How to go on where walls are missing.
 pub(in crate::cli) const WITHOUT_WALLS: &str = "tasks are programs of other people and would run without them, so `run` refuses; to run with the walls that there are, set executor.sandbox: best_effort";
 
-/// `run`: takes part in the network until SIGTERM or SIGINT. `file`: the configuration's.
+/// `run`: takes part in the network until SIGTERM or SIGINT. `file`: the configuration's; `log`: how much its log says.
 ///
 /// # Errors
 /// What stopped the node.
-pub(in crate::cli) async fn run(config: Config, file: &Path) -> anyhow::Result<()> {
+pub(in crate::cli) async fn run(
+    config: Config,
+    file: &Path,
+    log: Arc<dyn LogFilter>,
+) -> anyhow::Result<()> {
     let stop = signals::listen()?;
     for open in doors(&config).iter().filter(|f| f.level == Level::Warn) {
         tracing::warn!("{}: {}", open.name, open.detail);
@@ -39,9 +46,13 @@ pub(in crate::cli) async fn run(config: Config, file: &Path) -> anyhow::Result<(
     }
     let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
     parts.ports.policies = bootstrap::rules(&config, file, &parts.executor)?;
+    parts.ports.log = log;
     let executor = parts.executor.clone();
     look_at_walls(&executor, config.executor.sandbox).await?;
+    let supervisor = Supervisor::of_this_process();
     let running = Running::start(parts).await?;
+    supervisor.tell("READY=1");
+    let _until_it_stops = supervisor.keep_alive(&config);
     tracing::info!("the API listens on {scheme}://{}", running.address);
     if let Some(address) = running.owner_address {
         tracing::info!("it listens for authors and the owner on {scheme}://{address}");
@@ -57,6 +68,7 @@ pub(in crate::cli) async fn run(config: Config, file: &Path) -> anyhow::Result<(
     });
     let signal = stop.await;
     tracing::info!("{signal} received, shutting down");
+    supervisor.tell("STOPPING=1");
     running.stop().await;
     Ok(())
 }

@@ -159,6 +159,24 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// Its stable name: as it is stored, and in measurements.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooFewMembers => "too_few_members",
+            Self::TooFewShares => "too_few_shares",
+            Self::DeadlinePassed => "deadline_passed",
+            Self::ProtocolViolation => "protocol_violation",
+            Self::Computation => "computation",
+            Self::Infrastructure => "infrastructure",
+            Self::NotAllowed => "not_allowed",
+            Self::Refused => "refused",
+            Self::StayedAway => "stayed_away",
+            Self::TooWeak => "too_weak",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
     /// What it means, for people who may know no more; a clause without a subject.
     #[must_use]
     pub fn meaning(self) -> &'static str {

@@ -60,6 +60,11 @@ pub struct LogLine {
     pub tx_hash: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Filter {
+    filter: String,
+}
+
 /// How a client gets to its node.
 #[derive(Debug, Clone, Default)]
 pub struct Way {
@@ -263,6 +268,52 @@ impl UserClient {
         }))
     }
 
+    /// Where the node is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What the node answers to a GET of `path`.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn fetch(&self, path: &str) -> Result<serde_json::Value, PortError> {
+        self.json(self.get(path.to_owned())).await
+    }
+
+    /// What the node says of what it needs, whether it is there or not.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn ready(&self) -> Result<serde_json::Value, PortError> {
+        let answer = self.sent(self.get("/readyz".into())).await?;
+        let text = answer.text().await.unwrap_or_default();
+        serde_json::from_str(&text).map_err(|e| {
+            let text = "the answer is not what a node says; is this the url of a node?";
+            PortError::new(PortErrorKind::Corrupt, "client.call", text).with_source(e)
+        })
+    }
+
+    /// What the node's log says, as a filter.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn log_filter(&self) -> Result<String, PortError> {
+        let said: Filter = self.json(self.get("/v1/log/filter".into())).await?;
+        Ok(said.filter)
+    }
+
+    /// Lets the node's log say more or less; answers with the filter as it is then.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn set_log_filter(&self, filter: &str) -> Result<String, PortError> {
+        let body = serde_json::json!({ "filter": filter });
+        let said: Filter = self.json(self.post_json("/v1/log/filter", &body)).await?;
+        Ok(said.filter)
+    }
+
     fn post_json(&self, path: &str, body: &serde_json::Value) -> reqwest::RequestBuilder {
         self.client
             .post(format!("{}{path}", self.base))
@@ -299,12 +350,15 @@ impl UserClient {
         })
     }
 
-    async fn good(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, PortError> {
-        let unreachable = |e| {
+    async fn sent(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, PortError> {
+        request.send().await.map_err(|e| {
             let text = format!("no node answers at {}; is it running?", self.base);
             PortError::new(PortErrorKind::Unavailable, "client.call", text).with_source(e)
-        };
-        let response = request.send().await.map_err(unreachable)?;
+        })
+    }
+
+    async fn good(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, PortError> {
+        let response = self.sent(request).await?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -18,6 +18,7 @@ use delta_ports::author_api::AuthorApi;
 use delta_ports::blob::ByteStream;
 use delta_ports::catalogue::CatalogueApi;
 use delta_ports::identity::IdentityApi;
+use delta_ports::operator_api::OperatorApi;
 use delta_ports::owner_api::OwnerApi;
 use delta_ports::peer::{CoordinatorApi, PeerAnswer, PeerRejection, PeerRequest};
 
@@ -28,6 +29,8 @@ pub struct Doors {
     pub authors: Option<Arc<dyn AuthorApi>>,
     /// For the owner of the node.
     pub owner: Option<Arc<dyn OwnerApi>>,
+    /// For those who operate the node.
+    pub operator: Option<Arc<dyn OperatorApi>>,
     /// For members of rounds.
     pub members: Arc<dyn CoordinatorApi>,
     /// What the node shows of itself.
@@ -59,6 +62,11 @@ impl Shared {
     /// Who answers the owner.
     pub(crate) fn owner(&self) -> Result<&dyn OwnerApi, Rejection> {
         self.doors.owner.as_deref().ok_or_else(Rejection::absent)
+    }
+
+    /// Who answers operators.
+    pub(crate) fn operator(&self) -> Result<&dyn OperatorApi, Rejection> {
+        self.doors.operator.as_deref().ok_or_else(Rejection::absent)
     }
 
     /// Asks the coordinator, for anybody.

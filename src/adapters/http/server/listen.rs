@@ -20,13 +20,14 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use warp::filters::BoxedFilter;
-use warp::http::Request;
+use warp::http::{Request, StatusCode};
 use warp::hyper::body::Incoming;
 use warp::hyper::server::conn::http1;
 use warp::hyper::service::{Service as _, service_fn};
 
 use super::admission::{Admission, Caller};
 use super::call::{Doors, Shared};
+use super::counted::Counted;
 use super::extract::body::Memory;
 use super::options::HttpOptions;
 use super::per_address::{Connections, Place};
@@ -34,6 +35,7 @@ use super::reply::Response;
 use super::routes::routes;
 use super::stall::StallGuard;
 use super::tls::Tls;
+use delta_ports::metrics::{Limit, Observation};
 use delta_ports::{PortError, PortErrorKind};
 
 /// A server that is running.
@@ -118,7 +120,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Futur
                     if let Some(place) = places.enter(peer.ip()) {
                         let serving = converse(stream, peer, place, filter.clone(), shared.clone(), stop.clone());
                         connections.spawn(serving);
-                    } else if let Ok(slot) = away.clone().try_acquire_owned() {
+                        continue;
+                    }
+                    let metrics = &shared.options.metrics;
+                    metrics.observe(Observation::LimitHit(Limit::Connections));
+                    if let Ok(slot) = away.clone().try_acquire_owned() {
                         connections.spawn(async move {
                             turn_away(stream).await;
                             drop(slot);
@@ -168,6 +174,7 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
+    let stream = Counted::new(stream, shared.options.metrics.clone());
     let stream = StallGuard::new(stream, shared.options.write_stall);
     let Some(tls) = &shared.tls else {
         return talk(stream, peer, &place, filter, &shared, stop).await;
@@ -203,12 +210,19 @@ async fn talk(
         let work = worker.begin();
         let welcome = admission.front(request.uri(), request.headers());
         request.extensions_mut().insert(caller);
-        let routed = routed.clone();
+        let (routed, metrics) = (routed.clone(), options.metrics.clone());
         async move {
             let answer = match welcome {
                 Ok(()) => routed.call(request).await,
                 Err(rejection) => Ok(rejection.into_response()),
             };
+            if let Ok(answer) = &answer {
+                let class = answer.status().as_u16() / 100;
+                metrics.observe(Observation::Answered { class });
+                if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+                    metrics.observe(Observation::LimitHit(Limit::Requests));
+                }
+            }
             // Until the last byte of the answer is sent.
             answer.map(|answer| answer.map(|body| work.until_sent(body)))
         }

@@ -4,6 +4,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod call;
+mod counted;
 mod dto;
 pub(crate) mod extract;
 mod handlers;
@@ -12,6 +13,7 @@ pub(crate) mod options;
 mod per_address;
 mod rejection;
 mod reply;
+mod request_id;
 pub(crate) mod routes;
 mod signed;
 mod stall;

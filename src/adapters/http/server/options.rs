@@ -1,8 +1,10 @@
 //! Limits of the server, in bytes, numbers and times.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::tls::TlsFiles;
+use delta_ports::metrics::{Metrics, NoMetrics};
 
 /// Limits of the server.
 #[derive(Debug, Clone)]
@@ -27,6 +29,8 @@ pub struct HttpOptions {
     pub write_stall: Duration,
     /// Certificate and key; without them the server speaks plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Where bytes, answers and limits are counted.
+    pub metrics: Arc<dyn Metrics>,
     /// How long requests under way may take to end after the shutdown signal.
     pub shutdown_grace: Duration,
 }
@@ -44,6 +48,7 @@ impl Default for HttpOptions {
             answer_within: Duration::from_secs(60),
             write_stall: Duration::from_secs(60),
             tls: None,
+            metrics: Arc::new(NoMetrics),
             shutdown_grace: Duration::from_secs(5),
         }
     }

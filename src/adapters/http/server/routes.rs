@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::http::header::{ALLOW, HeaderValue, LOCATION};
@@ -22,14 +23,15 @@ use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
 use super::handlers::{
-    approvals, catalogue, identity, ops, privacy, rounds, shares, tasks, upload,
+    approvals, catalogue, identity, operating, ops, privacy, rounds, shares, tasks, upload,
 };
 use super::rejection::Rejection;
 use super::reply::{Response, json};
+use super::request_id::RequestId;
 use delta_domain::access::Scope;
 
 use Access::{Author, Member, Owner, Public};
-use Scope::{Admin, Approve, Read, Result as Results, Submit};
+use Scope::{Admin, Approve, Metrics, Read, Result as Results, Submit};
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<Response, Rejection>> + Send + 'a>>;
 type Handler = for<'a> fn(&'a Shared, &'a mut Call) -> Answer<'a>;
@@ -139,6 +141,10 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/privacy", Owner(Read), |s, c| Box::pin(privacy::privacy(s, c))),
     get("/v1/datasets", Owner(Read), |s, c| Box::pin(catalogue::datasets(s, c))),
     get("/v1/nodes", Owner(Read), |s, c| Box::pin(ops::nodes(s, c))),
+    get("/metrics", Owner(Metrics), |s, c| Box::pin(operating::metrics(s, c))),
+    get("/v1/vitals", Owner(Read), |s, c| Box::pin(operating::vitals(s, c))),
+    get("/v1/log/filter", Owner(Admin), |s, c| Box::pin(operating::log_filter(s, c))),
+    post("/v1/log/filter", Owner(Admin), |s, c| Box::pin(operating::set_log_filter(s, c))),
     get("/v1/coord/config", Public, |s, c| Box::pin(rounds::config(s, c))),
     get("/v1/coord/author", Public, |s, c| Box::pin(rounds::author(s, c))),
     get("/v1/coord/context", Member, |s, c| Box::pin(rounds::context(s, c))),
@@ -193,6 +199,8 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                     // Fires when the client goes away, or has its answer.
                     let gone = CancellationToken::new();
                     let _watch = gone.clone().drop_guard();
+                    let id = RequestId::of(&headers);
+                    let span = tracing::info_span!("request", %id);
                     let call = Call {
                         gone,
                         caller,
@@ -202,11 +210,13 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                         body: paced(body, pace),
                     };
                     // In a task of its own: a client that goes away must not stop a handler halfway, between two writes.
-                    tokio::spawn(async move { answer(endpoint, &shared, call).await })
-                        .await
-                        .unwrap_or_else(|_| {
-                            Rejection::busy("the node could not finish the request").into_response()
-                        })
+                    let handling = async move { answer(endpoint, &shared, call).await };
+                    let handled = tokio::spawn(handling.instrument(span)).await;
+                    let mut response = handled.unwrap_or_else(|_| {
+                        Rejection::busy("the node could not finish the request").into_response()
+                    });
+                    id.mark(&mut response);
+                    response
                 }
             },
         )

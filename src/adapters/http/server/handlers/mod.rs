@@ -3,6 +3,7 @@
 pub(crate) mod approvals;
 pub(crate) mod catalogue;
 pub(crate) mod identity;
+pub(crate) mod operating;
 pub(crate) mod ops;
 pub(crate) mod privacy;
 pub(crate) mod rounds;
