@@ -180,6 +180,8 @@ async fn recorded_gets_have_recorded_answers() {
         ),
         ("/v1/task/progress?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/progress?task_id=1&start=-1".into(), 422, at_least("start", 0)),
+        ("/v1/task/checkpoint?task_id=2".into(), 400, detail("task 2 has finished no round")),
+        ("/v1/task/checkpoint?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/bundle?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/limits".into(), 200, r#"{"bundle_bytes":1073741824,"by_disk":false}"#.into()),
         ("/v1/nodes?page=9&page_size=2".into(), 200, r#"{"nodes":[],"total_pages":2}"#.into()),
@@ -240,6 +242,11 @@ async fn files_come_chunked_as_attachments() {
         (
             "/v1/task/bundle?task_id=1".to_owned(),
             "1.delta".to_owned(),
+            6,
+        ),
+        (
+            "/v1/task/checkpoint?task_id=1".to_owned(),
+            "1.checkpoint".to_owned(),
             6,
         ),
         (

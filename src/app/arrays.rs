@@ -137,20 +137,23 @@ pub(crate) enum Packed {
     Held(Arc<Tensor>),
     /// An `.npy` file of at most so many bytes; opened when it is its turn.
     Kept(BlobName, u64),
+    /// An `.npy` file of so many bytes, which is open.
+    Open(u64, ByteStream),
 }
 
 impl Packed {
     fn limit(&self) -> u64 {
         match self {
             Self::Held(tensor) => tensor.byte_len() as u64,
-            Self::Kept(_, limit) => *limit,
+            Self::Kept(_, limit) | Self::Open(limit, _) => *limit,
         }
     }
 
-    async fn open(&self, blobs: &dyn BlobStore) -> Result<(u64, ByteStream), PortError> {
+    async fn open(self, blobs: &dyn BlobStore) -> Result<(u64, ByteStream), PortError> {
         match self {
-            Self::Held(tensor) => Ok(npy_stream(tensor)),
-            Self::Kept(name, _) => blobs.open(name).await,
+            Self::Held(tensor) => Ok(npy_stream(&tensor)),
+            Self::Kept(name, _) => blobs.open(&name).await,
+            Self::Open(len, file) => Ok((len, file)),
         }
     }
 }

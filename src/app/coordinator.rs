@@ -2,6 +2,7 @@
 
 mod attendance;
 pub(crate) mod cancel;
+mod checkpoint;
 pub(crate) mod creating;
 mod effects;
 mod farewell;
@@ -34,7 +35,7 @@ use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{NewTask, RejectionReason};
 use delta_ports::executor::Whose;
-use delta_ports::storage::{LocalTaskId, LogLevel, MachineKey, MachineKind, TaskRow, TaskUpdate};
+use delta_ports::storage::{LocalTaskId, LogLevel, MachineKind, TaskRow, TaskUpdate};
 use delta_ports::{ChainTrouble, PortError, PortErrorKind, report};
 use presence::Presence;
 use round_machine::RoundMachine;
@@ -388,17 +389,7 @@ impl Coordinator {
         if running.is_some() {
             return Ok(running);
         }
-        let key = MachineKey {
-            kind: MachineKind::CoordinatorTask,
-            task: task.clone(),
-            round: 0,
-        };
-        let stored = self.context.ports.storage.machine(&key).await?;
-        Ok(stored
-            .as_ref()
-            .map(RunState::restore)
-            .transpose()?
-            .map(|state| state.done()))
+        Ok(self.run_on_disk(task).await?.map(RunState::done))
     }
 
     /// How many tasks run.

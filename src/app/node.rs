@@ -20,7 +20,7 @@ use delta_domain::privacy::report::LedgerReport;
 use delta_domain::round::Neighbourhood;
 use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
-use delta_ports::author_api::{AuthorApi, SubmissionLimits, TaskProgress};
+use delta_ports::author_api::{AuthorApi, Checkpoint, SubmissionLimits, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
 use delta_ports::catalogue::{CatalogueApi, NetworkListing, OwnDataset};
 use delta_ports::connector::NodePage;
@@ -356,6 +356,14 @@ impl AuthorApi for Node {
             }
             _ => Err(UserError::Invalid(format!("task {id} is not finished"))),
         }
+    }
+
+    async fn task_checkpoint(&self, id: LocalTaskId) -> Result<Checkpoint, UserError> {
+        let found = match self.row(id).await?.task {
+            Some(task) => self.coordinator.checkpoint(&task).await?,
+            None => None,
+        };
+        found.ok_or_else(|| UserError::Invalid(format!("task {id} has finished no round")))
     }
 
     async fn task_progress(

@@ -80,6 +80,14 @@ impl TaskProgress {
     }
 }
 
+/// Where a task stands between two steps.
+pub struct Checkpoint {
+    /// Steps that are done.
+    pub steps: u32,
+    /// The server's variables by their names, as an `.npz` file.
+    pub variables: ByteStream,
+}
+
 /// What a task may be at this node now, so that an author knows it before a large one is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubmissionLimits {
@@ -138,6 +146,9 @@ pub trait AuthorApi: Send + Sync + 'static {
     ) -> Result<Vec<LogRow>, UserError>;
     /// The result file of a finished task, with its length; `Invalid("task N is not finished")` before.
     async fn task_result(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
+    /// A task's server variables as its last finished step left them, and how many steps are done: while it runs, and after it has
+    /// ended in whatever way. `Invalid` when none has finished.
+    async fn task_checkpoint(&self, id: LocalTaskId) -> Result<Checkpoint, UserError>;
     /// How a task is getting on, or how it went; no progress before it has an id on the network.
     async fn task_progress(
         &self,

@@ -27,7 +27,9 @@ use delta_node::domain::secret::Secret;
 use delta_node::domain::strategy::Strategy;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
-use delta_node::ports::author_api::{AuthorApi, RoundReport, SubmissionLimits, TaskProgress};
+use delta_node::ports::author_api::{
+    AuthorApi, Checkpoint, RoundReport, SubmissionLimits, TaskProgress,
+};
 use delta_node::ports::blob::ByteStream;
 use delta_node::ports::catalogue::{CatalogueApi, Found, NetworkListing, NodeListing, OwnDataset};
 use delta_node::ports::connector::{NodePage, NodeRecord};
@@ -247,6 +249,18 @@ impl AuthorApi for Fake {
         let row = found(id)?;
         let progress = row.task.is_some().then_some(progress);
         Ok((row, progress))
+    }
+
+    async fn task_checkpoint(&self, id: LocalTaskId) -> Result<Checkpoint, UserError> {
+        if found(id)?.task.is_none() {
+            return Err(UserError::Invalid(format!(
+                "task {id} has finished no round"
+            )));
+        }
+        Ok(Checkpoint {
+            steps: 3,
+            variables: bytes(b"PK\x03\x04.."),
+        })
     }
 
     async fn task_bundle(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {

@@ -119,6 +119,10 @@ pub struct Batches {
     /// Whether the next round goes on where this one stopped (training) or starts afresh (validation).
     #[serde(default)]
     pub resume: bool,
+    /// What counts as done before the task's first round, for a task that goes on with what another one ended with: the first batch is
+    /// the one that follows. Needs `resume`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Length>,
 }
 
 /// How much of a dataset one round consumes.

@@ -128,6 +128,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/list", Author(Read), |s, c| Box::pin(tasks::list(s, c))),
     get("/v1/task/logs", Author(Read), |s, c| Box::pin(tasks::logs(s, c))),
     get("/v1/task/result", Author(Results), |s, c| Box::pin(tasks::result(s, c))),
+    get("/v1/task/checkpoint", Author(Results), |s, c| Box::pin(tasks::checkpoint(s, c))),
     get("/v1/task/progress", Author(Read), |s, c| Box::pin(tasks::progress(s, c))),
     get("/v1/task/limits", Author(Submit), |s, c| Box::pin(tasks::limits(s, c))),
     get("/v1/task/bundle", Author(Read), |s, c| Box::pin(tasks::bundle(s, c))),

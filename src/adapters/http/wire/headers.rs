@@ -16,6 +16,8 @@ pub(crate) const SIGNATURE: &str = "x-delta-signature";
 pub(crate) const DIGEST: &str = "x-delta-digest";
 /// Length in bytes, decimal: of an uploaded result, or of a streamed answer.
 pub(crate) const LENGTH: &str = "x-delta-length";
+/// Steps of a task that are done, decimal: of a checkpoint.
+pub(crate) const STEPS: &str = "x-delta-steps";
 
 /// Longest body with shares, in either form and direction.
 pub(crate) const MAX_SHARES: usize = 16 << 20;

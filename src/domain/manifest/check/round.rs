@@ -224,6 +224,11 @@ fn check_resume<'m>(
             continue;
         };
         if !batches.resume {
+            found.need(
+                batches.after.is_none(),
+                format!("{path}.steps[{i}].driver.after"),
+                "what does not resume begins anew in each round; set resume, or leave it out",
+            );
             continue;
         }
         let first = *iterators.entry(i).or_insert(batches);
@@ -234,7 +239,7 @@ fn check_resume<'m>(
         found.need(
             same,
             format!("{path}.steps[{i}].driver.resume"),
-            "an earlier round resumes here with another dataset, subset, batch size, order or seed; make them equal or do not resume",
+            "an earlier round resumes here with another dataset, subset, batch size, order, seed or beginning; make them equal or do not resume",
         );
     }
 }

@@ -504,6 +504,19 @@ fn an_iterator_that_goes_on_must_be_the_same_iterator() {
         errors(&changed)[0]
             .contains("rounds[2].map.steps[1].driver.resume: an earlier round resumes here")
     );
+    for round in [0, 2] {
+        let driver = &mut changed["rounds"][round]["map"]["steps"][1]["driver"];
+        driver["after"] = json!({"epochs": 5});
+    }
+    let seed = changed["rounds"][0]["map"]["steps"][1]["driver"]["seed"].clone();
+    changed["rounds"][2]["map"]["steps"][1]["driver"]["seed"] = seed;
+    assert_eq!(errors(&changed), [""; 0]);
+    changed["rounds"][2]["map"]["steps"][1]["driver"]["after"] = json!({"epochs": 6});
+    assert!(errors(&changed)[0].contains("seed or beginning"));
+    for round in [0, 2] {
+        changed["rounds"][round]["map"]["steps"][1]["driver"]["resume"] = json!(false);
+    }
+    assert!(errors(&changed)[0].contains("driver.after: what does not resume begins anew"));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Handlers for authors of tasks, and for Deltaboard on their behalf: `/v1/task*`. Submission is in `upload.rs`.
 
 use serde::Serialize;
+use warp::http::header::{HeaderName, HeaderValue};
 
 use crate::server::call::{Call, Shared};
 use crate::server::dto::{LogDto, ProgressDto, TaskDto, TaskPageDto};
 use crate::server::extract::validation::{FieldErrors, IntRule, ORDER_PATTERN, PAGE_SIZE, clamp};
 use crate::server::rejection::Rejection;
 use crate::server::reply::{Response, file, ok};
+use crate::wire::headers;
 use delta_ports::storage::LocalTaskId;
 
 const ID: IntRule = IntRule::REQUIRED.at_least(1);
@@ -105,6 +107,17 @@ pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response,
     let id = task_id(call)?;
     let (len, content) = shared.authors()?.task_result(id).await?;
     Ok(file(&format!("{id}.result"), Some(len), content)?)
+}
+
+/// `GET /v1/task/checkpoint`: not in the original.
+pub(crate) async fn checkpoint(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let id = task_id(call)?;
+    let found = shared.authors()?.task_checkpoint(id).await?;
+    let mut response = file(&format!("{id}.checkpoint"), None, found.variables)?;
+    let steps = HeaderValue::from(found.steps);
+    let name = HeaderName::from_static(headers::STEPS);
+    response.headers_mut().insert(name, steps);
+    Ok(response)
 }
 
 /// `GET /v1/task/progress`: not in the original.

@@ -50,6 +50,11 @@ impl<'a> Walk<'a> {
         let left = match spec.length {
             Length::Epochs(n) | Length::Iterations(n) => n,
         };
+        if state.batches == 0
+            && let Some(after) = spec.after
+        {
+            state = after_another_task(after, rows.len(), spec);
+        }
         // The data may have shrunk since the last round.
         if state.position > u64::try_from(rows.len()).unwrap_or(u64::MAX) {
             state.position = 0;
@@ -128,6 +133,26 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Where a walk stands that has gone so far already.
+fn after_another_task(done: Length, rows: usize, spec: &Batches) -> IteratorState {
+    let whole = u64::try_from(rows / spec.batch_size.max(1)).unwrap_or(u64::MAX);
+    let smaller = !spec.drop_last && !rows.is_multiple_of(spec.batch_size.max(1));
+    let pass = (whole + u64::from(smaller)).max(1);
+    match done {
+        Length::Epochs(n) => IteratorState {
+            epoch: n.into(),
+            position: 0,
+            batches: pass.saturating_mul(n.into()),
+        },
+        Length::Iterations(n) => IteratorState {
+            epoch: u64::from(n) / pass,
+            position: (u64::from(n) % pass)
+                .saturating_mul(u64::try_from(spec.batch_size).unwrap_or(u64::MAX)),
+            batches: n.into(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +168,7 @@ mod tests {
             seed: 7,
             length,
             resume: true,
+            after: None,
         }
     }
 
@@ -232,6 +258,38 @@ mod tests {
             let (b, end) = walk(&half, 10, state);
             a.extend(b);
             assert_eq!((a, end), walk(&full, 10, IteratorState::default()));
+        }
+    }
+
+    #[test]
+    fn a_task_that_goes_on_with_another_walks_on_where_that_one_stopped() {
+        for (shuffle, drop_last) in [(false, false), (true, false), (true, true), (false, true)] {
+            for rows in [3, 7, 9, 10, 12] {
+                for done in 1..8 {
+                    for unit in [Length::Epochs, Length::Iterations] {
+                        let of = |length, after| Batches {
+                            shuffle,
+                            drop_last,
+                            after,
+                            ..spec(3, length)
+                        };
+                        let (_, state) =
+                            walk(&of(unit(done), None), rows, IteratorState::default());
+                        let uninterrupted = walk(&of(unit(4), None), rows, state);
+                        let resumed = of(unit(4), Some(unit(done)));
+                        assert_eq!(
+                            walk(&resumed, rows, IteratorState::default()),
+                            uninterrupted
+                        );
+                        let (_, state) = walk(&of(unit(4), None), rows, state);
+                        assert_eq!(
+                            walk(&resumed, rows, state),
+                            walk(&of(unit(4), None), rows, state),
+                            "only the task's first round begins elsewhere"
+                        );
+                    }
+                }
+            }
         }
     }
 
