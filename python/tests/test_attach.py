@@ -262,7 +262,7 @@ def endless(request: httpx.Request) -> httpx.Response:
 
 def test_a_history_without_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     client = delta.DeltaNode(URL, client=httpx.Client(transport=httpx.MockTransport(endless)))
-    with pytest.raises(delta.TaskTimeout, match="not over after 0.2 s"):
+    with pytest.raises(delta.TaskTimeout, match=r"not over after 0\.2 s"):
         client.wait(7, timeout=0.2, progress=False)
     monkeypatch.setattr(delta.delta_node, "MOST_ATTEMPTS", 5_000)
     for ask in (client.progress, client.wait):

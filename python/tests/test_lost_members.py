@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from os import kill
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -82,3 +83,31 @@ def waits_for_the_victim(task: lost.Task) -> bool:
     told = task.told()
     victim = task.network.nodes[lost.VICTIM]
     return told["phase"] == "MaskedInput" and str(told["waits_for"]) == f"MaskedInput of {victim.address}"
+
+
+def test_an_author_waits_through_the_death_of_the_coordinator(
+    living: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = lost.begin(living, lost.ROUNDS)
+    coordinator, kept = task.node, tmp_path / "model.npz"
+    last, seen = task.whole() + lost.BEFORE, list[int]()
+    starting: list[Timer] = []
+
+    def told(number: int, _: dict[str, Any]) -> None:
+        seen.append(number)
+        if number == last:
+            coordinator.kill()
+            starting.append(Timer(1.5, coordinator.start))
+            starting[0].start()
+
+    assert coordinator.client.wait(task.number, 300, on_round=told, checkpoint=kept)
+    starting[0].join()
+    said = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("no answer since") for line in said) == 1, said
+    assert sum("answers again, after" in line for line in said) == 1, said
+    made = coordinator.client.get_result(task.number)
+    assert seen == list(range(1, len(made.history) + 1)), "each round once, also those of before"
+    saved = type(made).load(kept)
+    assert saved.rounds_done == made.rounds_done
+    assert all((saved.parameters[k] == v).all() for k, v in made.parameters.items())
+    assert len(task.ends()) == len(seen)

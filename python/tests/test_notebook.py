@@ -92,6 +92,45 @@ def regression(names: list[str], y: str = "y") -> RegressionResult:
     return RegressionResult(spec, {k: np.asarray(v) for k, v in arrays.items()})
 
 
+def test_a_task_says_what_it_is_before_it_is_built() -> None:
+    class Odd(HorizontalAnalytics):
+        def dataset(self) -> Any:
+            raise AssertionError("nobody is asked for it")
+
+        def execute(self) -> Any: ...
+
+    text = shown(Odd(EVIL, min_clients=2, max_clients=5, description=EVIL))
+    assert "not built yet" in text and "2 to 5 members" in text and text.count("alert(") == 2
+
+
+def test_tests_and_curves_are_tables() -> None:
+    class Trial(HorizontalAnalytics):
+        def dataset(self) -> Any:
+            return {"t": delta.dataset.DataFrame("t.csv", columns=["a", "b", "days", "died"])}
+
+        def execute(self, t: Any) -> Any:
+            return delta.stats.ttest_rel(t["a"], t["b"]), delta.stats.kaplan_meier(
+                t["days"], t["died"], times=[1, 2, 3]
+            )
+
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "days": np.arange(60) % 4, "died": 1.0})
+    test, curve = delta.debug(Trial("trial", 2, 3), t=rows)
+    text = shown(test)
+    assert "TTest" in text and "pvalue" in text and f"{test.pvalue:.4g}" in text and "members" in text
+    assert "KaplanMeier" in shown(curve) and "Surv prob" in shown(curve)
+
+
+def test_what_a_network_publishes_is_shown_as_it_is_printed() -> None:
+    from delta._catalogue import Datasets, Nodes, Published
+    from delta._check import Check
+
+    assert "no node publishes anything" in shown(Datasets({}))
+    assert "3 more nodes are on record" in shown(Nodes([], 3))
+    assert shown(Published(EVIL, {})).count("alert(") == 1
+    assert "needs 2 members" in shown(Check(EVIL, 2, [], 0))
+
+
 def test_a_bundle_says_what_leaves_a_node() -> None:
     bundle = wages()
     text = shown(bundle)

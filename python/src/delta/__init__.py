@@ -30,12 +30,14 @@ from . import (
     pandas,
     privacy,
     results,
+    simulation,
     stats,
     statsmodel,
     strategy,
     task,
 )
 from ._check import CatalogueWarning
+from ._errors import ResumeWarning
 from ._local import debug
 from ._release import ReleaseWarning
 from ._version import __version__
@@ -43,6 +45,7 @@ from .bundle import Bundle
 from .delta_node import DeltaNode, DeltaNodeError, Progress, TaskFailed, TaskHandle, TaskTimeout, attach
 from .network import Network
 from .privacy import Privacy
+from .simulation import simulate
 
 __all__ = [
     "Bundle",
@@ -53,6 +56,7 @@ __all__ = [
     "Privacy",
     "Progress",
     "ReleaseWarning",
+    "ResumeWarning",
     "TaskFailed",
     "TaskHandle",
     "TaskTimeout",
@@ -69,6 +73,8 @@ __all__ = [
     "pandas",
     "privacy",
     "results",
+    "simulate",
+    "simulation",
     "stats",
     "statsmodel",
     "strategy",

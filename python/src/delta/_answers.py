@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from . import _html, _reasons
+from . import _html, _metrics, _reasons
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Progress:
         What the node waits for, in words, and until when; empty when it waits for nothing.
     error : str
         Why the task failed, with nodes counted and the word for each reason; empty when it did not fail.
-    metrics : list of dict of str to float
+    metrics : list of dict of str to float or ndarray
         What each finished round gave, by name; NaN where a round had no number.
     attempts : int
         Rounds that were begun and ended, repeated ones included.
@@ -67,7 +67,7 @@ class Progress:
     rounds: int = 0
     waits_for: str = ""
     error: str = ""
-    metrics: list[dict[str, float]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
     attempts: int = 0
     failed: list[int] = field(default_factory=list)
     members: list[int] = field(default_factory=list)
@@ -84,6 +84,15 @@ class Progress:
     def missing(self) -> list[str]:
         """For each finished round who is not in its sum, in words; empty where everybody is."""
         return [_missing(*round) for round in zip(self.members, self.dropped, self.failed, strict=True)]
+
+    @property
+    def history(self) -> Any:
+        """A pandas DataFrame with a row for each finished round: ``round``, its metrics, ``members`` and ``seconds``.
+
+        Without pandas it is a list of dicts.
+        """
+        told = [{"members": m, "seconds": s} for m, s in zip(self.members, self.seconds, strict=True)]
+        return _metrics.table(self.metrics, told)
 
     def _repr_html_(self) -> str:
         return _html.progress(self)
@@ -117,7 +126,8 @@ def advanced(known: Progress, answer: httpx.Response) -> Progress:
             now.reasons.append(_reasons.plain(report["error"]))
             now.declined[-1] = {**now.declined[-1], **_reasons.declines(report["error"])}
             continue
-        now.metrics.append({k: math.nan if v is None else float(v) for k, v in report["metrics"].items()})
+        shown = {k: math.nan if v is None else float(v) for k, v in report["metrics"].items()}
+        now.metrics.append(_metrics.folded(shown))
         # Absent from the answers of older nodes.
         now.failed.append(report.get("failed", 0))
         now.members.append(report["members"])
@@ -153,6 +163,11 @@ def records(answer: httpx.Response) -> tuple[list[dict[str, Any]], int]:
     """A page of the log, and the id at which the next one begins."""
     page = [dict(record) for record in answer.json()]
     return page, int(page[-1]["id"]) + 1 if page else 0
+
+
+def checkpoint(answer: httpx.Response) -> tuple[int, dict[str, Any]]:
+    """How many rounds are done, and the coordinator's variables as the last one left them."""
+    return int(answer.headers["x-delta-steps"]), arrays(answer)
 
 
 def arrays(answer: httpx.Response) -> dict[str, Any]:

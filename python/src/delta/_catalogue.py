@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from . import _html
+
 Json = Mapping[str, Any]
 
 STATES = {
@@ -175,6 +177,9 @@ class Nodes(list[Node]):
             lines.append(f"{shown}: {STATES.get(node.state, node.state)}" + (f": {what}" if what else ""))
         return "\n".join(lines + unasked(self.unasked)) or "there are no nodes"
 
+    def _repr_html_(self) -> str:
+        return _html.pre(str(self))
+
 
 @dataclass(frozen=True)
 class Published:
@@ -217,6 +222,9 @@ class Published:
             )
         return "\n".join(map(clean, lines))
 
+    def _repr_html_(self) -> str:
+        return _html.pre(str(self))
+
 
 class Datasets(dict[str, Published]):
     """The datasets of a network by their names; ``print`` shows them.
@@ -236,6 +244,9 @@ class Datasets(dict[str, Published]):
     def __str__(self) -> str:
         """Say what there is."""
         return "\n".join([*map(str, self.values()), *unasked(self.unasked)]) or "no node publishes anything"
+
+    def _repr_html_(self) -> str:
+        return _html.pre(str(self))
 
 
 def unasked(count: int) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import _release
+from . import _html, _release
 from ._catalogue import STATES, Column, Listing, Node, Nodes, clean, labels, unasked
 from ._mock import levels
 
@@ -114,6 +114,9 @@ class Check:
         shown = labels([verdict.node for verdict in self.verdicts])
         lines = [f"{shown[verdict.node.address]} {verdict.words()}" for verdict in self.verdicts]
         return "\n".join([head, *(f"  {line}" for line in [*lines, *unasked(self.unasked)])])
+
+    def _repr_html_(self) -> str:
+        return _html.pre(str(self))
 
 
 def check(manifest: Json, nodes: Nodes) -> Check:

@@ -34,6 +34,12 @@ class DeltaNodeError(Exception):
         return error
 
 
+class ResumeWarning(UserWarning):
+    """A task goes on with another one's result, and something that members kept in that one does not come back."""
+
+    __module__ = "delta"
+
+
 class TaskFailed(DeltaNodeError):
     """A task ended in an error; the text has the node's reason, each one once, with its word: ``... (no_such_data)``."""
 

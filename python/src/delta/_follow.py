@@ -16,7 +16,7 @@ from ._errors import DeltaNodeError, TaskTimeout
 from ._progress import Display
 
 ENDED = ("FINISHED", "CONFIRMED", "ERROR")
-OnRound = Callable[[int, dict[str, float]], object]
+OnRound = Callable[[int, dict[str, Any]], object]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Followed:
     advance: Callable[[Progress], tuple[Progress, bool]]
     #: Whether the node has ever answered: of one that never did, a wrong url is more likely than a lost connection.
     reached: Callable[[], bool]
+    #: Keeps what the finished rounds have come to, somewhere else.
+    save: Callable[[], object] | None = None
 
     def to_its_end(self, timeout: float | None, shown: Display, on_round: OnRound | None) -> bool:
         """Wait for the end, and tell whether there is a result."""
@@ -50,11 +52,14 @@ class Followed:
         end = None if timeout is None else time.monotonic() + timeout
         pause, now, told = 0.05, Progress("PENDING"), 0
         lost: tuple[datetime, float, str] | None = None
-        whole = False
+        whole, saved = False, 0
         while True:
             try:
                 now, whole = self.advance(now)
                 shown.prepare()
+                if self.save is not None and whole and len(now.metrics) > saved:
+                    self.save()
+                    saved = len(now.metrics)
             except DeltaNodeError as error:
                 if not error.passing or not self.reached():
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ class TaskHandle:
         timeout: float | None = None,
         *,
         progress: bool = True,
-        on_round: Callable[[int, dict[str, float]], object] | None = None,
+        on_round: Callable[[int, dict[str, Any]], object] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> bool:
         """Wait until it is over, as :meth:`DeltaNode.wait` does.
 
@@ -51,13 +53,15 @@ class TaskHandle:
             Show a bar in a terminal or notebook, and a line a round elsewhere.
         on_round : callable, optional
             Called once for each finished round with its number, from 1, and its metrics.
+        checkpoint : path, optional
+            A file that :meth:`checkpoint` is saved into whenever rounds have finished.
 
         Returns
         -------
         bool
             Whether it finished.
         """
-        return self.node.wait(self.task_id, timeout, progress=progress, on_round=on_round)
+        return self.node.wait(self.task_id, timeout, progress=progress, on_round=on_round, checkpoint=checkpoint)
 
     def result(self) -> Any:
         """Fetch the result, as :meth:`DeltaNode.get_result` does.
@@ -68,6 +72,16 @@ class TaskHandle:
             What the task declares.
         """
         return self.node.get_result(self.task_id)
+
+    def checkpoint(self) -> Any:
+        """Fetch what it has come to so far, as :meth:`DeltaNode.checkpoint` does.
+
+        Returns
+        -------
+        LearningResult
+            After the last finished round.
+        """
+        return self.node.checkpoint(self.task_id)
 
     def progress(self) -> Progress:
         """Ask how far it is.

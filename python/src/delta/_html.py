@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from . import _metrics
+
 if TYPE_CHECKING:
     from ._answers import Progress
 
@@ -43,8 +45,8 @@ def table(headings: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
 
 
 def number(value: object) -> str:
-    """A number in few digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """A number in few digits, an array in few words."""
+    return _metrics.brief(value)
 
 
 def place(url: str) -> str:
@@ -68,7 +70,7 @@ def progress(now: Progress, title: str = "Task") -> str:
     return bar + pairs(f"{title}: {now.status.lower()}", facts)
 
 
-def rounds(told: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, float]] = ()) -> str:
+def rounds(told: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()) -> str:
     """A row for each round: metrics, members, who declined, seconds, bytes."""
     names = list(dict.fromkeys(name for each in metrics for name in each))
     known = [c for c in ("members", "failed", "dropped", "declined", "seconds", "bytes") if any(c in r for r in told)]

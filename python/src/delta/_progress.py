@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from . import _html
+from . import _html, _metrics
 from ._answers import Progress
 
 LONG = 10.0
@@ -207,6 +207,6 @@ def display() -> Display:
     return Lines()
 
 
-def shown(metrics: dict[str, float]) -> str:
+def shown(metrics: dict[str, Any]) -> str:
     """Return metrics on one line."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return "  ".join(f"{name} {_metrics.brief(value)}" for name, value in metrics.items())

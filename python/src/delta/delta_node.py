@@ -94,6 +94,7 @@ class DeltaNode:
         self._headers = {} if found is None else {"authorization": f"Bearer {found}"}
         self._timeout = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
         self._owned, self._reached = client is None, False
+        self._manifests: dict[int, dict[str, Any]] = {}
         # As it is shown: without a password.
         self._place = _html.place(self.url)
         self._http = httpx.Client(timeout=TIMEOUT, trust_env=False) if client is None else client
@@ -222,7 +223,8 @@ class DeltaNode:
         timeout: float | None = None,
         *,
         progress: bool = True,
-        on_round: Callable[[int, dict[str, float]], object] | None = None,
+        on_round: Callable[[int, dict[str, Any]], object] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> bool:
         """Wait until a task is over.
 
@@ -241,6 +243,8 @@ class DeltaNode:
         on_round : callable, optional
             ``on_round(round, metrics)`` is called once for each finished round, from 1, also for those that had finished before
             the waiting began. What it raises ends the waiting.
+        checkpoint : path, optional
+            A file that :meth:`checkpoint` is saved into whenever rounds have finished, the last one over the one before.
 
         Returns
         -------
@@ -252,7 +256,8 @@ class DeltaNode:
         TaskTimeout
             It was not over in time.
         """
-        return self._follow(task_id, timeout, display() if progress else Display(), on_round)
+        save = None if checkpoint is None else lambda: self.checkpoint(task_id).save(checkpoint)
+        return self._follow(task_id, timeout, display() if progress else Display(), on_round, save)
 
     def trace(
         self,
@@ -260,7 +265,7 @@ class DeltaNode:
         timeout: float | None = None,
         *,
         file: TextIO | None = None,
-        on_round: Callable[[int, dict[str, float]], object] | None = None,
+        on_round: Callable[[int, dict[str, Any]], object] | None = None,
     ) -> bool:
         """Print a task's log until the task is over; otherwise as :meth:`wait`.
 
@@ -329,6 +334,38 @@ class DeltaNode:
         rounds = _answers.rounds(known, sent, self._beginning_of_log(task_id))
         return results.build(bundle.manifest, made, known.metrics, rounds)
 
+    def checkpoint(self, task_id: int) -> Any:
+        """Fetch what a learning task has come to: while it runs, and after it has finished, failed or was cancelled.
+
+        Parameters
+        ----------
+        task_id : int
+            As :meth:`create_task` returned it.
+
+        Returns
+        -------
+        LearningResult
+            With the parameters after the last finished round, and what the coordinator keeps of the strategy: for
+            ``resume_from=`` of a task, ``load_into()`` of a model, and ``save()``. Its metrics and rounds are those so far.
+
+        Raises
+        ------
+        DeltaNodeError
+            No round has finished, the task is no learning task, or the node is of a version that has no checkpoints.
+        """
+        steps, arrays = self._about_twice(_answers.checkpoint, "checkpoint", task_id)
+        if task_id not in self._manifests:
+            self._manifests[task_id] = self.get_task(task_id).manifest
+        manifest, known = self._manifests[task_id], self.progress(task_id)
+        specs = manifest.get("options", {}).get("result") or [{}]
+        if [spec.get("kind") for spec in specs] != ["model"]:
+            raise DeltaNodeError(f"task {task_id} is no learning task: before its end it has nothing that can be read")
+        try:
+            sent = _describe.sent(manifest)
+        except _UNREADABLE:
+            sent = []
+        return results.build(manifest, arrays, known.metrics[:steps], _answers.rounds(known, sent, [])[:steps])
+
     def get_task(self, task_id: int) -> Bundle:
         """Fetch the bundle that was submitted.
 
@@ -384,16 +421,19 @@ class DeltaNode:
         task_id: int,
         timeout: float | None,
         shown: Display,
-        on_round: Callable[[int, dict[str, float]], object] | None,
+        on_round: Callable[[int, dict[str, Any]], object] | None,
+        save: Callable[[], object] | None = None,
     ) -> bool:
-        followed = Followed(self.url, task_id, partial(self._advance, task_id), lambda: self._reached)
+        followed = Followed(self.url, task_id, partial(self._advance, task_id), lambda: self._reached, save)
         return followed.to_its_end(timeout, shown, on_round)
 
     def _advance(self, task_id: int, known: Progress) -> tuple[Progress, bool]:
         """Ask for what is new since ``known``: a page of it, and whether that is all."""
         now = self._about(partial(_answers.advanced, known), "progress", task_id, start=known.attempts)
         if now.attempts > MOST_ATTEMPTS:
-            raise DeltaNodeError(f"{self._place}: task {task_id} has more than {MOST_ATTEMPTS:,} attempts at its rounds")
+            raise DeltaNodeError(
+                f"{self._place}: task {task_id} has more than {MOST_ATTEMPTS:,} attempts at its rounds"
+            )
         new = now.attempts - known.attempts
         return now, not new or (new < 1000 and len(now.metrics) >= now.round)
 
@@ -422,6 +462,16 @@ class DeltaNode:
     def _about(self, read: Callable[[httpx.Response], T], what: str, task_id: int, **query: int) -> T:
         """Ask something about a task."""
         return self._ask(read, "GET", f"/v1/task/{what}", params={"task_id": task_id, **query})
+
+    def _about_twice(self, read: Callable[[httpx.Response], T], what: str, task_id: int) -> T:
+        """Ask something that is cut short where the task moves on meanwhile."""
+        for _ in range(2):
+            try:
+                return self._about(read, what, task_id)
+            except DeltaNodeError as error:
+                if not error.passing or not self._reached:
+                    raise
+        return self._about(read, what, task_id)
 
     def _warn_of_few(self, bundle: Bundle) -> None:
         """Say that too few can run a task, where nodes say so. What is not known stops nobody."""

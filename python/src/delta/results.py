@@ -46,7 +46,7 @@ def register(kind: str, build: Build) -> None:
 def build(
     manifest: Mapping[str, Any],
     arrays: Mapping[str, Array],
-    metrics: Sequence[Mapping[str, float]] = (),
+    metrics: Sequence[Mapping[str, Any]] = (),
     rounds: Sequence[Mapping[str, Any]] = (),
 ) -> Any:
     """Make the result of a task.

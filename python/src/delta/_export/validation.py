@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
 import torch.fx as fx
 from torch import Tensor
 
+from .._metrics import MOST, entry, is_entry
 from .errors import ExportError, author_frame, author_of
 from .loader import Loader
 from .lower import GraphInput, lower
@@ -35,7 +37,8 @@ class Validation:
 
     ``graph`` runs on a batch: reads ``entries`` (initial values), ``batch_inputs`` and, when ``rows``, the number of rows;
     its outputs, named and shaped as in ``sums``, are added up over batches and members as ``f64``. ``final`` runs on the
-    sums and gives each of ``metrics`` as one ``f64``, under its name after ``metric.``.
+    sums and gives each of ``metrics`` as ``f64`` of its shape, under its name after ``metric.``, and of arrays each number by
+    itself, too.
     """
 
     graph: bytes
@@ -45,11 +48,18 @@ class Validation:
     rows: bool
     sums: dict[str, tuple[int, ...]]
     final_inputs: list[str]
-    metrics: list[str]
+    metrics: dict[str, tuple[int, ...]]
+    """Names and shapes."""
+
+    @property
+    def entries_of_arrays(self) -> dict[str, str]:
+        """The numbers of arrays: outputs of ``final``, and how they are shown."""
+        names = [entry(n, place) for n, shape in self.metrics.items() if shape for place in places(shape)]
+        return {METRIC + name: name for name in names}
 
 
 def validation(owner: Any, run: Callable[[Any, Any], object], batch: Batch) -> Validation:
-    """Trace ``run(owner, loader)``, which returns a dict of numbers.
+    """Trace ``run(owner, loader)``, which returns a dict of numbers and arrays.
 
     Raises :class:`ExportError` with the author's line when batches are combined otherwise than by addition.
     """
@@ -108,17 +118,37 @@ class _Recorded:
                 "validate()", f"it returns {type(made).__name__}", instead='return {"loss": total_loss / count}'
             )
         out: dict[str, Any] = {}
-        for name, value in made.items():
-            if isinstance(value, bool | int | float):
-                self.constants[str(name)] = value
-            elif isinstance(value, Tensor) and value.numel() != 1:
+        count = 0
+        for name, value in _flat(made):
+            if is_entry(name):
                 raise ExportError(
-                    f"validate()[{name!r}]", f"it has shape {list(value.shape)}", instead="return single numbers"
+                    f"validate()[{name!r}]",
+                    "numbers of an array are called so",
+                    instead="another name, without [0] at its end",
                 )
+            if name in out or name in self.constants:
+                raise ExportError(f"validate()[{name!r}]", "two metrics have this name", instead="rename one")
+            if isinstance(value, bool | int | float):
+                self.constants[name] = value
+            elif isinstance(value, Tensor) and not all(isinstance(s, int) for s in value.shape):
+                raise ExportError(
+                    f"validate()[{name!r}]", f"it has shape {list(value.shape)}, with the rows of a batch in it",
+                    instead="add up over the rows, .sum(0), before +=",
+                )  # fmt: skip
             elif isinstance(value, Tensor | torch.SymInt | torch.SymFloat):
-                out[str(name)] = value
+                out[name] = value
+                count += value.numel() if isinstance(value, Tensor) else 1
+                if count > MOST or (isinstance(value, Tensor) and value.numel() == 0):
+                    raise ExportError(
+                        f"validate()[{name!r}]", f"metrics have {count} numbers in all, and a round shows from 1 to {MOST}",
+                        instead="return sums over classes, or fewer of them",
+                    )  # fmt: skip
             else:
-                raise ExportError(f"validate()[{name!r}]", f"it is a {type(value).__name__}", instead="return numbers")
+                raise ExportError(
+                    f"validate()[{name!r}]",
+                    f"it is a {type(value).__name__}",
+                    instead="return numbers, tensors, or dicts of these",
+                )
         return out
 
 
@@ -150,8 +180,28 @@ class Batches(Loader):
             )
 
 
+def _flat(made: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The metrics; those of dicts in it by the names of both, ``recall.cat``."""
+    for name, value in made.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def places(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The places of an array's numbers, in their order."""
+    return product(*map(range, shape))
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    """The shape of a metric; what has one number is a number."""
+    return tuple(int(s) for s in value.shape) if isinstance(value, Tensor) and value.numel() != 1 else ()
+
+
 def _as_number(value: Tensor) -> Tensor:
-    return value.detach().to(torch.float64).reshape(())
+    made = value.detach().to(torch.float64)
+    return made.reshape(()) if made.numel() == 1 else made
 
 
 class _Counting:
@@ -247,8 +297,13 @@ def _build(recorded: _Recorded, numbers: _Counting, held: Holdings, batch: Batch
         rows=ROWS in names,
         sums={n: tuple(i.tensor.shape) for n, i in inputs.items()},
         final_inputs=[i.name for i in finished.inputs],
-        metrics=[o.removeprefix(METRIC) for o in finished.outputs],
+        metrics=finished_shapes(recorded, results),
     )
+
+
+def finished_shapes(recorded: _Recorded, results: Mapping[str, fx.Node]) -> dict[str, tuple[int, ...]]:
+    """The shapes of all metrics."""
+    return {n: _shape(results[n].meta.get("val")) if n in results else () for n in [*results, *recorded.constants]}
 
 
 def _sized(graph: fx.Graph, before: fx.Node, rows: fx.Node, size: Any) -> fx.Node:
@@ -299,13 +354,15 @@ class _Final:
                 else:
                     values[node] = node.target(*args, **kwargs)  # type: ignore[operator]
             out = {}
-            for name in [*results, *recorded.constants]:
+            for name, shape in finished_shapes(recorded, results).items():
                 if name in recorded.constants:
                     made = self._counted(numbers, named, "", name, recorded.constants[name], None)
                 else:
                     made = value(results[name])
                 made = made if isinstance(made, Tensor) else torch.full((), float(made), dtype=torch.float64)
-                out[name] = made.to(torch.float64).reshape(())
+                out[name] = made.to(torch.float64).reshape(shape)
+                if shape:
+                    out |= {entry(name, place): out[name][place] for place in places(shape)}
             return out
 
         made = trace(run, inputs)

@@ -106,13 +106,12 @@ def split(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> l
     Raises ``ValueError`` when a dataset is missing, unknown, or has other columns or shapes than the task says.
     """
     wanted: dict[str, Any] = dict(manifest["datasets"])
-    aliases = dict(manifest.get("options", {}).get("inputs", {})) | {n.rsplit(".", 1)[0]: n for n in wanted}
     out: list[dict[str, Rows]] = [{} for _ in range(parts)]
     given: dict[str, list[Any]] = {}
     whole = looked_up(manifest)
     for key, content in data.items():
-        name = key if key in wanted else aliases.get(key, next(iter(wanted)) if len(wanted) == 1 else None)
-        if name not in wanted:
+        name = dataset_of(manifest, key)
+        if name is None:
             raise ValueError(f"the task has no dataset {key!r}; it has {', '.join(wanted) or 'none'}")
         cut = [content] * parts if name in whole else None
         pieces = content if isinstance(content, list) else cut or _split(content, parts)
@@ -127,6 +126,14 @@ def split(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> l
     for i, member in enumerate(out):
         join(manifest, member, {name: pieces[i] for name, pieces in given.items()})
     return out
+
+
+def dataset_of(manifest: Mapping[str, Any], key: str) -> str | None:
+    """Return the dataset that a name of the user's stands for; ``None`` where it stands for none."""
+    wanted = manifest["datasets"]
+    aliases = dict(manifest.get("options", {}).get("inputs", {})) | {n.rsplit(".", 1)[0]: n for n in wanted}
+    name = key if key in wanted else aliases.get(key, next(iter(wanted)) if len(wanted) == 1 else None)
+    return name if name in wanted else None
 
 
 def _split(content: Any, parts: int) -> list[Any]:

@@ -8,22 +8,15 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 SUBSET, SHUFFLE, NOISE = b"delta/subset/1", b"delta/shuffle/1", b"delta/noise/1"
 Ints = npt.NDArray[np.int64]
-_ROUNDS = (
-    (0, 4, 8, 12),
-    (1, 5, 9, 13),
-    (2, 6, 10, 14),
-    (3, 7, 11, 15),
-    (0, 5, 10, 15),
-    (1, 6, 11, 12),
-    (2, 7, 8, 13),
-    (3, 4, 9, 14),
-)
+# The rows of the state whose columns are mixed, turned so that diagonals are columns, and back.
+_TURNS, _BACK = ([1, 2, 3, 0], [2, 3, 0, 1], [3, 0, 1, 2]), ([3, 0, 1, 2], [2, 3, 0, 1], [1, 2, 3, 0])
 
 
 class Stream:
@@ -57,19 +50,23 @@ class Stream:
         counter = np.arange(self._counter, self._counter + count, dtype=np.uint64)
         state[12], state[13] = counter & np.uint64(0xFFFFFFFF), counter >> np.uint64(32)
         self._counter += count
-        x = state.copy()
-        for _ in range(10):
-            for a, b, c, d in _ROUNDS:
-                for p, q, r, shift in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-                    x[p] += x[q]
-                    x[r] ^= x[p]
-                    x[r] = (x[r] << np.uint32(shift)) | (x[r] >> np.uint32(32 - shift))
-        words: npt.NDArray[np.uint32] = (x + state).T.ravel()
+        a, b, c, d = state.copy().reshape(4, 4, count)
+        for turns in (_TURNS, _BACK) * 10:
+            # All four columns at once.
+            for p, q, r, shift in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+                p += q
+                r ^= p
+                high = r << np.uint32(shift)
+                r >>= np.uint32(32 - shift)
+                r |= high
+            b, c, d = (part[turn] for part, turn in zip((b, c, d), turns, strict=True))
+        words: npt.NDArray[np.uint32] = (np.concatenate([a, b, c, d]) + state).T.ravel()
         return words
 
 
+@lru_cache(maxsize=256)
 def permutation(length: int, purpose: bytes, seed: int, number: int) -> Ints:
-    """Return a uniformly drawn order of ``0..length`` (Fisher and Yates)."""
+    """Return a uniformly drawn order of ``0..length`` (Fisher and Yates); not to be changed, as others are given the same."""
     draws = _draws(Stream(purpose, seed, number), length)
     order = list(range(length))
     for last in range(length - 1, 0, -1):
@@ -80,7 +77,9 @@ def permutation(length: int, purpose: bytes, seed: int, number: int) -> Ints:
             draw = next(draws)
         other = draw % span
         order[last], order[other] = order[other], order[last]
-    return np.array(order, np.int64)
+    made = np.array(order, np.int64)
+    made.flags.writeable = False
+    return made
 
 
 def _draws(stream: Stream, expected: int) -> Iterator[int]:

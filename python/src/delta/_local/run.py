@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _release, results
+from .._metrics import folded
 from .._widths import ring_bits, travelled, whole
 from ..bundle import Bundle
 from . import discrete, records
@@ -24,7 +25,7 @@ from .cohorts import Absent, Cohorts
 from .data import Rows, split
 from .exact import exact_sums, exactly
 from .releases import Releases
-from .steps import CannotCompute, Position, Scope, Sessions, run_step
+from .steps import CannotCompute, Position, Scope, Sessions, TooFewRows, run_step
 
 if TYPE_CHECKING:
     from ..task import HorizontalTask
@@ -43,7 +44,7 @@ def debug(
     strict: bool = False,
     seed: int | None = None,
     absent: Absent | None = None,
-    on_round: Callable[[int, Mapping[str, float]], None] | None = None,
+    on_round: Callable[[int, Mapping[str, Any]], None] | None = None,
     **data: Any,
 ) -> Any:
     """Run a whole task on this machine, as nodes would.
@@ -141,11 +142,13 @@ class Member:
         cohort: int,
         judge: Any,
         chance: np.random.Generator,
+        lenient: bool = False,
     ) -> list[Array] | None:
         """Run the map of a round; return what leaves, in whole steps of the precision where it is not exact, or None where it
         cannot compute.
 
-        Then everything that the member keeps is as before.
+        Then everything that the member keeps is as before. ``lenient``: who has too few rows for a batch cannot compute, as on
+        nodes; otherwise that is an error.
         """
         precision, map = manifest["strategy"]["precision"], spec["map"]
         known = {**server, **self.variables}
@@ -156,6 +159,10 @@ class Member:
                 positions[i] = run_step(sessions, step, scope, positions.get(i, Position()))
         except CannotCompute:
             return None
+        except TooFewRows:
+            if lenient:
+                return None
+            raise
         made = [scope.values[c["name"]] for c in map["contribute"]]
         if "noise" in map:
             made = records.bound_member(made, map["noise"], precision)
@@ -174,15 +181,19 @@ def simulate(
     threads: int = 0,
     seed: int | None = None,
     releases: Releases | None = None,
-    on_round: Callable[[int, Mapping[str, float]], None] | None = None,
-) -> tuple[dict[str, Array], list[dict[str, float]]]:
-    """Run a bundle over members' data; return the outputs by name and the metrics of each round."""
+    on_round: Callable[[int, Mapping[str, Any]], None] | None = None,
+    lenient: bool = False,
+) -> tuple[dict[str, Array], list[dict[str, Any]]]:
+    """Run a bundle over members' data; return the outputs by name and the metrics of each round.
+
+    ``lenient``: as of :meth:`Member.contribute`.
+    """
     manifest, sessions = bundle.manifest, Sessions(bundle.graphs, threads)
     initial: dict[str, dict[str, Array]] = {"server": {}, "client": {}}
     for name, spec in manifest["variables"].items():
         initial[spec["location"]][name] = bundle.initial(name)
     server, members = initial["server"], [Member(d, dict(initial["client"])) for d in data]
-    history: list[dict[str, float]] = []
+    history: list[dict[str, Any]] = []
     precision, rng = manifest["strategy"]["precision"], discrete.source(seed)
     chance = np.random.Generator(np.random.PCG64(rng.getrandbits(128)))
     for number, spec in ((i, r) for i, r in enumerate(manifest["rounds"]) for _ in range(r.get("repeat", 1))):
@@ -190,12 +201,16 @@ def simulate(
         declared, drivers = spec["map"]["contribute"], _noised(spec["map"])
         cohort = len(cohorts.members)
         honest = records.honest(manifest["strategy"], cohort)
-        contributions, failed, downloaded = [], [], travelled(manifest, spec, server, chance)
+        totals, failed, downloaded = (
+            [_Total(c, precision) for c in declared],
+            [],
+            travelled(manifest, spec, server, chance),
+        )
         for member in cohorts.members:
             judge = None if releases is None else partial(releases.judge, number, len(history) + 1, member + 1)
             sent = None
             if member not in cohorts.failed:
-                sent = members[member].contribute(sessions, manifest, spec, downloaded, cohort, judge, chance)
+                sent = members[member].contribute(sessions, manifest, spec, downloaded, cohort, judge, chance, lenient)
             if sent is None:
                 failed.append(member)
                 sent = [np.zeros(c["shape"], np.int64) for c in declared]
@@ -203,13 +218,15 @@ def simulate(
                 if c["name"] in drivers:
                     # Every member adds its share, also one that has no records.
                     sent[i] += records.noise(c["shape"], drivers[c["name"]], precision, honest, rng)
-            contributions.append(sent)
+            for part, numbers in zip(totals, sent, strict=True):
+                part.add(numbers)
         cohorts.end(spec, failed, counted=not drivers)
         sums: dict[str, Array] = {
-            c["name"]: np.asarray(_total(c, column, precision), _NUMPY[c["dtype"]])
-            for c, column in zip(declared, zip(*contributions, strict=True), strict=True)
+            c["name"]: np.asarray(part.finish(), _NUMPY[c["dtype"]]) for c, part in zip(declared, totals, strict=True)
         }
-        metrics, stop = _reduce(sessions, manifest, spec["reduce"], Scope(server, sums, cohort), server)
+        # Under noise nobody says who could not compute.
+        counted = cohort if drivers else cohort - len(failed)
+        metrics, stop = _reduce(sessions, manifest, spec["reduce"], Scope(server, sums, counted), server)
         history.append(metrics)
         if on_round:
             on_round(len(history), metrics)
@@ -218,23 +235,41 @@ def simulate(
     return {name: server[name] for name in manifest["outputs"]}, history
 
 
-def _total(spec: Json, column: Sequence[Array], precision: int) -> Array:
-    """Add up what the members have sent of a contribution."""
-    if spec.get("written") == "exact":
-        sums = exact_sums(np.stack(column).reshape(len(column), -1), spec["name"])
-        return sums.reshape(column[0].shape)
-    return np.asarray(sum(column[1:], start=column[0]) / 10.0**precision)
+class _Total:
+    """Adds up what the members send of a contribution."""
+
+    def __init__(self, spec: Json, precision: int) -> None:
+        self._exact = spec.get("written") == "exact"
+        self._name, self._precision = spec["name"], precision
+        self._sum: Array | None = None
+        self._column: list[Array] = []
+
+    def add(self, sent: Array) -> None:
+        """Take one member's numbers."""
+        if self._exact:
+            self._column.append(sent)
+        else:
+            self._sum = sent if self._sum is None else self._sum + sent
+
+    def finish(self) -> Array:
+        """Return the sum as a number."""
+        if self._exact:
+            sums = exact_sums(np.stack(self._column).reshape(len(self._column), -1), self._name)
+            return sums.reshape(self._column[0].shape)
+        assert self._sum is not None, "a round has members"
+        return np.asarray(self._sum / 10.0**self._precision)
 
 
 def _reduce(
     sessions: Sessions, manifest: Json, spec: Json, scope: Scope, server: dict[str, Array]
-) -> tuple[dict[str, float], bool]:
+) -> tuple[dict[str, Any], bool]:
     """Run the reduce of a round, which changes ``server``; return the round's metrics, and whether the task ends."""
     for step in spec["steps"]:
         run_step(sessions, step, scope, Position())
     made = {**scope.sums, **scope.values}
     server |= {v: _fit(made[n], manifest["variables"][v], v) for v, n in spec["assign"].items()}
-    metrics = {shown: float(np.asarray(made[n]).reshape(())) for shown, n in spec.get("metrics", {}).items()}
+    shown = {name: float(np.asarray(made[n]).reshape(())) for name, n in spec.get("metrics", {}).items()}
+    metrics = folded(shown)
     flag = float(np.asarray(made[spec["stop"]]).reshape(())) if spec.get("stop") else 0.0
     return metrics, flag != 0 and not np.isnan(flag)
 

@@ -28,6 +28,10 @@ class CannotCompute(Exception):
     """A member cannot compute its part of a round, and contributes zeros."""
 
 
+class TooFewRows(ValueError):
+    """A member has no row, or fewer than the smallest batch."""
+
+
 @dataclass
 class Position:
     """Where an iteration over a dataset stands between rounds."""
@@ -226,27 +230,39 @@ class Walk:
     def __init__(self, rows: random.Ints, driver: Json, position: Position) -> None:
         """Begin at ``position``.
 
-        Raises ``ValueError`` when there is no batch at all.
+        Raises :class:`TooFewRows` when there is no batch at all.
         """
         self._rows, self._driver, self.position = rows, driver, Position(**vars(position))
         self._size: int = driver["batch_size"]
         (self._unit, self._left), *_ = driver["length"].items()
         if len(rows) == 0 or (driver.get("drop_last") and len(rows) < self._size):
-            raise ValueError(
+            raise TooFewRows(
                 f"{driver['dataset']}: a member has {len(rows)} rows, fewer than one batch of {self._size}"
             )
         if self.position.position > len(rows):
             self.position.position = 0
-        self._shuffle()
+        if self.position.batches == 0 and (done := driver.get("after")):
+            self.position = self._after(done)
+        self._order: random.Ints | None = None
 
-    def _shuffle(self) -> None:
-        if self._driver.get("shuffle"):
-            seed = self._driver.get("seed", 0)
-            self._order = self._rows[random.permutation(len(self._rows), random.SHUFFLE, seed, self.position.epoch)]
-        else:
-            self._order = self._rows
+    def _after(self, done: Json) -> Position:
+        """Where a walk stands that has gone so far already: what the task that it goes on with has done."""
+        whole, rest = divmod(len(self._rows), self._size)
+        each = max(whole + (rest > 0 and not self._driver.get("drop_last")), 1)
+        if (passes := done.get("epochs")) is not None:
+            return Position(passes, 0, passes * each)
+        count: int = done["iterations"]
+        return Position(count // each, count % each * self._size, count)
+
+    def _shuffled(self) -> random.Ints:
+        if not self._driver.get("shuffle"):
+            return self._rows
+        seed = self._driver.get("seed", 0)
+        return self._rows[random.permutation(len(self._rows), random.SHUFFLE, seed, self.position.epoch)]
 
     def _rest(self) -> random.Ints:
+        # Drawn when it is needed: after the last pass of a round nobody asks.
+        self._order = self._shuffled() if self._order is None else self._order
         rows = self._order[self.position.position :][: self._size]
         return rows[:0] if self._driver.get("drop_last") and len(rows) < self._size else rows
 
@@ -269,4 +285,4 @@ class Walk:
     def _pass(self) -> None:
         self.position.epoch += 1
         self.position.position = 0
-        self._shuffle()
+        self._order = None

@@ -10,7 +10,8 @@ from .._export.model import Entry
 from ..manifest import Draft, Json, Map, Reduce, Step, accumulate, left, records, right, total, variable
 from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
-from ._rounds import initial_of, model_result
+from ._resume import Resumed
+from ._rounds import initial_of, model_result, on_and_on
 from ._strategies import FedBN, FedProx
 from ._variates import Scaffold
 
@@ -28,6 +29,8 @@ class PrivatePlan:
     noise: Noise
     keep_optimizer: bool
     max_rounds: int
+    resumed: Resumed | None = None
+    """What the task goes on with; ``max_rounds`` counts the rounds before."""
 
     def write(self) -> None:
         """Fill the draft: variables, graphs, rounds, outputs, what the noise costs, and how the result is to be read."""
@@ -35,7 +38,9 @@ class PrivatePlan:
         if self.noise.columns:
             draft.table(self.dataset, self.noise.columns)
         for name, initial in (step.read | step.state).items():
-            draft.variable(name, "server", initial_of(initial))
+            begun = name in step.changed and (self.keep_optimizer or name not in step.optimizer_state)
+            resumed = self.resumed if begun else None
+            draft.variable(name, "server", initial_of(initial) if resumed is None else resumed.value(name, initial))
         graph = draft.graph("gradients", step.graph)
         sums = {**step.gradients, RECORDS: ()}
         inputs = {n: variable(n) for n in step.read} | {n: self.sources[n] for n in step.batch_inputs}
@@ -51,10 +56,14 @@ class PrivatePlan:
         )
         kept = [n for n in step.changed if self.keep_optimizer or n not in step.optimizer_state]
         contribute = [(n, "f64", shape) for n, shape in sums.items()]
-        draft.round(Map([computing], contribute), Reduce([stepping], {n: f"{n}.next" for n in kept}), self.max_rounds)
+        done = 0 if self.resumed is None else self.resumed.done
+        stepped = Reduce([stepping], {n: f"{n}.next" for n in kept})
+        draft.round(Map([computing], contribute), stepped, self.max_rounds - done)
         keys = {k: e for k, e in self.published.items() if e.name in step.entries}
         draft.outputs = list(dict.fromkeys(e.name for e in keys.values()))
-        draft.options["result"] = [model_result(keys, {})]
+        state = [n for n in kept if n not in draft.outputs]
+        draft.outputs += state
+        draft.options["result"] = [model_result(keys, {}) | on_and_on(self.resumed, self.max_rounds, {}, state)]
         draft.options["privacy"] = self.noise.json()
 
 

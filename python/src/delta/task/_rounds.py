@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,9 @@ from ..manifest import (
 from ..privacy import Plan as Noise
 from ._fedavg import LearningStrategy
 from ._loaders import Loading
+from ._resume import Resumed, warn_of_lost
 from ._server import Server, server
+from ._sites import Sites
 from ._variates import Scaffold, Variates
 
 ROWS, MEMBERS = "rows", "members"
@@ -61,13 +63,27 @@ class Plan:
     validating: Loading | None = None
     validation_rows: Json | None = None
     validate_interval: int = 1
+    sites: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Metrics whose spread over the members is asked for, with the edges of their bins."""
     noise: Noise | None = None
     """For whole members: then each adds the difference of its parameters, and counts once."""
     personal: Sequence[str] = ()
     """The keys of what is asked to stay at each member; it is not in ``published``."""
+    resumed: Resumed | None = None
+    """What the task goes on with; ``max_rounds`` counts the rounds before."""
+
+    @property
+    def done(self) -> int:
+        """Rounds before the task's first."""
+        return 0 if self.resumed is None else self.resumed.done
 
     def write(self) -> None:
         """Fill the draft: variables, graphs, rounds, outputs, and how the result is to be read."""
+        if self.resumed is not None and isinstance(self.strategy, Scaffold):
+            raise ValueError(
+                "resume_from with Scaffold: the variates of members never left them, and that of the coordinator means nothing "
+                "without them; begin anew from the parameters, result.load_into(task.model)"
+            )
         names = {e.name for e in self.published.values()}
         self.difference = self.strategy.result_strategy.difference or self.noise is not None
         self.weighted = self.strategy.weighting == "samples" and self.noise is None
@@ -86,33 +102,53 @@ class Plan:
         training, averaging = self._training(), self._averaging()
         if self.validation is None:
             self.draft.round(
-                self._map([*training, *self._weighing()], ()), Reduce(averaging, self._averaged()), self.max_rounds
+                self._map([*training, *self._weighing()], ()),
+                Reduce(averaging, self._averaged()),
+                self.max_rounds - self.done,
             )
         else:
             self._with_validation([*training, *self._weighing()], averaging)
         keys = {k: e for k, e in self.published.items() if e.name in self.merged}
-        self.draft.outputs = list(dict.fromkeys([e.name for e in keys.values()])) + list(self._metrics().values())
-        self.draft.options["result"] = [model_result(keys, self._metrics(), self.personal)]
+        state = [*self.step.rounds, *self.server.state]
+        self.draft.outputs = (
+            list(dict.fromkeys([e.name for e in keys.values()])) + state + list(self._metrics().values())
+        )
+        going_on = on_and_on(self.resumed, self.max_rounds, self.strategy.length, state)
+        self.draft.options["result"] = [model_result(keys, self._metrics(), self.personal) | going_on]
+        if self.resumed is not None:
+            lost = [n for n in self.step.state if n not in self.merged and self._kept(n)]
+            warn_of_lost(lost, self.step.entries, self.step.optimizer_state)
 
     # ---------------------------------------------------------------- variables
     def _variables(self) -> None:
         for name, initial in self.step.state.items():
-            self.draft.variable(name, "server" if name in self.merged else "client", initial_of(initial))
+            if name in self.merged:
+                self.draft.variable(name, "server", self._begun(name, initial))
+            else:
+                self.draft.variable(name, "client", initial_of(initial))
         for name, initial in (self.step.rounds | self.server.state | self.variates.server()).items():
-            self.draft.variable(name, "server", initial_of(initial))
+            self.draft.variable(name, "server", self._begun(name, initial))
         fixed = {n: t for n, t in self.step.fixed.items() if not n.startswith(MEAN)} | self.variates.client()
         if self.validation is not None:
             fixed |= {n: t for n, t in self.validation.entries.items() if n not in self.step.state}
-            for name in self._metrics().values():
-                self.draft.variable(name, "server")
+            for metric, name in self._metrics().items():
+                self.draft.variable(name, "server", shape=(self.validation.metrics | self._spread.metrics)[metric])
         for name, initial in fixed.items():
             # Never sent: it comes once, with the bundle.
             self.draft.variable(name, "client", initial_of(initial))
 
+    def _begun(self, name: str, initial: Tensor) -> np.ndarray[Any, Any]:
+        return initial_of(initial) if self.resumed is None else self.resumed.value(name, initial)
+
     def _metrics(self) -> dict[str, str]:
         if self.validation is None:
             return {}
-        return {m: "metrics." + re.sub(r"[^A-Za-z0-9_.-]", "_", m) for m in self.validation.metrics}
+        plain = {m: "metrics." + re.sub(r"[^A-Za-z0-9_.-]", "_", m) for m in self.validation.metrics}
+        return plain | {f"{m}.sites": self._spread.variable(m) for m in self.sites}
+
+    @property
+    def _spread(self) -> Sites:
+        return Sites(self.sites)
 
     # ---------------------------------------------------------------- at the members
     def _driver(self, loading: Loading, rows: Json, **more: Any) -> Json:
@@ -153,12 +189,14 @@ class Plan:
         inputs |= {d.name: noise("uniform" if d.distribution == "uniform" else "normal", d.shape) for d in step.draws}
         outputs: dict[str, str | Json] = {n + NEXT: carry(n, v) for n, v in looped.items()}
         graph = self.draft.graph("train", step.graph)
+        length = self.strategy.length
+        after = {} if self.resumed is None else self.resumed.after(length)
         fast = None if step.graph_onnxruntime is None else self.draft.graph("train.onnxruntime", step.graph_onnxruntime)
         return Step(
             graph,
             inputs,
             outputs | {ROWS + NEXT: accumulate(ROWS)},
-            self._driver(self.training, self.train_rows, length=self.strategy.length, resume=True),
+            self._driver(self.training, self.train_rows, length=length, resume=True, **after),
             fast if fast != graph else None,
         )
 
@@ -279,24 +317,33 @@ class Plan:
         sums = tuple((n, "f64", shape) for n, shape in made.sums.items())
         inputs = {n: variable(n) for n in made.entries} | {n: self.sources[n] for n in made.batch_inputs}
         inputs |= {ROWS: batch_size()} if made.rows else {}
-        measuring = Step(
+        measure = Step(
             self.draft.graph("validate", made.graph),
             inputs,
             {n: accumulate(n) for n in made.sums},
             self._driver(self.validating, self.validation_rows, length={"epochs": 1}),
         )
         variables = self._metrics()
-        scoring = Step(
+        entries = {output: f"entry.{i}" for i, output in enumerate(made.entries_of_arrays)}
+        score = Step(
             self.draft.graph("score", made.final),
             {n: total(n) for n in made.final_inputs},
-            {METRIC + m: variables[m] for m in made.metrics},
+            {METRIC + m: variables[m] for m in made.metrics} | entries,
         )
-        assign = {v: v for v in variables.values()}
-        both = Map([*training, measuring], [*(plain := self._map(training, ())).contribute, *sums], plain.assign)
-        measured = Reduce([*averaging, scoring], self._averaged() | assign, variables)
+        assign = {variables[m]: variables[m] for m in made.metrics}
+        shown = {m: variables[m] for m, shape in made.metrics.items() if not shape}
+        shown |= {name: entries[output] for output, name in made.entries_of_arrays.items()}
+        measuring, scoring = [measure], [score]
+        if self.sites:
+            spread = self._spread
+            steps, own, counts = spread.at_coordinator(self.draft)
+            measuring, scoring = [*measuring, *spread.at_member(self.draft, made)], [*scoring, *steps]
+            sums, assign, shown = (*sums, *spread.sums), assign | own, shown | counts
+        both = Map([*training, *measuring], [*(plain := self._map(training, ())).contribute, *sums], plain.assign)
+        measured = Reduce([*averaging, *scoring], self._averaged() | assign, shown)
         # Round r starts from the model of round r - 1, and measures that one; the last round only measures.
         since = 0
-        for number in range(self.max_rounds):
+        for number in range(self.done, self.max_rounds):
             if number % self.validate_interval == 0:
                 self._flush(since, plain, averaging)
                 since = 0
@@ -304,7 +351,7 @@ class Plan:
             else:
                 since += 1
         self._flush(since, plain, averaging)
-        self.draft.round(Map([measuring], sums), Reduce([scoring], assign, variables))
+        self.draft.round(Map(measuring, sums), Reduce(scoring, assign, shown))
 
     def _flush(self, rounds: int, plain: Map, averaging: list[Step]) -> None:
         if rounds:
@@ -334,6 +381,14 @@ def model_result(keys: Mapping[str, Entry], metrics: Mapping[str, str], personal
     parameters = {k: {"variable": e.name} | _whole(e) for k, e in keys.items()}
     made: Json = {"kind": "model", "parameters": parameters, "metrics": dict(metrics)}
     return made | ({"personal": list(personal)} if personal else {})
+
+
+def on_and_on(before: Resumed | None, max_rounds: int, length: Mapping[str, int], state: Sequence[str]) -> Json:
+    """What a task needs to know that goes on with this one: its rounds, how long they are, and what the coordinator keeps."""
+    done = 0 if before is None else before.done
+    made: Json = {"rounds": max_rounds - done, "length": dict(length)}
+    made |= {"state": list(state)} if state else {}
+    return made | ({} if before is None else {"before": {"rounds": done, "walked": dict(before.walked)}})
 
 
 def _whole(entry: Entry) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING
 
+from .. import _html
 from ..bundle import Bundle
 from ..strategy import Strategy
 
@@ -27,6 +28,16 @@ class HorizontalTask(abc.ABC):
 
     def __init__(self, name: str, strategy: Strategy, *, description: str = "") -> None:
         self.name, self.strategy, self.description = name, strategy, description
+
+    def _repr_html_(self) -> str:
+        members = f"{self.strategy.min_clients} to {self.strategy.max_clients} members"
+        facts = [
+            ("kind", type(self).__name__),
+            ("description", self.description),
+            ("strategy", f"{self.strategy.name}, {members}"),
+            ("rounds", getattr(self, "max_rounds", "")),
+        ]
+        return _html.pairs(f"Task {self.name}, not built yet", facts)
 
     def check(self, network: Network) -> Check:
         """See which nodes can run the task, by what they publish; nothing is submitted, and no data is looked at.

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -49,7 +50,9 @@ from ._loaders import batch_of, declare, loading
 from ._personal import refuse_forgotten, shared
 from ._private import PrivatePlan, refuse
 from ._result import LearningResult
+from ._resume import resumed
 from ._rounds import Plan, rows_of
+from ._sites import checked
 from ._strategies import FedAdagrad, FedAdam, FedAvgM, FedBN, FedProx, FedYogi
 from ._task import HorizontalTask
 from ._variates import Scaffold
@@ -119,6 +122,15 @@ class HorizontalLearning(HorizontalTask):
         Keys of ``state_dict()``, or patterns such as ``"head.*"``, of parameters and buffers that stay at each member: every
         member trains its own from the initial values on, and they are not averaged and not in the result. By default what the
         attribute of the class says, which is none.
+    resume_from : LearningResult or path, optional
+        A result, a checkpoint (:meth:`delta.DeltaNode.checkpoint`) or a file that was saved of one, with which the task goes on:
+        with its parameters, the state of the strategy, its schedules by round and its order of rows. ``max_rounds`` counts the
+        rounds behind it, too. What members kept does not come back, which a :class:`delta.ResumeWarning` says; where they kept
+        nothing (SGD without momentum, or ``optimizer_state="reset"``) the task is what an uninterrupted one would have been.
+    sites : mapping of str to sequence of float, optional
+        Metrics of :meth:`validate` whose spread over the members is asked for, with the edges of bins, such as
+        ``{"accuracy": [0.5, 0.6, 0.7, 0.8, 0.9]}``: the metric ``"accuracy.sites"`` then says how many members' own accuracy is
+        below 0.5, from 0.5 on and below 0.6, and so on to 0.9 and above; who is where nobody learns. Needs ``min_clients`` of 3.
 
     Attributes
     ----------
@@ -159,6 +171,8 @@ class HorizontalLearning(HorizontalTask):
         description: str = "",
         privacy: Privacy | None = None,
         personal: Sequence[str] | None = None,
+        resume_from: LearningResult | str | os.PathLike[str] | None = None,
+        sites: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         personal = self.personal if personal is None else personal
         strategy = FaultTolerantFedAvg(merge_epoch=1) if strategy is None else strategy
@@ -181,7 +195,8 @@ class HorizontalLearning(HorizontalTask):
                 raise ValueError(f"{argument}={given!r}: must be {rule}")
         if privacy is not None:
             refuse(strategy, asked, member=privacy.member, personal=personal)
-        self.privacy, self.personal = privacy, tuple(personal)
+        self.privacy, self.personal, self.resume_from = privacy, tuple(personal), resume_from
+        self.sites = checked(sites, strategy.min_clients, measured=validate_interval > 0)
         self.learning, self.max_rounds, self.seed = strategy, max_rounds, seed
         self.validate_interval, self.validate_frac, self.optimizer_state = (
             validate_interval,
@@ -272,7 +287,7 @@ class HorizontalLearning(HorizontalTask):
             scheduler.step()
 
     def validate(self, dataloader: Iterable[Any]) -> Mapping[str, Any]:
-        """Measure: add up tensors in the loop, divide after it.
+        """Measure: add up tensors in the loop, divide after it. Metrics may be arrays, such as a confusion matrix.
 
         Parameters
         ----------
@@ -281,8 +296,9 @@ class HorizontalLearning(HorizontalTask):
 
         Returns
         -------
-        mapping of str to scalar tensor
-            The metrics, over the rows of all members.
+        mapping of str to tensor
+            The metrics, over the rows of all members: numbers, arrays whose shape does not depend on the batch, or dicts of
+            these; at most 4096 numbers in all.
         """
         totals: dict[str, Any] = dict.fromkeys(["loss", *self.metrics], 0)
         rows = 0
@@ -343,7 +359,13 @@ class HorizontalLearning(HorizontalTask):
             Something cannot be a graph; the text has the author's line and what to write instead. Under ``privacy`` also
             what mixes rows, draws random numbers or takes several steps a batch.
         ValueError
-            A parameter or metric has a name that tasks cannot have; or the noise of ``privacy`` cannot be had.
+            A parameter or metric has a name that tasks cannot have; or the noise of ``privacy`` cannot be had; or ``resume_from``
+            does not fit the task, or leaves no round to do.
+
+        Warns
+        -----
+        ResumeWarning
+            Something that members kept in the task that this one goes on with does not come back.
         """
         declared, strategy = self.dataset(), self.learning
         draft = Draft(self.name, strategy, description=self.description)
@@ -359,6 +381,7 @@ class HorizontalLearning(HorizontalTask):
         refuse_forgotten(held, published)
         published, personal = shared(held, published, self.personal, strategy)
         noise = None if self.privacy is None else self.privacy.plan(self.max_rounds)
+        before = resumed(self.resume_from, self.max_rounds, noise)
         if self.privacy is not None and noise is not None and not self.privacy.member:
             refuse(strategy, None, member=False, personal=personal)
             single = self.privacy.unit is None and self.privacy.linf is None
@@ -374,6 +397,7 @@ class HorizontalLearning(HorizontalTask):
                 noise=noise,
                 keep_optimizer=self.optimizer_state == "keep",
                 max_rounds=self.max_rounds,
+                resumed=before,
             ).write()
             return draft.build()
         steps = self.max_rounds * strategy.merge_iteration if strategy.merge_iteration > 0 else None
@@ -399,11 +423,14 @@ class HorizontalLearning(HorizontalTask):
             max_rounds=self.max_rounds,
             noise=noise,
             personal=personal,
+            resumed=before,
         )
+        checked(self.sites, strategy.min_clients, measured=measured)
         if measured:
             plan.validation = validation(self, type(self).validate, batch)
             plan.validating = loading(self.make_validate_dataloader, declared)
             plan.validation_rows, plan.validate_interval = validation_rows, self.validate_interval
+            plan.sites = self.sites
         plan.write()
         return draft.build()
 
