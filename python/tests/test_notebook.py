@@ -117,8 +117,8 @@ def test_tests_and_curves_are_tables() -> None:
     rows = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "days": np.arange(60) % 4, "died": 1.0})
     test, curve = delta.debug(Trial("trial", 2, 3), t=rows)
     text = shown(test)
-    assert "TTest" in text and "pvalue" in text and f"{test.pvalue:.4g}" in text and "members" in text
-    assert "KaplanMeier" in shown(curve) and "Surv prob" in shown(curve)
+    assert "TTest" in text and "pvalue" in text and f"{test.pvalue:.6g}" in text and "members" in text
+    assert "KaplanMeier" in shown(curve)
 
 
 def test_what_a_network_publishes_is_shown_as_it_is_printed() -> None:
