@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from delta._export.errors import ExportError
 from layer_cases import CASES
 from learning_cases import Simple, differences, train, train_eagerly
 
@@ -29,10 +28,6 @@ def label(y: Tensor, like: Tensor) -> Tensor:
     )
 
 
-REFUSED = "norm.spectral"
-"""Its power iteration overwrites what the step before has read."""
-
-
 TIME_FIRST = "lstm.dropout"
 """Draws with the time before the rows; a node draws row by row, so torch cannot be given the same numbers as they are."""
 
@@ -47,14 +42,7 @@ def test_dropout_between_layers_of_an_lstm_is_noise_of_each_row() -> None:
     assert any(s["from"] == "noise" and s["shape"][0] == x.shape[1] for s in sources)
 
 
-def test_spectral_norm_is_refused() -> None:
-    model, loss, data = CASES[REFUSED]()
-    x, _ = data(13)
-    with pytest.raises(ExportError):
-        Simple(model, loss, lambda p: torch.optim.SGD(p, lr=0.5), x.shape[1:], classes=3).build()
-
-
-@pytest.mark.parametrize("name", [n for n in CASES if n not in (REFUSED, TIME_FIRST)])
+@pytest.mark.parametrize("name", [n for n in CASES if n != TIME_FIRST])
 def test_a_step_of_a_task_agrees_with_torch(name: str) -> None:
     torch.manual_seed(0)
     model, loss, data = CASES[name]()

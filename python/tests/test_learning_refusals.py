@@ -110,13 +110,6 @@ class Mask(Base):
             self.update(self.forward_loss(x[keep], y[keep]))  # here
 
 
-class Cuda(Base):
-    def train(self, dataloader: Any) -> None:
-        for x, y in dataloader:
-            x = x.to("cuda")  # here
-            self.update(self.forward_loss(x, y))
-
-
 class Closure(Base):
     def train(self, dataloader: Any) -> None:
         for x, y in dataloader:
@@ -316,12 +309,11 @@ REFUSED: dict[type[Base], tuple[str, str]] = {
     LoopOverRows: ("a loop over the rows", "operations on the whole batch"),
     DecisionByRows: ("batch size", "any number of rows"),
     Mask: ("indexing by a mask", "torch.where(mask, value, 0)"),
-    Cuda: ("device cuda", "the node chooses"),
     Closure: ("closure", "loss.backward() and step()"),
     NoZeroGrad: ("loss.backward()", "zero_grad()"),
     Carried: ("a value of one batch is used in the next", "validate() or metrics"),
     Kept: ("self.last", "register_buffer"),
-    EverySecond: ("i is used", "merge_iteration"),
+    EverySecond: ("i is used", "batch_size"),
     Epochs: ("a second loop", "merge_epoch"),
     Break: ("break in the loop", "merge_iteration"),
     Grown: ("a value of one batch is used in the next", "validate() or metrics"),

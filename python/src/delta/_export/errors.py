@@ -10,7 +10,10 @@ from types import FrameType
 from typing import NamedTuple
 
 _OURS = str(Path(__file__).resolve().parent.parent)
+_RECORDS = str(Path(__file__).resolve().parent / "trace.py"), "run"
+"""Who called this is not what is recorded."""
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_PROMPTS = ("<stdin>", "<console>", "<ipython-input-")
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 
 
@@ -31,8 +34,10 @@ class Location(NamedTuple):
 
 
 def is_author_file(file: str) -> bool:
-    """Whether `file` is neither Python's, an installed package's nor this package's."""
-    return not (file.startswith("<") or file.startswith(_OURS) or file.startswith(_LIBRARIES))
+    """Whether `file` is neither Python's, an installed package's nor this package's; what is typed into a prompt is, too."""
+    return file.startswith(_PROMPTS) or not (
+        file.startswith("<") or file.startswith(_OURS) or file.startswith(_LIBRARIES)
+    )
 
 
 def author_of(stack_trace: str | None) -> Location | None:
@@ -45,7 +50,7 @@ def author_of(stack_trace: str | None) -> Location | None:
 
 def author_frame(frame: FrameType | None) -> Location | None:
     """The innermost line of the author among `frame` and its callers."""
-    while frame is not None:
+    while frame is not None and (frame.f_code.co_filename, frame.f_code.co_name) != _RECORDS:
         if is_author_file(frame.f_code.co_filename):
             return Location(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back

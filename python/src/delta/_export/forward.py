@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from . import recurrent
+from . import functions, recurrent
 from .errors import ExportError, author_frame
 
 BATCH: Literal["batch"] = "batch"
@@ -114,11 +114,29 @@ class Lift(TorchFunctionMode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Calls the replacement, with the mode on again so that it may draw; other functions as they are."""
+        if (kwargs or {}).get("generator") is not None:
+            raise ExportError(
+                "generator=", "nodes draw numbers of their own in every batch, whatever it gives",
+                instead="leave it out: HorizontalLearning(seed=...) is the task's seed", location=author_frame(sys._getframe(1)),
+            )  # fmt: skip
+        if getattr(function, "__name__", "").startswith("_foreach_"):
+            return _one_by_one(function.__name__, *args, **(kwargs or {}))
         replacement = REPLACED.get(function)
         if replacement is None:
             return function(*args, **(kwargs or {}))
         with self:
             return replacement(self, *args, **(kwargs or {}))
+
+
+def _one_by_one(name: str, tensors: Any, *args: Any, **kwargs: Any) -> Any:
+    """``torch._foreach_add_`` and its kin, tensor by tensor."""
+    name = name.removeprefix("_foreach_")
+    function = torch.linalg.vector_norm if name == "norm" else getattr(Tensor, name)
+    made = []
+    for i, tensor in enumerate(tensors):
+        own = [a[i] if isinstance(a, (list, tuple)) else a for a in args]
+        made.append(function(tensor, *own, **{k: a[i] if isinstance(a, list) else a for k, a in kwargs.items()}))
+    return None if name.endswith("_") else made
 
 
 # ---------------------------------------------------------------- replacements, called as f(lift, *args, **kwargs)
@@ -223,10 +241,6 @@ def _gumbel_softmax(
     return torch.zeros_like(logits).scatter(dim, index, 1.0) - soft.detach() + soft
 
 
-def _linear(lift: Lift, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return recurrent.linear(x, weight, bias)
-
-
 def _attention(
     lift: Lift, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
     is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
@@ -243,106 +257,6 @@ def _attention(
     return lift.dropout(torch.softmax(scores, -1), dropout_p) @ value
 
 
-def _embedding_bag(
-    lift: Lift, index: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
-    norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
-    per_sample_weights: Tensor | None = None, include_last_offset: bool = False, padding_idx: int | None = None,
-) -> Tensor:  # fmt: skip
-    if offsets is not None or index.dim() != 2 or max_norm is not None or scale_grad_by_freq:
-        raise ExportError("embedding_bag", "bags of different lengths", instead="give bags as rows [batch, length]")
-    rows = F.embedding(index, weight, padding_idx)
-    if per_sample_weights is not None:
-        rows = rows * per_sample_weights.unsqueeze(-1)
-    if padding_idx is not None:
-        real = (index != padding_idx).to(rows.dtype).unsqueeze(-1)
-        if mode == "max":
-            raise ExportError("embedding_bag", "mode='max' with padding_idx", instead="mask before the maximum")
-        total = (rows * real).sum(1)
-        return total if mode == "sum" else total / real.sum(1).clamp_min(1.0)
-    return rows.sum(1) if mode == "sum" else rows.amax(1) if mode == "max" else rows.mean(1)
-
-
-def _pad(lift: Lift, x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
-    if mode != "circular":
-        padded: Tensor = _ORIGINAL["pad"](x, pad, mode, value)
-        return padded
-    for i in range(len(pad) // 2):
-        axis, before, after = x.dim() - 1 - i, pad[2 * i], pad[2 * i + 1]
-        if before < 0 or after < 0:
-            raise ExportError("circular padding", "negative padding", instead="slice the tensor")
-        size = x.shape[axis]
-        parts = [x.narrow(axis, size - before, before)] if before else []
-        parts.append(x)
-        if after:
-            parts.append(x.narrow(axis, 0, after))
-        x = torch.cat(parts, axis) if len(parts) > 1 else x
-    return x
-
-
-def _cdist(lift: Lift, a: Tensor, b: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
-    difference = a.unsqueeze(-2) - b.unsqueeze(-3)
-    if p == 1.0:
-        return difference.abs().sum(-1)
-    if p == float("inf"):
-        return difference.abs().amax(-1)
-    if p != 2.0:
-        raise ExportError("cdist", f"p = {p}", instead="use p = 1, 2 or inf")
-    square = (difference * difference).sum(-1)
-    same = square == 0  # where the root has no derivative, torch takes 0
-    return torch.where(same, 0.0, torch.where(same, 1.0, square).sqrt())
-
-
-def _gaussian_nll_loss(
-    lift: Lift, input: Tensor, target: Tensor, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-) -> Tensor:
-    # torch's own looks whether a variance is negative, which no graph can.
-    if not isinstance(var, Tensor):
-        var = torch.full_like(input, float(var))
-    elif var.dim() + 1 == input.dim():
-        var = var.unsqueeze(-1)
-    bounded = var + (var.detach().clamp_min(eps) - var.detach())
-    loss: Tensor = 0.5 * (torch.log(bounded) + (input - target) ** 2 / bounded)
-    if full:
-        loss = loss + 0.5 * math.log(2 * math.pi)
-    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
-
-
-def _one_hot(lift: Lift, x: Tensor, num_classes: int = -1) -> Tensor:
-    if num_classes <= 0:
-        raise ExportError(
-            "one_hot", "the number of classes would depend on the data", instead="give num_classes",
-            location=author_frame(sys._getframe(1)),
-        )  # fmt: skip
-    return (x.unsqueeze(-1) == torch.arange(num_classes)).to(torch.int64)
-
-
-def _cross_entropy(
-    lift: Lift, input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None,
-    ignore_index: int = -100, reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
-) -> Tensor:  # fmt: skip
-    if not target.dtype.is_floating_point:
-        kept: Tensor = _ORIGINAL["cross_entropy"](
-            input, target, weight, size_average, ignore_index, reduce, reduction, label_smoothing
-        )
-        return kept
-    # Probabilities as targets: torch 2.6's own fixes the batch size.
-    axis = 0 if input.dim() == 1 else 1
-    classes = input.shape[axis]
-    if label_smoothing:
-        target = target * (1.0 - label_smoothing) + label_smoothing / classes
-    terms = torch.log_softmax(input, axis) * target
-    if weight is not None:
-        terms = terms * weight.reshape([-1 if i == axis else 1 for i in range(input.dim())])
-    loss = -terms.sum(axis)
-    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
-
-
-def _ctc_loss(lift: Lift, *args: Any, **kwargs: Any) -> Tensor:
-    raise ExportError(
-        "ctc_loss", "no graph computes it", instead="use a loss for each frame", location=author_frame(sys._getframe(1))
-    )
-
-
 def _unrolled(kind: str) -> Callable[..., Any]:
     def replacement(lift: Lift, x: Tensor, *args: Any) -> Any:
         if len(args) != 8 or not isinstance(args[2], bool):
@@ -356,18 +270,20 @@ def _unrolled(kind: str) -> Callable[..., Any]:
 
 
 _PATCHED: dict[str, Callable[..., Any]] = {
-    "linear": _linear, "dropout": _dropout, "dropout1d": _feature_dropout, "dropout2d": _feature_dropout,
+    "linear": functions.linear, "dropout": _dropout, "dropout1d": _feature_dropout, "dropout2d": _feature_dropout,
     "dropout3d": _feature_dropout, "feature_alpha_dropout": _feature_alpha_dropout, "alpha_dropout": _alpha_dropout,
     "rrelu": _rrelu, "gumbel_softmax": _gumbel_softmax, "scaled_dot_product_attention": _attention,
-    "embedding_bag": _embedding_bag, "pad": _pad, "gaussian_nll_loss": _gaussian_nll_loss,
-    "ctc_loss": _ctc_loss, "one_hot": _one_hot, "cross_entropy": _cross_entropy,
+    "embedding_bag": functions.embedding_bag, "pad": functions.pad, "gaussian_nll_loss": functions.gaussian_nll_loss,
+    "ctc_loss": functions.ctc_loss, "one_hot": functions.one_hot, "cross_entropy": functions.cross_entropy,
 }  # fmt: skip
 _ORIGINAL = {name: getattr(F, name) for name in _PATCHED}
 
 REPLACED: dict[Any, Callable[..., Any]] = {
     **{_ORIGINAL[name]: function for name, function in _PATCHED.items()},
     torch.dropout: _dropout_positional,
-    torch.cdist: _cdist,
+    torch.cdist: functions.cdist,
+    torch.logcumsumexp: functions.logcumsumexp,
+    Tensor.logcumsumexp: functions.logcumsumexp,
     torch.rand_like: _rand_like,
     torch.randn_like: _randn_like,
     torch.rand: _rand,

@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from .._products import least_product_bound, product_rounding
 from . import additive
 from .apart import Outer, Rows, apart
+from .checks import check
 from .errors import ExportError, author_frame, author_of
 from .lower import GraphInput, lower
 from .model import Entry, Holdings
@@ -171,6 +172,7 @@ class _Gradients(Tracing):
     def taken_apart(self) -> GradientStep:
         """Record, check and take apart."""
         recorded = self.recorded()
+        check(recorded, self.batch.classes)
         _refuse_mixing(recorded)
         gradients = [n for n in recorded.outputs if n.startswith(GRADIENT)]
         batch = functional(recorded, "records")

@@ -12,13 +12,13 @@ import torch.fx as fx
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
-from .errors import ExportError, author_frame, author_of
+from .errors import ExportError, author_frame, author_of, is_author_file
 from .schedules import When
 from .source import Loop, plain_values
 from .trace import Trace
 
 _MARKS = 6
-_DRAWS = (torch.ops.aten.rand.default, torch.ops.aten.randn.default)
+DRAWS = (torch.ops.aten.rand.default, torch.ops.aten.randn.default)
 
 
 class Loader:
@@ -72,10 +72,13 @@ class Loader:
         loop.refuse_decisions(differs)
 
     def __len__(self) -> int:
-        """Refuse: every member has its own number."""
+        """Refuse: every member has its own number. Bars do without."""
+        place = author_frame(frame := sys._getframe(1))
+        if not is_author_file(frame.f_code.co_filename) or place is None or "len(" not in place.source:
+            raise TypeError("every member has its own number of batches")
         raise ExportError(
             "len(dataloader)", "every member has its own number of batches", instead="remove it: the node counts the batches",
-            location=author_frame(sys._getframe(1)),
+            location=place,
         )  # fmt: skip
 
     def __getattr__(self, name: str) -> Any:
@@ -122,7 +125,14 @@ class Loader:
             one, two = [n for n in one if n in seen], [n for n in two if n in seen]
         _refuse_carry(one, two, state if asides else set(order[: start + 1]))
         _refuse_unlike(recorded, one, two)
-        around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint or n.target in _DRAWS]
+        around = [n for n in order[: outside + 1] + order[end + 1 :] if n in taint or n.target in DRAWS]
+        # What is computed after the loop and goes nowhere, as into what train() returns, is no matter.
+        behind = [n for n in order[end + 1 :] if n.op == "call_function"]
+        goes = _of_consequence(behind, state)
+        around = [n for n in around if n in goes or n not in behind]
+        for node in reversed([n for n in behind if n not in goes]):
+            if not node.users:
+                graph.erase_node(node)
         if asides:
             _refuse_grown(order[: start + 1], order[start + 1 : second + 1], {*one, *two, *around}, state)
         _refuse_around(around, set(order[start + 1 : second + 1]), state, asides=asides)
@@ -154,11 +164,21 @@ def _writes(node: fx.Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
+def _written(node: fx.Node) -> fx.Node | None:
+    """What an operator writes into: its first argument, or ``out=``."""
+    if not isinstance(node.target, torch._ops.OpOverload):
+        return None
+    schema: Any = node.target._schema
+    for i, argument in enumerate(schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = node.kwargs.get(argument.name, node.args[i] if i < len(node.args) else None)
+            return value if isinstance(value, fx.Node) else None
+    return None
+
+
 def _root(node: fx.Node) -> fx.Node:
     """What an in-place operator wrote into."""
-    while _writes(node):
-        written = node.args[0]
-        assert isinstance(written, fx.Node)
+    while (written := _written(node)) is not None:
         node = written
     return node
 
@@ -166,7 +186,11 @@ def _root(node: fx.Node) -> fx.Node:
 def _base(node: fx.Node) -> fx.Node:
     """The tensor whose memory an operator's result shares."""
     while isinstance(node.target, torch._ops.OpOverload):
-        returns = node.target._schema.returns
+        if (written := _written(node)) is not None:
+            node = written
+            continue
+        schema: Any = getattr(node.target, "_schema")  # noqa: B009
+        returns = schema.returns
         shared = returns and returns[0].alias_info is not None and node.args
         if not shared or not isinstance(node.args[0], fx.Node):
             return node
@@ -299,7 +323,7 @@ def _refuse_around(around: Sequence[fx.Node], loop: set[fx.Node], state: set[fx.
                 "train()", "it changes parameters outside of the loop, and under privacy a round is one step",
                 instead="leave it out, or do it in the loop", location=place,
             )  # fmt: skip
-        if node.target in _DRAWS:
+        if node.target in DRAWS:
             raise ExportError(
                 "random numbers", "nodes draw them for each row of a batch, and here is none", location=place,
                 instead="draw in the loop, or before build() in __init__",

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import ExportError
+from .errors import ExportError, Location
+from .idioms import unwrapped
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Entry:
     @property
     def travelling(self) -> Tensor:
         """The value in the type in which it is kept and sent."""
-        return self.travelling_of(self.tensor.detach())
+        return self.travelling_of(self.tensor.detach().cpu())
 
     def travelling_of(self, value: Tensor) -> Tensor:
         """A value of the module's own type in the type in which it is kept and sent."""
@@ -64,7 +65,7 @@ class Holdings:
         self.entries: dict[str, Entry] = {}
         known: dict[int, Entry] = {}
         for attribute, module in self.modules.items():
-            for path, part in module.named_modules(prefix=attribute, remove_duplicate=True):
+            for path, part in unwrapped(module).named_modules(prefix=attribute, remove_duplicate=True):
                 for key, tensor in [*part._parameters.items(), *part._buffers.items()]:
                     if tensor is None:
                         continue
@@ -108,10 +109,10 @@ class Holdings:
             out[key] = at[_address(tensor)]
         return out
 
-    def refuse_rebound(self, tensors: Mapping[str, Tensor]) -> None:
+    def refuse_rebound(self, tensors: Mapping[str, Tensor], line: Callable[[str], Location | None]) -> None:
         """Refuse a module that holds another tensor than the one that stands for it.
 
-        Raises :class:`ExportError` with its name.
+        Raises :class:`ExportError` with its name, and the ``line`` that is found for it.
         """
         for name, tensor in tensors.items():
             entry = self.entries[name]
@@ -120,7 +121,7 @@ class Holdings:
                 if table.get(key) is not tensor:
                     raise ExportError(
                         f"self.{name} =", "train() puts another tensor in its place, and nodes go on with the one that was there",
-                        instead=f"write into it: self.{name}.copy_(...), within torch.no_grad()",
+                        instead=f"write into it: self.{name}.copy_(...), within torch.no_grad()", location=line(name),
                     )  # fmt: skip
 
     def refuse_frozen(self, tensors: Mapping[str, Tensor]) -> None:
@@ -164,7 +165,9 @@ def _entry(name: str, tensor: Tensor) -> Entry:
     supported = (torch.float32, torch.float64, torch.int64, torch.int32, torch.uint8, torch.bool)
     if tensor.dtype not in supported or tensor.is_sparse or tensor.is_quantized:
         raise ExportError(
-            name, f"nodes have no {tensor.dtype} tensors of this kind", instead="convert it: model.float()"
+            name,
+            f"nodes have no {tensor.dtype} tensors of this kind",
+            instead="model.float(): they compute in float32 and float64",
         )
     if isinstance(tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)):
         raise ExportError(

@@ -58,7 +58,7 @@ CELLS: dict[str, Cell] = {
 
 def unroll(
     kind: str, x: Tensor, initial: Sequence[Tensor], weights: Sequence[Tensor], has_bias: bool, layers: int,
-    dropout: Callable[[Tensor], Tensor] | None, bidirectional: bool, batch_first: bool,
+    dropout: Callable[[Tensor], Tensor] | None, bidirectional: bool, batch_first: bool, lengths: Tensor | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The output and the last states, as `torch._VF.lstm` and its kin return them.
 
@@ -66,11 +66,16 @@ def unroll(
         x: [T, N, D], or [N, T, D] with `batch_first`.
         initial: h (and c for the LSTM), each [layers * directions, N, H].
         dropout: applied to the output of every layer but the last.
+        lengths: [N], how many steps each row has; behind them its state stands still, and its output is 0.
     """
     cell = CELLS[kind]
     if batch_first:
         x = x.transpose(0, 1)
     directions, each = 2 if bidirectional else 1, 4 if has_bias else 2
+    # Projections of the LSTM stand behind the others of a layer.
+    projected = len(weights) == layers * directions * (each + 1)
+    each += projected
+    there = [(lengths > t).unsqueeze(1) for t in range(int(x.shape[0]))] if lengths is not None else []
     last: list[list[Tensor]] = [[] for _ in initial]
     for layer in range(layers):
         sides = []
@@ -79,11 +84,14 @@ def unroll(
             own = weights[at * each : (at + 1) * each]
             given = linear(x, own[0], own[2] if has_bias else None)
             state = tuple(s[at] for s in initial)
-            steps = list(given.unbind(0))
+            steps = list(enumerate(given.unbind(0)))
             outputs = []
-            for step in reversed(steps) if side else steps:
-                state = cell(step, state, own[1], own[3] if has_bias else None)
-                outputs.append(state[0])
+            for t, step in reversed(steps) if side else steps:
+                new = cell(step, state, own[1], own[3] if has_bias else None)
+                if projected:
+                    new = (linear(new[0], own[-1]), *new[1:])
+                state = tuple(torch.where(there[t], n, s) for n, s in zip(new, state, strict=True)) if there else new
+                outputs.append(torch.where(there[t], state[0], 0.0) if there else state[0])
             sides.append(torch.stack(outputs[::-1] if side else outputs))
             for kept, value in zip(last, state, strict=True):
                 kept.append(value)

@@ -184,6 +184,10 @@ class ScheduleTwin:
         if where == "step":
             self._schedule.advance()
 
+    def get_last_lr(self) -> list[Any]:
+        """The first rates, to be shown."""
+        return [group["lr"] for group in self._schedule.scheduler.optimizer.param_groups]
+
     def __getattr__(self, name: str) -> Any:
         """Refuse what has no place in a graph."""
         raise ExportError(

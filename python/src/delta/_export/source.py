@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import sys
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +16,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .chance import Shown
 from .errors import ExportError, Location, author_frame, is_author_file
+from .reach import PLAIN, is_own
 
-_PLAIN = (bool, int, float, str, type(None))
 _DEPTH = 4
 _SHOWS = ("print", "str", "repr", "len", "set_postfix", "set_description", "debug", "info", "warning", "write")
-_CUTS = ("zip", "islice", "takewhile", "dropwhile", "filter", "filterfalse", "compress", "map")
+_CUTS = (
+    "list", "tuple", "sorted", "reversed", "cycle", "chain", "zip", "islice", "takewhile", "dropwhile", "filter",
+    "filterfalse", "compress", "map",
+)  # fmt: skip
 _ENDS = "every member goes through all its batches; how many a round has is the strategy's: merge_epoch=0, merge_iteration=..."
+_STOPS = "leave it out: a graph cannot stop, and a member whose numbers are not finite sends nothing"
+_ACCUMULATED = (
+    "give the loader a batch_size so many times as large: one step with the mean over all of its rows is the same"
+)
 _COUNTS = (
     "do the same in every batch: a warm-up or a schedule is a torch.optim.lr_scheduler, how many batches a round has is the "
     "strategy's merge_iteration"
@@ -32,7 +39,9 @@ _COUNTS = (
 
 def told(value: Any, depth: int = _DEPTH) -> Any:
     """What is plain in a value: numbers, texts, sizes, and those inside lists, dicts and objects of an author's own classes."""
-    if isinstance(value, _PLAIN):
+    if isinstance(value, Shown):
+        return "shown"
+    if isinstance(value, PLAIN):
         return value
     if isinstance(value, torch.SymInt | torch.SymFloat):
         return str(value.node.expr)
@@ -44,15 +53,9 @@ def told(value: Any, depth: int = _DEPTH) -> Any:
         return type(value).__name__, [told(v, depth - 1) for v in value]
     if type(value).__module__ == "itertools":
         return repr(value)
-    if _is_own(type(value)):
+    if is_own(type(value)) and hasattr(value, "__dict__"):
         return type(value).__name__, [(k, told(v, depth - 1)) for k, v in vars(value).items()]
     return None
-
-
-def _is_own(kind: type) -> bool:
-    """Whether a class is the author's, and its objects have attributes."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return bool(file) and is_author_file(str(file)) and hasattr(kind, "__dict__") and "__slots__" not in vars(kind)
 
 
 def plain_values(frame: FrameType) -> dict[str, Any]:
@@ -74,10 +77,11 @@ class Loop:
     """What follows it in the function."""
 
     @classmethod
-    def around(cls, frame: FrameType) -> Loop:
+    def around(cls, frame: FrameType, *, alone: bool = True) -> Loop:
         """Find it by the line that the nearest frame of the author is at.
 
-        Raises :class:`ExportError` where the batches are taken in another way.
+        Raises :class:`ExportError` where the batches are taken in another way; unless it must stand ``alone``, a comprehension
+        over all of them is as good.
         """
         place = author_frame(frame)
         # What has no file of its own is the author's, too: out of exec, or a prompt.
@@ -98,12 +102,12 @@ class Loop:
             if isinstance(n, ast.For) and n.lineno <= at <= (n.iter.end_lineno or n.iter.lineno)
         ]
         found = cls(frame, shift, max(loops, key=lambda n: n.lineno, default=None))
-        if found.node is None or found._is_cut(found.node.iter):
+        if (found.node is None and alone) or (found.node is not None and found._is_cut(found.node.iter)):
             raise ExportError(
                 "the loop over dataloader", "batches are taken from it in another way than one after the other",
                 instead="write for x, y in dataloader: or for i, (x, y) in enumerate(dataloader):", location=place,
             )  # fmt: skip
-        found.after = _following(tree, found.node)
+        found.after = [] if found.node is None else _following(tree, found.node)
         return found
 
     @staticmethod
@@ -114,13 +118,32 @@ class Loop:
             return name in _CUTS
         return isinstance(taken, ast.GeneratorExp | ast.ListComp)
 
-    def refuse_ends(self) -> None:
+    def refuse_ends(self, instead: str = _ENDS) -> None:
         """Refuse what ends the loop before the data does."""
         for node in _own([] if self.node is None else self.node.body):
             if isinstance(node, ast.Break | ast.Return | ast.Raise):
                 word = type(node).__name__.lower()
+                way = _STOPS if isinstance(node, ast.Raise) else instead
                 raise self._refused(
-                    node, f"{word} in the loop over dataloader", "a recording has no end of its own", _ENDS
+                    node, f"{word} in the loop over dataloader", "a recording has no end of its own", way
+                )
+
+    def refuse_tests(self, changed: Collection[str]) -> None:
+        """Refuse decisions on plain values that differ from batch to batch; computing with them is no matter here."""
+        changing = set(changed) | self._counted()
+        for node in [n for s in ([] if self.node is None else self.node.body) for n in ast.walk(s)]:
+            if isinstance(node, ast.Assign) and _loads(node.value) & changing and _is_plain(node.value, changing):
+                changing |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+            if not isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
+                continue
+            if isinstance(node, ast.If) and _only_shows(node, changing):
+                continue
+            if names := _loads(node.test) & changing:
+                raise self._refused(
+                    node,
+                    f"{sorted(names)[0]} decides",
+                    "it is another value in every batch",
+                    "do the same in every batch",
                 )
 
     def refuse_decisions(self, changed: Collection[str]) -> None:
@@ -169,8 +192,10 @@ class Loop:
             given = [*part.args, *(k.value for k in part.keywords)]
             if _root_name(part.func) in changing and not any(_loads(a) & changing for a in given):
                 return
-        what = f"{sorted(names)[0]} is used"
-        raise self._refused(part, what, "it is another value in every batch", _COUNTS)
+        what, way = f"{sorted(names)[0]} is used", _COUNTS
+        if isinstance(statement, ast.If) and any(_calls(s, "step") for s in statement.body):
+            way = f"to accumulate gradients, {_ACCUMULATED}"
+        raise self._refused(part, what, "it is another value in every batch", way)
 
     def _counted(self) -> set[str]:
         """The variable that ``enumerate`` sets."""
@@ -200,6 +225,13 @@ def _own(body: list[ast.stmt]) -> Iterator[ast.AST]:
             yield from _own(getattr(statement, block, []))
         for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
             yield from _own(part.body)
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    """Whether a method of a name is called in a statement."""
+    return any(
+        isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name for n in ast.walk(node)
+    )
 
 
 def _loads(node: ast.AST) -> set[str]:
@@ -253,39 +285,3 @@ def _shows(function: ast.expr) -> bool:
     """Whether a function only shows what it is given."""
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name in _SHOWS
-
-
-class Attributes:
-    """What is plain about a task, its classes and the module that it is in, before its method runs."""
-
-    def __init__(self, task: Any) -> None:
-        """Note them."""
-        self._before = _noted(task)
-
-    def unchanged(self, task: Any) -> None:
-        """Refuse one that is another now: a node has no attributes, and every round begins with the same recording."""
-        after = _noted(task)
-        for name in after:
-            if name not in self._before or after[name] != self._before[name]:
-                raise ExportError(
-                    name, "train() changes it, and nodes run a recording that never sees the change",
-                    instead="keep numbers that go on in a buffer of the model (register_buffer); nodes count rounds and batches",
-                )  # fmt: skip
-
-
-def _noted(task: Any) -> dict[str, Any]:
-    out = {f"self.{name}": _with_tensors(value) for name, value in vars(task).items()}
-    for kind in type(task).__mro__:
-        if _is_own(kind):
-            out |= {
-                f"{kind.__name__}.{n}": told(v) for n, v in vars(kind).items() if isinstance(v, (*_PLAIN, list, dict))
-            }
-    known = getattr(type(task).train, "__globals__", {}) if hasattr(type(task), "train") else {}
-    return out | {n: told(v) for n, v in known.items() if not n.startswith("__") and isinstance(v, _PLAIN)}
-
-
-def _with_tensors(value: Any) -> Any:
-    """What is plain in an attribute, and which tensors are in it, in which state."""
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
-    tensors = [(id(t), t._version) for t in items if isinstance(t, Tensor)]
-    return told(value), tensors

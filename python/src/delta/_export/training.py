@@ -21,19 +21,24 @@ import torch
 from torch import Tensor
 
 from .chance import refused
+from .checks import check
 from .errors import ExportError
+from .idioms import Seeds, idioms
 from .loader import Loader
 from .lower import GraphInput, lower
 from .model import Entry, Holdings, leaked, stand_in
+from .moments import LEFT, Rate, hooked, left_over, readers, refuse_left
 from .optimizers import Twin, slots
+from .reach import Reach
+from .said import say
 from .schedules import Schedule, ScheduleTwin, When, WrongPass
-from .source import Attributes
 from .trace import Draw, Trace, functional, lift_noise, record
 from .watch import tensors
 
 ROWS = "rows"
 START, BEFORE, NEXT, END, AFTER = ".start", ".before", ".next", ".end", ".after"
 """Behind the name of state: at the start of the round, where the loop begins, after a batch, where the loop ends, and at last."""
+_METHODS = ("train", "preprocess")
 T = TypeVar("T")
 Preprocess = Callable[..., Any]
 """From the stored batch to what the loader yields; runs inside the graph."""
@@ -45,6 +50,8 @@ class Batch:
 
     fields: Mapping[str, Tensor]
     prepare: Preprocess
+    classes: int | None = None
+    """How many the labels have, when they are class numbers."""
 
     def inputs(self, suffix: str = "") -> list[GraphInput]:
         """The graph's inputs."""
@@ -168,6 +175,11 @@ class Tracing:
             self.state |= slots(name, optimizer, held)
         self.slots = frozenset(self.state) - frozenset(held.entries)
         self.rounds: dict[str, Tensor] = {}
+        self.seeds = Seeds()
+        self.leaving = self.asides
+        """Whether gradients may be there from the round before."""
+        self.left: list[str] = []
+        """The parameters that have gradients at the end of a round."""
         for name, schedule in schedules.items():
             schedule.prepare(when[name])
             if when[name] == "step":
@@ -181,6 +193,10 @@ class Tracing:
         inputs = [GraphInput(n, t) for n, t in state.items()] + self.batch.inputs()
         if self.asides:
             inputs += [GraphInput(n + place, t) for place in (START, END) for n, t in self.state.items()]
+        if self.leaving:
+            inputs += [
+                GraphInput(n + LEFT, e.tensor.detach().cpu()) for n, e in self.held.entries.items() if e.trainable
+            ]
         inputs.append(GraphInput(ROWS, torch.ones((), dtype=torch.float64)))
         loader: list[Loader] = []
 
@@ -192,13 +208,30 @@ class Tracing:
         recorded = record(step, inputs)
         for schedule in self.schedules.values():
             schedule.check(batches=2)
-        loader[0].cut(recorded, asides=self.asides)
+        try:
+            loader[0].cut(recorded, asides=self.asides)
+        except ExportError:
+            if not self.leaving:
+                raise
+            # The first batch is unlike the second where it may find gradients.
+            return self._without_left()
+        return recorded
+
+    def _without_left(self) -> Trace:
+        """Record once more, with no gradients there at first; there must be none at last."""
+        self.leaving = False
+        recorded = self.recorded()
+        groups = [group for o in self.held.optimizers.values() for group in o.param_groups]
+        if {self.held.entry_of(p).name for group in groups for p in group["params"]} & set(self.left):
+            raise left_over(None)
         return recorded
 
     def trace(self) -> TrainingStep:
         """Record, and make three graphs of it."""
         recorded = self.recorded()
+        check(recorded, self.batch.classes)
         lift_noise(recorded)
+        self.seeds.refuse(len(recorded.draws))
         whole = functional(recorded)
         start = {n: n + START for n in self.state}
         before = self._aside(whole, BEFORE, start)
@@ -211,7 +244,13 @@ class Tracing:
                 "train()", "no parameter changes in it",
                 instead="call loss.backward() and self.optimizer.step() in the loop over the batches",
             )  # fmt: skip
+        lines = readers(whole.placeholders)
         portable = whole.keep(outputs, always=list(self.batch.fields)[:1])
+        if self.leaving:
+            read = [i.name for i in portable.inputs] + [n for a in (before, after) if a for n in a.inputs]
+            if refuse_left(lines, read, self.left):
+                self.leaving = False
+                return self.trace()
         graph = lower(portable.graph, portable.inputs, portable.outputs)
         fast = self._fast(recorded, outputs, portable)
         names = [i.name for i in portable.inputs]
@@ -285,6 +324,10 @@ class Tracing:
         place = {n: e.back(state[n]) for n, e in entries.items()}
         for name, entry in entries.items():
             place[name] = place[name].detach().requires_grad_(entry.trainable)
+            if entry.trainable:
+                hooked(entry.tensor, place[name])
+            if entry.trainable and self.leaving:
+                place[name].grad = named[name + LEFT].detach().clone()
 
         # Numbers that travel in another type are as given as long as nothing writes into what stands for them.
         given = {n: (t, place[n]._version if n in place else 0) for n, t in state.items()}
@@ -298,7 +341,7 @@ class Tracing:
 
         def now(moment: str) -> dict[str, Tensor]:
             if moment != AFTER:
-                held.refuse_rebound(place)
+                held.refuse_rebound(place, reach.line)
             kept = {n: current(n) for n in state}
             made = {n + moment: t for n, t in kept.items()}
             if moment == NEXT:
@@ -324,23 +367,27 @@ class Tracing:
             for twin_name, optimizer in held.optimizers.items():
                 if optimizer is schedule.scheduler.optimizer:
                     twins[twin_name].scheduled = schedule.rate
+                    for group in twins[twin_name].param_groups:
+                        group["lr"] = Rate(group["lr"])
         with held.replaced(place):
             for module in held.modules.values():
                 module.train()
             twin = stand_in(self.owner, replaced)
-            before, attributes = dict(vars(twin)), Attributes(twin)
+            before, reach = dict(vars(twin)), Reach(twin, _METHODS)
             groups = {n: t.plain_groups() for n, t in twins.items()}
             with ExitStack() as stack:
-                stack.enter_context(refused(self.owner))
+                stack.enter_context(refused(reach.spaces.values()))
+                stack.enter_context(idioms(self.seeds))
                 stack.enter_context(self.watched())
-                self.run(twin, loader)
+                if self.run(twin, loader) is not None:
+                    say("what train() returns", "nobody sees it: numbers to look at belong into validate() or metrics")
             if (kept := leaked(before, vars(twin), lambda v: bool(tensors(v)))) is not None:
                 raise ExportError(
                     f"self.{kept}", "train() keeps a traced value in it, which would be lost from batch to batch",
                     instead="make it a buffer of the model (register_buffer), or a local variable",
                 )  # fmt: skip
-            attributes.unchanged(twin)
-            held.refuse_rebound(place)
+            reach.unchanged(twin, _METHODS)
+            held.refuse_rebound(place, reach.line)
             held.refuse_frozen(place)
             for name, optimizer_twin in twins.items():
                 if optimizer_twin.plain_groups() != groups[name]:
@@ -349,6 +396,7 @@ class Tracing:
                         instead="set them in __init__; a rate that changes is a torch.optim.lr_scheduler",
                     )  # fmt: skip
         loader.ended()
+        self.left = [n for n, p in place.items() if p.grad is not None]
         if self.asides:
             loader.outputs |= now(AFTER)
         return loader

@@ -7,9 +7,11 @@ in ``float64``. Python numbers that count batches (``count += 1``) differ betwee
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from types import FrameType
 from typing import Any
 
 import torch
@@ -17,17 +19,23 @@ import torch.fx as fx
 from torch import Tensor
 
 from .._metrics import MOST, entry, is_entry
+from .chance import refused
+from .checks import check
 from .errors import ExportError, author_frame, author_of
-from .loader import Loader
+from .idioms import Seeds, idioms
+from .loader import DRAWS, Loader
 from .lower import GraphInput, lower
 from .model import Holdings, stand_in
+from .reach import Reach
+from .source import Loop, plain_values
 from .sums import Sums
-from .trace import Trace, functional, lift_noise, record, trace
+from .trace import Trace, functional, record, trace
 from .training import ROWS, Batch
 
 aten = torch.ops.aten
 Number = int | float
 _SCALES = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
+_METHODS = ("validate", "preprocess")
 BATCHES, METRIC = "batches", "metric."
 
 
@@ -98,17 +106,22 @@ class _Recorded:
             with held.replaced(place), torch.no_grad():
                 for module in held.modules.values():
                     module.eval()
-                made = run(stand_in(owner, {}), loader)
+                twin = stand_in(owner, {})
+                reach = Reach(twin, _METHODS)
+                with refused(reach.spaces.values()), idioms(Seeds()):
+                    made = run(twin, loader)
+                reach.unchanged(twin, _METHODS)
             loader.ended()
             return self._numbers(made)
 
         recorded = record(step, inputs, number=_as_number, batches=groups)
-        lift_noise(recorded)
-        if recorded.draws:
-            raise ExportError(
-                "validate()", "it draws random numbers", instead="draw only where self.training is true",
-                location=recorded.draws[0].location,
-            )  # fmt: skip
+        check(recorded, batch.classes)
+        for node in recorded.graph.graph.nodes:
+            if node.target in DRAWS:
+                raise ExportError(
+                    "validate()", "it draws random numbers", location=author_of(node.meta.get("stack_trace")),
+                    instead="draw only where self.training is true, or once in __init__: a buffer of fixed numbers",
+                )  # fmt: skip
         self.traced = functional(recorded)
         self.sums = Sums(self.traced, owners)
 
@@ -162,15 +175,27 @@ class Batches(Loader):
 
     def __iter__(self) -> Iterator[Any]:
         """Yield each batch once."""
+        frame = sys._getframe(1)
         if self._seen >= 0:
             raise ExportError(
                 "a second loop over dataloader", "validate() goes once over the batches", instead="add everything up in one loop",
-                location=author_frame(None),
+                location=author_frame(frame),
             )  # fmt: skip
+        self._seen = 0
+        return self._each(frame)
+
+    def _each(self, frame: FrameType) -> Iterator[Any]:
+        loop = Loop.around(frame, alone=False)
+        loop.refuse_ends("it measures on all rows, batch after batch; which rows these are is validate_frac")
+        values = []
         for number in range(self._count):
             self._seen = number
             yield self._nth(number)
+            values.append(plain_values(loop.frame))
         self._seen = self._count
+        # Sizes of batches are texts, and a difference of these is none.
+        differ = {n for n, v in values[-1].items() if isinstance(v, int | float) and v != values[0].get(n)}
+        loop.refuse_tests(differ)
 
     def ended(self) -> None:
         """Check that the loop went through."""

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,7 +21,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from .chance import shown
+from .complaints import complaint
 from .errors import ExportError, Location, author_frame, is_author_file
+from .idioms import here, moved
+from .schedules import WrongPass
 
 _KEEP = (
     "keep it a tensor; numbers that you want to see go into validate() or metrics, where nodes add them up over batches"
@@ -28,6 +33,17 @@ _KEEP = (
 _NUMPY = "use torch operations on the tensor: nodes run a graph, not Python"
 _MASK = "use torch.where(mask, value, 0) and divide by mask.sum(): shapes must not depend on values"
 _ROWS = "use x.shape[0] for the number of rows and operations on the whole batch instead of a loop over its rows"
+
+_FINITE = "leave it out: a member whose numbers are not finite sends nothing"
+_CHANCES = (
+    "give the distribution validate_args=False; of Beta, Gamma and Dirichlet there is no operator, and the others are made of "
+    "torch.rand_like(x) and torch.randn_like(x)"
+)
+_ONE = (
+    "the batch is one tensor, and it is taken apart",
+    "write for x in dataloader: what preprocess() returns is what the loop gets, and dataset() without classes or target= "
+    "has no labels",
+)
 
 FORBIDDEN: dict[Any, tuple[str, str]] = {
     Tensor.item: (".item()", _KEEP),
@@ -47,7 +63,6 @@ FORBIDDEN: dict[Any, tuple[str, str]] = {
     Tensor.unbind: ("a loop over the rows of a tensor", _ROWS),
     torch.unbind: ("a loop over the rows of a tensor", _ROWS),
     Tensor.__contains__: ("in", "compare: (x == value).any() is a tensor, use it in torch.where"),
-    Tensor.cuda: (".cuda()", "remove it: the node chooses where a graph runs"),
     torch.equal: ("torch.equal()", "compare element by element, and choose with torch.where"),
     torch.allclose: ("torch.allclose()", "compare element by element, and choose with torch.where"),
 }
@@ -87,12 +102,9 @@ class Watch(TorchFunctionMode):
                 if function is Tensor.item:
                     return self.number(args[0])
                 rule = SUMS.get(function, rule)
-            raise ExportError(
-                rule[0],
-                "the value is not known while the step is traced",
-                instead=rule[1],
-                location=author_frame(frame),
-            )
+            place = author_frame(frame)
+            what, way = _meant(function, "" if place is None else place.source, frame) or rule
+            raise ExportError(what, "the value is not known while the step is traced", instead=way, location=place)
         if function == _SET_DATA:
             return _written(*args)
         if function is Tensor.__deepcopy__:
@@ -102,16 +114,30 @@ class Watch(TorchFunctionMode):
                 "indexing by a mask", "the shape of the result depends on the data", instead=_MASK,
                 location=author_frame(sys._getframe(1)),
             )  # fmt: skip
-        for value in (*args, *(kwargs or {}).values()):
-            device = torch.device(value) if isinstance(value, str) and value.startswith("cuda") else value
-            if isinstance(device, torch.device) and device.type != "cpu":
-                raise ExportError(
-                    f"device {device}", "tasks are traced on the CPU", instead="remove it: the node chooses where it runs",
-                    location=author_frame(sys._getframe(1)),
-                )  # fmt: skip
-        return function(*args, **(kwargs or {}))
+        frame = sys._getframe(1)
+        if (number := shown([*args, *(kwargs or {}).values()])) is not None:
+            raise number.refuse("a number that is only to be shown")
+        if (same := moved(function, args, frame)) is not None:
+            return same
+        return function(*(here(a, frame) for a in args), **{k: here(a, frame) for k, a in (kwargs or {}).items()})
 
 
+def _meant(function: Any, line: str, frame: FrameType | None) -> tuple[str, str] | None:
+    """What is refused, and the way out, where the line says more than the function."""
+    if function is Tensor.unbind and line.startswith("for ") and " in dataloader" in line:
+        return _ONE
+    if function is Tensor.__bool__ and line.startswith("assert"):
+        return "assert on a tensor's value", _FINITE
+    if function is Tensor.__bool__ and "error_if_nonfinite" in line:
+        return "error_if_nonfinite", _FINITE
+    while frame is not None and not is_author_file(frame.f_code.co_filename):
+        if _DISTRIBUTIONS in frame.f_code.co_filename:
+            return "a distribution that looks at its numbers", _CHANCES
+        frame = frame.f_back
+    return None
+
+
+_DISTRIBUTIONS = str(Path(torch.distributions.__file__).parent)
 _SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
 
 
@@ -214,6 +240,8 @@ def explained() -> Iterator[None]:
     """Turn torch's own complaints about untraceable code into :class:`ExportError` with the author's line."""
     try:
         yield
+    except WrongPass:
+        raise
     except ExportError as error:
         raise error.at(_raised_at(error)) from None
     except Exception as error:
@@ -222,6 +250,8 @@ def explained() -> Iterator[None]:
             reason, instead = "the value is not known while the step is traced", _KEEP
         if reason is None and re.search(r"\(s\d+\)", str(error)):
             reason, instead = "tensors with a row for each of the batch do not fit together here", _SIZES
+        if reason is None and (told := complaint(error)) is not None:
+            raise told from error
         if reason is None:
             raise
         raise ExportError(

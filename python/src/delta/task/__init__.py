@@ -10,6 +10,7 @@ from .analytics import HorizontalAnalytics
 
 if _typing.TYPE_CHECKING:
     from .learning import (
+        ExportWarning,
         FaultTolerantFedAvg,
         FedAdagrad,
         FedAdam,
@@ -23,6 +24,7 @@ if _typing.TYPE_CHECKING:
     )
 
 __all__ = [
+    "ExportWarning",
     "FaultTolerantFedAvg",
     "FedAdagrad",
     "FedAdam",

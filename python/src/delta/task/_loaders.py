@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, defau
 from torch.utils.data import Dataset as TorchDataset
 
 from .._export.errors import ExportError, Location
+from .._export.said import say
 from .._export.training import Batch
 from ..dataset import Dataset
 from ..manifest import Draft, Json, column_i64, columns, data
@@ -55,7 +56,7 @@ def loading(make: Callable[[TorchDataset[Any]], Any], declared: Dataset) -> Load
     """
     placeholder = Placeholder(declared)
     loader = make(placeholder)
-    place = _where(make)
+    place = where(make)
     name = getattr(make, "__name__", "the loader")
     if not isinstance(loader, DataLoader):
         raise ExportError(
@@ -72,19 +73,22 @@ def loading(make: Callable[[TorchDataset[Any]], Any], declared: Dataset) -> Load
             f"collate_fn={function}", "it runs Python on single samples, and nodes run graphs on batches",
             instead="write it as preprocess(self, x, y) in torch operations on a batch (x is float32 as stored, pixels 0 to 255; "
             "y the class numbers), and leave collate_fn out",
-            location=_where(loader.collate_fn) or place,
+            location=where(loader.collate_fn) or place,
         )  # fmt: skip
     sampler = loader.sampler
     if not isinstance(sampler, (RandomSampler, SequentialSampler)) or getattr(sampler, "replacement", False):
         raise ExportError(
             name, f"the sampler {type(sampler).__name__}", instead="shuffle=True or shuffle=False", location=place
         )
+    if loader.generator is not None and isinstance(sampler, RandomSampler):
+        say("generator=", "nodes shuffle by the task's own seed, HorizontalLearning(seed=...)")
     if loader.batch_size is None:
         raise ExportError(name, "batch_size=None", instead="give batch_size", location=place)
     return Loading(loader.batch_size, isinstance(sampler, RandomSampler), loader.drop_last)
 
 
-def _where(function: Any) -> Location | None:
+def where(function: Any) -> Location | None:
+    """The line of a function, when its source is there."""
     try:
         file, (_, line) = inspect.getsourcefile(function), inspect.getsourcelines(function)
     except (TypeError, OSError):
@@ -99,17 +103,32 @@ def batch_of(declared: Dataset, preprocess: Callable[..., Any]) -> Batch:
         fields = {"x": torch.zeros(2, *declared.shape)}
         if declared.classes:
             fields["y"] = torch.zeros(2, dtype=torch.int64)
-        return Batch(fields, preprocess)
+        return Batch(fields, preprocess, len(declared.classes) or None)
     fields = {"x": torch.zeros(2, len(declared.columns))}
     if declared.target is None:
         return Batch(fields, preprocess)
     if declared.target_dtype == "int64":
-        return Batch(fields | {"y": torch.zeros(2, dtype=torch.int64)}, preprocess)
+        levels = declared.types.get(declared.target, {}).get("levels")
+        return Batch(fields | {"y": torch.zeros(2, dtype=torch.int64)}, preprocess, len(levels) if levels else None)
 
     def prepare(x: Tensor, y: Tensor) -> Any:
         return preprocess(x, y.squeeze(1))
 
     return Batch(fields | {"y": torch.zeros(2, 1)}, prepare)
+
+
+def declared_by(task: Any) -> Dataset:
+    """What a task's ``dataset()`` returns.
+
+    Raises :class:`ExportError` where it is no :class:`Dataset`.
+    """
+    declared = task.dataset()
+    if not isinstance(declared, Dataset):
+        raise ExportError(
+            "dataset()", f"it returns {type(declared).__name__}", location=where(task.dataset),
+            instead='return delta.dataset.Dataset("name", shape=[...], classes=[...]), or with columns=[...], target="..."',
+        )  # fmt: skip
+    return declared
 
 
 def declare(draft: Draft, declared: Dataset) -> dict[str, Json]:

@@ -250,7 +250,12 @@ class LearningResult:
         """
         import torch
 
-        own = model.state_dict()
+        from .._export.idioms import unwrapped
+
+        own = dict(model.state_dict())
+        if isinstance(model, torch.nn.Module):
+            # What is compiled or parallel has other keys than what is inside.
+            own |= {k: v for k, v in unwrapped(model).state_dict().items() if k not in own}
         for name, value in self.parameters.items():
             if name not in own:
                 raise ValueError(f"the model has no parameter {name!r}; it has {', '.join(list(own)[:8])}")

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING
+import inspect
+from typing import TYPE_CHECKING, Any
 
 from .. import _html
+from .._export.errors import ExportError, Location
 from ..bundle import Bundle
 from ..strategy import Strategy
 
 if TYPE_CHECKING:
     from ..network import Check, Network
+
+
+class ForgottenInit(ExportError, AttributeError):
+    """A class whose ``__init__`` does not call that of its base.
+
+    Parameters
+    ----------
+    kind : type
+        The class.
+    """
+
+    def __init__(self, kind: type) -> None:
+        place = None
+        if inspect.isfunction(kind.__init__):  # type: ignore[misc]
+            code = kind.__init__.__code__  # type: ignore[misc]
+            place = Location(code.co_filename, code.co_firstlineno)
+        super().__init__(
+            "super().__init__()", f"{kind.__name__}.__init__ does not call it, or uses the task before",
+            instead=f'begin with super().__init__("{kind.__name__.lower()}", ...): name, rounds and strategy are given there',
+            location=place,
+        )  # fmt: skip
 
 
 class HorizontalTask(abc.ABC):
@@ -38,6 +61,14 @@ class HorizontalTask(abc.ABC):
             ("rounds", getattr(self, "max_rounds", "")),
         ]
         return _html.pairs(f"Task {self.name}, not built yet", facts)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what is missing where nothing of a task is there: its own ``__init__``."""
+            if "name" not in vars(self) and not name.startswith("__"):
+                raise ForgottenInit(type(self))
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
     def check(self, network: Network) -> Check:
         """See which nodes can run the task, by what they publish; nothing is submitted, and no data is looked at.

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import abc
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from .._export.errors import ExportError
 from .._export.gradients import Bound, gradient_step
 from .._export.model import Holdings
 from .._export.proximal import proximal_step
+from .._export.said import ExportWarning, collected
 from .._export.training import training_step
 from .._export.validation import validation
 from .._export.variates import controlled_step
@@ -46,7 +48,8 @@ from ._fedavg import (
     ResultStrategy,
     WeightResultStrategy,
 )
-from ._loaders import batch_of, declare, loading
+from ._found import is_optimizer, is_scheduler, loss_of, state_of
+from ._loaders import batch_of, declare, declared_by, loading
 from ._personal import refuse_forgotten, shared
 from ._private import PrivatePlan, refuse
 from ._result import LearningResult
@@ -59,6 +62,7 @@ from ._variates import Scaffold
 
 __all__ = [
     "ExportError",
+    "ExportWarning",
     "FaultTolerantFedAvg",
     "FedAdagrad",
     "FedAdam",
@@ -272,10 +276,10 @@ class HorizontalLearning(HorizontalTask):
             Yields what :meth:`preprocess` returns.
         """
         held = vars(self).values()
-        optimizers = [v for v in held if _is_optimizer(v)]
-        schedulers = [v for v in held if _is_scheduler(v)]
+        optimizers = [v for v in held if is_optimizer(v)]
+        schedulers = [v for v in held if is_scheduler(v)]
         for batch in dataloader:
-            loss, _, _ = self._loss(batch)
+            loss, _, _ = loss_of(self, batch)
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -303,7 +307,7 @@ class HorizontalLearning(HorizontalTask):
         totals: dict[str, Any] = dict.fromkeys(["loss", *self.metrics], 0)
         rows = 0
         for batch in dataloader:
-            loss, output, y = self._loss(batch)
+            loss, output, y = loss_of(self, batch)
             count = (y if isinstance(y, Tensor) else output).shape[0]
             for name, measured in [("loss", loss), *((n, f(output, y)) for n, f in self.metrics.items())]:
                 totals[name] += (
@@ -318,21 +322,11 @@ class HorizontalLearning(HorizontalTask):
         Returns
         -------
         dict of str to torch.Tensor
-            By default all of the module whose parameters the optimizers train, buffers included; where there are several,
-            with the attribute's name before each key.
+            By default all of the module whose parameters the optimizers train, buffers included, and of each
+            ``torch.optim.swa_utils.AveragedModel``; where there are several, with the attribute's name before each key. What
+            ``torch.compile`` or ``DataParallel`` wraps has the keys of the module inside.
         """
-        optimizers = [v for v in vars(self).values() if _is_optimizer(v)]
-        stepped = {id(p) for o in optimizers for group in o.param_groups for p in group["params"]}
-        modules = {k: v for k, v in vars(self).items() if isinstance(v, torch.nn.Module)}
-        trained = {k: v for k, v in modules.items() if any(id(p) in stepped for p in v.parameters())}
-        if len(trained) == 1 or not trained:
-            only = next(iter(trained.values()), modules.get("model"))
-            return {} if only is None else dict(only.state_dict())
-        # A module that holds another one as a part has its parameters already.
-        whole = {k: v for k, v in trained.items() if not any(v in m.modules() for n, m in trained.items() if n != k)}
-        if len(whole) == 1:
-            return dict(next(iter(whole.values())).state_dict())
-        return {f"{name}.{key}": t for name, module in whole.items() for key, t in module.state_dict().items()}
+        return state_of(self)
 
     def options(self) -> dict[str, Any]:
         """Add entries to ``options`` in ``task.json``; nodes ignore them.
@@ -364,10 +358,19 @@ class HorizontalLearning(HorizontalTask):
 
         Warns
         -----
+        ExportWarning
+            Something is left out that makes no difference to a graph, such as ``torch.autocast``; with the line.
         ResumeWarning
             Something that members kept in the task that this one goes on with does not come back.
         """
-        declared, strategy = self.dataset(), self.learning
+        with collected() as said:
+            bundle = self._built()
+        for text in said:
+            warnings.warn(text, ExportWarning, stacklevel=2)
+        return bundle
+
+    def _built(self) -> Bundle:
+        strategy, declared = self.learning, declared_by(self)
         draft = Draft(self.name, strategy, description=self.description)
         draft.authoring["torch"] = torch.__version__
         draft.options.update(self.options())
@@ -433,31 +436,3 @@ class HorizontalLearning(HorizontalTask):
             plan.sites = self.sites
         plan.write()
         return draft.build()
-
-    def _loss(self, batch: Any) -> tuple[Tensor, Any, Any]:
-        x, y = batch if isinstance(batch, (tuple, list)) else (batch, batch)
-        model = next(
-            (v for k, v in sorted(vars(self).items(), key=lambda i: i[0] != "model") if isinstance(v, torch.nn.Module)),
-            None,
-        )
-        function = getattr(self, "loss_func", None) or getattr(self, "loss", None)
-        if model is None or function is None:
-            raise ExportError(
-                "train()",
-                "there is no self.model or no self.loss_func",
-                instead="set both in __init__, or write train()",
-            )
-        output = model(x)
-        return function(output, y), output, y
-
-
-def _is_optimizer(value: object) -> bool:
-    return hasattr(type(value), "zero_grad") and hasattr(type(value), "step")
-
-
-def _is_scheduler(value: object) -> bool:
-    return (
-        hasattr(type(value), "step")
-        and not hasattr(type(value), "zero_grad")
-        and not isinstance(value, torch.nn.Module)
-    )

@@ -33,6 +33,11 @@ def slots(name: str, optimizer: torch.optim.Optimizer, held: Holdings) -> dict[s
     # Adagrad makes its state at once, and counts from 0.
     if any(float(s.get("step", 1.0)) > 0.0 for s in optimizer.state.values()):
         raise ExportError(f"optimizer {kind}", "it has taken steps already", instead="make a new one in __init__")
+    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+        raise ExportError(
+            f"optimizer {kind}", "it has hooks on its steps, and nodes run what train() says",
+            instead="write what they do into train(), before or after self.optimizer.step()",
+        )  # fmt: skip
     made: dict[str, Tensor] = {}
     for index, group in enumerate(optimizer.param_groups):
         if isinstance(group["lr"], Tensor) or group.get("differentiable"):
@@ -43,7 +48,7 @@ def slots(name: str, optimizer: torch.optim.Optimizer, held: Holdings) -> dict[s
         for parameter in group["params"]:
             entry = held.entry_of(parameter)
             for slot, initial in rule.slots(options).items():
-                made[f"{name}.{slot}.{entry.name}"] = torch.full_like(parameter.detach(), initial)
+                made[f"{name}.{slot}.{entry.name}"] = torch.full_like(parameter.detach(), initial, device="cpu")
         for scalar, initial in rule.scalars(options).items():
             made[f"{name}.{scalar}.{index}"] = torch.full((), initial, dtype=torch.float64)
     return made
