@@ -77,6 +77,45 @@ pub struct TaskPage {
     pub total: u64,
 }
 
+/// Which tasks are looked for: all whose words have `text`, of these statuses, of this kind, submitted before one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskQuery {
+    /// Part of the name, of the author's name or of the id on the network, without regard to the case of ASCII letters; or the whole
+    /// local id. Empty: any.
+    pub text: String,
+    /// Empty: any.
+    pub statuses: Vec<TaskStatus>,
+    /// `None`: any.
+    pub kind: Option<TaskKind>,
+    /// Only those with a smaller local id: where the page before ended.
+    pub before: Option<LocalTaskId>,
+    /// The most that are answered.
+    pub limit: u32,
+}
+
+impl TaskQuery {
+    /// Whether the words of a task have the text, and it is of the kind.
+    #[must_use]
+    pub fn is_about(&self, row: &TaskRow) -> bool {
+        let text = self.text.to_ascii_lowercase();
+        let has = |words: &str| words.to_ascii_lowercase().contains(&text);
+        let found = has(&row.name)
+            || row.author.as_deref().is_some_and(has)
+            || row.task.as_ref().is_some_and(|task| has(task.as_str()))
+            || row.id.to_string() == self.text;
+        found && self.kind.is_none_or(|kind| kind == row.kind)
+    }
+}
+
+/// Tasks that were found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskMatches {
+    /// The newest first.
+    pub tasks: Vec<TaskRow>,
+    /// How many there are of each status, whatever statuses and which page were asked for, in the order of their numbers.
+    pub counts: Vec<(TaskStatus, u64)>,
+}
+
 /// How serious an entry of a log is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -252,6 +291,32 @@ pub trait Storage: Send + Sync + 'static {
         page_size: u32,
         ascending: bool,
     ) -> Result<TaskPage, PortError>;
+    /// Looks for tasks. As it stands here it reads every row; a database does better.
+    async fn find_tasks(&self, query: &TaskQuery) -> Result<TaskMatches, PortError> {
+        const AT_ONCE: u32 = 1000;
+        let mut found = TaskMatches::default();
+        let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        for page in 1.. {
+            let rows = self.task_page(page, AT_ONCE, false).await?.tasks;
+            let last = rows.len() < AT_ONCE as usize;
+            for row in rows.into_iter().filter(|row| query.is_about(row)) {
+                match found.counts.iter_mut().find(|(s, _)| *s == row.status) {
+                    Some((_, count)) => *count += 1,
+                    None => found.counts.push((row.status, 1)),
+                }
+                let wanted = query.statuses.is_empty() || query.statuses.contains(&row.status);
+                let here = query.before.is_none_or(|before| row.id < before);
+                if wanted && here && found.tasks.len() < most {
+                    found.tasks.push(row);
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        found.counts.sort_by_key(|(status, _)| status.code());
+        Ok(found)
+    }
     /// Every task that is PENDING or RUNNING, ascending.
     async fn unfinished_tasks(&self) -> Result<Vec<TaskRow>, PortError>;
 

@@ -40,6 +40,7 @@ macro_rules! contract_tests {
             journal::a_deleted_machine_leaves_no_journal_behind,
             rows::log_numbers_are_global_and_ascend,
             rows::a_task_lives_through_its_states,
+            rows::tasks_are_found,
             rows::pages_cut_the_list_in_either_direction,
             rows::unfinished_tasks_are_pending_or_running,
             rows::settings_are_replaced,

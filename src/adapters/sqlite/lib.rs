@@ -21,6 +21,7 @@ mod database_url;
 mod error;
 mod file;
 pub mod maintenance;
+mod find;
 mod queries;
 mod rows;
 mod storage;

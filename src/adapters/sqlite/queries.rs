@@ -54,6 +54,16 @@ pub(super) const TASK_PAGE_ASCENDING: &str = "SELECT id, created_at, name, kind,
 
 pub(super) const TASK_PAGE_DESCENDING: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks ORDER BY id DESC LIMIT ?1 OFFSET ?2";
 
+/// ?1: the text as it was typed, ?2: the same as a pattern, ?3: a kind or null, ?4: the first id that is too large, ?5: a JSON list of statuses.
+pub(super) const TASK_FIND: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks \
+     WHERE (?1 = '' OR name LIKE ?2 ESCAPE '!' OR author LIKE ?2 ESCAPE '!' OR task LIKE ?2 ESCAPE '!' OR CAST(id AS TEXT) = ?1) \
+     AND (?3 IS NULL OR kind = ?3) AND id < ?4 AND status IN (SELECT value FROM json_each(?5)) ORDER BY id DESC LIMIT ?6";
+
+/// ?1 to ?3 as above.
+pub(super) const TASK_FIND_COUNTS: &str = "SELECT status, COUNT(*) FROM dn_tasks \
+     WHERE (?1 = '' OR name LIKE ?2 ESCAPE '!' OR author LIKE ?2 ESCAPE '!' OR task LIKE ?2 ESCAPE '!' OR CAST(id AS TEXT) = ?1) \
+     AND (?3 IS NULL OR kind = ?3) GROUP BY status ORDER BY status";
+
 /// ?1 and ?2: the numbers of PENDING and RUNNING.
 pub(super) const TASK_UNFINISHED: &str = "SELECT id, created_at, name, kind, enable_verify, author, creator, task, status, error FROM dn_tasks \
      WHERE status IN (?1, ?2) ORDER BY id";

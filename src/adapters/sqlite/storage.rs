@@ -16,13 +16,13 @@ use super::error::{corrupt, port_error};
 use super::rows::{
     JournalRow, MachineRow, OutboxRow, StoredIdentity, StoredLog, StoredTask, stored_time,
 };
-use super::{file, queries, write};
+use super::{file, find, queries, write};
 use delta_domain::ids::{Address, TaskId};
 use delta_domain::task::TaskStatus;
 use delta_ports::PortError;
 use delta_ports::storage::{
     KnownIdentity, LocalTaskId, LogRow, MachineChange, MachineKey, MachineKind, NewLog, NewTaskRow,
-    StateChange, Storage, StoredMachine, TaskPage, TaskRow, TaskUpdate,
+    StateChange, Storage, StoredMachine, TaskMatches, TaskPage, TaskQuery, TaskRow, TaskUpdate,
 };
 
 /// How many statements may read at the same time.
@@ -292,6 +292,10 @@ impl Storage for SqliteStorage {
             tasks,
             total: total.unsigned_abs(),
         })
+    }
+
+    async fn find_tasks(&self, query: &TaskQuery) -> Result<TaskMatches, PortError> {
+        find::tasks(&self.readers, query).await
     }
 
     async fn unfinished_tasks(&self) -> Result<Vec<TaskRow>, PortError> {

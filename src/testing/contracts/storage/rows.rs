@@ -4,7 +4,7 @@ use delta_domain::ids::{Address, TxHash};
 use delta_domain::task::{TaskKind, TaskStatus};
 use delta_domain::time::Timestamp;
 use delta_ports::PortErrorKind;
-use delta_ports::storage::{LogLevel, NewLog, TaskUpdate};
+use delta_ports::storage::{LogLevel, NewLog, TaskQuery, TaskUpdate};
 
 use super::Subject;
 use super::moves::{log, new_task, task};
@@ -56,6 +56,97 @@ pub async fn log_numbers_are_global_and_ascend(subject: impl Subject) {
     assert_eq!(s.logs(&task(1), 6, 10).await.unwrap(), vec![]);
     assert_eq!(s.logs(&task(1), 0, 0).await.unwrap(), vec![]);
     assert_eq!(s.logs(&task(3), 0, 10).await.unwrap(), vec![]);
+}
+
+/// Tasks are found by parts of their words, whatever signs are in them, by status and kind, the newest first; counts are those of all statuses.
+pub async fn tasks_are_found(subject: impl Subject) {
+    let s = subject.open().await;
+    for name in [
+        "Wages 100%",
+        "wages_means",
+        "wagesXmeans",
+        "\u{5de5}\u{8d44} \u{5747}\u{503c}",
+        "Other!",
+    ] {
+        s.insert_task(&new_task(name)).await.unwrap();
+    }
+    for (id, status) in [(2, TaskStatus::Running), (3, TaskStatus::Error)] {
+        let update = TaskUpdate {
+            task: Some(task(u8::try_from(id).unwrap())),
+            status: Some(status),
+            ..TaskUpdate::default()
+        };
+        s.update_task(id, &update).await.unwrap();
+    }
+    let all = TaskQuery {
+        text: String::new(),
+        statuses: Vec::new(),
+        kind: None,
+        before: None,
+        limit: 100,
+    };
+    let text = |text: &str| TaskQuery {
+        text: text.to_owned(),
+        ..all.clone()
+    };
+    let cases: Vec<(TaskQuery, Vec<i64>)> = vec![
+        (all.clone(), vec![5, 4, 3, 2, 1]),
+        (text("WAGES"), vec![3, 2, 1]),
+        (text("%"), vec![1]),
+        (text("s_m"), vec![2]),
+        (text("!"), vec![5]),
+        (text("\u{5747}"), vec![4]),
+        (text("author of other"), vec![5]),
+        (text("0x0303"), vec![3]),
+        (text("4"), vec![4]),
+        (text("' OR 1=1 --"), vec![]),
+        (
+            TaskQuery {
+                statuses: vec![TaskStatus::Pending, TaskStatus::Error],
+                ..all.clone()
+            },
+            vec![5, 4, 3, 1],
+        ),
+        (
+            TaskQuery {
+                kind: Some(TaskKind::Horizontal),
+                ..all.clone()
+            },
+            vec![],
+        ),
+        (
+            TaskQuery {
+                before: Some(5),
+                limit: 2,
+                ..all.clone()
+            },
+            vec![4, 3],
+        ),
+        (
+            TaskQuery {
+                limit: 0,
+                ..all.clone()
+            },
+            vec![],
+        ),
+    ];
+    for (query, ids) in cases {
+        let found = s.find_tasks(&query).await.unwrap();
+        let rows: Vec<i64> = found.tasks.iter().map(|row| row.id).collect();
+        assert_eq!(rows, ids, "{query:?}");
+    }
+    let query = TaskQuery {
+        statuses: vec![TaskStatus::Finished],
+        before: Some(1),
+        ..text("wages")
+    };
+    let counts = s.find_tasks(&query).await.unwrap().counts;
+    let expected = [
+        (TaskStatus::Pending, 1),
+        (TaskStatus::Running, 1),
+        (TaskStatus::Error, 1),
+    ];
+    assert_eq!(counts, expected);
 }
 
 /// What a task is given stays until it is replaced; one id on the network belongs to one local task.
