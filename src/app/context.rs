@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backoff::Backoff;
+use super::board::NewsDesk;
 use super::bundles::Bundles;
 use super::catalogues::Catalogues;
 use super::contact::Contact;
@@ -25,6 +26,7 @@ use delta_domain::identity::NodeKey;
 use delta_domain::ids::{Address, Digest, TaskId, TxHash};
 use delta_domain::round::PrivacyFloor;
 use delta_domain::secret::Secret;
+use delta_domain::time::Timestamp;
 use delta_domain::vault::Vault;
 use delta_ports::blob::{BlobName, BlobStore};
 use delta_ports::catalogue::CatalogueSource;
@@ -172,6 +174,10 @@ pub(crate) struct Context {
     pub(crate) bundles: Arc<Bundles>,
     /// Lines of tasks' logs that are not in the database yet.
     pub(crate) lines: Arc<Lines>,
+    /// Tells pages that are open what has changed.
+    pub(crate) news: Arc<NewsDesk>,
+    /// When this node was started.
+    pub(crate) since: Timestamp,
 }
 
 impl Context {
@@ -196,9 +202,11 @@ impl Context {
             settings.identity.clone(),
             &settings.url,
         );
-        let owner = Owner::new(&ports, settings.patience);
+        let news = Arc::<NewsDesk>::default();
+        let owner = Owner::new(&ports, settings.patience, news.clone());
         let catalogues = Catalogues::new(&ports, identities.clone());
-        let contact = Contact::sought(ports.clock.now());
+        let since = ports.clock.now();
+        let contact = Contact::sought(since);
         Self {
             ports,
             settings,
@@ -214,6 +222,8 @@ impl Context {
             tracker: TaskTracker::new(),
             bundles: Arc::default(),
             lines: Arc::default(),
+            news,
+            since,
         }
     }
 
@@ -237,6 +247,8 @@ impl Context {
             tracker: self.tracker.clone(),
             bundles: self.bundles.clone(),
             lines: self.lines.clone(),
+            news: self.news.clone(),
+            since: self.since,
         }
     }
 

@@ -12,6 +12,7 @@ mod round_machine;
 mod run;
 mod state;
 mod sum;
+mod timeline;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

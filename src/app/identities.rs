@@ -210,6 +210,11 @@ impl Identities {
             .await;
     }
 
+    /// Who the node at an address is, as far as that is known without asking anybody.
+    pub(crate) async fn known(&self, address: &Address) -> Identity {
+        self.judge(&lower(address)).await
+    }
+
     async fn judge(&self, address: &Address) -> Identity {
         let now = self.ports.clock.now();
         if let Some(own) = self.own_identity(address, now) {

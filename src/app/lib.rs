@@ -12,6 +12,7 @@
 
 mod arrays;
 mod backoff;
+mod board;
 mod bundles;
 mod catalogues;
 pub mod contact;

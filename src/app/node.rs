@@ -22,6 +22,7 @@ use delta_domain::strategy::Strategy;
 use delta_domain::task::{TaskKind, TaskStatus};
 use delta_ports::author_api::{AuthorApi, Checkpoint, SubmissionLimits, TaskProgress};
 use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::board_api::News;
 use delta_ports::catalogue::{CatalogueApi, NetworkListing, OwnDataset};
 use delta_ports::connector::NodePage;
 use delta_ports::executor::Whose;
@@ -32,7 +33,7 @@ use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, T
 use delta_ports::{PortError, PortErrorKind, UserError};
 
 /// The most records that one request gets.
-const MAX_PAGE: u32 = 1000;
+pub(super) const MAX_PAGE: u32 = 1000;
 
 /// How many times a bundle must fit on the disk: itself, here and as a member's copy, its variables before and after a step, and a
 /// round's contributions and their sum.
@@ -40,9 +41,9 @@ const ROOM_OF_A_BUNDLE: u64 = 8;
 
 /// A running node.
 pub struct Node {
-    context: Arc<Context>,
-    coordinator: Arc<Coordinator>,
-    runner: Arc<Runner>,
+    pub(super) context: Arc<Context>,
+    pub(super) coordinator: Arc<Coordinator>,
+    pub(super) runner: Arc<Runner>,
 }
 
 impl Node {
@@ -219,6 +220,7 @@ impl Node {
         }
         let row = self.row(id).await?;
         self.coordinator.clone().spawn_new(row);
+        self.context.news.tell(News::Task(id));
         Ok(id)
     }
 
@@ -247,7 +249,7 @@ impl Node {
         metrics.observe(Observation::LimitHit(limit));
     }
 
-    async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
+    pub(super) async fn row(&self, id: LocalTaskId) -> Result<TaskRow, UserError> {
         let row = self.context.ports.storage.task(id).await?;
         row.ok_or_else(|| UserError::Invalid(format!("task {id} does not exist")))
     }
@@ -468,7 +470,7 @@ impl Node {
 }
 
 /// What users hear where the connector does not answer.
-fn not_reached(error: PortError) -> UserError {
+pub(super) fn not_reached(error: PortError) -> UserError {
     if error.is_transient() {
         return UserError::Unavailable("the connector cannot be reached".into());
     }

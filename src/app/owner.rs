@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex as Turn, MutexGuard, watch};
 
+use super::board::NewsDesk;
 use super::context::Ports;
 use delta_domain::ids::{DatasetName, TaskId};
 use delta_domain::manifest::Records;
@@ -29,6 +30,7 @@ use delta_domain::records::classify;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::round::DeclineCode;
 use delta_domain::time::Timestamp;
+use delta_ports::board_api::News;
 use delta_ports::clock::Clock;
 use delta_ports::executor::Executor;
 use delta_ports::metrics::{Limit, Metrics, Observation};
@@ -109,10 +111,11 @@ pub(crate) struct Owner {
     agreeable: AtomicBool,
     /// Counts decisions and changes of the rules.
     changed: watch::Sender<u64>,
+    news: Arc<NewsDesk>,
 }
 
 impl Owner {
-    pub(crate) fn new(ports: &Ports, patience: Duration) -> Arc<Self> {
+    pub(crate) fn new(ports: &Ports, patience: Duration, news: Arc<NewsDesk>) -> Arc<Self> {
         Arc::new(Self {
             policies: ports.policies.clone(),
             notices: Notices::new(ports.notices.clone()),
@@ -125,6 +128,7 @@ impl Owner {
             entries: Mutex::default(),
             agreeable: AtomicBool::new(false),
             changed: watch::Sender::new(0),
+            news,
         })
     }
 
@@ -170,6 +174,7 @@ impl Owner {
 
     fn change(&self) {
         self.changed.send_modify(|n| *n = n.wrapping_add(1));
+        self.news.tell(News::Approvals);
     }
 
     /// Looks for other rules, for as long as the node runs.
@@ -338,13 +343,20 @@ impl Owner {
             asked_at,
             until,
         };
+        let shown = before.is_none_or(|b| b.verdict != entry.verdict);
         entries.insert(task.clone(), entry);
+        drop(entries);
+        if shown {
+            self.news.tell(News::Approvals);
+        }
         (news, until)
     }
 
     /// The task is over.
     pub(crate) fn forget(&self, task: &TaskId) {
-        self.entries().remove(task);
+        if self.entries().remove(task).is_some() {
+            self.news.tell(News::Approvals);
+        }
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<TaskId, Entry>> {

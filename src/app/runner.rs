@@ -165,6 +165,11 @@ impl Runner {
         }
     }
 
+    /// How many tasks this node follows.
+    pub(crate) fn followed(&self) -> usize {
+        self.tasks().len()
+    }
+
     fn start(self: &Arc<Self>, state: MembershipState, owner: Option<Address>, first: Vec<Notice>) {
         let task = state.task.clone();
         let (sender, notices) = mpsc::channel(QUEUE);

@@ -14,6 +14,17 @@ use delta_domain::ids::Address;
 use delta_domain::round::message::RoundEnd;
 use delta_domain::time::Timestamp;
 
+/// A phase of a round, as its coordinator spent it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSpan {
+    /// Its name; `Reduce` is what the coordinator computes of the sum.
+    pub phase: String,
+    /// From its beginning to the next one's.
+    pub seconds: f64,
+    /// Members that were waited for last, at most three: whoever came when nobody else was missing.
+    pub last: Vec<Address>,
+}
+
 /// A finished round in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundReport {
@@ -37,6 +48,10 @@ pub struct RoundReport {
     pub dropped: Vec<Address>,
     /// What the reduce shows.
     pub metrics: BTreeMap<String, f64>,
+    /// Where the time went, in order. Empty for rounds of an earlier version; of a round that was taken up again after a restart, what
+    /// came after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseSpan>,
 }
 
 /// How a task is getting on, for its user.
@@ -56,6 +71,10 @@ pub struct TaskProgress {
     pub asking: Vec<Address>,
     /// When the phase gives up on them.
     pub deadline: Timestamp,
+    /// Phases of the running round that are over.
+    pub phases: Vec<PhaseSpan>,
+    /// When the phase began.
+    pub phase_since: Timestamp,
     /// Since when the connector is away, which everything waits for; `None` while it is there.
     pub connector_away: Option<Timestamp>,
     /// Rounds that are over, failed ones included.
@@ -74,6 +93,8 @@ impl TaskProgress {
             waiting_for: Vec::new(),
             asking: Vec::new(),
             deadline: connector_away,
+            phases: Vec::new(),
+            phase_since: connector_away,
             connector_away: Some(connector_away),
             rounds: Vec::new(),
         }

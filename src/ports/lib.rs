@@ -16,6 +16,7 @@
 
 pub mod author_api;
 pub mod blob;
+pub mod board_api;
 pub mod catalogue;
 pub mod clock;
 pub mod compute;

@@ -17,6 +17,7 @@ use delta_domain::round::{FailureCode, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::blob::BlobName;
 use delta_ports::metrics::Observation;
+use delta_ports::board_api::News;
 use delta_ports::storage::{LocalTaskId, LogLevel, TaskRow, TaskUpdate};
 use delta_ports::{PortError, report};
 
@@ -59,6 +60,7 @@ impl Coordinator {
         self.context.ports.metrics.observe(Observation::TaskEnded {
             outcome: "cancelled",
         });
+        self.context.news.tell(News::Task(id));
         if let Some(stop) = self.stops.running().get(&id) {
             stop.cancel();
         }
@@ -77,6 +79,7 @@ impl Coordinator {
             Some(row) if row.status.is_terminal() => return Ok(()),
             _ => storage.update_task(id, update).await?,
         }
+        self.context.news.tell(News::Task(id));
         let outcome = match update.status {
             Some(TaskStatus::Finished) => "finished",
             Some(TaskStatus::Error) => "failed",
@@ -145,7 +148,11 @@ impl Coordinator {
                 code: FailureCode::Abandoned,
                 reason: CANCELLED.into(),
             };
-            state.remember(context.ports.clock.now(), Ended::Failed(failure));
+            state.remember(
+                context.ports.clock.now(),
+                Ended::Failed(failure),
+                Vec::new(),
+            );
         }
         commit(&ports, vec![state.change()?]).await?;
         state.version += 1;

@@ -16,6 +16,7 @@ use super::effects::RoundEffects;
 use super::presence::Presence;
 use super::round_machine::RoundMachine;
 use super::state::{Contributors, Ended, RunState};
+use super::timeline::Timeline;
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
 use crate::contact::Reach;
@@ -28,6 +29,7 @@ use delta_domain::round::{FailureCode, Members, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
+use delta_ports::board_api::News;
 use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
 pub(super) use end::publish_end;
@@ -50,6 +52,8 @@ pub(super) struct TaskRun {
     hosted: CancellationToken,
     /// The reduce of the round that was hosted last, where it has begun.
     ahead: Arc<Ahead>,
+    /// Where the time of the running round goes.
+    timeline: Timeline,
 }
 
 /// Whether this node has no room to write: its own trouble, that its operator mends.
@@ -87,6 +91,7 @@ impl TaskRun {
             presence,
             hosted: CancellationToken::new(),
             ahead: Arc::default(),
+            timeline: Timeline::default(),
         }
     }
 
@@ -342,6 +347,8 @@ impl TaskRun {
                 () = presence.changed(&mut news) => {}
             }
         };
+        self.timeline
+            .is_in("Reduce", [], self.context.ports.clock.now());
         // A read that is still under way is nobody's business any more, and the stored round is about to be erased.
         self.hosted.cancel();
         handle.stopped().await;
@@ -431,12 +438,15 @@ impl TaskRun {
     /// Remembers how the round ended, and shows it.
     fn report(&mut self, ended: Ended) {
         let now = self.context.ports.clock.now();
-        self.state.remember(now, ended);
+        let phases = self.timeline.end(now);
+        self.state.remember(now, ended, phases);
         let (rounds, step) = (self.state.rounds.clone(), self.state.step);
         self.progress.send_modify(|p| {
             p.rounds = rounds;
             p.step = step;
+            p.phases = Vec::new();
         });
+        self.context.news.tell(News::Progress(self.state.local_id));
     }
 
     /// The task moves on and the round, with its secrets, goes: one transaction.
@@ -469,14 +479,23 @@ impl TaskRun {
     fn show(&mut self, round: &CoordinatorRound) {
         let asking = round.asking();
         self.state.asked.extend(asking.iter().cloned());
+        let waiting_for = round.waiting_for();
+        let now = self.context.ports.clock.now();
+        let missing = waiting_for.iter().chain(&asking);
+        self.timeline.is_in(round.phase_name(), missing, now);
+        let phases = self.timeline.over().to_vec();
+        let since = self.timeline.since().unwrap_or(now);
         self.progress.send_modify(|p| {
+            p.phases = phases;
+            p.phase_since = since;
             p.step = self.state.step;
             p.round = self.state.round;
             p.phase = round.phase_name().into();
-            p.waiting_for = round.waiting_for().into_iter().collect();
+            p.waiting_for = waiting_for.into_iter().collect();
             p.asking = asking.into_iter().collect();
             p.deadline = round.phase_deadline();
             p.connector_away = self.context.contact.away();
         });
+        self.context.news.tell(News::Progress(self.state.local_id));
     }
 }

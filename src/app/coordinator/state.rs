@@ -16,7 +16,7 @@ use delta_domain::round::message::{Announcement, RoundEnd};
 use delta_domain::task::TaskKind;
 use delta_domain::tensor::Tensor;
 use delta_domain::time::Timestamp;
-use delta_ports::author_api::{RoundReport, TaskProgress};
+use delta_ports::author_api::{PhaseSpan, RoundReport, TaskProgress};
 use delta_ports::blob::BlobName;
 use delta_ports::connector::RoundKey;
 use delta_ports::storage::{
@@ -307,6 +307,8 @@ impl RunState {
             waiting_for: Vec::new(),
             asking: Vec::new(),
             deadline: self.round_started,
+            phases: Vec::new(),
+            phase_since: self.round_started,
             connector_away: None,
             rounds: self.rounds.clone(),
         }
@@ -322,13 +324,15 @@ impl RunState {
             waiting_for: Vec::new(),
             asking: Vec::new(),
             deadline: self.round_started,
+            phases: Vec::new(),
+            phase_since: self.round_started,
             connector_away: None,
             rounds: self.rounds,
         }
     }
 
     /// Remembers how the last round ended. After a round that finished, the step is the next one already.
-    pub(super) fn remember(&mut self, now: Timestamp, ended: Ended) {
+    pub(super) fn remember(&mut self, now: Timestamp, ended: Ended, phases: Vec<PhaseSpan>) {
         let (end, reason, sum) = match ended {
             Ended::Summed(sum) => (RoundEnd::Finished, None, sum),
             Ended::Failed(RoundFailure { code, reason }) => (
@@ -352,6 +356,7 @@ impl RunState {
             dropped: sum.dropped,
             failed: sum.failed,
             metrics: sum.metrics,
+            phases,
         };
         self.rounds.push(report);
     }

@@ -5,6 +5,7 @@ use delta_domain::ids::{Digest, TaskId};
 use delta_domain::policy::{Approval, ApprovalScope, OwnerDecision};
 use delta_domain::privacy::report::LedgerReport;
 use delta_ports::metrics::{Observation, WaitCause};
+use delta_ports::board_api::Prospect;
 use delta_ports::owner_api::{AskedTask, Decided, DecisionScope};
 use delta_ports::{PortError, UserError, report};
 
@@ -132,6 +133,54 @@ impl Owner {
         // Not while a line is being written.
         let records = self.records().await;
         records.read(skip, most).await
+    }
+
+    /// Whether a task is on the owner's list.
+    pub(crate) fn is_asked(&self, task: &TaskId) -> bool {
+        self.entries().contains_key(task)
+    }
+
+    /// What a task on the list would leave of budgets; `None` when it is not on it.
+    ///
+    /// # Errors
+    /// The database's; `Corrupt` for a ledger that cannot be read.
+    pub(crate) async fn prospects(
+        &self,
+        task: &TaskId,
+    ) -> Result<Option<Vec<Prospect>>, PortError> {
+        let case = self.entries().get(task).map(|entry| entry.case.clone());
+        let Some(case) = case else {
+            return Ok(None);
+        };
+        let policies = self.policies();
+        let now = self.clock.now();
+        // Not between a reservation and its charge.
+        let records = self.records().await;
+        let mut found = Vec::with_capacity(case.costs.len());
+        for (dataset, cost) in &case.costs {
+            let policy = policies.of(dataset);
+            let rounds = case.question.rounds;
+            found.push(records.prospect(dataset, policy, cost, rounds, now).await?);
+        }
+        Ok(Some(found))
+    }
+
+    /// The last lines of the journal before line `before`, and how many are before them.
+    pub(crate) async fn last_of_journal(
+        &self,
+        before: Option<u64>,
+        most: usize,
+    ) -> Result<(u64, Vec<String>), PortError> {
+        let records = self.records().await;
+        let all = records.lines();
+        let end = before.map_or(all, |before| before.saturating_sub(1).min(all));
+        let begin = end.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
+        let count = usize::try_from(end - begin).unwrap_or(usize::MAX);
+        let lines = match count {
+            0 => Vec::new(),
+            count => records.read(begin, count).await?,
+        };
+        Ok((begin, lines))
     }
 
     /// What tasks under noise have cost each dataset.

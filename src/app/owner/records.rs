@@ -18,6 +18,7 @@ use delta_domain::policy::{
 use delta_domain::privacy::cost::Cost;
 use delta_domain::privacy::report::LedgerReport;
 use delta_domain::time::Timestamp;
+use delta_ports::board_api::Prospect;
 use delta_ports::journal::Journal;
 use delta_ports::owner_api::Decided;
 use delta_ports::policy::OwnerRules;
@@ -298,6 +299,32 @@ impl Records {
             false => cost,
         };
         Ok(ledger.with(cost))
+    }
+
+    /// What so many rounds of this cost would leave of a dataset's budget.
+    pub(super) async fn prospect(
+        &self,
+        dataset: &DatasetName,
+        policy: &Policy,
+        cost: &Cost,
+        rounds: u32,
+        now: Timestamp,
+    ) -> Result<Prospect, PortError> {
+        let ledger = self.ledgers.of(dataset, policy, now).await?;
+        let with = |cost: &Cost| Some(ledger.with(cost)).filter(|epsilon| epsilon.is_finite());
+        Ok(Prospect {
+            dataset: dataset.clone(),
+            budget: policy.privacy.as_ref().map(|p| p.epsilon),
+            delta: ledger.budget().delta(),
+            before: with(&Cost::zero()),
+            after_round: with(cost),
+            after_all: with(&cost.repeated(rounds)),
+        })
+    }
+
+    /// How many lines the journal has.
+    pub(super) fn lines(&self) -> u64 {
+        self.head.lines
     }
 
     pub(super) async fn privacy(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use delta_domain::ids::Address;
-use delta_ports::author_api::{RoundReport, TaskProgress};
+use delta_ports::author_api::{PhaseSpan, RoundReport, TaskProgress};
 use delta_ports::connector::{NodePage, NodeRecord};
 use delta_ports::owner_api::ReadyCheck;
 use delta_ports::storage::{LogRow, TaskPage, TaskRow};
@@ -57,6 +57,12 @@ pub(crate) struct ProgressDto<'a> {
     asks_owner: &'a [Address],
     /// Until when the phase waits, in unix ms.
     until: Option<u64>,
+    /// The round under way, as the connector counts.
+    number: u32,
+    /// When its phase began, in unix ms.
+    since: Option<u64>,
+    /// Its phases that are over.
+    phases: Vec<PhaseDto<'a>>,
     /// Why the task failed.
     error: Option<&'a str>,
     /// Attempts from number `start` on, failed ones included.
@@ -77,6 +83,27 @@ struct ReportDto<'a> {
     who: &'a [Address],
     /// Members that began the round and are not in the sum.
     lost: &'a [Address],
+    /// Where the time went.
+    phases: Vec<PhaseDto<'a>>,
+}
+
+/// A phase of a round.
+#[derive(Serialize)]
+struct PhaseDto<'a> {
+    phase: &'a str,
+    seconds: f64,
+    /// Members that were waited for last, at most three.
+    last: &'a [Address],
+}
+
+impl<'a> From<&'a PhaseSpan> for PhaseDto<'a> {
+    fn from(span: &'a PhaseSpan) -> Self {
+        Self {
+            phase: &span.phase,
+            seconds: span.seconds,
+            last: &span.last,
+        }
+    }
 }
 
 /// The first reports of a list, as many as one answer tells of.
@@ -90,6 +117,11 @@ fn page(reports: &[RoundReport]) -> impl Iterator<Item = &RoundReport> {
 }
 
 impl<'a> ProgressDto<'a> {
+    /// How many reports it has.
+    pub(crate) fn reports(&self) -> u32 {
+        u32::try_from(self.history.len()).unwrap_or(u32::MAX)
+    }
+
     /// The answer, with reports from the `start`-th on.
     pub(crate) fn new(row: &'a TaskRow, progress: Option<&'a TaskProgress>, start: u32) -> Self {
         let reports = progress.map_or(&[][..], |p| &p.rounds);
@@ -102,6 +134,10 @@ impl<'a> ProgressDto<'a> {
             waits_for: progress.and_then(waits_for),
             asks_owner: progress.map_or(&[][..], |p| &p.asking),
             until: progress.and_then(until),
+            number: progress.map_or(0, |p| p.round),
+            since: progress.map(|p| p.phase_since.0),
+            phases: progress
+                .map_or_else(Vec::new, |p| p.phases.iter().map(PhaseDto::from).collect()),
             error: row.error.as_deref(),
             history: page(reports.get(start..).unwrap_or_default())
                 .map(ReportDto::from)
@@ -122,6 +158,7 @@ impl<'a> From<&'a RoundReport> for ReportDto<'a> {
             metrics: &report.metrics,
             who: &report.clients,
             lost: &report.dropped,
+            phases: report.phases.iter().map(PhaseDto::from).collect(),
         }
     }
 }
