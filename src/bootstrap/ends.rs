@@ -111,6 +111,8 @@ pub(crate) async fn serve_api(
         members,
         identity: None,
         catalogue: None,
+        board: None,
+        check: None,
     };
     http::serve(
         address,

@@ -24,6 +24,7 @@ use delta_app::{Ports, Settings};
 use delta_domain::bundle::BundleLimits;
 use delta_domain::identity::{NodeKey, VerifiedRoster};
 use delta_domain::round::PrivacyFloor;
+use delta_ports::board_api::SelfCheck;
 use delta_ports::clock::Clock;
 use delta_ports::connector::Connector;
 use delta_ports::entropy::Entropy;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The same executor as in `ports`, for its probe.
     pub executor: LocalExecutor,
+    /// What the dashboard says the checks find; nothing of them where a caller puts nothing here.
+    pub check: Option<Arc<dyn SelfCheck>>,
     /// Where the API will listen.
     pub(super) address: SocketAddr,
     /// Where it will listen for authors and the owner, where that is another address.
@@ -113,6 +116,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
         ports,
         settings,
         executor,
+        check: None,
         address: SocketAddr::new(config.api_host, config.api_port),
         owner_address: config.api.owner_listen,
         admission,

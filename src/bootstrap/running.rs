@@ -50,6 +50,7 @@ impl Running {
             storage,
             claims,
             executor: _,
+            check,
         } = parts;
         let metrics = ports.metrics.clone();
         let max_bundle_bytes = settings.bundle.bytes as u64;
@@ -73,6 +74,8 @@ impl Running {
             members: node.coordinator_api(),
             identity: Some(node.identities()),
             catalogue: Some(node.catalogue()),
+            board: Some(node.clone()),
+            check,
         };
         let whom = match owner_address {
             Some(_) => Serves::Members,

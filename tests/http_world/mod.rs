@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod board;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
@@ -28,9 +30,10 @@ use delta_node::domain::strategy::Strategy;
 use delta_node::domain::task::{TaskKind, TaskStatus};
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::author_api::{
-    AuthorApi, Checkpoint, RoundReport, SubmissionLimits, TaskProgress,
+    AuthorApi, Checkpoint, PhaseSpan, RoundReport, SubmissionLimits, TaskProgress,
 };
 use delta_node::ports::blob::ByteStream;
+use delta_node::ports::board_api::{BoardApi, SelfCheck};
 use delta_node::ports::catalogue::{CatalogueApi, Found, NetworkListing, NodeListing, OwnDataset};
 use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::identity::IdentityApi;
@@ -61,6 +64,8 @@ pub(crate) struct Fake {
     pub(crate) authors: Mutex<Vec<Option<String>>>,
     /// What the log says, where that is not `info`.
     pub(crate) filter: Mutex<Option<String>>,
+    /// Tells pages what changes.
+    pub(crate) news: board::NewsDesk,
 }
 
 impl Deref for Fake {
@@ -231,6 +236,11 @@ impl AuthorApi for Fake {
             clients: vec![MEMBERS[0].parse().unwrap(), MEMBERS[1].parse().unwrap()],
             dropped: vec![MEMBERS[2].parse().unwrap()],
             metrics: metrics.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect(),
+            phases: vec![PhaseSpan {
+                phase: "AdvertiseKeys".to_owned(),
+                seconds: 0.25,
+                last: vec![MEMBERS[1].parse().unwrap()],
+            }],
         };
         let progress = TaskProgress {
             step: 1,
@@ -241,6 +251,8 @@ impl AuthorApi for Fake {
             asking: Vec::new(),
             deadline: Timestamp(0),
             connector_away: None,
+            phases: Vec::new(),
+            phase_since: Timestamp(7),
             rounds: vec![
                 report(0, RoundEnd::Finished, &[("loss", 0.25), ("gap", f64::NAN)]),
                 report(1, RoundEnd::Failed(FailureCode::TooFewMembers), &[]),
@@ -536,6 +548,8 @@ impl World {
                 members: coordinator.unwrap_or_else(|| fake.recorder.clone()),
                 identity: users.then(|| fake.clone() as Arc<dyn IdentityApi>),
                 catalogue: users.then(|| fake.clone() as Arc<dyn CatalogueApi>),
+                board: users.then(|| fake.clone() as Arc<dyn BoardApi>),
+                check: users.then(|| fake.clone() as Arc<dyn SelfCheck>),
             },
             admission,
             options,

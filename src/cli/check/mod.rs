@@ -4,12 +4,14 @@
 
 mod doors;
 mod finding;
+mod live;
 mod local;
 mod probes;
 mod reach;
 
 pub(crate) use doors::doors;
 pub(super) use finding::{Finding, Level, config_problems, json, lines};
+pub(crate) use live::Live;
 pub(super) use local::local;
 pub(super) use probes::probes;
 pub(super) use reach::reach;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use crate::bootstrap::{self, LocalExecutor, Running};
-use crate::cli::check::{Level, doors};
+use crate::cli::check::{Level, Live, doors};
 use crate::cli::signals;
 use crate::cli::supervisor::Supervisor;
 use crate::config::{Config, Sandbox};
@@ -47,6 +47,7 @@ pub(in crate::cli) async fn run(
     let mut parts = bootstrap::open(&config, bootstrap::own_program()?).await?;
     parts.ports.policies = bootstrap::rules(&config, file, &parts.executor)?;
     parts.ports.log = log;
+    parts.check = Some(Arc::new(Live::new(config.clone(), file)));
     let executor = parts.executor.clone();
     look_at_walls(&executor, config.executor.sandbox).await?;
     let supervisor = Supervisor::of_this_process();

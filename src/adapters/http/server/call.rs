@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use warp::http::HeaderMap;
 
@@ -16,6 +17,7 @@ use crate::wire::headers;
 use delta_domain::round::message::SignedRequest;
 use delta_ports::author_api::AuthorApi;
 use delta_ports::blob::ByteStream;
+use delta_ports::board_api::{BoardApi, SelfCheck};
 use delta_ports::catalogue::CatalogueApi;
 use delta_ports::identity::IdentityApi;
 use delta_ports::operator_api::OperatorApi;
@@ -37,6 +39,10 @@ pub struct Doors {
     pub identity: Option<Arc<dyn IdentityApi>>,
     /// What it publishes about its data.
     pub catalogue: Option<Arc<dyn CatalogueApi>>,
+    /// What its dashboard shows.
+    pub board: Option<Arc<dyn BoardApi>>,
+    /// What `check` finds.
+    pub check: Option<Arc<dyn SelfCheck>>,
 }
 
 /// What handlers work with.
@@ -51,6 +57,12 @@ pub(crate) struct Shared {
     pub(crate) options: HttpOptions,
     /// Memory for JSON bodies.
     pub(crate) memory: Memory,
+    /// Places for pages that are told what changes.
+    pub(crate) watching: Arc<Semaphore>,
+    /// One place for whoever has everything checked.
+    pub(crate) checking: Semaphore,
+    /// Fires when the server stops.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl Shared {
@@ -67,6 +79,11 @@ impl Shared {
     /// Who answers operators.
     pub(crate) fn operator(&self) -> Result<&dyn OperatorApi, Rejection> {
         self.doors.operator.as_deref().ok_or_else(Rejection::absent)
+    }
+
+    /// Who answers the dashboard.
+    pub(crate) fn board(&self) -> Result<&dyn BoardApi, Rejection> {
+        self.doors.board.as_deref().ok_or_else(Rejection::absent)
     }
 
     /// Asks the coordinator, for anybody.

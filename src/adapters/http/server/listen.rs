@@ -91,6 +91,9 @@ pub async fn serve(
         admission,
         tls,
         memory: Memory::new(options.json_memory),
+        watching: Arc::new(Semaphore::new(options.max_pages)),
+        checking: Semaphore::new(1),
+        stopping: CancellationToken::new(),
         options,
     });
     let task = tokio::spawn(accept(listener, shared, shutdown));
@@ -107,7 +110,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Futur
         shared.options.max_connections_each,
     );
     let away = Arc::new(Semaphore::new(TURNED_AWAY_AT_A_TIME));
-    let stop = CancellationToken::new();
+    let stop = shared.stopping.clone();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {

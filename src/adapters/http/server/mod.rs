@@ -3,6 +3,7 @@
 //! `listen.rs` takes connections, `admission.rs` says who is let in, `routes.rs` finds the handler, `handlers/` answer with what `extract/` has read and checked.
 
 pub(crate) mod admission;
+mod board_dto;
 pub(crate) mod call;
 mod counted;
 mod dto;

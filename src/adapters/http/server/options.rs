@@ -15,6 +15,8 @@ pub struct HttpOptions {
     pub max_connections: usize,
     /// Connections of one address at a time. One more ends the one of them that has waited longest, or is answered with 503.
     pub max_connections_each: usize,
+    /// Pages at a time that are told what changes. One more is answered with 503.
+    pub max_pages: usize,
     /// Bytes of JSON bodies held at a time, all requests together. Beyond them: 503.
     pub json_memory: usize,
     /// Longest wait for a request head; also how long a connection may idle between requests.
@@ -41,6 +43,7 @@ impl Default for HttpOptions {
             max_bundle_bytes: 1 << 30,
             max_connections: 512,
             max_connections_each: 256,
+            max_pages: 64,
             json_memory: 128 << 20,
             head_within: Duration::from_secs(30),
             body_idle: Duration::from_secs(30),

@@ -70,7 +70,7 @@ pub(crate) fn file(
     content: ByteStream,
 ) -> Result<Response, InvalidHeaderValue> {
     let disposition = HeaderValue::from_str(&format!("attachment; filename={filename}"))?;
-    let mut response = warp::reply::stream(Shareable(Mutex::new(content))).into_response();
+    let mut response = stream(content);
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_TYPE,
@@ -84,6 +84,11 @@ pub(crate) fn file(
         );
     }
     Ok(response)
+}
+
+/// An answer that comes piece by piece.
+pub(crate) fn stream(content: ByteStream) -> Response {
+    warp::reply::stream(Shareable(Mutex::new(content))).into_response()
 }
 
 /// Makes a stream `Sync`, which warp asks for although nobody shares it: there is only ever one owner, so the lock is never taken.

@@ -23,7 +23,8 @@ use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
 use super::handlers::{
-    approvals, catalogue, identity, operating, ops, privacy, rounds, shares, tasks, upload,
+    approvals, board, catalogue, dashboard, events, identity, operating, ops, privacy, rounds,
+    shares, tasks, upload,
 };
 use super::rejection::Rejection;
 use super::reply::{Response, json};
@@ -114,7 +115,10 @@ const fn post(path: &'static str, access: Access, handler: Handler) -> Endpoint 
 // A line an endpoint.
 #[rustfmt::skip]
 const ENDPOINTS: &[Endpoint] = &[
-    get("/", Public, |s, c| Box::pin(ops::index(s, c))),
+    get("/", Public, |s, c| Box::pin(dashboard::page(s, c))),
+    get("/dashboard.js", Public, |s, c| Box::pin(dashboard::script(s, c))),
+    get("/dashboard.css", Public, |s, c| Box::pin(dashboard::style(s, c))),
+    get("/icon.svg", Public, |s, c| Box::pin(dashboard::icon(s, c))),
     get("/healthz", Public, |s, c| Box::pin(ops::healthz(s, c))),
     get("/readyz", Public, |s, c| Box::pin(ops::readyz(s, c))),
     get("/openapi.json", Public, |s, c| Box::pin(ops::openapi(s, c))),
@@ -133,6 +137,19 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/task/limits", Author(Submit), |s, c| Box::pin(tasks::limits(s, c))),
     get("/v1/task/bundle", Author(Read), |s, c| Box::pin(tasks::bundle(s, c))),
     get("/v1/tasks", Author(Read), |s, c| Box::pin(tasks::page(s, c))),
+    post("/v1/task/again", Author(Submit), |s, c| Box::pin(board::again(s, c))),
+    get("/v1/board/session", Public, |s, c| Box::pin(board::session(s, c))),
+    get("/v1/board/events", Author(Read), |s, c| Box::pin(events::events(s, c))),
+    get("/v1/board/tasks", Author(Read), |s, c| Box::pin(board::tasks(s, c))),
+    get("/v1/board/task", Author(Read), |s, c| Box::pin(board::task(s, c))),
+    get("/v1/board/task/graph", Author(Read), |s, c| Box::pin(board::task_graph(s, c))),
+    get("/v1/board/question", Owner(Approve), |s, c| Box::pin(board::question(s, c))),
+    get("/v1/board/question/graph", Owner(Approve), |s, c| Box::pin(board::question_graph(s, c))),
+    get("/v1/board/journal", Owner(Approve), |s, c| Box::pin(board::journal(s, c))),
+    get("/v1/board/dataset", Owner(Read), |s, c| Box::pin(board::dataset(s, c))),
+    get("/v1/board/network", Owner(Read), |s, c| Box::pin(board::network(s, c))),
+    get("/v1/board/node", Owner(Read), |s, c| Box::pin(board::node(s, c))),
+    get("/v1/board/check", Owner(Admin), |s, c| Box::pin(board::check(s, c))),
     get("/v1/network/datasets", Author(Read), |s, c| Box::pin(catalogue::network(s, c))),
     post("/v1/task/leave", Owner(Admin), |s, c| Box::pin(ops::leave(s, c))),
     get("/v1/approvals", Owner(Approve), |s, c| Box::pin(approvals::list(s, c))),

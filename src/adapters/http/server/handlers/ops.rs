@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use warp::http::StatusCode;
-use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 use crate::server::call::{Call, Shared};
 use crate::server::dto::{NodePageDto, ReadyDto};
@@ -15,7 +14,6 @@ use delta_domain::access::Scope;
 
 /// The document is written by hand; a test holds it against the table of endpoints.
 const OPENAPI: &str = include_str!("../openapi.json");
-const INDEX: &str = include_str!("../index.html");
 /// A check that hangs is a check that fails.
 const READY_WITHIN: Duration = Duration::from_secs(5);
 const PAGE: IntRule = IntRule::REQUIRED.at_least(1);
@@ -47,20 +45,6 @@ pub(crate) async fn readyz(shared: &Shared, call: &mut Call) -> Result<Response,
 /// `GET /openapi.json`
 pub(crate) async fn openapi(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
     Ok(with_type(StatusCode::OK, "application/json", OPENAPI))
-}
-
-/// `GET /`
-pub(crate) async fn index(_: &Shared, _: &mut Call) -> Result<Response, Rejection> {
-    let mut response = with_type(StatusCode::OK, "text/html; charset=utf-8", INDEX);
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-        ),
-    );
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
 }
 
 /// `POST /v1/task/leave`: not in the original.
