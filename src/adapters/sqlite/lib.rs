@@ -20,8 +20,8 @@
 mod database_url;
 mod error;
 mod file;
-pub mod maintenance;
 mod find;
+pub mod maintenance;
 mod queries;
 mod rows;
 mod storage;

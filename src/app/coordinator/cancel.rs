@@ -16,8 +16,8 @@ use delta_domain::ids::RoundNumber;
 use delta_domain::round::{FailureCode, RoundFailure};
 use delta_domain::task::TaskStatus;
 use delta_ports::blob::BlobName;
-use delta_ports::metrics::Observation;
 use delta_ports::board_api::News;
+use delta_ports::metrics::Observation;
 use delta_ports::storage::{LocalTaskId, LogLevel, TaskRow, TaskUpdate};
 use delta_ports::{PortError, report};
 

@@ -4,8 +4,8 @@ use super::{Case, Owner};
 use delta_domain::ids::{Digest, TaskId};
 use delta_domain::policy::{Approval, ApprovalScope, OwnerDecision};
 use delta_domain::privacy::report::LedgerReport;
-use delta_ports::metrics::{Observation, WaitCause};
 use delta_ports::board_api::Prospect;
+use delta_ports::metrics::{Observation, WaitCause};
 use delta_ports::owner_api::{AskedTask, Decided, DecisionScope};
 use delta_ports::{PortError, UserError, report};
 
