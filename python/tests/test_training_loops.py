@@ -1,7 +1,7 @@
 """Random training loops: what nodes make of one is what torch makes of it, or ``build()`` refuses.
 
 Loops are written to a file from pieces: code before the loop, in it and after it, much of it such as people write, some of
-it such as no recording can hold. ``DELTA_LOOPS`` says how many there are; 40 when it says nothing.
+it such as no recording can hold. ``DELTA_LOOPS`` says how many there are; 60 when it says nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import delta
 from delta._export.errors import ExportError
 from delta.task import FedAvg, HorizontalLearning
 
-COUNT = int(os.environ.get("DELTA_LOOPS", "40"))
+COUNT = int(os.environ.get("DELTA_LOOPS", "60"))
 GROUPS = 6
 ROUNDS, ROWS = 2, 10
 
