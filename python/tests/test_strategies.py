@@ -221,13 +221,15 @@ def test_a_strategy_is_flowers(case: str) -> None:
 
 
 def nothing_else_leaves(bundle: Bundle) -> None:
-    """Members send what is averaged and how many rows it is of; what the coordinator keeps, it keeps."""
+    """Members send what is averaged and how many rows it is of, and get the model; the author gets what goes on from it."""
     [spec] = bundle.manifest["rounds"]
     entries = {f"model.{k}" for k in task().model.state_dict()}
     assert {c["name"] for c in spec["map"]["contribute"]} == {*entries, "rows"}
     read = {s["name"] for step in spec["map"]["steps"] for s in step["inputs"].values() if s["from"] == "variable"}
     assert read <= entries and "assign" not in spec["map"]
-    assert not any(n.startswith("server.") for n in bundle.manifest["outputs"])
+    kept = {n for n, v in bundle.manifest["variables"].items() if n.startswith("server.")}
+    assert all(bundle.manifest["variables"][n]["location"] == "server" for n in kept)
+    assert kept <= set(bundle.manifest["outputs"]), "a task that goes on needs it"
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.validate(bundle.manifest, json.loads((Path(__file__).parents[2] / "docs/task.schema.json").read_text()))
 
