@@ -208,10 +208,11 @@ class Headed(Simple):
         self.head = nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 2))
         self.optimizer = torch.optim.SGD([*self.model.parameters(), *self.head.parameters()], 0.1)
 
-    def _loss(self, batch: Any) -> Any:
-        x, y = batch
-        output = self.head(torch.tanh(self.model(x)))
-        return self.loss_func(output, y), output, y
+    def train(self, dataloader: Any) -> None:
+        for x, y in dataloader:
+            self.optimizer.zero_grad()
+            self.loss_func(self.head(torch.tanh(self.model(x))), y).backward()
+            self.optimizer.step()
 
 
 def test_every_module_that_is_trained_is_averaged_and_returned() -> None:
