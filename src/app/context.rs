@@ -109,6 +109,9 @@ pub struct Settings {
     pub privacy: PrivacyFloor,
     /// Whether it takes part in others' tasks at all.
     pub accept: bool,
+    /// Whether it takes part only in tasks of whose creation it has heard itself: it was restored from a backup, and does not know in
+    /// which steps of older ones it has taken part.
+    pub heard_only: bool,
     /// The most tasks of its own that run at the same time.
     pub max_tasks: usize,
     /// Limits of a bundle.
@@ -132,6 +135,7 @@ impl Default for Settings {
             min_clients: 2,
             privacy: PrivacyFloor::default(),
             accept: true,
+            heard_only: false,
             max_tasks: 16,
             bundle: BundleLimits::default(),
             patience: Duration::from_secs(24 * 3600),

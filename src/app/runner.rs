@@ -17,6 +17,7 @@ use super::context::Context;
 use super::machine::erase;
 use delta_domain::event::NetworkEvent;
 use delta_domain::ids::{Address, TaskId};
+use delta_domain::round::DeclineCode;
 use delta_domain::task::TaskKind;
 use delta_ports::PortError;
 use delta_ports::storage::MachineKind;
@@ -133,7 +134,10 @@ impl Runner {
             }
             // A task whose creation was missed: its record says the rest.
             NetworkEvent::RoundStarted { .. } => {
-                let state = MembershipState::new(task, TaskKind::Horizontal);
+                let mut state = MembershipState::new(task, TaskKind::Horizontal);
+                if self.context.settings.heard_only {
+                    state.decline(DeclineCode::NotAllowed);
+                }
                 self.start(state, None, vec![Notice::Gap, Notice::Event(event)]);
             }
             _ => {}

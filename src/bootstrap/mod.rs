@@ -39,4 +39,6 @@ pub(crate) use owner::rules;
 pub use parts::{Parts, open};
 pub(crate) use running::FAREWELL;
 pub use running::Running;
-pub(crate) use storage::{RESTORED, copy_database, examine_database, forget_rounds, open_storage};
+pub(crate) use storage::{
+    RESTORED, copy_database, examine_database, forget_rounds, forget_tasks, open_storage,
+};

@@ -15,7 +15,7 @@ use super::ends::{clock, entropy, peers};
 use super::executor::{LocalExecutor, executor};
 use super::identity::{self, accepted_roster, node_key};
 use super::owner::{NoRules, journal, notices};
-use super::storage::{RESTORED, make_folder_of, open_storage, open_vault};
+use super::storage::{RESTORED, RESUMED, make_folder_of, open_storage, open_vault};
 use crate::adapters::http::{Admission, TlsFiles};
 use crate::adapters::metrics::{Build, PrometheusMetrics};
 use crate::adapters::system::{BlockingThreads, FileBlobs};
@@ -112,6 +112,7 @@ pub async fn open(config: &Config, worker: PathBuf) -> anyhow::Result<Parts> {
             "this node was restored from a backup and takes part in no task: what left it since is in no ledger of it; once budgets allow for that: delta-node restore --resume"
         );
     }
+    settings.heard_only = storage.setting(RESUMED).await?.is_some();
     Ok(Parts {
         ports,
         settings,
@@ -150,6 +151,7 @@ fn settings(config: &Config, roster: Option<VerifiedRoster>) -> Settings {
             ..PrivacyFloor::default()
         },
         accept: policy.accept,
+        heard_only: false,
         max_tasks: policy.max_tasks,
         bundle: BundleLimits::of_bytes(
             usize::try_from(policy.max_bundle_bytes).unwrap_or(usize::MAX),

@@ -37,6 +37,9 @@ pub(crate) async fn open_storage(database: &Database) -> Result<Arc<dyn Storage>
 /// The setting of a database that was restored, until its owner has said that what left the node since the backup is known: not empty.
 pub(crate) const RESTORED: &str = "restored";
 
+/// The setting of a database that was restored and goes on: what it does not know of, it may have taken part in.
+pub(crate) const RESUMED: &str = "resumed";
+
 /// Copies a database that may be in use into a new file.
 ///
 /// # Errors
@@ -59,6 +62,15 @@ pub(crate) async fn examine_database(file: &Path) -> Result<Vec<String>, PortErr
 /// The database's.
 pub(crate) async fn forget_rounds(file: &Path, since: &[u8]) -> Result<u64, PortError> {
     maintenance::forget_rounds(file, RESTORED, since).await
+}
+
+/// Takes members' tasks out of a node's restored database, and says so under [`RESUMED`]: what it has revealed in them since the backup
+/// is not known. Answers with how many.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn forget_tasks(file: &Path) -> Result<u64, PortError> {
+    maintenance::forget_tasks(file, RESUMED).await
 }
 
 /// The node's key at work, made at the first start.

@@ -290,3 +290,55 @@ fn a_member_killed_at_any_turn_is_counted() {
         });
     }
 }
+
+/// As after a restore: what was accepted before is taken part in no more than what is new.
+#[test]
+fn a_node_that_takes_part_in_nothing_leaves_what_it_had_accepted() {
+    run(async {
+        let recipe = Recipe {
+            rounds: 3,
+            ..Recipe::default()
+        };
+        let mut world = Cluster::new(3, 41, recipe).await;
+        let id = world.submit(0).await;
+        let one_done = |w: &Cluster| !w.facts.reduces().is_empty();
+        world.until("a round is done", HOUR, one_done).await;
+        world.crash(1).await;
+        world.hosts[1].settings.accept = false;
+        world.start(1).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        let cohorts = world.counted(0, id).await;
+        assert_eq!(cohorts.first(), Some(&vec![0, 1, 2]));
+        assert_eq!(cohorts.last(), Some(&vec![0, 2]));
+        world.stop().await;
+    });
+}
+
+/// A node that was restored and goes on does not know what it has revealed in tasks of whose creation it has not heard.
+#[test]
+fn a_node_without_memory_takes_part_in_what_is_new_only() {
+    for heard_only in [false, true] {
+        run(async {
+            let recipe = Recipe {
+                rounds: 4,
+                ..Recipe::default()
+            };
+            let mut world = Cluster::new(3, 42, recipe).await;
+            world.crash(1).await;
+            let id = world.submit(0).await;
+            let one_done = |w: &Cluster| !w.facts.reduces().is_empty();
+            world.until("a round is done", HOUR, one_done).await;
+            world.hosts[1].settings.heard_only = heard_only;
+            world.start(1).await;
+            world.wait_for_end(0, id, HOUR).await;
+            let last = world.counted(0, id).await.pop();
+            assert_eq!(last.is_some_and(|c| c.contains(&1)), !heard_only);
+            let new = world.submit(0).await;
+            world.wait_for_end(0, new, HOUR).await;
+            let cohorts = world.counted(0, new).await;
+            assert!(cohorts.iter().all(|c| c.contains(&1)), "{cohorts:?}");
+            world.stop().await;
+        });
+    }
+}

@@ -162,20 +162,24 @@ pub async fn examine(file: &Path) -> Result<Vec<String>, PortError> {
 pub async fn forget_rounds(file: &Path, setting: &str, value: &[u8]) -> Result<u64, PortError> {
     const OP: &str = "database.forget_rounds";
     let mut connection = open(OP, file, false).await?;
-    let forgotten = forget(&mut connection, setting, value).await;
+    let query = "DELETE FROM dn_machines WHERE kind IN ('coordinator_round', 'runner_round', 'runner_keys')";
+    let forgotten = deleted(&mut connection, query, setting, value).await;
     let forgotten = forgotten.map_err(|e| port_error(OP, e));
     close(OP, connection).await?;
     forgotten
 }
 
-async fn forget(
+/// Runs a deletion and sets a setting, both or neither.
+async fn deleted(
     connection: &mut SqliteConnection,
+    deletion: &'static str,
     setting: &str,
     value: &[u8],
 ) -> Result<u64, sqlx::Error> {
     let mut change = connection.begin().await?;
-    let query = "DELETE FROM dn_machines WHERE kind IN ('coordinator_round', 'runner_round', 'runner_keys')";
-    let forgotten = sqlx::query::<Sqlite>(query).execute(&mut *change).await?;
+    let forgotten = sqlx::query::<Sqlite>(deletion)
+        .execute(&mut *change)
+        .await?;
     let query = "INSERT INTO dn_settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     sqlx::query::<Sqlite>(query)
         .bind(setting)
@@ -184,6 +188,21 @@ async fn forget(
         .await?;
     change.commit().await?;
     Ok(forgotten.rows_affected())
+}
+
+/// Takes all tasks of others, and what was known of their rounds, out of a node's database, and sets a setting.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_tasks(file: &Path, setting: &str) -> Result<u64, PortError> {
+    const OP: &str = "database.forget_tasks";
+    let mut connection = open(OP, file, false).await?;
+    let query =
+        "DELETE FROM dn_machines WHERE kind IN ('runner_task', 'runner_round', 'runner_keys')";
+    let forgotten = deleted(&mut connection, query, setting, b"1").await;
+    let forgotten = forgotten.map_err(|e| port_error(OP, e));
+    close(OP, connection).await?;
+    forgotten
 }
 
 #[cfg(test)]
@@ -253,6 +272,15 @@ mod tests {
             assert_eq!(there.is_some(), kept, "{kind:?}");
             let there = storage.machine(&key(kind, round)).await.unwrap();
             assert!(there.is_some(), "{kind:?}");
+        }
+        copied.close().await;
+        assert_eq!(forget_tasks(&to, "resumed").await.unwrap(), 1);
+        let copied = SqliteStorage::open(to.to_str().unwrap()).await.unwrap();
+        assert_eq!(copied.setting("resumed").await.unwrap().unwrap(), b"1");
+        for (kind, round) in kinds {
+            let kept = kind == MachineKind::CoordinatorTask;
+            let there = copied.machine(&key(kind, round)).await.unwrap();
+            assert_eq!(there.is_some(), kept, "{kind:?}");
         }
     }
 

@@ -122,6 +122,11 @@ impl MembershipState {
         Ok(state)
     }
 
+    /// Takes no part in the task, whatever it asks.
+    pub(super) fn decline(&mut self, code: DeclineCode) {
+        self.verdict = Some(Err(code));
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.finished
     }

@@ -28,6 +28,11 @@ impl Membership {
             return;
         }
         self.look_up().await;
+        if !self.context.settings.accept {
+            // Of tasks that were accepted before, too: a node that was restored does not know what left it since.
+            self.waiting = None;
+            return self.refuse(round, DeclineCode::NotAllowed).await;
+        }
         self.judge().await;
         self.waiting = None;
         match self.state.verdict {

@@ -102,9 +102,18 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<Vec<PathBuf>> 
             };
             if kind.is_dir() {
                 folders.push(place);
-            } else if kind.is_file()
-                && (to.join(&place).is_file() || copied(&from.join(&place), &to.join(&place))?)
-            {
+                continue;
+            }
+            // A rule may be a link to a file elsewhere: the file is what counts.
+            match fs::metadata(from.join(&place)) {
+                Ok(about) if about.is_file() => {}
+                Err(e) if e.kind() == ErrorKind::NotFound && !kind.is_symlink() => continue,
+                _ => bail!(
+                    "{} is neither a file nor a folder, nor a link to a file; nothing is left out of a backup in silence",
+                    from.join(&place).display()
+                ),
+            }
+            if to.join(&place).is_file() || copied(&from.join(&place), &to.join(&place))? {
                 found.push(place);
             }
         }

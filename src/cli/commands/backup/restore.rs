@@ -54,8 +54,12 @@ pub(in crate::cli) async fn restore(
             if taken.len() > SHOWN { ", ..." } else { "" }
         );
     }
+    let tokens = tokens_of(environment, from, &contents)?;
     for kept in &contents.files {
         let place = target(kept);
+        if !nothing_since && tokens.contains(&place) {
+            continue;
+        }
         copy_file(&from.join(&kept.name), &place)?;
         if kept.role == Role::Database && nothing_since {
             resume_at(&Database::Sqlite(place)).await?;
@@ -70,7 +74,10 @@ pub(in crate::cli) async fn restore(
     if !nothing_since {
         said.push_str(
             "\nWhat left this node since the backup is in no ledger and no history of it, so it takes part in no task for now.\n\
-             Lower the budgets of datasets by what was spent since, then: delta-node restore --resume",
+             Tokens are left out, because some may have been revoked since: make new ones. Decisions are those of the backup: say again \
+             what was denied or revoked since (delta-node approvals list).\n\
+             Lower the budgets of datasets by what was spent since; where controlled tasks run unasked, let them ask (approval: ask), \
+             because releases since are not compared with. Then: delta-node restore --resume",
         );
     }
     said.push_str(
@@ -93,10 +100,22 @@ pub(in crate::cli) async fn resume(config: &Config) -> anyhow::Result<String> {
     if !file.is_file() {
         bail!("there is no database {}", file.display());
     }
-    if !resume_at(&config.db).await? {
+    // First: whoever stops here has a node that takes part in nothing.
+    let waits = {
+        let storage = bootstrap::open_storage(&config.db).await?;
+        let restored = storage.setting(RESTORED).await?.unwrap_or_default();
+        storage.close().await;
+        !restored.is_empty()
+    };
+    if !waits {
         bail!("this node does not wait for that: it was not restored, or goes on already");
     }
-    Ok("from its next start on this node takes part in tasks as its policy says".to_owned())
+    let forgotten = bootstrap::forget_tasks(file).await?;
+    resume_at(&config.db).await?;
+    Ok(format!(
+        "from its next start on this node takes part in tasks as its policy says; in none that was there before ({forgotten} of them it had \
+         taken part in): what it revealed in their rounds since the backup is not known"
+    ))
 }
 
 /// Takes the mark of a backup off a database; whether it was there.
@@ -108,6 +127,16 @@ async fn resume_at(database: &Database) -> anyhow::Result<bool> {
     }
     storage.close().await;
     Ok(!restored.is_empty())
+}
+
+/// The files of tokens, as the backup's configuration has them.
+fn tokens_of(
+    environment: &BTreeMap<String, String>,
+    from: &Path,
+    contents: &Contents,
+) -> anyhow::Result<[PathBuf; 2]> {
+    let config = own_config(environment, from, contents)?;
+    Ok([config.token_file(), config.own_token_file()])
 }
 
 fn read_list(from: &Path) -> anyhow::Result<Contents> {
@@ -124,6 +153,20 @@ fn read_list(from: &Path) -> anyhow::Result<Contents> {
         .with_context(|| format!("{} is not the list of a backup", list.display()))
 }
 
+/// The backup's configuration, as it is understood here.
+fn own_config(
+    environment: &BTreeMap<String, String>,
+    from: &Path,
+    contents: &Contents,
+) -> anyhow::Result<Config> {
+    let own = contents
+        .files
+        .iter()
+        .find(|kept| kept.role == Role::Configuration);
+    let own = own.context("the backup has no configuration")?;
+    Ok(Config::load(&from.join(&own.name), environment, Purpose::Tool)?.config)
+}
+
 /// Whether the backup's configuration, as it is understood here, has all its files at their places: none is written elsewhere.
 fn fits(
     file: &Path,
@@ -131,12 +174,7 @@ fn fits(
     from: &Path,
     contents: &Contents,
 ) -> anyhow::Result<()> {
-    let own = contents
-        .files
-        .iter()
-        .find(|kept| kept.role == Role::Configuration);
-    let own = own.context("the backup has no configuration")?;
-    let config = Config::load(&from.join(&own.name), environment, Purpose::Tool)?.config;
+    let config = own_config(environment, from, contents)?;
     let places = Places {
         file,
         config: &config,
