@@ -238,8 +238,12 @@ impl Watch {
     async fn beat(&self) -> Result<(), Over> {
         let access = Access::Author(Scope::Read);
         let admitted = self.admission.admit(access, self.caller, &self.headers);
-        if let Err(Rejection::Unauthorized(_)) = admitted.await {
-            return Err(Over);
+        match admitted.await {
+            // What cannot be looked at now is looked at again.
+            Ok(_)
+            | Err(Rejection::Because(StatusCode::SERVICE_UNAVAILABLE, _) | Rejection::Internal) => {
+            }
+            Err(_) => return Err(Over),
         }
         self.say(b": beat\n\n".to_vec()).await
     }
