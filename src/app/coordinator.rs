@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -76,6 +76,8 @@ pub(crate) struct Coordinator {
     /// Whom rounds wait for.
     attendance: Arc<Mutex<Attendance>>,
     stops: Stops,
+    /// Places of those who fetch a checkpoint.
+    checkpoints: Arc<Semaphore>,
 }
 
 /// A task whose bundle is served from where it was submitted, for as long as this lives.
@@ -115,6 +117,7 @@ impl Coordinator {
             resumed: CancellationToken::new(),
             attendance: Arc::default(),
             stops: Stops::default(),
+            checkpoints: Arc::new(Semaphore::new(checkpoint::AT_ONCE)),
         })
     }
 

@@ -2,6 +2,8 @@
 //!
 //! They are the coordinator's own: what the reduce made of sums over the members. What a member keeps never comes here.
 
+use futures_util::StreamExt as _;
+
 use super::Coordinator;
 use super::state::RunState;
 use crate::arrays::{Packed, npz_stream};
@@ -16,10 +18,17 @@ const TRIES: usize = 5;
 /// Files that are opened before the first byte is sent, so that they stay readable when the task moves on; the others of a model with
 /// very many are opened in their turn, and the answer is cut short where one is gone by then.
 const OPEN_AT_ONCE: usize = 256;
+/// Checkpoints that are fetched at the same time: each holds its files open.
+pub(super) const AT_ONCE: usize = 8;
 
 impl Coordinator {
     /// The server variables of a task, and how many steps are done; `None` before the first one is.
     pub(crate) async fn checkpoint(&self, task: &TaskId) -> Result<Option<Checkpoint>, PortError> {
+        let place = self.checkpoints.clone().try_acquire_owned().map_err(|e| {
+            let text = format!("{AT_ONCE} checkpoints are being fetched already");
+            PortError::new(PortErrorKind::Unavailable, "coordinator.checkpoint", text)
+                .with_source(e)
+        })?;
         let mut tries = 1;
         loop {
             let Some(state) = self.run_on_disk(task).await? else {
@@ -33,9 +42,13 @@ impl Coordinator {
                 Err(e) => return Err(e),
                 Ok(variables) => {
                     let (_, variables) = npz_stream(self.context.ports.blobs.clone(), variables);
+                    // The place is taken until the last byte is fetched, or nobody wants it any more.
+                    let held = variables.inspect(move |_| {
+                        let _held = &place;
+                    });
                     return Ok(Some(Checkpoint {
                         steps: state.step,
-                        variables,
+                        variables: Box::pin(held),
                     }));
                 }
             }
