@@ -17,14 +17,21 @@ pub(super) fn read(filter: &str) -> Result<EnvFilter, PortError> {
         );
         PortError::new(PortErrorKind::Rejected, "log.filter", text)
     };
-    let parsed = EnvFilter::builder().parse(format!("{QUIET},{filter}"));
+    if filter.chars().any(char::is_control) {
+        return Err(wrong(&std::io::Error::other("it has control characters")));
+    }
+    // Values of fields are compared as they are: a regular expression of a caller's could take any time and memory to be read.
+    let parsed = EnvFilter::builder()
+        .with_regex(false)
+        .parse(format!("{QUIET},{filter}"));
     let parsed = parsed.map_err(|e| wrong(&e))?;
     // A single word that is no level would be taken for a crate: nothing but its records would be left.
     let levels = ["error", "warn", "info", "debug", "trace", "off"];
     let named = |part: &str| {
         part.contains('=') || levels.contains(&part.trim().to_ascii_lowercase().as_str())
     };
-    match filter.split(',').all(named) && !filter.trim().eq_ignore_ascii_case("off") {
+    let silent = |part: &str| part.trim().eq_ignore_ascii_case("off");
+    match filter.split(',').all(named) && !filter.split(',').any(silent) {
         true => Ok(parsed),
         false => Err(wrong(&std::io::Error::other("a word is no level"))),
     }
@@ -108,10 +115,27 @@ mod tests {
     }
 
     #[test]
+    fn a_value_in_a_filter_is_no_regular_expression() {
+        // 2^28 states, were it one.
+        let value = format!("(a|b)*a{}", "(a|b)".repeat(28));
+        drop(read(&format!("[request{{id={value}}}]=info")));
+    }
+
+    #[test]
     fn what_is_no_filter_is_refused_and_changes_nothing() {
         let (_layer, handle) = reload::Layer::<_, Registry>::new(read("info").unwrap());
         let log = Reloadable(handle);
-        for wrong in ["loud", "", "info,", "off", "delta_app=loud", "info debug"] {
+        for wrong in [
+            "loud",
+            "",
+            "info,",
+            "off",
+            "info,off",
+            "off,off",
+            "delta_app=loud",
+            "info debug",
+            "info,a=debug\nINFO somebody is admitted",
+        ] {
             let error = log.set_filter(wrong).unwrap_err();
             assert_eq!(error.kind(), PortErrorKind::Rejected, "{wrong}");
         }
