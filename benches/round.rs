@@ -23,7 +23,7 @@ use delta_node::bootstrap::{self, Running};
 use delta_node::config::{Config, Database};
 use delta_node::domain::bundle::{Bundle, BundleLimits};
 use delta_node::domain::catalogue::Outline;
-use delta_node::domain::ids::DatasetName;
+use delta_node::domain::ids::{DatasetName, Digest};
 use delta_node::domain::records::proof::ReleaseProof;
 use delta_node::ports::PortError;
 use delta_node::ports::author_api::AuthorApi as _;
@@ -90,6 +90,10 @@ impl Executor for Timed {
 
     async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
         self.inner.outline(name).await
+    }
+
+    async fn version(&self, name: &DatasetName) -> Result<Digest, PortError> {
+        self.inner.version(name).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

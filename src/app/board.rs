@@ -13,7 +13,7 @@ use futures_util::stream::BoxStream;
 use super::node::{MAX_PAGE, Node, not_reached};
 use delta_domain::bundle::Bundle;
 use delta_domain::identity::Fingerprint;
-use delta_domain::ids::{DatasetName, TaskId};
+use delta_domain::ids::{DatasetName, Digest, TaskId};
 use delta_ports::blob::BlobName;
 use delta_ports::board_api::{BoardApi, DatasetView, NetworkView, News, NodeStatus, Prospect};
 use delta_ports::executor::Whose;
@@ -75,6 +75,14 @@ impl BoardApi for Node {
             policy: policies.of(name).clone(),
             ruled: policies.written().contains_key(name),
             in_use: self.context.reading.reader(name).is_some(),
+        })
+    }
+
+    async fn dataset_version(&self, name: &DatasetName) -> Result<Digest, UserError> {
+        let version = self.context.ports.executor.version(name).await;
+        version.map_err(|e| match e.kind() {
+            PortErrorKind::NotFound => UserError::Invalid(format!("there is no dataset {name}")),
+            _ => UserError::Port(e),
         })
     }
 

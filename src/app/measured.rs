@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
-use delta_domain::ids::DatasetName;
+use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::records::proof::ReleaseProof;
 use delta_ports::blob::ByteStream;
 use delta_ports::executor::{
@@ -127,6 +127,10 @@ impl Executor for MeasuredExecutor {
 
     async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
         self.executor.outline(name).await
+    }
+
+    async fn version(&self, name: &DatasetName) -> Result<Digest, PortError> {
+        self.executor.version(name).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -14,7 +14,7 @@ use super::storage::{LocalTaskId, TaskMatches, TaskQuery};
 use delta_domain::bundle::Bundle;
 use delta_domain::catalogue::Outline;
 use delta_domain::identity::{Fingerprint, Trust};
-use delta_domain::ids::{Address, DatasetName, TaskId};
+use delta_domain::ids::{Address, DatasetName, Digest, TaskId};
 use delta_domain::policy::Policy;
 use delta_domain::time::Timestamp;
 
@@ -169,6 +169,8 @@ pub trait BoardApi: Send + Sync + 'static {
     async fn prospects(&self, task: &TaskId) -> Result<Vec<Prospect>, UserError>;
     /// One dataset of this node.
     async fn dataset(&self, name: &DatasetName) -> Result<DatasetView, UserError>;
+    /// What tells its content from any other, earlier or later. May read the whole of it.
+    async fn dataset_version(&self, name: &DatasetName) -> Result<Digest, UserError>;
     /// The last `most` lines of the journal that come before line number `before` (from 1; `None`: the last of all), and how many lines
     /// are before them.
     async fn last_of_journal(

@@ -10,7 +10,7 @@ use super::PortError;
 use super::metrics::Load;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
-use delta_domain::ids::{DatasetName, Name};
+use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::records::{ReleaseRules, ReleasedRows};
 use delta_domain::secret::Secret;
@@ -198,6 +198,9 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Names and plain types of a table's columns. A file that has not changed since the last call is not read again.
     async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError>;
+
+    /// What tells this content of a dataset from any other. The whole file is read where it has changed since the last call.
+    async fn version(&self, name: &DatasetName) -> Result<Digest, PortError>;
 
     /// The datasets of this node.
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError>;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
-use delta_domain::ids::{DatasetName, Name};
+use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::word::Ring;
@@ -169,6 +169,10 @@ impl Executor for Witnessed {
 
     async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
         self.inner.outline(name).await
+    }
+
+    async fn version(&self, name: &DatasetName) -> Result<Digest, PortError> {
+        self.inner.version(name).await
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

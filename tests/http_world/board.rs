@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use delta_node::domain::bundle::{Bundle, BundleLimits};
 use delta_node::domain::catalogue::Outline;
 use delta_node::domain::identity::{Fingerprint, Trust};
-use delta_node::domain::ids::{DatasetName, TaskId};
+use delta_node::domain::ids::{DatasetName, Digest, TaskId};
 use delta_node::domain::policy::Policy;
 use delta_node::domain::time::Timestamp;
 use delta_node::ports::UserError;
@@ -99,6 +99,10 @@ impl BoardApi for Fake {
             ruled: false,
             in_use: true,
         })
+    }
+
+    async fn dataset_version(&self, _: &DatasetName) -> Result<Digest, UserError> {
+        Ok(Digest([7; 32]))
     }
 
     async fn last_of_journal(

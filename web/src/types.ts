@@ -241,6 +241,12 @@ export interface NodeStatus {
   checks: { name: string; ok: boolean; detail: string }[];
 }
 
+export interface Vitals {
+  queues: { workers: number; connector: number; log: number };
+  workers: { running: number; limit: number };
+  memory: number;
+}
+
 export interface CheckResult {
   findings: { level: "ok" | "warn" | "fail"; name: string; detail: string }[];
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::faults::{FaultScript, When};
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
-use delta_domain::ids::{DatasetName, Name};
+use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::executor::{
@@ -174,6 +174,16 @@ impl Executor for ScriptedExecutor {
     /// No dataset has a column.
     async fn outline(&self, _name: &DatasetName) -> Result<Outline, PortError> {
         Ok(Outline::default())
+    }
+
+    /// There is no dataset.
+    async fn version(&self, name: &DatasetName) -> Result<Digest, PortError> {
+        let text = format!("there is no dataset {name}");
+        Err(PortError::new(
+            PortErrorKind::NotFound,
+            "executor.version",
+            text,
+        ))
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

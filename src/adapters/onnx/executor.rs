@@ -26,7 +26,7 @@ use super::records;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
 use delta_domain::dialect::Dialect;
-use delta_domain::ids::{DatasetName, Name};
+use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::manifest::RoundSpec;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{DType, Tensor, TensorData};
@@ -444,6 +444,13 @@ impl Executor for OnnxExecutor {
 
     async fn outline(&self, name: &DatasetName) -> Result<Outline, PortError> {
         self.outlined(name).await
+    }
+
+    async fn version(&self, name: &DatasetName) -> Result<Digest, PortError> {
+        let op = "executor.version";
+        let place = self.places.locate(op, BTreeSet::from([name.clone()]))?;
+        let mut versions = self.versions.of(op, &place).await?;
+        versions.remove(name).ok_or_else(|| wrong_answer(op))
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -4,7 +4,7 @@ import { query } from "../api";
 import { counted, epsilon, moment, number, t } from "../i18n";
 import { useAnswer } from "../state";
 import type { DatasetEntry, DatasetView, Ledger } from "../types";
-import { Answered, Badge, Budget, Card, Empty, Facts, Page, Table, Time, type Tone } from "../ui";
+import { Answered, Badge, Budget, Card, Empty, Facts, Id, Page, Table, Time, type Tone } from "../ui";
 
 function approvalOf(mode: string): { tone: Tone; word: string } {
   switch (mode) {
@@ -86,6 +86,7 @@ export function DatasetsPage() {
 
 export function DatasetPage(props: { name: string }) {
   const view = useAnswer<DatasetView>(query("/v1/board/dataset", { name: props.name }));
+  const version = useAnswer<{ version: string }>(query("/v1/board/dataset/version", { name: props.name }));
   const list = useAnswer<{ datasets: DatasetEntry[] }>("/v1/datasets");
   const privacy = useAnswer<{ datasets: Ledger[] }>("/v1/privacy");
   const entry = list.value?.datasets.find((dataset) => dataset.name === props.name);
@@ -103,6 +104,16 @@ export function DatasetPage(props: { name: string }) {
           {entry.description}
         </p>
       )}
+      <p class="quiet" title={t("A fingerprint of the content: the same content has the same one.")}>
+        {t("Version")}{" "}
+        {version.value ? (
+          <Id of={version.value.version} />
+        ) : version.error ? (
+          <span class="bad">{version.error}</span>
+        ) : (
+          t("the node reads all of it")
+        )}
+      </p>
       <Answered of={view} waits={t("The node reads the head of the dataset.")}>
         {(dataset) => (
           <div class="two">

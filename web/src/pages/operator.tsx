@@ -4,12 +4,16 @@ import { useState } from "preact/hooks";
 import { get } from "../api";
 import { counted, moment, number, seconds, size, t } from "../i18n";
 import { told, useAnswer, useEvents, useNow, useThrottled } from "../state";
-import type { CheckResult, KnownNode, Network, NodeStatus, Scope } from "../types";
+import type { CheckResult, KnownNode, Network, NodeStatus, Scope, Vitals } from "../types";
 import { Answered, Badge, Card, Empty, Facts, Fault, Id, Page, Table, Time, type Tone, Waiting } from "../ui";
 
 export function NodePage(props: { scopes: Scope[] }) {
   const answer = useAnswer<NodeStatus>("/v1/board/node");
-  const again = useThrottled(answer.again, 3000);
+  const vitals = useAnswer<Vitals>("/v1/vitals");
+  const again = useThrottled(() => {
+    answer.again();
+    vitals.again();
+  }, 3000);
   useEvents((event) => {
     if (event) again();
   });
@@ -61,6 +65,7 @@ export function NodePage(props: { scopes: Scope[] }) {
                       ),
                     ],
                     [t("Room on the disk"), node.room === null ? t("unknown") : size(node.room)],
+                    ...(vitals.value ? queues(vitals.value) : []),
                   ]}
                 />
               </Card>
@@ -84,6 +89,17 @@ export function NodePage(props: { scopes: Scope[] }) {
       {props.scopes.includes("admin") && <Check />}
     </Page>
   );
+}
+
+/** What works now, and what stands in line for it. */
+function queues({ workers, queues, memory }: Vitals): [string, string][] {
+  return [
+    [t("Workers that compute"), `${number(workers.running)} / ${number(workers.limit)}`],
+    [t("Computations that wait for a worker"), number(queues.workers)],
+    [t("Calls that wait for the connector"), number(queues.connector)],
+    [t("Log lines not written yet"), number(queues.log)],
+    [t("Memory of the node"), size(memory)],
+  ];
 }
 
 function Check() {

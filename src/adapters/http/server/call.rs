@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) watching: Arc<Semaphore>,
     /// One place for whoever has everything checked.
     pub(crate) checking: Semaphore,
+    /// Whose turn it is to have a dataset's version found out.
+    pub(crate) hashing: Semaphore,
     /// Fires when the server stops.
     pub(crate) stopping: CancellationToken,
 }

@@ -93,6 +93,7 @@ pub async fn serve(
         memory: Memory::new(options.json_memory),
         watching: Arc::new(Semaphore::new(options.max_pages)),
         checking: Semaphore::new(1),
+        hashing: Semaphore::new(1),
         stopping: CancellationToken::new(),
         options,
     });

@@ -147,6 +147,7 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/board/question/graph", Owner(Approve), |s, c| Box::pin(board::question_graph(s, c))),
     get("/v1/board/journal", Owner(Approve), |s, c| Box::pin(board::journal(s, c))),
     get("/v1/board/dataset", Owner(Read), |s, c| Box::pin(board::dataset(s, c))),
+    get("/v1/board/dataset/version", Owner(Read), |s, c| Box::pin(board::version(s, c))),
     get("/v1/board/network", Owner(Read), |s, c| Box::pin(board::network(s, c))),
     get("/v1/board/node", Owner(Read), |s, c| Box::pin(board::node(s, c))),
     get("/v1/board/check", Owner(Admin), |s, c| Box::pin(board::check(s, c))),

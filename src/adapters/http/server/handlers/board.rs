@@ -201,12 +201,30 @@ pub(crate) async fn question_graph(
 
 /// `GET /v1/board/dataset?name=`
 pub(crate) async fn dataset(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
-    let name = call.query.get("name").unwrap_or_default();
-    let name: DatasetName = name
-        .parse()
-        .map_err(|_| Rejection::bad("name must be the name of a dataset"))?;
-    let view = shared.board()?.dataset(&name).await?;
+    let view = shared.board()?.dataset(&dataset_name(call)?).await?;
     Ok(ok(&DatasetDto::from(&view)))
+}
+
+/// `GET /v1/board/dataset/version?name=`: what tells this content from any other. One file is read at a time.
+pub(crate) async fn version(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    #[derive(Serialize)]
+    struct Version {
+        version: String,
+    }
+    let name = dataset_name(call)?;
+    let Ok(_turn) = shared.hashing.acquire().await else {
+        return Err(Rejection::busy("this node is stopping"));
+    };
+    let version = shared.board()?.dataset_version(&name).await?;
+    Ok(ok(&Version {
+        version: version.to_string(),
+    }))
+}
+
+fn dataset_name(call: &Call) -> Result<DatasetName, Rejection> {
+    let name = call.query.get("name").unwrap_or_default();
+    name.parse()
+        .map_err(|_| Rejection::bad("name must be the name of a dataset"))
 }
 
 /// `GET /v1/board/journal?before=&limit=`: the last lines, newest last, each as it stands in the journal.
