@@ -9,7 +9,12 @@ import { TaskView } from "./pages/task";
 import { Tasks } from "./pages/tasks";
 import { JournalPage, UsagePage } from "./pages/usage";
 import { go, line, signedOut, useAnswer, useShared } from "./state";
-import "./style.css";
+import "./style/colours.css";
+import "./style/page.css";
+import "./style/pieces.css";
+import "./style/forms.css";
+import "./style/pictures.css";
+import "./style/narrow.css";
 import type { Scope, Session } from "./types";
 import { Answered, Card, Empty, Page } from "./ui";
 
