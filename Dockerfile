@@ -1,4 +1,4 @@
-# syntax=docker/dockerfile:1
+# Built with BuildKit, which is docker's own since 23; before: DOCKER_BUILDKIT=1.
 #
 #   docker build --build-arg REVISION="$(git rev-parse --short=12 HEAD)" -t delta-node .
 #   docker run -it --rm -v "${PWD}:/app" delta-node init
