@@ -144,3 +144,34 @@ fn a_running_nodes_log_says_more_and_less() {
     assert_eq!(code, Some(1));
     assert!(text.contains("is no filter"), "{text}");
 }
+
+#[test]
+fn a_round_is_a_few_lines_of_the_log_and_no_warning() {
+    let world = World::new();
+    let lines_of = |rounds: u32| {
+        let from: Vec<usize> = world.nodes.iter().map(|node| node.log().len()).collect();
+        let bundle = task::task("iris-logistic.delta", Some(rounds), task::endless(3));
+        world.result(world.submit(&bundle));
+        let nodes = world.nodes.iter().zip(from);
+        nodes
+            .map(|(node, from)| {
+                let last = format!("round {rounds} this node's contribution is in the sum");
+                node.wait_for(from, &[&last]);
+                let log = node.log().split_off(from);
+                let loud = log.iter().filter(|l| l.contains(" WARN ")).count();
+                assert_eq!(loud, 0, "{log:#?}");
+                log.iter().filter(|l| l.contains(" INFO ")).count()
+            })
+            .collect::<Vec<_>>()
+    };
+    let (few, more) = (lines_of(2), lines_of(8));
+    for (node, (few, more)) in few.iter().zip(more).enumerate() {
+        let a_round = more.saturating_sub(*few) as f64 / 6.0;
+        // Node 0 coordinates and is a member.
+        let most = if node == 0 { 6.0 } else { 3.0 };
+        assert!(
+            (0.5..=most).contains(&a_round),
+            "node {node}: {a_round} lines a round"
+        );
+    }
+}
