@@ -194,7 +194,9 @@ async fn a_task_runs_again_and_the_rest_answers() {
     );
     let dataset = world.get("/v1/board/dataset?name=wages.csv").await.text();
     assert!(
-        dataset.contains(r#""columns":[{"name":"wage","type":null,"role":null}]"#),
+        dataset.contains(
+            r#""columns":[{"name":"wage","type":null,"role":null},{"name":"age","type":"integer","role":null}]"#
+        ),
         "{dataset}"
     );
     assert_eq!(world.get("/v1/board/dataset?name=..%2Fx").await.status, 400);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use delta_node::domain::bundle::{Bundle, BundleLimits};
-use delta_node::domain::catalogue::Outline;
+use delta_node::domain::catalogue::{ColumnType, Outline};
 use delta_node::domain::identity::{Fingerprint, Trust};
 use delta_node::domain::ids::{DatasetName, Digest, TaskId};
 use delta_node::domain::policy::Policy;
@@ -93,7 +93,10 @@ impl BoardApi for Fake {
     async fn dataset(&self, _: &DatasetName) -> Result<DatasetView, UserError> {
         Ok(DatasetView {
             outline: Ok(Outline {
-                columns: vec![("wage".to_owned(), None)],
+                columns: vec![
+                    ("wage".to_owned(), None),
+                    ("age".to_owned(), Some(ColumnType::Integer)),
+                ],
             }),
             policy: Policy::default(),
             ruled: false,

@@ -178,7 +178,7 @@ export interface DatasetEntry {
 }
 
 export interface DatasetView {
-  columns: { name: string; type: { type: string; levels?: string[] } | null; role: string | null }[] | null;
+  columns: { name: string; type: string | null; role: string | null }[] | null;
   unread: string | null;
   policy: Record<string, unknown>;
   ruled: boolean;

@@ -102,6 +102,16 @@ test("strangers' words are shown and nothing else", async () => {
   await tab.context().close();
 });
 
+test("a dataset's columns have types, and its content a version", async () => {
+  const tab = await page(chrome);
+  await tab.goto(`${first.url}/#/datasets/patients-private.csv`);
+  await tab.waitForSelector(".lead .id");
+  const types = await tab.locator("tbody tr td:nth-child(2)").allTextContents();
+  assert.ok(types.length >= 4 && types.slice(0, 4).every((type) => type.trim() !== ""), types.join());
+  assert.match(await tab.locator(".lead .id button").getAttribute("title"), /^0x[0-9a-f]{64}$/);
+  await tab.context().close();
+});
+
 test("the owner decides on the page, and the task goes on", async () => {
   const tab = await page(chrome);
   await tab.goto(`${first.url}/#/approvals/${asked}`);

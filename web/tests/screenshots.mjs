@@ -1,6 +1,6 @@
 // Pictures of every page for docs/dashboard.md: `npm run screenshots`. With `all FOLDER` in each theme, language and width, as PNG.
 
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { browser, page } from "./browser.mjs";
 import { Network, root } from "./network.mjs";
@@ -65,11 +65,16 @@ async function main() {
           )
         : [
             { theme: "light", language: "en", width: 1180 },
-            { theme: "dark", language: "zh", width: 380 },
+            { theme: "dark", language: "zh", width: 1180 },
+            { theme: "dark", language: "en", width: 380 },
+            { theme: "light", language: "zh", width: 380 },
           ];
     const into = folder ?? join(root, "docs/dashboard");
     mkdirSync(into, { recursive: true });
     let bytes = 0;
+    const all = places(ids, asked).map(([name]) => name);
+    const files = (name) => looks.map((look) => `${name}-${look.theme}-${look.language}-${look.width}.webp`);
+    if (mode !== "all") writeFileSync(join(into, "README.md"), gallery(all, files));
     for (const look of looks) {
       const tab = await page(chrome, { ...look, height: 720 });
       for (const place of places(ids, asked)) {
@@ -90,10 +95,20 @@ async function main() {
   }
 }
 
+/** The page that shows the pictures: one heading a page of the dashboard. */
+function gallery(names, files) {
+  const head =
+    "# The dashboard's pages\n\nEach in both themes and languages, wide and narrow, over a network of three nodes; made by `npm run screenshots` in `web/`. What they are for: [the dashboard](../dashboard.md).\n";
+  const pictures = (name) =>
+    files(name).map(
+      (file) => `<img src="${file}" width="${file.includes("1180") ? 480 : 160}" alt="${file.slice(0, -5)}">`,
+    );
+  return head + names.map((name) => `\n## ${name}\n\n${pictures(name).join("\n")}\n`).join("");
+}
+
 /** A whole page; as WebP, which Playwright does not write by itself, it is small enough for a repository. */
 async function shoot(tab, file, png) {
   if (png) return tab.screenshot({ path: file, fullPage: true });
-  const { writeFileSync } = await import("node:fs");
   const session = await tab.context().newCDPSession(tab);
   const height = Math.min(1500, await tab.evaluate(() => document.documentElement.scrollHeight));
   const width = tab.viewportSize().width;

@@ -1,7 +1,7 @@
 // Owner: the datasets of this node, what may be asked of them, and what privacy has cost.
 
 import { query } from "../api";
-import { counted, epsilon, moment, number, t } from "../i18n";
+import { epsilon, moment, number, t } from "../i18n";
 import { useAnswer } from "../state";
 import type { DatasetEntry, DatasetView, Ledger } from "../types";
 import { Answered, Badge, Budget, Card, Empty, Facts, Id, Page, Table, Time, type Tone } from "../ui";
@@ -104,7 +104,7 @@ export function DatasetPage(props: { name: string }) {
           {entry.description}
         </p>
       )}
-      <p class="quiet" title={t("A fingerprint of the content: the same content has the same one.")}>
+      <p class="lead quiet" title={t("A fingerprint of the content: the same content has the same one.")}>
         {t("Version")}{" "}
         {version.value ? (
           <Id of={version.value.version} />
@@ -154,10 +154,16 @@ export function DatasetPage(props: { name: string }) {
   );
 }
 
-function typeOf(type: { type: string; levels?: string[] } | null): string {
-  if (!type) return t("numbers");
-  if (type.type === "category") return counted(type.levels?.length ?? 0, "texts, {n} level", "texts, {n} levels");
-  return type.type === "date" ? t("dates") : type.type === "time" ? t("moments") : type.type;
+function typeOf(type: string | null): string {
+  const names: Record<string, string> = {
+    integer: t("whole numbers"),
+    float: t("numbers"),
+    boolean: t("yes or no"),
+    category: t("one of some levels"),
+    string: t("texts"),
+    date: t("dates"),
+  };
+  return type ? (names[type] ?? type) : t("no cells");
 }
 
 function roleOf(role: string): Tone {
