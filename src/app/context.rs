@@ -20,6 +20,7 @@ use super::machine::MachinePorts;
 use super::measured::{MeasuredExecutor, MeasuredPeers};
 use super::owner::Owner;
 use super::reading::Reading;
+use super::registrations::Registrations;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::chain_cost::MAX_LIST;
 use delta_domain::identity::NodeKey;
@@ -160,6 +161,8 @@ pub(crate) struct Context {
     pub(crate) owner: Arc<Owner>,
     /// What this node publishes about its data, and what others do.
     pub(crate) catalogues: Arc<Catalogues>,
+    /// What this node has on the data hub.
+    pub(crate) registrations: Arc<Registrations>,
     /// Which datasets the running tasks read.
     pub(crate) reading: Arc<Reading>,
     /// This node's address, once the connector has told it.
@@ -209,6 +212,7 @@ impl Context {
         let news = Arc::<NewsDesk>::default();
         let owner = Owner::new(&ports, settings.patience, news.clone());
         let catalogues = Catalogues::new(&ports, identities.clone());
+        let registrations = Arc::new(Registrations::new(&ports));
         let since = ports.clock.now();
         let contact = Contact::sought(since);
         Self {
@@ -217,6 +221,7 @@ impl Context {
             identities,
             owner,
             catalogues,
+            registrations,
             reading: Arc::default(),
             address: watch::Sender::new(None),
             announced: Arc::default(),
@@ -242,6 +247,7 @@ impl Context {
             identities: self.identities.clone(),
             owner: self.owner.clone(),
             catalogues: self.catalogues.clone(),
+            registrations: self.registrations.clone(),
             reading: self.reading.clone(),
             address: self.address.clone(),
             announced: self.announced.clone(),

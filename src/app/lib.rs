@@ -31,6 +31,7 @@ mod owner;
 pub mod parallel;
 mod peers;
 mod reading;
+mod registrations;
 mod runner;
 pub mod snapshots;
 pub mod vectors;

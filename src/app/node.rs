@@ -14,7 +14,7 @@ use super::monitor::{ADDRESS_SETTING, follow_events, know_the_others, stay_regis
 use super::peers::Peers;
 use super::runner::Runner;
 use super::snapshots::keep_fresh;
-use delta_domain::ids::{Address, Digest, TaskId};
+use delta_domain::ids::{Address, DatasetName, Digest, TaskId};
 use delta_domain::policy::OwnerDecision;
 use delta_domain::privacy::report::LedgerReport;
 use delta_domain::round::Neighbourhood;
@@ -27,7 +27,9 @@ use delta_ports::catalogue::{CatalogueApi, NetworkListing, OwnDataset};
 use delta_ports::connector::NodePage;
 use delta_ports::executor::Whose;
 use delta_ports::metrics::{Limit, Observation};
-use delta_ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
+use delta_ports::owner_api::{
+    AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck, RegisteredVersion,
+};
 use delta_ports::peer::CoordinatorApi;
 use delta_ports::storage::{LocalTaskId, LogRow, NewTaskRow, TaskPage, TaskRow, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, UserError};
@@ -449,6 +451,23 @@ impl OwnerApi for Node {
         Ok(self.context.catalogues.own_datasets().await?)
     }
 
+    async fn register_dataset(&self, name: &DatasetName) -> Result<RegisteredVersion, UserError> {
+        let address = self.on_record()?;
+        self.context.registrations.register(&address, name).await
+    }
+
+    async fn registered_datasets(&self) -> Result<Vec<RegisteredVersion>, UserError> {
+        self.context.registrations.last().await
+    }
+
+    async fn dataset_history(
+        &self,
+        name: &DatasetName,
+    ) -> Result<Vec<RegisteredVersion>, UserError> {
+        let address = self.on_record()?;
+        self.context.registrations.history(&address, name).await
+    }
+
     async fn ready(&self) -> Vec<ReadyCheck> {
         let (mut checks, _) = self.quick_checks().await;
         let runtime = self.context.ports.executor.runtime().await;
@@ -462,6 +481,13 @@ impl OwnerApi for Node {
 }
 
 impl Node {
+    /// Where this node stands on the record.
+    fn on_record(&self) -> Result<Address, UserError> {
+        let text = "this node is not registered with the connector yet";
+        self.address()
+            .ok_or_else(|| UserError::Unavailable(text.into()))
+    }
+
     /// How many tasks of this node's users run now.
     #[must_use]
     pub fn running_tasks(&self) -> usize {

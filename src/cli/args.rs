@@ -102,6 +102,9 @@ pub(super) enum Command {
     /// Show what this node's datasets are and how they are read; for their owner
     #[command(subcommand)]
     Data(DataCommand),
+    /// Register versions of this node's datasets on the network's data hub, and compare them
+    #[command(subcommand)]
+    Datasets(DatasetsCommand),
     /// Show the rules for this node's data, and what would become of a task
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -131,6 +134,44 @@ pub(super) enum Command {
     /// The contained process that runs graphs
     #[command(name = "__worker", hide = true)]
     Worker,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DatasetsCommand {
+    /// Publish a commitment to what a dataset holds now, as its next version: its name is public then, its content is not
+    Register {
+        /// The dataset
+        name: DatasetName,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Show the last registered version of each dataset, and whether the dataset still holds it
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+    /// Show all registered versions of a dataset, and what the data hub shows under them
+    History {
+        /// The dataset
+        name: DatasetName,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        node: NodeArg,
+    },
+}
+
+impl DatasetsCommand {
+    /// Which node is asked.
+    pub(super) fn node(&self) -> &NodeArg {
+        let (Self::Register { node, .. } | Self::List { node, .. } | Self::History { node, .. }) =
+            self;
+        node
+    }
 }
 
 #[derive(Debug, Subcommand)]

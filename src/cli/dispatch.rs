@@ -104,6 +104,12 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let config = load(&file, Purpose::Tool)?.config;
             block_on(commands::audit::audit(&config, command))?;
         }
+        Command::Datasets(command) => {
+            let node = command.node().clone();
+            with_node(&file, node, async |node| {
+                commands::registrations::registrations(&node, command).await
+            })?;
+        }
         Command::Data(command) => {
             let config = load(&file, Purpose::Tool)?.config;
             print(&block_on(commands::data::data(&file, &config, command))?)?;

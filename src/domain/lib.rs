@@ -33,6 +33,7 @@ pub mod policy;
 pub mod privacy;
 pub mod query;
 pub mod records;
+pub mod registration;
 pub mod round;
 pub mod secagg;
 pub mod secret;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::UserError;
 use super::catalogue::OwnDataset;
 use super::connector::NodePage;
-use delta_domain::ids::{Digest, TaskId};
+use delta_domain::ids::{DatasetName, Digest, TaskId};
 use delta_domain::policy::{Approval, OwnerDecision, Question, Verdict};
 use delta_domain::privacy::report::LedgerReport;
 use delta_domain::time::Timestamp;
@@ -67,6 +67,38 @@ pub enum DecisionScope {
     Until(Timestamp),
 }
 
+/// What the data hub shows under a version's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnHub {
+    /// This version's commitment.
+    Same,
+    /// Nothing.
+    Nothing,
+    /// Another one: the node that owns it was restored from a backup, or the hub was written over.
+    Another,
+}
+
+/// A version of a dataset, as it was registered on the data hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredVersion {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The number of the version, from 0.
+    pub index: u32,
+    /// What tells its content from any other; not published.
+    pub version: Digest,
+    /// What is published.
+    pub commitment: Digest,
+    /// When it was registered.
+    pub at: Timestamp,
+    /// Whether the hub has shown it.
+    pub confirmed: bool,
+    /// Whether the dataset holds it now; `None` where that was not looked at, or cannot be.
+    pub current: Option<bool>,
+    /// What the hub shows now; `None` where it was not asked.
+    pub on_hub: Option<OnHub>,
+}
+
 /// What the node offers to its owner.
 #[async_trait]
 pub trait OwnerApi: Send + Sync + 'static {
@@ -96,6 +128,15 @@ pub trait OwnerApi: Send + Sync + 'static {
     async fn privacy(&self) -> Result<Vec<LedgerReport>, UserError>;
     /// The datasets of this node: what they are, when their owner is asked, and whether they are published.
     async fn datasets(&self) -> Result<Vec<OwnDataset>, UserError>;
+    /// Registers on the data hub what a dataset holds now, as its next version; where that is the last one already, gives that.
+    async fn register_dataset(&self, name: &DatasetName) -> Result<RegisteredVersion, UserError>;
+    /// The last registered version of each dataset, compared with what it holds now.
+    async fn registered_datasets(&self) -> Result<Vec<RegisteredVersion>, UserError>;
+    /// All registered versions of a dataset, oldest first, compared with what the hub shows.
+    async fn dataset_history(
+        &self,
+        name: &DatasetName,
+    ) -> Result<Vec<RegisteredVersion>, UserError>;
     /// Whether the node can work.
     async fn ready(&self) -> Vec<ReadyCheck>;
 }

@@ -6,5 +6,6 @@ mod garbage;
 mod measured;
 mod operating;
 mod refusals;
+mod registered;
 mod runner;
 mod together;

@@ -114,3 +114,41 @@ async fn the_journal_comes_in_pages_of_lines() {
     assert_eq!(world.get("/v1/audit?skip=3").await.text(), "");
     assert_eq!(world.get("/v1/audit?limit=1001").await.status, 422);
 }
+
+#[tokio::test]
+async fn versions_of_datasets_are_registered_and_compared() {
+    let world = World::start().await;
+    let path = "/v1/datasets/register";
+    let (status, version) = post(&world, path, &json!({ "name": "wages.csv" })).await;
+    assert_eq!(status, 200, "{version}");
+    assert_eq!(
+        (&version["index"], &version["on_hub"], &version["current"]),
+        (&json!(2), &json!("same"), &Value::Null)
+    );
+    assert_eq!(version["commitment"], format!("0x{}", "04".repeat(32)));
+    for (body, status, word) in [
+        (
+            json!({ "name": "other.csv" }),
+            400,
+            "there is no dataset other.csv",
+        ),
+        (json!({ "name": "../etc" }), 400, "the name of a dataset"),
+        (json!({}), 422, "field required"),
+    ] {
+        let (found, text) = post(&world, path, &body).await;
+        assert_eq!(found, status, "{text}");
+        assert!(text.to_string().contains(word), "{text}");
+    }
+    let versions = async |path: &str| -> Value {
+        let answer = world.get(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    };
+    let last = versions("/v1/datasets/registered").await;
+    assert_eq!(last["versions"][0]["current"], false);
+    let history = versions("/v1/datasets/history?name=wages.csv").await;
+    let shown: Vec<&Value> = (0..2).map(|i| &history["versions"][i]["on_hub"]).collect();
+    assert_eq!(shown, [&json!("nothing"), &json!("another")]);
+    let answer = world.get("/v1/datasets/history?name=a/b").await;
+    assert_eq!(answer.status, 400);
+}

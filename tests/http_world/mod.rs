@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use delta_node::adapters::http::{Admission, Doors, HttpOptions, HttpServer, serve};
 use delta_node::domain::catalogue::{Listing, SignedCatalogue};
 use delta_node::domain::identity::{Card, Document, NodeKey};
-use delta_node::domain::ids::{Address, Digest, TaskId};
+use delta_node::domain::ids::{Address, DatasetName, Digest, TaskId};
 use delta_node::domain::policy::{
     Approval, ApprovalMode, ApprovalScope, Author, Class, Facts, Kind, OwnerDecision, Policies,
     Question, Reads, TableForm, judge,
@@ -39,7 +39,9 @@ use delta_node::ports::connector::{NodePage, NodeRecord};
 use delta_node::ports::identity::IdentityApi;
 use delta_node::ports::metrics::{Exposition, Vitals};
 use delta_node::ports::operator_api::OperatorApi;
-use delta_node::ports::owner_api::{AskedTask, Decided, DecisionScope, OwnerApi, ReadyCheck};
+use delta_node::ports::owner_api::{
+    AskedTask, Decided, DecisionScope, OnHub, OwnerApi, ReadyCheck, RegisteredVersion,
+};
 use delta_node::ports::peer::CoordinatorApi;
 use delta_node::ports::storage::{LocalTaskId, LogLevel, LogRow, NewLog, TaskPage, TaskRow};
 use delta_node::ports::{PortError, PortErrorKind, UserError};
@@ -383,6 +385,19 @@ impl OperatorApi for Fake {
 }
 
 #[async_trait]
+fn registered(on_hub: OnHub) -> RegisteredVersion {
+    RegisteredVersion {
+        dataset: "wages.csv".parse().unwrap(),
+        index: 2,
+        version: Digest([3; 32]),
+        commitment: Digest([4; 32]),
+        at: Timestamp(1_795_329_517_000),
+        confirmed: true,
+        current: None,
+        on_hub: Some(on_hub),
+    }
+}
+
 impl OwnerApi for Fake {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
         let nodes = MEMBERS.iter().enumerate().map(|(i, address)| NodeRecord {
@@ -479,6 +494,26 @@ impl OwnerApi for Fake {
             approval: ApprovalMode::Controlled,
             published: true,
         }])
+    }
+
+    async fn register_dataset(&self, name: &DatasetName) -> Result<RegisteredVersion, UserError> {
+        match name.as_str() {
+            "wages.csv" => Ok(registered(OnHub::Same)),
+            _ => Err(UserError::Invalid(format!("there is no dataset {name}"))),
+        }
+    }
+
+    async fn registered_datasets(&self) -> Result<Vec<RegisteredVersion>, UserError> {
+        let version = RegisteredVersion {
+            current: Some(false),
+            on_hub: None,
+            ..registered(OnHub::Same)
+        };
+        Ok(vec![version])
+    }
+
+    async fn dataset_history(&self, _: &DatasetName) -> Result<Vec<RegisteredVersion>, UserError> {
+        Ok(vec![registered(OnHub::Nothing), registered(OnHub::Another)])
     }
 
     async fn ready(&self) -> Vec<ReadyCheck> {

@@ -116,6 +116,16 @@ impl Writer {
             return;
         }
         for event in events {
+            if let RecordEvent::DataRegistered {
+                owner,
+                name,
+                index,
+                commitment,
+            } = &event
+            {
+                // A later one takes its place on the record, as in the original: these lines are the history.
+                tracing::info!(owner, name, index, commitment, "data are registered");
+            }
             self.broadcast.publish(event);
         }
         for Answered { reply, outcome, .. } in answered {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,6 +33,7 @@ pub struct ScriptedExecutor {
     contribute: Arc<Contribute>,
     reduce: Arc<Reduce>,
     duration: Duration,
+    versions: Arc<Mutex<BTreeMap<DatasetName, Digest>>>,
     faults: FaultScript,
 }
 
@@ -48,6 +49,7 @@ impl ScriptedExecutor {
             contribute: Arc::new(contribute),
             reduce: Arc::new(average_into_variables),
             duration: Duration::ZERO,
+            versions: Arc::default(),
             faults: FaultScript::default(),
         }
     }
@@ -67,6 +69,12 @@ impl ScriptedExecutor {
     pub fn with_duration(mut self, duration: Duration) -> Self {
         self.duration = duration;
         self
+    }
+
+    /// A dataset holds this content from now on.
+    pub fn hold(&self, dataset: DatasetName, version: Digest) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.insert(dataset, version);
     }
 
     /// The next call of `op` (`"executor.map"`, `"executor.reduce"`, `"executor.open_bundle"`, `"executor.check_graphs"`, `"executor.check_data"`, `"*"`) fails.
@@ -176,14 +184,14 @@ impl Executor for ScriptedExecutor {
         Ok(Outline::default())
     }
 
-    /// There is no dataset.
     async fn version(&self, name: &DatasetName) -> Result<Digest, PortError> {
-        let text = format!("there is no dataset {name}");
-        Err(PortError::new(
-            PortErrorKind::NotFound,
-            "executor.version",
-            text,
-        ))
+        const OP: &str = "executor.version";
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.get(name).copied();
+        version.ok_or_else(|| {
+            let text = format!("there is no dataset {name}");
+            PortError::new(PortErrorKind::NotFound, OP, text)
+        })
     }
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {

@@ -11,6 +11,7 @@ pub(super) mod leave;
 pub(super) mod log_level;
 pub(super) mod policy;
 pub(super) mod privacy;
+pub(super) mod registrations;
 pub(super) mod run;
 pub(super) mod task;
 pub(super) mod token;

@@ -274,6 +274,34 @@ impl UserClient {
         &self.base
     }
 
+    /// Registers on the data hub what a dataset holds now. The node may have to read all of it.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn register_dataset(&self, name: &str) -> Result<serde_json::Value, PortError> {
+        let body = serde_json::json!({ "name": name });
+        let call = self.post_json("/v1/datasets/register", &body);
+        self.json(call.timeout(CALL_WITHIN * 10)).await
+    }
+
+    /// The versions of a dataset, compared with what the data hub shows.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn dataset_history(&self, name: &str) -> Result<serde_json::Value, PortError> {
+        let call = self.get("/v1/datasets/history".into());
+        self.json(call.query(&[("name", name)])).await
+    }
+
+    /// The last registered version of each dataset, compared with what it holds now.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn registered_datasets(&self) -> Result<serde_json::Value, PortError> {
+        let call = self.get("/v1/datasets/registered".into());
+        self.json(call.timeout(CALL_WITHIN * 10)).await
+    }
+
     /// What the node answers to a GET of `path`.
     ///
     /// # Errors

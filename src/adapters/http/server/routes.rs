@@ -23,8 +23,8 @@ use super::call::{Call, Shared};
 use super::extract::body::{Pace, drain, paced};
 use super::extract::query::Query;
 use super::handlers::{
-    approvals, board, catalogue, dashboard, events, identity, operating, ops, privacy, rounds,
-    shares, tasks, upload,
+    approvals, board, catalogue, dashboard, events, identity, operating, ops, privacy,
+    registrations, rounds, shares, tasks, upload,
 };
 use super::rejection::Rejection;
 use super::reply::{Response, json};
@@ -158,6 +158,9 @@ const ENDPOINTS: &[Endpoint] = &[
     post("/v1/approvals/revoke", Owner(Approve), |s, c| Box::pin(approvals::revoke(s, c))),
     get("/v1/audit", Owner(Approve), |s, c| Box::pin(approvals::audit(s, c))),
     get("/v1/privacy", Owner(Read), |s, c| Box::pin(privacy::privacy(s, c))),
+    get("/v1/datasets/registered", Owner(Read), |s, c| Box::pin(registrations::registered(s, c))),
+    get("/v1/datasets/history", Owner(Read), |s, c| Box::pin(registrations::history(s, c))),
+    post("/v1/datasets/register", Owner(Admin), |s, c| Box::pin(registrations::register(s, c))),
     get("/v1/datasets", Owner(Read), |s, c| Box::pin(catalogue::datasets(s, c))),
     get("/v1/nodes", Owner(Read), |s, c| Box::pin(ops::nodes(s, c))),
     get("/metrics", Owner(Metrics), |s, c| Box::pin(operating::metrics(s, c))),

@@ -101,8 +101,28 @@ impl Membership {
         self.state.verdict = Some(verdict);
         self.save().await;
         if accepted {
+            self.compare_versions();
             self.ask_the_owner().await;
         }
+    }
+
+    /// Says to the owner where the task would run on other data than was registered. Nobody waits for it: files may be long.
+    fn compare_versions(&self) {
+        let (context, task) = (self.context.clone(), self.state.task.clone());
+        let reads = self.state.reads.clone();
+        let compare = async move {
+            match context.registrations.differences(&reads).await {
+                Ok(all) => {
+                    for text in all {
+                        tracing::warn!(%task, "{text}");
+                    }
+                }
+                Err(e) => {
+                    tracing::warn!(%task, "datasets were not compared with what is registered: {}", report(&e));
+                }
+            }
+        };
+        self.context.spawn(compare);
     }
 
     pub(super) async fn fetch_and_check(&mut self) -> Result<Arc<Bundle>, PortError> {

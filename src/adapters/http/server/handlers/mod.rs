@@ -9,6 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod operating;
 pub(crate) mod ops;
 pub(crate) mod privacy;
+pub(crate) mod registrations;
 pub(crate) mod rounds;
 pub(crate) mod shares;
 pub(crate) mod tasks;
