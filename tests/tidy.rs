@@ -88,7 +88,7 @@ fn only_the_bootstrap_names_adapters() {
         "src/testing/",
         "src/testing.rs",
     ];
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 10] = [
         "adapters::",
         "delta_connector",
         "delta_grpc",
@@ -96,6 +96,7 @@ fn only_the_bootstrap_names_adapters() {
         "delta_memory",
         "delta_metrics",
         "delta_onnx",
+        "delta_prover",
         "delta_sqlite",
         "delta_system",
     ];

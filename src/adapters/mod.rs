@@ -11,5 +11,7 @@ pub use delta_http as http;
 pub use delta_memory as memory;
 pub use delta_metrics as metrics;
 pub use delta_onnx as onnx;
+#[cfg(feature = "prover")]
+pub use delta_prover as prover;
 pub use delta_sqlite as sqlite;
 pub use delta_system as system;
