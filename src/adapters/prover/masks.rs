@@ -1,44 +1,81 @@
 //! Masks that two members share: one adds what the other takes away. Both publish the same commitment to them, so that it can be checked.
 
-use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
 use delta_domain::ids::Address;
 use delta_ports::certifier::Peer;
 use zeroize::Zeroizing;
 
 use crate::generators::Generators;
+use crate::message::PeerEntry;
 use crate::transcript::{hash, hash_scalar};
 
-/// What a pair shares, for one claim.
-pub(crate) struct PairMask {
-    /// One a signal.
-    pub(crate) values: Zeroizing<Vec<Scalar>>,
+/// All masks of a member, and what it publishes of them.
+pub(crate) struct Masks {
+    /// Peers in order, each with the commitment to what is shared with it.
+    pub(crate) published: Vec<(Address, [u8; 32])>,
+    /// What is added to each sum.
+    pub(crate) total: Zeroizing<Vec<Scalar>>,
+    /// The blinding of the commitments' own total.
     pub(crate) blinding: Zeroizing<Scalar>,
 }
 
-impl PairMask {
-    /// The claim goes in, so that the same key masks two claims differently.
-    pub(crate) fn new(claim: &[u8], member: &Address, peer: &Peer, signals: usize) -> Self {
-        let claim = hash("delta certificate pair claim 1", &[claim]);
-        let mut both = [member.as_str().as_bytes(), peer.address.as_str().as_bytes()];
-        both.sort_unstable();
-        let draw = |at: usize| {
-            let at = (at as u64).to_be_bytes();
-            hash_scalar(
-                "delta certificate pair mask 1",
-                &[peer.key.expose(), &claim, both[0], both[1], &at],
-            )
+impl Masks {
+    /// `claim`: its bytes; they go in so that the same key masks two claims differently. `signals`: how many sums there are.
+    pub(crate) fn new(
+        generators: &Generators,
+        claim: &[u8],
+        member: &Address,
+        peers: &[&Peer],
+        signals: usize,
+    ) -> Self {
+        let mut masks = Self {
+            published: Vec::with_capacity(peers.len()),
+            total: Zeroizing::new(vec![Scalar::ZERO; signals]),
+            blinding: Zeroizing::new(Scalar::ZERO),
         };
-        Self {
-            values: Zeroizing::new((0..signals).map(draw).collect()),
-            blinding: Zeroizing::new(draw(signals)),
+        for peer in peers {
+            let (values, blinding) = shared(claim, member, peer, signals);
+            let adds = adds(member.as_str(), peer.address.as_str());
+            for (sum, value) in masks.total.iter_mut().zip(values.iter()) {
+                *sum += with_sign(adds, *value);
+            }
+            *masks.blinding += with_sign(adds, *blinding);
+            let commitment = generators.commit(&values, &blinding).compress().to_bytes();
+            masks.published.push((peer.address.clone(), commitment));
         }
+        masks
     }
 
-    /// What both members publish.
-    pub(crate) fn commitment(&self, generators: &Generators) -> RistrettoPoint {
-        generators.commit(&self.values, &self.blinding)
+    /// As a message names them.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = PeerEntry<'_>> {
+        self.published
+            .iter()
+            .map(|(address, commitment)| PeerEntry {
+                address: address.as_str(),
+                commitment,
+            })
     }
+}
+
+/// Masks of a pair, one a sum, and the blinding of the commitment to them.
+fn shared(
+    claim: &[u8],
+    member: &Address,
+    peer: &Peer,
+    signals: usize,
+) -> (Zeroizing<Vec<Scalar>>, Zeroizing<Scalar>) {
+    let claim = hash("delta certificate pair claim 1", &[claim]);
+    let mut both = [member.as_str().as_bytes(), peer.address.as_str().as_bytes()];
+    both.sort_unstable();
+    let draw = |at: usize| {
+        let at = (at as u64).to_be_bytes();
+        let parts: [&[u8]; 5] = [peer.key.expose(), &claim, both[0], both[1], &at];
+        hash_scalar("delta certificate pair mask 1", &parts)
+    };
+    (
+        Zeroizing::new((0..signals).map(draw).collect()),
+        Zeroizing::new(draw(signals)),
+    )
 }
 
 /// Whether `member` adds the masks that it shares with `peer`: whose address comes first does.
@@ -47,6 +84,6 @@ pub(crate) fn adds(member: &str, peer: &str) -> bool {
 }
 
 /// `value`, or its negative.
-pub(crate) fn with_sign(adds: bool, value: Scalar) -> Scalar {
+fn with_sign(adds: bool, value: Scalar) -> Scalar {
     if adds { value } else { -value }
 }

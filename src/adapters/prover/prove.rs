@@ -15,7 +15,7 @@ use crate::field::{Interpolation, dot, equality, wide};
 use crate::generators::{Cache, Generators};
 use crate::hiding::Hiding;
 use crate::layout::{Layout, MAX_MEMBERS};
-use crate::masks::{PairMask, adds, with_sign};
+use crate::masks::Masks;
 use crate::message::{PeerEntry, part_bytes, scalar_bytes};
 use crate::relation::functional;
 use crate::sumcheck::SumCheck;
@@ -53,14 +53,25 @@ pub(crate) fn prove(
         points,
     } = committed;
     let rows = Rows::new(layout, table, bits, &claim.weights);
+    let generators = cache.at_least(layout.generators());
+    let bytes = claim_bytes(claim);
+    let masks = Masks::new(
+        &generators,
+        &bytes,
+        witness.member,
+        &peers,
+        layout.signals(),
+    );
+    let sums = rows.sums(&claim.weights);
+    let sums: Zeroizing<Vec<Scalar>> = Zeroizing::new(sums.iter().map(|sum| wide(*sum)).collect());
     let prover = Prover {
-        generators: &cache.at_least(layout.generators()),
+        generators: &generators,
         claim,
         member: witness.member,
         rows: &rows,
-        hiding: Hiding::new(entropy, &key, &claim_bytes(claim)),
+        hiding: Hiding::new(entropy, &key, &bytes),
     };
-    let message = prover.run(&peers, &blindings, &points);
+    let message = prover.run(&masks, &sums, &blindings, &points);
     // What does not hold must not leave: others would name this member.
     verify(cache, claim, &message)
         .map_err(|e| e.of("a bug of this program, or a fault of this machine"))?;
@@ -113,43 +124,19 @@ impl Matrix<'_> {
 }
 
 impl<'a> Prover<'a> {
+    /// `sums`: what is claimed of the rows, in the clear. `blindings`, `table_points`: of the commitments to the table.
     pub(crate) fn run(
         mut self,
-        peers: &[&Peer],
+        masks: &Masks,
+        sums: &[Scalar],
         blindings: &[Scalar],
         table_points: &[u8],
     ) -> Vec<u8> {
         let layout = self.rows.layout;
         let claim = claim_bytes(self.claim);
-        let masks: Vec<PairMask> = peers
-            .iter()
-            .map(|peer| PairMask::new(&claim, self.member, peer, layout.signals()))
-            .collect();
-        let (mask, mask_blinding) = self.total(peers, &masks);
-        let sums: Zeroizing<Vec<Scalar>> = Zeroizing::new(
-            self.rows
-                .sums(&self.claim.weights)
-                .iter()
-                .map(|sum| wide(*sum))
-                .collect(),
-        );
-        let signals: Vec<Scalar> = sums
-            .iter()
-            .zip(mask.iter())
-            .map(|(sum, mask)| sum + mask)
-            .collect();
-        let commitments: Vec<[u8; 32]> = masks
-            .iter()
-            .map(|m| m.commitment(self.generators).compress().to_bytes())
-            .collect();
-        let entries: Vec<PeerEntry<'_>> = peers
-            .iter()
-            .zip(&commitments)
-            .map(|(peer, commitment)| PeerEntry {
-                address: peer.address.as_str(),
-                commitment,
-            })
-            .collect();
+        let masked = sums.iter().zip(masks.total.iter());
+        let signals: Vec<Scalar> = masked.map(|(sum, mask)| sum + mask).collect();
+        let entries: Vec<PeerEntry<'_>> = masks.entries().collect();
         let mut out = part_bytes(&layout, self.member, &entries, &signals, table_points);
         let mut transcript = Transcript::new("delta certificate proof 1");
         transcript.absorb("claim", &claim);
@@ -199,30 +186,12 @@ impl<'a> Prover<'a> {
         };
         for (first, second, blinding) in [
             (&pads, &pads2, pad_blinding * e + pad2_blinding),
-            (&mask, &mask2, *mask_blinding * e + mask2_blinding),
+            (&masks.total, &mask2, *masks.blinding * e + mask2_blinding),
         ] {
             out.extend(scalar_bytes(&response(first, second)));
             out.extend(blinding.to_bytes());
         }
         out
-    }
-
-    /// All masks of this member together.
-    fn total(
-        &self,
-        peers: &[&Peer],
-        masks: &[PairMask],
-    ) -> (Zeroizing<Vec<Scalar>>, Zeroizing<Scalar>) {
-        let mut values = Zeroizing::new(vec![Scalar::ZERO; self.rows.layout.signals()]);
-        let mut blinding = Zeroizing::new(Scalar::ZERO);
-        for (peer, mask) in peers.iter().zip(masks) {
-            let adds = adds(self.member.as_str(), peer.address.as_str());
-            for (sum, value) in values.iter_mut().zip(mask.values.iter()) {
-                *sum += with_sign(adds, *value);
-            }
-            *blinding += with_sign(adds, *mask.blinding);
-        }
-        (values, blinding)
     }
 
     /// Both matrices, and the points that are new: to the second one, and to what hides opened rows of each.

@@ -1,4 +1,8 @@
 //! Whole proofs: that honest ones hold, and which dishonest ones do not.
 
+mod certificates;
+mod dishonest;
 mod honest;
+mod messages;
+mod rows;
 mod world;

@@ -149,6 +149,13 @@ impl World {
             .unwrap()
     }
 
+    /// Columns of a member's table, in bits.
+    pub(crate) fn data_columns(&self) -> usize {
+        crate::layout::Layout::new(&self.claim.schema, 4)
+            .unwrap()
+            .data_columns()
+    }
+
     /// Why a message is refused.
     pub(crate) fn refusal(&self, message: &[u8]) -> String {
         self.certifier
