@@ -38,6 +38,20 @@ pub struct Bounds {
     pub high: f64,
 }
 
+impl Bounds {
+    /// Half their width.
+    #[must_use]
+    pub fn half(&self) -> f64 {
+        self.high / 2.0 - self.low / 2.0
+    }
+
+    /// Their middle.
+    #[must_use]
+    pub fn middle(&self) -> f64 {
+        self.high / 2.0 + self.low / 2.0
+    }
+}
+
 /// What a table holds, known before training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
@@ -70,28 +84,26 @@ impl Schema {
                 "{got} coefficients where the answer has {want}"
             )));
         }
-        let half = |b: &Bounds| b.high / 2.0 - b.low / 2.0;
-        let middle = |b: &Bounds| b.high / 2.0 + b.low / 2.0;
         let (slopes, intercept) = coefficients.split_at(self.features.len());
         let columns = || slopes.iter().zip(&self.features);
         let mut scaled: Vec<f64> = match self.model {
             Model::Mean => columns()
-                .map(|(mean, b)| (mean - middle(b)) / half(b))
+                .map(|(mean, b)| (mean - b.middle()) / b.half())
                 .collect(),
             Model::Logistic | Model::Linear => {
-                let constant: f64 = columns().map(|(slope, b)| slope * middle(b)).sum();
+                let constant: f64 = columns().map(|(slope, b)| slope * b.middle()).sum();
                 let constant = constant + intercept.iter().sum::<f64>();
                 columns()
-                    .map(|(slope, b)| slope * half(b))
+                    .map(|(slope, b)| slope * b.half())
                     .chain([constant])
                     .collect()
             }
         };
         if let Some(label) = &self.label {
             if let Some(constant) = scaled.last_mut() {
-                *constant -= middle(label);
+                *constant -= label.middle();
             }
-            scaled.iter_mut().for_each(|weight| *weight /= half(label));
+            scaled.iter_mut().for_each(|weight| *weight /= label.half());
         }
         let whole = |(at, weight): (usize, f64)| {
             let weight = (weight * WEIGHT_UNIT).round_ties_even();
@@ -140,6 +152,37 @@ pub struct Claim {
     pub round: RoundNumber,
     /// The answer, as [`Schema::scaled`] gives it.
     pub weights: Vec<i64>,
+}
+
+impl Claim {
+    /// The answer in the columns' own units: the inverse of [`Schema::scaled`].
+    #[must_use]
+    pub fn coefficients(&self) -> Vec<f64> {
+        // Below 2^33.
+        #[allow(clippy::cast_precision_loss)]
+        let weights = self
+            .weights
+            .iter()
+            .map(|weight| *weight as f64 / WEIGHT_UNIT);
+        let weights: Vec<f64> = weights.collect();
+        let columns = || weights.iter().zip(&self.schema.features);
+        if self.schema.model == Model::Mean {
+            return columns().map(|(w, b)| b.middle() + w * b.half()).collect();
+        }
+        let (half, middle) = self
+            .schema
+            .label
+            .map_or((1.0, 0.0), |b| (b.half(), b.middle()));
+        let mut out: Vec<f64> = columns().map(|(w, b)| w / b.half() * half).collect();
+        let moved: f64 = out
+            .iter()
+            .zip(&self.schema.features)
+            .map(|(slope, b)| slope * b.middle())
+            .sum();
+        let intercept = weights.get(out.len()).copied().unwrap_or_default();
+        out.push(intercept * half + middle - moved);
+        out
+    }
 }
 
 /// A member with which masks are shared, and the key of this pair.

@@ -123,12 +123,10 @@ fn rounded(cell: f64, bounds: &Bounds) -> Option<i32> {
     if !(bounds.low <= cell && cell <= bounds.high) {
         return None;
     }
-    let half = bounds.high / 2.0 - bounds.low / 2.0;
-    let middle = bounds.high / 2.0 + bounds.low / 2.0;
     let unit = f64::from(i32::try_from(UNIT).ok()?);
     // Within the unit but for rounding, so nothing is cut off.
     #[allow(clippy::cast_possible_truncation)]
-    let cell = ((cell - middle) / half * unit)
+    let cell = ((cell - bounds.middle()) / bounds.half() * unit)
         .round_ties_even()
         .clamp(-unit, unit) as i32;
     Some(cell)

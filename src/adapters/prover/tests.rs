@@ -5,4 +5,5 @@ mod dishonest;
 mod honest;
 mod messages;
 mod rows;
+mod vectors;
 mod world;

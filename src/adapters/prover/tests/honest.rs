@@ -75,3 +75,15 @@ fn two_proofs_of_the_same_share_no_hidden_word() {
         .count();
     assert!(first > 55 && alike == 0, "{first} {alike}");
 }
+
+#[test]
+fn an_answer_comes_back_in_its_own_units() {
+    for model in [Model::Logistic, Model::Linear, Model::Mean] {
+        let world = World::new(model, 2, 40, 3);
+        let (answer, back) = (world.answer(), world.claim.coefficients());
+        assert_eq!(answer.len(), back.len());
+        for (one, other) in answer.iter().zip(&back) {
+            assert!((one - other).abs() < 1e-4, "{model:?}: {answer:?} {back:?}");
+        }
+    }
+}
