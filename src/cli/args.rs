@@ -121,6 +121,11 @@ pub(super) enum Command {
     Doctor(CheckArgs),
     /// Show the rounds and waits of a running node, again and again
     Top(TopArgs),
+    /// Check a certificate from its file alone, and say what it certifies; fails when it does not hold
+    Verify {
+        /// The certificate
+        file: PathBuf,
+    },
     /// Show how much the log of a running node says, or let it say more or less until it ends
     LogLevel {
         /// error, warn, info, debug or trace, or such as info,delta_http=debug [default: only show it]

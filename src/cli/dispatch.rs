@@ -146,6 +146,11 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::LogLevel { level, node } => with_node(&file, node, async |node| {
             commands::log_level::log_level(&node, level.as_deref()).await
         })?,
+        Command::Verify { file } => {
+            if !commands::verify::verify(&file)? {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Healthcheck => {
             let config = load(&file, Purpose::Tool)?.config;
             health::ask_own(&config)?;

@@ -16,3 +16,4 @@ pub(super) mod run;
 pub(super) mod task;
 pub(super) mod token;
 pub(super) mod top;
+pub(super) mod verify;
