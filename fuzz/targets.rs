@@ -10,7 +10,7 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use delta_node::adapters::{http, onnx};
+use delta_node::adapters::{http, onnx, prover};
 use delta_node::domain::bundle::{Bundle, BundleLimits};
 use delta_node::domain::connector_record::RecordEvent;
 use delta_node::domain::manifest::Manifest;
@@ -20,6 +20,7 @@ use delta_node::domain::secagg::keys::{Curve, PublicKey};
 use delta_node::domain::secagg::mask::Sign;
 use delta_node::domain::secagg::masked_input::{MaskedInputHeader, StreamAdder};
 use delta_node::domain::secagg::shamir::Share;
+use delta_node::ports::certifier::Certifier as _;
 use tokio::runtime::{Builder, Runtime};
 
 /// One thing that is fuzzed.
@@ -38,6 +39,7 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
     ("multipart", multipart),
     ("json_body", json_body),
     ("query", query),
+    ("certificate", certificate),
     ("onnx", graph),
     ("csv", csv),
     ("parquet", parquet),
@@ -54,6 +56,15 @@ pub(crate) const TARGETS: &[(&str, Target)] = &[
 ];
 
 const SMALL: usize = 1 << 20;
+
+/// A certificate: what holds has rows of two members, and a norm that is a number.
+pub(crate) fn certificate(data: &[u8]) {
+    static CERTIFIER: LazyLock<prover::RistrettoCertifier> = LazyLock::new(Default::default);
+    if let Ok(verdict) = CERTIFIER.judge(data) {
+        assert!(verdict.rows > 0 && verdict.members.len() >= 2);
+        assert!(verdict.norm.is_finite());
+    }
+}
 
 /// A zip with a task in it. What opens has a commitment to these very bytes, and packs again.
 pub(crate) fn bundle(data: &[u8]) {
