@@ -384,7 +384,6 @@ impl OperatorApi for Fake {
     }
 }
 
-#[async_trait]
 fn registered(on_hub: OnHub) -> RegisteredVersion {
     RegisteredVersion {
         dataset: "wages.csv".parse().unwrap(),
@@ -398,6 +397,7 @@ fn registered(on_hub: OnHub) -> RegisteredVersion {
     }
 }
 
+#[async_trait]
 impl OwnerApi for Fake {
     async fn nodes(&self, page: u32, page_size: u32) -> Result<NodePage, UserError> {
         let nodes = MEMBERS.iter().enumerate().map(|(i, address)| NodeRecord {

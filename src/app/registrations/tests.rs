@@ -63,10 +63,10 @@ impl World {
     }
 
     async fn shown(&self, index: i32) -> Option<String> {
-        let found = self
-            .connector
-            .data_commitment(&self.address, name().as_str(), index);
-        found.await.unwrap()
+        let name = name();
+        let (hub, address) = (&self.connector, &self.address);
+        let found = hub.data_commitment(address, name.as_str(), index).await;
+        found.unwrap()
     }
 }
 

@@ -289,8 +289,12 @@ impl UserClient {
     /// # Errors
     /// As [`Self::submit`].
     pub async fn dataset_history(&self, name: &str) -> Result<serde_json::Value, PortError> {
-        let call = self.get("/v1/datasets/history".into());
-        self.json(call.query(&[("name", name)])).await
+        let path = format!("{}/v1/datasets/history", self.base);
+        let url = reqwest::Url::parse_with_params(&path, [("name", name)]).map_err(|e| {
+            let text = "the node's url is none";
+            PortError::new(PortErrorKind::Rejected, "client.call", text).with_source(e)
+        })?;
+        self.json(self.client.get(url).timeout(CALL_WITHIN)).await
     }
 
     /// The last registered version of each dataset, compared with what it holds now.

@@ -71,7 +71,8 @@ fn proofs_of_other_versions_are_refused() {
 fn a_proof_holds_for_its_own_claim_only() {
     let world = small(Model::Logistic);
     let message = world.prove(0);
-    let others: [(&str, fn(&mut Claim)); 8] = [
+    type Change = fn(&mut Claim);
+    let others: [(&str, Change); 8] = [
         ("task", |claim| {
             claim.task = format!("0x{:064x}", 1).parse().unwrap()
         }),
