@@ -35,7 +35,7 @@ def sample(rows: int = 61, seed: int = 0) -> pd.DataFrame:
 
 
 def task(
-    execute: Callable[[Any], Any], columns: list[str], *, min_clients: int = 3, **options: Any
+    execute: Callable[[Any], Any], columns: list[str], *, min_clients: int = 3, max_clients: int = 3, **options: Any
 ) -> HorizontalAnalytics:
     """A task of one table, ``data.csv``, that does ``execute(frame)``."""
 
@@ -46,7 +46,7 @@ def task(
         def execute(self, frame: Any) -> Any:
             return execute(frame)
 
-    return Task("test", min_clients=min_clients, max_clients=max(min_clients, 3), **options)
+    return Task("test", min_clients=min_clients, max_clients=max(min_clients, max_clients), **options)
 
 
 def build(execute: Callable[[Any], Any], columns: list[str] | None = None) -> Bundle:

@@ -26,6 +26,7 @@ def task(
     constant: bool = True,
     options: Mapping[str, Any] | None = None,
     preprocess: Callable[[Any], tuple[Any, Any]] | None = None,
+    members: int = 3,
     **arguments: Any,
 ) -> RegressionTask:
     """A task that explains one column by the others."""
@@ -43,13 +44,14 @@ def task(
         def options(self) -> Mapping[str, Any]:
             return options or {}
 
-    made: RegressionTask = Task("test", 2, 3, **arguments)
+    made: RegressionTask = Task("test", 2, members, **arguments)
     return made
 
 
 def fit(base: type[RegressionTask], data: pd.DataFrame, target: str, parts: int = 3, **arguments: Any) -> Any:
     """Run a task over members that hold consecutive rows."""
-    return delta.debug(task(base, list(data.columns), target, **arguments), data=data, parts=parts, threads=1)
+    made = task(base, list(data.columns), target, members=max(parts, 2), **arguments)
+    return delta.debug(made, data=data, parts=parts, threads=1)
 
 
 def agrees(mine: Any, theirs: Any, names: str, tolerance: float = 1e-6) -> None:

@@ -47,7 +47,7 @@ def pieces(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 def made(model: str, options: Mapping[str, Any] | None = None) -> Bundle:
     base, _, arguments = BASES[model]
-    return task(base, ["a", "b", "y"], "y", options=options, **arguments).build()
+    return task(base, ["a", "b", "y"], "y", options=options, members=PARTS, **arguments).build()
 
 
 def run(bundle: Bundle, frame: pd.DataFrame, absent: dict[int, list[int]] | None = None) -> Any:

@@ -79,7 +79,7 @@ def expected(d: pd.DataFrame) -> list[Any]:
 @pytest.mark.parametrize("scale", SCALES)
 def test_statistics_are_those_of_pandas(scale: float) -> None:
     d = frame(scale)
-    made = delta.debug(Statistics("s"), d=d, parts=3, strict=True)
+    made = delta.debug(Statistics("s", max_clients=3), d=d, parts=3, strict=True)
     for got, want in zip(made[:-1], expected(d), strict=True):
         # The spread of a column that is constant is 0, and what pandas rounds.
         rounding = 1e-14 * np.array([0, 0, 0, scale]) if np.shape(got) == (4,) else 0.0
@@ -94,7 +94,7 @@ def test_statistics_are_those_of_pandas(scale: float) -> None:
 def test_a_small_spread_far_from_zero_is_kept(offset: float) -> None:
     d = frame(1e-3)
     d["x"] += offset
-    made = delta.debug(Statistics("s"), d=d, parts=3)
+    made = delta.debug(Statistics("s", max_clients=3), d=d, parts=3)
     assert float(made[2]["x"]) == pytest.approx(d.x.std(), rel=1e-6)
 
 
@@ -117,7 +117,7 @@ class Odds(LogitTask):
 @pytest.mark.parametrize("scale", SCALES)
 def test_regressions_do_not_hang_on_units(scale: float) -> None:
     d = frame(scale)
-    for task in (Line("l"), Odds("o")):
+    for task in (Line("l", max_clients=3), Odds("o", max_clients=3)):
         here = delta.debug(task, d=d[["x", "y"]], parts=3)
         unit = delta.debug(task, d=frame(1.0)[["x", "y"]], parts=3)
         assert here.converged and here.iterations == unit.iterations
@@ -166,6 +166,6 @@ def test_a_logit_far_from_zero_is_right_or_not_converged(offset: float) -> None:
             z["one"] = 1.0
             return z, d["y"]
 
-    made = delta.debug(Far("f"), d=pd.DataFrame({"x": x + offset, "y": y}), parts=3)
+    made = delta.debug(Far("f", max_clients=3), d=pd.DataFrame({"x": x + offset, "y": y}), parts=3)
     theirs = sm.Logit(y, np.c_[x, np.ones(900)]).fit(disp=0, tol=1e-12)
     assert not made.converged or made.params[0] == pytest.approx(theirs.params[0], rel=1e-5)

@@ -176,7 +176,7 @@ def joined(own: Any, others: Any, **more: Any) -> Any:
     """The number of rows that find one."""
     table = Table("a.csv", ["x"]).join(Table("b.csv", ["age"]), on="key")
     data = {"a": {"key": own, "x": np.arange(len(own))}, "b": {"key": others, "age": np.ones(len(others))}}
-    return debug(task({"a": table}, lambda a: a["age"].sum(), **more), parts=1, **data)
+    return debug(task({"a": table}, lambda a: a["age"].sum(), **more), parts=2, **data)
 
 
 def test_keys_are_compared_as_nodes_compare_them() -> None:
@@ -202,7 +202,7 @@ def test_a_row_that_several_units_find_does_not_leave_unasked() -> None:
     once = left.dropna().drop_duplicates("patient")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        delta.debug(task({"v": table}, lambda v: v["age"].count()), parts=1, visits=once, patients=right)
+        delta.debug(task({"v": table}, lambda v: v["age"].count()), parts=2, visits=once, patients=right)
 
 
 def test_noise_is_for_persons_by_the_key() -> None:

@@ -55,7 +55,8 @@ def test_training_over_members_learns() -> None:
     [
         ({}, r"no data for wages\.csv: pass it as wages=\.\.\."),
         ({"wages": {"pay": [1.0]}}, "the task reads column 'wage', the data has pay"),
-        ({"wages": [{"wage": [1.0]}]}, "a list of 1 for 3 members; pass parts=1"),
+        ({"wages": [{"wage": [1.0]}], "parts": 3}, r"a list of 1 for 3 members; the task needs 2 \(min_clients\)"),
+        ({"wages": [{"wage": [1.0]}] * 4, "parts": 3}, "a list of 4 for 3 members; pass parts=4"),
         ({"wages": {"wage": [1e12, 1.0, 2.0]}}, "contribution sum: above 3.07e.10.*lower strategy.precision"),
         ({"wages": {"wage": [np.inf, 1.0, 2.0]}}, "contribution sum: has NaN or infinity"),
     ],

@@ -41,7 +41,7 @@ def people(rows: int = 90) -> pd.DataFrame:
 
 class Task(HorizontalAnalytics):
     def __init__(self, execute: Any, columns: list[str] = COLUMNS) -> None:
-        super().__init__("typed")
+        super().__init__("typed", max_clients=3)
         self.of, self.columns = execute, columns
 
     def dataset(self) -> Any:
@@ -156,7 +156,7 @@ class Odds(LogitTask):
 def test_regressions_take_levels() -> None:
     sm = pytest.importorskip("statsmodels.api")
     d = people(900)
-    made = delta.debug(Odds("o"), d=d[["age", "sex", "ward"]], parts=3)
+    made = delta.debug(Odds("o", max_clients=3), d=d[["age", "sex", "ward"]], parts=3)
     x = pd.DataFrame({f"ward_{w}": (d.ward == w).astype(float) for w in ("B", "other")})
     x["age"], x["const"] = d.age / 50, 1.0
     theirs = sm.Logit((d.sex == "f").astype(float), x).fit(disp=0, tol=1e-12)
@@ -280,7 +280,7 @@ def test_keys_of_one_name_keep_their_own_categories() -> None:
 
 class Twice(HorizontalAnalytics):
     def __init__(self, one: dict[str, Any], other: dict[str, Any]) -> None:
-        super().__init__("twice")
+        super().__init__("twice", max_clients=3)
         self.specs = one, other
 
     def dataset(self) -> Any:

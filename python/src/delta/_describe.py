@@ -16,6 +16,8 @@ from ._widths import EXACT_WORDS, ring_bits
 
 # Reasons that are listed.
 _MOST = 5
+# Contributions of a round that are listed before a run.
+_LISTED = 20
 
 
 class Description(str):
@@ -33,12 +35,9 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> Descrip
     lines = [f"Task {manifest['name']} ({manifest['type']}), at most {_count(rounds, 'round')} of {members}."]
     for name, spec in manifest.get("datasets", {}).items():
         lines.append(f"Each member's dataset {name} is needed: {_dataset(spec)}.")
-    first = 1
-    for spec in manifest["rounds"]:
-        last = first + spec.get("repeat", 1) - 1
-        lines.append(f"Round {first}:" if first == last else f"Rounds {first} to {last}:")
+    for numbers, spec in _numbered(manifest):
+        lines.append(f"{numbers}:")
         lines += [f"  {line}" for line in _round(spec, manifest)]
-        first = last + 1
     lines.append(
         f"What leaves a node is masked; the coordinator sees sums over at least {low} members, not who contributed what. "
         "That protects each member's numbers, not the question: what the graphs put into a number is in the sum."
@@ -49,6 +48,51 @@ def describe(manifest: Mapping[str, Any], size: int, commitment: str) -> Descrip
         lines.append(f"Each member keeps its own of these, and the result has none of them: {_names(personal)}.")
     lines.append(f"Bundle: {size:,} bytes, commitment {commitment}.")
     return Description("\n".join(lines))
+
+
+def leaving(manifest: Mapping[str, Any], parts: int) -> Description:
+    """Describe what leaves each of ``parts`` nodes, round by round, and how many of them are in a round."""
+    most, rounds = manifest["strategy"]["max_clients"], manifest["rounds"]
+    who = f"{_count(parts, 'part')}, all in each round"
+    if parts > most:
+        bound = rounds[0].get("repeat", 1) == 1 and all(r.get("cohort") == "same" for r in rounds[1:])
+        stay = bound or manifest["strategy"].get("selection") == "same"
+        who = (
+            f"{_count(parts, 'part')}, of which a round takes {most} (max_clients), chosen at random "
+            f"{'once' if stay else 'for each'}: rows of the others are in no sum of it"
+        )
+    lines = [f"Task {manifest['name']}: {who}."]
+    for numbers, spec in _numbered({"rounds": list(_alike(rounds))}):
+        lines.append(f"{numbers}: leaves each member, masked, to be summed over {min(parts, most)}:")
+        items = spec["contribute"]
+        lines += [f"  {_contribution(item)}" for item in items[:_LISTED]]
+        lines += [f"  and {len(items) - _LISTED} more"] if len(items) > _LISTED else []
+        lines.append(f"  in all {_count(sum(_bytes(manifest, item) for item in items), 'byte')} a round")
+    return Description("\n".join(lines))
+
+
+def _alike(rounds: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """What members contribute in rounds; those in a row that contribute the same are one, repeated."""
+    before: dict[str, Any] | None = None
+    for spec in rounds:
+        repeat, items = spec.get("repeat", 1), spec["map"]["contribute"]
+        if before is not None and before["contribute"] == items:
+            before["repeat"] += repeat
+            continue
+        if before is not None:
+            yield before
+        before = {"contribute": items, "repeat": repeat}
+    if before is not None:
+        yield before
+
+
+def _numbered(manifest: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Each of the manifest's rounds with the numbers that it has."""
+    first = 1
+    for spec in manifest["rounds"]:
+        last = first + spec.get("repeat", 1) - 1
+        yield f"Round {first}" if first == last else f"Rounds {first} to {last}", spec
+        first = last + 1
 
 
 def sent(manifest: Mapping[str, Any]) -> list[int]:
@@ -178,17 +222,19 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
         yield f"keeps on the node for later rounds: {_names(sorted(spec['map']['assign']))}"
     total = 0
     for item in spec["map"]["contribute"]:
-        numbers, exact = math.prod(item["shape"]), item.get("written") == "exact"
         total += _bytes(manifest, item)
-        yield (
-            f"leaves the node, masked: {item['name']}, {item['dtype']} {item['shape']}, {_count(numbers, 'number')}"
-            f"{', summed exactly' if exact else ''}"
-        )
+        yield f"leaves the node, masked: {_contribution(item)}"
     if "bound" in strategy:
         yield f"sends no number above {_plain(strategy['bound'])}"
     if strategy.get("rounding") == "stochastic":
         yield "rounds what it sends up or down at random"
     yield f"in all, each member sends {_count(total, 'byte')} a round"
+
+
+def _contribution(item: Mapping[str, Any]) -> str:
+    """What one contribution is."""
+    exact = ", summed exactly" if item.get("written") == "exact" else ""
+    return f"{item['name']}, {item['dtype']} {item['shape']}, {_count(math.prod(item['shape']), 'number')}{exact}"
 
 
 def _field(field: Any) -> str:

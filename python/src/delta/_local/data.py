@@ -116,7 +116,9 @@ def split(manifest: Mapping[str, Any], data: Mapping[str, Any], parts: int) -> l
         cut = [content] * parts if name in whole else None
         pieces = content if isinstance(content, list) else cut or _split(content, parts)
         if len(pieces) != parts:
-            raise ValueError(f"{key}: a list of {len(pieces)} for {parts} members; pass parts={len(pieces)}")
+            least = manifest["strategy"]["min_clients"]
+            way = f"pass parts={len(pieces)}" if len(pieces) >= least else f"the task needs {least} (min_clients)"
+            raise ValueError(f"{key}: a list of {len(pieces)} for {parts} members; {way}")
         given[name] = pieces
         for member, piece in zip(out, pieces, strict=True):
             member[name] = _rows(piece, wanted[name], key)

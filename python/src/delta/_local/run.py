@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _release, results
+from .. import _describe, _release, results
 from .._metrics import folded
 from .._widths import ring_bits, travelled, whole
 from ..bundle import Bundle
@@ -39,15 +39,16 @@ _NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64
 def debug(
     task: HorizontalTask | Bundle,
     *,
-    parts: int = 3,
+    parts: int | None = None,
     threads: int = 0,
     strict: bool = False,
     seed: int | None = None,
     absent: Absent | None = None,
+    show: bool = True,
     on_round: Callable[[int, Mapping[str, Any]], None] | None = None,
     **data: Any,
 ) -> Any:
-    """Run a whole task on this machine, as nodes would.
+    """Run a whole task on this machine, as nodes would; print who takes part and what would leave each member.
 
     Batches, their order and the rounding of sums are those of nodes, and so is the noise for privacy: a discrete Gaussian, of
     which each member adds its share. The sums of a controlled task are judged by the rules of nodes (``docs/policy.md``) with
@@ -60,19 +61,25 @@ def debug(
     ----------
     task : HorizontalTask or Bundle
         What to run; one that is not built yet is built first.
-    parts : int
-        The number of make-believe members.
+    parts : int, optional
+        The number of make-believe members, each a node of the network. A round takes at most ``max_clients`` of them, chosen at
+        random as a coordinator does (with ``SameSelectStrategy`` those of the round before first), and the rows of the others
+        are in no sum of it; fewer than ``min_clients`` cannot run the task. By default as many as a list of data has, else 3, or
+        as many as the strategy allows.
     threads : int
         Threads of onnxruntime; 0 lets it choose.
     strict : bool
         Whether a sum that breaks a rule is an error, and not a warning.
     seed : int, optional
-        Makes the noise the same in every run. Only here: nodes draw it from entropy of their own.
+        Makes the noise the same in every run, and says who is chosen where more parts are there than a round takes (0 where
+        it is left out). Only here: nodes draw from entropy of their own.
     absent : mapping of int to iterable of int, optional
         Who is away: by round, from 1, the parts that take no part in it, from 0 as in a list of data. ``absent={2: [0]}``
         loses the first part between the first round and the second, and has it back in the third. Rounds that must sum the
         members of the round before (``cohort="same"`` of :meth:`delta.manifest.Draft.round`; of analytics and
         regressions all but the first) leave out who was not in it, and end the run when one of them is away.
+    show : bool
+        Whether to print how many of the parts are in a round and what leaves each of them.
     on_round : callable, optional
         ``on_round(number, metrics)`` is called after each round, from 1.
     **data : DataFrame, dict of columns, pair of arrays, torch dataset, or list of these
@@ -83,13 +90,14 @@ def debug(
     Returns
     -------
     object
-        What :meth:`delta.DeltaNode.get_result` would return.
+        What :meth:`delta.DeltaNode.get_result` would return. Where more parts are there than a round takes, ``rounds`` of it
+        says ``who`` was in each (``"part-2"``, from 0).
 
     Raises
     ------
     RuntimeError
         A task ends as on nodes: a member of the round before must be in a sum and is away or could not compute, or fewer than
-        ``min_clients`` are there when somebody is away.
+        ``min_clients`` are there.
     ValueError
         The data does not fit the task, a round makes numbers that no node could send, or, with ``strict``, a sum breaks a rule of
         controlled releases; the text names the rule.
@@ -108,11 +116,15 @@ def debug(
     bundle = task if isinstance(task, Bundle) else task.build()
     if _release.class_of(bundle.manifest) == "free":
         warnings.warn(_release.asked(bundle.manifest), _release.ReleaseWarning, stacklevel=2)
-    releases, cohorts = Releases(bundle.manifest, parts, strict), Cohorts(bundle.manifest, parts, absent)
+    parts = _parts(bundle.manifest, data) if parts is None else parts
+    releases, cohorts = Releases(bundle.manifest, parts, strict), Cohorts(bundle.manifest, parts, absent, seed)
+    members = split(bundle.manifest, data, parts)
+    if show:
+        print(_describe.leaving(bundle.manifest, parts))
     try:
         arrays, metrics = simulate(
             bundle,
-            split(bundle.manifest, data, parts),
+            members,
             cohorts=cohorts,
             threads=threads,
             seed=seed,
@@ -123,6 +135,14 @@ def debug(
         for text in releases.broken:
             warnings.warn(text, _release.ReleaseWarning, stacklevel=2)
     return results.build(bundle.manifest, arrays, metrics, cohorts.told)
+
+
+def _parts(manifest: Json, data: Mapping[str, Any]) -> int:
+    """How many members there are where nobody says it."""
+    if lists := [len(content) for content in data.values() if isinstance(content, list)]:
+        return lists[0]
+    low, high = manifest["strategy"]["min_clients"], manifest["strategy"]["max_clients"]
+    return int(min(max(3, low), high))
 
 
 @dataclass
