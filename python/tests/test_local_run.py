@@ -11,7 +11,7 @@ import pytest
 
 import delta
 from delta import manifest as m
-from delta._local.run import quantised
+from delta._local.members import quantised
 from delta._local.steps import Position, Scope, Walk, solve
 
 FIXTURES = Path(__file__).parents[2] / "tests/fixtures"

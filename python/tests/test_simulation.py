@@ -226,3 +226,35 @@ def test_under_noise_it_is_debug_too() -> None:
     one = delta.simulate(task, (X, Y), 5, sample=3, seed=1, progress=False)
     assert same(one, delta.simulate(task, (X, Y), 5, sample=3, seed=1, progress=False))
     assert one.epsilon is not None and all(told["failed"] is None for told in one.rounds)
+
+
+class Loud(Points):
+    """With what members keep, numbers drawn in the graph, and sums that are rounded by chance."""
+
+    def __init__(self) -> None:
+        strategy = FedAvg(2, 100, rounding="stochastic", precision=4)
+        super().__init__(3, momentum=0.9, strategy=strategy, validate_interval=2, optimizer_state="keep")
+        self.model.insert(1, torch.nn.Dropout(0.3))
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_several_processes_are_one_bit_for_bit(processes: int) -> None:
+    task = Loud().build()
+    rows = dirichlet(0.5, least=4).rows(len(X), Y, 7, np.random.default_rng(3))
+
+    def run(count: int, **more: Any) -> Any:
+        return delta.simulate(task, (X, Y), 7, rows, 0.6, drop=0.1, seed=5, processes=count, progress=False, **more)
+
+    one, many = run(1), run(processes)
+    assert same(one, many) and one.metrics == many.metrics and clients_of(one) == clients_of(many)
+    assert one.history[["round", "loss", "members"]].equals(many.history[["round", "loss", "members"]])
+
+
+def test_an_error_in_a_process_is_the_one_of_its_client() -> None:
+    rows = [np.arange(30), np.arange(30, 60), np.arange(60, 90)]
+    wrong = X.copy()
+    wrong[40] = np.nan
+    with pytest.raises(ValueError, match="has NaN or infinity, which no node sends"):
+        delta.simulate(built(2), (wrong, Y), split=rows, processes=2, progress=False)
+    with pytest.raises(ValueError, match="processes=0: must be a whole number from 1"):
+        delta.simulate(built(2), (X, Y), processes=0)

@@ -1,7 +1,7 @@
 """Running a whole task in this process, as nodes would: ``delta.debug``, and ``delta.simulate`` over many clients.
 
-``random`` has the node's streams of random numbers, ``data`` the members' data, ``steps`` the drivers, ``run`` the rounds,
-``sampling`` who is in each of a simulation.
+``random`` has the node's streams of random numbers, ``data`` the members' data, ``steps`` the drivers, ``members`` what one
+does in a round, ``workers`` many of them in several processes, ``run`` the rounds, ``sampling`` who is in each of a simulation.
 """
 
 from __future__ import annotations

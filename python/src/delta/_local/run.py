@@ -6,10 +6,8 @@ What is left out is what needs other machines: masks, deadlines, members that ar
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +16,16 @@ import numpy.typing as npt
 
 from .. import _describe, _release, results
 from .._metrics import folded
-from .._widths import ring_bits, travelled, whole
+from .._widths import travelled
 from ..bundle import Bundle
 from . import discrete, records
 from .cohorts import Absent, Cohorts
 from .data import Rows, split
-from .exact import exact_sums, exactly
+from .exact import exact_sums
+from .members import NUMPY, Member, Members, Round, Task, fitted, generator
 from .releases import Releases
-from .steps import CannotCompute, Position, Scope, Sessions, TooFewRows, run_step
+from .steps import Position, Scope, Sessions, run_step
+from .workers import spread
 
 if TYPE_CHECKING:
     from ..task import HorizontalTask
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Integers = npt.NDArray[np.int64]
 Json = Mapping[str, Any]
-_NUMPY = {"f32": np.float32, "f64": np.float64, "i32": np.int32, "i64": np.int64, "u8": np.uint8, "bool": np.bool_}
 
 
 def debug(
@@ -145,54 +144,6 @@ def _parts(manifest: Json, data: Mapping[str, Any]) -> int:
     return int(min(max(3, low), high))
 
 
-@dataclass
-class Member:
-    """A make-believe member: its data, and what it keeps from round to round."""
-
-    data: dict[str, Rows]
-    variables: dict[str, Array]
-    positions: dict[int, Position] = field(default_factory=dict)
-
-    def contribute(
-        self,
-        sessions: Sessions,
-        manifest: Json,
-        spec: Json,
-        server: Mapping[str, Array],
-        cohort: int,
-        judge: Any,
-        chance: np.random.Generator,
-        lenient: bool = False,
-    ) -> list[Array] | None:
-        """Run the map of a round; return what leaves, in whole steps of the precision where it is not exact, or None where it
-        cannot compute.
-
-        Then everything that the member keeps is as before. ``lenient``: who has too few rows for a batch cannot compute, as on
-        nodes; otherwise that is an error.
-        """
-        precision, map = manifest["strategy"]["precision"], spec["map"]
-        known = {**server, **self.variables}
-        scope = Scope(known, data=self.data, precision=precision, judge=judge, exact=exactly(map["contribute"]))
-        positions = dict(self.positions)
-        try:
-            for i, step in enumerate(map["steps"]):
-                positions[i] = run_step(sessions, step, scope, positions.get(i, Position()))
-        except CannotCompute:
-            return None
-        except TooFewRows:
-            if lenient:
-                return None
-            raise
-        made = [scope.values[c["name"]] for c in map["contribute"]]
-        if "noise" in map:
-            made = records.bound_member(made, map["noise"], precision)
-        sent = [quantised(v, c, manifest, cohort, chance) for v, c in zip(made, map["contribute"], strict=True)]
-        assign = map.get("assign", {}).items()
-        self.variables |= {v: _fit(scope.values[n], manifest["variables"][v], v) for v, n in assign}
-        self.positions = positions
-        return sent
-
-
 def simulate(
     bundle: Bundle,
     data: list[dict[str, Rows]],
@@ -203,19 +154,36 @@ def simulate(
     releases: Releases | None = None,
     on_round: Callable[[int, Mapping[str, Any]], None] | None = None,
     lenient: bool = False,
+    processes: int = 1,
 ) -> tuple[dict[str, Array], list[dict[str, Any]]]:
     """Run a bundle over members' data; return the outputs by name and the metrics of each round.
 
-    ``lenient``: as of :meth:`Member.contribute`.
+    ``lenient``: as of :meth:`Member.contribute`. ``processes``: over how many the members are spread; releases are judged in one.
     """
-    manifest, sessions = bundle.manifest, Sessions(bundle.graphs, threads)
+    manifest = bundle.manifest
     initial: dict[str, dict[str, Array]] = {"server": {}, "client": {}}
     for name, spec in manifest["variables"].items():
         initial[spec["location"]][name] = bundle.initial(name)
-    server, members = initial["server"], [Member(d, dict(initial["client"])) for d in data]
-    history: list[dict[str, Any]] = []
     precision, rng = manifest["strategy"]["precision"], discrete.source(seed)
-    chance = np.random.Generator(np.random.PCG64(rng.getrandbits(128)))
+    entropy = rng.getrandbits(128)
+    made = [Member(d, dict(initial["client"])) for d in data]
+    with spread(Task(manifest, bundle.graphs, threads, entropy, lenient), made, processes) as members:
+        return _rounds(members, manifest, initial["server"], cohorts, releases, on_round, precision, rng, entropy)
+
+
+def _rounds(
+    members: Members,
+    manifest: Json,
+    server: dict[str, Array],
+    cohorts: Cohorts,
+    releases: Releases | None,
+    on_round: Callable[[int, Mapping[str, Any]], None] | None,
+    precision: int,
+    rng: Any,
+    entropy: int,
+) -> tuple[dict[str, Array], list[dict[str, Any]]]:
+    history: list[dict[str, Any]] = []
+    chance, sessions = generator(entropy), members.sessions
     for number, spec in ((i, r) for i, r in enumerate(manifest["rounds"]) for _ in range(r.get("repeat", 1))):
         cohorts.begin(spec)
         declared, drivers = spec["map"]["contribute"], _noised(spec["map"])
@@ -226,11 +194,11 @@ def simulate(
             [],
             travelled(manifest, spec, server, chance),
         )
+        judge = None if releases is None else partial(releases.judge, number, len(history) + 1)
+        able = [m for m in cohorts.members if m not in cohorts.failed]
+        contributed = members.contribute(Round(number, len(history) + 1, downloaded, cohort), able, judge)
         for member in cohorts.members:
-            judge = None if releases is None else partial(releases.judge, number, len(history) + 1, member + 1)
-            sent = None
-            if member not in cohorts.failed:
-                sent = members[member].contribute(sessions, manifest, spec, downloaded, cohort, judge, chance, lenient)
+            sent = next(contributed) if member not in cohorts.failed else None
             if sent is None:
                 failed.append(member)
                 sent = [np.zeros(c["shape"], np.int64) for c in declared]
@@ -242,7 +210,7 @@ def simulate(
                 part.add(numbers)
         cohorts.end(spec, failed, counted=not drivers)
         sums: dict[str, Array] = {
-            c["name"]: np.asarray(part.finish(), _NUMPY[c["dtype"]]) for c, part in zip(declared, totals, strict=True)
+            c["name"]: np.asarray(part.finish(), NUMPY[c["dtype"]]) for c, part in zip(declared, totals, strict=True)
         }
         # Under noise nobody says who could not compute.
         counted = cohort if drivers else cohort - len(failed)
@@ -287,7 +255,7 @@ def _reduce(
     for step in spec["steps"]:
         run_step(sessions, step, scope, Position())
     made = {**scope.sums, **scope.values}
-    server |= {v: _fit(made[n], manifest["variables"][v], v) for v, n in spec["assign"].items()}
+    server |= {v: fitted(made[n], manifest["variables"][v], v) for v, n in spec["assign"].items()}
     shown = {name: float(np.asarray(made[n]).reshape(())) for name, n in spec.get("metrics", {}).items()}
     metrics = folded(shown)
     flag = float(np.asarray(made[spec["stop"]]).reshape(())) if spec.get("stop") else 0.0
@@ -301,42 +269,3 @@ def _noised(map: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         return {c["name"]: {"clip": {"l2": asked["l2"]}, "noise": spread} for c in map["contribute"]}
     steps = [s for s in map["steps"] if s.get("driver", {}).get("noise")]
     return {target["name"]: step["driver"] for step in steps for target in step["outputs"].values()}
-
-
-def quantised(
-    value: Array,
-    spec: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    cohort: int,
-    chance: np.random.Generator | None = None,
-) -> Array:
-    """Round a contribution to the task's precision, as members do before they mask it; exact numbers stay as they are.
-
-    Raises ``ValueError`` for what a node refuses: another shape, NaN or infinity, a sum that could wrap around, a number
-    above the task's bound.
-    """
-    name = spec["name"]
-    if list(value.shape) != list(spec["shape"]):
-        raise ValueError(f"contribution {name}: shape {list(value.shape)}, the task says {spec['shape']}")
-    if not np.isfinite(value).all():
-        raise ValueError(f"contribution {name}: has NaN or infinity, which no node sends")
-    if spec.get("written") == "exact":
-        return exact_sums(np.asarray(value, np.float64).reshape(1, -1), name).reshape(value.shape)
-    strategy = manifest["strategy"]
-    bits = ring_bits(strategy) - 1
-    scaled = np.asarray(value, np.float64) * 10.0 ** strategy["precision"]
-    if (np.abs(scaled) * cohort >= 2.0**bits).any():
-        limit = 2.0**bits / 10.0 ** strategy["precision"] / cohort
-        raise ValueError(
-            f"contribution {name}: above {limit:.3g}, the largest number whose sum fits; lower strategy.precision"
-        )
-    bound = strategy.get("bound")
-    if bound is not None and (np.abs(scaled) > math.ceil(bound * 10.0 ** strategy["precision"])).any():
-        raise ValueError(f"contribution {name}: above {bound:g}, the bound that the strategy promises")
-    return whole(scaled, strategy.get("rounding", "nearest"), chance or np.random.default_rng())
-
-
-def _fit(value: Array, spec: Mapping[str, Any], name: str) -> Array:
-    if list(value.shape) != list(spec["shape"]):
-        raise ValueError(f"variable {name}: shape {list(value.shape)}, the task says {spec['shape']}")
-    return np.asarray(value, _NUMPY[spec["dtype"]])
