@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -298,3 +299,17 @@ def _listed(columns: Iterable[str], wanted: str) -> str:
 
 def _quoted(name: str) -> str:
     return json.dumps(name, ensure_ascii=False)
+
+
+def warn_of_few(manifest: Json, ask: Callable[[], Nodes]) -> None:
+    """Say that too few can run a task, where nodes say so. What is not known stops nobody."""
+    if not manifest.get("datasets"):
+        return
+    try:
+        found = check(manifest, ask())
+        said = str(found) if found.too_few else None
+    except Exception:
+        # An older node, a token without the scope, or whatever others write into their catalogues.
+        return
+    if said is not None:
+        warnings.warn(said, CatalogueWarning, stacklevel=3)

@@ -11,6 +11,8 @@ from ._answers import Progress
 from ._errors import DeltaNodeError
 
 if TYPE_CHECKING:
+    import httpx
+
     from .bundle import Bundle
     from .delta_node import DeltaNode
 
@@ -142,3 +144,45 @@ class TaskHandle:
             return _html.progress(self.progress(), title)
         except DeltaNodeError as error:
             return _html.pairs(title, [("no answer", str(error))])
+
+
+def attach(
+    url: str,
+    task_id: int,
+    *,
+    timeout: float | None = None,
+    client: httpx.Client | None = None,
+    token: str | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+) -> TaskHandle:
+    """Take up a task that was submitted before, in this program or another. Nobody is asked yet.
+
+    Parameters
+    ----------
+    url : str
+        Where the node is, ``http://host:port``.
+    task_id : int
+        As :meth:`DeltaNode.create_task` returned it.
+    timeout : float, optional
+        As of :class:`delta.DeltaNode`.
+    client : httpx.Client, optional
+        As of :class:`delta.DeltaNode`.
+    token : str, optional
+        As of :class:`delta.DeltaNode`.
+    token_file : path, optional
+        As of :class:`delta.DeltaNode`.
+
+    Returns
+    -------
+    TaskHandle
+        With ``wait()``, ``result()``, ``progress()``, ``logs()`` and ``cancel()`` of that task.
+
+    Examples
+    --------
+    >>> task = delta.attach("http://127.0.0.1:6700", 7)  # doctest: +SKIP
+    >>> if task.wait(timeout=300):  # doctest: +SKIP
+    ...     print(task.result())
+    """
+    from .delta_node import DeltaNode
+
+    return DeltaNode(url, timeout=timeout, client=client, token=token, token_file=token_file).attach(task_id)

@@ -6,42 +6,29 @@ Talks to the HTTP API of a running ``delta-node`` (``/openapi.json`` there descr
 from __future__ import annotations
 
 import os
-import re
-import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import islice
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
-import httpx
-
-from . import _answers, _catalogue, _check, _describe, _html, _reasons, _token, results
+from . import _answers, _catalogue, _check, _describe, results
 from ._answers import Progress
-from ._errors import PASSING, DeltaNodeError, TaskFailed, TaskTimeout
+from ._connection import UNREADABLE, Connection
+from ._errors import DeltaNodeError, TaskFailed, TaskTimeout
 from ._follow import Followed, LogPrinter
-from ._handle import TaskHandle
+from ._handle import TaskHandle, attach
 from ._progress import Display, display
 from .bundle import Bundle
 from .task import HorizontalTask
 
 __all__ = ["DeltaNode", "DeltaNodeError", "Progress", "TaskFailed", "TaskHandle", "TaskTimeout", "attach"]
 
-T = TypeVar("T")
-#: How long one request may take, in seconds; uploads and downloads count from the last byte.
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 #: From how many bytes on a node is asked whether it takes a bundle, before it is sent.
 ASKED_FIRST = 16 << 20
-#: How many records of a log are read for who declined.
-DECLINES_IN = 10_000
 #: How many attempts at rounds a node may tell of: one that never comes to the end of its history is not believed.
 MOST_ATTEMPTS = 1_000_000
-# What goes wrong in reading the answer of something that is no node.
-_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
-class DeltaNode:
+class DeltaNode(Connection):
     """One node: give it tasks, follow them, fetch their results. Nothing is sent before the first method is called.
 
     Parameters
@@ -80,25 +67,6 @@ class DeltaNode:
     ...         print(node.get_result(task_id))
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout: float | None = None,
-        client: httpx.Client | None = None,
-        token: str | None = None,
-        token_file: str | os.PathLike[str] | None = None,
-    ) -> None:
-        self.url = url.rstrip("/")
-        found = _token.find(httpx.URL(self.url), token, token_file)
-        self._headers = {} if found is None else {"authorization": f"Bearer {found}"}
-        self._timeout = httpx.USE_CLIENT_DEFAULT if timeout is None else timeout
-        self._owned, self._reached = client is None, False
-        self._manifests: dict[int, dict[str, Any]] = {}
-        # As it is shown: without a password.
-        self._place = _html.place(self.url)
-        self._http = httpx.Client(timeout=TIMEOUT, trust_env=False) if client is None else client
-
     def create_task(self, task: HorizontalTask | Bundle, *, check: bool = True) -> int:
         """Submit a task. One that is not built yet is built first.
 
@@ -121,7 +89,7 @@ class DeltaNode:
         """
         bundle = task if isinstance(task, Bundle) else task.build()
         if check:
-            self._warn_of_few(bundle)
+            _check.warn_of_few(bundle.manifest, self.network)
         if len(bundle.data) >= ASKED_FIRST:
             self._fits(len(bundle.data))
         files = {"file": (f"{bundle.name}.delta", bundle.data, "application/octet-stream")}
@@ -329,7 +297,7 @@ class DeltaNode:
         known, bundle = self.progress(task_id), self.get_task(task_id)
         try:
             sent = _describe.sent(bundle.manifest)
-        except _UNREADABLE:
+        except UNREADABLE:
             sent = []
         rounds = _answers.rounds(known, sent, self._beginning_of_log(task_id))
         return results.build(bundle.manifest, made, known.metrics, rounds)
@@ -362,7 +330,7 @@ class DeltaNode:
             raise DeltaNodeError(f"task {task_id} is no learning task: before its end it has nothing that can be read")
         try:
             sent = _describe.sent(manifest)
-        except _UNREADABLE:
+        except UNREADABLE:
             sent = []
         return results.build(manifest, arrays, known.metrics[:steps], _answers.rounds(known, sent, [])[:steps])
 
@@ -396,26 +364,6 @@ class DeltaNode:
         """
         self._ask(lambda answer: answer.json()["status"], "POST", "/v1/task/cancel", json={"task_id": task_id})
 
-    def close(self) -> None:
-        """Close the connections; those of a ``client`` that was given stay open."""
-        if self._owned:
-            self._http.close()
-
-    def __enter__(self) -> DeltaNode:
-        """Use the node in a ``with`` block."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the connections."""
-        self.close()
-
-    def __repr__(self) -> str:
-        """Show where the node is."""
-        return f"DeltaNode({self._place!r})"
-
-    def _repr_html_(self) -> str:
-        return _html.pairs("Node", [("url", self._place), ("answers", "yes" if self._reached else "not asked yet")])
-
     def _follow(
         self,
         task_id: int,
@@ -436,141 +384,3 @@ class DeltaNode:
             )
         new = now.attempts - known.attempts
         return now, not new or (new < 1000 and len(now.metrics) >= now.round)
-
-    def _pages(self, task_id: int, start: int, size: int) -> Iterator[dict[str, Any]]:
-        while True:
-            page, after = self._about(_answers.records, "logs", task_id, start=start, limit=size)
-            yield from page
-            if len(page) < size:
-                return
-            if after <= start:
-                raise DeltaNodeError(f"{self._place}: the log of task {task_id} does not go on after record {start}")
-            start = after
-
-    def _why(self, error: DeltaNodeError) -> str:
-        """A failed task's reason from the refusal of its result."""
-        said = re.sub(r" \(HTTP \d+\)$", "", str(error)).removeprefix(f"{self._place}/v1/task/result: ")
-        return _reasons.final(re.sub(r"^task \d+ failed: ", "", said))
-
-    def _beginning_of_log(self, task_id: int) -> list[dict[str, Any]]:
-        """The first records of the log; those who may read results and not logs do without."""
-        try:
-            return list(islice(self._pages(task_id, 0, 1000), DECLINES_IN))
-        except DeltaNodeError:
-            return []
-
-    def _about(self, read: Callable[[httpx.Response], T], what: str, task_id: int, **query: int) -> T:
-        """Ask something about a task."""
-        return self._ask(read, "GET", f"/v1/task/{what}", params={"task_id": task_id, **query})
-
-    def _about_twice(self, read: Callable[[httpx.Response], T], what: str, task_id: int) -> T:
-        """Ask something that is cut short where the task moves on meanwhile."""
-        for _ in range(2):
-            try:
-                return self._about(read, what, task_id)
-            except DeltaNodeError as error:
-                if not error.passing or not self._reached:
-                    raise
-        return self._about(read, what, task_id)
-
-    def _warn_of_few(self, bundle: Bundle) -> None:
-        """Say that too few can run a task, where nodes say so. What is not known stops nobody."""
-        if not bundle.manifest.get("datasets"):
-            return
-        try:
-            found = _check.check(bundle.manifest, self.network())
-            said = str(found) if found.too_few else None
-        except Exception:
-            # An older node, a token without the scope, or whatever others write into their catalogues.
-            return
-        if said is not None:
-            warnings.warn(said, _check.CatalogueWarning, stacklevel=3)
-
-    def _fits(self, size: int) -> None:
-        """Raise before megabytes are sent that the node would not take; an older node does not say."""
-        try:
-            limits = self._ask(lambda answer: dict(answer.json()), "GET", "/v1/task/limits")
-        except DeltaNodeError as error:
-            if error.code == 404:
-                return
-            raise
-        if size > limits["bundle_bytes"]:
-            why = (
-                "its disk has no room for more" if limits["by_disk"] else "policy.max_bundle_bytes of its configuration"
-            )
-            raise DeltaNodeError(
-                f"{self._place}: the task has {size} bytes, the node takes at most {limits['bundle_bytes']} ({why})"
-            )
-
-    def _ask(self, read: Callable[[httpx.Response], T], method: str, path: str, **arguments: Any) -> T:
-        """Send a request and return what ``read`` makes of the answer."""
-        answer = self._request(method, path, **arguments)
-        try:
-            made = read(answer)
-        except _UNREADABLE as error:
-            raise DeltaNodeError(
-                f"{self._place}{path}: not an answer of a delta-node ({error!r}): {answer.content[:80]!r}"
-            ) from error
-        self._reached = True
-        return made
-
-    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(
-                method, f"{self.url}{path}", timeout=self._timeout, headers=self._headers, **arguments
-            )
-        except httpx.HTTPError as error:
-            passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
-            text = f"{self._place} cannot be reached: {str(error) or type(error).__name__}"
-            raise DeltaNodeError._of(text, passing=passing) from error
-        if answer.is_success:
-            return answer
-        try:
-            detail = answer.json()["detail"]
-            detail = detail if isinstance(detail, str) else "; ".join(str(d.get("msg", d)) for d in detail)
-            # A node says no in this form; a proxy before one that is away does not.
-            self._reached = True
-        except (ValueError, KeyError, TypeError, AttributeError):
-            detail = answer.text[:500] or answer.reason_phrase
-        code = answer.status_code
-        raise DeltaNodeError._of(f"{self._place}{path}: {detail} (HTTP {code})", code, code in PASSING)
-
-
-def attach(
-    url: str,
-    task_id: int,
-    *,
-    timeout: float | None = None,
-    client: httpx.Client | None = None,
-    token: str | None = None,
-    token_file: str | os.PathLike[str] | None = None,
-) -> TaskHandle:
-    """Take up a task that was submitted before, in this program or another. Nobody is asked yet.
-
-    Parameters
-    ----------
-    url : str
-        Where the node is, ``http://host:port``.
-    task_id : int
-        As :meth:`DeltaNode.create_task` returned it.
-    timeout : float, optional
-        As of :class:`delta.DeltaNode`.
-    client : httpx.Client, optional
-        As of :class:`delta.DeltaNode`.
-    token : str, optional
-        As of :class:`delta.DeltaNode`.
-    token_file : path, optional
-        As of :class:`delta.DeltaNode`.
-
-    Returns
-    -------
-    TaskHandle
-        With ``wait()``, ``result()``, ``progress()``, ``logs()`` and ``cancel()`` of that task.
-
-    Examples
-    --------
-    >>> task = delta.attach("http://127.0.0.1:6700", 7)  # doctest: +SKIP
-    >>> if task.wait(timeout=300):  # doctest: +SKIP
-    ...     print(task.result())
-    """
-    return DeltaNode(url, timeout=timeout, client=client, token=token, token_file=token_file).attach(task_id)
