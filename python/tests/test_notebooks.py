@@ -1,9 +1,15 @@
-"""Every notebook runs, each in one namespace and in its own folder, and is kept without outputs."""
+"""Every notebook runs, each in its own folder, and is kept without outputs.
+
+In a kernel of Jupyter where nbclient and ipykernel are installed (extra ``notebooks``), else cell by cell in one namespace.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,7 @@ from conftest import ROOT, Network, program
 FOLDER = ROOT / "python/examples/notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 URL = "http://127.0.0.1:6700"
+KERNEL = all(importlib.util.find_spec(name) for name in ("nbclient", "ipykernel"))
 
 
 def code(path: Path) -> list[str]:
@@ -30,6 +37,23 @@ def run(source: str, name: str, namespace: dict[str, Any]) -> None:
         value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
         shown = getattr(value, "_repr_html_", lambda: None)() or repr(value)
         assert isinstance(shown, str)
+
+
+def run_in_a_kernel(path: Path, url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a notebook as Jupyter does; ``url``: of the network that it talks to."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(Path(p).resolve()) for p in sys.path if p))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    book = nbformat.read(path, as_version=4)
+    for cell in book.cells:
+        if cell.cell_type == "code" and url is not None:
+            cell.source = cell.source.replace(URL, url)
+    NotebookClient(book, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}).execute()
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in cells) and any(cell.outputs for cell in cells)
+    assert not [o for cell in cells for o in cell.outputs if o.output_type == "error"]
 
 
 def test_there_are_ten_and_each_says_what_it_needs() -> None:
@@ -65,6 +89,9 @@ def test_every_cell_runs(
     network: Network | None = request.getfixturevalue("network") if any(URL in text for text in cells) else None
     monkeypatch.setenv("DELTA_NODE_BIN", program())
     monkeypatch.chdir(FOLDER)
+    if KERNEL:
+        run_in_a_kernel(path, network.urls[0] if network else None, monkeypatch)
+        return
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for number, text in enumerate(cells, 1):
         # A file of the author's, as the exporter's messages quote source lines.
