@@ -1,17 +1,17 @@
 """Careless tasks: ``build()`` names the line and the remedy, whatever it is that would not work, or mean something else.
 
-Of three cases two are tried; all of them where ``DELTA_CARELESS`` is set.
+Of three cases two are tried; all of them where ``DELTA_TESTS=whole`` is set.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from pathlib import Path
 
 import pytest
 
+import short
 from delta.task.learning import ExportError
 from written_tasks import table, written
 
@@ -126,13 +126,70 @@ def train(self, dataloader):
         self.optimizer.step()
         self.optimizer.zero_grad()
     (self.model[0].weight ** 2).sum().backward()
-== gradients of several batches: i is used | batch_size
+== gradients of several batches, counted by hand: count is used | enumerate(dataloader) | batch_size
+def train(self, dataloader):
+    count = 0
+    for x, y in dataloader:
+        (self.loss_func(self.model(x), y) / 4).backward()
+        count += 1
+        if count % 4 == 0:  # here
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+== a variable under a condition: loss = | under a condition | torch.where
+def train(self, dataloader):
+    for i, (x, y) in enumerate(dataloader):
+        loss = self.loss_func(self.model(x), y)
+        if i % 2 == 0:
+            loss = loss * 0.5  # here
+        self.update(loss)
+== a condition on the length: arithmetic with len(dataloader) | (i + 1) % 4 == 0
 def train(self, dataloader):
     for i, (x, y) in enumerate(dataloader):
         (self.loss_func(self.model(x), y) / 4).backward()
-        if (i + 1) % 4 == 0:  # here
+        if i > len(dataloader) // 2:  # here
             self.optimizer.step()
             self.optimizer.zero_grad()
+== all but the last: all batches but the last | only behind or
+def train(self, dataloader):
+    for i, (x, y) in enumerate(dataloader):
+        self.loss_func(self.model(x), y).backward()
+        if i + 1 != len(dataloader):  # here
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+== the last batch under another condition: but the last | under no other condition
+def train(self, dataloader):
+    for i, (x, y) in enumerate(dataloader):
+        self.loss_func(self.model(x), y).backward()
+        if i > 2:
+            if i % 2 == 0 or i + 1 == len(dataloader):  # here
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+== something behind the last batch: the last thing | end of the loop
+def train(self, dataloader):
+    for i, (x, y) in enumerate(dataloader):
+        (self.loss_func(self.model(x), y) / 4).backward()
+        if i % 4 == 3 or i == len(dataloader) - 1:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        with torch.no_grad():
+            self.model[0].weight.clamp_(-1, 1)
+== a condition in a function of its own: i is used
+def train(self, dataloader):
+    def go():
+        for i, (x, y) in enumerate(dataloader):
+            self.optimizer.zero_grad()
+            self.loss_func(self.model(x), y).backward()
+            if i % 2 == 0:  # here
+                self.optimizer.step()
+    go()
+== a gradient in some batches: there in some batches | backward() in every batch
+def train(self, dataloader):
+    for i, (x, y) in enumerate(dataloader):
+        self.optimizer.zero_grad()
+        self.loss_func(self.model(x), y).backward()
+        if i % 2 == 0:
+            self.model[0].zero_grad()
+        self.optimizer.step()
 == optimizer in train: optimizer Adam | make it in __init__
 def train(self, dataloader):
     optimizer = torch.optim.Adam(self.model.parameters())  # here
@@ -379,7 +436,7 @@ def validate(self, dataloader):
     return {"sum": total}
 """)
 CASES = IN_TRAIN | WHOLE
-TRIED = [name for i, name in enumerate(CASES) if i % 3 or os.environ.get("DELTA_CARELESS")]
+TRIED = [name for i, name in enumerate(CASES) if i % 3 or short.WHOLE]
 
 
 @pytest.mark.parametrize("name", TRIED)

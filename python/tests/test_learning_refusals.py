@@ -142,10 +142,10 @@ class Kept(Base):
 class EverySecond(Base):
     def train(self, dataloader: Any) -> None:
         for i, (x, y) in enumerate(dataloader):
-            self.optimizer.zero_grad()
-            self.forward_loss(x, y).backward()
-            if i % 2 == 0:  # here
-                self.optimizer.step()
+            loss = self.forward_loss(x, y)
+            if i % 2 == 0:
+                loss = loss * 0.5  # here
+            self.update(loss)
 
 
 class Epochs(Base):
@@ -313,7 +313,7 @@ REFUSED: dict[type[Base], tuple[str, str]] = {
     NoZeroGrad: ("loss.backward()", "zero_grad()"),
     Carried: ("a value of one batch is used in the next", "validate() or metrics"),
     Kept: ("self.last", "register_buffer"),
-    EverySecond: ("i is used", "batch_size"),
+    EverySecond: ("loss =: it is set under a condition", "torch.where"),
     Epochs: ("a second loop", "merge_epoch"),
     Break: ("break in the loop", "merge_iteration"),
     Grown: ("a value of one batch is used in the next", "validate() or metrics"),

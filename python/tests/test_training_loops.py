@@ -1,7 +1,8 @@
 """Random training loops: what nodes make of one is what torch makes of it, or ``build()`` refuses.
 
 Loops are written to a file from pieces: code before the loop, in it and after it, much of it such as people write, some of
-it such as no recording can hold. ``DELTA_LOOPS`` says how many there are; 60 when it says nothing.
+it such as no recording can hold. ``DELTA_LOOPS`` says how many there are; else
+60, and 300 where ``DELTA_TESTS=whole`` is set.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from torch.utils.data import DataLoader
 import delta
 from delta._export.errors import ExportError
 from delta.task import FedAvg, HorizontalLearning
+from short import WHOLE
 
-COUNT = int(os.environ.get("DELTA_LOOPS", "60"))
+COUNT = int(os.environ.get("DELTA_LOOPS", "300" if WHOLE else "60"))
 GROUPS = 6
 ROUNDS, ROWS = 2, 10
 
@@ -92,16 +94,35 @@ STEP = pieces("""
   self.optimizer.step()
   with torch.no_grad():
       self.model.mean.mul_(0.9).add_(x.mean(0) * 0.1)
-1 ! if i % 2 == 0:
+1 if i % 2 == 0:
       self.optimizer.zero_grad()
   loss.backward()
   self.optimizer.step()
+2 (loss / 2).backward()
+  if (i + 1) % 2 == 0:
+      self.optimizer.step()
+      self.optimizer.zero_grad()
+1 (loss / 2).backward()
+  if i % 2 == 1 or i + 1 == len(dataloader):
+      nn.utils.clip_grad_norm_(self.model.parameters(), 0.5)
+      self.optimizer.step()
+      self.optimizer.zero_grad()
+1 (loss / 4).backward()
+  if (i + 1) % 4:
+      continue
+  self.optimizer.step()
+  self.optimizer.zero_grad()
 1 ! self.optimizer.zero_grad()
   loss.backward()
   self.optimizer.step()
   if i == 1:
       break
-1 ! if i == 2:
+1 ! (loss / 2).backward()
+  if seen % 2 == 0:
+      self.optimizer.step()
+      self.optimizer.zero_grad()
+  seen += 1
+1 if i == 2:
       continue
   self.optimizer.zero_grad()
   loss.backward()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from delta._export.errors import ExportError
-from delta._export.training import Batch
+from delta._export.step import Batch
 from delta._export.validation import Validation, validation
 
 BATCH = Batch({"x": torch.zeros(2, 4), "y": torch.zeros(2, dtype=torch.int64)}, lambda x, y: (x / 2, y))

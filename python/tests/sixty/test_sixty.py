@@ -1,11 +1,9 @@
 """Sixty tasks as people write them who know pandas, statsmodels, scikit-learn and torch, over three real nodes.
 
-About a third of them here; all with ``DELTA_SIXTY=all``, and as a table with ``python tests/sixty/table.py``.
+About a third of them here; all with ``DELTA_TESTS=whole``, and as a table with ``python tests/sixty/table.py``.
 """
 
 from __future__ import annotations
-
-import os
 
 import pytest
 import sixty_frames
@@ -14,9 +12,10 @@ import sixty_statistics
 from sixty_cases import CASES, Case, chosen, solve, write
 
 from conftest import Network
+from short import WHOLE
 
 __all__ = ["sixty_frames", "sixty_learning", "sixty_statistics"]
-RUN = chosen(os.environ.get("DELTA_SIXTY") == "all", CASES)
+RUN = chosen(WHOLE, CASES)
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,9 @@ from .lower import GraphInput, lower
 from .model import Entry, Holdings
 from .optimizers import Twin
 from .schedules import Schedule, ScheduleTwin, When
+from .step import Batch
 from .trace import Trace, functional, trace
-from .training import Batch, Tracing, passes
+from .training import Tracing, passes
 
 aten = torch.ops.aten
 GRADIENT, LOSS, RECORDS = "gradient.", "loss", "records"

@@ -12,12 +12,14 @@ import torch.fx as fx
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
+from .branches import Branches
+from .conditions import Conditional, Conditions
 from .errors import ExportError, author_frame, author_of, is_author_file
 from .schedules import When
 from .source import Loop, plain_values
 from .trace import Trace
 
-_MARKS = 6
+_MARKS = 7
 DRAWS = (torch.ops.aten.rand.default, torch.ops.aten.randn.default)
 
 
@@ -29,9 +31,13 @@ class Loader:
         make: Callable[[], Any],
         now: Callable[[str], dict[str, Tensor]],
         put: Callable[[str], None] | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
-        """``make()``: a batch. ``now(moment)``: copies of the state. ``put(moment)``: take the state from inputs of that name."""
-        self._make, self._now, self._put = make, now, put
+        """``make()``: a batch. ``now(moment)``: copies of the state. ``put(moment)``: take the state from inputs of that name.
+
+        ``conditions``: those on the number of the batch, once it is known that there are some.
+        """
+        self._make, self._now, self._put, self._conditions = make, now, put, conditions
         self.running = False
         self.outputs: dict[str, Tensor] = {}
         self._marks: list[fx.Node] = []
@@ -47,8 +53,13 @@ class Loader:
         return self._batches(frame)
 
     def _batches(self, frame: FrameType) -> Iterator[Any]:
-        loop = Loop.around(frame)
+        loop, conditions = Loop.around(frame), self._conditions
         loop.refuse_ends()
+        if conditions is not None:
+            # A function that is made anew each time is not the one that was rewritten.
+            loop.rewritten = conditions.branches.lines if loop.frame.f_code is conditions.branches.code else ()
+        elif self._put is not None and (branches := Branches.of(loop)) is not None:
+            raise Conditional(branches)
         values = [plain_values(loop.frame)]
         self._mark()
         if self._put is not None:
@@ -58,18 +69,31 @@ class Loader:
         self.running = True
         for number in range(2):
             yield self._make()
+            if conditions is not None:
+                conditions.settle(batch=True)
             self._mark()
             values.append(plain_values(loop.frame))
             if number == 0:
                 self.outputs |= self._now(".next")
                 self._mark()
+        if conditions is not None and conditions.lasting:
+            conditions.last(self._end)
+            yield self._make()
         self.running = False
-        if self._put is not None:
-            self._put(".end")
-        self._mark()
+        if conditions is None or not conditions.leapt:
+            self._end()
+        if conditions is not None:
+            conditions.over()
         begun, one, two = values
         differs = {n for n in two if one.get(n) != two[n]} | {n for n in begun if one.get(n) != begun[n]}
         loop.refuse_decisions(differs)
+
+    def _end(self) -> None:
+        """Go on with the state at the end of the loop."""
+        self._mark()
+        if self._put is not None:
+            self._put(".end")
+        self._mark()
 
     def __len__(self) -> int:
         """Refuse: every member has its own number. Bars do without."""
@@ -113,7 +137,8 @@ class Loader:
         """Take the second batch out of the record, after comparing it with the first; without ``asides`` also what follows."""
         graph = recorded.graph.graph
         order = list(graph.nodes)
-        outside, start, first, kept, second, end = (order.index(m) for m in self._marks)
+        # Between the second batch and the leap is what a third one did before that of which only the end counts.
+        outside, start, first, kept, second, leap, end = (order.index(m) for m in self._marks)
         taint = _tainted(order)
         one = [n for n in order[start + 1 : first + 1] if n in taint]
         two = [n for n in order[kept + 1 : second + 1] if n in taint]
@@ -135,8 +160,8 @@ class Loader:
                 graph.erase_node(node)
         if asides:
             _refuse_grown(order[: start + 1], order[start + 1 : second + 1], {*one, *two, *around}, state)
-        _refuse_around(around, set(order[start + 1 : second + 1]), state, asides=asides)
-        for node in reversed(order[kept + 1 : second + 1] if asides else order[kept + 1 :]):
+        _refuse_around(around, set(order[start + 1 : leap + 1]), state, asides=asides)
+        for node in reversed(order[kept + 1 : leap + 1] if asides else order[kept + 1 :]):
             if node.op != "call_function" and not (node.op == "get_attr" and not node.users):
                 continue
             if node.users and node in taint and _writes(node):
@@ -267,7 +292,7 @@ def _refuse_unlike(recorded: Trace, one: Sequence[fx.Node], two: Sequence[fx.Nod
         longer = max(one, two, key=len)[min(len(one), len(two))]
         raise ExportError(
             "train()", "it does not treat every batch alike", location=author_of(longer.meta.get("stack_trace")),
-            instead="do the same in every batch; to accumulate gradients, take a larger batch_size",
+            instead="do the same in every batch; to accumulate gradients, if (i + 1) % k == 0: of enumerate(dataloader)",
         )  # fmt: skip
 
 

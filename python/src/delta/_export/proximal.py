@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from .corrected import Corrected
-from .training import START, Batch, TrainingStep, passes
+from .step import START, Batch, TrainingStep
+from .training import passes
 
 
 def proximal_step(

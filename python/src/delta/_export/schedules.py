@@ -195,7 +195,11 @@ class ScheduleTwin:
         )
 
 
-class WrongPass(Exception):
+class Again(Exception):
+    """What a pass finds out of which the next one must know."""
+
+
+class WrongPass(Again):
     """A scheduler steps at another place than this tracing pass takes it to."""
 
     def __init__(self, name: str, when: When) -> None:

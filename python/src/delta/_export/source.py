@@ -29,7 +29,8 @@ _CUTS = (
 _ENDS = "every member goes through all its batches; how many a round has is the strategy's: merge_epoch=0, merge_iteration=..."
 _STOPS = "leave it out: a graph cannot stop, and a member whose numbers are not finite sends nothing"
 _ACCUMULATED = (
-    "give the loader a batch_size so many times as large: one step with the mean over all of its rows is the same"
+    "count with for i, (x, y) in enumerate(dataloader): and write if (i + 1) % k == 0:; or give the loader a batch_size k times "
+    "as large, which is the same"
 )
 _COUNTS = (
     "do the same in every batch: a warm-up or a schedule is a torch.optim.lr_scheduler, how many batches a round has is the "
@@ -75,6 +76,8 @@ class Loop:
 
     after: list[ast.stmt] = field(default_factory=list)
     """What follows it in the function."""
+    rewritten: Collection[int] = ()
+    """The lines of statements that hang on the number of the batch and are recorded both ways (:mod:`.branches`)."""
 
     @classmethod
     def around(cls, frame: FrameType, *, alone: bool = True) -> Loop:
@@ -120,7 +123,7 @@ class Loop:
 
     def refuse_ends(self, instead: str = _ENDS) -> None:
         """Refuse what ends the loop before the data does."""
-        for node in _own([] if self.node is None else self.node.body):
+        for node in own_statements([] if self.node is None else self.node.body):
             if isinstance(node, ast.Break | ast.Return | ast.Raise):
                 word = type(node).__name__.lower()
                 way = _STOPS if isinstance(node, ast.Raise) else instead
@@ -130,15 +133,15 @@ class Loop:
 
     def refuse_tests(self, changed: Collection[str]) -> None:
         """Refuse decisions on plain values that differ from batch to batch; computing with them is no matter here."""
-        changing = set(changed) | self._counted()
+        changing = set(changed) | self._numbers()
         for node in [n for s in ([] if self.node is None else self.node.body) for n in ast.walk(s)]:
-            if isinstance(node, ast.Assign) and _loads(node.value) & changing and _is_plain(node.value, changing):
+            if isinstance(node, ast.Assign) and loads(node.value) & changing and _is_plain(node.value, changing):
                 changing |= {t.id for t in node.targets if isinstance(t, ast.Name)}
             if not isinstance(node, ast.If | ast.While | ast.IfExp | ast.Assert):
                 continue
-            if isinstance(node, ast.If) and _only_shows(node, changing):
+            if isinstance(node, ast.If) and only_shows(node, changing):
                 continue
-            if names := _loads(node.test) & changing:
+            if names := loads(node.test) & changing:
                 raise self._refused(
                     node,
                     f"{sorted(names)[0]} decides",
@@ -151,9 +154,10 @@ class Loop:
 
         ``changed``: variables of which it is known. The one that ``enumerate`` sets is found here, and what is made of them.
         """
-        changing = set(changed) | self._counted()
+        changing = set(changed) | self._numbers()
         if self.node is None or not changing:
             return
+        changing = {n for n in changing if not n.startswith("__delta_")}
         shared = sorted(changing & set(self.frame.f_code.co_cellvars))
         if shared:
             raise self._refused(
@@ -164,54 +168,65 @@ class Loop:
 
     def _look(self, body: Sequence[ast.stmt], changing: set[str]) -> None:
         for statement in body:
-            if isinstance(statement, ast.If) and _only_shows(statement, changing):
+            if isinstance(statement, ast.If) and only_shows(statement, changing):
                 continue
+            known = statement.lineno + self.shift in self.rewritten
+            if known and isinstance(statement, ast.Assign):
+                changing |= {t.id for t in statement.targets if isinstance(t, ast.Name)}
             inner: list[ast.stmt] = []
             for name in ("body", "orelse", "finalbody"):
                 inner += getattr(statement, name, [])
             for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
                 inner += part.body
             for part in ast.iter_child_nodes(statement):
-                if part not in inner and not isinstance(part, ast.ExceptHandler | ast.match_case):
+                if part not in inner and not known and not isinstance(part, ast.ExceptHandler | ast.match_case):
                     self._look_at(part, statement, changing)
             self._look(inner, changing)
 
     def _look_at(self, part: ast.AST, statement: ast.stmt, changing: set[str]) -> None:
         """One part of a statement: only what shows, or counts, may read what changes."""
-        names = _loads(part) & changing
-        if not names or (isinstance(part, ast.Call) and _shows(part.func)):
+        names = loads(part) & changing
+        if not names or (isinstance(part, ast.Call) and shows(part.func)):
             return
         if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):
             target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-            if part is target and _root_name(target) in changing and _loads(target) <= {_root_name(target)}:
+            if part is target and _root_name(target) in changing and loads(target) <= {_root_name(target)}:
                 return
             if part is getattr(statement, "value", None) and isinstance(target, ast.Name) and _is_plain(part, changing):
                 changing.add(target.id)
                 return
         if isinstance(statement, ast.Expr) and isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
             given = [*part.args, *(k.value for k in part.keywords)]
-            if _root_name(part.func) in changing and not any(_loads(a) & changing for a in given):
+            if _root_name(part.func) in changing and not any(loads(a) & changing for a in given):
                 return
         what, way = f"{sorted(names)[0]} is used", _COUNTS
         if isinstance(statement, ast.If) and any(_calls(s, "step") for s in statement.body):
             way = f"to accumulate gradients, {_ACCUMULATED}"
         raise self._refused(part, what, "it is another value in every batch", way)
 
-    def _counted(self) -> set[str]:
-        """The variable that ``enumerate`` sets."""
+    def counted(self) -> tuple[str, ast.expr | None] | None:
+        """The variable that ``enumerate`` sets, also within a bar, and what it begins with where that is not 0."""
         if self.node is None:
-            return set()
+            return None
         call, target = self.node.iter, self.node.target
-        counts = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "enumerate"
-        first = target.elts[0] if counts and isinstance(target, ast.Tuple) and target.elts else None
-        return {first.id} if isinstance(first, ast.Name) else set()
+        while isinstance(call, ast.Call) and not (isinstance(call.func, ast.Name) and call.func.id == "enumerate"):
+            call = next((a for a in call.args if isinstance(a, ast.Call)), ast.Constant(None))
+        first = target.elts[0] if isinstance(target, ast.Tuple) and target.elts else None
+        if not (isinstance(call, ast.Call) and isinstance(first, ast.Name)):
+            return None
+        starts = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "start")]
+        return first.id, next(iter(starts), None)
+
+    def _numbers(self) -> set[str]:
+        counted = self.counted()
+        return set() if counted is None else {counted[0]}
 
     def _refused(self, node: ast.AST, what: str, why: str, instead: str) -> ExportError:
         place = Location(self.frame.f_code.co_filename, getattr(node, "lineno", 0) + self.shift)
         return ExportError(what, why, instead=instead, location=place)
 
 
-def _own(body: list[ast.stmt]) -> Iterator[ast.AST]:
+def own_statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
     """The statements of a loop that are not in a loop or function inside it; ``return`` counts in loops, too."""
     for statement in body:
         yield statement
@@ -219,12 +234,12 @@ def _own(body: list[ast.stmt]) -> Iterator[ast.AST]:
             continue
         if isinstance(statement, ast.For | ast.While):
             yield from (n for n in ast.walk(statement) if isinstance(n, ast.Return))
-            yield from _own(statement.orelse)
+            yield from own_statements(statement.orelse)
             continue
         for block in ("body", "orelse", "finalbody"):
-            yield from _own(getattr(statement, block, []))
+            yield from own_statements(getattr(statement, block, []))
         for part in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
-            yield from _own(part.body)
+            yield from own_statements(part.body)
 
 
 def _calls(node: ast.AST, name: str) -> bool:
@@ -234,8 +249,13 @@ def _calls(node: ast.AST, name: str) -> bool:
     )
 
 
-def _loads(node: ast.AST) -> set[str]:
+def loads(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def stores(node: ast.AST) -> list[str]:
+    """The variables that a node sets, without those inside it."""
+    return [node.id] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else []
 
 
 def _root_name(node: ast.expr) -> str:
@@ -249,14 +269,14 @@ def _is_plain(node: ast.AST, changing: set[str]) -> bool:
     """Whether a value is made of what changes, and of constants."""
     return (
         not any(isinstance(n, ast.Call | ast.Attribute | ast.Subscript) for n in ast.walk(node))
-        and _loads(node) <= changing
+        and loads(node) <= changing
     )
 
 
-def _only_shows(statement: ast.If, changing: set[str]) -> bool:
+def only_shows(statement: ast.If, changing: set[str]) -> bool:
     """Whether a decision is about what is shown, and nothing else."""
     for inner in [*statement.body, *statement.orelse]:
-        shown = isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call) and _shows(inner.value.func)
+        shown = isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Call) and shows(inner.value.func)
         counted = (
             isinstance(inner, ast.Assign)
             and isinstance(inner.value, ast.Constant)
@@ -281,7 +301,7 @@ def _following(tree: ast.AST, loop: ast.stmt) -> list[ast.stmt]:
     return out
 
 
-def _shows(function: ast.expr) -> bool:
+def shows(function: ast.expr) -> bool:
     """Whether a function only shows what it is given."""
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name in _SHOWS

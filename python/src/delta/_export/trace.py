@@ -9,7 +9,7 @@ Between the two the record can be cut: training keeps one of its batches, valida
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -93,6 +93,17 @@ class Trace:
                 self.draws = [d for d in self.draws if d.name != name]
         self.graph.recompile()
         return self
+
+    def read_by(self, outputs: Iterable[str]) -> set[str]:
+        """The inputs that some outputs are made of; one that an output hands on unchanged is not read."""
+        left = [self.results[o] for o in outputs if self.source_of(o) is None]
+        seen = set(left)
+        while left:
+            for node in left.pop().all_input_nodes:
+                if node not in seen:
+                    seen.add(node)
+                    left.append(node)
+        return {name for name, node in self.placeholders.items() if node in seen}
 
     def source_of(self, output: str) -> str | None:
         """The input that an output hands on unchanged, if it does."""

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any, TypeVar
 
 import torch
@@ -22,88 +21,23 @@ from torch import Tensor
 
 from .chance import refused
 from .checks import check
+from .conditions import BATCHES, GRADIENT, THERE, Conditional, Conditions, Probed
 from .errors import ExportError
 from .idioms import Seeds, idioms
 from .loader import Loader
 from .lower import GraphInput, lower
-from .model import Entry, Holdings, leaked, stand_in
+from .model import Holdings, leaked, stand_in
 from .moments import LEFT, Rate, hooked, left_over, readers, refuse_left
 from .optimizers import Twin, slots
 from .reach import Reach
 from .said import say
 from .schedules import Schedule, ScheduleTwin, When, WrongPass
-from .trace import Draw, Trace, functional, lift_noise, record
+from .step import AFTER, BEFORE, END, NEXT, ROWS, START, Aside, Batch, TrainingStep
+from .trace import Trace, functional, lift_noise, record
 from .watch import tensors
 
-ROWS = "rows"
-START, BEFORE, NEXT, END, AFTER = ".start", ".before", ".next", ".end", ".after"
-"""Behind the name of state: at the start of the round, where the loop begins, after a batch, where the loop ends, and at last."""
 _METHODS = ("train", "preprocess")
 T = TypeVar("T")
-Preprocess = Callable[..., Any]
-"""From the stored batch to what the loader yields; runs inside the graph."""
-
-
-@dataclass
-class Batch:
-    """What a node hands to a graph for each batch: named examples whose first dimension is the batch."""
-
-    fields: Mapping[str, Tensor]
-    prepare: Preprocess
-    classes: int | None = None
-    """How many the labels have, when they are class numbers."""
-
-    def inputs(self, suffix: str = "") -> list[GraphInput]:
-        """The graph's inputs."""
-        return [GraphInput(name + suffix, example, (0,)) for name, example in self.fields.items()]
-
-    def make(self, named: Mapping[str, Tensor], suffix: str = "") -> Any:
-        """What the author's loop sees; his preprocessing may write into it."""
-        return self.prepare(*(named[name + suffix].clone() for name in self.fields))
-
-
-@dataclass
-class Aside:
-    """What happens once a round, before the loop over the batches or after it.
-
-    ``inputs``: the state that it reads, by name: ``<name>.start`` is that at the start of the round, ``<name>.end`` that at
-    the end of the loop. ``changed``: the state that it changes; the graph's outputs are ``<name>.before`` or ``<name>.after``.
-    """
-
-    graph: bytes
-    inputs: list[str]
-    changed: list[str]
-
-
-@dataclass
-class TrainingStep:
-    """One step of training as a graph.
-
-    ``graph`` and ``graph_onnxruntime``: ONNX; the second is there when it differs. ``state``: what the graph takes and
-    gives back as ``<name>.next``, by input name: the initial value. ``entries``: the part of it that belongs to modules.
-    ``fixed``: inputs that never change (frozen parameters). ``draws``: noise inputs. ``rounds``: inputs that count rounds.
-    ``starts``: of which state the graph also reads ``<name>.start``, which stays the same over a round's batches.
-    ``looped``: the state that the loop changes. ``inputs``: all that the graph reads. ``before``, ``after``: what happens once
-    a round.
-    ``controlled``: the entries whose gradients are corrected by control variates (:mod:`.variates`).
-    The number of rows is the input ``rows`` and the output ``rows.next``.
-    """
-
-    graph: bytes
-    graph_onnxruntime: bytes | None
-    state: dict[str, Tensor]
-    entries: dict[str, Entry]
-    fixed: dict[str, Tensor]
-    draws: list[Draw]
-    rounds: dict[str, Tensor] = field(default_factory=dict)
-    batch_inputs: list[str] = field(default_factory=list)
-    optimizer_state: frozenset[str] = frozenset()
-    starts: list[str] = field(default_factory=list)
-    looped: list[str] = field(default_factory=list)
-    inputs: list[str] = field(default_factory=list)
-    before: Aside | None = None
-    after: Aside | None = None
-    controlled: list[str] = field(default_factory=list)
 
 
 def training_step(
@@ -176,6 +110,8 @@ class Tracing:
         self.slots = frozenset(self.state) - frozenset(held.entries)
         self.rounds: dict[str, Tensor] = {}
         self.seeds = Seeds()
+        self.conditions: Conditions | None = None
+        """Those on the number of the batch, where there are some."""
         self.leaving = self.asides
         """Whether gradients may be there from the round before."""
         self.left: list[str] = []
@@ -189,6 +125,20 @@ class Tracing:
 
     def recorded(self) -> Trace:
         """One batch and what is around it, with every operator that runs."""
+        try:
+            return self._recorded()
+        except Conditional as found:
+            self.conditions, self.leaving = Conditions(found.branches), False
+        kept = self.state
+        with self.conditions.branches.running(self.conditions):
+            self.state = kept | self.conditions.slots(self.held.entries)
+            with suppress(Probed):
+                self._recorded()
+            self.conditions.names = list(self.conditions.seen)
+            self.state = kept | self.conditions.slots(self.held.entries)
+            return self._recorded()
+
+    def _recorded(self) -> Trace:
         state = self.state | self.rounds
         inputs = [GraphInput(n, t) for n, t in state.items()] + self.batch.inputs()
         if self.asides:
@@ -207,7 +157,7 @@ class Tracing:
 
         recorded = record(step, inputs)
         for schedule in self.schedules.values():
-            schedule.check(batches=2)
+            schedule.check(batches=2 if self.conditions is None or not self.conditions.lasting else 3)
         try:
             loader[0].cut(recorded, asides=self.asides)
         except ExportError:
@@ -233,6 +183,7 @@ class Tracing:
         lift_noise(recorded)
         self.seeds.refuse(len(recorded.draws))
         whole = functional(recorded)
+        self._forget_unread(whole)
         start = {n: n + START for n in self.state}
         before = self._aside(whole, BEFORE, start)
         after = self._aside(whole, AFTER, {n: n + END for n in self.state})
@@ -272,6 +223,21 @@ class Tracing:
             before=before,
             after=after,
         )
+
+    def _forget_unread(self, whole: Trace) -> None:
+        """Take the number of the batch and gradients out of the state as far as nothing else hangs on them."""
+        mine = [n for n in self.state if n in (BATCHES, THERE) or n.startswith(GRADIENT)]
+        if self.conditions is None:
+            return
+        ends = (BEFORE, NEXT, AFTER)
+        read = whole.read_by(n + end for n in self.state if n not in mine for end in ends)
+        while True:
+            found = [n for n in mine if {n, n + START, n + END} & read]
+            more = read | whole.read_by(n + end for n in found for end in ends)
+            if more == read:
+                break
+            read = more
+        self.state = {n: t for n, t in self.state.items() if n not in mine or n in found}
 
     def _aside(self, whole: Trace, place: str, same: Mapping[str, str]) -> Aside | None:
         """What is done at one place; ``same``: the input that state is when nothing is done to it."""
@@ -340,6 +306,8 @@ class Tracing:
             return source if other and place[name]._version == version else entries[name].travelling_of(place[name])
 
         def now(moment: str) -> dict[str, Tensor]:
+            if self.conditions is not None:
+                self.conditions.settle()
             if moment != AFTER:
                 held.refuse_rebound(place, reach.line)
             kept = {n: current(n) for n in state}
@@ -357,9 +325,20 @@ class Tracing:
                         given[name] = source, place[name]._version
                     else:
                         tensor.copy_(source)
+            if self.conditions is not None:
+                self.conditions.put()
 
-        loader = Loader(lambda: self.batch.make(named), now, put if self.asides else None)
+        conditions = self.conditions
+        if conditions is not None:
+            trained = [n for n, e in entries.items() if e.trainable]
+            conditions.begin(place, {n: t for n, t in state.items() if n not in entries}, trained)
+        loader = Loader(lambda: self.batch.make(named), now, put if self.asides else None, conditions)
+        if conditions is not None:
+            conditions.at(loader)
         twins = {n: self.twin(n, o, place, state) for n, o in held.optimizers.items()}
+        if conditions is not None:
+            for twin in twins.values():
+                conditions.guard(twin)
         replaced: dict[str, Any] = dict(twins)
         for name, schedule in self.schedules.items():
             schedule.bind(state | {n: named[n] for n in self.rounds})
@@ -395,6 +374,8 @@ class Tracing:
                         f"self.{name}.param_groups", "train() changes them, and the next round would begin with the old ones",
                         instead="set them in __init__; a rate that changes is a torch.optim.lr_scheduler",
                     )  # fmt: skip
+        if conditions is not None and conditions.names is None:
+            raise Probed
         loader.ended()
         self.left = [n for n, p in place.items() if p.grad is not None]
         if self.asides:

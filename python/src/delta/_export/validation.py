@@ -7,35 +7,25 @@ in ``float64``. Python numbers that count batches (``count += 1``) differ betwee
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from types import FrameType
 from typing import Any
 
 import torch
 import torch.fx as fx
 from torch import Tensor
 
-from .._metrics import MOST, entry, is_entry
-from .chance import refused
-from .checks import check
-from .errors import ExportError, author_frame, author_of
-from .idioms import Seeds, idioms
-from .loader import DRAWS, Loader
+from .._metrics import entry
+from .errors import ExportError, author_of
 from .lower import GraphInput, lower
-from .model import Holdings, stand_in
-from .reach import Reach
-from .source import Loop, plain_values
-from .sums import Sums
-from .trace import Trace, functional, record, trace
-from .training import ROWS, Batch
+from .measured import Number, Recorded
+from .model import Holdings
+from .step import ROWS, Batch
+from .trace import Trace, trace
 
 aten = torch.ops.aten
-Number = int | float
 _SCALES = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
-_METHODS = ("validate", "preprocess")
 BATCHES, METRIC = "batches", "metric."
 
 
@@ -72,146 +62,12 @@ def validation(owner: Any, run: Callable[[Any, Any], object], batch: Batch) -> V
     Raises :class:`ExportError` with the author's line when batches are combined otherwise than by addition.
     """
     held = Holdings(owner)
-    two, three = (_Recorded(owner, run, batch, held, k) for k in (2, 3))
+    two, three = (Recorded(owner, run, batch, held, k) for k in (2, 3))
     numbers = _Counting(two, three)
     if any(fixed for fixed, _ in numbers.counts.values()):
         # In proportion over two and three batches is in proportion; anything else must prove that it is a line.
-        numbers.verify(_Recorded(owner, run, batch, held, 4))
+        numbers.verify(Recorded(owner, run, batch, held, 4))
     return _build(two, numbers, held, batch)
-
-
-class _Recorded:
-    """One trace over ``count`` batches."""
-
-    def __init__(self, owner: Any, run: Callable[[Any, Any], object], batch: Batch, held: Holdings, count: int) -> None:
-        self.count, self.constants = count, dict[str, Number]()
-        entries = {n: e.travelling for n, e in held.entries.items()}
-        inputs, groups, which = (
-            [GraphInput(n, t) for n, t in entries.items()],
-            [0] * len(entries),
-            [None] * len(entries),
-        )
-        owners: list[int | None] = list(which)
-        for number in range(count):
-            fields = batch.inputs(f".{number}")
-            inputs += fields
-            groups += [number] * len(fields)
-            owners += [number] * len(fields)
-        inputs.append(GraphInput(ROWS, torch.ones((), dtype=torch.float64)))
-        groups, owners = [*groups, 0], [*owners, None]
-
-        def step(named: dict[str, Tensor]) -> dict[str, Any]:
-            place = {n: e.back(named[n].clone()) for n, e in held.entries.items()}
-            loader = Batches(lambda k: batch.make(named, f".{k}"), count)
-            with held.replaced(place), torch.no_grad():
-                for module in held.modules.values():
-                    module.eval()
-                twin = stand_in(owner, {})
-                reach = Reach(twin, _METHODS)
-                with refused(reach.spaces.values()), idioms(Seeds()):
-                    made = run(twin, loader)
-                reach.unchanged(twin, _METHODS)
-            loader.ended()
-            return self._numbers(made)
-
-        recorded = record(step, inputs, number=_as_number, batches=groups)
-        check(recorded, batch.classes)
-        for node in recorded.graph.graph.nodes:
-            if node.target in DRAWS:
-                raise ExportError(
-                    "validate()", "it draws random numbers", location=author_of(node.meta.get("stack_trace")),
-                    instead="draw only where self.training is true, or once in __init__: a buffer of fixed numbers",
-                )  # fmt: skip
-        self.traced = functional(recorded)
-        self.sums = Sums(self.traced, owners)
-
-    def _numbers(self, made: object) -> dict[str, Any]:
-        if not isinstance(made, Mapping) or not made:
-            raise ExportError(
-                "validate()", f"it returns {type(made).__name__}", instead='return {"loss": total_loss / count}'
-            )
-        out: dict[str, Any] = {}
-        count = 0
-        for name, value in _flat(made):
-            if is_entry(name):
-                raise ExportError(
-                    f"validate()[{name!r}]",
-                    "numbers of an array are called so",
-                    instead="another name, without [0] at its end",
-                )
-            if name in out or name in self.constants:
-                raise ExportError(f"validate()[{name!r}]", "two metrics have this name", instead="rename one")
-            if isinstance(value, bool | int | float):
-                self.constants[name] = value
-            elif isinstance(value, Tensor) and not all(isinstance(s, int) for s in value.shape):
-                raise ExportError(
-                    f"validate()[{name!r}]", f"it has shape {list(value.shape)}, with the rows of a batch in it",
-                    instead="add up over the rows, .sum(0), before +=",
-                )  # fmt: skip
-            elif isinstance(value, Tensor | torch.SymInt | torch.SymFloat):
-                out[name] = value
-                count += value.numel() if isinstance(value, Tensor) else 1
-                if count > MOST or (isinstance(value, Tensor) and value.numel() == 0):
-                    raise ExportError(
-                        f"validate()[{name!r}]", f"metrics have {count} numbers in all, and a round shows from 1 to {MOST}",
-                        instead="return sums over classes, or fewer of them",
-                    )  # fmt: skip
-            else:
-                raise ExportError(
-                    f"validate()[{name!r}]",
-                    f"it is a {type(value).__name__}",
-                    instead="return numbers, tensors, or dicts of these",
-                )
-        return out
-
-
-class Batches(Loader):
-    """The dataloader of a traced ``validate``: some symbolic batches, each with sizes of its own."""
-
-    def __init__(self, make: Callable[[int], Any], count: int) -> None:
-        """``make(k)``: the k-th of ``count`` batches."""
-        super().__init__(lambda: None, lambda moment: {})
-        self._nth, self._count, self._seen = make, count, -1
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yield each batch once."""
-        frame = sys._getframe(1)
-        if self._seen >= 0:
-            raise ExportError(
-                "a second loop over dataloader", "validate() goes once over the batches", instead="add everything up in one loop",
-                location=author_frame(frame),
-            )  # fmt: skip
-        self._seen = 0
-        return self._each(frame)
-
-    def _each(self, frame: FrameType) -> Iterator[Any]:
-        loop = Loop.around(frame, alone=False)
-        loop.refuse_ends("it measures on all rows, batch after batch; which rows these are is validate_frac")
-        values = []
-        for number in range(self._count):
-            self._seen = number
-            yield self._nth(number)
-            values.append(plain_values(loop.frame))
-        self._seen = self._count
-        # Sizes of batches are texts, and a difference of these is none.
-        differ = {n for n, v in values[-1].items() if isinstance(v, int | float) and v != values[0].get(n)}
-        loop.refuse_tests(differ)
-
-    def ended(self) -> None:
-        """Check that the loop went through."""
-        if self._seen != self._count:
-            raise ExportError(
-                "validate()", "it does not go through the dataloader to its end", instead="for x, y in dataloader: ..."
-            )
-
-
-def _flat(made: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The metrics; those of dicts in it by the names of both, ``recall.cat``."""
-    for name, value in made.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def places(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -224,15 +80,10 @@ def _shape(value: object) -> tuple[int, ...]:
     return tuple(int(s) for s in value.shape) if isinstance(value, Tensor) and value.numel() != 1 else ()
 
 
-def _as_number(value: Tensor) -> Tensor:
-    made = value.detach().to(torch.float64)
-    return made.reshape(()) if made.numel() == 1 else made
-
-
 class _Counting:
     """Numbers after the loop that differ between traces: ``at[index, place] = a + b * batches``."""
 
-    def __init__(self, two: _Recorded, three: _Recorded) -> None:
+    def __init__(self, two: Recorded, three: Recorded) -> None:
         self.counts: dict[tuple[Any, ...], tuple[float, float]] = {}
         one, other = _scalars(two), _scalars(three)
         if one.keys() != other.keys() or len(two.sums.final) != len(three.sums.final):
@@ -242,7 +93,7 @@ class _Counting:
                 slope = other[key] - value
                 self.counts[key] = (value - 2 * slope, slope)
 
-    def verify(self, four: _Recorded) -> None:
+    def verify(self, four: Recorded) -> None:
         """A third point on the line."""
         values = _scalars(four)
         for key, (a, b) in self.counts.items():
@@ -254,7 +105,7 @@ class _Counting:
                 )  # fmt: skip
 
 
-def _scalars(recorded: _Recorded) -> dict[tuple[Any, ...], Number]:
+def _scalars(recorded: Recorded) -> dict[tuple[Any, ...], Number]:
     found: dict[tuple[Any, ...], Number] = {("", name): value for name, value in recorded.constants.items()}
     for index, node in enumerate(recorded.sums.final):
         for place, value in [*enumerate(node.args), *node.kwargs.items()]:
@@ -263,7 +114,7 @@ def _scalars(recorded: _Recorded) -> dict[tuple[Any, ...], Number]:
     return found
 
 
-def _unlike(two: _Recorded, three: _Recorded) -> None:
+def _unlike(two: Recorded, three: Recorded) -> None:
     longer = max(two.sums.final, three.sums.final, key=len)
     place = author_of(longer[-1].meta.get("stack_trace")) if longer else None
     raise ExportError(
@@ -272,7 +123,7 @@ def _unlike(two: _Recorded, three: _Recorded) -> None:
     )  # fmt: skip
 
 
-def _build(recorded: _Recorded, numbers: _Counting, held: Holdings, batch: Batch) -> Validation:
+def _build(recorded: Recorded, numbers: _Counting, held: Holdings, batch: Batch) -> Validation:
     traced, sums = recorded.traced, recorded.sums
     graph = traced.graph.graph
     rows = traced.placeholders[ROWS]
@@ -326,7 +177,7 @@ def _build(recorded: _Recorded, numbers: _Counting, held: Holdings, batch: Batch
     )
 
 
-def finished_shapes(recorded: _Recorded, results: Mapping[str, fx.Node]) -> dict[str, tuple[int, ...]]:
+def finished_shapes(recorded: Recorded, results: Mapping[str, fx.Node]) -> dict[str, tuple[int, ...]]:
     """The shapes of all metrics."""
     return {n: _shape(results[n].meta.get("val")) if n in results else () for n in [*results, *recorded.constants]}
 
@@ -350,7 +201,7 @@ class _Final:
 
     def trace(
         self,
-        recorded: _Recorded,
+        recorded: Recorded,
         results: Mapping[str, fx.Node],
         of: Mapping[fx.Node, str],
         inputs: list[GraphInput],
@@ -407,7 +258,7 @@ class _Final:
             )  # fmt: skip
         return named[BATCHES] * float(b) + float(a)
 
-    def _constant(self, recorded: _Recorded, node: fx.Node, value: Callable[[fx.Node], Any]) -> Any:
+    def _constant(self, recorded: Recorded, node: fx.Node, value: Callable[[fx.Node], Any]) -> Any:
         """What depends on no batch."""
         if node.op == "get_attr":
             return getattr(recorded.traced.graph, str(node.target))

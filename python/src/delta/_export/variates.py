@@ -16,7 +16,8 @@ from torch import Tensor
 
 from .corrected import Corrected
 from .errors import ExportError
-from .training import START, Batch, TrainingStep, passes
+from .step import START, Batch, TrainingStep
+from .training import passes
 
 OWN, MEAN, WALKED = "scaffold.own.", "scaffold.mean.", "scaffold.walked."
 """In front of the name of an entry: the member's variate, the mean of all, and the sum of learning rates in a round."""

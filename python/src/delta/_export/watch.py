@@ -25,7 +25,7 @@ from .chance import shown
 from .complaints import complaint
 from .errors import ExportError, Location, author_frame, is_author_file
 from .idioms import here, moved
-from .schedules import WrongPass
+from .schedules import Again
 
 _KEEP = (
     "keep it a tensor; numbers that you want to see go into validate() or metrics, where nodes add them up over batches"
@@ -240,7 +240,7 @@ def explained() -> Iterator[None]:
     """Turn torch's own complaints about untraceable code into :class:`ExportError` with the author's line."""
     try:
         yield
-    except WrongPass:
+    except Again:
         raise
     except ExportError as error:
         raise error.at(_raised_at(error)) from None

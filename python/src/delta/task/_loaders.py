@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from .._export.errors import ExportError, Location
 from .._export.said import say
-from .._export.training import Batch
+from .._export.step import Batch
 from ..dataset import Dataset
 from ..manifest import Draft, Json, column_i64, columns, data
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .._errors import ResumeWarning
+from .._export.conditions import THERE
 from .._export.model import Entry
 from ..privacy import Plan as Noise
 from ._result import LearningResult
@@ -100,16 +101,19 @@ def warn_of_lost(names: Iterable[str], entries: Mapping[str, Entry], optimizer_s
         return
     state = [n for n in lost if n in optimizer_state]
     own = [n for n in lost if n in entries]
-    rest = [n for n in lost if n not in state and n not in own]
-    what = [
-        f"{word} ({', '.join(some[:3])}{', ...' if len(some) > 3 else ''})"
-        for word, some in (("state of optimizers", state), ("personal parameters", own), ("places in schedules", rest))
-        if some
-    ]
+    gradients = [n for n in lost if n.startswith(THERE)]
+    rest = [n for n in lost if n not in state and n not in own and n not in gradients]
+    kinds = {
+        "state of optimizers": state,
+        "personal parameters": own,
+        "accumulated gradients": gradients,
+        "places in schedules": rest,
+    }
+    what = [f"{k} ({', '.join(some[:3])}{', ...' if len(some) > 3 else ''})" for k, some in kinds.items() if some]
     warnings.warn(
         f"resume_from: {' and '.join(what)} never left the members and begin anew, so that the task is not exactly what an "
         "uninterrupted one would have been"
-        + ("; optimizer_state='reset' makes both alike" if state and not own and not rest else ""),
+        + ("; optimizer_state='reset' makes both alike" if state and not own and not gradients and not rest else ""),
         ResumeWarning,
         stacklevel=4,
     )

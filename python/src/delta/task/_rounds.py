@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._export.conditions import BATCHES
 from .._export.lower import GraphInput, lower
 from .._export.model import Entry
+from .._export.step import AFTER, BEFORE, END, NEXT, START, Aside, TrainingStep
 from .._export.trace import trace
-from .._export.training import AFTER, BEFORE, END, NEXT, START, Aside, TrainingStep
 from .._export.validation import METRIC, Validation
 from .._export.variates import MEAN, WALKED
 from ..manifest import (
@@ -262,8 +263,8 @@ class Plan:
         return Map(steps, [*contribute, *sums], assign, None if self.noise is None else self.noise.of_map())
 
     def _kept(self, name: str) -> bool:
-        """Whether a member keeps it for the next round: schedules and personal parameters always, rates added up never."""
-        if name.startswith(WALKED):
+        """Whether a member keeps it for the next round: schedules and personal parameters always, what a round counts never."""
+        if name.startswith(WALKED) or name == BATCHES:
             return False
         return self.keep_optimizer or name not in self.step.optimizer_state
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from .._export.lower import GraphInput, lower
+from .._export.step import NEXT, TrainingStep
 from .._export.trace import trace
-from .._export.training import NEXT, TrainingStep
 from .._export.variates import MEAN, OWN, WALKED
 from ..manifest import Draft, Json, Step, total, value, variable
 from ._fedavg import FedAvg, GradResultStrategy, ResultStrategy

@@ -28,18 +28,12 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from .._export.errors import ExportError
-from .._export.gradients import Bound, gradient_step
-from .._export.model import Holdings
-from .._export.proximal import proximal_step
 from .._export.said import ExportWarning, collected
-from .._export.training import training_step
-from .._export.validation import validation
-from .._export.variates import controlled_step
 from ..bundle import Bundle
 from ..dataset import Dataset
-from ..manifest import Draft
 from ..privacy import Privacy
 from ..strategy import RandomSelectStrategy, SameSelectStrategy, SelectStrategy
+from ._building import built
 from ._fedavg import (
     FaultTolerantFedAvg,
     FedAvg,
@@ -49,12 +43,8 @@ from ._fedavg import (
     WeightResultStrategy,
 )
 from ._found import is_optimizer, is_scheduler, loss_of, state_of
-from ._loaders import batch_of, declare, declared_by, loading
-from ._personal import refuse_forgotten, shared
-from ._private import PrivatePlan, refuse
+from ._private import refuse
 from ._result import LearningResult
-from ._resume import resumed
-from ._rounds import Plan, rows_of
 from ._sites import checked
 from ._strategies import FedAdagrad, FedAdam, FedAvgM, FedBN, FedProx, FedYogi
 from ._task import HorizontalTask
@@ -364,75 +354,7 @@ class HorizontalLearning(HorizontalTask):
             Something that members kept in the task that this one goes on with does not come back.
         """
         with collected() as said:
-            bundle = self._built()
+            bundle = built(self)
         for text in said:
             warnings.warn(text, ExportWarning, stacklevel=2)
         return bundle
-
-    def _built(self) -> Bundle:
-        strategy, declared = self.learning, declared_by(self)
-        draft = Draft(self.name, strategy, description=self.description)
-        draft.authoring["torch"] = torch.__version__
-        draft.options.update(self.options())
-        sources = declare(draft, declared)
-        split = declared.split
-        measured = self.validate_interval > 0 and (split or self.validate_frac > 0)
-        train_rows, validation_rows = rows_of(split, self.validate_frac if measured else 0.0, self.seed + 1)
-        batch = batch_of(declared, self.preprocess)
-        held = Holdings(self)
-        published = held.published(self.state_dict())
-        refuse_forgotten(held, published)
-        published, personal = shared(held, published, self.personal, strategy)
-        noise = None if self.privacy is None else self.privacy.plan(self.max_rounds)
-        before = resumed(self.resume_from, self.max_rounds, noise)
-        if self.privacy is not None and noise is not None and not self.privacy.member:
-            refuse(strategy, None, member=False, personal=personal)
-            single = self.privacy.unit is None and self.privacy.linf is None
-            bound = Bound(self.privacy.clip, self.privacy.linf, strategy.precision, products=single)
-            loading(self.make_train_dataloader, declared)
-            PrivatePlan(
-                draft=draft,
-                step=gradient_step(self, type(self).train, batch, bound, rounds=self.max_rounds),
-                published=published,
-                sources=sources,
-                dataset=declared.dataset,
-                rows=train_rows,
-                noise=noise,
-                keep_optimizer=self.optimizer_state == "keep",
-                max_rounds=self.max_rounds,
-                resumed=before,
-            ).write()
-            return draft.build()
-        steps = self.max_rounds * strategy.merge_iteration if strategy.merge_iteration > 0 else None
-        length: dict[str, Any] = {"rounds": self.max_rounds, "steps": steps}
-        near = {e.name for e in published.values()}
-        if isinstance(strategy, Scaffold):
-            step = controlled_step(self, type(self).train, batch, near, **length)
-        elif isinstance(strategy, FedProx) and strategy.proximal_mu > 0:
-            step = proximal_step(self, type(self).train, batch, strategy.proximal_mu, near, **length)
-        else:
-            step = training_step(self, type(self).train, batch, **length)
-        plan = Plan(
-            draft=draft,
-            strategy=strategy,
-            step=step,
-            published=published,
-            sources=sources,
-            dataset=declared.dataset,
-            training=loading(self.make_train_dataloader, declared),
-            train_rows=train_rows,
-            seed=self.seed,
-            keep_optimizer=self.optimizer_state == "keep",
-            max_rounds=self.max_rounds,
-            noise=noise,
-            personal=personal,
-            resumed=before,
-        )
-        checked(self.sites, strategy.min_clients, measured=measured)
-        if measured:
-            plan.validation = validation(self, type(self).validate, batch)
-            plan.validating = loading(self.make_validate_dataloader, declared)
-            plan.validation_rows, plan.validate_interval = validation_rows, self.validate_interval
-            plan.sites = self.sites
-        plan.write()
-        return draft.build()
