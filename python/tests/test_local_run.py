@@ -66,6 +66,25 @@ def test_data_that_does_not_fit_is_refused_by_name(data: dict[str, Any], message
         delta.debug(WAGES, **data)
 
 
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (-1, r"digits: label -1 of sample 3 is none of the 10 classes \(0 to 9\)"),
+        (10, r"digits: label 10 of sample 3 is none of the 10 classes \(0 to 9\)"),
+        (0.5, "digits: label 0.5 of sample 3 is no whole number"),
+        (np.nan, "digits: label nan of sample 3 is no whole number"),
+    ],
+)
+def test_labels_are_those_that_nodes_take(label: float, message: str) -> None:
+    digits, bundle = np.load(DATA / "digits.npz"), delta.Bundle.load(DATA / "digits-cnn.delta")
+    y = digits["y"].astype(type(label))
+    y[3] = label
+    with pytest.raises(ValueError, match=message):
+        delta.debug(bundle, digits=(digits["x"], y))
+    with pytest.raises(ValueError, match=r"its labels must be \d+ whole numbers; they have shape \[\d+, 2\]"):
+        delta.debug(bundle, digits=(digits["x"], np.stack([y, y], 1)))
+
+
 def test_sums_are_rounded_as_nodes_round() -> None:
     spec = {"name": "x", "shape": [4]}
     manifest = {"strategy": {"precision": 0}}

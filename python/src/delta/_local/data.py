@@ -66,7 +66,13 @@ class Table:
         """Return columns as ``f64``/``f32`` ``[rows, columns]`` or one as ``i64 [rows]``."""
         ((kind, names),) = field.items()
         if kind == "column_i64":
-            return self._columns[names][rows].astype(np.int64)
+            column = self._columns[names][rows]
+            with np.errstate(invalid="ignore"):
+                made: Array = column.astype(np.int64)
+            if (wrong := made != column).any():
+                at = int(np.flatnonzero(wrong)[0])
+                raise ValueError(f"row {rows[at]} (from 0), column {names!r}: {column[at]} is not a whole number")
+            return made
         table = np.stack([self._columns[n][rows] for n in names], axis=1)
         return table.astype(np.float64 if kind == "columns" else np.float32)
 
@@ -172,14 +178,34 @@ def _rows(piece: Any, spec: Mapping[str, Any], key: str) -> Rows:
     x, y = piece if isinstance(piece, tuple) else (piece, None)
     if y is None and not isinstance(x, np.ndarray) and hasattr(x, "__getitem__") and not hasattr(x, "shape"):
         x, y = _collect(x)
-    x, y = np.asarray(x), None if y is None else np.asarray(y)
+    x, y = np.asarray(x), None if y is None else _labels(np.asarray(y), len(x), len(spec.get("classes") or ()), key)
     shape = list(spec["shape"])
     if list(x.shape[1:]) != shape:
         raise ValueError(f"{key}: samples have shape {list(x.shape[1:])}, the task says {shape}")
     return Samples(x, y)
 
 
+def _labels(y: Array, count: int, classes: int, key: str) -> Array:
+    """Labels as a node takes them, in its words where it does not: whole numbers from 0, below the number of classes."""
+    if y.shape not in ((count,), (count, 1)):
+        raise ValueError(f"{key}: its labels must be {count} whole numbers; they have shape {list(y.shape)}")
+    y = y.reshape(count)
+    if y.dtype.kind not in "biuf":
+        raise ValueError(f"{key}: its labels must be whole numbers; they have the type {y.dtype}")
+    with np.errstate(invalid="ignore"):
+        made = y.astype(np.int64)
+    wrong = (made != y) | (made < 0) | ((made >= classes) if classes else False)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        label, whole = y[row], made[row] == y[row]
+        few = (
+            f"is none of the {classes} classes (0 to {classes - 1})" if classes else "is negative; labels count from 0"
+        )
+        raise ValueError(f"{key}: label {label} of sample {row} {few if whole else 'is no whole number'}")
+    return made
+
+
 def _collect(samples: Any) -> tuple[Array, Array]:
     """Gather a map-style torch dataset of ``(x, y)`` into two arrays."""
     pairs = [samples[i] for i in range(len(samples))]
-    return np.stack([np.asarray(x) for x, _ in pairs]), np.array([int(y) for _, y in pairs])
+    return np.stack([np.asarray(x) for x, _ in pairs]), np.array([np.asarray(y).reshape(()) for _, y in pairs])
