@@ -6,6 +6,7 @@ would make a graph that fits one batch only, so it is refused with the line that
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -238,6 +239,10 @@ _REASONS = {
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn torch's own complaints about untraceable code into :class:`ExportError` with the author's line."""
+    # It prints what it raises, with twenty lines of its own.
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         yield
     except Again:
@@ -257,6 +262,8 @@ def explained() -> Iterator[None]:
         raise ExportError(
             str(getattr(error, "func", type(error).__name__)), reason, instead=instead, location=_raised_at(error)
         ) from error
+    finally:
+        log.setLevel(level)
 
 
 def _raised_at(error: BaseException) -> Location | None:
