@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from . import _given
 
 Array = npt.NDArray[np.float64]
 # A row's number has 48 bits or more of its column's largest in an exact sum: what that rounds, relative to the sum.
@@ -21,17 +23,15 @@ _NAMES = 6
 def exog_matrix(exog: Any, wanted: Sequence[str]) -> Array:
     """Return rows that are here as ``[rows, columns]``, the columns in the order of the model's.
 
-    Raises ``ValueError`` where there are other columns.
+    Raises ``ValueError`` where there are other columns, or some that are no numbers.
     """
-    names = [str(c) for c in getattr(exog, "columns", wanted)]
-    if sorted(names) == sorted(wanted) and names != list(wanted):
-        exog = exog[list(wanted)]
-    elif names != list(wanted):
-        raise ValueError(f"predict: the columns are {', '.join(names)}; they must be {', '.join(wanted)}")
-    x = np.asarray(exog, np.float64)
-    if x.ndim != 2 or x.shape[1] != len(wanted):
-        raise ValueError(f"predict: exog has shape {list(x.shape)}; it must be [rows, {len(wanted)}]")
-    return x
+    if _given.is_table(exog):
+        names = [str(c) for c in (exog if isinstance(exog, Mapping) else exog.columns)]
+        if sorted(names) != sorted(wanted):
+            raise ValueError(f"predict: the columns are {', '.join(names)}; they must be {', '.join(wanted)}")
+    elif (shape := np.shape(exog))[1:] != (len(wanted),):
+        raise ValueError(f"predict: exog has shape {list(shape)}; it must be [rows, {len(wanted)}]")
+    return _given.matrix("predict", exog, list(wanted))
 
 
 def inverse(matrix: Array, noise: bool = False) -> tuple[Array, Array]:

@@ -10,11 +10,13 @@ import numpy.typing as npt
 
 from ..pandas.symbolic import Expr, Symbol, ops, pooled
 from ._classify import Classifier
-from ._estimator import MISSING, Fit, Parts, Spec, at_least, choice, doubt
+from ._estimator import MISSING, Fit, Parts, Spec, at_least, choice, doubt, flags
 from ._predict import matrix
 from ._rows import Sample, features, number_of_rows, part, refuse, sample, total
 
 Array = npt.NDArray[np.float64]
+# Squared deviations of a constant column, relative to its square: roundings of the mean.
+_STILL = 1e-28
 
 
 class NaiveBayes(Classifier):
@@ -55,11 +57,18 @@ class NaiveBayes(Classifier):
             labels=True,
             must=self._must(features(what, X).x),
         )
+        self._fits(s)
         return Fit(self, self._sums(s) | s.checks, columns=s.names, classes=s.classes)
 
     def _must(self, x: Expr) -> Mapping[str, Expr]:
         """Return what must hold of ``[rows, columns]``."""
         return {}
+
+    def _fits(self, s: Sample) -> None:
+        """Refuse parameters that do not fit the columns and classes, before a node is asked."""
+        priors = getattr(self, "priors", getattr(self, "class_prior", None))
+        if priors is not None:
+            _prior(type(self).__name__, priors, list(s.classes or ()))
 
     def _sums(self, s: Sample) -> dict[str, Symbol]:
         raise NotImplementedError
@@ -88,16 +97,26 @@ class NaiveBayes(Classifier):
     def _log_prior(self, given: Any, fitted: bool = True) -> Array:
         """Return the logarithm of each class's share, or of what its author says."""
         if given is not None:
-            prior = np.asarray(given, np.float64)
-            if prior.shape != self.class_count_.shape or not (prior >= 0).all() or not np.isclose(prior.sum(), 1):
-                raise ValueError(
-                    f"{type(self).__name__}: priors must be {len(self.classes_)} numbers that add up to 1, of the classes "
-                    f"{self.classes_.tolist()}"
-                )
-            return np.asarray(np.log(prior))
+            return np.asarray(np.log(_prior(type(self).__name__, given, self.classes_.tolist())))
         if not fitted:
             return np.full(len(self.classes_), -np.log(len(self.classes_)))
         return np.asarray(np.log(self.class_count_ / self.class_count_.sum()))
+
+
+def _prior(what: str, given: Any, classes: Sequence[Any]) -> Array:
+    """Return probabilities of classes that an author says.
+
+    Raises ``ValueError`` where they are no such.
+    """
+    try:
+        prior = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        prior = np.zeros(0)
+    if prior.shape != (len(classes),) or not (prior >= 0).all() or not np.isclose(prior.sum(), 1):
+        raise ValueError(
+            f"{what}: priors must be {len(classes)} numbers that add up to 1, of the classes {list(classes)}"
+        )
+    return prior
 
 
 class GaussianNB(NaiveBayes):
@@ -169,15 +188,21 @@ class GaussianNB(NaiveBayes):
             middle = (count * self.theta_).sum(0) / count.sum()
             whole = (squares + count * np.square(self.theta_ - middle)).sum(0) / count.sum()
         self.epsilon_ = self.var_smoothing * float(whole.max())
-        self.var_ = np.maximum(squares, 0.0) / count + self.epsilon_
+        # What is left of squared deviations of a constant is rounding.
+        still = squares <= _STILL * count * np.square(self.theta_)
+        self.var_ = np.where(still, 0.0, np.maximum(squares, 0.0)) / count + self.epsilon_
         if not (self.var_ > 0).all():
+            names = ", ".join(repr(str(n)) for n in self.feature_names_in_[~(self.var_ > 0).all(0)])
             doubt(
-                "GaussianNB", "a column does not vary within a class: var_smoothing must be above 0 for probabilities"
+                "GaussianNB",
+                f"{names} does not vary within a class: var_smoothing must be above 0 for probabilities",
             )
         self.class_prior_ = np.exp(self._log_prior(self.priors))
 
     def _joint(self, X: Any) -> Array:
         x = matrix("GaussianNB", X, list(self.feature_names_in_))[:, np.newaxis, :]
+        if not (self.var_ > 0).all():
+            raise ValueError("GaussianNB: a column does not vary within a class; fit with var_smoothing above 0")
         each = np.log(2 * np.pi * self.var_) + np.square(x - self.theta_) / self.var_
         made: Array = np.log(self.class_prior_) - 0.5 * each.sum(2)
         return made
@@ -185,6 +210,23 @@ class GaussianNB(NaiveBayes):
 
 class Discrete(NaiveBayes):
     """Naive Bayes of counts, with a smoothing that is added to each."""
+
+    def _fits(self, s: Sample) -> None:
+        super()._fits(s)
+        if np.ndim(self.alpha) and len(self.alpha) != len(s.names):
+            raise ValueError(
+                f"{type(self).__name__}: alpha has {len(self.alpha)} numbers, and X has {len(s.names)} columns: "
+                + ", ".join(s.names)
+            )
+
+    def _possible(self, joint: Array) -> Array:
+        """Refuse rows that no class can have, as far as its counts without smoothing say."""
+        if (none := int((~np.isfinite(joint)).all(1).sum())) > 0:
+            raise ValueError(
+                f"{type(self).__name__}: {none} rows of X have what no class had when it was fitted, so that none has a "
+                "probability; fit with alpha above 0"
+            )
+        return joint
 
     alpha: Any
     fit_prior: bool
@@ -194,9 +236,11 @@ class Discrete(NaiveBayes):
     feature_log_prob_: Array
 
     def _check(self, what: str) -> None:
-        for a in np.atleast_1d(np.asarray(self.alpha, np.float64)):
-            at_least(what, "alpha", float(a), 0)
+        several = isinstance(self.alpha, (list, tuple, np.ndarray)) and np.ndim(self.alpha) == 1
+        for a in self.alpha if several else [self.alpha]:
+            at_least(what, "alpha", a, 0)
         choice(what, "missing", self.missing, MISSING)
+        flags(what, fit_prior=self.fit_prior)
 
     def _sums(self, s: Sample) -> dict[str, Symbol]:
         here = s.members
@@ -275,8 +319,7 @@ class MultinomialNB(Discrete):
 
     def _joint(self, X: Any) -> Array:
         x = matrix("MultinomialNB", X, list(self.feature_names_in_))
-        made: Array = x @ self.feature_log_prob_.T + self.class_log_prior_
-        return made
+        return self._possible(_times(x, self.feature_log_prob_) + self.class_log_prior_)
 
 
 class BernoulliNB(Discrete):
@@ -341,6 +384,13 @@ class BernoulliNB(Discrete):
     def _joint(self, X: Any) -> Array:
         x = matrix("BernoulliNB", X, list(self.feature_names_in_))
         x = x if self.binarize is None else (x > self.binarize).astype(np.float64)
-        no = np.log(1 - np.exp(self.feature_log_prob_))
-        made: Array = x @ (self.feature_log_prob_ - no).T + self.class_log_prior_ + no.sum(1)
-        return made
+        with np.errstate(divide="ignore"):
+            no = np.log(1 - np.exp(self.feature_log_prob_))
+        return self._possible(_times(x, self.feature_log_prob_) + _times(1 - x, no) + self.class_log_prior_)
+
+
+def _times(x: Array, log: Array) -> Array:
+    """Return ``x @ log.T``, where nothing of what is impossible is nothing."""
+    impossible = np.isinf(log)
+    made: Array = x @ np.where(impossible, 0.0, log).T
+    return np.where((x != 0).astype(np.float64) @ impossible.T > 0, -np.inf, made) if impossible.any() else made

@@ -129,7 +129,7 @@ class HistGradientBoostingRegressor(HistGradientBoosting):
         float
             1 at most.
         """
-        return r_squared(y, self.predict(X), sample_weight)
+        return r_squared(type(self).__name__, y, self.predict(X), sample_weight)
 
 
 class HistGradientBoostingClassifier(HistGradientBoosting, Classifier):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _given
 from ..pandas import DataFrame, Series
 from ..pandas.symbolic import Expr, Symbol, block, ops, pooled
 from ._bayes import Discrete, NaiveBayes
@@ -253,11 +254,8 @@ class OneHotEncoder(Transformer):
 
 
 def _values(what: str, x: Any, names: Sequence[str]) -> list[list[Any]]:
-    if hasattr(x, "columns") and not isinstance(x, np.ndarray):
-        have = {str(c): c for c in x.columns}
-        if absent := [n for n in names if n not in have]:
-            raise ValueError(f"{what}: X has no column {', '.join(map(repr, absent))}")
-        return [list(x[have[n]]) for n in names]
+    if _given.is_table(x):
+        return [list(c) for c in _given.columns(what, x, names)]
     made = np.asarray(x, object)
     if made.ndim != 2 or made.shape[1] != len(names):
         raise ValueError(f"{what}: X has the shape {made.shape}, and must be [rows, {len(names)}]: {list(names)}")
@@ -347,6 +345,7 @@ class CategoricalNB(Discrete):
         s = sample(
             what, coded.as_frame(), y, sample_weight, missing=self.missing, classes=classes, labels=True, must=must
         )
+        self._fits(s)
         here = s.members if s.weight is None else ops.mul(s.members, s.weight)
         of = [(j, k) for j, known in enumerate(coded.categories) for k in range(len(known))]
         seen = ops.equal(ops.take(s.x, [j for j, _ in of], 1), np.array([k for _, k in of], np.float64))
@@ -380,4 +379,4 @@ class CategoricalNB(Discrete):
                     f"CategoricalNB: {name!r} has a value {strange[0]!r}, which is none of {known.tolist()}"
                 )
             out += log[:, [place[v] for v in values]].T
-        return out
+        return self._possible(out)

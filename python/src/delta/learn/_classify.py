@@ -112,7 +112,7 @@ class Classifier(Estimator):
         float
             0 to 1.
         """
-        return mean_accuracy(y, self.predict(X), sample_weight)
+        return mean_accuracy(type(self).__name__, self.classes_, y, self.predict(X), sample_weight)
 
     def _joint(self, X: Any) -> Array:
         """Return what is, but for a number of each row, the logarithm of each class's probability."""

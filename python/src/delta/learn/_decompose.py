@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import results
 from ..pandas.symbolic import Recipe, Rows, Symbol, ops
 from ..stats import kmeans, pca
-from ._estimator import MISSING, Parts, Spec, at_least, choice
+from ._estimator import MISSING, Parts, Spec, at_least, choice, flags
 from ._predict import frame, is_rows, matrix, pick
 from ._rows import number_of_rows, part, refuse, sample, table
 from ._transform import Apply, Transformer
@@ -111,6 +111,7 @@ class PCA(Statistic):
 
     def __init__(self, n_components: float | None = None, *, whiten: bool = False, missing: str = "raise") -> None:
         choice("PCA", "missing", missing, MISSING)
+        flags("PCA", whiten=whiten)
         if n_components is not None:
             share = isinstance(n_components, float) and 0 < n_components < 1
             at_least("PCA", "n_components", n_components, 0 if share else 1, whole=not share)
@@ -240,9 +241,14 @@ class KMeans(Statistic):
     def __init__(self, init: Sequence[Sequence[float]], *, max_iter: int = 10, missing: str = "raise") -> None:
         choice("KMeans", "missing", missing, MISSING)
         at_least("KMeans", "max_iter", max_iter, 1, whole=True)
-        start = np.asarray(init, np.float64)
+        try:
+            start = np.asarray(init, np.float64)
+        except (TypeError, ValueError):
+            start = np.zeros(0)
         if start.ndim != 2 or not start.size or not np.isfinite(start).all():
-            raise ValueError("KMeans: init must be the centres to begin with, finite numbers [clusters, columns]")
+            raise ValueError(
+                "KMeans: init must be the centres to begin with, finite numbers [clusters, columns]; nothing is drawn at random"
+            )
         self.init, self.max_iter, self.missing = init, max_iter, missing
 
     @property

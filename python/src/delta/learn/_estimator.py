@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,8 +40,20 @@ class Estimator:
     rounds: Sequence[dict[str, Any]] = ()
 
     def __init_subclass__(cls) -> None:
-        """Register the class under its name, by which bundles know it."""
+        """Register the class under its name, by which bundles know it; say of wrong arguments what there is."""
         KINDS[cls.__name__] = cls
+        for method in ("__init__", "fit"):
+            if method in vars(cls):
+                setattr(cls, method, _told(vars(cls)[method]))
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what is learnt that it is not there yet."""
+        if name.endswith("_") and not name.startswith("_"):
+            raise AttributeError(
+                f"this {type(self).__name__} has no {name!r}: return what fit(...) returns from execute(), and read it of what "
+                "get_result() or delta.debug() gives"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @classmethod
     def _again(cls, params: dict[str, Any]) -> Estimator:
@@ -136,6 +149,36 @@ class Fit(Recipe):
         super().__init__("estimator", parts, loop, method=type(estimator).__name__, params=params, **spec)
 
 
+# Parameters of scikit-learn's that there are none of, and why.
+_INSTEAD = {
+    "penalty": "C=float('inf') is no penalty; there is none on sizes of coefficients",
+    "multi_class": "of several classes it is multinomial; leave it out",
+    "n_clusters": "init says how many there are, and where they begin",
+    "max_leaf_nodes": "max_depth says how large trees are",
+    "max_bins": "bins are the thresholds themselves",
+}
+_HOW = "solver tol n_jobs random_state copy_X copy verbose warm_start precompute selection dual n_init algorithm svd_solver"
+_INSTEAD |= dict.fromkeys(_HOW.split(), "it says how scikit-learn computes; leave it out")
+
+
+def _told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method say of arguments that it cannot take which ones it has, and whose method it is."""
+    signature = inspect.signature(function)
+    takes = [n for n in signature.parameters if n != "self"]
+
+    @functools.wraps(function)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            signature.bind(self, *args, **kwargs)
+        except TypeError as error:
+            what = type(self).__name__ + ("" if function.__name__ == "__init__" else f".{function.__name__}")
+            why = next((f" ({n}: {_INSTEAD[n]})" for n in kwargs if n not in takes and n in _INSTEAD), "")
+            raise TypeError(f"{what}: {error}; it takes {', '.join(takes) or 'nothing'}{why}") from None
+        return function(self, *args, **kwargs)
+
+    return call
+
+
 def plain(value: Any) -> Any:
     """Return a parameter's value as JSON has it."""
     if isinstance(value, np.ndarray):
@@ -173,6 +216,13 @@ def at_least(what: str, name: str, value: Any, least: float, *, whole: bool = Fa
     usable = isinstance(value, kinds) and not isinstance(value, bool) and not math.isnan(value)
     if not usable or value < least or (math.isinf(value) and not infinite):
         raise ValueError(f"{what}: {name}={value!r} must be a {kind}number of at least {least:g}")
+
+
+def flags(what: str, **given: Any) -> None:
+    """Refuse what is neither True nor False: any text is true to Python."""
+    for name, value in given.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{what}: {name}={value!r} must be True or False")
 
 
 def doubt(what: str, why: str) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..pandas.symbolic import Symbol, ops, pooled
-from ._estimator import MISSING, Estimator, Fit, Parts, Spec, choice, doubt
+from ._estimator import MISSING, Estimator, Fit, Parts, Spec, choice, doubt, flags
 from ._predict import is_rows, matrix, pick, r_squared, series
-from ._quadratic import Penalised, definite, least_squares, penalised
+from ._quadratic import LeastSquares, Penalised, definite, least_squares, penalised
 from ._rows import Sample, number_of_rows, part, refuse, sample, total
 
 Array = npt.NDArray[np.float64]
@@ -100,7 +100,7 @@ class Linear(Estimator):
         float
             1 at most.
         """
-        return r_squared(y, self.predict(X), sample_weight)
+        return r_squared(type(self).__name__, y, self.predict(X), sample_weight)
 
     def refit(self: Self, **params: Any) -> Self:
         """Fit with other parameters to the same rows, at no cost: their sums are here.
@@ -201,26 +201,31 @@ class LinearRegression(Linear):
 
     def __init__(self, *, fit_intercept: bool = True, positive: bool = False, missing: str = "raise") -> None:
         choice("LinearRegression", "missing", missing, MISSING)
+        flags("LinearRegression", fit_intercept=fit_intercept, positive=positive)
         self.fit_intercept, self.positive, self.missing = fit_intercept, positive, missing
 
     def _solved(self, q: Array, c: Array, yy: float, weight: float, n: float) -> Array:
         found = least_squares(q, c)
         self.rank_, self.singular_ = found.rank, found.singular[: max(min(len(c), round(n)), 0)]
-        what, names = "LinearRegression", self.feature_names_in_
-        worst = float(found.inflation.max(initial=0.0))
-        if worst > _DOUBTFUL:
-            which = ", ".join(repr(str(names[j])) for j in np.flatnonzero(found.inflation >= 1e-2 * worst)[:6])
-            if found.rank < len(c):
-                doubt(
-                    what, f"columns depend on others, or do not vary ({which}): the shortest of many solutions is shown"
-                )
-            elif worst > _HOPELESS:
-                doubt(what, f"columns nearly depend on others ({which}): coefficients may have no right digit")
-            else:
-                doubt(what, f"columns nearly depend on others ({which}): coefficients have fewer than 8 right digits")
+        what = "LinearRegression"
+        dependent(what, found, self.feature_names_in_, "one" if self.positive else "the shortest")
         if self.positive:
             return converged(what, penalised(q, c, 0.0, 0.0, positive=True)).coef
         return found.coef
+
+
+def dependent(what: str, found: LeastSquares, names: Array, shown: str = "the shortest") -> None:
+    """Warn where columns depend on others, or nearly; ``shown``: which of the solutions that there are then."""
+    worst = float(found.inflation.max(initial=0.0))
+    if worst <= _DOUBTFUL:
+        return
+    which = ", ".join(repr(str(names[j])) for j in np.flatnonzero(found.inflation >= 1e-2 * worst)[:6])
+    if found.rank < len(found.coef):
+        doubt(what, f"columns depend on others, or do not vary ({which}): {shown} of many solutions is shown")
+    elif worst > _HOPELESS:
+        doubt(what, f"columns nearly depend on others ({which}): coefficients may have no right digit")
+    else:
+        doubt(what, f"columns nearly depend on others ({which}): coefficients have fewer than 8 right digits")
 
 
 def products(s: Sample, centre: bool) -> dict[str, Symbol]:

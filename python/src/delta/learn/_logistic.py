@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _trust
 from ..pandas.symbolic import Block, Expr, ops
 from ._classify import Classifier, both
-from ._estimator import MISSING, Fit, Parts, Spec, at_least, choice, doubt
+from ._estimator import MISSING, Fit, Parts, Spec, at_least, choice, doubt, flags
 from ._newton import GAINED, Newton
 from ._predict import frame, is_rows, matrix, pick, series
 from ._rows import number_of_rows, part, refuse, sample, total
 
 Array = npt.NDArray[np.float64]
 
+# Variances that are inflated so much: columns depend on others.
+_HOPELESS = 1e12
 # As the driver solve allows.
 LARGEST = 4096
 _ROUNDED = 1e-15
@@ -87,6 +90,7 @@ class LogisticRegression(Classifier):
             raise ValueError("LogisticRegression: C must be above 0")
         at_least("LogisticRegression", "max_iter", max_iter, 1, whole=True)
         choice("LogisticRegression", "missing", missing, MISSING)
+        flags("LogisticRegression", fit_intercept=fit_intercept)
         if not isinstance(class_weight, Mapping):
             choice("LogisticRegression", "class_weight", class_weight, (None, "balanced"))
         self.C, self.fit_intercept, self.class_weight = C, fit_intercept, class_weight
@@ -148,8 +152,11 @@ class LogisticRegression(Classifier):
             if strange := [c for c in self.class_weight if c not in classes]:
                 raise ValueError(f"LogisticRegression: class_weight has {strange[0]!r}, and the classes are {classes}")
             each: Any = np.array([float(self.class_weight.get(c, 1.0)) for c in classes])
-            if not (np.isfinite(each) & (each >= 0)).all():
-                raise ValueError("LogisticRegression: class_weight must be 0 or more")
+            if not (np.isfinite(each) & (each > 0)).all():
+                raise ValueError(
+                    f"LogisticRegression: class_weight must be above 0, not {min(each.tolist()):g}: a class that weighs nothing "
+                    "has no best constant; leave it out of classes, and select the rows of the others"
+                )
             return ops.sum(ops.mul(here, each), 1, keepdims=True)
         safe = ops.where(ops.greater(count, 0.0), count, 1.0)
         each = ops.div(ops.div(ops.sum(count, 0), float(len(classes))), safe)
@@ -188,6 +195,20 @@ class LogisticRegression(Classifier):
             doubt(
                 what,
                 "columns tell the classes apart without error: there is no best estimate without a penalty; lower C",
+            )
+        elif "curve" in parts:
+            self._doubt_columns(np.diagonal(parts["curve"]), _trust.inverse(parts["curve"])[1])
+
+    def _doubt_columns(self, curvature: Array, inflation: Array) -> None:
+        """Warn where columns depend on others, or do not vary: then only a penalty says which of many estimates is best."""
+        names = [str(n) for n in self.feature_names_in_] + (["the constant"] if self.fit_intercept else [])
+        found = np.flatnonzero(~(inflation <= _HOPELESS) | ~(curvature > 0))
+        if len(which := dict.fromkeys(names[int(i) % len(names)] for i in found)):
+            shown = ", ".join(map(repr, list(which)[:6]))
+            doubt(
+                "LogisticRegression",
+                f"columns depend on others, or do not vary ({shown}): without a penalty one of many estimates is shown; leave "
+                "them out, or lower C",
             )
 
     def decision_function(self, X: Any) -> Any:

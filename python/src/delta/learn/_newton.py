@@ -60,9 +60,14 @@ class Newton(Loop):
     def add(self, draft: Draft, before: Rounds, prefix: str) -> Mapping[str, str]:
         """Append the rounds."""
         state = {n: f"{prefix}{n}" for n in ("params", "base", "best", "gained", "rate", "iterations", "converged")}
+        # Without a penalty columns that depend on others have no best estimate, which its author must hear of.
+        told: tuple[str, ...] = ("params", "iterations", "converged", "gained", "rate")
+        if self.penalty == 0:
+            state["curve"] = f"{prefix}curve"
+            told += ("curve",)
         first = {"best": np.array(1e300), "gained": np.array(1e300)}
         for name, variable in state.items():
-            shape = [self.size] if name in ("params", "base") else []
+            shape = {"params": [self.size], "base": [self.size], "curve": [self.size, self.size]}.get(name, [])
             draft.variable(variable, "server", first.get(name), shape=shape)
         (rows,) = self.rows()
         ((dataset, columns),) = reads(rows).items()
@@ -87,7 +92,7 @@ class Newton(Loop):
             self.max_iter,
             cohort="same",
         )
-        return {n: state[n] for n in ("params", "iterations", "converged", "gained", "rate")}
+        return {n: state[n] for n in told}
 
     def _member(self, g: Graph, whole: Value, params: Value) -> dict[str, tuple[int, ...]]:
         """Make the members' graph: what each row adds to the log-likelihood, its slope, and minus its curvature."""
@@ -186,7 +191,10 @@ class Newton(Loop):
         diagonal = g.sum(curve * np.eye(size), 1)
         live = g.greater(diagonal, 0.0)
         unit = g.sqrt(g.where(live, diagonal, 1.0))
-        scaled = curve / unit / g.unsqueeze(unit, 1) + RIDGE * np.eye(size)
+        scaled = curve / unit / g.unsqueeze(unit, 1)
+        if self.penalty == 0:
+            g.output("curve", scaled * 1.0)
+        scaled = scaled + RIDGE * np.eye(size)
         # What has no curvature does not move.
         scaled = scaled + g.cast(g.not_(live), "f64") * np.eye(size)
         g.output("a", g.where(worse, np.eye(size), scaled))

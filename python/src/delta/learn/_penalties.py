@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ._estimator import MISSING, at_least, choice
-from ._linear import Linear, converged
+from ._estimator import MISSING, at_least, choice, flags
+from ._linear import Linear, converged, dependent
 from ._quadratic import least_squares, penalised
 
 Array = npt.NDArray[np.float64]
@@ -47,6 +47,7 @@ class Ridge(Linear):
     ) -> None:
         at_least("Ridge", "alpha", alpha, 0)
         choice("Ridge", "missing", missing, MISSING)
+        flags("Ridge", fit_intercept=fit_intercept, positive=positive)
         self.alpha, self.fit_intercept, self.positive, self.missing = alpha, fit_intercept, positive, missing
 
     def path(self, alphas: Sequence[float]) -> tuple[Array, Array, Array]:
@@ -69,8 +70,11 @@ class Ridge(Linear):
         return _path(self, alphas)
 
     def _solved(self, q: Array, c: Array, yy: float, weight: float, n: float) -> Array:
-        if self.alpha == 0 and not self.positive:
-            return least_squares(q, c).coef
+        if self.alpha == 0:
+            found = least_squares(q, c)
+            dependent("Ridge", found, self.feature_names_in_, "one" if self.positive else "the shortest")
+            if not self.positive:
+                return found.coef
         return converged("Ridge", penalised(q, c, 0.0, float(self.alpha), positive=self.positive)).coef
 
 
@@ -126,6 +130,7 @@ class ElasticNet(Linear):
         if l1_ratio > 1:
             raise ValueError(f"ElasticNet: l1_ratio={l1_ratio!r} must be 0 to 1")
         choice("ElasticNet", "missing", missing, MISSING)
+        flags("ElasticNet", fit_intercept=fit_intercept, positive=positive)
         self.alpha, self.l1_ratio, self.fit_intercept = alpha, l1_ratio, fit_intercept
         self.positive, self.missing = positive, missing
 
@@ -166,6 +171,8 @@ class ElasticNet(Linear):
     def _solved(self, q: Array, c: Array, yy: float, weight: float, n: float) -> Array:
         what, q, c = type(self).__name__, q / weight, c / weight
         l1, l2 = self.alpha * self.l1_ratio, self.alpha * (1 - self.l1_ratio)
+        if self.alpha == 0:
+            dependent(what, least_squares(q, c), self.feature_names_in_, "one")
         found = converged(what, penalised(q, c, l1, l2, positive=self.positive))
         self.n_iter_, w = found.sweeps, found.coef
         slope = c - q @ w - l2 * w
@@ -212,6 +219,7 @@ class Lasso(ElasticNet):
     ) -> None:
         at_least("Lasso", "alpha", alpha, 0)
         choice("Lasso", "missing", missing, MISSING)
+        flags("Lasso", fit_intercept=fit_intercept, positive=positive)
         self.alpha, self.fit_intercept, self.positive, self.missing = alpha, fit_intercept, positive, missing
 
 

@@ -38,7 +38,12 @@ class Pipeline(Estimator):
     """
 
     def __init__(self, steps: Sequence[tuple[str, Estimator]]) -> None:
-        self.steps = [(str(name), step) for name, step in steps]
+        # The list itself, as scikit-learn's clone() wants it.
+        self.steps = steps if isinstance(steps, list) else list(steps)
+        if odd := [s for s in self.steps if not (isinstance(s, tuple) and len(s) == 2 and isinstance(s[0], str))]:
+            raise ValueError(
+                f"Pipeline: steps has {odd[0]!r}; each is a name and an estimator, ('scale', StandardScaler())"
+            )
         names = [name for name, _ in self.steps]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"Pipeline: steps must be at least one, each with a name of its own, not {names}")
@@ -92,12 +97,12 @@ class Pipeline(Estimator):
         return made
 
     def set_params(self, **params: Any) -> Any:
-        """Set parameters of the steps.
+        """Set parameters of the steps, or steps.
 
         Parameters
         ----------
         **params : object
-            By ``name__parameter``.
+            By ``name__parameter``, by the name of a step, or ``steps``.
 
         Returns
         -------
@@ -107,9 +112,17 @@ class Pipeline(Estimator):
         Raises
         ------
         ValueError
-            There is no such step or parameter.
+            There is no such step or parameter, or the steps cannot work.
         """
+        whole = {n: v for n, v in params.items() if n == "steps" or n in self.named_steps}
+        if whole:
+            steps = list(whole.pop("steps", self.steps))
+            if strange := [n for n in whole if n not in dict(steps)]:
+                raise ValueError(f"Pipeline has no {strange[0]!r}; its steps are {', '.join(dict(steps))}")
+            self.steps = type(self)([(n, whole.get(n, step)) for n, step in steps]).steps
         for name, value in params.items():
+            if name == "steps" or name in self.named_steps:
+                continue
             step, _, parameter = name.partition("__")
             if step not in self.named_steps or not parameter:
                 raise ValueError(f"Pipeline has no {name!r}; its steps are {', '.join(self.named_steps)}")
@@ -126,21 +139,28 @@ class Pipeline(Estimator):
         y : Series of rows, optional
             What the last step explains.
         **more : object
-            What else its ``fit`` takes: ``sample_weight``, ``classes``.
+            What else its ``fit`` takes: ``sample_weight``, ``classes``; or, as in scikit-learn, with the step's name before it,
+            ``logisticregression__sample_weight``.
 
         Returns
         -------
         Fit
             For ``execute`` to return; the result is a pipeline of fitted steps.
         """
+        own = f"{self.steps[-1][0]}__"
+        more = {n.removeprefix(own): v for n, v in more.items()}
+        if strange := [n for n in more if "__" in n]:
+            raise TypeError(
+                f"Pipeline.fit: {strange[0]!r}: only the last step, {self.steps[-1][0]!r}, takes more than rows"
+            )
         parts: dict[str, Symbol] = {}
         specs: list[dict[str, Any]] = []
         for i, (name, step) in enumerate(self.steps[:-1]):
             assert isinstance(step, Transformer)
             made = Fit(step, {})
-            apply, own, spec = step._prepare(X)
+            apply, summed, spec = step._prepare(X)
             X = apply(X)
-            parts |= {f"s{i}.{k}": v for k, v in own.items()}
+            parts |= {f"s{i}.{k}": v for k, v in summed.items()}
             specs.append({"name": name} | made.spec | spec)
         last: Any = self.steps[-1][1]
         fitted = last.fit(X, **more) if y is None else last.fit(X, y, **more)
@@ -154,7 +174,7 @@ class Pipeline(Estimator):
             mine = {k.removeprefix(f"s{i}."): v for k, v in parts.items() if k.startswith(f"s{i}.")}
             made.append((own["name"], make(own, mine)))
         self.steps = made
-        self.feature_names_in_ = made[0][1].feature_names_in_  # type: ignore[attr-defined]
+        self.feature_names_in_ = made[0][1].feature_names_in_
 
     def _before(self, X: Any) -> Any:
         """Return what the last step reads."""
@@ -230,7 +250,7 @@ class Pipeline(Estimator):
         """
         return self._last("transform")(self._before(X))
 
-    def score(self, X: Any, y: Any = None, **more: Any) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Score with the last step, of rows of this machine.
 
         Parameters
@@ -239,14 +259,15 @@ class Pipeline(Estimator):
             As the first step reads it.
         y : array, optional
             ``[rows]``.
-        **more : object
-            What else the last step's ``score`` takes.
+        sample_weight : array, optional
+            ``[rows]``, where the last step's ``score`` takes it.
 
         Returns
         -------
         float
             As of the last step.
         """
+        more = {} if sample_weight is None else {"sample_weight": sample_weight}
         score: float = self._last("score")(self._before(X), y, **more)
         return score
 

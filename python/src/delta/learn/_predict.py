@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _given
 from ..pandas import DataFrame
 from ..pandas.symbolic import Block, Expr, ops, wrap
 from ._rows import features, table
@@ -18,20 +19,13 @@ Array = npt.NDArray[np.float64]
 def matrix(what: str, x: Any, names: Sequence[str], gaps: bool = False) -> Array:
     """Return ``[rows, columns]`` of a table by its names, or of an array by its order.
 
-    Raises ``ValueError`` where columns are missing, or, unless ``gaps``, values.
+    Raises ``ValueError`` where columns are missing or no numbers, values are infinite, or, unless ``gaps``, missing.
     """
-    if hasattr(x, "columns") and not isinstance(x, np.ndarray):
-        have = {str(c): c for c in x.columns}
-        if absent := [n for n in names if n not in have]:
-            raise ValueError(f"{what}: X has no column {', '.join(map(repr, absent))}")
-        made = np.column_stack([np.asarray(x[have[n]], np.float64) for n in names])
-    else:
-        made = np.asarray(x, np.float64)
-        if made.ndim != 2 or made.shape[1] != len(names):
-            raise ValueError(f"{what}: X has the shape {made.shape}, and must be [rows, {len(names)}]: {list(names)}")
-    if not gaps and not np.isfinite(made).all():
-        n = int((~np.isfinite(made)).any(1).sum())
-        raise ValueError(f"{what}: {n} rows of X have a missing or infinite value; fill them, or leave them out")
+    made = _given.matrix(what, x, names)
+    bad = np.isinf(made) if gaps else ~np.isfinite(made)
+    if bad.any():
+        which = "an infinite" if gaps else "a missing or infinite"
+        raise ValueError(f"{what}: {int(bad.any(1).sum())} rows of X have {which} value; fill them, or leave them out")
     return made
 
 
@@ -71,16 +65,27 @@ def code_of(classes: Sequence[Any], place: Expr) -> Expr:
     return ops.sum(ops.mul(ops.cast(here, "f64"), np.asarray(classes, np.float64)), 1)
 
 
-def mean_accuracy(y: Any, predicted: Any, weight: Any = None) -> float:
-    """Return the share of right classes."""
-    right = np.asarray(y) == np.asarray(predicted)
-    return float(np.average(right, weights=None if weight is None else np.asarray(weight, np.float64)))
+def mean_accuracy(what: str, classes: Array, y: Any, predicted: Array, weight: Any = None) -> float:
+    """Return the share of right classes.
+
+    Raises ``ValueError`` for what is no ``y`` of these rows, and ``TypeError`` where it has texts and the classes are numbers.
+    """
+    found, each = _given.explained(what, y, weight, len(predicted))
+    texts = [any(isinstance(v, str) for v in a.tolist()) for a in (found, np.asarray(classes))]
+    if len(found) and texts[0] != texts[1]:
+        ours, theirs = ("texts" if t else "numbers" for t in texts)
+        raise TypeError(f"{what}.score: y has {ours}, and the classes are {theirs}: {np.asarray(classes).tolist()}")
+    return float(np.average(found == predicted, weights=each))
 
 
-def r_squared(y: Any, predicted: Array, weight: Any = None) -> float:
-    """Return the share of ``y``'s variance that is explained, as scikit-learn's ``r2_score``."""
-    y = np.asarray(y, np.float64)
-    w = np.ones_like(y) if weight is None else np.asarray(weight, np.float64)
+def r_squared(what: str, y: Any, predicted: Array, weight: Any = None) -> float:
+    """Return the share of ``y``'s variance that is explained, as scikit-learn's ``r2_score``.
+
+    Raises ``ValueError`` for what is no ``y`` of these rows.
+    """
+    found, each = _given.explained(what, y, weight, len(predicted))
+    y = _given.numbers(f"{what}.score", "y", found)
+    w = np.ones_like(y) if each is None else each
     rest, all_ = float(w @ (y - predicted) ** 2), float(w @ (y - np.average(y, weights=w)) ** 2)
     if all_ == 0:
         return 1.0 if rest == 0 else 0.0

@@ -94,7 +94,13 @@ def features(what: str, x: Any) -> Block:
     b = block(x)
     if b.typed:
         names = ", ".join(repr(n) for n, _ in b.typed)
-        raise TypeError(f"{what}: X has columns that are no numbers, {names}: write them as numbers with OneHotEncoder")
+        levels = all(isinstance(getattr(x[n], "levels", None), list) for n, _ in b.typed)
+        way = (
+            "OneHotEncoder writes levels as numbers"
+            if levels
+            else "take parts or differences of dates, and OneHotEncoder for levels"
+        )
+        raise TypeError(f"{what}: X has columns that are no numbers, {names}: {way}")
     if not b.columns:
         raise TypeError(f"{what}: X has no columns")
     return b
@@ -127,8 +133,8 @@ def sample(
         parts.append(target)
         wrong += [] if outside is None else [outside]
     if weight is not None:
-        _same_rows(what, b, weight, "sample_weight")
         w = _column(what, weight, "sample_weight")
+        _same_rows(what, b, weight, "sample_weight")
         parts.append(w)
         wrong.append(ops.less(w, 0.0))
     both = parts[0] if len(parts) == 1 else ops.concat(*parts, axis=1)
@@ -193,10 +199,14 @@ def _column(what: str, value: Any, which: str) -> Expr:
 def _labels(what: str, y: Any, classes: Sequence[Any] | None) -> tuple[Expr, list[Any], Expr]:
     """Return the places of the classes as ``f64 [rows, 1]``, the classes, and which rows have none of them."""
     levels = getattr(y, "levels", None)
+    if classes is not None:
+        if isinstance(classes, str) or not hasattr(classes, "__iter__"):
+            raise TypeError(f"{what}: classes={classes!r} must be a list of all that y may be, such as [0, 1]")
+        classes = list(classes)
     if isinstance(levels, list) and not isinstance(y, Series):
-        wanted = sorted(levels if classes is None else classes)
-        if unknown := [c for c in wanted if c not in levels]:
+        if unknown := [c for c in classes or () if c not in levels]:
             raise ValueError(f"{what}: classes has {unknown[0]!r}, and the column's levels are {levels}")
+        wanted = sorted(levels if classes is None else classes)
         codes = [float(levels.index(c)) for c in wanted]
         x = ops.unsqueeze(block(y).x, 1)
     else:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import results
 from ..pandas.symbolic import Expr, Symbol, block, ops
 from ..stats import standard_scaler
-from ._estimator import Estimator, Fit, Parts, Spec
+from ._estimator import Estimator, Fit, Parts, Spec, flags
 from ._predict import frame, is_rows, matrix, pick
 from ._rows import features, part
 
@@ -25,19 +25,30 @@ class Transformer(Estimator):
     n_features_in_: int
     feature_names_in_: Array
 
-    def fit(self, X: Any) -> Fit:
+    def fit(self, X: Any, y: Any = None, sample_weight: None = None) -> Fit:
         """Fit to the rows of all members, in ``execute``.
 
         Parameters
         ----------
         X : DataFrame of rows
             The columns.
+        y : object, optional
+            Nothing is done with it, as in scikit-learn.
+        sample_weight : None
+            Rows have no weights here.
 
         Returns
         -------
         Fit
             For ``execute`` to return; the result is an estimator of the same kind, with attributes.
+
+        Raises
+        ------
+        TypeError
+            There are weights.
         """
+        if sample_weight is not None:
+            raise TypeError(f"{type(self).__name__}.fit: rows have no sample_weight here; leave it out")
         apply, parts, spec = self._prepare(X)
         return FittedRows(self, parts, apply, spec)
 
@@ -134,6 +145,7 @@ class StandardScaler(Transformer):
     n_samples_seen_: Array
 
     def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
+        flags("StandardScaler", with_mean=with_mean, with_std=with_std)
         self.with_mean, self.with_std = with_mean, with_std
 
     def _prepare(self, X: Any) -> tuple[Apply, dict[str, Symbol], dict[str, Any]]:

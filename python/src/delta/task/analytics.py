@@ -175,9 +175,12 @@ class HorizontalAnalytics(HorizontalTask):
     def _result(value: Any, i: int, n: int) -> Block:
         which = "execute()" if n == 1 else f"execute(), result {i + 1} of {n},"
         if not isinstance(value, Symbol):
-            raise TypeError(
-                f"{which} returned a {type(value).__name__}; return a delta Series, DataFrame or number, or a tuple of them"
+            way = (
+                "an estimator is fitted when the task is over: return what its fit(...) returns"
+                if hasattr(value, "fit")
+                else "return a delta Series, DataFrame or number, or a tuple of them"
             )
+            raise TypeError(f"{which} returned a {type(value).__name__}; {way}")
         b = block(value)
         if b.rows is not None or b.x.local:
             shown = f"column {b.name!r}" if b.columns is None else f"columns {', '.join(map(repr, b.columns))}"
