@@ -12,6 +12,7 @@ import pytest
 
 import delta
 from conftest import ROOT
+from delta._local import leverage as leverages
 from delta._local.leverage import leverage
 from delta._local.limits import AUDITED, Limits, audit
 from pooled import sample, task
@@ -84,6 +85,40 @@ def test_the_leverage_is_that_of_a_decomposition() -> None:
         expected = (np.linalg.qr(w)[0] ** 2).sum(1).max()
         rank, found = leverage(v)
         assert rank == d and found is not None and expected - 1e-9 <= found <= expected + 1e-3
+
+
+@pytest.mark.parametrize("kind", ["cells", "sums", "products", "close"])
+def test_the_leverage_is_the_same_in_doubles_and_in_whole_numbers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whole numbers each sum of many rounds took a second: doubles do, unless columns are close to each other."""
+    rng = np.random.default_rng(3)
+    cells = (rng.integers(0, 30, 200)[:, None] == np.arange(30)).astype(np.int64)
+    numbers = rng.integers(-(2**50), 2**50, (200, 12))
+    age = rng.integers(20, 90, 200)[:, None]
+    made = {
+        "cells": cells * np.where(rng.random(200) < 0.8, 2**49, 2**48)[:, None],
+        "sums": np.concatenate([cells, numbers, np.zeros_like(numbers), numbers[:, ::-1]], axis=1),
+        "products": age * np.concatenate([age, cells], axis=1),
+        "close": 2**50 + numbers % 5,
+    }[kind]
+    whole = np.concatenate([np.ones((200, 1), np.int64), made], axis=1)
+    kept = [leverages._independent_modulo(whole, p) for p in leverages._PRIMES]
+    ranks = {"cells": 31, "sums": 42, "products": 32, "close": 13}
+    assert kept[1:] == kept[:-1] and len(kept[0]) == ranks[kind]
+    products = leverages.gram(whole)
+    for p in leverages._PRIMES:
+        assert (leverages._gram_modulo(whole, p) == (products % p).astype(np.int64)).all()
+    asked: list[int] = []
+    exactly = leverages._exactly
+    monkeypatch.setattr(leverages, "_exactly", lambda w: asked.append(1) or exactly(w))
+    rank, found = leverage(made)
+    expected = exactly(whole[:, kept[0]])
+    assert (
+        rank == len(kept[0])
+        and found is not None
+        and expected is not None
+        and found == pytest.approx(expected, abs=1e-5)
+    )
+    assert asked == ([1] if kind == "close" else [])
 
 
 def test_one_unit_in_the_last_place_of_large_numbers_is_found() -> None:

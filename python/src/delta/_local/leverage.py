@@ -22,6 +22,8 @@ _PRIMES = (2**31 - 1, 2**31 - 19, 2**31 - 61, 2**31 - 69)
 _FIRST_BITS, _MARGIN = 256, 48
 # As nodes have it: beyond this much work a release is not audited, and does not leave.
 _WORK = 8_000_000_000
+# Columns of length 1 are far apart where no combination of them is shorter than that.
+_APART = 2.0**-20
 # How far a number may be off where doubles are used, and the digits where they do not do.
 _ENOUGH, _FRACTION = 2.0**-18, 100
 
@@ -34,14 +36,35 @@ def leverage(vectors: Integers) -> tuple[int, float | None]:
     if len(vectors) == 0:
         return 0, 0.0
     w = np.concatenate([np.ones((len(vectors), 1), np.int64), vectors], axis=1)
-    products = gram(w)
-    kept = independent(products)
-    factor = _factor(products[np.ix_(kept, kept)])
+    kept = _independent_modulo(w, _PRIMES[0])
+    # Columns that doubles tell apart by far are independent, and need no more digits.
+    bound = _in_doubles(w[:, kept])
+    if bound is not None:
+        return len(kept), bound
+    kept = max((_independent_modulo(w, p) for p in _PRIMES), key=len)
+    return len(kept), _exactly(w[:, kept])
+
+
+def _in_doubles(w: Integers) -> float | None:
+    """Return the bound by an orthogonal basis, where that is certain; W has full rank but for chance."""
+    floats = w.astype(float)
+    floats /= np.sqrt(np.square(floats).sum(0))
+    basis, upper = np.linalg.qr(floats)
+    sizes = np.linalg.svd(upper, compute_uv=False)
+    if len(upper) < w.shape[1] or not sizes[-1] > sizes[0] * _APART:
+        return None
+    # What rounding turns the basis by, generously.
+    off = len(sizes) * math.sqrt(sum(w.shape)) * float(sizes[0] / sizes[-1]) / 2.0**52
+    return None if off > _ENOUGH else _bound(float(np.square(basis).sum(1).max()), len(sizes), off)
+
+
+def _exactly(w: Integers) -> float | None:
+    """Return the bound by whole numbers of as many digits as it takes; ``None``: too much work."""
+    factor = _factor(gram(w))
     if factor is None:
-        return len(kept), None
+        return None
     rows, bits, scales = factor
-    r, w = len(kept), w[:, kept]
-    magnitudes = np.abs(w).max(0).astype(float)
+    r, magnitudes = len(rows), np.abs(w).max(0).astype(float)
     doubles = np.zeros((r, r))
     for j, row in enumerate(rows):
         doubles[j, : j + 1] = [t / (1 << (bits + s)) for t, s in zip(row, scales, strict=False)]
@@ -55,7 +78,12 @@ def leverage(vectors: Integers) -> tuple[int, float | None]:
         exact = (w.astype(object) @ whole.T).astype(object)
         top = max(math.fsum((x / (1 << _FRACTION)) ** 2 for x in row) for row in exact.tolist())
         off = float(magnitudes.sum()) / 2.0**_FRACTION
-    return r, min(top + 2 * math.sqrt(r) * off + r * off * off, 1.0)
+    return _bound(top, r, off)
+
+
+def _bound(top: float, r: int, off: float) -> float:
+    """Return what a share is at most, whose ``r`` parts may each be off by so much."""
+    return min(top + 2 * math.sqrt(r) * off + r * off * off, 1.0)
 
 
 def gram(w: Integers) -> Objects:
@@ -74,13 +102,20 @@ def gram(w: Integers) -> Objects:
     return out
 
 
-def independent(products: Objects) -> list[int]:
-    """Return the columns that are no combination of those before them; their number is the rank."""
-    return max((_independent_modulo(products, p) for p in _PRIMES), key=len)
+def _gram_modulo(w: Integers, p: int) -> Integers:
+    """Return what W'W leaves when divided by a prime below 2^31, in pieces of 16 bits as :func:`gram` does."""
+    out = np.zeros((w.shape[1], w.shape[1]), np.int64)
+    for start in range(0, len(w), 2**20):
+        part = w[start : start + 2**20] % p
+        low, high = (part & (2**16 - 1)).astype(float), (part >> 16).astype(float)
+        both, cross = ((a.T @ b).astype(np.int64) % p for a, b in ((high, high), (high, low)))
+        out += (both * (2**32 % p) + (cross + cross.T) % p * 2**16 + (low.T @ low).astype(np.int64)) % p
+    return out % p
 
 
-def _independent_modulo(products: Objects, p: int) -> list[int]:
-    rest, kept = (products % p).astype(np.int64), []
+def _independent_modulo(w: Integers, p: int) -> list[int]:
+    """Return the columns that are no combination, modulo a prime, of those before them; their number is the rank."""
+    rest, kept = _gram_modulo(w, p), []
     for k in range(len(rest)):
         pivot = int(rest[k, k])
         if pivot == 0:
