@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import delta
+from delta.statsmodel import LogitTask
+from regression_cases import task
 
 URL = "http://node:6700"
 Answer = Callable[[httpx.Request], httpx.Response]
@@ -128,6 +130,25 @@ def test_a_failed_task_has_the_nodes_reason() -> None:
     with pytest.raises(delta.TaskFailed) as raised:
         node(answer).get_result(1)
     assert (str(raised.value), raised.value.code) == ("task 1 failed: too few members", 400)
+
+
+def test_a_failed_regression_names_the_column_that_depends_on_others() -> None:
+    bundle = task(LogitTask, ["a", "b", "y"], "y").build()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/task/metadata":
+            return httpx.Response(200, json={"status": "ERROR"})
+        if request.url.path == "/v1/task/bundle":
+            return httpx.Response(200, content=bundle.data)
+        why = "the matrix a is singular: its column 2 (counted from 0) depends on those before it; leave out columns that follow"
+        return httpx.Response(
+            400, json={"detail": f"task 1 failed: step 1 failed: solve: {why} from others, or raise ridge"}
+        )
+
+    with pytest.raises(
+        delta.TaskFailed, match="in round 1: solve: column 'b' follows from 'const', 'a', or is 0 in every"
+    ):
+        node(answer).get_result(1)
 
 
 def test_a_task_is_uploaded_as_one_file_under_its_name() -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import warnings
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pytest
 import statsmodels.api as sm
 
 import delta
-from delta.statsmodel import LogitTask, add_constant
+from delta.statsmodel import GLMTask, LinearTask, LogitTask, MNLogitTask, ProbitTask, RegressionTask, add_constant
 from regression_cases import LIKELIHOOD, agrees, fit, task
 
 ROOT = Path(__file__).parents[2]
@@ -168,8 +169,24 @@ def test_perfect_separation_is_said() -> None:
 def test_dependent_columns_are_refused_without_a_ridge(spector: pd.DataFrame) -> None:
     # Dependent but for rounding.
     twice = spector.assign(again=spector["GPA"] * 0.1 + spector["TUCE"] * 0.7)
-    with pytest.raises(ValueError, match="solve: Singular matrix"):
+    said = "^column 'again' follows from 'const', 'GPA', 'TUCE', 'PSI', or is 0 in every row that counts"
+    with pytest.raises(ValueError, match=said):
         fit(LogitTask, twice, "GRADE", options={"ridge_factor": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("base", "more"),
+    [(LinearTask, {}), (ProbitTask, {}), (MNLogitTask, {"n_classes": 2}), (GLMTask, {"family": "poisson"})],
+)
+def test_dependent_columns_are_named_by_all_regressions(
+    spector: pd.DataFrame, base: type[RegressionTask], more: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="column 'again' follows from 'const', 'GPA', 'TUCE', 'PSI', or is 0"):
+        fit(base, spector.assign(again=2 * spector["GPA"]), "GRADE", **more)
+    with pytest.raises(
+        ValueError, match=r"^column 'none' is 0 in every row that counts.*: leave it out, in preprocess"
+    ):
+        fit(base, spector[["GRADE"]].assign(none=0.0), "GRADE", constant=False, **more)
 
 
 @pytest.mark.parametrize(

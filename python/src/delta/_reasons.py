@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 #: What a node writes of a member that declines, and the word for it (``docs/protocol/http.md``, Reasons).
 CODES = {
@@ -44,6 +46,9 @@ _ADDRESS = r"0x[0-9a-fA-F]{40}\b"
 _LIST = re.compile(rf"{_ADDRESS}(?:, {_ADDRESS})*(?:, \.\.\. \((\d+) in all\)| and (\d+) more)?")
 _SAID = re.compile(rf"{_ADDRESS}: [^;]+(?:; {_ADDRESS}: [^;]+)*")
 _DECLINES = re.compile(rf" round (\d+) ({_ADDRESS}) declines(, unproven)?: it (.+)$")
+_SINGULAR = re.compile(
+    r"the matrix a is singular: its column (\d+) \(counted from 0\) depends on those before it[^\n]*", re.S
+)
 _FINAL = re.compile(r"(?:step (\d+) failed(?: (\d+) times, last)?|(the task cannot run)): (.*)", re.S)
 
 
@@ -72,6 +77,30 @@ def plain(reason: str) -> str:
     text = re.sub(r" ?\((?=0x)([^()]*(?:\(\d+ in all\))?)\)", lambda m: _kept(m[1]), text)
     text = _LIST.sub(lambda m: _nodes(_count(m)), text)
     return re.sub(r" +", " ", text).strip()
+
+
+def is_singular(error: str) -> bool:
+    """Whether a text says that equations have no one solution."""
+    return _SINGULAR.search(error) is not None
+
+
+def columns(error: str, manifest: Mapping[str, Any]) -> str:
+    """Say of equations without a solution which of a regression's columns depends on others; any other text stays as it is."""
+    told: Any = manifest.get("options", {}).get("result")
+    spec = told[0] if isinstance(told, list) and len(told) == 1 and isinstance(told[0], Mapping) else {}
+    names = [str(n) for n in spec["x"]] if spec.get("kind") == "regression" else []
+    found = _SINGULAR.search(error)
+    # Parameters of several classes stand class by class, and behind those of the columns others of their own.
+    if found is None or not names or not (int(found[1]) < len(names) * max(int(spec.get("classes", 0)) - 1, 1)):
+        return error
+    place = int(found[1]) % len(names)
+    before = ", ".join(map(repr, names[:place][:6])) + (f" and {place - 6} more" if place > 6 else "")
+    what = f"column {names[place]!r} " + (f"follows from {before}, or is 0" if place else "is 0")
+    way = "leave it out, or one of those that it follows from" if place else "leave it out"
+    return (
+        f"{error[: found.start()]}{what} in every row that counts, so that there is no one best estimate: {way}, in preprocess "
+        "or the formula, or give options() a ridge_factor"
+    )
 
 
 def waits(waits_for: str) -> str:

@@ -292,7 +292,7 @@ class DeltaNode(Connection):
             made = self._about(_answers.arrays, "result", task_id)
         except DeltaNodeError as error:
             if self.status(task_id) == "ERROR":
-                raise TaskFailed._of(f"task {task_id} failed: {self._why(error)}", error.code) from None
+                raise TaskFailed._of(f"task {task_id} failed: {self._why_failed(error, task_id)}", error.code) from None
             raise
         known, bundle = self.progress(task_id), self.get_task(task_id)
         try:
@@ -384,3 +384,13 @@ class DeltaNode(Connection):
             )
         new = now.attempts - known.attempts
         return now, not new or (new < 1000 and len(now.metrics) >= now.round)
+
+    def _why_failed(self, error: DeltaNodeError, task_id: int) -> str:
+        """A failed task's reason; of a regression's equations with the names of its columns."""
+        reason = self._why(error)
+        if not _reasons.is_singular(reason):
+            return reason
+        try:
+            return _reasons.columns(reason, self.get_task(task_id).manifest)
+        except DeltaNodeError:
+            return reason

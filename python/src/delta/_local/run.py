@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import _describe, _release, results
+from .. import _describe, _reasons, _release, results
 from .._metrics import folded
 from .._widths import travelled
 from ..bundle import Bundle
@@ -24,7 +24,7 @@ from .data import Rows, split
 from .exact import exact_sums
 from .members import NUMPY, Member, Members, Round, Task, fitted, generator
 from .releases import Releases
-from .steps import Position, Scope, Sessions, run_step
+from .steps import Position, Scope, Sessions, Singular, run_step
 from .workers import spread
 
 if TYPE_CHECKING:
@@ -253,7 +253,10 @@ def _reduce(
 ) -> tuple[dict[str, Any], bool]:
     """Run the reduce of a round, which changes ``server``; return the round's metrics, and whether the task ends."""
     for step in spec["steps"]:
-        run_step(sessions, step, scope, Position())
+        try:
+            run_step(sessions, step, scope, Position())
+        except Singular as error:
+            raise ValueError(_reasons.columns(str(error), manifest)) from None
     made = {**scope.sums, **scope.values}
     server |= {v: fitted(made[n], manifest["variables"][v], v) for v, n in spec["assign"].items()}
     shown = {name: float(np.asarray(made[n]).reshape(())) for name, n in spec.get("metrics", {}).items()}

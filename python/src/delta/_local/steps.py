@@ -28,6 +28,10 @@ class CannotCompute(Exception):
     """A member cannot compute its part of a round, and contributes zeros."""
 
 
+class Singular(ValueError):
+    """Equations have no one solution, for a column that depends on others."""
+
+
 class TooFewRows(ValueError):
     """A member has no row, or fewer than the smallest batch."""
 
@@ -148,7 +152,7 @@ def _records(
 def solve(step: Json, driver: Json, scope: Scope) -> None:
     """Solve ``(a + ridge I) x = b`` (driver ``solve``).
 
-    Raises ``ValueError`` when the matrix is singular.
+    Raises :class:`Singular` when the matrix is, and ``ValueError`` for numbers that are not finite.
     """
     a, b = (np.asarray(_fixed(step["inputs"][k], scope), np.float64) for k in ("a", "b"))
     matrix = a + driver.get("ridge", 0.0) * np.eye(len(a))
@@ -158,10 +162,27 @@ def solve(step: Json, driver: Json, scope: Scope) -> None:
     scaled = matrix / np.maximum(np.abs(matrix).max(1, keepdims=True), np.finfo(float).tiny)
     scaled /= np.maximum(np.abs(scaled).max(0), np.finfo(float).tiny)
     sizes = np.linalg.svd(scaled, compute_uv=False)
-    if sizes[-1] <= len(a) * np.finfo(float).eps * sizes[0]:
-        raise ValueError("solve: Singular matrix; add a ridge, or leave out columns that depend on others")
+    # A pivot is no smaller than the least of these but for what elimination lets grow.
+    near = sizes[-1] <= 64 * len(a) * np.finfo(float).eps * sizes[0]
+    if near and (column := _dependent(scaled)) is not None:
+        raise Singular(
+            f"the matrix a is singular: its column {column} (counted from 0) depends on those before it; leave out columns that "
+            "follow from others, or raise ridge"
+        )
     x = np.linalg.solve(matrix, b)
     scope.values[step["outputs"]["x"]["name"]] = x
+
+
+def _dependent(matrix: Array) -> int | None:
+    """Return the first column that depends on those before it, by elimination with partial pivoting, if there is one."""
+    rest, nothing = matrix.copy(), len(matrix) * np.finfo(float).eps
+    for p in range(len(rest)):
+        best = p + int(np.abs(rest[p:, p]).argmax())
+        if not abs(rest[best, p]) > nothing:
+            return p
+        rest[[p, best]] = rest[[best, p]]
+        rest[p + 1 :] -= np.outer(rest[p + 1 :, p] / rest[p, p], rest[p])
+    return None
 
 
 def _fixed(source: Json, scope: Scope) -> Array | None:
