@@ -142,6 +142,24 @@ def train(self, dataloader):
         if i % 2 == 0:
             loss = loss * 0.5  # here
         self.update(loss)
+== zeros for gradients, momentum: zero_grad(set_to_none=False) | an optimizer of its own
+def more(self):
+    self.optimizer = torch.optim.SGD(self.model.parameters(), 0.1, momentum=0.9)
+def train(self, dataloader):
+    for x, y in dataloader:
+        for inside in (self.model[0](x), self.model[0](x).detach()):
+            self.optimizer.zero_grad(set_to_none=False)
+            self.loss_func(self.model[2](inside), y).backward()
+            self.optimizer.step()
+== zeros for gradients, of a module: zero_grad(set_to_none=False) | an optimizer of its own
+def more(self):
+    self.optimizer = torch.optim.AdamW(self.model.parameters(), 0.1)
+def train(self, dataloader):
+    for x, y in dataloader:
+        self.update(self.loss_func(self.model(x), y))
+        self.model.zero_grad(set_to_none=False)
+        self.loss_func(self.model[2](self.model[0](x).detach()), y).backward()
+        self.optimizer.step()
 == a condition on the length: arithmetic with len(dataloader) | (i + 1) % 4 == 0
 def train(self, dataloader):
     for i, (x, y) in enumerate(dataloader):

@@ -108,6 +108,20 @@ def train(self, dataloader):
         self.update(self.loss_func(self.model(x), y))
     self.mean.update_parameters(self.model)
     self.schedule.step()
+== zeros for gradients, which move nothing
+def more(self):
+    self.model[0].bias.requires_grad_(False)
+    self.momentum = torch.optim.SGD(self.model[0].parameters(), 0.1, momentum=0.9, weight_decay=0.1)
+    self.optimizer = torch.optim.SGD(self.model[2].parameters(), 0.1)
+def train(self, dataloader):
+    for x, y in dataloader:
+        self.momentum.zero_grad(set_to_none=False)
+        self.model.zero_grad(set_to_none=False)
+        self.loss_func(self.model(x), y).backward()
+        self.momentum.step()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=False)
+        self.optimizer.step()
 == zero_grad at the end
 def train(self, dataloader):
     for x, y in dataloader:

@@ -22,6 +22,7 @@ from .packed import PACKED
 from .packed import RUNNING as PACKING
 from .said import say
 from .swaps import Swap, running, swapped
+from .zeros import forget
 
 _WHERE = "the node chooses where a graph runs, so moving is left out"
 _ONLY = "nodes compute in float32 and float64: leave it out"
@@ -183,9 +184,7 @@ def _typing(dtype: torch.dtype) -> Callable[[nn.Module], nn.Module]:
 
 
 def _zero_grad(self: nn.Module, set_to_none: bool = True) -> None:
-    # No gradient, or one of zeros that the next backward() adds to, is the same.
-    for parameter in self.parameters():
-        parameter.grad = None
+    forget(self.parameters(), set_to_none)
 
 
 def _inner(self: Any, *args: Any, **kwargs: Any) -> Any:

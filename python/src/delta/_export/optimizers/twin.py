@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import ExportError
+from ..errors import ExportError, author_frame
 from ..model import Holdings
+from ..zeros import forget, has_zeros, stepped
 from .rules import RULES, SUPPORTED, Rule
 
 _INSTEAD = f"use one of {SUPPORTED}"
@@ -90,10 +92,9 @@ class Twin:
         return self.param_groups[index]["lr"] if self.scheduled is None else self.scheduled(index)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients; ``set_to_none`` makes no difference to the result."""
+        """Forget the gradients."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+            forget(group["params"], set_to_none)
 
     def step(self, closure: object = None) -> None:
         """Update every parameter that has a gradient."""
@@ -103,9 +104,22 @@ class Twin:
             )
         with torch.no_grad():
             for index, group in enumerate(self.param_groups):
+                self._refuse_zeros(group)
                 known = {n: p for n, p in zip(self._names[index], group["params"], strict=True) if p.grad is not None}
                 if known:
                     self._step(index, group, known)
+                stepped(known.values())
+
+    def _refuse_zeros(self, group: Mapping[str, Any]) -> None:
+        """Refuse a step that torch takes with a gradient of zeros, where that moves a parameter."""
+        moved = group.get("weight_decay") or self._rule.slots(group)
+        if moved and any(has_zeros(p) for p in group["params"]):
+            raise ExportError(
+                "zero_grad(set_to_none=False)",
+                "a parameter that this loss does not reach would be moved by its zeros, for its weight decay or momentum",
+                instead="leave set_to_none=False out, or give what each loss reaches an optimizer of its own",
+                location=author_frame(sys._getframe(2)),
+            )  # fmt: skip
 
     def _step(self, index: int, group: Mapping[str, Any], known: Mapping[str, Tensor]) -> None:
         rule = self._rule
