@@ -161,6 +161,19 @@ def test_division_rounds_as_torch_does() -> None:
     check(lambda x: (x % 3, x % -3, x // 3, x // -3), x)
 
 
+def test_floors_of_quotients_are_those_of_exact_ones() -> None:
+    # 1 / 0.1 is rounded to 10, and 0.1 as a float fits nine times only.
+    def floors(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        whole = [x // n for n in (0.1, -0.1, 0.3, 7.0, 0.0)]
+        return (*whole, torch.div(x, x * 0 + 0.1, rounding_mode="floor"), torch.floor_divide(0.3, x))
+
+    for kind in (torch.float32, torch.float64):
+        grid = torch.arange(-40, 41, dtype=kind) * 0.1
+        x = torch.cat([grid, torch.tensor([1e-40, torch.inf, -torch.inf, torch.nan], dtype=kind)])[:, None]
+        for mine, theirs in zip(run(session(export(floors, x)), [x]), floors(x), strict=True):
+            np.testing.assert_array_equal(mine, theirs.numpy())
+
+
 def test_a_remainder_has_the_sign_of_the_divisor() -> None:
     x = torch.tensor([[-0.7], [0.7], [3.0], [-3.0]])
     check(lambda x: (x % 0.3, x % -0.3, torch.fmod(x, 0.3)), x)

@@ -95,10 +95,10 @@ def _by_channel(lo: Lowering, x: str, shift: Any, factor: Any) -> str:
 @translates(*overloads("div", "Tensor", "Scalar", "Tensor_mode", "Scalar_mode"))
 def _div(lo: Lowering, node: Node, a: Any, b: Any, rounding_mode: str | None = None) -> str:
     dtype = lo.dtype(node)
+    if dtype.is_floating_point and rounding_mode == "floor":
+        return _floor_of(lo, lo.tensor(a, dtype), lo.tensor(b, dtype), dtype)
     if dtype.is_floating_point or rounding_mode is None:
         quotient = lo.node("Div", lo.tensor(a, dtype), lo.tensor(b, dtype))
-        if rounding_mode == "floor":
-            return lo.node("Floor", quotient)
         if rounding_mode == "trunc":
             return lo.node("Mul", lo.node("Sign", quotient), lo.node("Floor", lo.node("Abs", quotient)))
         return quotient
@@ -107,6 +107,20 @@ def _div(lo: Lowering, node: Node, a: Any, b: Any, rounding_mode: str | None = N
         return lo.node("Div", left, right)
     # Mod takes the sign of the divisor, so what is left divides without a rest.
     return lo.node("Div", lo.node("Sub", left, lo.node("Mod", left, right)), right)
+
+
+def _floor_of(lo: Lowering, left: str, right: str, dtype: torch.dtype) -> str:
+    """How often a divisor fits, as torch has it: by the exact rest, as the quotient may be rounded up to a whole number."""
+    zero, one, half = (lo.constant(v, dtype) for v in (0.0, 1.0, 0.5))
+    none = lo.node("Equal", right, zero)
+    rest = lo.node("Mod", left, lo.node("Where", none, one, right), fmod=1)
+    whole = lo.node("Div", lo.node("Sub", left, rest), right)
+    # The rest has the sign of the dividend; where the divisor has another one, it fits once less.
+    other = lo.node("Less", lo.node("Mul", lo.node("Sign", rest), lo.node("Sign", right)), zero)
+    whole = lo.node("Where", other, lo.node("Sub", whole, one), whole)
+    down = lo.node("Floor", whole)
+    near = lo.node("Greater", lo.node("Sub", whole, down), half)
+    return lo.node("Where", none, lo.node("Div", left, right), lo.node("Where", near, lo.node("Add", down, one), down))
 
 
 @translates(*overloads("floor_divide", "default", "Scalar"))
