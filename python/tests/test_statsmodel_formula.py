@@ -119,6 +119,30 @@ def test_missing_levels_are_gaps_and_undeclared_ones_are_refused() -> None:
         mine.predict(PEOPLE[["g", "site", "x3"]])
 
 
+def test_infinite_factors_are_refused_and_no_gaps() -> None:
+    # 0 times infinity is missing, and rows with gaps would be left out.
+    zero = PEOPLE.assign(x3=np.where(PEOPLE.index < 3, 0.0, PEOPLE.x3))
+    for formula in ("y ~ np.log(x3):g", "y ~ x1 + h:np.log(x3)"):
+        with pytest.raises(ValueError, match=r"3 rows of all members have .* an infinite value"):
+            fitted(LinearTask, formula, zero)
+
+
+def test_rows_that_are_here_are_read_as_numbers_and_levels_alone() -> None:
+    rows = PEOPLE.assign(day=pd.Timestamp("2020-01-01"), word="high")
+    assert list(design("~ x1", rows).columns) == ["Intercept", "x1"]
+    for formula in ("y ~ day", "day ~ x1", "y ~ x1:day", "y ~ I(day)"):
+        with pytest.raises(ValueError, match="'day' has dates or times, and a formula takes numbers and levels"):
+            design(formula, rows)
+    with pytest.raises(ValueError, match="the column 'g' has texts, such as"):
+        design("g ~ x1", rows)
+    mine = fitted(LinearTask, "y ~ x1 + x2")
+    for column, message in (("day", "'x1' has dates or times"), ("word", "the column 'x1' has texts, such as 'high'")):
+        with pytest.raises(ValueError, match=message):
+            mine.predict(rows[:3].assign(x1=rows[column][:3]))
+    plain = mine.predict(rows[:3].assign(x1=[1, 2, 0]))
+    np.testing.assert_allclose(mine.predict(rows[:3].assign(x1=pd.array([1, 2, 0], "Int64"))), plain)
+
+
 def test_a_formula_within_preprocess() -> None:
     """With joins, selections and columns of one's own; and for Cox's model, which has no constant."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import _given
 from .. import manifest as m
 from ..pandas import DataFrame, Series
 from . import _factors as factors
@@ -19,6 +20,7 @@ from ._splines import Spline, spline_of
 
 Array = npt.NDArray[np.float64]
 _MOST = 4096
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 class Frame(Mapping[str, Any]):
@@ -52,6 +54,15 @@ class Here(Frame):
         self.names = [str(c) for c in (data.columns if hasattr(data, "columns") else data)]
 
     def __getitem__(self, name: str) -> Any:
+        found = self.read(name)
+        if getattr(getattr(found, "dtype", None), "kind", "") in "Mm":
+            raise FormulaError(
+                f"{name!r} has dates or times, and a formula takes numbers and levels: make a column of what is meant"
+            )
+        return found
+
+    def read(self, name: str) -> Any:
+        """Return a column, whatever it has."""
         found = self._data[name] if name in self.names else super().__getitem__(name)
         return found.reset_index(drop=True) if hasattr(found, "reset_index") else np.asarray(found)
 
@@ -166,7 +177,7 @@ def design(
     )
     if left is None:
         return x
-    y = np.asarray(factors.value(left, here), np.float64)
+    y = _given.numbers("formula", left, factors.value(left, here))
     return x, pandas.Series(y, name=left, index=x.index)
 
 
@@ -178,7 +189,7 @@ class _Sample(Here):
 
         types = {}
         for name in here:
-            values = np.asarray(here[name])
+            values = np.asarray(here.read(name))
             if values.dtype.kind in "OUST":
                 texts = sorted({str(v) for v in values if isinstance(v, str)})
                 types[name] = {"type": "category", "levels": texts or ["-", "+"]}
@@ -226,7 +237,10 @@ def _column(parts: Sequence[Part], frame: Frame) -> Any:
             continue
         found = factors.value(part.of, frame)
         if part.levels is None:
-            out = (found.astype(float) if found.dtype == "bool" else found) * out
+            number = found.astype(float) if found.dtype == "bool" else found
+            if len(parts) > 1:
+                undeclared.append(number.abs() > _LARGEST)
+            out = number * out
             continue
         if isinstance(found, Series) and found.dtype == "bool":
             here = {level: found if level else ~found for level in part.levels}
@@ -269,13 +283,13 @@ def matrix(made: Design, here: Mapping[str, Any], rows: int) -> Array:
 def _values(part: Part, here: Mapping[str, Any]) -> Array:
     if part.place is not None:
         spline, x = _spline(part, here)
-        x = np.asarray(x, np.float64)
+        x = _given.numbers("formula", spline.of, x)
         if np.any(spline.outside(x)):
             raise FormulaError(f"{part.of}: a value is outside the bounds")
         return np.asarray(spline.values(x, lambda inside: np.asarray(inside, np.float64))[part.place])
     found = factors.value(part.of, here)
     if part.levels is None:
-        return np.asarray(found, np.float64)
+        return _given.numbers("formula", part.of, found)
     values = np.asarray(found)
     missing = np.array([v is None or v != v or type(v).__name__ == "NAType" for v in values.ravel().tolist()])
     out, known = np.where(missing, np.nan, 0.0), missing.copy()
