@@ -335,6 +335,7 @@ def test_means_that_the_family_has_not_are_said() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"family": F.Poisson()}, "family=.*: give its name, one of gaussian, binomial"),
         ({"family": "weibull"}, "family='weibull': must be one of gaussian, binomial"),
         ({"family": "poisson", "link": "logit"}, "link='logit': poisson has 'log'"),
         ({"family": "negativebinomial"}, "needs its dispersion"),

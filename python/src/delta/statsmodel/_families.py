@@ -27,6 +27,8 @@ def family(name: str, link: str | None, alpha: float | None) -> Family:
 
     Raises ``ValueError`` for one that there is not.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"family={name!r}: give its name, one of {', '.join(_LINKS)}")
     key = name.lower().replace("_", "").replace(" ", "")
     if key not in _LINKS:
         raise ValueError(f"family={name!r}: must be one of {', '.join(_LINKS)}")
