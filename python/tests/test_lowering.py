@@ -174,6 +174,32 @@ def test_floors_of_quotients_are_those_of_exact_ones() -> None:
             np.testing.assert_array_equal(mine, theirs.numpy())
 
 
+def test_gaps_are_masked_and_not_multiplied() -> None:
+    # No number times NaN is 0.
+    x = torch.arange(1.0, 13.0).reshape(4, 3)
+    gaps = torch.tensor([[torch.nan, 1, 2], [torch.inf, 3, -torch.inf], [4, torch.nan, 5]])
+    weight = torch.eye(3)
+
+    def filled(x: torch.Tensor, there: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        known = torch.where(there > 0, x, 0.0)
+        return (
+            torch.nan_to_num(x, posinf=7.0, neginf=-7.0),
+            torch.where(torch.isnan(x), 0.0, x),
+            x.masked_fill(torch.isnan(x) | torch.isinf(x), 0.0),
+            torch.where(torch.isfinite(x), x, torch.zeros_like(x)) @ weight,
+            torch.where(x == x, x, 0.0),
+            known,
+            torch.nansum(x, 1),
+            torch.nan_to_num(x @ weight, posinf=7.0, neginf=-7.0),
+        )
+
+    for runtime in ("portable", "onnxruntime"):
+        found = run(session(export(filled, x, x + 1, runtime=runtime)), [gaps, torch.nan_to_num(gaps * 0 + 1)])
+        wanted = filled(gaps, torch.nan_to_num(gaps * 0 + 1))
+        for i, (mine, theirs) in enumerate(zip(found, wanted, strict=True)):
+            np.testing.assert_array_equal(mine, theirs.numpy(), err_msg=str(i))
+
+
 def test_a_remainder_has_the_sign_of_the_divisor() -> None:
     x = torch.tensor([[-0.7], [0.7], [3.0], [-3.0]])
     check(lambda x: (x % 0.3, x % -0.3, torch.fmod(x, 0.3)), x)

@@ -3,11 +3,13 @@
 onnxruntime's Where takes ten times as long as a product, and the backward of every ReLU is one. A product with a mask
 of zeros and ones is the same, unless what is masked out is infinite or NaN: `where` drops it, the product does not.
 So the product is used only where the masked value is a sum of products (of gradients with weights and activations): it
-is infinite only when the training has diverged, and then the parameters are lost either way.
+is infinite only when the training has diverged, and then the parameters are lost either way. It is not used for data
+themselves, which may have gaps, nor where the question is whether a value is a number.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -40,12 +42,15 @@ _CARRIES = {
 
 
 def is_finite(arg: Any, depth: int = _DEPTH) -> bool:
-    """Whether a value is infinite or NaN only when an input or a product of matrices is."""
+    """Whether a value is infinite or NaN only when a product of matrices, or what is trained, is."""
     if not isinstance(arg, Node):
         return not isinstance(arg, (list, tuple)) or all(is_finite(a, depth) for a in arg)
+    value = arg.meta.get("val")
+    if arg.op == "placeholder" and isinstance(value, torch.Tensor) and value.dtype.is_floating_point:
+        # What has a batch is data.
+        return all(isinstance(d, int) for d in value.shape)
     if arg.op in ("placeholder", "get_attr") or arg.target in _LINEAR:
         return True
-    value = arg.meta.get("val")
     if not isinstance(value, torch.Tensor) or not value.dtype.is_floating_point:
         return True
     if depth == 0:
@@ -58,6 +63,25 @@ def is_finite(arg: Any, depth: int = _DEPTH) -> bool:
             return False
         return isinstance(inner.args[1], float) and inner.args[1] > 0
     return arg.target in _CARRIES and all(is_finite(a, depth - 1) for a in arg.args)
+
+
+_LOGIC = {
+    aten.logical_not.default, aten.bitwise_not.default, aten.logical_and.default, aten.logical_or.default,
+    aten.bitwise_and.Tensor, aten.bitwise_or.Tensor, aten.mul.Tensor, *_CARRIES,
+}  # fmt: skip
+
+
+def asks_for_numbers(condition: Any, depth: int = _DEPTH) -> bool:
+    """Whether a condition is about what is NaN or infinite."""
+    if not isinstance(condition, Node) or depth == 0:
+        return False
+    if condition.target in (aten.isnan.default, aten.isinf.default):
+        return True
+    if condition.target in (aten.eq.Tensor, aten.ne.Tensor):
+        return condition.args[0] is condition.args[1]
+    if condition.target in (aten.eq.Scalar, aten.ne.Scalar):
+        return isinstance(condition.args[1], float) and math.isinf(condition.args[1])
+    return condition.target in _LOGIC and any(asks_for_numbers(a, depth - 1) for a in condition.args)
 
 
 def _constant(arg: Any) -> float | None:
@@ -97,7 +121,8 @@ def _mask(lo: Lowering, condition: Node, keep: bool, dtype: torch.dtype) -> str:
 @translates(*overloads("where", "self", "ScalarSelf", "ScalarOther", "Scalar"))
 def _where(lo: Lowering, node: Node, condition: Any, a: Any, b: Any) -> str:
     dtype = lo.dtype(node)
-    if dtype in (torch.float32, torch.float64) and lo.dtype(condition) == torch.bool and lo.rank(node) > 1:
+    masks = dtype in (torch.float32, torch.float64) and lo.dtype(condition) == torch.bool and lo.rank(node) > 1
+    if masks and not asks_for_numbers(condition):
         for value, other, keep in ((a, b, True), (b, a, False)):
             if (
                 _constant(other) == 0.0 and isinstance(value, Node) and lo.is_tensor(value)
