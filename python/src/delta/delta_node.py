@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TextIO
 
-from . import _answers, _catalogue, _check, _describe, results
+from . import _answers, _catalogue, _check, _describe, _reasons, results
 from ._answers import Progress
 from ._connection import UNREADABLE, Connection
 from ._errors import DeltaNodeError, TaskFailed, TaskTimeout
