@@ -95,4 +95,4 @@ macro_rules! targets {
     };
 }
 
-targets! { bundle manifest npy npz masked_result share public_key messages multipart json_body query onnx csv parquet arrow xlsx xls ods sqlite text array_npy array_npz pt picture }
+targets! { bundle manifest npy npz masked_result share public_key messages multipart json_body query certificate onnx csv parquet arrow xlsx xls ods sqlite text array_npy array_npz pt picture }

@@ -146,6 +146,11 @@ class Pipeline(Estimator):
         -------
         Fit
             For ``execute`` to return; the result is a pipeline of fitted steps.
+
+        Raises
+        ------
+        TypeError
+            If a step before the last one is named.
         """
         own = f"{self.steps[-1][0]}__"
         more = {n.removeprefix(own): v for n, v in more.items()}
