@@ -226,9 +226,10 @@ def test_few_rows() -> None:
     frame = pd.DataFrame({"x": [1.0], "y": [2.0]})
     line = task(lambda df: learn.LinearRegression().fit(df[["x"]], df["y"]), ["x", "y"])
     with pytest.warns(RuntimeWarning, match=r"do not vary \('x'\)"):
-        found = delta.debug(line, data=[frame, frame], parts=2)
+        found = delta.debug(line, data=[frame, frame, frame], parts=3)
     assert (found.coef_.tolist(), found.intercept_) == ([0.0], 2.0) and math.isnan(found.score_)
-    pca = delta.debug(task(lambda df: learn.PCA().fit(df), ["x", "y"]), data=pd.concat([frame, frame * 3]), parts=2)
+    rows = pd.concat([frame, frame * 3, frame * 5])
+    pca = delta.debug(task(lambda df: learn.PCA().fit(df), ["x", "y"]), data=rows, parts=3)
     assert pca.n_components_ == 2 and pca.explained_variance_[1] == pytest.approx(0, abs=1e-12)
 
 
