@@ -63,7 +63,7 @@ def test_rows_with_missing_values_are_left_out() -> None:
 
 def test_dependent_columns_are_an_error_of_the_step() -> None:
     data = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [2.0, 4, 6, 8], "y": [1.0, 2, 2, 3]})
-    with pytest.raises(ValueError, match="solve"):
+    with pytest.raises(ValueError, match="column 'b' follows from 'a'"):
         fit(LinearTask, data, "y", constant=False, parts=2)
 
 

@@ -102,7 +102,7 @@ def names(expression: str) -> set[str]:
             stack += inner
         elif isinstance(node, ast.Name):
             made.add(node.id)
-        elif isinstance(node, ast.Attribute) and node.attr not in _PARTS:
+        elif isinstance(node, ast.Attribute) and node.attr not in _PARTS and _dotted(node):
             # A name with a point in it, as in R.
             made.add(ast.unparse(node))
         else:
@@ -146,6 +146,11 @@ def no_column(name: str, columns: Collection[str]) -> FormulaError:
             else ". A value of your own is written into the formula by an f-string"
         )
     )
+
+
+def _dotted(node: ast.expr) -> bool:
+    """Whether this is names with points between them, and nothing else."""
+    return isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and _dotted(node.value))
 
 
 def _parsed(expression: str) -> ast.expr:
