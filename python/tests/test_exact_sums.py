@@ -40,7 +40,7 @@ def test_a_member_whose_sum_is_faint_is_refused_beside_others() -> None:
     # As its node would, which does not see the others.
     parts = [pd.DataFrame({"x": [value] * 40, "y": 1.0, "w": 1.0, "c": 1.0}) for value in (1.0, 1e-90, 2.0)]
     with pytest.raises(ValueError, match="a member's number is below"):
-        delta.debug(Statistics("s"), d=parts)
+        delta.debug(Statistics("s", max_clients=3), d=parts)
 
 
 def test_rules_see_what_is_summed() -> None:

@@ -176,7 +176,8 @@ def joined(own: Any, others: Any, **more: Any) -> Any:
     """The number of rows that find one."""
     table = Table("a.csv", ["x"]).join(Table("b.csv", ["age"]), on="key")
     data = {"a": {"key": own, "x": np.arange(len(own))}, "b": {"key": others, "age": np.ones(len(others))}}
-    return debug(task({"a": table}, lambda a: a["age"].sum(), **more), parts=2, **data)
+    twice = {name: [tables] * 2 for name, tables in data.items()}
+    return debug(task({"a": table}, lambda a: a["age"].sum(), **more), parts=2, **twice) / 2
 
 
 def test_keys_are_compared_as_nodes_compare_them() -> None:
