@@ -345,9 +345,12 @@ def test_nodes_join_as_pandas_does(network: Network) -> None:
     pooled.loc[pooled["patient"].isna(), "age"] = np.nan
     node = network.node
 
-    def run(task: Any) -> Any:
+    def of_three(task: Any) -> Any:
         task.strategy.min_clients = task.strategy.max_clients = 3
-        number = node.create_task(task)
+        return task
+
+    def run(task: Any) -> Any:
+        number = node.create_task(of_three(task))
         logs = "\n".join(r["message"] for r in node.logs(number))
         assert node.wait(number, timeout=120, progress=False), node.progress(number).error + logs
         return node.get_result(number)
@@ -365,8 +368,8 @@ def test_nodes_join_as_pandas_does(network: Network) -> None:
     assert counts[0].to_dict() == {**found["sex"].value_counts().to_dict(), "other": 0}
     assert counts[1] == pytest.approx(found["pressure"].sum(), rel=1e-9)
     ill = run(Ill("ill"))
-    here = debug(Ill("ill"), visits=parts, patients=others)
+    here = debug(of_three(Ill("ill")), visits=parts, patients=others)
     np.testing.assert_allclose(np.asarray(ill.params), np.asarray(here.params), rtol=1e-9)
-    learnt, rehearsed = run(Learn()), debug(Learn(), visits=parts, patients=others)
+    learnt, rehearsed = run(Learn()), debug(of_three(Learn()), visits=parts, patients=others)
     for name, value in learnt.parameters.items():
         np.testing.assert_allclose(value, rehearsed.parameters[name], rtol=1e-4, atol=1e-5, err_msg=name)
