@@ -52,7 +52,7 @@ def test_what_is_wanted_is_what_the_project_asks_for() -> None:
     assert asked == set(PROJECT["dependencies"])
     extras = PROJECT["optional-dependencies"]
     assert all(extras[w.extra] == [w.range()] for w in _doctor.EXTRAS)
-    assert {w.extra for w in _doctor.EXTRAS} == set(extras) - {"all", "docs", "examples", "test"}
+    assert {w.extra for w in _doctor.EXTRAS} == set(extras) - {"all", "docs", "examples", "notebooks", "test"}
 
 
 def test_a_whole_installation_is_fine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

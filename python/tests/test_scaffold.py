@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import delta
 from conftest import Network
 from delta.bundle import Bundle
-from delta.task import FedAvg, Scaffold, learning
+from delta.task import FedAvg, Scaffold, _building
 from delta.task.learning import ExportError, LearningStrategy
 from learning_cases import Simple
 
@@ -26,7 +26,7 @@ ROUNDS, EPOCHS = 5, 4
 def traced_once() -> Iterator[None]:
     """Most tests are about what the coordinator does with one and the same step."""
     known: dict[str, Any] = {}
-    trace = learning.controlled_step
+    trace = _building.controlled_step
 
     def step(owner: Any, run: Any, batch: Any, names: Any, **more: Any) -> Any:
         key = f"{type(owner)} {owner.model[0].weight.dtype} {owner.optimizer} {sorted(names)} {more}"
@@ -35,7 +35,7 @@ def traced_once() -> Iterator[None]:
         return copy.deepcopy(known[key])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "controlled_step", step)
+        patch.setattr(_building, "controlled_step", step)
         yield
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import delta
 from conftest import Network
 from delta.bundle import Bundle
-from delta.task import learning
+from delta.task import _building
 from delta.task.learning import (
     ExportError,
     FedAdagrad,
@@ -42,7 +42,7 @@ ROUNDS, EPOCHS = 6, 3
 def traced_once() -> Iterator[None]:
     """Most tests are about what the coordinator does with one and the same step; and threads cost more than they give."""
     known: dict[str, Any] = {}
-    trace, threads = learning.training_step, torch.get_num_threads()
+    trace, threads = _building.training_step, torch.get_num_threads()
 
     def step(owner: Any, *given: Any, **more: Any) -> Any:
         key = f"{owner.model} {owner.model[0].weight.dtype} {owner.optimizer} {owner.prepare.__code__} {more}"
@@ -51,7 +51,7 @@ def traced_once() -> Iterator[None]:
         return copy.deepcopy(known[key])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "training_step", step)
+        patch.setattr(_building, "training_step", step)
         torch.set_num_threads(1)
         yield
         torch.set_num_threads(threads)

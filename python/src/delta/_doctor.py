@@ -57,6 +57,7 @@ EXTRAS = (
     Wanted("pandas", "2.0", "", "pandas", "results as Series and DataFrame"),
     Wanted("rich", "13", "", "progress", "a progress bar in the terminal"),
     Wanted("matplotlib", "3.8", "", "plot", "result.plot()"),
+    Wanted("formulaic", "1.1", "", "formula", "regressions of formulas"),
 )
 
 
