@@ -303,7 +303,7 @@ def test_results_compute_among_themselves() -> None:
     [
         (lambda df: df["x"], KeyError, "no column 'x'.*it has 'a', 'b'"),
         (lambda df: df.wage, AttributeError, "no 'wage'.*columns are 'a', 'b'"),
-        (lambda df: df.a.kurtosis(), AttributeError, "no 'kurtosis'.*supports.*mean"),
+        (lambda df: df.a.kurtosis(), AttributeError, r"no 'kurtosis': write .*mean"),
         (lambda df: df + df.a, ValueError, 'use .add\\(series, axis="index"\\)'),
         (lambda df: df[df.a > 0] + df[df.b > 0], ValueError, "different selections of rows"),
         (lambda df: df[["a", "b"]] + df[["b", "a"]], ValueError, "columns differ"),
@@ -318,7 +318,7 @@ def test_results_compute_among_themselves() -> None:
         (lambda df: df.head(), AttributeError, "no 'head'"),
         (lambda df: df[:10], TypeError, "no order across members"),
         (lambda df: np.arctan2(df["a"], 1), TypeError, "arctan2"),
-        (lambda df: np.asarray(df["a"]), TypeError, "numpy cannot use it"),
+        (lambda df: np.asarray(df["a"]), TypeError, "numpy and pandas cannot use it"),
         (lambda df: df["a"].where(df["a"] > 0, True), TypeError, "do not mix"),
         (lambda df: (df["a"] > 0) + (df["b"] > 0), TypeError, "both sides are bool"),
         (lambda df: df.mean(axis=None), TypeError, "axis=None"),
