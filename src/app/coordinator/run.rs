@@ -392,8 +392,7 @@ impl TaskRun {
         let message = format!("task {task} round {round} failed: {}", failure.reason);
         self.context.log(LogLevel::Warn, task, message, None).await;
         self.state.failures += 1;
-        self.report(Ended::Failed(failure));
-        self.close_round().await
+        self.close_round(Ended::Failed(failure)).await
     }
 
     /// Runs the reduce on the sums and moves on to the next step.
@@ -411,13 +410,13 @@ impl TaskRun {
         };
         let message = reduced.told(u3.len());
         self.state = reduced.state;
-        self.report(Ended::Summed(Contributors {
+        let summed = Ended::Summed(Contributors {
             clients: u3,
             dropped,
             failed: reduced.failed,
             metrics: reduced.metrics,
-        }));
-        self.close_round().await?;
+        });
+        self.close_round(summed).await?;
         self.context
             .log(LogLevel::Info, &self.state.task, message, None)
             .await;
@@ -435,11 +434,8 @@ impl TaskRun {
         }
     }
 
-    /// Remembers how the round ended, and shows it.
-    fn report(&mut self, ended: Ended) {
-        let now = self.context.ports.clock.now();
-        let phases = self.timeline.end(now);
-        self.state.remember(now, ended, phases);
+    /// Shows how the round ended, once that is kept: who is told of it may ask for what it came to.
+    fn tell_end(&self) {
         let (rounds, step) = (self.state.rounds.clone(), self.state.step);
         self.progress.send_modify(|p| {
             p.rounds = rounds;
@@ -450,7 +446,10 @@ impl TaskRun {
     }
 
     /// The task moves on and the round, with its secrets, goes: one transaction.
-    async fn close_round(&mut self) -> Result<(), PortError> {
+    async fn close_round(&mut self, ended: Ended) -> Result<(), PortError> {
+        let now = self.context.ports.clock.now();
+        let phases = self.timeline.end(now);
+        self.state.remember(now, ended, phases);
         let key = self.state.round_key();
         let mut changes = vec![self.state.change()?];
         let storage = &self.context.ports.storage;
@@ -465,6 +464,7 @@ impl TaskRun {
         }
         commit(&self.context.machine_ports(), changes).await?;
         self.state.version += 1;
+        self.tell_end();
         if let Some(active) = self.coordinator.active().get_mut(&self.state.task) {
             active.round = None;
         }
