@@ -23,17 +23,19 @@ ENV DELTA_NODE_REVISION=${REVISION}
 # Checked against Cargo.lock, whose every crate has its hash. An image with the program has nothing of the cache.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin delta-node --bin delta_node_start \
-    && install -D -t /out target/release/delta-node target/release/delta_node_start
+    cargo build --release --locked --bin delta-node \
+    && install -D -t /out target/release/delta-node \
+    && ln -s delta-node /out/delta_node_start
 
-# The onnxruntime library comes out of its Python package, which must be one of these two files; nothing else of Python is kept.
+# The onnxruntime library comes out of its Python package, which must be one of these two files; nothing else of Python is kept. Its
+# name says its version.
 FROM ${PYTHON_IMAGE} AS onnxruntime
 ARG WHEEL_X86_64=5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f
 ARG WHEEL_AARCH64=da05378364c44d4407e463982d2bf8d5e4cfea873283757e48beeb41df97b7f3
 RUN echo "onnxruntime==1.31.1 --hash=sha256:${WHEEL_X86_64} --hash=sha256:${WHEEL_AARCH64}" > /wheels.txt \
     && pip install --no-cache-dir --no-deps --require-hashes --target /wheel --requirement /wheels.txt \
     && mkdir /out \
-    && cp /wheel/onnxruntime/capi/libonnxruntime.so.1.31.1 /out/libonnxruntime.so
+    && cp /wheel/onnxruntime/capi/libonnxruntime.so.1.31.1 /out/
 
 FROM ${DEBIAN_IMAGE}
 ARG REVISION=""
@@ -52,7 +54,7 @@ RUN apt-get update \
 COPY --from=build /out/ /usr/local/bin/
 COPY --from=onnxruntime /out/ /usr/local/lib/
 COPY deploy/docker/entrypoint.sh /usr/local/bin/docker-entrypoint.sh
-ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so \
+ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so.1.31.1 \
     ORT_DISABLE_TELEMETRY=1
 WORKDIR /app
 VOLUME ["/app"]
