@@ -21,6 +21,8 @@ mod graph;
 mod joins;
 #[path = "executor/judging.rs"]
 mod judging;
+#[path = "executor/prepared.rs"]
+mod prepared;
 #[path = "executor/records.rs"]
 mod records;
 #[path = "executor/solve.rs"]

@@ -12,7 +12,8 @@ use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::records::proof::ReleaseProof;
 use delta_ports::blob::ByteStream;
 use delta_ports::executor::{
-    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
+    DatasetSummary, Executor, MapJob, MapOutcome, Part, ReduceJob, ReduceOutcome, RuntimeInfo,
+    Whose,
 };
 use delta_ports::metrics::{Direction, Limit, Link, Load, Metrics, Observation};
 use delta_ports::peer::{PeerAnswer, PeerRequest, PeerTransport};
@@ -108,6 +109,10 @@ impl Executor for MeasuredExecutor {
 
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
         self.noticed(self.executor.check_data(bundle).await)
+    }
+
+    fn prepare(&self, bundle: &Arc<Bundle>, step: u32, part: Part) {
+        self.executor.prepare(bundle, step, part);
     }
 
     async fn map(&self, job: MapJob) -> Result<MapOutcome, PortError> {

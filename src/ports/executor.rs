@@ -146,6 +146,15 @@ pub enum Whose {
     Others,
 }
 
+/// What of a step is about to be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A member's.
+    Map,
+    /// A coordinator's.
+    Reduce,
+}
+
 /// Executes graphs.
 ///
 /// Obligations on implementers:
@@ -183,6 +192,10 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Checks that every dataset the bundle names is here and looks as the manifest says.
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError>;
+
+    /// A part of this step will probably be asked for within seconds: what needs neither data nor the job may be done until then, in the
+    /// background. Promises nothing, and fails at nothing.
+    fn prepare(&self, _bundle: &Arc<Bundle>, _step: u32, _part: Part) {}
 
     /// Runs the map of one step.
     async fn map(&self, job: MapJob) -> Result<MapOutcome, PortError>;

@@ -6,6 +6,7 @@ mod data;
 mod judge;
 mod look;
 mod search;
+mod spares;
 mod steps;
 mod versions;
 
@@ -31,7 +32,8 @@ use delta_domain::manifest::RoundSpec;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{DType, Tensor, TensorData};
 use delta_ports::executor::{
-    DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
+    DatasetSummary, Executor, MapJob, MapOutcome, Part, ReduceJob, ReduceOutcome, RuntimeInfo,
+    Whose,
 };
 use delta_ports::metrics::Load;
 use delta_ports::{PortError, PortErrorKind};
@@ -43,6 +45,7 @@ use data::Places;
 use judge::Turn;
 pub use search::RuntimeReport;
 use search::{Chosen, Search};
+use spares::Spares;
 use steps::graphs_of;
 use versions::{Told, Versions};
 
@@ -60,6 +63,8 @@ pub struct OnnxExecutor {
     told: Told,
     /// Workers that look at data before a task runs.
     looking: Semaphore,
+    /// Workers that wait for maps and reduces.
+    spares: Arc<Spares>,
     places: Places,
 }
 
@@ -90,6 +95,7 @@ impl OnnxExecutor {
             versions: Versions::default(),
             told: Told::default(),
             looking: Semaphore::new(LOOKING),
+            spares: Arc::default(),
         }
     }
 
@@ -192,7 +198,10 @@ impl OnnxExecutor {
             ..self.config.clone()
         };
         let setup = budget.setup(choice.clone(), order.readable);
-        launcher.run(op, &setup, &job, blobs).await
+        match self.spares.take(&setup) {
+            Some(worker) => launcher.run_in(op, worker, &setup, &job, blobs).await,
+            None => launcher.run(op, &setup, &job, blobs).await,
+        }
     }
 
     /// Runs a worker that judges a stranger's graphs: in the turns and within the budget of such work, briefly at first.
@@ -331,6 +340,25 @@ impl Executor for OnnxExecutor {
 
     async fn check_data(&self, bundle: &Arc<Bundle>) -> Result<(), PortError> {
         self.inspect(bundle).await
+    }
+
+    fn prepare(&self, bundle: &Arc<Bundle>, step: u32, part: Part) {
+        let (Some(chosen), Some(round)) =
+            (self.search.chosen(), bundle.manifest().round_spec(step))
+        else {
+            return;
+        };
+        let datasets = match part {
+            Part::Map => bundle.manifest().datasets_of(&round.map.steps),
+            Part::Reduce => BTreeSet::new(),
+        };
+        let Ok(datasets) = self.places.locate("executor.prepare", datasets) else {
+            return;
+        };
+        let readable = datasets.into_values().map(|place| place.path).collect();
+        let setup = self.config.setup(chosen.choice.clone(), readable);
+        let most = self.config.jobs.max(1).saturating_mul(2);
+        self.spares.prepare(self.config.launcher(), setup, most);
     }
 
     async fn map(&self, job: MapJob) -> Result<MapOutcome, PortError> {

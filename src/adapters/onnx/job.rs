@@ -20,7 +20,7 @@ use delta_domain::secret::Secret;
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
 /// First message to a worker, written by this node alone: nothing in it comes from a task.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) runtime: RuntimeChoice,
     /// Threads that the runtime computes with.

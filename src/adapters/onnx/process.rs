@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinError;
 
 use super::failure::{Failure, FailureKind};
@@ -56,8 +57,16 @@ impl Launcher {
         job: &Job,
         blobs: Vec<Blob<'_>>,
     ) -> Result<(Reply, Blobs), PortError> {
-        let setup_message = Message::new(setup, Vec::new()).map_err(|f| f.into_port(op))?;
-        let job_message = Message::new(job, blobs).map_err(|f| f.into_port(op))?;
+        let worker = self.start(op, setup)?;
+        self.run_in(op, worker, setup, job, blobs).await
+    }
+
+    /// Starts a worker, which is told its setup with its first job, or by [`Worker::ready`].
+    ///
+    /// # Errors
+    /// `Internal`: there is no room or no process for it.
+    pub(crate) fn start(&self, op: &'static str, setup: &Setup) -> Result<Worker, PortError> {
+        let setup = Message::new(setup, Vec::new()).map_err(|f| f.into_port(op))?;
         // Private (mode 0700), empty, and removed with everything in it when the job is over.
         let folder = tempfile::Builder::new()
             .prefix("delta-worker-")
@@ -75,7 +84,38 @@ impl Launcher {
         // Smaller ones carry as well, only slower.
         let _smaller = rustix::pipe::fcntl_setpipe_size(&stdin, PIPE_BYTES);
         let _smaller = rustix::pipe::fcntl_setpipe_size(&stdout, PIPE_BYTES);
-        let messages = [setup_message, job_message];
+        Ok(Worker {
+            child,
+            stdin,
+            stdout,
+            stderr,
+            setup: Some(setup),
+            _folder: folder,
+        })
+    }
+
+    /// Runs one job in a worker that was started with this setup.
+    ///
+    /// # Errors
+    /// As [`Launcher::run`].
+    pub(crate) async fn run_in(
+        &self,
+        op: &'static str,
+        worker: Worker,
+        setup: &Setup,
+        job: &Job,
+        blobs: Vec<Blob<'_>>,
+    ) -> Result<(Reply, Blobs), PortError> {
+        let Worker {
+            mut child,
+            stdin,
+            stdout,
+            stderr,
+            setup: untold,
+            _folder,
+        } = worker;
+        let job_message = Message::new(job, blobs).map_err(|f| f.into_port(op))?;
+        let messages = untold.into_iter().chain([job_message]);
         let answer = async { tokio::join!(read(stdout, self.reply_bytes), tail(stderr)) };
         let conversation = converse(stdin, messages, answer);
         let Ok((answer, stderr)) = tokio::time::timeout(self.time_limit, conversation).await else {
@@ -120,10 +160,40 @@ impl Launcher {
     }
 }
 
+/// A worker without a job. Dropping it kills the process.
+pub(crate) struct Worker {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    /// What it was not told yet.
+    setup: Option<Message<'static>>,
+    /// Removed with the worker.
+    _folder: TempDir,
+}
+
+impl Worker {
+    /// Tells it its setup, so that it walls itself in and loads the runtime while there is no job.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) async fn ready(&mut self) -> io::Result<()> {
+        match self.setup.take() {
+            Some(setup) => send(&mut self.stdin, setup).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
 /// Sends the messages while the answer is awaited.
-async fn converse<T>(
+async fn converse<'m, T>(
     mut stdin: ChildStdin,
-    messages: [Message<'_>; 2],
+    messages: impl Iterator<Item = Message<'m>>,
     answer: impl Future<Output = T>,
 ) -> T {
     let feeding = async {

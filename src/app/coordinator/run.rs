@@ -30,6 +30,7 @@ use delta_domain::task::TaskStatus;
 use delta_ports::author_api::TaskProgress;
 use delta_ports::blob::BlobName;
 use delta_ports::board_api::News;
+use delta_ports::executor::Part;
 use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
 use delta_ports::{PortError, PortErrorKind, report};
 pub(super) use end::publish_end;
@@ -316,11 +317,18 @@ impl TaskRun {
         let mut reach = Reach::new(self.context.contact.clone(), None, PATIENCE);
         let (presence, mut news) = (self.presence.clone(), self.presence.subscribe());
         let (mut told, mut came) = (Members::new(), Members::new());
+        let mut prepared = false;
         let machine = loop {
             let machine = handle.state();
             self.show(&machine.0);
             if machine.0.is_over() {
                 break machine;
+            }
+            // Its worker starts while the sum is unmasked.
+            if !prepared && machine.0.is_unmasking() {
+                prepared = true;
+                let (executor, step) = (&self.context.ports.executor, self.state.step);
+                executor.prepare(&self.bundle, step, Part::Reduce);
             }
             if let Some(directory) = machine.0.directory() {
                 presence.learn(self.state.round, directory);

@@ -193,6 +193,15 @@ impl CoordinatorRound {
         }
     }
 
+    /// Whether all input is here, and only what unmasks its sum is missing.
+    #[must_use]
+    pub fn is_unmasking(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::StartingAggregation { .. } | Phase::Unmasking(_)
+        )
+    }
+
     /// Whether nothing more will happen.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -45,6 +45,11 @@ pub(super) struct Search {
 }
 
 impl Search {
+    /// The runtime, if it was found before.
+    pub(super) fn chosen(&self) -> Option<&Chosen> {
+        self.chosen.get()
+    }
+
     /// The runtime to use.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use delta_domain::ids::{Digest, RoundNumber, TaskId};
 use delta_domain::round::message::{Announcement, RequestBody, RoundEnd, SignedRequest};
 use delta_domain::round::runner::{RunnerContext, RunnerInput, RunnerOutcome, RunnerRound};
 use delta_domain::round::{DeclineCode, FailureCode, PrivacyFloor};
+use delta_ports::executor::Part;
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::{LogLevel, StoredMachine};
 use delta_ports::{PortError, PortErrorKind, report};
@@ -123,6 +124,8 @@ impl Membership {
         self.state = state;
         self.attend();
         self.hold_data();
+        let executor = &self.context.ports.executor;
+        executor.prepare(&bundle, step, Part::Map);
         self.host(stored, bundle, case, true)
     }
 
