@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
+use tracing::Instrument as _;
 
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
@@ -17,7 +18,7 @@ use delta_ports::executor::{
 };
 use delta_ports::metrics::{Direction, Limit, Link, Load, Metrics, Observation};
 use delta_ports::peer::{PeerAnswer, PeerRequest, PeerTransport};
-use delta_ports::{PortError, PortErrorKind};
+use delta_ports::{PortError, PortErrorKind, TRACES};
 
 /// The way to coordinators, with what travels on it counted.
 pub(crate) struct MeasuredPeers {
@@ -116,11 +117,13 @@ impl Executor for MeasuredExecutor {
     }
 
     async fn map(&self, job: MapJob) -> Result<MapOutcome, PortError> {
-        self.noticed(self.executor.map(job).await)
+        let span = tracing::info_span!(target: TRACES, "map", step = job.step);
+        self.noticed(self.executor.map(job).instrument(span).await)
     }
 
     async fn reduce(&self, job: ReduceJob) -> Result<ReduceOutcome, PortError> {
-        self.noticed(self.executor.reduce(job).await)
+        let span = tracing::info_span!(target: TRACES, "run", step = job.step);
+        self.noticed(self.executor.reduce(job).instrument(span).await)
     }
 
     async fn describe(

@@ -5,6 +5,8 @@
 
 mod files;
 mod level;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
@@ -36,6 +39,8 @@ const QUIET: &str = "h2=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn
 pub(crate) struct Flush {
     workers: Vec<WorkerGuard>,
     lost: Vec<ErrorCounter>,
+    #[cfg(feature = "otlp")]
+    _traces: Option<traces::Traces>,
 }
 
 impl Drop for Flush {
@@ -62,15 +67,22 @@ pub(crate) fn init(log: &Log) -> anyhow::Result<(Flush, Arc<dyn LogFilter>)> {
     let lost = vec![file.error_counter(), terminal.error_counter()];
     let colours = std::io::stderr().is_terminal();
     let (filter, handle) = reload::Layer::new(filter(log.level)?);
-    tracing_subscriber::registry()
+    let registry = tracing_subscriber::registry()
         .with(filter)
         .with(layer(log.format, file, false))
-        .with(layer(log.format, terminal, colours))
-        .try_init()
-        .context("logging is already started")?;
+        .with(layer(log.format, terminal, colours));
+    #[cfg(feature = "otlp")]
+    let (registry, traces) = {
+        let traces = log.otlp.as_deref().map(traces::to).transpose()?;
+        let (layer, traces) = traces.unzip();
+        (registry.with(layer), traces)
+    };
+    registry.try_init().context("logging is already started")?;
     let flush = Flush {
         workers: vec![file_worker, terminal_worker],
         lost,
+        #[cfg(feature = "otlp")]
+        _traces: traces,
     };
     Ok((flush, Arc::new(Reloadable(handle))))
 }
@@ -111,6 +123,11 @@ fn directive(level: Level) -> &'static str {
     }
 }
 
+/// Spans that are for traces alone do not stand before the log's lines.
+fn is_logged(metadata: &tracing::Metadata<'_>) -> bool {
+    metadata.target() != delta_ports::TRACES
+}
+
 fn layer<S, W>(format: LogFormat, writer: W, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,
@@ -120,12 +137,13 @@ where
         .with_writer(writer)
         .with_ansi(colours);
     match format {
-        LogFormat::Text => base.boxed(),
+        LogFormat::Text => base.with_filter(FilterFn::new(is_logged)).boxed(),
         LogFormat::Json => base
             .json()
             .flatten_event(true)
             .with_current_span(true)
             .with_span_list(false)
+            .with_filter(FilterFn::new(is_logged))
             .boxed(),
     }
 }

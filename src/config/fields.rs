@@ -126,7 +126,29 @@ fn read_log(reader: &mut Reader<'_>) -> Log {
         rotation: reader.word("log.rotation", &rotations, Rotation::Daily),
         keep: number(reader, "log.keep", 1..=10_000, 14),
         max_mb: reader.number("log.max_mb", 1..=(1 << 20), 256),
+        otlp: read_otlp(reader),
     }
+}
+
+fn read_otlp(reader: &mut Reader<'_>) -> Option<String> {
+    let address = reader.text("log.otlp", "");
+    if address.is_empty() {
+        return None;
+    }
+    if !cfg!(feature = "otlp") {
+        reader.wrong(
+            "log.otlp",
+            "needs a program that is built with --features otlp",
+        );
+    }
+    if !address.starts_with("http://") {
+        // A collector beside the node passes on whatever leaves the machine.
+        reader.wrong(
+            "log.otlp",
+            "must be the address of a collector beside the node, such as http://127.0.0.1:4317",
+        );
+    }
+    Some(address)
 }
 
 fn read_api(reader: &mut Reader<'_>) -> Api {

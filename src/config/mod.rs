@@ -46,6 +46,7 @@ const KEYS: &[&str] = &[
     "log.rotation",
     "log.keep",
     "log.max_mb",
+    "log.otlp",
     "db",
     "chain_connector.host",
     "chain_connector.port",

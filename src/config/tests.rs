@@ -144,7 +144,7 @@ fn an_unedited_file_is_enough_for_tools_and_refused_by_run() {
         "{found:?}"
     );
     assert!(
-        found[0].starts_with("c.yaml:2"),
+        found[0].starts_with("c.yaml:32:9"),
         "the place of the empty value: {found:?}"
     );
 }
@@ -297,6 +297,24 @@ fn the_connectors_tls_is_one_of_two_kinds_and_its_files_come_in_pairs() {
     ] {
         assert!(with(wrong).is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn traces_go_to_a_collector_beside_the_node() {
+    let of = |address: &str| errors(&format!("log:\n  otlp: \"{address}\"\n"));
+    let far = of("https://collector.example.org");
+    assert!(
+        far.iter()
+            .any(|e| e.contains("`log.otlp` must be the address of a collector")),
+        "{far:?}"
+    );
+    let near = of("http://127.0.0.1:4317");
+    let without = near.iter().any(|e| e.contains("--features otlp"));
+    assert_eq!(without, cfg!(not(feature = "otlp")), "{near:?}");
+    assert!(
+        !near.iter().any(|e| e.contains("must be the address")),
+        "{near:?}"
+    );
 }
 
 #[test]

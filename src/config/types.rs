@@ -146,6 +146,8 @@ pub struct Log {
     pub keep: usize,
     /// The most that all files together may take, in MiB.
     pub max_mb: u64,
+    /// Where traces go: the address of an OTLP collector that speaks gRPC.
+    pub otlp: Option<String>,
 }
 
 /// A log level.

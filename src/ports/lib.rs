@@ -38,4 +38,7 @@ pub mod snapshots;
 pub mod storage;
 pub mod tokens;
 
+/// The target of spans that are for traces alone, and not for the log's lines.
+pub const TRACES: &str = "delta::traces";
+
 pub use error::{ChainTrouble, PortError, PortErrorKind, UserError, report};

@@ -9,3 +9,5 @@ mod refusals;
 mod registered;
 mod runner;
 mod together;
+#[cfg(feature = "otlp")]
+mod traced;

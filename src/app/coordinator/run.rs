@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::attendance::Roll;
 use super::effects::RoundEffects;
@@ -32,7 +33,7 @@ use delta_ports::blob::BlobName;
 use delta_ports::board_api::News;
 use delta_ports::executor::Part;
 use delta_ports::storage::{LogLevel, MachineChange, StateChange, StoredMachine, TaskUpdate};
-use delta_ports::{PortError, PortErrorKind, report};
+use delta_ports::{PortError, PortErrorKind, TRACES, report};
 pub(super) use end::publish_end;
 use end::write_result;
 use reduce::Outcome;
@@ -183,7 +184,8 @@ impl TaskRun {
             self.wait_for_connector().await;
             self.wait_for_nodes().await?;
             let handle = self.start_round().await?;
-            self.finish_round(handle).await?;
+            let span = tracing::info_span!(target: TRACES, "coordinate", task = %self.state.task, round = self.state.round, step = self.state.step);
+            self.finish_round(handle).instrument(span).await?;
         }
         write_result(&self.context, &self.state, &self.bundle).await
     }
@@ -406,7 +408,9 @@ impl TaskRun {
     /// Runs the reduce on the sums and moves on to the next step.
     async fn reduce(&mut self, u3: Vec<Address>, dropped: Vec<Address>) -> Result<(), PortError> {
         let reduce = self.reduce_of_now();
-        let reduced = match reduce.run(&u3, &dropped, &self.ahead).await? {
+        let span = tracing::info_span!(target: TRACES, "reduce", members = u3.len());
+        let run = reduce.run(&u3, &dropped, &self.ahead).instrument(span);
+        let reduced = match run.await? {
             Outcome::Reduced(reduced) => reduced,
             // Each member contributes to a step once: another attempt would find nobody.
             Outcome::TooFew(failure) => {

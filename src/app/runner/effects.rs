@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::compute::Computation;
 use crate::context::Context;
@@ -29,7 +30,7 @@ use delta_ports::blob::BlobName;
 use delta_ports::connector::{Connector, RoundKey, ShareKind};
 use delta_ports::peer::{PeerCalls as _, PeerTransport};
 use delta_ports::storage::MachineKind;
-use delta_ports::{PortError, PortErrorKind, report};
+use delta_ports::{PortError, PortErrorKind, TRACES, report};
 
 /// How often neighbours' signatures are asked for in quick succession; then it is tried again at the pace of every effect.
 const LOOKS: u32 = 6;
@@ -373,13 +374,16 @@ impl MemberWorld for Network<'_> {
             url: &self.0.url,
             state_step: self.0.state_step,
         };
+        let (task, round) = (self.0.round.task(), self.0.round.round().0);
+        let span = tracing::info_span!(target: TRACES, "compute", %task, round);
+        let run = computation.run(variables, masks, cohort, noise);
         let (info, point) = tokio::select! {
             biased;
             () = self.0.stop.cancelled() => {
                 let text = "the task is over for this node";
                 return Err(PortError::new(PortErrorKind::Rejected, "runner.compute", text));
             }
-            info = computation.run(variables, masks, cohort, noise) => info?,
+            info = run.instrument(span) => info?,
         };
         Ok(Computed {
             commitment: info.digest,

@@ -30,6 +30,7 @@ use super::rejection::Rejection;
 use super::reply::{Response, json};
 use super::request_id::RequestId;
 use delta_domain::access::Scope;
+use delta_ports::TRACES;
 
 use Access::{Author, Member, Owner, Public};
 use Scope::{Admin, Approve, Metrics, Read, Result as Results, Submit};
@@ -232,7 +233,9 @@ fn route(endpoint: &'static Endpoint, shared: Arc<Shared>) -> BoxedFilter<(Respo
                         body: paced(body, pace),
                     };
                     // In a task of its own: a client that goes away must not stop a handler halfway, between two writes.
+                    let traced = tracing::info_span!(target: TRACES, parent: &span, "answer", path = endpoint.path);
                     let handling = async move { answer(endpoint, &shared, call).await };
+                    let handling = handling.instrument(traced);
                     let handled = tokio::spawn(handling.instrument(span)).await;
                     let mut response = handled.unwrap_or_else(|_| {
                         Rejection::busy("the node could not finish the request").into_response()
