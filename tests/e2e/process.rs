@@ -20,7 +20,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Asks until the answer is yes.
-pub(crate) fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    wait_until_or(what, ask, String::new)
+}
+
+/// The same; `told` says what there was instead.
+pub(crate) fn wait_until_or<T>(
+    what: &str,
+    mut ask: impl FnMut() -> Option<T>,
+    told: impl Fn() -> String,
+) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {
@@ -28,7 +37,8 @@ pub(crate) fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         }
         assert!(
             Instant::now() < end,
-            "waited {PATIENCE:?} in vain for: {what}"
+            "waited {PATIENCE:?} in vain for: {what} {}",
+            told()
         );
         #[expect(
             clippy::disallowed_methods,

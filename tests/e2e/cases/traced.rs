@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
@@ -13,7 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::process::lock;
+use crate::process::{lock, wait_until_or};
 use crate::task;
 use crate::world::{World, free_port};
 
@@ -87,15 +86,13 @@ fn a_round_is_traced_where_a_collector_is_named() {
         });
         missing
     };
-    let begun = std::time::Instant::now();
-    while !missing().is_empty() && begun.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let spans: BTreeSet<_> = collector.spans().into_iter().collect();
-    assert!(
-        missing().is_empty(),
-        "{:?} are not among {spans:?}",
-        missing()
+    wait_until_or(
+        "the spans of a round",
+        || missing().is_empty().then_some(()),
+        || {
+            let spans: BTreeSet<_> = collector.spans().into_iter().collect();
+            format!("{:?} are not among {spans:?}", missing())
+        },
     );
     let log = world.nodes[0].log().join("\n");
     assert!(
