@@ -11,7 +11,8 @@ use delta_node::domain::round::message::{
 };
 use delta_node::domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_node::domain::round::runner::{
-    MaskStream, NoiseGround, RunnerContext, RunnerEffect, RunnerInput, RunnerRound, VariableRequest,
+    MaskStream, NoiseGround, ProofGround, RunnerContext, RunnerEffect, RunnerInput, RunnerRound,
+    VariableRequest,
 };
 use delta_node::domain::round::{Acquaintances, PrivacyFloor, Rejection};
 use delta_node::domain::secagg::commitment::UPLOAD_HASH;
@@ -397,5 +398,14 @@ impl<W: Word> MemberWorld for Reach<'_, W> {
             len,
             point: None,
         })
+    }
+
+    async fn prove(
+        &mut self,
+        _variables: &[VariableRequest],
+        _ground: &ProofGround,
+    ) -> Result<Computed, Early> {
+        // Rounds here have sums.
+        Err(Early)
     }
 }

@@ -289,6 +289,7 @@ fn advertise_keys<W: Word>(clients: &mut [Client], between: &mut Between<W>) {
     coordinator.told(CoordinatorInput::Joins {
         joined: list.clone(),
         known: list,
+        tables: BTreeMap::new(),
     });
     coordinator.told(CoordinatorInput::Published(Publication::Selection));
     coordinator.told(CoordinatorInput::PublicKeys(between.keys.clone()));

@@ -15,6 +15,7 @@ mod backoff;
 mod board;
 mod bundles;
 mod catalogues;
+mod certificate;
 pub mod contact;
 mod context;
 mod coordinator;

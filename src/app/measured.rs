@@ -12,6 +12,7 @@ use delta_domain::catalogue::Outline;
 use delta_domain::ids::{DatasetName, Digest};
 use delta_domain::records::proof::ReleaseProof;
 use delta_ports::blob::ByteStream;
+use delta_ports::certificates::Certificates;
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, Part, ReduceJob, ReduceOutcome, RuntimeInfo,
     Whose,
@@ -89,6 +90,10 @@ impl Executor for MeasuredExecutor {
 
     fn load(&self) -> Load {
         self.executor.load()
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        self.executor.certificates()
     }
 
     async fn open_bundle(

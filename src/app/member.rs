@@ -10,7 +10,7 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, NoiseGround, Release, RunnerEffect, RunnerInput, VariableRequest,
+    MaskStream, NoiseGround, ProofGround, Release, RunnerEffect, RunnerInput, VariableRequest,
 };
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
@@ -121,9 +121,16 @@ pub trait MemberWorld {
         cohort: usize,
         noise: Option<&NoiseGround>,
     ) -> Result<Computed, Self::Error>;
+
+    /// Downloads the answer, proves what it leaves open on this member's rows, keeps the upload.
+    async fn prove(
+        &mut self,
+        variables: &[VariableRequest],
+        ground: &ProofGround,
+    ) -> Result<Computed, Self::Error>;
 }
 
-/// A masked vector that is kept for its upload.
+/// A masked vector, or a proof, that is kept for its upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Computed {
     /// The commitment to the whole upload.
@@ -232,6 +239,14 @@ pub async fn carry_out<W: MemberWorld>(
                 len,
                 point,
             } = computed.await?;
+            Ok(Some(RunnerInput::Masked { digest, len, point }))
+        }
+        RunnerEffect::Prove { variables, ground } => {
+            let Computed {
+                commitment: digest,
+                len,
+                point,
+            } = world.prove(variables, ground).await?;
             Ok(Some(RunnerInput::Masked { digest, len, point }))
         }
         RunnerEffect::Upload {

@@ -184,7 +184,13 @@ impl Node {
         let manifest = opened.manifest();
         if manifest.enable_verify || (manifest.kind == TaskKind::Hlr && manifest.tolerance != 0) {
             return Err(UserError::Invalid(
-                "the task asks for proofs (enable_verify), which this version cannot make".into(),
+                "the task asks for the original's proofs (enable_verify), which this version cannot make; a last round with certify asks for a certificate".into(),
+            ));
+        }
+        if manifest.certified().is_some() && self.context.ports.executor.certificates().is_none() {
+            return Err(UserError::Invalid(
+                "the task asks for a certificate, and this program was built without certificates: build it with the feature `prover`"
+                    .into(),
             ));
         }
         let executor = &self.context.ports.executor;
@@ -359,6 +365,26 @@ impl AuthorApi for Node {
                 Err(UserError::Invalid(format!("task {id} failed: {why}")))
             }
             _ => Err(UserError::Invalid(format!("task {id} is not finished"))),
+        }
+    }
+
+    async fn task_certificate(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
+        let row = self.row(id).await?;
+        let over = matches!(row.status, TaskStatus::Finished | TaskStatus::Confirmed);
+        let (true, Some(task)) = (over, row.task) else {
+            return Err(UserError::Invalid(format!("task {id} is not finished")));
+        };
+        let name = BlobName::certificate(&task);
+        match self.context.ports.blobs.open(&name).await {
+            Ok(found) => Ok(found),
+            Err(e) if e.kind() == PortErrorKind::NotFound => {
+                let why = self.coordinator.why_uncertified(&task).await?;
+                let why = why.unwrap_or_else(|| "it asks for none".to_owned());
+                Err(UserError::Invalid(format!(
+                    "task {id} has no certificate: {why}"
+                )))
+            }
+            Err(e) => Err(UserError::Port(e)),
         }
     }
 

@@ -7,6 +7,7 @@ mod compute;
 mod effects;
 mod membership;
 pub(super) mod noise;
+pub(super) mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -61,6 +61,7 @@ pub(crate) fn executor(config: &Config, worker: PathBuf) -> LocalExecutor {
     if config.executor.threads > 0 {
         settings.threads = config.executor.threads;
     }
+    settings.certificates = super::certifier().is_some();
     LocalExecutor(Arc::new(OnnxExecutor::new(settings)))
 }
 
@@ -122,5 +123,5 @@ pub fn own_program() -> anyhow::Result<PathBuf> {
 /// `__worker`: the contained process that runs graphs, driven over its standard input and output.
 #[must_use]
 pub fn worker_main() -> ExitCode {
-    onnx::worker_main()
+    onnx::worker_main(super::certifier().as_deref())
 }

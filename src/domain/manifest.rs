@@ -5,6 +5,7 @@
 //! Here are the task itself and its variables; `manifest/round.rs`, `step.rs` and `dataset.rs` have what they are made of.
 //! What may go wrong inside a well-formed manifest is checked by [`Manifest::errors`] (`manifest/check.rs`).
 
+mod certify;
 mod check;
 mod column_type;
 mod dataset;
@@ -26,6 +27,10 @@ use super::strategy::{Strategy, Transport};
 use super::task::TaskKind;
 use super::tensor::DType;
 
+pub use certify::{
+    CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, CertifiedColumn, CertifiedModel, Certify,
+    MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_ROWS,
+};
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 pub use column_type::{CellReader, ColumnType, MAX_LEVEL_BYTES, MAX_LEVELS};
 pub use dataset::{DataField, DatasetSpec, Part, Subset};
@@ -138,6 +143,26 @@ impl Manifest {
         step > 0 && cohort == Some(Cohort::Same)
     }
 
+    /// What is certified at the end, for a task that asks for it.
+    #[must_use]
+    pub fn certified(&self) -> Option<&Certify> {
+        self.rounds.last()?.certify.as_ref()
+    }
+
+    /// The step in which members prove, where a task asks for that: the last one.
+    #[must_use]
+    pub fn proof_step(&self) -> Option<u32> {
+        self.certified()?;
+        self.total_rounds().checked_sub(1)
+    }
+
+    /// What is certified in a step: nothing, but in the last one of a task that asks for it.
+    #[must_use]
+    pub fn certified_in(&self, step: u32) -> Option<&Certify> {
+        let certify = self.certified()?;
+        (self.proof_step() == Some(step)).then_some(certify)
+    }
+
     /// Server variables that the map of a step reads, in name order: what a member must download.
     #[must_use]
     pub fn server_inputs(&self, step: u32) -> Vec<&Name> {
@@ -155,6 +180,7 @@ impl Manifest {
                 Source::Variable { name } => Some(name),
                 _ => None,
             })
+            .chain(round.certify.iter().map(|certify| &certify.answer))
             .filter(|name| {
                 self.variables
                     .get(*name)

@@ -323,6 +323,14 @@ impl Strategy {
     pub fn wait_timeout(&self) -> Duration {
         Duration::try_from_secs_f64(self.wait_timeout).unwrap_or(Duration::from_secs(60))
     }
+
+    /// Deadline of the phase in which members prove; never shorter than that of every other.
+    #[must_use]
+    pub fn verify_timeout(&self) -> Duration {
+        let own = Duration::try_from_secs_f64(self.verify_timeout);
+        own.unwrap_or(Duration::from_secs(300))
+            .max(self.wait_timeout())
+    }
 }
 
 /// How many of `members` are assumed to collude with coordinator and connector, unless somebody says otherwise: 0 up to 3 (who

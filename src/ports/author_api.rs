@@ -167,6 +167,9 @@ pub trait AuthorApi: Send + Sync + 'static {
     ) -> Result<Vec<LogRow>, UserError>;
     /// The result file of a finished task, with its length; `Invalid("task N is not finished")` before.
     async fn task_result(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
+    /// The certificate of a finished task's result, with its length; `Invalid` says why there is none. Where its proofs hold and too much
+    /// remains it is there, too, and says so.
+    async fn task_certificate(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError>;
     /// A task's server variables as its last finished step left them, and how many steps are done: while it runs, and after it has
     /// ended in whatever way. `Invalid` when none has finished.
     async fn task_checkpoint(&self, id: LocalTaskId) -> Result<Checkpoint, UserError>;

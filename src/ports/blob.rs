@@ -161,6 +161,12 @@ impl BlobName {
         Self::new(format!("coord/{task}/task.result"))
     }
 
+    /// The certificate of a task's result.
+    #[must_use]
+    pub fn certificate(task: &TaskId) -> Self {
+        Self::new(format!("coord/{task}/task.certificate"))
+    }
+
     /// A task's bundle as a member downloaded it.
     #[must_use]
     pub fn runner_bundle(task: &TaskId) -> Self {

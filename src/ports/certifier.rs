@@ -10,6 +10,7 @@
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::secret::Secret;
 use rand_chacha::ChaCha20Rng;
+use serde::{Deserialize, Serialize};
 
 use super::{PortError, PortErrorKind};
 
@@ -19,7 +20,7 @@ pub const WEIGHT_UNIT: f64 = 4_194_304.0;
 pub const MAX_WEIGHT: i64 = 1 << 32;
 
 /// What kind of answer is certified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Model {
     /// Logistic regression with an intercept; labels are 0 and 1.
     Logistic,
@@ -30,7 +31,7 @@ pub enum Model {
 }
 
 /// Between which numbers the cells of a column lie, both included. A row outside is refused, never clipped.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
     /// The smallest number.
     pub low: f64,
@@ -53,7 +54,7 @@ impl Bounds {
 }
 
 /// What a table holds, known before training.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
     /// The kind of answer.
     pub model: Model,
@@ -140,7 +141,7 @@ pub struct Owner {
 }
 
 /// What all members of one attempt prove alike.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// What the tables hold.
     pub schema: Schema,
@@ -186,7 +187,7 @@ impl Claim {
 }
 
 /// A member with which masks are shared, and the key of this pair.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Peer {
     /// Its address.
     pub address: Address,
@@ -210,7 +211,7 @@ pub struct Witness<'a> {
 }
 
 /// A member's proof, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proven {
     /// The member.
     pub member: Address,
@@ -219,7 +220,7 @@ pub struct Proven {
 }
 
 /// A certificate, each of its proofs checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What was proven.
     pub claim: Claim,

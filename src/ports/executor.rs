@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::PortError;
+use super::certificates::Certificates;
 use super::metrics::Load;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
@@ -168,6 +169,11 @@ pub enum Part {
 pub trait Executor: Send + Sync + 'static {
     /// The runtime in use, looked for when first asked; its name is `none` as long as there is none.
     async fn runtime(&self) -> RuntimeInfo;
+
+    /// Where certificates are made and checked; `None` in a program that was built without them.
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        None
+    }
 
     /// How busy its workers are.
     fn load(&self) -> Load {

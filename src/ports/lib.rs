@@ -18,6 +18,7 @@ pub mod author_api;
 pub mod blob;
 pub mod board_api;
 pub mod catalogue;
+pub mod certificates;
 pub mod certifier;
 pub mod clock;
 pub mod compute;

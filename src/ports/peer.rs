@@ -34,6 +34,11 @@ pub enum PeerRequest {
         /// The task.
         task: TaskId,
     },
+    /// The certificate of a task's answer; answered with [`PeerAnswer::Content`]. For everybody: it shows nobody's part.
+    Certificate {
+        /// The task.
+        task: TaskId,
+    },
     /// Where a round stands, and what it computes; answered with [`PeerAnswer::RoundView`]. For everybody: it repeats what the connector
     /// publishes, and digests.
     RoundView {
@@ -70,6 +75,7 @@ impl PeerRequest {
         match self {
             Self::Bundle { .. } => "peer.bundle",
             Self::Author { .. } => "peer.author",
+            Self::Certificate { .. } => "peer.certificate",
             Self::RoundView { .. } => "peer.round_view",
             Self::UnsignedShares { .. } => "peer.unsigned_shares",
             Self::Signed(request) => match request.body {
@@ -95,6 +101,7 @@ impl PeerRequest {
             Self::Signed(request) => Some(request),
             Self::Bundle { .. }
             | Self::Author { .. }
+            | Self::Certificate { .. }
             | Self::RoundView { .. }
             | Self::UnsignedShares { .. } => None,
         }
@@ -309,6 +316,19 @@ pub trait PeerCalls: PeerTransport {
         let bytes = collect(content, limit, op).await?;
         let corrupt = || PortError::new(PortErrorKind::Corrupt, op, "it is no word of an author");
         AuthorWord::of_bytes(&bytes).ok_or_else(corrupt)
+    }
+
+    /// Downloads the certificate of a task's answer, of at most `limit` bytes.
+    async fn certificate(
+        &self,
+        url: &str,
+        task: &TaskId,
+        limit: u64,
+    ) -> Result<Vec<u8>, PortError> {
+        let request = PeerRequest::Certificate { task: task.clone() };
+        let op = request.op();
+        let (_, content) = self.call(url, request, None, limit).await?.content()?;
+        collect(content, limit, op).await
     }
 
     /// Asks where a round stands.

@@ -16,6 +16,7 @@ use delta_domain::secagg::encoding::Encoding;
 use delta_domain::secagg::word::Ring;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::PortError;
+use delta_ports::certificates::Certificates;
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
@@ -107,6 +108,10 @@ pub(super) struct Witnessed {
 impl Executor for Witnessed {
     async fn runtime(&self) -> RuntimeInfo {
         self.inner.runtime().await
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        self.inner.certificates()
     }
 
     async fn open_bundle(

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
 
 use super::faults::{FaultScript, When};
 use delta_domain::bundle::{Bundle, BundleLimits};
@@ -15,6 +17,10 @@ use delta_domain::catalogue::Outline;
 use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{Tensor, TensorData};
+use delta_ports::certificates::{
+    Certificates, CertifiedRows, CommittedTable, Proof, ProveJob, TableJob, capacity_for, schema_of,
+};
+use delta_ports::certifier::{Certifier, Claim, Owner, Rows, Verdict, Witness};
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, ReduceJob, ReduceOutcome, RuntimeInfo, Whose,
 };
@@ -34,7 +40,28 @@ pub struct ScriptedExecutor {
     reduce: Arc<Reduce>,
     duration: Duration,
     versions: Arc<Mutex<BTreeMap<DatasetName, Digest>>>,
+    tables: Option<Tables>,
     faults: FaultScript,
+}
+
+/// The rows of a node's certified tasks, as it commits to them and as it proves about them.
+pub type CertifiedTable = dyn Fn(&str, Use) -> CertifiedRows + Send + Sync;
+
+/// What rows are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Before the first round.
+    Commit,
+    /// In the last one.
+    Prove,
+}
+
+#[derive(Clone)]
+struct Tables {
+    certifier: Arc<dyn Certifier>,
+    rows: Arc<CertifiedTable>,
+    /// Proves whatever the rows are, under a commitment of their own.
+    forges: bool,
 }
 
 impl ScriptedExecutor {
@@ -50,6 +77,7 @@ impl ScriptedExecutor {
             reduce: Arc::new(average_into_variables),
             duration: Duration::ZERO,
             versions: Arc::default(),
+            tables: None,
             faults: FaultScript::default(),
         }
     }
@@ -61,6 +89,30 @@ impl ScriptedExecutor {
         reduce: impl Fn(&ReduceJob) -> Result<ReduceOutcome, PortError> + Send + Sync + 'static,
     ) -> Self {
         self.reduce = Arc::new(reduce);
+        self
+    }
+
+    /// Makes and checks certificates of these rows.
+    #[must_use]
+    pub fn with_tables(
+        mut self,
+        certifier: Arc<dyn Certifier>,
+        rows: impl Fn(&str, Use) -> CertifiedRows + Send + Sync + 'static,
+    ) -> Self {
+        self.tables = Some(Tables {
+            certifier,
+            rows: Arc::new(rows),
+            forges: false,
+        });
+        self
+    }
+
+    /// Proves whatever its rows are then, although it has committed to others.
+    #[must_use]
+    pub fn forging(mut self) -> Self {
+        if let Some(tables) = &mut self.tables {
+            tables.forges = true;
+        }
         self
     }
 
@@ -105,6 +157,10 @@ impl Executor for ScriptedExecutor {
             version: "1".to_owned(),
             library: None,
         }
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        self.tables.as_ref().map(|_| self as &dyn Certificates)
     }
 
     async fn open_bundle(
@@ -196,6 +252,108 @@ impl Executor for ScriptedExecutor {
 
     async fn datasets(&self) -> Result<Vec<DatasetSummary>, PortError> {
         Ok(Vec::new())
+    }
+}
+
+impl ScriptedExecutor {
+    fn tables(&self) -> Result<&Tables, PortError> {
+        self.tables.as_ref().ok_or_else(|| {
+            let text = "this executor makes no certificates";
+            PortError::new(PortErrorKind::Unsupported, "executor.certificates", text)
+        })
+    }
+
+    /// The commitment to rows of a table, with so much room.
+    fn committed(
+        &self,
+        job: &TableJob,
+        rows: &CertifiedRows,
+        capacity: u32,
+    ) -> Result<Digest, PortError> {
+        let certify = job.bundle.manifest().certified().ok_or_else(|| {
+            let text = "the task has no certified round";
+            PortError::new(PortErrorKind::Rejected, "executor.certificates", text)
+        })?;
+        let owner = Owner {
+            task: job.task.clone(),
+            member: job.member.clone(),
+        };
+        let rows = Rows {
+            features: &rows.features,
+            labels: &rows.labels,
+        };
+        let (schema, salt) = (schema_of(certify), &job.salt);
+        self.tables()?
+            .certifier
+            .commit(&schema, &owner, rows, capacity, salt)
+            .map_err(|e| PortError::new(PortErrorKind::Corrupt, e.op(), e.message()))
+    }
+}
+
+#[async_trait]
+impl Certificates for ScriptedExecutor {
+    async fn commit(&self, job: TableJob) -> Result<CommittedTable, PortError> {
+        self.faults.run("executor.commit", || {
+            let rows = (self.tables()?.rows)(&self.node, Use::Commit);
+            let count = rows.labels.len();
+            let capacity = capacity_for(count);
+            Ok(CommittedTable {
+                commitment: self.committed(&job, &rows, capacity)?,
+                capacity,
+                rows: u64::try_from(count).unwrap_or(u64::MAX),
+            })
+        })
+    }
+
+    async fn prove(&self, job: ProveJob) -> Result<Proof, PortError> {
+        const OP: &str = "executor.prove_table";
+        self.faults.run(OP, || {
+            let tables = self.tables()?;
+            let rows = (tables.rows)(&self.node, Use::Prove);
+            let same = self.committed(&job.table, &rows, job.capacity)? == job.commitment;
+            if !same && !tables.forges {
+                let text = "the table is not the one that was committed to";
+                return Err(PortError::new(PortErrorKind::Corrupt, OP, text));
+            }
+            let witness = Witness {
+                member: &job.table.member,
+                rows: Rows {
+                    features: &rows.features,
+                    labels: &rows.labels,
+                },
+                capacity: job.capacity,
+                salt: &job.table.salt,
+                peers: &job.peers,
+            };
+            let mut rng = ChaCha20Rng::from_seed(*job.seed.expose());
+            Ok(Proof {
+                message: tables.certifier.prove(&job.claim, &witness, &mut rng)?,
+                released: Vec::new(),
+            })
+        })
+    }
+
+    async fn assemble(
+        &self,
+        claim: &Claim,
+        tolerance: f64,
+        messages: Vec<Vec<u8>>,
+    ) -> Result<(Vec<u8>, Verdict), PortError> {
+        self.faults.run("executor.assemble", || {
+            let certifier = &self.tables()?.certifier;
+            for message in &messages {
+                certifier.verify(claim, message)?;
+            }
+            let certificate = certifier.assemble(claim, tolerance, &messages)?;
+            let verdict = certifier.judge(&certificate)?;
+            Ok((certificate, verdict))
+        })
+    }
+
+    async fn judge(&self, certificate: Vec<u8>) -> Result<Verdict, PortError> {
+        self.faults.run("executor.judge_certificate", || {
+            self.tables()?.certifier.judge(&certificate)
+        })
     }
 }
 

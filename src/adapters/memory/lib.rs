@@ -29,7 +29,9 @@ pub use connector::{
     ChainOptions, ChainTrouble, EventFault, MemoryConnector, Mined, Subscriptions, Write,
 };
 pub use entropy::SeededEntropy;
-pub use executor::{Contribute, Reduce, ScriptedExecutor, average_into_variables};
+pub use executor::{
+    CertifiedTable, Contribute, Reduce, ScriptedExecutor, Use, average_into_variables,
+};
 pub use faults::{FaultScript, When};
 pub use journal::{MemoryJournal, MemoryPolicies};
 pub use peer::{Chaos, MemoryNetwork, MemoryPeers, PeerFault};

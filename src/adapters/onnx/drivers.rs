@@ -22,6 +22,7 @@ use delta_domain::ids::Name;
 use delta_domain::manifest::{Driver, Manifest, MapSpec, ReduceSpec, Step};
 use delta_domain::records::{ReleaseRules, ReleasedRows};
 use delta_domain::tensor::Tensor;
+use delta_ports::certificates::CertifiedRows;
 use delta_ports::executor::{IteratorState, IteratorStates, MapOutcome, ReduceOutcome};
 
 pub(crate) use graphs::{Graphs, graph_of};
@@ -72,6 +73,7 @@ pub(crate) fn map(
             manifest,
             precision,
             rules,
+            table: None,
         };
         // No two steps have the same noise, whatever seeds the task gives them.
         scope.noise = noise.map(|seed| random::of_step(&seed, index));
@@ -102,6 +104,36 @@ pub(crate) fn map(
     })
 }
 
+/// Makes the rows of a certified task, as its last round says; and which records they are, where there are rules for their sums.
+pub(crate) fn table(
+    graphs: &mut Graphs<'_>,
+    manifest: &Manifest,
+    rules: Option<&ReleaseRules>,
+    data: &mut Datasets<'_>,
+) -> Result<(CertifiedRows, Vec<ReleasedRows>), Failure> {
+    let none = || Failure::rejected("the task has no certified round");
+    let round = manifest.rounds.last().ok_or_else(none)?;
+    let certify = round.certify.as_ref().ok_or_else(none)?;
+    let step = round.map.steps.first().ok_or_else(none)?;
+    let limits = Limits {
+        manifest,
+        precision: manifest.strategy.precision,
+        rules,
+        table: Some(certify.columns.len()),
+    };
+    let mut scope = Scope {
+        variables: BTreeMap::new(),
+        sums: BTreeMap::new(),
+        clients: 0,
+        noise: None,
+        values: BTreeMap::new(),
+    };
+    let state = IteratorState::default();
+    let done = self::step(graphs, step, limits, &mut scope, data, state)
+        .map_err(|f| f.within(&format!("certified rows ({})", step.label())))?;
+    Ok((done.table.ok_or_else(none)?, done.released))
+}
+
 /// Runs a coordinator's reduce: its steps over the sums, then what it assigns and shows.
 pub(crate) fn reduce(
     graphs: &mut Graphs<'_>,
@@ -129,6 +161,7 @@ pub(crate) fn reduce(
                 manifest,
                 precision: manifest.strategy.precision,
                 rules: None,
+                table: None,
             },
             &mut scope,
             &mut data,
@@ -204,6 +237,8 @@ struct Done {
     state: Option<IteratorState>,
     /// Which records its sums count, where there are limits of such sums.
     released: Vec<ReleasedRows>,
+    /// The rows of a certified task, of the step that makes them.
+    table: Option<CertifiedRows>,
 }
 
 /// Runs one step.
@@ -237,6 +272,7 @@ fn step(
                 rows: done.rows,
                 state: None,
                 released: done.released,
+                table: done.table,
             })
         }
         Driver::Batches(spec) => {
@@ -251,7 +287,7 @@ fn step(
             Ok(Done {
                 rows: done.rows,
                 state: spec.resume.then_some(done.state),
-                released: Vec::new(),
+                ..Done::default()
             })
         }
     }

@@ -1,6 +1,7 @@
 //! The port's implementation: from a map or a reduce to a worker's job, and back.
 
 mod answer;
+mod certificates;
 mod config;
 mod data;
 mod judge;
@@ -31,6 +32,7 @@ use delta_domain::ids::{DatasetName, Digest, Name};
 use delta_domain::manifest::RoundSpec;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{DType, Tensor, TensorData};
+use delta_ports::certificates::Certificates;
 use delta_ports::executor::{
     DatasetSummary, Executor, MapJob, MapOutcome, Part, ReduceJob, ReduceOutcome, RuntimeInfo,
     Whose,
@@ -286,6 +288,12 @@ impl Executor for OnnxExecutor {
                 library: None,
             },
         }
+    }
+
+    fn certificates(&self) -> Option<&dyn Certificates> {
+        self.config
+            .certificates
+            .then_some(self as &dyn Certificates)
     }
 
     fn load(&self) -> Load {

@@ -12,11 +12,12 @@ use super::failure::Failure;
 use super::frame::Header;
 use super::guard::GraphLimits;
 use delta_domain::bundle::BundleLimits;
-use delta_domain::ids::{DatasetName, Name};
+use delta_domain::ids::{Address, DatasetName, Digest, Name, TaskId};
 use delta_domain::manifest::Manifest;
 use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secret::Secret;
+use delta_ports::certifier::{Claim, Peer, Verdict};
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
 /// First message to a worker, written by this node alone: nothing in it comes from a task.
@@ -149,6 +150,42 @@ pub(crate) enum Work {
         step: u32,
         clients: u32,
     },
+    /// Make the rows of a certified task and commit to them, and prove what an answer leaves open on them where that is wanted.
+    Table {
+        /// Of the task, whose last round says how rows are made.
+        manifest: Box<Manifest>,
+        /// Where the datasets are that the map reads.
+        datasets: BTreeMap<DatasetName, Located>,
+        /// What must hold of the rows' sums.
+        rules: Option<ReleaseRules>,
+        /// Whose table, and what hides it.
+        owner: TableOwner,
+        proof: Option<Box<Proving>>,
+    },
+    /// Put the proofs that come in place of the graphs together, and check what comes of it. Needs no runtime.
+    Assemble { claim: Box<Claim>, tolerance: f64 },
+    /// Check the certificate that comes in place of the graphs. Needs no runtime.
+    Judge,
+}
+
+/// Whose table, and what hides it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TableOwner {
+    pub(crate) task: TaskId,
+    pub(crate) member: Address,
+    pub(crate) salt: Secret<32>,
+}
+
+/// What is proven of a table.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Proving {
+    /// Of the table; another one is not proven.
+    pub(crate) commitment: Digest,
+    pub(crate) capacity: u32,
+    pub(crate) claim: Claim,
+    pub(crate) peers: Vec<Peer>,
+    /// Of the proof's randomness.
+    pub(crate) seed: Secret<32>,
 }
 
 /// A worker's answer; what does not fit its work is no answer.
@@ -187,6 +224,19 @@ pub(crate) enum Reply {
         metrics: Vec<String>,
         stop: bool,
     },
+    Committed {
+        commitment: Digest,
+        capacity: u32,
+        rows: u64,
+    },
+    /// Blobs: the proof, then what `released` says.
+    ProvedTable {
+        released: Vec<Released>,
+    },
+    /// A blob where it was assembled: the certificate.
+    Judged {
+        verdict: Box<Verdict>,
+    },
 }
 
 impl Header for Reply {
@@ -208,7 +258,10 @@ impl Header for Reply {
             | Self::Checked
             | Self::Inspected
             | Self::Described(_)
-            | Self::Profiled(_) => 0..0,
+            | Self::Profiled(_)
+            | Self::Committed { .. }
+            | Self::ProvedTable { .. }
+            | Self::Judged { .. } => 0..0,
         }
     }
 }

@@ -34,6 +34,7 @@ mod process;
 mod records;
 mod runtime;
 mod shape;
+mod table;
 mod worker;
 
 pub use contain::{Attempt, Containment, Sandbox};

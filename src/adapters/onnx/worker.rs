@@ -19,10 +19,13 @@ use super::guard::{self, CheckedGraph, GraphLimits};
 use super::job::{Job, Released, Reply, RuntimeChoice, Setup, Work};
 use super::records;
 use super::runtime::{self, Runtime};
+use super::table;
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::ids::Name;
 use delta_domain::manifest::{Manifest, RoundSpec};
+use delta_domain::records::ReleasedRows;
 use delta_domain::tensor::{Tensor, TensorData};
+use delta_ports::certifier::Certifier;
 use delta_ports::executor::{MapOutcome, ReduceOutcome};
 
 /// Bytes of a setup message.
@@ -33,11 +36,12 @@ type Answer = (Reply, Blobs);
 
 /// The whole life of a worker: job on the standard input, answer on the standard output. Never returns an answer that is not one.
 ///
+/// `certifier`: who makes and checks certificates, where the program has it.
 /// Meant for the hidden subcommand `__worker`; started by hand it says so and fails.
 #[must_use]
-pub fn worker_main() -> ExitCode {
+pub fn worker_main(certifier: Option<&dyn Certifier>) -> ExitCode {
     let left_open = contain::close_inherited();
-    let (reply, blobs) = match catch_unwind(AssertUnwindSafe(|| serve(left_open))) {
+    let (reply, blobs) = match catch_unwind(AssertUnwindSafe(|| serve(left_open, certifier))) {
         Ok(Ok(answer)) => answer,
         Ok(Err(failure)) => (Reply::Failed(failure), Blobs::new()),
         // The panic's own text went to the standard error, which the node keeps.
@@ -56,7 +60,7 @@ pub fn worker_main() -> ExitCode {
     }
 }
 
-fn serve(left_open: usize) -> Result<Answer, Failure> {
+fn serve(left_open: usize, certifier: Option<&dyn Certifier>) -> Result<Answer, Failure> {
     let mut input = stdin().lock();
     let no_job = |e: std::io::Error| {
         Failure::internal(format!(
@@ -96,13 +100,14 @@ fn serve(left_open: usize) -> Result<Answer, Failure> {
         work: job.work,
     };
     match runtime {
-        Some(runtime) => run(&*runtime, &setup.limits.graph, containment, job),
-        None => without_runtime(&setup.limits.graph, containment, job),
+        Some(runtime) => run(&*runtime, certifier, &setup.limits.graph, containment, job),
+        None => without_runtime(certifier, &setup.limits.graph, containment, job),
     }
 }
 
 /// What needs no graph to run.
 fn without_runtime(
+    certifier: Option<&dyn Certifier>,
     limits: &GraphLimits,
     containment: Containment,
     job: Received,
@@ -130,6 +135,14 @@ fn without_runtime(
         }
         Work::Profile { place: Some(place) } => {
             Ok((Reply::Profiled(datasets::profile(&place)?), Blobs::new()))
+        }
+        Work::Assemble { claim, tolerance } => {
+            let messages: Vec<Vec<u8>> = job.graphs.into_values().collect();
+            table::assemble(certifier, &claim, tolerance, &messages)
+        }
+        Work::Judge => {
+            let certificate = job.graphs.into_values().next().unwrap_or_default();
+            table::judge(certifier, &certificate)
         }
         _ => Err(runtime::no_runtime()),
     }
@@ -196,6 +209,7 @@ fn end_with_parent() {
 
 fn run(
     runtime: &dyn Runtime,
+    certifier: Option<&dyn Certifier>,
     limits: &GraphLimits,
     containment: Containment,
     job: Received,
@@ -212,8 +226,10 @@ fn run(
         | Work::Prove { .. }
         | Work::Inspect { .. }
         | Work::Describe { .. }
-        | Work::Profile { .. } => Err(Failure::internal(
-            "bundles are unpacked, proofs made and data looked at without a runtime",
+        | Work::Profile { .. }
+        | Work::Assemble { .. }
+        | Work::Judge => Err(Failure::internal(
+            "bundles are unpacked, proofs checked and data looked at without a runtime",
         )),
         Work::Check { manifest } => load_all(runtime, &manifest, &check(graphs, limits)?),
         Work::Map {
@@ -240,6 +256,28 @@ fn run(
                 &mut data,
             )
             .map(mapped)
+        }
+        Work::Table {
+            manifest,
+            datasets,
+            rules,
+            owner,
+            proof,
+        } => {
+            let mut graphs = Graphs::new(runtime, check(graphs, limits)?);
+            let mut data = Datasets::new(&manifest.datasets, datasets);
+            let (rows, released) =
+                drivers::table(&mut graphs, &manifest, rules.as_ref(), &mut data)?;
+            let made = table::Made {
+                certifier,
+                manifest: &manifest,
+                owner: &owner,
+                rows,
+            };
+            match proof {
+                None => made.commit(),
+                Some(proof) => made.prove(&proof, sets_of(released)),
+            }
         }
         Work::Reduce {
             manifest,
@@ -312,8 +350,22 @@ fn mapped(outcome: MapOutcome) -> Answer {
     let (assigned, values): (Vec<Name>, Vec<Tensor>) = outcome.assigned.into_iter().unzip();
     let tensors = outcome.contributions.into_iter().chain(values);
     let mut blobs: Blobs = tensors.map(|t| Blob::Tensor(Cow::Owned(t))).collect();
-    let mut released = Vec::with_capacity(outcome.released.len());
-    for rows in outcome.released {
+    let (released, sets) = sets_of(outcome.released);
+    blobs.extend(sets);
+    let reply = Reply::Mapped {
+        contributions,
+        assigned,
+        iterators: outcome.iterators,
+        rows: outcome.rows,
+        released,
+    };
+    (reply, blobs)
+}
+
+/// Which records sums count: what is said of it, and its blobs.
+fn sets_of(all: Vec<ReleasedRows>) -> (Vec<Released>, Blobs) {
+    let (mut released, mut blobs) = (Vec::with_capacity(all.len()), Blobs::new());
+    for rows in all {
         released.push(Released {
             dataset: rows.dataset,
             units: rows.unit_of.is_some(),
@@ -330,14 +382,7 @@ fn mapped(outcome: MapOutcome) -> Answer {
                 .map(|b| Blob::Bytes(Cow::Owned(b))),
         );
     }
-    let reply = Reply::Mapped {
-        contributions,
-        assigned,
-        iterators: outcome.iterators,
-        rows: outcome.rows,
-        released,
-    };
-    (reply, blobs)
+    (released, blobs)
 }
 
 fn reduced(outcome: ReduceOutcome) -> Result<Answer, Failure> {

@@ -5,7 +5,7 @@
 use futures_util::StreamExt as _;
 
 use super::Coordinator;
-use super::state::RunState;
+use super::state::{Certified, RunState};
 use crate::arrays::{Packed, npz_stream};
 use delta_domain::ids::TaskId;
 use delta_ports::author_api::Checkpoint;
@@ -53,6 +53,15 @@ impl Coordinator {
                 }
             }
         }
+    }
+
+    /// Why a task has no certificate; `None` where it asks for none, or is not that far.
+    pub(crate) async fn why_uncertified(&self, task: &TaskId) -> Result<Option<String>, PortError> {
+        let state = self.run_on_disk(task).await?;
+        Ok(match state.and_then(|state| state.certified) {
+            Some(Certified::Not(why)) => Some(why),
+            Some(Certified::Confirmed) | None => None,
+        })
     }
 
     async fn packed(&self, state: &RunState) -> Result<Vec<(String, Packed)>, PortError> {

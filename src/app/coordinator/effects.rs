@@ -1,7 +1,7 @@
 //! Carrying out the effects of a coordinator's round.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use super::sum::aggregate::overheard;
 use crate::context::Context;
 use crate::machine::Effects;
 use crate::once::{Call, Lead, OnRecord, once};
+use crate::runner::tables::shown_table;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TxHash};
 use delta_domain::round::Pacing;
@@ -24,6 +25,7 @@ use delta_domain::round::coordinator::{
 use delta_domain::round::runner::MaskStream;
 use delta_ports::blob::BlobName;
 use delta_ports::connector::{RoundKey, WalletView};
+use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind};
 
 /// Everything that the effects of one coordinator's round need.
@@ -39,6 +41,10 @@ pub(super) struct RoundEffects {
     /// What follows from the sum.
     pub(super) reduce: Reduce,
     pub(super) ahead: Arc<Ahead>,
+    /// What members' tables are committed to as far as earlier rounds have seen it; `None` where nothing is certified.
+    pub(super) tables: Option<BTreeMap<Address, Digest>>,
+    /// Who has been named in the log as one without a commitment.
+    pub(super) uncommitted: Mutex<BTreeSet<Address>>,
 }
 
 #[async_trait]
@@ -76,7 +82,11 @@ impl Effects<RoundMachine> for RoundEffects {
 /// One effect each.
 impl RoundEffects {
     async fn start(&self, again: bool) -> Result<CoordinatorInput, PortError> {
-        let tx = self.lead(again, Lead::Start).await?;
+        let announcement = &self.round.announcement;
+        let certify = self.bundle.manifest().certified_in(announcement.step);
+        // Members read there which answer all of them are shown.
+        let weights = certify.and_then(|certify| announcement.variables.get(&certify.answer));
+        let tx = self.lead(again, Lead::Start(weights)).await?;
         self.log(format!("[Start Round] {} start", self.place()), tx)
             .await;
         Ok(CoordinatorInput::Started)
@@ -105,7 +115,55 @@ impl RoundEffects {
         let missing = |a: &Address| here.contains(a) && !known.contains(a);
         let also: Vec<Address> = all.into_iter().filter(missing).collect();
         known.extend(also);
-        Ok(CoordinatorInput::Joins { joined, known })
+        let (joined, tables) = self.committed(joined).await?;
+        Ok(CoordinatorInput::Joins {
+            joined,
+            known,
+            tables,
+        })
+    }
+
+    /// Those who have committed to their tables, and to what, where the answer is certified: nobody else is selected.
+    async fn committed(
+        &self,
+        joined: Vec<Address>,
+    ) -> Result<(Vec<Address>, BTreeMap<Address, Digest>), PortError> {
+        let mut tables = BTreeMap::new();
+        let Some(before) = &self.tables else {
+            return Ok((joined, tables));
+        };
+        let mut committed = Vec::with_capacity(joined.len());
+        for member in joined {
+            if before.contains_key(&member) {
+                committed.push(member);
+                continue;
+            }
+            match shown_table(&self.context, &self.key.task, &member).await? {
+                Some(table) => {
+                    tables.insert(member.clone(), table);
+                    committed.push(member);
+                }
+                None => self.name_uncommitted(&member).await,
+            }
+        }
+        Ok((committed, tables))
+    }
+
+    async fn name_uncommitted(&self, member: &Address) {
+        let news = {
+            let named = self.uncommitted.lock();
+            let mut named = named.unwrap_or_else(PoisonError::into_inner);
+            named.insert(member.clone())
+        };
+        if news {
+            let text = format!(
+                "{} {member} has joined without a commitment to its table on the data hub: it is not selected before there is one",
+                self.place()
+            );
+            self.context
+                .log(LogLevel::Warn, &self.key.task, text, None)
+                .await;
+        }
     }
 
     async fn select_candidates(

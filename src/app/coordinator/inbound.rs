@@ -40,6 +40,9 @@ impl CoordinatorApi for Coordinator {
         match request {
             PeerRequest::Bundle { task } => self.bundle(&task).await.map(PeerAnswer::file),
             PeerRequest::Author { task } => self.author(&task).await.map(PeerAnswer::file),
+            PeerRequest::Certificate { task } => {
+                self.certificate(&task).await.map(PeerAnswer::file)
+            }
             PeerRequest::RoundView { task, round } => {
                 let view = self.round_view(&task, round).await;
                 view.map(PeerAnswer::RoundView)
@@ -118,6 +121,19 @@ impl Coordinator {
         let word = AuthorWord::sign(key, task, &bundle, &name).ok_or_else(unnamed)?;
         let bytes = word.to_bytes();
         Ok((bytes.len() as u64, pieces(bytes)))
+    }
+
+    /// The certificate of a task's answer. While its end is being written, whoever asks comes again.
+    async fn certificate(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRejection> {
+        let name = BlobName::certificate(task);
+        match self.context.ports.blobs.open(&name).await {
+            Ok(found) => Ok(found),
+            Err(e) if e.kind() != PortErrorKind::NotFound => Err(failed(&e)),
+            Err(_) if self.active().contains_key(task) => {
+                Err(unavailable("the task is not over yet"))
+            }
+            Err(_) => Err(invalid(format!("task {task} has no certificate"))),
+        }
     }
 
     async fn round_view(

@@ -2,6 +2,7 @@
 //!
 //! Not here: what a reduce computes from the sums (`run/reduce.rs`), and the result and the end of the task (`run/end.rs`).
 
+mod certify;
 mod end;
 mod number;
 mod reduce;
@@ -16,7 +17,7 @@ use super::attendance::Roll;
 use super::effects::RoundEffects;
 use super::presence::Presence;
 use super::round_machine::RoundMachine;
-use super::state::{Contributors, Ended, RunState};
+use super::state::{Certified, Contributors, Ended, RunState};
 use super::timeline::Timeline;
 use super::{Active, Coordinator};
 use crate::backoff::Backoff;
@@ -39,6 +40,8 @@ use end::write_result;
 use reduce::Outcome;
 pub(super) use reduce::{Ahead, Reduce};
 
+/// Rounds in which proofs are asked for.
+const PROOF_ROUNDS: u32 = 2;
 /// How often a task is taken up again after trouble of this node's own that may mend itself.
 const TRIES: usize = 10;
 
@@ -102,7 +105,10 @@ impl TaskRun {
         let end = self.retry_steps().await;
         let update = match &end {
             Ok(()) => TaskUpdate {
-                status: Some(TaskStatus::Finished),
+                status: Some(match self.state.certified {
+                    Some(Certified::Confirmed) => TaskStatus::Confirmed,
+                    Some(Certified::Not(_)) | None => TaskStatus::Finished,
+                }),
                 ..TaskUpdate::default()
             },
             Err(e) => {
@@ -182,7 +188,16 @@ impl TaskRun {
         }
         while !self.state.complete {
             self.wait_for_connector().await;
-            self.wait_for_nodes().await?;
+            if let Err(e) = self.wait_for_nodes().await {
+                match self.proves() {
+                    // The answer is there, and stays it.
+                    true => {
+                        self.give_certificate_up(e.message().to_owned()).await?;
+                        break;
+                    }
+                    false => return Err(e),
+                }
+            }
             let handle = self.start_round().await?;
             let span = tracing::info_span!(target: TRACES, "coordinate", task = %self.state.task, round = self.state.round, step = self.state.step);
             self.finish_round(handle).instrument(span).await?;
@@ -248,7 +263,10 @@ impl TaskRun {
         // Who is there again is waited for like anybody.
         let here = self.presence.here();
         round.silent.retain(|member| !here.contains(member));
-        let (machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
+        let (mut machine, effects) = CoordinatorRound::start(now, round, self.context.seed()?);
+        if self.proves() {
+            machine.to_prove();
+        }
         let ports = self.context.machine_ports();
         let (change, stored) = create(
             &ports,
@@ -289,6 +307,11 @@ impl TaskRun {
             presence: self.presence.clone(),
             round,
             key: self.state.on_record(),
+            tables: {
+                let certified = self.bundle.manifest().certified();
+                certified.map(|_| self.state.tables.clone())
+            },
+            uncommitted: std::sync::Mutex::default(),
         };
         let cancel = self.context.cancel.child_token();
         let (handle, running) = spawn(
@@ -327,7 +350,7 @@ impl TaskRun {
                 break machine;
             }
             // Its worker starts while the sum is unmasked.
-            if !prepared && machine.0.is_unmasking() {
+            if !prepared && machine.0.is_unmasking() && !self.proves() {
                 prepared = true;
                 let (executor, step) = (&self.context.ports.executor, self.state.step);
                 executor.prepare(&self.bundle, step, Part::Reduce);
@@ -363,7 +386,14 @@ impl TaskRun {
         self.hosted.cancel();
         handle.stopped().await;
         self.state.came.append(&mut came);
+        for (member, table) in machine.0.tables() {
+            let first = self.state.tables.entry(member.clone());
+            first.or_insert(*table);
+        }
         match machine.0.outcome() {
+            Some(CoordinatorOutcome::Aggregated { u3, .. }) if self.proves() => {
+                self.certify(u3.iter().cloned().collect()).await
+            }
             Some(CoordinatorOutcome::Aggregated { u3, dropped }) => {
                 self.reduce(
                     u3.iter().cloned().collect(),
@@ -383,6 +413,13 @@ impl TaskRun {
     async fn count_failure(&mut self, failure: RoundFailure) -> Result<(), PortError> {
         let (reason, code) = (failure.reason.clone(), failure.code);
         self.put_away(failure).await?;
+        if self.proves() {
+            // Once more, with everybody; then the answer stands without a certificate.
+            return match self.state.failures < PROOF_ROUNDS {
+                true => Ok(()),
+                false => self.give_certificate_up(reason).await,
+            };
+        }
         if matches!(code, FailureCode::Refused | FailureCode::StayedAway) {
             return Err(rejected(format!("the task cannot run: {reason}")));
         }
@@ -421,8 +458,10 @@ impl TaskRun {
             }
         };
         let message = reduced.told(u3.len());
+        let step = self.state.step;
         self.state = reduced.state;
         let summed = Ended::Summed(Contributors {
+            step,
             clients: u3,
             dropped,
             failed: reduced.failed,

@@ -81,6 +81,12 @@ pub(super) struct RunState {
     pub(super) round_started: Timestamp,
     /// All steps are done; the result is being written.
     pub(super) complete: bool,
+    /// What members' tables are committed to on the data hub, each as it was first seen; of certified tasks alone.
+    #[serde(default)]
+    pub(super) tables: BTreeMap<Address, Digest>,
+    /// What became of the certificate, once the step in which members prove is over.
+    #[serde(default)]
+    pub(super) certified: Option<Certified>,
     /// The task is over, the record knows, and nothing is left to do about it.
     #[serde(default)]
     pub(super) wound_up: bool,
@@ -172,6 +178,16 @@ async fn write(
     Ok(Kept { step, digest, half })
 }
 
+/// What became of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Certified {
+    /// All proofs hold, and the answer leaves no more open than its author allows.
+    Confirmed,
+    /// It is not so, or there is no certificate: why, for the author.
+    Not(String),
+}
+
 /// How a round ended.
 pub(super) enum Ended {
     /// With a sum.
@@ -183,6 +199,8 @@ pub(super) enum Ended {
 /// Whose sum it is, and what was made of it.
 #[derive(Default)]
 pub(super) struct Contributors {
+    /// The step that is over.
+    pub(super) step: u32,
     pub(super) clients: Vec<Address>,
     pub(super) dropped: Vec<Address>,
     pub(super) failed: u32,
@@ -216,6 +234,8 @@ impl RunState {
             rounds: Vec::new(),
             round_started: Timestamp::default(),
             complete: false,
+            tables: BTreeMap::new(),
+            certified: None,
             wound_up: false,
         }
     }
@@ -331,7 +351,7 @@ impl RunState {
         }
     }
 
-    /// Remembers how the last round ended. After a round that finished, the step is the next one already.
+    /// Remembers how the last round ended. After a round that finished, this state's step is a later one already.
     pub(super) fn remember(&mut self, now: Timestamp, ended: Ended, phases: Vec<PhaseSpan>) {
         let (end, reason, sum) = match ended {
             Ended::Summed(sum) => (RoundEnd::Finished, None, sum),
@@ -342,7 +362,7 @@ impl RunState {
             ),
         };
         let step = if end == RoundEnd::Finished {
-            self.step.saturating_sub(1)
+            sum.step
         } else {
             self.step
         };

@@ -19,7 +19,7 @@ pub(super) fn entry(at: Timestamp, input: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// The form of journalled inputs. It grows with every change of their form or meaning within one release.
-const JOURNAL_FORM: u32 = 3;
+const JOURNAL_FORM: u32 = 4;
 
 /// An entry opens in its own place only, and by a program that writes the same form: another one may do something else on the same
 /// input. A node that is stopped, not killed, leaves a snapshot, which any release reads.

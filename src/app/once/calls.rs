@@ -50,7 +50,8 @@ pub(crate) enum Call<'a> {
 /// A step of a round that only its coordinator takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Lead<'a> {
-    Start,
+    /// With the commitment to the weights that members prove about, where they do.
+    Start(Option<&'a Digest>),
     Select(&'a [Address]),
     Calculate(&'a [Address]),
     Aggregate(&'a [Address]),
@@ -122,7 +123,7 @@ impl Statement for OnRecord<'_> {
                 connector.reveal_shares(me, key, kind, shares).await
             }
             Call::Lead(me, key, lead) => match lead {
-                Lead::Start => connector.start_round(me, key, None).await,
+                Lead::Start(weights) => connector.start_round(me, key, weights).await,
                 Lead::Select(u1) => connector.select_candidates(me, key, u1).await,
                 Lead::Calculate(u2) => connector.start_calculation(me, key, u2).await,
                 Lead::Aggregate(u3) => connector.start_aggregation(me, key, u3).await,
@@ -157,7 +158,7 @@ impl Lead<'_> {
     /// Where the round is after the step.
     fn status(self) -> RoundStatus {
         match self {
-            Self::Start => RoundStatus::Started,
+            Self::Start(_) => RoundStatus::Started,
             Self::Select(_) => RoundStatus::Running,
             Self::Calculate(_) => RoundStatus::Calculating,
             Self::Aggregate(_) => RoundStatus::Aggregating,

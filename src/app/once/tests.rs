@@ -181,7 +181,7 @@ impl Script {
             .each_ref()
             .map(|me| vec![Call::Reveal(me, key, ShareKind::SelfMaskSeed, &self.shares)]);
         vec![
-            (self.lead(Lead::Start), joins),
+            (self.lead(Lead::Start(None)), joins),
             (self.lead(Lead::Select(all)), commits),
             (self.lead(Lead::Calculate(all)), results),
             (self.lead(Lead::Aggregate(all)), reveals),

@@ -1,5 +1,6 @@
 //! A member's computation: download, map, quantise, mask, write to disk. Only the masked vector survives.
 
+mod proof;
 mod state;
 
 use std::collections::VecDeque;
@@ -277,7 +278,7 @@ impl Computation<'_> {
     }
 
     /// Downloads a server variable; it must be the one that all members were promised.
-    async fn download(&self, wanted: &VariableRequest) -> Result<Tensor, PortError> {
+    pub(super) async fn download(&self, wanted: &VariableRequest) -> Result<Tensor, PortError> {
         let name = &wanted.name;
         let rejected =
             |text: String| PortError::new(PortErrorKind::Rejected, "runner.variable", text);

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::compute::Computation;
+use super::tables::note_tables;
 use crate::context::Context;
 use crate::machine::{Effects, Machine};
 use crate::member::{self, Computed, MemberWorld};
@@ -19,8 +20,8 @@ use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, NoiseGround, Release, RunnerContext, RunnerEffect, RunnerInput, RunnerOutcome,
-    RunnerRound, VariableRequest,
+    MaskStream, NoiseGround, ProofGround, Release, RunnerContext, RunnerEffect, RunnerInput,
+    RunnerOutcome, RunnerRound, VariableRequest,
 };
 use delta_domain::round::{FailureCode, Pacing, Rejection};
 use delta_domain::secret::SecretBytes;
@@ -97,7 +98,10 @@ impl Machine for RunnerRound {
 
     /// A disk that is full now will be so at the deadline: the others need not wait for it.
     fn gives_up(effect: &RunnerEffect, error: &PortError) -> bool {
-        matches!(effect, RunnerEffect::Compute { .. }) && error.is_lack_at_home()
+        matches!(
+            effect,
+            RunnerEffect::Compute { .. } | RunnerEffect::Prove { .. }
+        ) && error.is_lack_at_home()
     }
 
     fn effect_failed(effect: &RunnerEffect, error: &PortError) -> Option<RunnerInput> {
@@ -105,7 +109,12 @@ impl Machine for RunnerRound {
             _ if error.is_lack_at_home() => FailureCode::Infrastructure,
             // The coordinator may live without this notice; its own deadline is the fallback.
             RunnerEffect::Decline { .. } => return None,
-            RunnerEffect::Compute { .. } => FailureCode::Computation,
+            _ if error.kind() == PortErrorKind::Denied
+                && matches!(effect, RunnerEffect::Prove { .. }) =>
+            {
+                FailureCode::NotAllowed
+            }
+            RunnerEffect::Compute { .. } | RunnerEffect::Prove { .. } => FailureCode::Computation,
             _ if error.kind() == PortErrorKind::Denied => FailureCode::NotAllowed,
             _ => FailureCode::Infrastructure,
         };
@@ -207,7 +216,11 @@ impl MemberWorld for Network<'_> {
     }
 
     async fn public_keys(&mut self, members: &[Address]) -> Result<Vec<RawPublicKeys>, PortError> {
-        self.connector().public_keys(&self.0.key, members).await
+        let keys = self.connector().public_keys(&self.0.key, members).await?;
+        if self.0.bundle.manifest().certified().is_some() {
+            note_tables(&self.0.context, self.0.round.task(), members).await?;
+        }
+        Ok(keys)
     }
 
     async fn acquaintances(&mut self, members: &[Address]) -> Result<Acquaintances, PortError> {
@@ -389,6 +402,34 @@ impl MemberWorld for Network<'_> {
             commitment: info.digest,
             len: info.len,
             point,
+        })
+    }
+
+    async fn prove(
+        &mut self,
+        variables: &[VariableRequest],
+        ground: &ProofGround,
+    ) -> Result<Computed, PortError> {
+        let computation = Computation {
+            context: &self.0.context,
+            bundle: self.0.bundle.clone(),
+            case: &self.0.case,
+            round: &self.0.round,
+            url: &self.0.url,
+            state_step: self.0.state_step,
+        };
+        let info = tokio::select! {
+            biased;
+            () = self.0.stop.cancelled() => {
+                let text = "the task is over for this node";
+                return Err(PortError::new(PortErrorKind::Rejected, "runner.prove", text));
+            }
+            info = computation.prove(variables, ground) => info?,
+        };
+        Ok(Computed {
+            commitment: info.digest,
+            len: info.len,
+            point: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod attending;
 mod catching_up;
+mod certifying;
 mod joining;
 mod judging;
 mod leaving;
@@ -415,6 +416,8 @@ impl Membership {
     }
 
     async fn finish(&mut self) {
+        // Before it is written down that the task is over: whoever is killed meanwhile looks again.
+        self.check_certificate().await;
         self.state.finished = true;
         for handle in self.rounds.values() {
             // A round that is still open when the task ends has no sum to wait for.
@@ -429,6 +432,7 @@ impl Membership {
         self.attending = None;
         self.context.owner.forget(&self.state.task);
         self.forget_pair().await;
+        self.forget_table().await;
         // What could not be taken up or erased in its time.
         for stored in self.stored_rounds().await.unwrap_or_default() {
             self.forget(stored.key.round).await;

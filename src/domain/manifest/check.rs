@@ -3,6 +3,7 @@
 //! Here are the declarations; `round.rs` has maps and reduces, `step.rs` the drivers, sources and targets of one step.
 //! Not here: what the graphs themselves take and give, which only the executor can tell.
 
+mod certify;
 mod join;
 mod products;
 mod records;

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How, Join, Location,
-    Manifest, Records, RoundSpec, Source, Step, Target, Written,
+    CertifiedModel, Certify, Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How,
+    Join, Location, MAX_CERTIFIED_ROWS, Manifest, Records, RoundSpec, Source, Step, Target,
+    Written,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -62,6 +63,9 @@ impl Manifest {
         if let Some(Cohort::Same) = round.cohort {
             lines.push("  sums the same members as the round before".to_owned());
         }
+        if let Some(certify) = &round.certify {
+            describe_certified(certify, lines);
+        }
         let (reads, variables) = reads(round);
         if reads.is_empty() {
             lines.push("  reads no dataset".to_owned());
@@ -73,7 +77,9 @@ impl Manifest {
             ));
         }
         for step in &round.map.steps {
-            if let Driver::Records(records) = &step.driver {
+            if let Driver::Records(records) = &step.driver
+                && round.certify.is_none()
+            {
                 lines.push(format!("  {}", record_by_record(step, records)));
             }
         }
@@ -108,6 +114,9 @@ impl Manifest {
             if !names.is_empty() {
                 lines.push(format!("  {what}: {}", listed(names.into_iter())));
             }
+        }
+        if round.certify.is_some() {
+            return;
         }
         let ring = self.strategy.ring().bytes_per_value();
         let mut total = 0_usize;
@@ -390,6 +399,35 @@ fn printable(text: &str) -> String {
 fn is_shown(c: char) -> bool {
     let format = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
     !c.is_control() && !format
+}
+
+/// What a member shows, and keeps to itself, where the answer is certified.
+fn describe_certified(certify: &Certify, lines: &mut Vec<String>) {
+    let CertifiedModel::Logistic = certify.model;
+    lines.push(format!(
+        "  sums nothing: proves that {} is the logistic regression on the members' tables, within {:e}",
+        certify.answer, certify.tolerance
+    ));
+    lines.push(
+        "  before round 1 a salted fingerprint of your table is published; another table cannot be proven afterwards"
+            .to_owned(),
+    );
+    let bounds = certify.columns.iter().map(|column| {
+        let (low, high) = (column.low, column.high);
+        format!("{} from {low} to {high}", printable(&column.name))
+    });
+    lines.push(format!(
+        "  takes no table with a cell outside these bounds, and none with more than {MAX_CERTIFIED_ROWS} rows: {}",
+        bounds.collect::<Vec<_>>().join(", ")
+    ));
+    lines.push(format!(
+        "  leaves this node, masked: what {} leaves open on your rows, {}, with a proof; your gradient is not published",
+        certify.answer,
+        counted(wide(certify.columns.len().saturating_add(2)), "number")
+    ));
+    lines.push(
+        "  leaves this node: the number of your rows, rounded up to a power of two".to_owned(),
+    );
 }
 
 #[cfg(test)]

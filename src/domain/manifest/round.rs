@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::certify::Certify;
 use super::member_noise::MemberNoise;
 use super::step::Step;
 use crate::ids::Name;
@@ -21,6 +22,9 @@ pub struct RoundSpec {
     /// Over whom the sum is; left out: over whoever takes part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<Cohort>,
+    /// What is proven of the answer instead of a sum; in a last round alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certify: Option<Certify>,
     /// What each member does.
     pub map: MapSpec,
     /// What the coordinator does with the sums.

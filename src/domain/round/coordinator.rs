@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use effect::{CoordinatorEffect, DroppedMember};
 pub use input::{CoordinatorInput, CoordinatorOutcome, Publication};
-use phase::{MaskedInput, Phase, Unmasking};
+use phase::{Closing, MaskedInput, Phase, Unmasking};
 use unmask::Reveals;
 
 use super::blocks::Pacing;
@@ -87,6 +87,12 @@ pub struct CoordinatorRound {
     /// What deadlines allow for.
     #[serde(default)]
     pacing: Pacing,
+    /// Whether members prove in this round instead of adding to a sum: then nobody shares or reveals anything.
+    #[serde(default)]
+    proof: bool,
+    /// What members' tables are committed to on the data hub, each as it was first seen; of certified tasks alone.
+    #[serde(default)]
+    tables: BTreeMap<Address, Digest>,
 }
 
 impl CoordinatorRound {
@@ -107,8 +113,22 @@ impl CoordinatorRound {
             poll_every: deadlines::FIRST_POLL,
             lost: Members::new(),
             pacing: Pacing::default(),
+            proof: false,
+            tables: BTreeMap::new(),
         };
         (round, vec![CoordinatorEffect::StartRound])
+    }
+
+    /// Makes it a round in which members prove: from the keys it goes on to the calculation, and from the proofs to its end. All of u1 must
+    /// prove, because masks cancel over all of them. To be said before the first input.
+    pub fn to_prove(&mut self) {
+        self.proof = true;
+    }
+
+    /// What members' tables are committed to, as far as this round has seen it.
+    #[must_use]
+    pub fn tables(&self) -> &BTreeMap<Address, Digest> {
+        &self.tables
     }
 
     /// The one way to change a round.
@@ -126,7 +146,17 @@ impl CoordinatorRound {
             CoordinatorInput::Request(request) => self.requested(now, &request),
             _ if self.is_over() => Ok(Vec::new()),
             CoordinatorInput::Started => Ok(self.started(now)),
-            CoordinatorInput::Joins { joined, known } => Ok(self.joins(now, &joined, known)),
+            CoordinatorInput::Joins {
+                joined,
+                known,
+                tables,
+            } => {
+                for (member, table) in tables {
+                    // The first word counts, whatever the hub shows later.
+                    self.tables.entry(member).or_insert(table);
+                }
+                Ok(self.joins(now, &joined, known))
+            }
             CoordinatorInput::Published(what) => Ok(self.published(now, what)),
             CoordinatorInput::PublicKeys(raw) => self.public_keys(now, &raw),
             CoordinatorInput::CommitmentsChecked { missing } => {
@@ -307,8 +337,17 @@ impl CoordinatorRound {
                     accepted: Members::new(),
                 };
                 self.phase = Phase::MaskedInput(input);
-                self.wait(now, self.waiting_time());
+                self.wait(now, self.phase_time());
                 Vec::new()
+            }
+            (Phase::StartingAggregation { input, u3 }, Publication::Aggregation) if self.proof => {
+                self.phase = Phase::Ending(Closing {
+                    u1: input.sharing.u1.clone(),
+                    u2: input.u2.clone(),
+                    u3: u3.clone(),
+                });
+                self.deadline = now + self.waiting_time();
+                vec![CoordinatorEffect::EndRound]
             }
             (Phase::StartingAggregation { input, u3 }, Publication::Aggregation) => {
                 let (sharing, u2, u3) = (input.sharing.clone(), input.u2.clone(), u3.clone());

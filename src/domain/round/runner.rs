@@ -8,6 +8,7 @@
 mod effect;
 mod masking;
 mod phase;
+mod proving;
 mod revealing;
 mod share_keys;
 mod sharing;
@@ -18,7 +19,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use effect::{MaskStream, NoiseGround, Release, RunnerEffect, VariableRequest};
+pub use effect::{
+    MaskStream, NoiseGround, PairKey, ProofGround, Release, RunnerEffect, VariableRequest,
+};
 use phase::{Phase, Sharing};
 
 use super::blocks::Pacing;
@@ -188,6 +191,9 @@ pub struct RunnerRound {
     /// What deadlines allow for.
     #[serde(default)]
     pacing: Pacing,
+    /// Whether members prove in this round instead of adding to a sum: then nobody shares or reveals anything.
+    #[serde(default)]
+    proof: bool,
 }
 
 impl RunnerRound {
@@ -234,6 +240,7 @@ impl RunnerRound {
             bound: None,
             summed: None,
             pacing: Pacing::default(),
+            proof: false,
         };
         (round, vec![RunnerEffect::Join { keys, notify }])
     }
@@ -242,6 +249,11 @@ impl RunnerRound {
     /// be a number of those who differ. Whoever coordinates could otherwise choose them.
     pub fn bind_to(&mut self, cohort: Digest) {
         self.bound = Some(cohort);
+    }
+
+    /// Makes it a round in which members prove, instead of adding to a sum. To be said before the first input.
+    pub fn to_prove(&mut self) {
+        self.proof = true;
     }
 
     /// Whose sum this member has confirmed, as [`Self::bind_to`] takes it; `None` before.
@@ -398,6 +410,7 @@ impl RunnerRound {
     pub fn phase_time(&self) -> Duration {
         match self.is_joining() {
             true => self.context.strategy.connection_timeout(),
+            false if self.proof => self.context.strategy.verify_timeout(),
             false => self.context.strategy.wait_timeout(),
         }
     }

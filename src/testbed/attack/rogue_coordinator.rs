@@ -78,6 +78,7 @@ impl CoordinatorApi for Inbox {
                 Ok(file(papers.bundle.clone()))
             }
             PeerRequest::Author { .. } => Err(no("the task names no author")),
+            PeerRequest::Certificate { .. } => Err(no("the task has no certificate")),
             PeerRequest::RoundView { round, .. } => {
                 let view = papers.views.get(&round.0).cloned();
                 let view = view.ok_or_else(|| no("no such round"))?;

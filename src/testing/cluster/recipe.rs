@@ -34,6 +34,8 @@ pub struct Recipe {
     /// Whether the task also has two variables, one of the server's and one of each member's, whose [`HEAVY`] numbers come with the
     /// bundle, are read in every step and change in none: too large to stay with an open bundle.
     pub heavy: bool,
+    /// Whether a last round certifies `total`: the coefficient of one column between -1 and 1, and the intercept.
+    pub certified: bool,
 }
 
 /// Numbers of a heavy variable.
@@ -56,6 +58,7 @@ impl Default for Recipe {
             noise: false,
             bound: false,
             heavy: false,
+            certified: false,
         }
     }
 }
@@ -120,7 +123,8 @@ impl Recipe {
             }
             round
         };
-        let rounds: Vec<_> = (0..self.rounds).map(bound).collect();
+        let mut rounds: Vec<_> = (0..self.rounds).map(bound).collect();
+        rounds.extend(self.certified.then(certified));
         let mut variables = json!({"total": {"location": "server", "dtype": "f64", "shape": [2]}});
         if self.heavy {
             for (name, location) in [("model", "server"), ("own", "client")] {
@@ -132,7 +136,7 @@ impl Recipe {
         serde_json::from_value(json!({
             "format": "delta-task/1",
             "name": "digits",
-            "type": "horizontal",
+            "type": if self.certified { "hlr" } else { "horizontal" },
             "strategy": {
                 "min_clients": self.min_clients,
                 "max_clients": self.max_clients,
@@ -161,6 +165,34 @@ impl Recipe {
         let arrays = arrays.map(|file| (file, heavy())).collect();
         write_bundle(&manifest, &graphs, &arrays).unwrap()
     }
+}
+
+/// The last round of a certified task.
+fn certified() -> serde_json::Value {
+    json!({
+        "cohort": "same",
+        "certify": {
+            "model": "logistic",
+            "columns": [{"name": "a", "low": -1.0, "high": 1.0}],
+            "answer": "total",
+            "intercept": 1,
+            "tolerance": 1e-3
+        },
+        "map": {
+            "steps": [{
+                "graph": "graphs/any.onnx",
+                "driver": {"kind": "records", "dataset": "any.csv"},
+                "inputs": {"r": {"from": "data", "dataset": "any.csv", "field": {"columns": ["a"]}}},
+                "outputs": {
+                    "x": {"to": "sum", "name": "x"},
+                    "y": {"to": "sum", "name": "y"},
+                    "kept": {"to": "sum", "name": "kept"}
+                }
+            }],
+            "contribute": []
+        },
+        "reduce": {"steps": [], "assign": {}}
+    })
 }
 
 /// How a heavy variable begins.

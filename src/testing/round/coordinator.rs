@@ -52,7 +52,11 @@ impl World {
                     tamper((), &mut joined);
                 }
                 let known = self.runners.keys().cloned().collect();
-                CoordinatorInput::Joins { joined, known }
+                CoordinatorInput::Joins {
+                    joined,
+                    known,
+                    tables: std::collections::BTreeMap::new(),
+                }
             }
             CoordinatorEffect::SelectCandidates { u1 } => {
                 if self.record.publish(Status::Running, u1) {

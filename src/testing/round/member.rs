@@ -8,7 +8,7 @@ use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
 use delta_domain::round::runner::{
-    MaskStream, NoiseGround, RunnerEffect, RunnerInput, VariableRequest,
+    MaskStream, NoiseGround, ProofGround, RunnerEffect, RunnerInput, VariableRequest,
 };
 use delta_domain::round::{Acquaintances, FailureCode, Rejection};
 use delta_domain::secagg::commitment::commit_upload;
@@ -331,6 +331,14 @@ impl MemberWorld for Member<'_> {
 
     async fn ended(&mut self) -> Result<Option<RoundEnd>, NoAnswer> {
         Ok(None)
+    }
+
+    async fn prove(
+        &mut self,
+        _variables: &[VariableRequest],
+        _ground: &ProofGround,
+    ) -> Result<Computed, NoAnswer> {
+        Err(NoAnswer::Never("rounds here have sums".into()))
     }
 
     async fn compute(

@@ -36,7 +36,9 @@ impl CoordinatorApi for Counting {
                 ];
                 return Ok(PeerAnswer::file((8, Box::pin(stream::iter(pieces)))));
             }
-            PeerRequest::Author { .. } | PeerRequest::RoundView { .. } => {
+            PeerRequest::Author { .. }
+            | PeerRequest::Certificate { .. }
+            | PeerRequest::RoundView { .. } => {
                 return Err(PeerRejection::new(RejectionKind::Invalid, "no such round"));
             }
             PeerRequest::UnsignedShares { .. } => {

@@ -11,6 +11,7 @@ mod accumulate;
 mod joined;
 mod layout;
 mod places;
+mod table;
 
 use std::collections::BTreeMap;
 
@@ -25,10 +26,12 @@ use delta_domain::ids::{Digest, Name};
 use delta_domain::manifest::{DataField, Manifest, Records, Source, Step};
 use delta_domain::records::{MAX_RECORDS, NO_UNIT, ReleaseRules, ReleasedRows};
 use delta_domain::tensor::{Tensor, TensorData, element_count};
+use delta_ports::certificates::CertifiedRows;
 
 use accumulate::{Key, Sum};
 use layout::{Block, Layout, Shapes, blocks, declared, exact};
 use places::{Places, blank, cut, halves, spread};
+use table::Table;
 
 /// Bytes of records, in and out, that go through the graph together.
 const BATCH_BYTES: usize = 1 << 20;
@@ -43,6 +46,8 @@ pub(super) struct Done {
     pub(super) rows: u64,
     /// Which records the sums count, of each dataset, where there are limits of such sums.
     pub(super) released: Vec<ReleasedRows>,
+    /// The rows themselves, of a step that makes those of a certified task.
+    pub(super) table: Option<CertifiedRows>,
 }
 
 /// How numbers are kept, and what the owner asks of sums.
@@ -54,6 +59,8 @@ pub(crate) struct Limits<'r> {
     pub(crate) precision: u8,
     /// What must hold of a sum; `None` where the owner has allowed the very task, whatever its sums are.
     pub(crate) rules: Option<&'r ReleaseRules>,
+    /// Columns of the table that the step makes, where its records are wanted beside their sums.
+    pub(crate) table: Option<usize>,
 }
 
 /// Runs all records.
@@ -141,6 +148,7 @@ fn sized(
         fixed,
         shapes: Shapes::new(),
         sum: None,
+        table: limits.table.map(Table::of),
         limits,
         failure: None,
     };
@@ -154,11 +162,13 @@ fn sized(
     for batch in cut(&rows, size, fixed) {
         pass.batch(&batch)?;
     }
+    let table = pass.table.take().map(Table::into_rows);
     let (values, released) = pass.finish(&rows)?;
     Ok(Done {
         values,
         rows: u64::try_from(rows.len()).unwrap_or(u64::MAX),
         released,
+        table,
     })
 }
 
@@ -196,6 +206,7 @@ struct Pass<'p> {
     /// Those that the task declares, or else that the first batch has shown; empty before it.
     shapes: Shapes,
     sum: Option<(Layout, Sum)>,
+    table: Option<Table>,
     limits: Limits<'p>,
     /// Why the first record that was left out was.
     failure: Option<Failure>,
@@ -299,6 +310,9 @@ impl Pass<'_> {
         let mut records = Vec::new();
         if layout.products.is_empty() {
             layout.plain(blocks, &taken, &mut records);
+            if let Some(table) = &mut self.table {
+                table.add(layout, &records)?;
+            }
             return sum.add(&keys, &records, layout.width);
         }
         for place in taken {

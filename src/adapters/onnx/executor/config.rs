@@ -47,6 +47,8 @@ pub struct ExecutorConfig {
     pub graphs: GraphLimits,
     /// What to do where this machine cannot put up every wall around a worker.
     pub sandbox: Sandbox,
+    /// Whether the worker can make and check certificates.
+    pub certificates: bool,
 }
 
 impl ExecutorConfig {
@@ -66,6 +68,7 @@ impl ExecutorConfig {
             queue: 64,
             graphs: GraphLimits::default(),
             sandbox: Sandbox::default(),
+            certificates: false,
         }
     }
 

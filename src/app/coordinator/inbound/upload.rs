@@ -10,6 +10,7 @@ use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::SignedRequest;
 use delta_ports::PortErrorKind;
 use delta_ports::blob::{BlobName, ByteStream};
+use delta_ports::certificates::MAX_PROOF_BYTES;
 use delta_ports::peer::{PeerRejection, RejectionKind};
 
 /// Takes in the result that a request announces, once.
@@ -82,6 +83,16 @@ fn expect_length(
         .get(&announcement.task)
         .ok_or_else(|| invalid("task does not exist"))?
         .bundle;
+    if bundle.manifest().certified_in(announcement.step).is_some() {
+        // How long a proof is hangs on its member's rows; what it is, the verifier says.
+        return match len <= MAX_PROOF_BYTES {
+            true => Ok(()),
+            false => Err(PeerRejection::new(
+                RejectionKind::TooLarge,
+                format!("a proof has at most {MAX_PROOF_BYTES} bytes, not {len}"),
+            )),
+        };
+    }
     let length = bundle
         .manifest()
         .contribution_len(announcement.step)

@@ -142,7 +142,15 @@ impl Reduce {
         state.previous_failed = made.failed;
         state.silent.extend(dropped.iter().cloned());
         state.silent.retain(|a| !u3.contains(a));
-        state.complete = made.stop || state.step >= self.bundle.manifest().total_rounds();
+        let manifest = self.bundle.manifest();
+        if made.stop
+            && let Some(proof) = manifest.proof_step()
+        {
+            // What is left out is training: the answer is certified all the same.
+            state.step = proof;
+        }
+        state.complete =
+            state.step >= manifest.total_rounds() || (made.stop && manifest.proof_step().is_none());
         Ok(Outcome::Reduced(Box::new(Reduced {
             state,
             metrics: made.metrics,

@@ -87,6 +87,17 @@ impl Membership {
         let done = |text: String| PortError::new(PortErrorKind::Rejected, STEP_DONE, text);
         self.state.steps.check(step).map_err(done)?;
         let case = self.case().await?;
+        let proves = bundle.manifest().certified_in(step).is_some();
+        let cohort = self.cohort_before(step, &bundle);
+        if proves && cohort.is_none() {
+            return Err(rejected(
+                "a certificate is about the members of the sum before, and this node knows of none"
+                    .into(),
+            ));
+        }
+        if bundle.manifest().certified().is_some() {
+            self.commit_table(&bundle, step).await?;
+        }
         let (members, colluders) = self.context.owner.floor(&case.question);
         let settings = &self.context.settings;
         let context = RunnerContext {
@@ -107,8 +118,11 @@ impl Membership {
             self.context.seed()?,
             pair.clone(),
         );
-        if let Some(cohort) = self.cohort_before(step, &bundle) {
+        if let Some(cohort) = cohort {
             machine.bind_to(cohort);
+        }
+        if proves {
+            machine.to_prove();
         }
         // That the round was joined, the keys, and the intent to join are one transaction.
         let ports = self.context.machine_ports();
@@ -124,8 +138,11 @@ impl Membership {
         self.state = state;
         self.attend();
         self.hold_data();
-        let executor = &self.context.ports.executor;
-        executor.prepare(&bundle, step, Part::Map);
+        // Proofs are made in a worker without the graphs' runtime.
+        if bundle.manifest().proof_step() != Some(step) {
+            let executor = &self.context.ports.executor;
+            executor.prepare(&bundle, step, Part::Map);
+        }
         self.host(stored, bundle, case, true)
     }
 
@@ -178,7 +195,12 @@ impl Membership {
         if !bundle.manifest().is_bound(step) {
             return None;
         }
-        let before = |of: u32| of.checked_add(1) == Some(step);
+        // Training may have stopped before its last step.
+        let proves = bundle.manifest().certified_in(step).is_some();
+        let before = |of: u32| match proves {
+            true => of < step,
+            false => of.checked_add(1) == Some(step),
+        };
         // One that is over may not have been put away yet. Of several attempts at a step the last one counts, whatever it has seen.
         let mut open = self.rounds.values().rev().map(Handle::state);
         match open.find(|round| before(round.context().announcement.step)) {

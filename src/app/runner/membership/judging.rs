@@ -295,6 +295,13 @@ impl Membership {
             ));
         }
         let executor = &self.context.ports.executor;
+        if manifest.certified().is_some() && executor.certificates().is_none() {
+            return Err(PortError::new(
+                PortErrorKind::Unsupported,
+                "runner.judge",
+                "the task asks for a certificate, and this program was built without certificates: build it with the feature `prover`",
+            ));
+        }
         let proof = executor.check_graphs(&bundle, Whose::Others).await?;
         Ok((bundle, proof))
     }

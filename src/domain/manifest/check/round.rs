@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::certify::check_certified;
 use super::products::check_products;
 use super::records::check_member_noise;
 use super::step::{Side, check_step};
@@ -40,7 +41,11 @@ pub(super) fn check_rounds(manifest: &Manifest, found: &mut Found) {
             format!("{path}.cohort"),
             "no round is before the first one; leave it out",
         );
-        check_map(manifest, &round.map, &format!("{path}.map"), found);
+        if let Some(certify) = &round.certify {
+            check_certified(manifest, i, round, certify, found);
+        }
+        let sums = round.certify.is_none();
+        check_map(manifest, &round.map, sums, &format!("{path}.map"), found);
         check_resume(&round.map, &mut iterators, &format!("{path}.map"), found);
         check_reduce(
             manifest,
@@ -52,7 +57,8 @@ pub(super) fn check_rounds(manifest: &Manifest, found: &mut Found) {
     }
 }
 
-fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) {
+/// `sums`: it contributes, as every map does but that of a certified round.
+fn check_map(manifest: &Manifest, map: &MapSpec, sums: bool, path: &str, found: &mut Found) {
     found.need(
         !map.steps.is_empty(),
         format!("{path}.steps"),
@@ -110,7 +116,7 @@ fn check_map(manifest: &Manifest, map: &MapSpec, path: &str, found: &mut Found) 
         }
     }
     found.need(
-        !map.contribute.is_empty(),
+        !map.contribute.is_empty() || !sums,
         &at,
         "nothing is contributed, so the round has no purpose",
     );

@@ -191,6 +191,14 @@ impl CoordinatorRound {
             );
             return Some(RoundFailure::new(FailureCode::TooFewMembers, reason));
         }
+        if self.proof {
+            // Masks cancel over all of u2, and no shares could take the place of one that is missing.
+            let missing: Members = owners.difference(members).cloned().collect();
+            return (!missing.is_empty()).then(|| {
+                let reason = format!("{what} lacks {}{because}", names(&missing));
+                RoundFailure::new(FailureCode::TooFewMembers, reason)
+            });
+        }
         let graph = sharing.graph();
         owners.iter().find_map(|a| {
             let holders = graph.holders_in_order(a);

@@ -21,6 +21,9 @@ impl CoordinatorRound {
         match self.phase {
             Phase::Starting | Phase::AdvertiseKeys(_) => self.joining_time(),
             Phase::Summing(_) => SUMMING,
+            Phase::MaskedInput(_) if self.proof => {
+                self.context.strategy.verify_timeout() + self.pacing.of_a_phase()
+            }
             _ => self.waiting_time(),
         }
     }

@@ -1,5 +1,6 @@
 //! What a coordinator's round is told, and how it ends.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,9 @@ pub enum CoordinatorInput {
         joined: Vec<Address>,
         /// The nodes that are registered now.
         known: Vec<Address>,
+        /// What their tables are committed to on the data hub; of certified tasks alone.
+        #[serde(default)]
+        tables: BTreeMap<Address, Digest>,
     },
     /// A list, or the end, is on record.
     Published(Publication),

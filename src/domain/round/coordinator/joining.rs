@@ -326,7 +326,7 @@ impl CoordinatorRound {
         }
         let (strategy, announcement) = (&self.context.strategy, &self.context.announcement);
         let transcript = transcript_digest(announcement, &self.context.bundle, &directory);
-        self.phase = Phase::ShareKeys(Sharing {
+        let sharing = Sharing {
             u1: u1.clone(),
             neighbourhood: Neighbourhood::of(strategy, directory.members().len()),
             randomness: NeighbourGraph::randomness(
@@ -340,9 +340,30 @@ impl CoordinatorRound {
             shares: BTreeMap::new(),
             transcript,
             declined: BTreeMap::new(),
-        });
+        };
+        if self.proof {
+            return Ok(self.calculate_at_once(now, sharing));
+        }
+        self.phase = Phase::ShareKeys(sharing);
         self.wait(now, self.waiting_time());
         Ok(Vec::new())
+    }
+
+    /// Nobody shares anything where members prove: u2 is u1, and without one of them there is nothing to prove.
+    fn calculate_at_once(&mut self, now: Timestamp, sharing: Sharing) -> Vec<CoordinatorEffect> {
+        let u2 = sharing.usable();
+        let unusable: Members = sharing.u1.difference(&u2).cloned().collect();
+        if !unusable.is_empty() {
+            let reason = format!(
+                "its proofs must be of all members, and {}",
+                other_members(&unusable)
+            );
+            return self.fail(FailureCode::TooFewMembers, reason);
+        }
+        let list = u2.iter().cloned().collect();
+        self.phase = Phase::StartingCalculation { sharing, u2 };
+        self.deadline = now + self.waiting_time();
+        vec![CoordinatorEffect::StartCalculation { u2: list }]
     }
 }
 

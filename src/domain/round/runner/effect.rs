@@ -75,6 +75,24 @@ impl NoiseGround {
     }
 }
 
+/// Another member of a proof, and what only the two know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PairKey {
+    /// Its address.
+    pub peer: Address,
+    /// Of this round alone: of both members' `pk2`.
+    pub key: Secret<32>,
+}
+
+/// What a proof is made under.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProofGround {
+    /// All other members of the round, in address order.
+    pub peers: Vec<PairKey>,
+    /// Of this node's own entropy and of this round alone. Persisted with the effect: a proof that is made again is the same.
+    pub seed: Secret<32>,
+}
+
 /// A release that only one cohort gets ([`same_cohort`](crate::records::same_cohort)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
@@ -131,6 +149,13 @@ pub enum RunnerEffect {
         #[serde(default)]
         noise: Option<NoiseGround>,
     },
+    /// Download the answer, prove what it leaves open on this member's rows, write the proof to disk → `Masked`.
+    Prove {
+        /// Server variables to download.
+        variables: Vec<VariableRequest>,
+        /// What the proof is made under.
+        ground: ProofGround,
+    },
     /// Put the commitment of the upload on record, then upload it. No input follows.
     Upload {
         /// Its commitment ([`commit_upload`](crate::secagg::commit_upload)).
@@ -180,6 +205,7 @@ impl RunnerEffect {
             Self::PostShares { .. } => "post_shares",
             Self::CollectShares { .. } => "collect_shares",
             Self::Compute { .. } => "compute",
+            Self::Prove { .. } => "prove",
             Self::Upload { .. } => "upload",
             Self::Confirm { .. } => "confirm",
             Self::Reveal { .. } => "reveal",

@@ -18,6 +18,9 @@ impl RunnerRound {
         list: &[Address],
     ) -> Result<Vec<RunnerEffect>, Rejection> {
         let u2 = unique(list, "u2")?;
+        if self.proof {
+            return self.proof_started(now, u2);
+        }
         match &self.phase {
             Phase::AdvertiseKeys { .. } | Phase::ReadKeys { .. }
                 if !u2.contains(&self.context.me) =>
@@ -100,23 +103,7 @@ impl RunnerRound {
             Ok(masks) => masks,
             Err(reason) => return Ok(self.fail(FailureCode::ProtocolViolation, reason)),
         };
-        let variables = self
-            .context
-            .announcement
-            .variables
-            .iter()
-            .map(|(name, digest)| VariableRequest {
-                name: name.clone(),
-                digest: *digest,
-                request: self.request(
-                    sharing,
-                    Some(u2),
-                    RequestBody::Variable {
-                        name: Name::clone(name),
-                    },
-                ),
-            })
-            .collect();
+        let variables = self.variables(sharing, u2);
         let cohort = u2.len();
         let noise = Some(self.noise_ground(sharing, u2));
         self.phase = Phase::MaskedInput(MaskedInput {
@@ -132,6 +119,24 @@ impl RunnerRound {
             cohort,
             noise,
         }])
+    }
+
+    /// The server variables that the step reads, each to be asked for.
+    pub(super) fn variables(&self, sharing: &Sharing, u2: &Members) -> Vec<VariableRequest> {
+        let request = |name: &Name| {
+            let body = RequestBody::Variable {
+                name: Name::clone(name),
+            };
+            self.request(sharing, Some(u2), body)
+        };
+        let announced = self.context.announcement.variables.iter();
+        announced
+            .map(|(name, digest)| VariableRequest {
+                name: name.clone(),
+                digest: *digest,
+                request: request(name),
+            })
+            .collect()
     }
 
     /// How noise must be sized for this round, and what it is drawn from.

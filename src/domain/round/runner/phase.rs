@@ -29,6 +29,9 @@ pub(super) enum Phase {
         cipher: SealingPair,
         mask: KeyPair,
         u1: Members,
+        /// u2, where it came before the keys: in a round in which members prove nothing lies between.
+        #[serde(default)]
+        early: Option<Members>,
     },
     /// Shares are made; publishing and posting them; waiting for u2.
     ShareKeys {

@@ -18,6 +18,9 @@ impl RunnerRound {
         list: &[Address],
     ) -> Result<Vec<RunnerEffect>, Rejection> {
         let u3 = unique(list, "u3")?;
+        if self.proof {
+            return self.proofs_are_here(now, u3);
+        }
         match &self.phase {
             Phase::MaskedInput(_) => {}
             Phase::Confirming { .. } | Phase::Unmasking { .. } => {

@@ -32,6 +32,7 @@ impl RunnerRound {
             cipher: cipher.clone(),
             mask: mask.clone(),
             u1,
+            early: None,
         };
         self.deadline = now + self.context.strategy.wait_timeout() + self.grace();
         Ok(vec![RunnerEffect::ReadKeys { members }])
@@ -43,7 +44,13 @@ impl RunnerRound {
         raw: &[RawPublicKeys],
         others: Acquaintances,
     ) -> Result<Vec<RunnerEffect>, Rejection> {
-        let Phase::ReadKeys { cipher, mask, u1 } = &self.phase else {
+        let Phase::ReadKeys {
+            cipher,
+            mask,
+            u1,
+            early,
+        } = &self.phase
+        else {
             return Ok(Vec::new());
         };
         let members: Vec<Address> = u1.iter().cloned().collect();
@@ -92,6 +99,10 @@ impl RunnerRound {
             directory,
             others,
         );
+        if self.proof {
+            let early = early.clone();
+            return Ok(self.keys_for_a_proof(now, sharing, early));
+        }
         if let Some(why) = sharing.neighbourhood.objection(usable.len(), &floor) {
             let why = match strangers {
                 0 => why,

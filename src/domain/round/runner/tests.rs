@@ -301,3 +301,105 @@ fn a_bound_round_is_with_the_cohort_of_the_sum_before_or_not_at_all() {
             .contains("not of the members of the sum before")
     );
 }
+
+/// What each member would prove under: its peers, and its keys with them.
+fn grounds(play: &mut Play) -> Vec<Vec<PairKey>> {
+    let (u1, keys) = (play.members.clone(), play.keys.clone());
+    let mut all = Vec::new();
+    for i in 0..u1.len() {
+        play.give(i, RunnerInput::Selected { u1: u1.clone() });
+        // u2 overtakes the keys: nothing lies between them at the coordinator.
+        let early = play.give(i, RunnerInput::CalculationStarted { u2: u1.clone() });
+        assert!(early.is_empty(), "{early:?}");
+        let others = Acquaintances {
+            known: BTreeMap::new(),
+            anchored: true,
+            ..Acquaintances::default()
+        };
+        let keys = keys.clone();
+        let effects = play.give(i, RunnerInput::PublicKeys { keys, others });
+        let Some(RunnerEffect::Prove { ground, .. }) = effects.first() else {
+            panic!("{effects:?} {:?}", play.rounds[i].outcome())
+        };
+        all.push(ground.peers.clone());
+    }
+    all
+}
+
+fn proving(n: usize) -> Play {
+    let mut play = Play::joined(n, |_, context| context.floor = 1);
+    play.rounds.iter_mut().for_each(RunnerRound::to_prove);
+    play
+}
+
+#[test]
+fn provers_share_a_key_with_each_other_and_reveal_nothing() {
+    let mut play = proving(3);
+    let grounds = grounds(&mut play);
+    for i in 0..3 {
+        let peers: Vec<&Address> = grounds[i].iter().map(|p| &p.peer).collect();
+        let others: Vec<Address> = (0..3).filter(|j| *j != i).map(node).collect();
+        assert_eq!(peers, others.iter().collect::<Vec<_>>());
+        for pair in &grounds[i] {
+            let j = (0..3).find(|j| node(*j) == pair.peer).unwrap();
+            let back = grounds[j].iter().find(|p| p.peer == node(i)).unwrap();
+            assert_eq!(pair.key.expose(), back.key.expose());
+        }
+    }
+    assert_ne!(grounds[0][0].key.expose(), grounds[0][1].key.expose());
+    let u3 = play.members.clone();
+    for i in 0..3 {
+        let (digest, point) = (Digest([2; 32]), None);
+        let masked = RunnerInput::Masked {
+            digest,
+            len: 9,
+            point,
+        };
+        let effects = play.give(i, masked);
+        assert!(matches!(effects[..], [RunnerEffect::Upload { len: 9, .. }]));
+        // Another proof under the same keys is none.
+        let other = RunnerInput::Masked {
+            digest: Digest([3; 32]),
+            len: 9,
+            point,
+        };
+        assert!(play.rounds[i].handle(NOW, other).is_err());
+        let effects = play.give(i, RunnerInput::AggregationStarted { u3: u3.clone() });
+        assert!(effects.is_empty(), "{effects:?}");
+        play.give(i, RunnerInput::Ended(RoundEnd::Finished));
+        let outcome = play.rounds[i].outcome();
+        assert_eq!(outcome, Some(&RunnerOutcome::Contributed));
+    }
+}
+
+/// Masks cancel over all provers: a list without one of them, whichever list it is, ends the round before anything is built on it.
+#[test]
+fn provers_take_no_list_that_lacks_one_of_them() {
+    let mut play = proving(3);
+    let two = play.members[..2].to_vec();
+    for i in 0..3 {
+        let u1 = play.members.clone();
+        play.give(i, RunnerInput::Selected { u1 });
+        let u2 = RunnerInput::CalculationStarted { u2: two.clone() };
+        play.give(i, u2);
+        let (keys, others) = (play.keys.clone(), Acquaintances::default());
+        let others = Acquaintances {
+            anchored: true,
+            ..others
+        };
+        let effects = play.give(i, RunnerInput::PublicKeys { keys, others });
+        assert!(matches!(effects[..], [RunnerEffect::Decline { .. }]));
+        assert_eq!(play.failure(i).code, FailureCode::ProtocolViolation);
+    }
+    let mut play = proving(3);
+    grounds(&mut play);
+    let (digest, point) = (Digest([2; 32]), None);
+    let masked = RunnerInput::Masked {
+        digest,
+        len: 9,
+        point,
+    };
+    play.give(0, masked);
+    play.give(0, RunnerInput::AggregationStarted { u3: two });
+    assert!(play.failure(0).reason.contains("u3 is not u2"));
+}

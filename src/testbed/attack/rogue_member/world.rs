@@ -6,7 +6,7 @@ use delta_domain::ids::{Address, Digest, RoundNumber, encode_hex};
 use delta_domain::round::Acquaintances;
 use delta_domain::round::message::{Confirmation, RoundEnd, ShareDelivery, SignedRequest};
 use delta_domain::round::record::{RawPublicKeys, RawShareRecord};
-use delta_domain::round::runner::{MaskStream, NoiseGround, VariableRequest};
+use delta_domain::round::runner::{MaskStream, NoiseGround, ProofGround, VariableRequest};
 use delta_domain::secagg::commitment::commit_upload;
 use delta_domain::secret::SecretBytes;
 use delta_ports::connector::ShareKind;
@@ -156,5 +156,18 @@ impl MemberWorld for RogueMember<'_> {
             len: self.upload.len() as u64,
             point: None,
         })
+    }
+
+    async fn prove(
+        &mut self,
+        _variables: &[VariableRequest],
+        _ground: &ProofGround,
+    ) -> Result<Computed, PortError> {
+        let text = "the hostile member takes part in no certified task";
+        Err(PortError::new(
+            PortErrorKind::Unsupported,
+            "attack.prove",
+            text,
+        ))
     }
 }

@@ -83,6 +83,7 @@ impl CoordinatorApi for Recorder {
                 let bytes = author().to_bytes();
                 return Ok(PeerAnswer::file((bytes.len() as u64, pieces(bytes))));
             }
+            PeerRequest::Certificate { .. } => return Err(no("the task has no certificate")),
             PeerRequest::Author { .. } => return Err(no("the task names no author")),
             PeerRequest::RoundView { round, .. } if round == RoundNumber(1) => {
                 return Ok(PeerAnswer::RoundView(view(round)));

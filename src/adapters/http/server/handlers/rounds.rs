@@ -38,6 +38,18 @@ pub(crate) async fn author(shared: &Shared, call: &mut Call) -> Result<Response,
     Ok(file(&filename, len, content)?)
 }
 
+/// `GET /v1/coord/certificate`: the certificate of a task's answer (docs/protocol/certificate.md).
+pub(crate) async fn certificate(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let mut errors = FieldErrors::query();
+    let task = errors.hex("task_id", call.query.owned("task_id"));
+    errors.settle()?;
+    let task = known(&task, |id| format!("task {id} does not exist"))?;
+    let filename = format!("{task}.certificate");
+    let answer = shared.call(PeerRequest::Certificate { task }, None).await?;
+    let (len, content) = answer.content()?;
+    Ok(file(&filename, len, content)?)
+}
+
 /// `GET /v1/coord/context`
 pub(crate) async fn context(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();

@@ -109,6 +109,13 @@ pub(crate) async fn result(shared: &Shared, call: &mut Call) -> Result<Response,
     Ok(file(&format!("{id}.result"), Some(len), content)?)
 }
 
+/// `GET /v1/task/certificate`: not in the original.
+pub(crate) async fn certificate(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
+    let id = task_id(call)?;
+    let (len, content) = shared.authors()?.task_certificate(id).await?;
+    Ok(file(&format!("{id}.certificate"), Some(len), content)?)
+}
+
 /// `GET /v1/task/checkpoint`: not in the original.
 pub(crate) async fn checkpoint(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let id = task_id(call)?;

@@ -154,6 +154,7 @@ fn run_with(
                     manifest: &manifest,
                     precision: 3,
                     rules: None,
+                    table: None,
                 },
                 &scope,
                 data,

@@ -70,6 +70,7 @@ fn joins(joined: &[&str], known: &[&str]) -> CoordinatorInput {
     CoordinatorInput::Joins {
         joined: joined.iter().map(|a| address(a)).collect(),
         known: known.iter().map(|a| address(a)).collect(),
+        tables: BTreeMap::new(),
     }
 }
 

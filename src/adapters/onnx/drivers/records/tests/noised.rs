@@ -97,6 +97,7 @@ fn limits(manifest: &Manifest) -> Limits<'_> {
         manifest,
         precision: 8,
         rules: None,
+        table: None,
     }
 }
 

@@ -1,0 +1,76 @@
+//! The last round of a task whose answer is certified: what its rows are, and what is proven of them (docs/protocol/certificate.md).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::Name;
+
+/// Most columns of a certified answer.
+pub const MAX_CERTIFIED_COLUMNS: usize = 64;
+/// Most rows of one member's table in a certified task.
+pub const MAX_CERTIFIED_ROWS: usize = 1 << 17;
+/// Name of the sum whose records are the columns, in the order of [`Certify::columns`].
+pub const CERTIFIED_X: &str = "x";
+/// Name of the sum whose records are the labels, 0 or 1.
+pub const CERTIFIED_Y: &str = "y";
+/// Name of the sum whose records say whether a row counts, 1 or 0.
+pub const CERTIFIED_KEPT: &str = "kept";
+
+/// What a round proves instead of summing. Only a task's last round has it.
+///
+/// Its map is one step under the driver `records` that makes `x`, `y` and `kept` of each record; nothing of it is contributed. Members
+/// commit to these rows before the first round, and prove in this one what the answer leaves open on them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Certify {
+    /// The kind of answer.
+    pub model: CertifiedModel,
+    /// The columns of `x`, in order; 1 to 64.
+    pub columns: Vec<CertifiedColumn>,
+    /// The server variable that is the answer: one number a column and the intercept, `f64`.
+    pub answer: Name,
+    /// At which place of the answer the intercept stands, from 0; the columns' coefficients have the other places, in order.
+    pub intercept: usize,
+    /// What may remain: the largest component of the gradient, divided by the rows, with each column running from -1 to 1. Above 0, at
+    /// most 0.1.
+    pub tolerance: f64,
+}
+
+/// The kind of a certified answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CertifiedModel {
+    /// Logistic regression with an intercept; labels are 0 and 1.
+    Logistic,
+}
+
+/// One column of a certified answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CertifiedColumn {
+    /// What it is called, for people.
+    pub name: String,
+    /// The smallest number that a cell may be. A member with another cell takes no part.
+    pub low: f64,
+    /// The largest one.
+    pub high: f64,
+}
+
+impl Certify {
+    /// Coefficients in the order of the columns, and the intercept last; `None` where the answer has another length.
+    #[must_use]
+    pub fn ordered(&self, answer: &[f64]) -> Option<Vec<f64>> {
+        if answer.len() != self.columns.len().checked_add(1)? {
+            return None;
+        }
+        let mut ordered = answer.to_vec();
+        if self.intercept >= ordered.len() {
+            return None;
+        }
+        let intercept = ordered.remove(self.intercept);
+        ordered.push(intercept);
+        Some(ordered)
+    }
+}
