@@ -186,6 +186,12 @@ async fn recorded_gets_have_recorded_answers() {
         ),
         ("/v1/task/progress?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/progress?task_id=1&start=-1".into(), 422, at_least("start", 0)),
+        (
+            "/v1/task/certificate?task_id=1".into(),
+            400,
+            detail("task 1 has no certificate: it asks for none"),
+        ),
+        ("/v1/task/certificate?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/checkpoint?task_id=2".into(), 400, detail("task 2 has finished no round")),
         ("/v1/task/checkpoint?task_id=99".into(), 400, detail("task 99 does not exist")),
         ("/v1/task/bundle?task_id=99".into(), 400, detail("task 99 does not exist")),

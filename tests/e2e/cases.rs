@@ -1,6 +1,7 @@
 //! What is tested, one file a subject.
 
 mod alone;
+mod certified;
 mod coordinator;
 mod garbage;
 mod measured;

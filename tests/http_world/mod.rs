@@ -265,6 +265,13 @@ impl AuthorApi for Fake {
         Ok((row, progress))
     }
 
+    async fn task_certificate(&self, id: LocalTaskId) -> Result<(u64, ByteStream), UserError> {
+        found(id)?;
+        Err(UserError::Invalid(format!(
+            "task {id} has no certificate: it asks for none"
+        )))
+    }
+
     async fn task_checkpoint(&self, id: LocalTaskId) -> Result<Checkpoint, UserError> {
         if found(id)?.task.is_none() {
             return Err(UserError::Invalid(format!(
