@@ -229,8 +229,8 @@ def test_preprocess_takes_the_names_of_the_datasets() -> None:
         made.build()
 
 
-def test_proofs_are_refused_when_the_task_is_made() -> None:
-    with pytest.raises(ValueError, match="make no proofs"):
+def test_proofs_without_bounds_are_refused_when_the_task_is_made() -> None:
+    with pytest.raises(ValueError, match="needs bounds"):
         task(LogitTask, ["a", "y"], "y", enable_verify=True)
 
 

@@ -38,6 +38,8 @@ REGRESSION = [
     "enable_verify",
     "description",
     "privacy",
+    "bounds",
+    "verify_tolerance",
 ]
 
 

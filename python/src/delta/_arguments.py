@@ -6,7 +6,7 @@ The strategy's own come from :mod:`delta.strategy`. :func:`takes` turns the fiel
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -46,6 +46,8 @@ class RegressionArguments(AnalyticsArguments, ProofWaits):
     """Those of regressions."""
 
     enable_verify: bool = False
+    bounds: Mapping[str, tuple[float, float]] | None = field(default=None, kw_only=True)
+    verify_tolerance: float = field(default=1e-4, kw_only=True)
 
 
 @dataclass

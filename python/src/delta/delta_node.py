@@ -18,6 +18,7 @@ from ._follow import Followed, LogPrinter
 from ._handle import TaskHandle, attach
 from ._progress import Display, display
 from .bundle import Bundle
+from .certificate import Certificate
 from .task import HorizontalTask
 
 __all__ = ["DeltaNode", "DeltaNodeError", "Progress", "TaskFailed", "TaskHandle", "TaskTimeout", "attach"]
@@ -300,7 +301,19 @@ class DeltaNode(Connection):
         except UNREADABLE:
             sent = []
         rounds = _answers.rounds(known, sent, self._beginning_of_log(task_id))
-        return results.build(bundle.manifest, made, known.metrics, rounds)
+        result = results.build(bundle.manifest, made, known.metrics, rounds)
+        if bundle.manifest["rounds"][-1].get("certify"):
+            result.certificate, result.uncertified = self._certificate(task_id)
+        return result
+
+    def _certificate(self, task_id: int) -> tuple[Certificate | None, str]:
+        """Fetch a task's certificate, or why it has none."""
+        try:
+            return self._about(lambda answer: Certificate.read(answer.content), "certificate", task_id), ""
+        except DeltaNodeError as error:
+            if error.passing:
+                raise
+            return None, str(error)
 
     def checkpoint(self, task_id: int) -> Any:
         """Fetch what a learning task has come to: while it runs, and after it has finished, failed or was cancelled.

@@ -20,7 +20,7 @@ from ._sources import (
     value,
     variable,
 )
-from ._steps import Map, Reduce, Step, accumulate, carry, left, right, solve
+from ._steps import Map, Reduce, Step, accumulate, carry, certify, left, right, solve
 
 __all__ = [
     "Draft",
@@ -31,6 +31,7 @@ __all__ = [
     "accumulate",
     "batch_size",
     "carry",
+    "certify",
     "clients",
     "column_i64",
     "columns",

@@ -242,7 +242,15 @@ class Draft:
         self.graphs[file] = model
         return file
 
-    def round(self, map: Map, reduce: Reduce, repeat: int = 1, *, cohort: Literal["same"] | None = None) -> None:
+    def round(
+        self,
+        map: Map,
+        reduce: Reduce,
+        repeat: int = 1,
+        *,
+        cohort: Literal["same"] | None = None,
+        certify: Json | None = None,
+    ) -> None:
         """Append a round.
 
         Parameters
@@ -257,6 +265,8 @@ class Draft:
             The sum is over exactly the members of the round before, in each repetition too; a task ends that cannot have
             them. Rounds need it that combine their sums with those of earlier rounds. By default each round may have other
             members.
+        certify : dict, optional
+            What members prove in this round, which is the last one and sums nothing; see :func:`certify`.
 
         Raises
         ------
@@ -269,6 +279,7 @@ class Draft:
         if cohort and not self.rounds:
             raise ValueError("cohort='same': the first round of a task has no round before it; add it once without")
         made: Json = ({"repeat": repeat} if repeat != 1 else {}) | ({"cohort": cohort} if cohort else {})
+        made |= {"certify": certify} if certify else {}
         made |= {"map": map.json(), "reduce": reduce.json()}
         for step in made["map"]["steps"]:
             if step.get("driver", {}).get("kind") == "records":

@@ -137,6 +137,37 @@ class Step:
         return out | {"inputs": dict(self.inputs), "outputs": target}
 
 
+def certify(columns: Mapping[str, tuple[float, float]], answer: str, intercept: int, tolerance: float) -> Json:
+    """Let members prove that a logistic regression is right for the tables that they commit to before the first round.
+
+    The round's map is one step under :func:`records` that makes ``x``, ``y`` and ``kept`` of each record, from data alone.
+
+    Parameters
+    ----------
+    columns : mapping of str to (float, float)
+        The columns of ``x``, in order, each with the smallest and the largest number that a cell may be.
+    answer : str
+        The server variable that is the answer, ``f64 [len(columns) + 1]``.
+    intercept : int
+        At which place of it the intercept stands.
+    tolerance : float
+        What may remain of the mean gradient, with each column running from -1 to 1 over its bounds; above 0, at most 0.1.
+
+    Returns
+    -------
+    dict
+        For :meth:`Draft.round`.
+    """
+    made = [{"name": n, "low": float(low), "high": float(high)} for n, (low, high) in columns.items()]
+    return {
+        "model": "logistic",
+        "columns": made,
+        "answer": answer,
+        "intercept": intercept,
+        "tolerance": float(tolerance),
+    }
+
+
 @dataclass
 class Map:
     """What each member does in a round.

@@ -19,13 +19,14 @@ class LogitTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description, privacy
+    precision, curve, enable_verify, bounds, verify_tolerance, description, privacy
         As there.
     """
 
     kind: ClassVar[Literal["horizontal", "hlr"]] = "hlr"
     model: ClassVar[str] = "Logit"
     classes: int = 2
+    _provable: ClassVar[bool] = True
 
     def valid(self, g: Graph, y: Value) -> Value:
         """Whether each ``y`` can be explained: 0 or 1.

@@ -28,7 +28,7 @@ from .. import manifest as m
 from .._arguments import RegressionArguments, takes
 from ..bundle import Bundle
 from ..dataset import DataFrame as Table
-from . import _from_formula, _robust
+from . import _certified, _from_formula, _robust
 from ._inputs import Inputs, declare, inputs
 from ._options import Options
 from ._rounds import Rounds
@@ -64,7 +64,13 @@ class RegressionTask(Rounds):
     curve : {"secp256k1", "secp256r1", "secp384r1"}
         The curve of the members' keys.
     enable_verify : bool
-        Must be False: nodes of this version make no proofs.
+        Whether members prove that the answer is right for exactly the tables that they commit to before the first round
+        (:class:`LogitTask` alone). It needs ``bounds``, one constant in ``x``, and nodes built with certificates.
+    bounds : mapping of str to (float, float), optional
+        With ``enable_verify``, for each column of ``x`` but the constant: the smallest and the largest number that a cell may be.
+        A node with a row outside takes no part.
+    verify_tolerance : float
+        With ``enable_verify``, what may remain of the mean gradient, with each column running from -1 to 1 over its bounds.
     description : str
         Read by the owners of the data.
     privacy : delta.Privacy, optional
@@ -95,12 +101,28 @@ class RegressionTask(Rounds):
     model: ClassVar[str]
     # What preprocess may return beside x and y.
     _more: ClassVar[tuple[str, ...]] = ("groups",)
+    # Whether nodes can prove an answer of this kind.
+    _provable: ClassVar[bool] = False
     design: m.Json | None = None
 
     @takes(RegressionArguments)
     def __init__(self, given: RegressionArguments) -> None:
-        if given.enable_verify:
-            raise ValueError("enable_verify=True: nodes of this version make no proofs of their results; leave it out")
+        if given.enable_verify and not self._provable:
+            raise ValueError(
+                f"enable_verify=True: nodes prove logistic regressions, and no {self.model} yet; leave it out"
+            )
+        if given.enable_verify and given.privacy is not None:
+            raise ValueError(
+                "enable_verify=True: an answer under noise is no optimum that could be proven; leave one out"
+            )
+        if given.bounds is not None and not given.enable_verify:
+            raise ValueError("bounds are for enable_verify=True")
+        if given.enable_verify and given.bounds is None:
+            raise ValueError(
+                "enable_verify=True needs bounds={column: (smallest, largest)} for every column of x but the constant"
+            )
+        self.bounds = dict(given.bounds or {}) if given.enable_verify else None
+        self.verify_tolerance = _certified.tolerance(given.verify_tolerance)
         super().__init__(given.name, given.strategy(), description=given.description)
         self.privacy = given.privacy
 
@@ -285,6 +307,10 @@ class RegressionTask(Rounds):
         dataset, columns = given.reads()
         declare(draft, tables, dataset, columns)
         self._rounds(draft, options, given, whole, kept)
+        if self.bounds is not None:
+            if given.more:
+                raise ValueError("enable_verify=True: rows have x and y alone; return no groups")
+            _certified.add_round(draft, given, self.bounds, self.verify_tolerance, self.valid)
         draft.outputs = ["params", *kept]
         spec: m.Json = {"kind": "regression", "model": self.model, "x": names, "y": given.target}
         spec |= {"missing": options.missing, "classes": self.classes, "task": self.name}

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from .. import _distributions as tails
 from .. import _trust, results
+from ..certificate import Certificate
 from . import _formula, _robust
 from ._printed import Printed
 
@@ -56,6 +57,10 @@ class RegressionResult(Printed):
     rounds : list of dict
         For each round how many ``members`` its sum has, and how many of them ``failed`` to compute (None under noise, where
         nobody says so). They are the same members in all rounds, and everything here is of the rows of those that did not fail.
+    certificate : delta.certificate.Certificate or None
+        Of a task with ``enable_verify``: what members have proven. It may be there and not hold; see its ``holds``.
+    uncertified : str
+        Why such a task has none.
     converged, iterations, norm, step : bool, int, float, float
         How the search ended: whether below ``tol``, after how many steps, the norm of the mean score, and the length of the
         last move.
@@ -79,6 +84,8 @@ class RegressionResult(Printed):
         self.endog_names: str = spec["y"]
         self.privacy: dict[str, Any] | None = None
         self.rounds = []
+        self.certificate: Certificate | None = None
+        self.uncertified = ""
         self._design: Mapping[str, Any] | None = spec.get("design")
         tally = np.rint(arrays["tally"])
         self.nobs, self.missing = float(tally[0]), int(tally[1])

@@ -1,0 +1,131 @@
+"""Certificates as their files say: those of ``tests/vectors``, what certified regressions ask for, and one over real nodes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+import delta
+from conftest import ROOT, Network, program
+from delta.certificate import Certificate
+from delta.statsmodel import LinearTask, LogitTask, MNLogitTask, add_constant
+from regression_cases import task as case
+
+VECTORS = ROOT / "tests/vectors/certificate"
+KNOWN = json.loads((VECTORS / "certificates.json").read_text())["certificates"]
+BOUNDS = {"GPA": (0, 4), "TUCE": (0, 40), "PSI": (0, 1)}
+
+
+class Spector(LogitTask):
+    def dataset(self) -> dict[str, delta.dataset.DataFrame]:
+        return {"data": delta.dataset.DataFrame("spector.csv", columns=["GPA", "TUCE", "PSI", "GRADE"])}
+
+    def preprocess(self, data: Any) -> Any:
+        return add_constant(data.drop(columns="GRADE")), data["GRADE"]
+
+
+def spector(**more: Any) -> Spector:
+    given = {"min_clients": 3, "max_clients": 3, "enable_verify": True, "bounds": BOUNDS}
+    return Spector("spector-certified", **(given | more))
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda k: k["file"])
+def test_a_file_is_read_as_it_is(known: dict[str, Any], tmp_path: Path) -> None:
+    data = (VECTORS / known["file"]).read_bytes()
+    read = Certificate.read(data)
+    assert (read.rows, read.norm, read.holds) == (known["rows"], known["norm"], known["holds"])
+    assert read.members == read.commitments == known["members"]
+    read.save(tmp_path / "one.certificate")
+    assert (tmp_path / "one.certificate").read_bytes() == data
+    for shown in (str(read), read._repr_html_()):
+        assert next(iter(known["members"])) in shown and ("NOT certified" in shown) is not known["holds"]
+
+
+@pytest.mark.parametrize("cut", [0, 9, 40, 200, -1])
+def test_what_is_cut_short_is_none(cut: int) -> None:
+    data = (VECTORS / KNOWN[0]["file"]).read_bytes()
+    with pytest.raises(ValueError, match="certificate: "):
+        Certificate.read(data[:cut])
+
+
+def test_a_certified_regression_has_a_last_round_that_proves() -> None:
+    bundle = spector(verify_tolerance=1e-3).build()
+    *_, last = bundle.manifest["rounds"]
+    assert last["certify"]["columns"][0] == {"name": "GPA", "low": 0.0, "high": 4.0}
+    assert (last["certify"]["intercept"], last["certify"]["tolerance"]) == (0, 1e-3)
+    assert last["cohort"] == "same" and last["map"]["contribute"] == []
+    assert "enable_verify" not in bundle.manifest
+    plain = spector(enable_verify=False, bounds=None).build()
+    assert [r for r in bundle.manifest["rounds"] if r is not last] == plain.manifest["rounds"]
+
+
+def test_it_is_rehearsed_as_any_other() -> None:
+    rows = sm.datasets.spector.load_pandas().data
+    expected = sm.Logit(rows["GRADE"], sm.add_constant(rows[["GPA", "TUCE", "PSI"]])).fit(disp=False)
+    mine = delta.debug(spector(), data=rows, parts=3, show=False)
+    np.testing.assert_allclose(mine.params, expected.params, atol=1e-6)
+    assert mine.certificate is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bounds": None}, "needs bounds"),
+        ({"bounds": {"GPA": (0, 4), "TUCE": (0, 40)}}, "PSI of x have none"),
+        ({"bounds": BOUNDS | {"AGE": (0, 1)}}, "AGE: no column of x"),
+        ({"bounds": BOUNDS | {"GPA": (4, 0)}}, "the first must be below"),
+        ({"bounds": BOUNDS | {"GPA": 4}}, "must be two numbers"),
+        ({"bounds": BOUNDS | {"GPA": (0, float("inf"))}}, "both finite"),
+        ({"verify_tolerance": 0}, "verify_tolerance=0"),
+        ({"verify_tolerance": 0.2}, "0.1 at most"),
+        ({"enable_verify": False}, "bounds are for enable_verify=True"),
+        ({"privacy": delta.Privacy(epsilon=1, delta=1e-6, clip=1, unit="record")}, "under noise"),
+    ],
+)
+def test_what_cannot_be_certified_is_refused_with_its_reason(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        spector(**given).build()
+
+
+class Bare(Spector):
+    def preprocess(self, data: Any) -> Any:
+        return data.drop(columns="GRADE"), data["GRADE"]
+
+
+def test_without_a_constant_nothing_is_certified() -> None:
+    with pytest.raises(ValueError, match="x must have one constant"):
+        Bare("bare", min_clients=2, max_clients=3, enable_verify=True, bounds=BOUNDS).build()
+
+
+@pytest.mark.parametrize(("kind", "more"), [(LinearTask, {}), (MNLogitTask, {"n_classes": 2})])
+def test_other_regressions_are_not_proven_yet(kind: Any, more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="nodes prove logistic regressions"):
+        case(kind, ["a", "y"], "y", enable_verify=True, bounds=BOUNDS, **more)
+
+
+def test_the_spector_regression_is_confirmed_over_nodes(network: Network, tmp_path: Path) -> None:
+    rows: pd.DataFrame = network.pooled("spector.csv")
+    expected = sm.Logit(rows["GRADE"], sm.add_constant(rows[["GPA", "TUCE", "PSI"]])).fit(disp=False)
+    node = network.node
+    task = spector(connection_timeout=20, wait_timeout=60)
+    task_id = node.create_task(task)
+    assert node.wait(task_id, timeout=180, progress=False)
+    assert node.status(task_id) == "CONFIRMED", "\n".join(r["message"] for r in node.logs(task_id))
+    result = node.get_result(task_id)
+    np.testing.assert_allclose(result.params, expected.params, atol=1e-4)
+    certificate = result.certificate
+    assert certificate is not None and certificate.holds and certificate.norm < 1e-5
+    assert (certificate.rows, len(certificate.members)) == (len(rows), 3)
+    np.testing.assert_allclose(certificate.coefficients, np.roll(expected.params, -1), atol=1e-4)
+    certificate.save(tmp_path / "spector.certificate")
+    checked = subprocess.run([program(), "verify", tmp_path / "spector.certificate"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    for address, commitment in certificate.members.items():
+        assert f"member {address}: table {commitment}" in checked.stdout
