@@ -22,6 +22,7 @@ from torch import Tensor
 from .chance import refused
 from .checks import check
 from .conditions import BATCHES, GRADIENT, THERE, Conditional, Conditions, Probed
+from .decompositions import OTHERWISE
 from .errors import ExportError
 from .idioms import Seeds, idioms
 from .loader import Loader
@@ -257,8 +258,8 @@ class Tracing:
         return Aside(lower(part.graph, part.inputs, part.outputs), names, changed)
 
     def _fast(self, recorded: Trace, outputs: Sequence[str], portable: Trace) -> bytes:
-        """The form for onnxruntime; only convolutions are composed of other operators there."""
-        if any(n.target is torch.ops.aten.convolution_backward.default for n in recorded.graph.graph.nodes):
+        """The form for onnxruntime; only what stands in `OTHERWISE` is composed of other operators there."""
+        if any(getattr(n.target, "overloadpacket", None) in OTHERWISE for n in recorded.graph.graph.nodes):
             portable = functional(recorded, "onnxruntime").keep(outputs, always=list(self.batch.fields)[:1])
         return lower(portable.graph, portable.inputs, portable.outputs, runtime="onnxruntime")
 

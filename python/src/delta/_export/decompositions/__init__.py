@@ -35,13 +35,21 @@ _FROM_TORCH = (
 )  # fmt: skip
 
 
+OTHERWISE = (
+    aten.convolution_backward, aten.max_pool2d_with_indices_backward, aten.max_pool3d_with_indices_backward,
+    aten.adaptive_max_pool2d_backward, aten.native_batch_norm, aten._native_batch_norm_legit,
+)  # fmt: skip
+"""What the form `onnxruntime` composes of other operators than `auto`."""
+
+
 def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOverload, Callable[..., Any]]:
     """The table for `make_fx`.
 
     Args:
         weight_gradient: how a convolution's weight gradient is computed.
             `auto`, `im2col`: products of unfolded inputs and unfolded gradients, batch row by batch row (portable);
-            `onnxruntime`: the same, with operators that only onnxruntime is sure to have;
+            `onnxruntime`: the same, with operators that only onnxruntime is sure to have, and so for what else stands in
+            `OTHERWISE`;
             `slices`: one matrix product for each kernel position (portable, least memory);
             `records`: as `auto`, in a form that can be taken apart into records.
     """
@@ -52,6 +60,12 @@ def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOver
     table.update(norm.TABLE)
     table.update(pooling.TABLE)
     table[aten.convolution_backward.default] = partial(convolution.backward, weight_gradient)
+    if weight_gradient == "onnxruntime":
+        table.update(norm.FUSED)
+        table[aten.max_pool2d_with_indices_backward.default] = table[aten.max_pool3d_with_indices_backward.default] = (
+            partial(maximum.backward, planes=True)
+        )
+        table[aten.adaptive_max_pool2d_backward.default] = partial(pooling.adaptive_max_pool2d_backward, planes=True)
     if weight_gradient == "records":
         # Nodes do not follow the indices of maxima, which count through the batch.
         found = partial(maximum.backward, window=None)

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .planes import backward as in_planes
+
 aten = torch.ops.aten
 
 _WINDOW = 16
@@ -28,16 +30,18 @@ def _tuple(value: Any, n: int) -> list[int]:
 
 def backward(
     grad: Tensor, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, indices: Tensor,
-    *, window: int | None = _WINDOW,
+    *, window: int | None = _WINDOW, planes: bool = False,
 ) -> Tensor:  # fmt: skip
     """`aten.max_pool{2,3}d_with_indices_backward`: [..., inputs], from the gradient [..., outputs].
 
-    `window`: up to how many elements of a window are compared; all for None.
+    `window`: up to how many elements of a window are compared; all for None. `planes`: in onnxruntime's form.
     """
     n = len(kernel)
     k, p, d = _tuple(kernel, n), _tuple(padding, n), _tuple(dilation, n)
     s = _tuple(stride, n) if stride else k
     sizes, outputs = [int(v) for v in x.shape[-n:]], [int(v) for v in grad.shape[-n:]]
+    if planes and sum(k) <= _WINDOW:
+        return in_planes(grad, x, k, s, p, d)
     inside = all(outputs[i] * k[i] <= sizes[i] for i in range(n))
     if s == k and not any(p) and d == [1] * n and inside:
         return tiled(grad, x, k)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch._decomp import get_decompositions
 
+from ..operators import NORMALISED
+
 aten = torch.ops.aten
 
 _TORCH: Any = get_decompositions([aten._native_batch_norm_legit_functional, aten.native_batch_norm_backward])
@@ -104,10 +106,34 @@ def _batch_norm(
     shift = -mean * factor if bias is None else bias.reshape(channel) - mean * factor
     y = aten.addcmul.default(shift, x, factor)
     mean, variance = mean.reshape(-1), variance.reshape(-1)
+    return y, mean, rstd.reshape(-1), *_running(x, mean, variance, running_mean, running_var, momentum)
+
+
+def _running(
+    x: Tensor, mean: Tensor, variance: Tensor, running_mean: Tensor, running_var: Tensor, momentum: float
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """The next running statistics."""
     n = x.numel() / x.shape[1]
     running_mean = momentum * mean + (1 - momentum) * running_mean
-    running_var = momentum * (variance * (n / (n - 1))) + (1 - momentum) * running_var
-    return y, mean, rstd.reshape(-1), running_mean, running_var
+    return running_mean, momentum * (variance * (n / (n - 1))) + (1 - momentum) * running_var
+
+
+def _batch_norm_in_one(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """As `_batch_norm`, where onnxruntime makes the output and the moments in one operator."""
+    if not training or x.dtype != torch.float32 or x.dim() < 3:
+        return _batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps)
+    scale = torch.ones(int(x.shape[1])) if weight is None else weight
+    y, mean, variance = NORMALISED(x, scale, torch.zeros(int(x.shape[1])) if bias is None else bias, eps)
+    return y, mean, torch.rsqrt(variance + eps), *_running(x, mean, variance, running_mean, running_var, momentum)
 
 
 def _batch_norm_backward(
@@ -182,3 +208,5 @@ TABLE: dict[Any, Callable[..., Any]] = {
     aten.linalg_vector_norm.default: _vector_norm,
     aten.empty_permuted.default: _empty,
 }
+FUSED: dict[Any, Callable[..., Any]] = {aten._native_batch_norm_legit_functional.default: _batch_norm_in_one}
+"""What onnxruntime does otherwise."""

@@ -167,10 +167,11 @@ def _adaptive_max_pool2d(x: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     return value, index
 
 
-def _adaptive_max_pool2d_backward(grad: Tensor, x: Tensor, indices: Tensor) -> Tensor:
+def adaptive_max_pool2d_backward(grad: Tensor, x: Tensor, indices: Tensor, *, planes: bool = False) -> Tensor:
     sizes, outputs = [int(v) for v in x.shape[-2:]], [int(v) for v in grad.shape[-2:]]
     if all(s % o == 0 for s, o in zip(sizes, outputs, strict=True)):
-        return maximum.tiled(grad, x, [s // o for s, o in zip(sizes, outputs, strict=True)])
+        window = [s // o for s, o in zip(sizes, outputs, strict=True)]
+        return maximum.backward(grad, x, window, window, 0, 1, False, indices, planes=planes)
     return maximum.scattered(grad, x, indices, 2)
 
 
@@ -207,7 +208,7 @@ TABLE: dict[Any, Callable[..., Any]] = {
     aten.max_pool2d_with_indices_backward.default: maximum.backward,
     aten.max_pool3d_with_indices_backward.default: maximum.backward,
     aten.adaptive_max_pool2d.default: _adaptive_max_pool2d,
-    aten.adaptive_max_pool2d_backward.default: _adaptive_max_pool2d_backward,
+    aten.adaptive_max_pool2d_backward.default: adaptive_max_pool2d_backward,
     **{
         getattr(aten, f"{kind}_pad{n}d_backward").default: _pad_backward(kind, n)
         for kind in ("reflection", "replication")

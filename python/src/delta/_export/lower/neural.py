@@ -11,7 +11,7 @@ from torch.fx import Node
 
 from ..errors import ExportError
 from ..operators import MATMUL, SQUARES
-from .context import Lowering
+from .context import Lowering, fixed
 from .registry import overloads, translates
 
 aten = torch.ops.aten
@@ -132,9 +132,24 @@ def _avg_pool(
     if divisor_override or ceil_mode:
         raise ExportError(str(node.target), "this pool was not decomposed")
     k, s, p, _ = window(lo, x, kernel, stride, padding, (1,))
-    return lo.node(
-        "AveragePool", lo.tensor(x), kernel_shape=k, strides=s, pads=[*p, *p], count_include_pad=int(count_include_pad)
+    attributes: dict[str, Any] = dict(
+        kernel_shape=k, strides=s, pads=[*p, *p], count_include_pad=int(count_include_pad)
     )
+    return _pool(lo, node, x, "AveragePool", attributes)
+
+
+def _pool(lo: Lowering, node: Any, x: Any, op: str, attributes: dict[str, Any]) -> str:
+    """A pool of each channel by itself: onnxruntime would reorder the memory of several channels first, and back."""
+    shape, wanted = lo.shape(x), [fixed(d) for d in _first(lo.value(node)).shape]
+    plain = lo.runtime != "onnxruntime" or len(shape) != 4
+    if plain or not all(isinstance(d, int) for d in [*shape[1:], *wanted[1:]]) or shape[1] == 1:
+        return lo.node(op, lo.tensor(x), **attributes)
+    apart = lo.node("Reshape", lo.tensor(x), lo.constant([-1, 1, *shape[2:]]))
+    return lo.reshape(lo.node(op, apart, **attributes), wanted)
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, (list, tuple)) else value
 
 
 @translates(*overloads("max_pool2d_with_indices", "default"), *overloads("max_pool3d_with_indices", "default"))
@@ -148,7 +163,7 @@ def _max_pool(
     k, s, p, d = window(lo, x, kernel, stride, padding, dilation)
     attributes: dict[str, Any] = dict(kernel_shape=k, strides=s, pads=[*p, *p], dilations=d, ceil_mode=int(ceil_mode))
     if not any(user.args[1] == 1 for user in node.users):
-        return [lo.node("MaxPool", lo.tensor(x), **attributes), ""]
+        return [_pool(lo, node, x, "MaxPool", attributes), ""]
     value, index = lo.builder.split("MaxPool", lo.tensor(x), outputs=2, **attributes)
     # ONNX counts through batch and channels, torch within each plane.
     return [value, lo.node("Mod", index, lo.constant(math.prod(lo.shape(x)[2:])))]

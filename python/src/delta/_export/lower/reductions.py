@@ -9,6 +9,7 @@ import torch
 from torch.fx import Node
 
 from ..errors import ExportError
+from ..operators import NORMALISED
 from .context import Lowering
 from .registry import Translation, overloads, translates
 
@@ -136,6 +137,15 @@ def _moments(lo: Lowering, x: Any, axes: list[int]) -> tuple[str, str] | None:
     )
     kept = [1 if a in axes else d for a, d in enumerate(shape)]
     return lo.reshape(made[2], kept), lo.reshape(made[1], kept)
+
+
+@translates(NORMALISED)
+def _normalised(lo: Lowering, node: Node, x: Any, weight: Any, bias: Any, eps: float) -> list[str]:
+    zeros, ones = (lo.constant([v] * lo.shape(x)[1], torch.float32) for v in (0.0, 1.0))
+    return lo.builder.split(
+        "BatchNormalization", lo.tensor(x), lo.tensor(weight), lo.tensor(bias), zeros, ones, outputs=3,
+        training_mode=1, momentum=0.0, epsilon=eps,
+    )  # fmt: skip
 
 
 def _variance(lo: Lowering, x: Any, dim: Any, correction: Any, keepdim: bool) -> tuple[str, str]:
