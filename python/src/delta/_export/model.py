@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .errors import ExportError, Location
 from .idioms import unwrapped
+from .said import say
 
 
 @dataclass
@@ -135,6 +136,25 @@ class Holdings:
                     f"self.{name}.requires_grad", "train() changes it, and the next round would begin as before",
                     instead="set it in __init__, or back before train() ends",
                 )  # fmt: skip
+
+    def begin(self) -> None:
+        """The modes in which ``train`` begins: those that ``__init__`` left.
+
+        A teacher or a batch norm that is put into evaluation mode there stays in it. Where nothing of what the optimizers
+        train is in training mode, somebody has looked at the model before: it goes back, and the author is told.
+        """
+        stepped = {id(p) for o in self.optimizers.values() for g in o.param_groups for p in g["params"]}
+        places = {id(part) for e in self.entries.values() if id(e.tensor) in stepped for part, _ in e.places}
+        trained = {n: m for n, m in self.modules.items() if any(id(part) in places for part in m.modules())}
+        if any(part.training for m in trained.values() for part in m.modules()):
+            return
+        for name, module in trained.items():
+            module.train()
+            say(
+                f"self.{name}",
+                "it is in evaluation mode when the task is built, and in training mode where train() begins; "
+                f"call self.{name}.eval() in train() to train it so",
+            )
 
     @contextmanager
     def replaced(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:

@@ -350,8 +350,7 @@ class Tracing:
                     for group in twins[twin_name].param_groups:
                         group["lr"] = Rate(group["lr"])
         with held.replaced(place):
-            for module in held.modules.values():
-                module.train()
+            held.begin()
             twin = stand_in(self.owner, replaced)
             before, reach = dict(vars(twin)), Reach(twin, _METHODS)
             groups = {n: t.plain_groups() for n, t in twins.items()}

@@ -134,10 +134,16 @@ def _meant(function: Any, line: str, frame: FrameType | None) -> tuple[str, str]
     while frame is not None and not is_author_file(frame.f_code.co_filename):
         if _DISTRIBUTIONS in frame.f_code.co_filename:
             return "a distribution that looks at its numbers", _CHANCES
+        if frame.f_code.co_filename == _BATCH_NORM:
+            return "a batch norm with momentum=None", _MOMENTUM
         frame = frame.f_back
     return None
 
 
+_MOMENTUM = (
+    "give it a number (momentum=0.1 is what torch takes when nothing is said): None divides by a count of batches"
+)
+_BATCH_NORM = torch.nn.modules.batchnorm.__file__
 _DISTRIBUTIONS = str(Path(torch.distributions.__file__).parent)
 _SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
 

@@ -79,8 +79,9 @@ class HorizontalLearning(HorizontalTask):
 
     A subclass sets ``self.model``, ``self.loss_func`` and ``self.optimizer`` (any names: they are found by type) and says
     which :meth:`dataset` it reads. :meth:`train` and :meth:`validate` may be written out, or left to the ones here, which
-    use ``loss_func(model(x), y)`` and :attr:`metrics`. Modules are in training mode at the start of ``train`` and in
-    evaluation mode at the start of ``validate``.
+    use ``loss_func(model(x), y)`` and :attr:`metrics`. Modules are in training mode at the start of ``train``, but for those
+    that ``__init__`` puts into evaluation mode (a teacher, a frozen batch norm), and all in evaluation mode at the start of
+    ``validate``.
 
     A round's model is the mean over that round's members, and each round may have others: who is lost is missing from the rounds
     that follow, who comes later takes part from then on. What was measured in a round is of that round's members, too.
