@@ -121,3 +121,34 @@ def test_statistics_over_all_batches_are_refused_by_name() -> None:
 
     with pytest.raises(ExportError, match=r"(?s)a batch norm with momentum=None.*test_modes\.py.*momentum=0\.1"):
         Counting().build()
+
+
+class Later(Base):
+    """The statistics stay from the second batch on: each line would need two modes."""
+
+    def train(self, dataloader: Any) -> None:
+        for i, (x, y) in enumerate(dataloader):
+            if i == 1:
+                self.model[1].eval()
+            self.optimizer.zero_grad()
+            self.loss(x, y).backward()
+            self.optimizer.step()
+
+
+class Now(Base):
+    """The same for one layer's training, which is as before at the end."""
+
+    def train(self, dataloader: Any) -> None:
+        for i, (x, y) in enumerate(dataloader):
+            if i % 2 == 0:
+                self.model[0].requires_grad_(False)
+            self.optimizer.zero_grad()
+            self.loss(x, y).backward()
+            self.optimizer.step()
+            self.model[0].requires_grad_(True)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Later, r"model\.1\.training"), (Now, r"model\.0\.\w+\.requires_grad")])
+def test_modes_of_some_batches_are_refused(kind: type[Base], name: str) -> None:
+    with pytest.raises(ExportError, match=rf"(?s)self\.{name}: it changes in some batches only.*test_modes\.py:\d+"):
+        kind().build()

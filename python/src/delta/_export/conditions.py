@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .branches import Branches
 from .counting import Length, Number, Truth, truth
@@ -65,9 +65,15 @@ class Conditions:
             made |= {GRADIENT + n: torch.zeros_like(entries[n].tensor.detach(), device="cpu") for n in self.names}
         return made
 
-    def begin(self, place: Mapping[str, Tensor], state: Mapping[str, Tensor], trained: list[str]) -> None:
-        """Begin a pass: ``place`` has the parameters and buffers, ``state`` everything else."""
-        self._place, self._state, self._trained = place, state, trained
+    def begin(
+        self,
+        place: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        trained: list[str],
+        modules: Mapping[str, nn.Module],
+    ) -> None:
+        """Begin a pass: ``place`` has the parameters and buffers, ``state`` everything else, ``modules`` hold them."""
+        self._place, self._state, self._trained, self._modules = place, state, trained, modules
         self._changing = {**state, **place}
         self._maybe, self._merged = {}, dict[tuple[int, ...], Tensor]()
         self.lasting, self._last, self._leapt, self._after = False, False, False, dict[str, Any]()
@@ -215,9 +221,12 @@ class Conditions:
         gradients = {n: self._place[n].grad for n in self._trained}
         there = {n: self._there(n) for n in self._trained}
         copies = {n: (g._version, g.detach().clone()) for n, g in gradients.items() if g is not None}
+        modes = self._modes()
         self._within += 1
         yield
         self._within -= 1
+        if flag is not True and (other := [n for n, mode in self._modes().items() if mode != modes.get(n, mode)]):
+            raise _mode(other[0])
         if flag is True:
             for name in self._trained:
                 self._there(name)
@@ -242,6 +251,11 @@ class Conditions:
                     self._maybe[name] = id(made), made._version, known
                 elif not known:
                     self._place[name].grad = None
+
+    def _modes(self) -> dict[str, bool]:
+        """Whether each module is in training mode, and whether each parameter is trained."""
+        parts = {f"{n}.training": p.training for k, m in self._modules.items() for n, p in m.named_modules(prefix=k)}
+        return parts | {f"{n}.requires_grad": self._place[n].requires_grad for n in self._trained}
 
     def _chosen(self, flag: Tensor, new: bool | Tensor, old: bool | Tensor) -> bool | Tensor:
         """Whether a gradient is there after a condition; the same tensor for all parameters of which the same is known."""
@@ -303,6 +317,14 @@ class Conditions:
                 instead="move the condition to the end of the loop, or do the rest of it after the loop",
                 location=author_frame(sys._getframe(1)),
             )  # fmt: skip
+
+
+def _mode(name: str) -> ExportError:
+    return ExportError(
+        f"self.{name}", "it changes in some batches only, and a recording has one mode for each line",
+        instead="set it before the loop, or in every batch; gradients of single batches can be set to None under a condition",
+        location=author_frame(sys._getframe(1)),
+    )  # fmt: skip
 
 
 def _apart() -> ExportError:

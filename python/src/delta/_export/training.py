@@ -332,7 +332,7 @@ class Tracing:
         conditions = self.conditions
         if conditions is not None:
             trained = [n for n, e in entries.items() if e.trainable]
-            conditions.begin(place, {n: t for n, t in state.items() if n not in entries}, trained)
+            conditions.begin(place, {n: t for n, t in state.items() if n not in entries}, trained, held.modules)
         loader = Loader(lambda: self.batch.make(named), now, put if self.asides else None, conditions)
         if conditions is not None:
             conditions.at(loader)
