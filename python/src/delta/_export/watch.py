@@ -108,6 +108,9 @@ class Watch(TorchFunctionMode):
             raise ExportError(what, "the value is not known while the step is traced", instead=way, location=place)
         if function == _SET_DATA:
             return _written(*args)
+        if function == _GET_DATA:
+            # The same memory, but writes into it are counted: what changes under a condition is found by the count.
+            return args[0].detach()
         if function is Tensor.__deepcopy__:
             return _copied(*args, **(kwargs or {}))
         if function is Tensor.__getitem__ and any(t.dtype == torch.bool for t in tensors(args[1])):
@@ -145,6 +148,7 @@ _MOMENTUM = (
 )
 _BATCH_NORM = torch.nn.modules.batchnorm.__file__
 _DISTRIBUTIONS = str(Path(torch.distributions.__file__).parent)
+_GET_DATA = Tensor.data.__get__  # type: ignore[attr-defined]
 _SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
 
 
