@@ -21,6 +21,7 @@ if _sys.version_info < (3, 10):  # noqa: UP036 - who runs the source has no pip 
 
 from . import (
     bundle,
+    certificate,
     dataset,
     delta_node,
     graph,
@@ -63,6 +64,7 @@ __all__ = [
     "__version__",
     "attach",
     "bundle",
+    "certificate",
     "dataset",
     "debug",
     "delta_node",

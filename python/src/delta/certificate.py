@@ -15,6 +15,8 @@ from typing import Any
 
 from . import _html
 
+__all__ = ["Certificate"]
+
 _LOGISTIC, _LINEAR, _MEAN = range(3)
 _MODELS = ("logistic regression", "linear regression", "means")
 _UNIT = 2**18 - 1

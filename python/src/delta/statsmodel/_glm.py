@@ -49,7 +49,7 @@ class GLMTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description, privacy
+    precision, curve, enable_verify, bounds, verify_tolerance, description, privacy
         As there.
     family : {"gaussian", "binomial", "poisson", "negativebinomial", "gamma"}
         The distribution of ``y``: any number, 0 to 1, 0 or more, 0 or more, above 0. Rows with another ``y`` stop the task.
@@ -249,7 +249,7 @@ class PoissonTask(GLMTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description, privacy
+    precision, curve, enable_verify, bounds, verify_tolerance, description, privacy
         As there.
     """
 

@@ -22,7 +22,7 @@ class LinearTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description, privacy
+    precision, curve, enable_verify, bounds, verify_tolerance, description, privacy
         As there.
     """
 

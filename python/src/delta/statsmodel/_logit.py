@@ -77,7 +77,7 @@ class ProbitTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description, privacy
+    precision, curve, enable_verify, bounds, verify_tolerance, description, privacy
         As there.
     """
 

@@ -23,7 +23,7 @@ class MNLogitTask(RegressionTask):
     ----------
     name, min_clients, max_clients, wait_timeout, connection_timeout, verify_timeout
         As in :class:`RegressionTask`.
-    precision, curve, enable_verify, description, privacy
+    precision, curve, enable_verify, bounds, verify_tolerance, description, privacy
         As there.
     n_classes : int
         How many classes there are, at least 2; ``y`` holds 0 to ``n_classes - 1``. It must be said here, as no node knows
