@@ -42,6 +42,7 @@ impl Membership {
             steps: records_steps(bundle.manifest()),
             member: member_spend(bundle.manifest()),
             costs: self.costs(bundle.manifest(), &question),
+            certified: bundle.manifest().certified().is_some(),
             question,
         });
         self.case = Some(case.clone());
