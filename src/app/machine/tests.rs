@@ -301,9 +301,9 @@ async fn a_journal_of_another_form_is_foreign_even_where_it_could_be_read() {
         }
     };
     let release = env!("CARGO_PKG_VERSION");
-    let loaded = load::<Adder>(&ports, &journal(format!("/2/{release}/3"))).unwrap();
+    let loaded = load::<Adder>(&ports, &journal(format!("/2/{release}/4"))).unwrap();
     assert_eq!(loaded.machine.sum, 3);
-    for place in [format!("/2/{release}"), format!("/2/{release}/2")] {
+    for place in [format!("/2/{release}"), format!("/2/{release}/3")] {
         let error = load::<Adder>(&ports, &journal(place)).err().unwrap();
         assert_eq!(error.kind(), delta_ports::PortErrorKind::Corrupt);
     }
