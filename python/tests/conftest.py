@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -20,6 +21,23 @@ import pytest
 import delta
 
 ROOT = Path(__file__).parents[2]
+
+# What torch has made so far stays: looking it through again and again is a quarter of the time in which a task is built.
+gc.collect()
+gc.freeze()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also the tests that are marked as long")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked as long, unless it is asked for: by ``--long``, or by its name."""
+    if config.getoption("--long") or any("::" in given for given in config.args):
+        return
+    left_out = [i for i in items if i.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [i for i in items if i not in left_out]
 
 
 @dataclass

@@ -89,6 +89,7 @@ def test_nothing_is_published_that_is_not_said(nodes: list[Any], here: delta.Net
     assert there["trial.csv"] and not there["staff.csv"]
 
 
+@pytest.mark.long
 def test_a_running_node_takes_up_what_its_owner_says(nodes: list[Any], here: delta.Network) -> None:
     made = example("private_nodes")
 

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from delta._export.errors import ExportError, author_of  # noqa: E402
 from delta._export.forward import BATCH, Draw, Lift  # noqa: E402
 from delta._export.lower import GraphInput, lower  # noqa: E402
+from sampling import one_in  # noqa: E402
 from step_models import CASES  # noqa: E402
 from stepping import run, session, trace  # noqa: E402
 
@@ -42,7 +43,7 @@ def check(function: Callable[..., Any], *tensors: torch.Tensor, **options: Any) 
 
 # ---------------------------------------------------------------- whole trainings
 @pytest.mark.parametrize("runtime", ["portable", "onnxruntime"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", one_in(2, CASES))
 def test_twenty_steps_agree_with_torch(name: str, runtime: str) -> None:
     case = CASES[name]
     step = case.step()
@@ -81,7 +82,7 @@ def tolerance(name: str) -> float:
 
 # ---------------------------------------------------------------- what nodes accept
 @pytest.mark.parametrize("runtime", ["portable", "onnxruntime"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", one_in(2, CASES))
 def test_graphs_use_only_operators_that_nodes_accept(name: str, runtime: str) -> None:
     if not GUARD.exists():
         pytest.skip("the node's sources are not here")

@@ -10,13 +10,14 @@ import torch
 
 import delta
 from conftest import Network
+from sampling import one_in
 from test_training_step import CASES
 
 ROWS = 80
 """Rows of each node: more than one batch of every case, also without those that are only measured on."""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", one_in(3, CASES))
 def test_a_round_on_nodes_is_a_round_here(name: str, network: Network) -> None:
     make, data, _ = CASES[name]
     torch.manual_seed(1)

@@ -133,6 +133,7 @@ def test_the_model_is_as_near_as_the_noise_lets_it_be(nodes: list[Any]) -> None:
     ends_with_the_budget(nodes, Softmax(), POOLED)
 
 
+@pytest.mark.long
 def test_the_example_learns_at_the_cost_that_it_tells(nodes: list[Any]) -> None:
     text = told(nodes, "private_learning")
     accuracy, cost = (re.search(p, text) for p in (r"accuracy +([0-9.]+)", r"epsilon ([0-9.]+) at delta 1e-05"))

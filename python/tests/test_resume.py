@@ -20,6 +20,7 @@ import delta.dataset
 from conftest import Network
 from delta.task import FedAdam, FedAvg, HorizontalLearning, Scaffold
 from delta.task.learning import LearningResult
+from sampling import one_in
 from simulation_cases import Points, points, same
 
 pytest.importorskip("onnxruntime")
@@ -50,7 +51,7 @@ CASES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", one_in(2, CASES))
 def test_it_is_what_an_uninterrupted_run_would_have_been(case: str, tmp_path: Path) -> None:
     make = CASES[case]
     whole, last = run(make(7)), run(make(3))

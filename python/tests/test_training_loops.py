@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 import delta
 from delta._export.errors import ExportError
 from delta.task import FedAvg, HorizontalLearning
+from sampling import one_in
 from short import WHOLE
 
 COUNT = int(os.environ.get("DELTA_LOOPS", "300" if WHOLE else "60"))
@@ -228,7 +229,7 @@ def module(path: Path, numbers: range) -> ModuleType:
     return made
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.parametrize("group", one_in(3, range(GROUPS)))
 def test_a_loop_is_what_torch_makes_of_it_or_refused(group: int, tmp_path: Path) -> None:
     numbers = range(group, COUNT, GROUPS)
     loops = module(tmp_path / "loops.py", numbers)

@@ -7,7 +7,7 @@ Python branch may look at the batch size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -53,6 +53,12 @@ def decomposition_table(weight_gradient: WeightGradient = "auto") -> dict[OpOver
             `slices`: one matrix product for each kernel position (portable, least memory);
             `records`: as `auto`, in a form that can be taken apart into records.
     """
+    return dict(_table(weight_gradient))
+
+
+@cache
+def _table(weight_gradient: WeightGradient) -> dict[OpOverload, Callable[..., Any]]:
+    # Asking torch for its own is a third of the time in which a small task is built.
     table: dict[Any, Callable[..., Any]] = dict(core_aten_decompositions())
     packets = [getattr(aten, name) for name in _FROM_TORCH if hasattr(aten, name)]
     table.update(get_decompositions(packets))
