@@ -41,4 +41,6 @@ def test_the_wheel_with_the_program_asks_for_what_the_package_does() -> None:
     for name in ("torch", "pandas", "progress", "plot"):
         assert wheel["optional-dependencies"][name] == extras[name]
     assert wheel["requires-python"] == package["requires-python"]
-    assert wheel["scripts"]["delta"] == package["scripts"]["delta"]
+    module, function = package["scripts"]["delta"].split(":")
+    script = (root / "deploy/wheel/data/scripts/delta").read_text(encoding="utf-8")
+    assert f"from {module} import {function}\n" in script

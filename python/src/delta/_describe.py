@@ -16,6 +16,8 @@ from ._widths import EXACT_WORDS, ring_bits
 
 # Reasons that are listed.
 _MOST = 5
+# Rows of one member that can be proven.
+MOST_CERTIFIED = 131072
 # Contributions of a round that are listed before a run.
 _LISTED = 20
 
@@ -206,12 +208,16 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
         yield "reads no dataset"
     for dataset, fields in sorted(reads.items()):
         yield f"reads {dataset}: {'; '.join(sorted(fields)) or 'the number of its rows'}"
-    yield from (_record_by_record(s) for s in spec["map"]["steps"] if _release.kind(s) == "records")
+    if "certify" not in spec:
+        yield from (_record_by_record(s) for s in spec["map"]["steps"] if _release.kind(s) == "records")
     if noise := spec["map"].get("noise"):
         yield (
             f"bounds all numbers that leave to the length {_plain(noise['l2'])} together, with noise of {noise['multiplier']} "
             f"times that at delta {_power(noise['delta'])} in every sum"
         )
+    if "certify" in spec:
+        yield from _certified(spec["certify"])
+        return
     strategy = manifest["strategy"]
     if server:
         narrow = ", in 16 bits" if strategy.get("transport") == "f16" else ""
@@ -229,6 +235,29 @@ def _round(spec: Mapping[str, Any], manifest: Mapping[str, Any]) -> Iterable[str
     if strategy.get("rounding") == "stochastic":
         yield "rounds what it sends up or down at random"
     yield f"in all, each member sends {_count(total, 'byte')} a round"
+
+
+def _certified(made: Mapping[str, Any]) -> Iterable[str]:
+    """What a member shows, and keeps to itself, where the answer is certified."""
+    answer, left = made["answer"], _count(len(made["columns"]) + 2, "number")
+    yield (
+        f"sums nothing: proves that {answer} is the logistic regression on the rows that the graph makes of the members' "
+        f"data, within {_plain(made['tolerance'])}"
+    )
+    yield "before round 1 a salted fingerprint of these rows is published; other rows cannot be proven afterwards"
+    bounds = ", ".join(f"{c['name']} from {_plain(c['low'])} to {_plain(c['high'])}" for c in made["columns"])
+    yield (
+        "takes part only where all cells of these rows lie within the author's bounds, and there are at most "
+        f"{MOST_CERTIFIED}: {bounds}"
+    )
+    yield (
+        "what a cell is says the graph, not its name: whether the node takes part answers a question that the author was "
+        "free to choose"
+    )
+    yield (
+        f"leaves the node, masked: what {answer} leaves open on the rows, {left}, with a proof; the gradient is not published"
+    )
+    yield "leaves the node: the number of rows that the task counts, rounded up to a power of two"
 
 
 def _contribution(item: Mapping[str, Any]) -> str:

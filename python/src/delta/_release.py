@@ -18,6 +18,9 @@ JUDGED = ("rows", "outputs", "cells", "dominance", "freedom", "leverage", "overl
 NOTHING = "nothing of it runs under the driver records"
 MIXED = "its steps count persons by different columns, or some records and some persons"
 HALF = "some of its sums have noise and some have none"
+PROVEN = (
+    "members prove something of their tables, and who takes part tells whether all cells lie within the author's bounds"
+)
 _SHOWN = 60
 
 
@@ -50,12 +53,19 @@ class Reason:
 
 def class_of(manifest: Json) -> Class:
     """Return the best class that nodes can put a task in."""
+    if certified(manifest):
+        return "free"
     if of_members(manifest):
         return "private"
     noised = ["noise" in step["driver"] for step in records_steps(manifest)]
     if not noised or reasons(manifest) or _mixed(manifest):
         return "free"
     return "private" if all(noised) else "controlled"
+
+
+def certified(manifest: Json) -> bool:
+    """Whether members prove the answer; not of what no node would take."""
+    return any(isinstance(r, Mapping) and r.get("certify") for r in manifest.get("rounds") or ())
 
 
 def of_members(manifest: Json) -> bool:
@@ -70,6 +80,8 @@ def reasons(manifest: Json) -> list[Reason]:
 
 def why_free(manifest: Json) -> list[str]:
     """Return why a free task is, in the node's words and order; at least one reason."""
+    if certified(manifest):
+        return [PROVEN]
     return [str(r) for r in reasons(manifest)] or _mixed(manifest) or [NOTHING]
 
 

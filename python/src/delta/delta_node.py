@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TextIO
 
-from . import _answers, _catalogue, _check, _describe, _reasons, results
+from . import _answers, _catalogue, _check, _describe, _reasons, _release, results
 from ._answers import Progress
 from ._connection import UNREADABLE, Connection
 from ._errors import DeltaNodeError, TaskFailed, TaskTimeout
@@ -302,7 +302,7 @@ class DeltaNode(Connection):
             sent = []
         rounds = _answers.rounds(known, sent, self._beginning_of_log(task_id))
         result = results.build(bundle.manifest, made, known.metrics, rounds)
-        if bundle.manifest["rounds"][-1].get("certify"):
+        if _release.certified(bundle.manifest):
             result.certificate, result.uncertified = self._certificate(task_id)
         return result
 
