@@ -5,17 +5,18 @@ use zeroize::Zeroizing;
 
 use crate::transcript::{hash, hash_scalar};
 
-/// Scalars that nobody else knows. The secrets go in beside the entropy: a generator that repeats itself shows nothing.
+/// Scalars that nobody else knows. The secrets and everything that is proven go in beside the entropy, so that a generator that repeats
+/// itself shows nothing: the same scalars hide the same proof.
 pub(crate) struct Hiding {
     key: Zeroizing<[u8; 64]>,
     drawn: u64,
 }
 
 impl Hiding {
-    pub(crate) fn new(entropy: &[u8; 64], table_key: &[u8; 64], claim: &[u8]) -> Self {
+    pub(crate) fn new(entropy: &[u8; 64], table_key: &[u8; 64], part: &[u8; 64]) -> Self {
         let key = Zeroizing::new(hash(
             "delta certificate hiding 1",
-            &[entropy, table_key, claim],
+            &[entropy, table_key, part],
         ));
         Self { key, drawn: 0 }
     }

@@ -46,6 +46,15 @@ impl Masks {
         masks
     }
 
+    /// A claim and everything that is published of the pairs.
+    pub(crate) fn part(&self, claim: &[u8]) -> [u8; 64] {
+        let pairs = self.published.iter();
+        let pairs =
+            pairs.flat_map(|(peer, commitment)| [peer.as_str().as_bytes(), &commitment[..]]);
+        let parts: Vec<&[u8]> = [claim].into_iter().chain(pairs).collect();
+        hash("delta certificate hiding part 1", &parts)
+    }
+
     /// As a message names them.
     pub(crate) fn entries(&self) -> impl Iterator<Item = PeerEntry<'_>> {
         self.published

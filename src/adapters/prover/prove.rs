@@ -69,7 +69,7 @@ pub(crate) fn prove(
         claim,
         member: witness.member,
         rows: &rows,
-        hiding: Hiding::new(entropy, &key, &bytes),
+        hiding: Hiding::new(entropy, &key, &masks.part(&bytes)),
     };
     let message = prover.run(&masks, &sums, &blindings, &points);
     // What does not hold must not leave: others would name this member.

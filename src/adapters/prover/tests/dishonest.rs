@@ -74,7 +74,7 @@ fn after(world: &World, what: impl FnOnce(&mut Lies)) -> Result<(), String> {
         claim,
         member: witness.member,
         rows: &lies.rows,
-        hiding: Hiding::new(&[3; 64], &key, &claim_bytes(claim)),
+        hiding: Hiding::new(&[3; 64], &key, &lies.masks.part(&claim_bytes(claim))),
     };
     let message = prover.run(&lies.masks, &lies.sums, &lies.blindings, &lies.points);
     verify(&cache, claim, &message)
