@@ -23,6 +23,7 @@ use super::pairwise::sorted;
 
 const LABEL: &[u8] = b"delta-node secagg v2 seal";
 const TAG_LABEL: &[u8] = b"delta-node secagg v2 tag";
+const PROOF_LABEL: &[u8] = b"delta-node secagg v2 proof";
 const SEAL_TAG_BYTES: usize = 16;
 
 /// Bytes of a [`SealKey::tag`].
@@ -170,6 +171,24 @@ impl SealKey {
         self.tag(context, statement).ct_eq(tag).into()
     }
 
+    /// What two members' proofs are masked with in one round: the same for both, whoever is first. Bound to the transcript, so that members
+    /// who are shown other keys, or another task, mask with something else and their proofs do not fit together.
+    #[must_use]
+    pub fn proof_key(&self, transcript: &Digest, one: &Address, other: &Address) -> Secret<32> {
+        let (low, high) = if one <= other {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        let context = framed(&[
+            PROOF_LABEL,
+            &transcript.0,
+            low.as_str().as_bytes(),
+            high.as_str().as_bytes(),
+        ]);
+        Secret::new(*expand(&self.root, &context))
+    }
+
     /// The key of one context: each direction has its own.
     fn cipher(&self, context: &[u8]) -> ChaCha20Poly1305 {
         ChaCha20Poly1305::new((&*expand(&self.root, context)).into())
@@ -285,6 +304,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_proof_key_is_of_one_pair_in_one_transcript() {
+        let two = Two::new(Curve::Secp256k1, 4);
+        let (one, another) = (two.transcript, Digest([6; 32]));
+        let (alice, bob, carol) = (&two.alice, &two.bob, &address(3));
+        let of = |key: &SealKey, transcript, me, peer| {
+            let made = key.proof_key(transcript, me, peer);
+            *made.expose()
+        };
+        let [a, b] = two.keys(true);
+        let key = of(&a, &one, alice, bob);
+        assert_eq!(key, of(&b, &one, bob, alice));
+        assert_ne!(key, of(&a, &another, alice, bob));
+        assert_ne!(key, of(&a, &one, alice, carol));
+        // Who put a key of his own in a member's place, and lacks its identity's.
+        let [unidentified, _] = two.keys(false);
+        assert_ne!(key, of(&unidentified, &one, alice, bob));
     }
 
     /// Computed by another implementation, from docs/protocol/secagg.md alone.

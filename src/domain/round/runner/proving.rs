@@ -6,11 +6,8 @@ use std::collections::BTreeMap;
 
 use super::phase::{MaskedInput, Phase, Sharing};
 use super::{PairKey, ProofGround, RunnerEffect, RunnerRound, share_keys};
-use crate::ids::Address;
 use crate::records::cohort_digest;
 use crate::round::{FailureCode, Members, Rejection, names};
-use crate::secagg::keys::PublicKey;
-use crate::secagg::pairwise::pairwise_seeds;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -95,25 +92,20 @@ impl RunnerRound {
         vec![RunnerEffect::Prove { variables, ground }]
     }
 
+    /// Keys of pairs come from what seals shares in other rounds, identities included and bound to the transcript: nothing here opens before
+    /// something leaves, so that whoever is shown keys of somebody else must mask with what that one does not know.
     fn proof_ground(&self, sharing: &Sharing, u2: &Members) -> Result<ProofGround, String> {
-        let others: Vec<&Address> = u2.iter().filter(|a| **a != self.context.me).collect();
-        let key_of = |other: &&Address| {
-            let keys = sharing.directory.keys(other);
-            keys.map(|k| &k.mask)
-                .ok_or_else(|| format!("{other} has no keys"))
-        };
-        let theirs: Vec<&PublicKey> = others.iter().map(key_of).collect::<Result<_, _>>()?;
-        let (task, round) = (self.context.task(), self.context.round());
-        let keys = pairwise_seeds(&sharing.mask, &theirs, task, round)
-            .map_err(|e| format!("no keys of pairs: {e}"))?;
-        let peers = others.into_iter().zip(keys);
+        let me = &self.context.me;
+        let others = u2.iter().filter(|a| *a != me);
+        let peers = others.map(|peer| {
+            let key = sharing.seal_key(peer)?;
+            Ok(PairKey {
+                peer: peer.clone(),
+                key: key.proof_key(&sharing.transcript, me, peer),
+            })
+        });
         Ok(ProofGround {
-            peers: peers
-                .map(|(peer, key)| PairKey {
-                    peer: peer.clone(),
-                    key,
-                })
-                .collect(),
+            peers: peers.collect::<Result<_, String>>()?,
             seed: Secret::draw(&mut share_keys::rng(&self.seed, "proof")),
         })
     }

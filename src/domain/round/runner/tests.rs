@@ -302,28 +302,44 @@ fn a_bound_round_is_with_the_cohort_of_the_sum_before_or_not_at_all() {
     );
 }
 
-/// What each member would prove under: its peers, and its keys with them.
+/// What a member would prove under, when it is shown these keys: its peers, and its keys with them.
+fn ground(play: &mut Play, i: usize, keys: Vec<RawPublicKeys>) -> Vec<PairKey> {
+    let u1 = play.members.clone();
+    play.give(i, RunnerInput::Selected { u1: u1.clone() });
+    // u2 overtakes the keys: nothing lies between them at the coordinator.
+    let early = play.give(i, RunnerInput::CalculationStarted { u2: u1 });
+    assert!(early.is_empty(), "{early:?}");
+    let others = Acquaintances {
+        known: BTreeMap::new(),
+        anchored: true,
+        ..Acquaintances::default()
+    };
+    let effects = play.give(i, RunnerInput::PublicKeys { keys, others });
+    let Some(RunnerEffect::Prove { ground, .. }) = effects.first() else {
+        panic!("{effects:?} {:?}", play.rounds[i].outcome())
+    };
+    ground.peers.clone()
+}
+
 fn grounds(play: &mut Play) -> Vec<Vec<PairKey>> {
-    let (u1, keys) = (play.members.clone(), play.keys.clone());
-    let mut all = Vec::new();
-    for i in 0..u1.len() {
-        play.give(i, RunnerInput::Selected { u1: u1.clone() });
-        // u2 overtakes the keys: nothing lies between them at the coordinator.
-        let early = play.give(i, RunnerInput::CalculationStarted { u2: u1.clone() });
-        assert!(early.is_empty(), "{early:?}");
-        let others = Acquaintances {
-            known: BTreeMap::new(),
-            anchored: true,
-            ..Acquaintances::default()
-        };
-        let keys = keys.clone();
-        let effects = play.give(i, RunnerInput::PublicKeys { keys, others });
-        let Some(RunnerEffect::Prove { ground, .. }) = effects.first() else {
-            panic!("{effects:?} {:?}", play.rounds[i].outcome())
-        };
-        all.push(ground.peers.clone());
+    let keys = play.keys.clone();
+    let members = 0..play.members.len();
+    members.map(|i| ground(play, i, keys.clone())).collect()
+}
+
+/// A coordinator that shows one member a key of its own in another's place learns nothing that honest members mask with.
+#[test]
+fn provers_who_were_shown_different_keys_mask_with_different_keys() {
+    let mut play = proving(3);
+    let mut keys = play.keys.clone();
+    keys[2] = Play::joined(4, |_, _| {}).keys[3].clone();
+    let deceived = ground(&mut play, 0, keys);
+    let honest = grounds(&mut proving(3));
+    for pair in deceived {
+        let j = (0..3).find(|j| node(*j) == pair.peer).unwrap();
+        let back = honest[j].iter().find(|p| p.peer == node(0)).unwrap();
+        assert_ne!(pair.key.expose(), back.key.expose(), "{}", pair.peer);
     }
-    all
 }
 
 fn proving(n: usize) -> Play {
