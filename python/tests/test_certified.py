@@ -66,6 +66,18 @@ def test_a_certified_regression_has_a_last_round_that_proves() -> None:
     assert [r for r in bundle.manifest["rounds"] if r is not last] == plain.manifest["rounds"]
 
 
+def test_its_description_tells_what_members_show() -> None:
+    told = spector().build().describe()
+    for line in (
+        "sums nothing: proves that params is the logistic regression on the rows that the graph makes",
+        "and there are at most 131072: GPA from 0 to 4, TUCE from 0 to 40, PSI from 0 to 1",
+        "leaves the node, masked: what params leaves open on the rows, 5 numbers, with a proof",
+        "the number of rows that the task counts, rounded up to a power of two",
+    ):
+        assert line in told, told
+    assert "Class: free" in told and "who takes part tells" in told and "It runs unasked" not in told
+
+
 def test_it_is_rehearsed_as_any_other() -> None:
     rows = sm.datasets.spector.load_pandas().data
     expected = sm.Logit(rows["GRADE"], sm.add_constant(rows[["GPA", "TUCE", "PSI"]])).fit(disp=False)
@@ -83,8 +95,10 @@ def test_it_is_rehearsed_as_any_other() -> None:
         ({"bounds": BOUNDS | {"GPA": (4, 0)}}, "the first must be below"),
         ({"bounds": BOUNDS | {"GPA": 4}}, "must be two numbers"),
         ({"bounds": BOUNDS | {"GPA": (0, float("inf"))}}, "both finite"),
-        ({"verify_tolerance": 0}, "verify_tolerance=0"),
+        ({"bounds": BOUNDS | {"GPA": (0, 5e-324)}}, "the first must be below"),
+        ({"verify_tolerance": 9e-6}, "1e-5 at least"),
         ({"verify_tolerance": 0.2}, "0.1 at most"),
+        ({"max_clients": 1001}, "1,000 members at most"),
         ({"enable_verify": False}, "bounds are for enable_verify=True"),
         ({"privacy": delta.Privacy(epsilon=1, delta=1e-6, clip=1, unit="record")}, "under noise"),
     ],

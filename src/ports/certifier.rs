@@ -8,6 +8,7 @@
 //! It is not [`super::prover`], the client of the original's PLONK service.
 
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
+use delta_domain::manifest::usable_bounds;
 use delta_domain::secret::Secret;
 use rand_chacha::ChaCha20Rng;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,13 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Whether cells can be told apart between them: two numbers, the lower one first, and half their width neither without bound nor too
+    /// small to divide by.
+    #[must_use]
+    pub fn are_usable(&self) -> bool {
+        usable_bounds(self.low, self.high)
+    }
+
     /// Half their width.
     #[must_use]
     pub fn half(&self) -> f64 {

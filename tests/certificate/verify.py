@@ -93,7 +93,7 @@ def read_claim(reader: Reader) -> Claim:
         raise Invalid("its model or the number of features is none")
     for _ in range(features + (model == LINEAR)):
         low, high = reader.numbers("dd")
-        if not (math.isfinite(low) and math.isfinite(high) and math.isfinite(high - low) and high > low):
+        if not (math.isfinite(low) and math.isfinite(high) and high / 2 - low / 2 >= sys.float_info.min):
             raise Invalid("bounds are not two numbers, the lower one first")
     schema = reader.data[start : reader.at]
     task = reader.hex_id(64)

@@ -198,9 +198,7 @@ fn check_schema(schema: &Schema) -> Result<(), ProofError> {
         ));
     }
     for (at, bounds) in schema.features.iter().chain(&schema.label).enumerate() {
-        let width = bounds.high - bounds.low;
-        if !(bounds.low.is_finite() && bounds.high.is_finite() && width.is_finite() && width > 0.0)
-        {
+        if !bounds.are_usable() {
             return Err(ProofError::new(format!(
                 "bounds of column {at} are not two numbers, the lower one first"
             )));

@@ -8,6 +8,10 @@ use crate::ids::Name;
 pub const MAX_CERTIFIED_COLUMNS: usize = 64;
 /// Most rows of one member's table in a certified task.
 pub const MAX_CERTIFIED_ROWS: usize = 1 << 17;
+/// Most members of a certified task.
+pub const MAX_CERTIFIED_MEMBERS: u32 = 1000;
+/// The least that may be allowed to remain: about as much as roundings leave open.
+pub const MIN_TOLERANCE: f64 = 1e-5;
 /// Name of the sum whose records are the columns, in the order of [`Certify::columns`].
 pub const CERTIFIED_X: &str = "x";
 /// Name of the sum whose records are the labels, 0 or 1.
@@ -31,8 +35,8 @@ pub struct Certify {
     pub answer: Name,
     /// At which place of the answer the intercept stands, from 0; the columns' coefficients have the other places, in order.
     pub intercept: usize,
-    /// What may remain: the largest component of the gradient, divided by the rows, with each column running from -1 to 1. Above 0, at
-    /// most 0.1.
+    /// What may remain: the largest component of the gradient, divided by the rows, with each column running from -1 to 1. From
+    /// 1e-5 to 0.1.
     pub tolerance: f64,
 }
 
@@ -56,6 +60,12 @@ pub struct CertifiedColumn {
     pub low: f64,
     /// The largest one.
     pub high: f64,
+}
+
+/// Whether cells can be told apart between two bounds: finite, the lower one first, half their width a normal number.
+#[must_use]
+pub fn usable_bounds(low: f64, high: f64) -> bool {
+    low < high && low.is_finite() && high.is_finite() && (high / 2.0 - low / 2.0).is_normal()
 }
 
 impl Certify {

@@ -63,9 +63,6 @@ impl Manifest {
         if let Some(Cohort::Same) = round.cohort {
             lines.push("  sums the same members as the round before".to_owned());
         }
-        if let Some(certify) = &round.certify {
-            describe_certified(certify, lines);
-        }
         let (reads, variables) = reads(round);
         if reads.is_empty() {
             lines.push("  reads no dataset".to_owned());
@@ -115,7 +112,8 @@ impl Manifest {
                 lines.push(format!("  {what}: {}", listed(names.into_iter())));
             }
         }
-        if round.certify.is_some() {
+        if let Some(certify) = &round.certify {
+            describe_certified(certify, lines);
             return;
         }
         let ring = self.strategy.ring().bytes_per_value();
@@ -404,30 +402,28 @@ fn is_shown(c: char) -> bool {
 /// What a member shows, and keeps to itself, where the answer is certified.
 fn describe_certified(certify: &Certify, lines: &mut Vec<String>) {
     let CertifiedModel::Logistic = certify.model;
-    lines.push(format!(
-        "  sums nothing: proves that {} is the logistic regression on the members' tables, within {:e}",
-        certify.answer, certify.tolerance
-    ));
-    lines.push(
-        "  before round 1 a salted fingerprint of your table is published; another table cannot be proven afterwards"
-            .to_owned(),
-    );
+    let answer = &certify.answer;
     let bounds = certify.columns.iter().map(|column| {
         let (low, high) = (column.low, column.high);
         format!("{} from {low} to {high}", printable(&column.name))
     });
-    lines.push(format!(
-        "  takes no table with a cell outside these bounds, and none with more than {MAX_CERTIFIED_ROWS} rows: {}",
-        bounds.collect::<Vec<_>>().join(", ")
-    ));
-    lines.push(format!(
-        "  leaves this node, masked: what {} leaves open on your rows, {}, with a proof; your gradient is not published",
-        certify.answer,
-        counted(wide(certify.columns.len().saturating_add(2)), "number")
-    ));
-    lines.push(
-        "  leaves this node: the number of your rows, rounded up to a power of two".to_owned(),
-    );
+    let left = counted(wide(certify.columns.len().saturating_add(2)), "number");
+    lines.extend([
+        format!(
+            "  sums nothing: proves that {answer} is the logistic regression on the rows that the graph makes of the members' data, within {}",
+            certify.tolerance
+        ),
+        "  before round 1 a salted fingerprint of these rows is published; other rows cannot be proven afterwards".to_owned(),
+        format!(
+            "  takes part only where all cells of these rows lie within the author's bounds, and there are at most {MAX_CERTIFIED_ROWS}: {}",
+            bounds.collect::<Vec<_>>().join(", ")
+        ),
+        "  what a cell is says the graph, not its name: whether this node takes part answers a question that the author was free to choose".to_owned(),
+        format!(
+            "  leaves this node, masked: what {answer} leaves open on the rows, {left}, with a proof; the gradient is not published"
+        ),
+        "  leaves this node: the number of rows that the task counts, rounded up to a power of two".to_owned(),
+    ]);
 }
 
 #[cfg(test)]

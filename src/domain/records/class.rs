@@ -35,15 +35,22 @@ pub fn member_spend(manifest: &Manifest) -> Option<Spend> {
 
 /// The class of a task, and why it is no better than free: sentences without a full stop, for the owner. A task that is not free has none.
 ///
-/// `member`: [`member_spend`]; what is under noise for members is private whatever its graphs are. `steps`: its `records` steps, as
-/// [`records_steps`] has them. Private is what has noise on every step, controlled what has it on none.
+/// `certified`: whether members prove something of their tables; such a task is free. `member`: [`member_spend`]; what is under noise for
+/// members is private whatever its graphs are. `steps`: its `records` steps, as [`records_steps`] has them. Private is what has noise on every
+/// step, controlled what has it on none.
 #[must_use]
 pub fn classify(
+    certified: bool,
     member: Option<&Spend>,
     proof: &ReleaseProof,
     steps: &[Records],
     policies: &Policies,
 ) -> (Class, Vec<String>) {
+    if certified {
+        // Whether every cell lies within bounds that the author has chosen is told by who takes part: no rule for sums covers that.
+        let why = "members prove something of their tables, and who takes part tells whether all cells lie within the author's bounds";
+        return (Class::Free, vec![why.to_owned()]);
+    }
     if let Some(spend) = member {
         return (Class::Private(spend.clone()), Vec::new());
     }
@@ -254,8 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn what_members_prove_is_free_whatever_else_holds() {
+        let of = |certified, member| {
+            let steps = [step(None, None)];
+            classify(certified, member, &proven(&["wage"]), &steps, &known())
+        };
+        assert_eq!(of(false, None).0, Class::Controlled);
+        let spend = Spend {
+            unit: Unit::Member,
+            delta: 1e-6,
+        };
+        for member in [None, Some(&spend)] {
+            let (class, why) = of(true, member);
+            assert_eq!((class, why.len()), (Class::Free, 1));
+        }
+    }
+
+    #[test]
     fn records_kept_apart_are_controlled_and_with_noise_private() {
-        let of = |steps: &[Records]| classify(None, &proven(&["wage", "age"]), steps, &known());
+        let of =
+            |steps: &[Records]| classify(false, None, &proven(&["wage", "age"]), steps, &known());
         assert_eq!(of(&[step(None, None)]), (Class::Controlled, vec![]));
         assert_eq!(
             of(&[step(None, Some(1e-6))]),
@@ -289,7 +314,7 @@ mod tests {
             ([step(Some("id"), None), step(None, None)], Class::Free),
         ] {
             assert_eq!(
-                classify(None, &proven(&["wage"]), &steps, &known()).0,
+                classify(false, None, &proven(&["wage"]), &steps, &known()).0,
                 expected
             );
         }
@@ -313,7 +338,7 @@ mod tests {
         let spend = member_spend(&manifest).unwrap();
         assert_eq!((&spend.unit, spend.delta), (&Unit::Member, 1e-6));
         let unproven = ReleaseProof::Unproven(Vec::new());
-        let (class, reasons) = classify(Some(&spend), &unproven, &[], &Policies::default());
+        let (class, reasons) = classify(false, Some(&spend), &unproven, &[], &Policies::default());
         assert_eq!((class, reasons), (private(Unit::Member, 1e-6), vec![]));
     }
 
@@ -327,7 +352,15 @@ mod tests {
             renew: crate::policy::Renewal::Never,
         });
         let policies = Policies::new([(dataset(), policy)].into());
-        let of = |key, delta| classify(None, &proven(&["wage"]), &[step(key, delta)], &policies);
+        let of = |key, delta| {
+            classify(
+                false,
+                None,
+                &proven(&["wage"]),
+                &[step(key, delta)],
+                &policies,
+            )
+        };
         assert_eq!(of(Some(" id"), None).0, Class::Controlled);
         assert_eq!(of(None, Some(1e-6)).0, private(Unit::Record, 1e-6));
         for key in [None, Some("card")] {
@@ -368,7 +401,7 @@ mod tests {
             (proven(&["wage"]), policies(None), "do not say what"),
             (proven(&["wage"]), Policies::default(), "do not say what"),
         ] {
-            let (class, reasons) = classify(None, &proof, &steps, &policies);
+            let (class, reasons) = classify(false, None, &proof, &steps, &policies);
             assert_eq!(class, Class::Free, "{proof:?}");
             assert_eq!(reasons.len(), 1, "{reasons:?}");
             assert!(reasons[0].contains(words), "{words:?} in {reasons:?}");
@@ -403,6 +436,7 @@ mod tests {
             let both = [(dataset(), own), ("b.csv".parse().unwrap(), policy)];
             let policies = Policies::new(both.into());
             classify(
+                false,
                 None,
                 &ReleaseProof::Proven(steps),
                 &[step(key, None)],
@@ -452,12 +486,12 @@ mod tests {
         ) {
             let steps: Vec<Records> = noise.iter().map(|n| step(None, n.then_some(1e-6))).collect();
             let policies = if roles { known() } else { Policies::default() };
-            let (class, reasons) = classify(None, &proven(&columns), &steps, &policies);
+            let (class, reasons) = classify(false, None, &proven(&columns), &steps, &policies);
             prop_assert_eq!(class == Class::Free, !reasons.is_empty());
             let half = noise.contains(&true) && noise.contains(&false);
             prop_assert_eq!(class == Class::Free, half || !roles || columns.contains(&"id"));
             let more: Vec<&str> = columns.iter().copied().chain(["card"]).collect();
-            prop_assert_eq!(classify(None, &proven(&more), &steps, &policies).0, Class::Free);
+            prop_assert_eq!(classify(false, None, &proven(&more), &steps, &policies).0, Class::Free);
         }
     }
 }

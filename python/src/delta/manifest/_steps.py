@@ -151,7 +151,7 @@ def certify(columns: Mapping[str, tuple[float, float]], answer: str, intercept: 
     intercept : int
         At which place of it the intercept stands.
     tolerance : float
-        What may remain of the mean gradient, with each column running from -1 to 1 over its bounds; above 0, at most 0.1.
+        What may remain of the mean gradient, with each column running from -1 to 1 over its bounds; 1e-5 to 0.1.
 
     Returns
     -------

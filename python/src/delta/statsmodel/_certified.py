@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from ._inputs import Inputs
 _CONSTANTS = ("const", "Intercept")
 # As nodes allow.
 _MOST_COLUMNS = 64
+MOST_MEMBERS = 1000
 
 
 def split(
@@ -48,15 +50,16 @@ def _bounds(name: str, given: Any) -> tuple[float, float]:
         low, high = (float(v) for v in given)
     except (TypeError, ValueError):
         raise ValueError(f"bounds[{name!r}]={given!r}: must be two numbers, the smallest and the largest") from None
-    if not (low < high and math.isfinite(low) and math.isfinite(high)):
+    half = high / 2 - low / 2
+    if not (low < high and math.isfinite(low) and math.isfinite(high) and half >= sys.float_info.min):
         raise ValueError(f"bounds[{name!r}]={given!r}: the first must be below the second, and both finite")
     return low, high
 
 
 def tolerance(given: float) -> float:
     """Return the tolerance; ``ValueError`` where nodes would not take it."""
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= 0.1:
-        raise ValueError(f"verify_tolerance={given!r}: must be above 0, and 0.1 at most")
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 1e-5 <= given <= 0.1:
+        raise ValueError(f"verify_tolerance={given!r}: must be 1e-5 at least, and 0.1 at most")
     return float(given)
 
 

@@ -70,7 +70,8 @@ class RegressionTask(Rounds):
         With ``enable_verify``, for each column of ``x`` but the constant: the smallest and the largest number that a cell may be.
         A node with a row outside takes no part.
     verify_tolerance : float
-        With ``enable_verify``, what may remain of the mean gradient, with each column running from -1 to 1 over its bounds.
+        With ``enable_verify``, what may remain of the mean gradient, with each column running from -1 to 1 over its bounds; 1e-5
+        to 0.1. Bounds close to what cells are let it say more of a slope.
     description : str
         Read by the owners of the data.
     privacy : delta.Privacy, optional
@@ -120,6 +121,10 @@ class RegressionTask(Rounds):
         if given.enable_verify and given.bounds is None:
             raise ValueError(
                 "enable_verify=True needs bounds={column: (smallest, largest)} for every column of x but the constant"
+            )
+        if given.enable_verify and given.max_clients > _certified.MOST_MEMBERS:
+            raise ValueError(
+                f"max_clients={given.max_clients}: a certificate has {_certified.MOST_MEMBERS:,} members at most"
             )
         self.bounds = dict(given.bounds or {}) if given.enable_verify else None
         self.verify_tolerance = _certified.tolerance(given.verify_tolerance)

@@ -102,6 +102,7 @@ fn tried(
 ) -> Tried {
     let (manifest, policies) = (bundle.manifest(), &loaded.policies);
     let (class, unproven) = classify(
+        manifest.certified().is_some(),
         member_spend(manifest).as_ref(),
         proof,
         &records_steps(manifest),

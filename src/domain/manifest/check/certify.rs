@@ -3,7 +3,8 @@
 use super::{Found, quoted};
 use crate::manifest::{
     CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, Certify, Cohort, Driver, Location,
-    MAX_CERTIFIED_COLUMNS, Manifest, RoundSpec, Source, Target,
+    MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MIN_TOLERANCE, Manifest, RoundSpec, Source,
+    Target, usable_bounds,
 };
 use crate::task::TaskKind;
 use crate::tensor::DType;
@@ -32,6 +33,14 @@ pub(super) fn check_certified(
             "a certificate is about the members of the round before; set the round's cohort to same",
         ),
         (
+            of_one_cohort(manifest),
+            "a certificate is about the members of all rounds: the first has no repeat, and all others cohort same",
+        ),
+        (
+            manifest.strategy.max_clients <= MAX_CERTIFIED_MEMBERS,
+            "a certificate has 1,000 members at most; lower strategy.max_clients",
+        ),
+        (
             round.map.contribute.is_empty()
                 && round.map.assign.is_empty()
                 && round.map.noise.is_none(),
@@ -50,8 +59,8 @@ pub(super) fn check_certified(
         ),
         (
             // Written so that NaN fails.
-            certify.tolerance > 0.0 && certify.tolerance <= 0.1,
-            "tolerance must be above 0, and 0.1 at most",
+            certify.tolerance >= MIN_TOLERANCE && certify.tolerance <= 0.1,
+            "tolerance must be 1e-5 at least, and 0.1 at most",
         ),
         (
             certify.intercept <= certify.columns.len(),
@@ -67,9 +76,8 @@ pub(super) fn check_certified(
     check_rows(round, &path, found);
     check_answer(manifest, certify, &path, found);
     for column in &certify.columns {
-        let bounds = column.low < column.high && (column.high / 2.0 - column.low / 2.0).is_finite();
         found.need(
-            bounds && column.low.is_finite() && column.high.is_finite(),
+            usable_bounds(column.low, column.high),
             format!("{path}.columns"),
             format!(
                 "{}: low must be below high, and both finite",
@@ -85,6 +93,13 @@ pub(super) fn check_certified(
             "a column's name must have 1 to 256 bytes on one line",
         );
     }
+}
+
+/// Whether all rounds are of the members of the first one.
+fn of_one_cohort(manifest: &Manifest) -> bool {
+    let mut rounds = manifest.rounds.iter();
+    let first = rounds.next().is_none_or(|round| round.repeat == 1);
+    first && rounds.all(|round| round.cohort == Some(Cohort::Same))
 }
 
 fn noised(manifest: &Manifest) -> bool {
@@ -233,9 +248,9 @@ mod tests {
         assert_eq!(certify.ordered(&[7.0]), None);
         let told = manifest.disclosure().join("\n");
         for words in [
-            "a salted fingerprint of your table is published",
+            "a salted fingerprint of these rows is published",
             "x from 0 to 4",
-            "your gradient is not published",
+            "the gradient is not published",
         ] {
             assert!(told.contains(words), "{words}: {told}");
         }
@@ -256,15 +271,10 @@ mod tests {
             (
                 "/rounds/1/certify",
                 "tolerance",
-                json!(0.0),
-                "tolerance must be above 0",
+                json!(9e-6),
+                "tolerance must be 1e-5 at least",
             ),
-            (
-                "/rounds/1/certify",
-                "tolerance",
-                json!(0.2),
-                "tolerance must be above 0",
-            ),
+            ("/rounds/1/certify", "tolerance", json!(0.2), "0.1 at most"),
             (
                 "/rounds/1/certify",
                 "intercept",
@@ -282,6 +292,19 @@ mod tests {
                 "high",
                 json!(0.0),
                 "low must be below high",
+            ),
+            (
+                "/rounds/1/certify/columns/0",
+                "high",
+                json!(5e-324),
+                "low must be below high",
+            ),
+            ("/rounds/0", "repeat", json!(2), "the first has no repeat"),
+            (
+                "",
+                "strategy",
+                json!({"min_clients": 2, "max_clients": 1001}),
+                "1,000 members at most",
             ),
             (
                 "/rounds/1/certify/columns/0",
