@@ -214,6 +214,13 @@ async fn recorded_gets_have_recorded_answers() {
             format!(r#"{{"nodes":[{{"id":"{}","url":"http://127.0.0.1:16900","name":"n1"}}],"total_pages":3}}"#, MEMBERS[0]),
         ),
         ("/v1/nodes".into(), 422, missing("page")),
+        ("/v1/coord/certificate?task_id=0xdead".into(), 422, missing("key")),
+        (format!("/v1/coord/certificate?task_id=0xdead&key=0x{}", "1".repeat(65)), 400, detail("key is not a digest of 32 bytes")),
+        (
+            format!("/v1/coord/certificate?task_id={TASK}&key=0x{}", "0".repeat(64)),
+            400,
+            detail("the task has no certificate"),
+        ),
         ("/v1/coord/config?task_id=dead".into(), 422, hex("task_id")),
         ("/v1/coord/config?task_id=0x1/../..".into(), 422, hex("task_id")),
         ("/v1/coord/config?task_id=0xdead".into(), 400, detail("task 0xdead does not exist")),

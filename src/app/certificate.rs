@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use delta_domain::bundle::Bundle;
+use delta_domain::hash::HashFunction;
 use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::certificates::schema_of;
@@ -11,6 +12,22 @@ use delta_ports::{PortError, PortErrorKind};
 
 fn rejected(text: impl Into<String>) -> PortError {
     PortError::new(PortErrorKind::Rejected, "certificate", text)
+}
+
+/// What opens the door to an answer's certificate: whoever has the answer can compute it, and nobody can from its digest, which is public.
+///
+/// # Errors
+/// `Rejected`: it is no answer.
+pub(crate) fn door_key(answer: &Tensor) -> Result<Digest, PortError> {
+    let TensorData::F64(numbers) = answer.data() else {
+        return Err(rejected("the answer is not f64"));
+    };
+    let mut hash = HashFunction::Sha256.start();
+    hash.update(b"delta certificate door 1");
+    for number in numbers {
+        hash.update(&number.to_le_bytes());
+    }
+    Ok(hash.finish())
 }
 
 /// The claim about an answer in a round.
@@ -88,4 +105,23 @@ pub(crate) fn told(verdict: &Verdict) -> String {
         verdict.norm,
         verdict.tolerance
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_door_opens_to_who_has_the_answer() {
+        let of = |numbers: &[f64]| {
+            let answer = Tensor::new(vec![numbers.len()], TensorData::F64(numbers.to_vec()));
+            door_key(&answer.unwrap()).unwrap()
+        };
+        assert_eq!(of(&[1.0, -2.5]), of(&[1.0, -2.5]));
+        assert_ne!(
+            of(&[1.0, -2.5]),
+            of(&[1.0, f64::from_bits((-2.5_f64).to_bits() + 1)])
+        );
+        assert!(door_key(&Tensor::new(vec![1], TensorData::F32(vec![1.0])).unwrap()).is_err());
+    }
 }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::blob::{ByteStream, collect};
 use super::{PortError, PortErrorKind};
 use delta_domain::identity::AuthorWord;
-use delta_domain::ids::{Address, RoundNumber, TaskId};
+use delta_domain::ids::{Address, Digest, RoundNumber, TaskId};
 use delta_domain::round::message::{
     Confirmation, RequestBody, RoundView, ShareDelivery, SignedRequest,
 };
@@ -34,10 +34,12 @@ pub enum PeerRequest {
         /// The task.
         task: TaskId,
     },
-    /// The certificate of a task's answer; answered with [`PeerAnswer::Content`]. For everybody: it shows nobody's part.
+    /// The certificate of a task's answer; answered with [`PeerAnswer::Content`]. For whoever has the answer: it says what that is.
     Certificate {
         /// The task.
         task: TaskId,
+        /// What only they can compute.
+        key: Digest,
     },
     /// Where a round stands, and what it computes; answered with [`PeerAnswer::RoundView`]. For everybody: it repeats what the connector
     /// publishes, and digests.
@@ -323,9 +325,13 @@ pub trait PeerCalls: PeerTransport {
         &self,
         url: &str,
         task: &TaskId,
+        key: Digest,
         limit: u64,
     ) -> Result<Vec<u8>, PortError> {
-        let request = PeerRequest::Certificate { task: task.clone() };
+        let request = PeerRequest::Certificate {
+            task: task.clone(),
+            key,
+        };
         let op = request.op();
         let (_, content) = self.call(url, request, None, limit).await?.content()?;
         collect(content, limit, op).await

@@ -17,7 +17,7 @@ use super::state::RunState;
 use crate::arrays::halved;
 use crate::machine::Handle;
 use delta_domain::identity::AuthorWord;
-use delta_domain::ids::{Name, RoundNumber, TaskId};
+use delta_domain::ids::{Digest, Name, RoundNumber, TaskId};
 use delta_domain::round::FailureCode;
 use delta_domain::round::coordinator::CoordinatorInput;
 use delta_domain::round::message::{
@@ -40,8 +40,9 @@ impl CoordinatorApi for Coordinator {
         match request {
             PeerRequest::Bundle { task } => self.bundle(&task).await.map(PeerAnswer::file),
             PeerRequest::Author { task } => self.author(&task).await.map(PeerAnswer::file),
-            PeerRequest::Certificate { task } => {
-                self.certificate(&task).await.map(PeerAnswer::file)
+            PeerRequest::Certificate { task, key } => {
+                let found = self.certificate(&task, key).await;
+                found.map(PeerAnswer::file)
             }
             PeerRequest::RoundView { task, round } => {
                 let view = self.round_view(&task, round).await;
@@ -123,17 +124,31 @@ impl Coordinator {
         Ok((bytes.len() as u64, pieces(bytes)))
     }
 
-    /// The certificate of a task's answer. While its end is being written, whoever asks comes again.
-    async fn certificate(&self, task: &TaskId) -> Result<(u64, ByteStream), PeerRejection> {
-        let name = BlobName::certificate(task);
-        match self.context.ports.blobs.open(&name).await {
-            Ok(found) => Ok(found),
-            Err(e) if e.kind() != PortErrorKind::NotFound => Err(failed(&e)),
-            Err(_) if self.active().contains_key(task) => {
-                Err(unavailable("the task is not over yet"))
-            }
-            Err(_) => Err(invalid(format!("task {task} has no certificate"))),
+    /// The certificate of a task's answer. While its end is being written, whoever asks comes again. Who has another answer, or none, hears
+    /// what is said of a task without a certificate.
+    async fn certificate(
+        &self,
+        task: &TaskId,
+        key: Digest,
+    ) -> Result<(u64, ByteStream), PeerRejection> {
+        if self.active().contains_key(task) {
+            return Err(unavailable("the task is not over yet"));
         }
+        let none = || invalid(format!("task {task} has no certificate of this answer"));
+        let state = self.run_on_disk(task).await.map_err(|e| failed(&e))?;
+        if state.and_then(|state| state.certificate_key) != Some(key) {
+            return Err(none());
+        }
+        let found = self
+            .context
+            .ports
+            .blobs
+            .open(&BlobName::certificate(task))
+            .await;
+        found.map_err(|e| match e.kind() {
+            PortErrorKind::NotFound => none(),
+            _ => failed(&e),
+        })
     }
 
     async fn round_view(

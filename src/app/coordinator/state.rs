@@ -87,6 +87,9 @@ pub(super) struct RunState {
     /// What became of the certificate, once the step in which members prove is over.
     #[serde(default)]
     pub(super) certified: Option<Certified>,
+    /// What opens the door to the certificate, where there is one.
+    #[serde(default)]
+    pub(super) certificate_key: Option<Digest>,
     /// The task is over, the record knows, and nothing is left to do about it.
     #[serde(default)]
     pub(super) wound_up: bool,
@@ -236,6 +239,7 @@ impl RunState {
             complete: false,
             tables: BTreeMap::new(),
             certified: None,
+            certificate_key: None,
             wound_up: false,
         }
     }

@@ -162,8 +162,9 @@ impl PeerTransport for HttpPeers {
                 let url = call.url("author", &[("task_id", task.as_str())])?;
                 call.file(self.download.get(url), limit).await
             }
-            PeerRequest::Certificate { task } => {
-                let url = call.url("certificate", &[("task_id", task.as_str())])?;
+            PeerRequest::Certificate { task, key } => {
+                let query = [("task_id", task.as_str()), ("key", &key.to_string())];
+                let url = call.url("certificate", &query)?;
                 call.file(self.download.get(url), limit).await
             }
             PeerRequest::RoundView { task, round } => call.round_view(task, *round).await,

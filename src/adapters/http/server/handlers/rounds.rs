@@ -38,14 +38,19 @@ pub(crate) async fn author(shared: &Shared, call: &mut Call) -> Result<Response,
     Ok(file(&filename, len, content)?)
 }
 
-/// `GET /v1/coord/certificate`: the certificate of a task's answer (docs/protocol/certificate.md).
+/// `GET /v1/coord/certificate`: the certificate of a task's answer, for who has the answer (docs/protocol/certificate.md).
 pub(crate) async fn certificate(shared: &Shared, call: &mut Call) -> Result<Response, Rejection> {
     let mut errors = FieldErrors::query();
     let task = errors.hex("task_id", call.query.owned("task_id"));
+    let key = errors.hex("key", call.query.owned("key"));
     errors.settle()?;
+    let key = key
+        .parse()
+        .map_err(|_| Rejection::bad("key is not a digest of 32 bytes"))?;
     let task = known(&task, |id| format!("task {id} does not exist"))?;
     let filename = format!("{task}.certificate");
-    let answer = shared.call(PeerRequest::Certificate { task }, None).await?;
+    let request = PeerRequest::Certificate { task, key };
+    let answer = shared.call(request, None).await?;
     let (len, content) = answer.content()?;
     Ok(file(&filename, len, content)?)
 }
