@@ -79,12 +79,13 @@ pub(crate) struct Case {
 impl Case {
     /// Its class under these rules, and why it is no better than free.
     fn class(&self, policies: &Policies) -> (Class, Vec<String>) {
-        if self.certified {
-            // Whether every cell lies within bounds that the author has chosen is told by who takes part: no rule for sums covers that.
-            let why = "members prove something of their tables, and who takes part tells whether all cells lie within the author's bounds";
-            return (Class::Free, vec![why.to_owned()]);
-        }
-        classify(self.member.as_ref(), &self.proof, &self.steps, policies)
+        classify(
+            self.certified,
+            self.member.as_ref(),
+            &self.proof,
+            &self.steps,
+            policies,
+        )
     }
 }
 
@@ -306,6 +307,8 @@ impl Owner {
         }
         let asks = verdict.decision == Decision::Asks;
         let permit = match verdict.answer() {
+            // A proof of zeros would not hold, so that the rules' word is the same as theirs who may not take part at all.
+            Some(Answer::Zeros) if case.certified => Permit::Decline(DeclineCode::NotAllowed),
             None | Some(Answer::Zeros) => Permit::Join,
             Some(Answer::Decline(_)) if asks => Permit::Ask,
             Some(Answer::Decline(code)) => {

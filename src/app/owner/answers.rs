@@ -72,6 +72,11 @@ impl Owner {
         let question = &case.question;
         let scope = match scope {
             DecisionScope::Once => ApprovalScope::Once(task.clone()),
+            _ if case.certified && decision == OwnerDecision::Allow => {
+                return Err(UserError::Invalid(
+                    "a certified task is allowed once: each run tells what an answer leaves open on the members' rows, and its coordinator chooses the answer; allow this task only".into(),
+                ));
+            }
             _ if question.author.node.is_none() => {
                 return Err(UserError::Invalid(
                     "the author's node proves no key, so a later task would not be known to be the same author's; decide about this task only".into(),

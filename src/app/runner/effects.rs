@@ -163,6 +163,17 @@ impl Effects<RunnerRound> for RunnerEffects {
 struct Network<'a>(&'a RunnerEffects);
 
 impl Network<'_> {
+    fn computation(&self) -> Computation<'_> {
+        Computation {
+            context: &self.0.context,
+            bundle: self.0.bundle.clone(),
+            case: &self.0.case,
+            round: &self.0.round,
+            url: &self.0.url,
+            state_step: self.0.state_step,
+        }
+    }
+
     fn connector(&self) -> &dyn Connector {
         &*self.0.context.ports.connector
     }
@@ -379,14 +390,7 @@ impl MemberWorld for Network<'_> {
         cohort: usize,
         noise: Option<&NoiseGround>,
     ) -> Result<Computed, PortError> {
-        let computation = Computation {
-            context: &self.0.context,
-            bundle: self.0.bundle.clone(),
-            case: &self.0.case,
-            round: &self.0.round,
-            url: &self.0.url,
-            state_step: self.0.state_step,
-        };
+        let computation = self.computation();
         let (task, round) = (self.0.round.task(), self.0.round.round().0);
         let span = tracing::info_span!(target: TRACES, "compute", %task, round);
         let run = computation.run(variables, masks, cohort, noise);
@@ -410,14 +414,7 @@ impl MemberWorld for Network<'_> {
         variables: &[VariableRequest],
         ground: &ProofGround,
     ) -> Result<Computed, PortError> {
-        let computation = Computation {
-            context: &self.0.context,
-            bundle: self.0.bundle.clone(),
-            case: &self.0.case,
-            round: &self.0.round,
-            url: &self.0.url,
-            state_step: self.0.state_step,
-        };
+        let computation = self.computation();
         let info = tokio::select! {
             biased;
             () = self.0.stop.cancelled() => {

@@ -29,6 +29,28 @@ pub(in crate::runner) struct OwnTable {
     pub(in crate::runner) commitment: Digest,
     pub(in crate::runner) capacity: u32,
     pub(in crate::runner) rows: u64,
+    /// The answer that it is proven for, once there is one.
+    #[serde(default)]
+    pub(in crate::runner) answer: Option<ProvenAnswer>,
+}
+
+/// An answer as a member has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::runner) struct ProvenAnswer {
+    /// SHA-256 of its `.npy` form: what is on record.
+    pub(in crate::runner) digest: Digest,
+    /// What opens the door to its certificate.
+    pub(in crate::runner) key: Digest,
+    /// Whom it is proven with.
+    pub(in crate::runner) cohort: Digest,
+}
+
+impl OwnTable {
+    /// Whether an answer may be proven: the first one, and that one again with the same members. Each proof tells the sum of all members'
+    /// gradients at its answer; answers that are chosen one after the other would tell the table, and cohorts the part of whoever is in one.
+    fn may_prove(&self, answer: ProvenAnswer) -> bool {
+        self.answer.is_none_or(|first| first == answer)
+    }
 }
 
 pub(in crate::runner) fn table_key(task: &TaskId) -> MachineKey {
@@ -67,6 +89,39 @@ pub(in crate::runner) async fn keep_own_table(
         done: Vec::new(),
     };
     commit(&ports, vec![change]).await
+}
+
+/// Settles for which answer the table is proven, before it is.
+///
+/// # Errors
+/// `Rejected` when it was another one.
+pub(in crate::runner) async fn settle_answer(
+    context: &Context,
+    task: &TaskId,
+    answer: ProvenAnswer,
+) -> Result<OwnTable, PortError> {
+    let (ports, key) = (context.machine_ports(), table_key(task));
+    let rejected = |text: &str| PortError::new(PortErrorKind::Rejected, "runner.table", text);
+    let stored = ports.storage.machine(&key).await?;
+    let stored = stored.ok_or_else(|| rejected("this node has committed to no table"))?;
+    let mut table: OwnTable = open_value(&ports, &stored)?;
+    if !table.may_prove(answer) {
+        return Err(rejected(
+            "this node has proven another answer of the task, or with other members, and proves one alone",
+        ));
+    }
+    if table.answer.is_none() {
+        table.answer = Some(answer);
+        let change = MachineChange {
+            state: StateChange::Snapshot(seal(&ports, &key, &table)?),
+            expected: stored.version,
+            key,
+            enqueue: Vec::new(),
+            done: Vec::new(),
+        };
+        commit(&ports, vec![change]).await?;
+    }
+    Ok(table)
 }
 
 /// Puts it on the data hub, where it is not there yet.
@@ -176,4 +231,33 @@ pub(crate) async fn shown_table(
 
 fn setting(task: &TaskId) -> String {
     format!("{PREFIX}{task}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_answer_is_proven_and_no_other() {
+        let answer = |byte: u8| ProvenAnswer {
+            digest: Digest([byte; 32]),
+            key: Digest([byte; 32]),
+            cohort: Digest([9; 32]),
+        };
+        let mut table = OwnTable {
+            salt: Secret::new([1; 32]),
+            commitment: Digest([2; 32]),
+            capacity: 16,
+            rows: 9,
+            answer: None,
+        };
+        assert!(table.may_prove(answer(3)) && table.may_prove(answer(4)));
+        table.answer = Some(answer(3));
+        assert!(table.may_prove(answer(3)) && !table.may_prove(answer(4)));
+        let with_others = ProvenAnswer {
+            cohort: Digest([8; 32]),
+            ..answer(3)
+        };
+        assert!(!table.may_prove(with_others));
+    }
 }

@@ -52,8 +52,10 @@ impl Spares {
             let files = files(&setup);
             let started = start(&launcher, &setup).await;
             let number = spares.came(setup, files, started);
+            // With its executor a worker that waits ends at once.
+            let spares = Arc::downgrade(&{ spares });
             tokio::time::sleep(IDLE).await;
-            if let Some(number) = number {
+            if let (Some(number), Some(spares)) = (number, spares.upgrade()) {
                 spares.drop_one(number);
             }
         });

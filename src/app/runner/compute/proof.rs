@@ -1,12 +1,13 @@
 //! A member's proof in a certified task: the answer as it was announced, the table as it was committed to.
 
 use super::{Computation, corrupt};
-use crate::certificate::claim_of;
+use crate::certificate::{claim_of, door_key};
 use crate::owner::{Left, withheld};
-use crate::runner::tables::own_table;
-use delta_domain::ids::Name;
+use crate::runner::tables::{ProvenAnswer, settle_answer};
+use delta_domain::ids::{Digest, Name};
 use delta_domain::manifest::Certify;
 use delta_domain::policy::Decision;
+use delta_domain::records::cohort_digest;
 use delta_domain::round::runner::{ProofGround, VariableRequest};
 use delta_domain::tensor::Tensor;
 use delta_ports::blob::{BlobInfo, BlobName, pieces};
@@ -28,10 +29,16 @@ impl Computation<'_> {
         let certify = manifest.certified_in(step);
         let certify = certify.ok_or_else(|| corrupt("the step proves nothing"))?;
         let task = self.round.task();
-        let answer = self.answer(certify, variables).await?;
+        let (digest, answer) = self.answer(certify, variables).await?;
         let claim = claim_of(&self.bundle, task, self.round.round(), &answer)?;
-        let table = own_table(self.context, task).await?;
-        let table = table.ok_or_else(|| corrupt("this node has committed to no table"))?;
+        let key = door_key(&answer)?;
+        let others = ground.peers.iter().map(|pair| &pair.peer);
+        let answer = ProvenAnswer {
+            digest,
+            key,
+            cohort: cohort_digest(others.chain([&self.round.me])),
+        };
+        let table = settle_answer(self.context, task, answer).await?;
         let owner = &self.context.owner;
         let left = Left {
             task,
@@ -93,7 +100,7 @@ impl Computation<'_> {
         &self,
         certify: &Certify,
         variables: &[VariableRequest],
-    ) -> Result<Tensor, PortError> {
+    ) -> Result<(Digest, Tensor), PortError> {
         let rejected = |text: &str| PortError::new(PortErrorKind::Rejected, "runner.prove", text);
         let name: &Name = &certify.answer;
         let wanted = variables.iter().find(|v| v.name == *name);
@@ -106,6 +113,6 @@ impl Computation<'_> {
                 "the answer that is announced is not the one that the round was started with on record",
             ));
         }
-        self.download(wanted).await
+        Ok((wanted.digest, self.download(wanted).await?))
     }
 }

@@ -1,34 +1,44 @@
 //! A member's table in a certified task: committed to before its first round; and the certificate, checked at the end.
 
 use super::Membership;
+use super::judging::decline_code;
 use crate::certificate::{objection, told};
 use crate::machine::erase;
+use crate::owner::{Case, withheld};
 use crate::runner::tables::{
-    OwnTable, forget_tables, keep_own_table, noted_tables, own_table, publish_table, table_key,
+    OwnTable, ProvenAnswer, forget_tables, keep_own_table, noted_tables, own_table, publish_table,
+    table_key,
 };
 use delta_domain::bundle::Bundle;
+use delta_domain::policy::Decision;
+use delta_domain::records::cohort_digest;
 use delta_domain::secret::Secret;
-use delta_ports::certificates::{MAX_PROOF_BYTES, TableJob};
+use delta_ports::certificates::{MAX_CERTIFICATE_BYTES, TableJob};
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind, report};
 use std::sync::Arc;
 
-/// More than a certificate has beside its proofs.
-const AROUND_BYTES: u64 = 64 << 10;
+/// Where a certificate is compared with what this node knows of its task.
+const CERTIFICATE: &str = "runner.certificate";
 
 impl Membership {
     /// Commits to this node's table, once a task: in the first step, before the round is joined. After a restart the same is said again.
     ///
+    /// Rows are read, and what they are committed to is shown, only while the owner allows the task. Rows that do not fit settle the task for
+    /// this node: they are not made again in each of its rounds.
+    ///
     /// # Errors
-    /// `Corrupt` when rows do not fit their bounds; `Rejected` when it is too late for a commitment.
+    /// `Corrupt` when rows do not fit their bounds; `Rejected` when it is too late for a commitment; `Denied` by the owner's word.
     pub(super) async fn commit_table(
-        &self,
+        &mut self,
         bundle: &Arc<Bundle>,
+        case: &Case,
         step: u32,
     ) -> Result<(), PortError> {
-        let task = &self.state.task;
-        let table = match own_table(&self.context, task).await? {
+        let task = self.state.task.clone();
+        let kept = own_table(&self.context, &task).await?;
+        let table = match kept {
             // Later steps are of those alone who were in the first one.
             Some(_) if step > 0 => return Ok(()),
             Some(table) => table,
@@ -40,10 +50,34 @@ impl Membership {
                     text,
                 ));
             }
-            None => self.make_table(bundle).await?,
+            None => {
+                self.allowed(case).await?;
+                let made = self.make_table(bundle).await;
+                if let Err(e) = made.as_ref()
+                    && matches!(e.kind(), PortErrorKind::Corrupt | PortErrorKind::Rejected)
+                {
+                    self.state.verdict = Some(Err(decline_code(e)));
+                }
+                made?
+            }
         };
-        self.retry_transient(|| publish_table(&self.context, task, &table))
+        // Making it may have taken long.
+        self.allowed(case).await?;
+        self.retry_transient(|| publish_table(&self.context, &task, &table))
             .await
+    }
+
+    /// Whether the owner's word lets this task do something now.
+    async fn allowed(&self, case: &Case) -> Result<(), PortError> {
+        let verdict = self
+            .context
+            .owner
+            .judge(&self.state.task, case, None)
+            .await?;
+        match verdict.decision {
+            Decision::Allowed => Ok(()),
+            Decision::Asks | Decision::Refused => Err(withheld(&verdict)),
+        }
     }
 
     async fn make_table(&self, bundle: &Arc<Bundle>) -> Result<OwnTable, PortError> {
@@ -68,6 +102,7 @@ impl Membership {
             commitment: made.commitment,
             capacity: made.capacity,
             rows: made.rows,
+            answer: None,
         };
         keep_own_table(context, task, &table).await?;
         Ok(table)
@@ -75,15 +110,13 @@ impl Membership {
 
     /// Checks the certificate of a task in which this node has proven something, and says what it is worth.
     pub(super) async fn check_certificate(&self) {
-        let took_part = match own_table(&self.context, &self.state.task).await {
-            Ok(table) => table.is_some() && self.state.summed.is_some(),
-            Err(_) => false,
-        };
-        if !took_part || self.state.finished {
+        let table = own_table(&self.context, &self.state.task).await;
+        let proven = table.ok().flatten().and_then(|table| table.answer);
+        let Some(proven) = proven.filter(|_| !self.state.finished) else {
             return;
-        }
+        };
         let task = &self.state.task;
-        let (level, text) = match self.judged_certificate().await {
+        let (level, text) = match self.judged_certificate(proven).await {
             Ok(told) => (
                 LogLevel::Info,
                 format!(
@@ -92,9 +125,13 @@ impl Membership {
             ),
             Err(e) => {
                 tracing::warn!(%task, "{}", report(&e));
+                // What the certificate says everybody can read; the rest is for this node's owner: the task's log may be read by its author.
+                let why = match e.op() {
+                    CERTIFICATE => e.message(),
+                    _ => "its certificate could not be checked",
+                };
                 let text = format!(
-                    "[Verification] task {task}: the answer is not certified for this node: {}",
-                    e.message()
+                    "[Verification] task {task}: the answer is not certified for this node: {why}"
                 );
                 (LogLevel::Warn, text)
             }
@@ -102,33 +139,32 @@ impl Membership {
         self.context.log(level, task, text, None).await;
     }
 
-    async fn judged_certificate(&self) -> Result<String, PortError> {
+    async fn judged_certificate(&self, proven: ProvenAnswer) -> Result<String, PortError> {
         let context = &self.context;
         let task = &self.state.task;
-        let wrong =
-            |text: String| PortError::new(PortErrorKind::Corrupt, "runner.certificate", text);
+        let wrong = |text: String| PortError::new(PortErrorKind::Corrupt, CERTIFICATE, text);
         let record = self.state.record.as_ref();
         let record = record.ok_or_else(|| wrong("the task has no record".into()))?;
         let bundle = self.bundle().await?;
         let tables = noted_tables(context, task).await?;
-        let members = u64::try_from(tables.len()).unwrap_or(u64::MAX);
-        let limit = members
-            .saturating_mul(MAX_PROOF_BYTES + 4)
-            .saturating_add(AROUND_BYTES);
         let peers = &context.ports.peers;
+        let (key, limit) = (proven.key, MAX_CERTIFICATE_BYTES);
         let bytes = self
-            .retry_transient(|| peers.certificate(&record.url, task, limit))
+            .retry_transient(|| peers.certificate(&record.url, task, key, limit))
             .await?;
         let certificates = context.ports.executor.certificates();
         let certificates =
             certificates.ok_or_else(|| wrong("this program has no certificates".into()))?;
-        let verdict = certificates.judge(bytes).await?;
+        let verdict = certificates.judge(bytes).await;
+        let verdict = verdict.map_err(|e| match e.kind() {
+            PortErrorKind::Corrupt => wrong(e.message().to_owned()),
+            _ => e,
+        })?;
         if let Some(why) = objection(&verdict, &bundle, task, &tables) {
             return Err(wrong(why));
         }
-        let me = context.own_address().await?;
-        if !verdict.members.iter().any(|proven| proven.member == me) {
-            return Err(wrong("this node is not in it".into()));
+        if cohort_digest(verdict.members.iter().map(|proven| &proven.member)) != proven.cohort {
+            return Err(wrong("its members are not those who proved".into()));
         }
         if verdict.holds() {
             return Ok(told(&verdict));

@@ -96,7 +96,7 @@ impl Membership {
             ));
         }
         if bundle.manifest().certified().is_some() {
-            self.commit_table(&bundle, step).await?;
+            self.commit_table(&bundle, &case, step).await?;
         }
         let (members, colluders) = self.context.owner.floor(&case.question);
         let settings = &self.context.settings;
@@ -138,7 +138,7 @@ impl Membership {
         self.state = state;
         self.attend();
         self.hold_data();
-        // Proofs are made in a worker without the graphs' runtime.
+        // What proves has no map.
         if bundle.manifest().proof_step() != Some(step) {
             let executor = &self.context.ports.executor;
             executor.prepare(&bundle, step, Part::Map);
