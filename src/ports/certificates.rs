@@ -12,11 +12,13 @@ use delta_domain::records::{ReleaseRules, ReleasedRows};
 use delta_domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 
-use super::PortError;
-use super::certifier::{Bounds, Claim, Model, Peer, Schema, Verdict};
+use super::certifier::{Bounds, Certifier, Claim, Model, Peer, Schema, Verdict};
+use super::{PortError, PortErrorKind};
 
 /// The most bytes of one member's proof.
 pub const MAX_PROOF_BYTES: u64 = 4 << 20;
+/// The most bytes of a certificate, so that it can be checked in one worker's memory.
+pub const MAX_CERTIFICATE_BYTES: u64 = 512 << 20;
 /// The least room for rows that a commitment shows.
 pub const MIN_CAPACITY: u32 = 16;
 
@@ -85,16 +87,57 @@ pub trait Certificates: Send + Sync {
     /// Makes them again, and proves what an answer leaves open on them.
     async fn prove(&self, job: ProveJob) -> Result<Proof, PortError>;
 
-    /// Puts proofs together, and checks what comes of it.
+    /// Puts proofs together, and checks what comes of it. Each comes with who has handed it in: that one is named where it does not hold, and
+    /// where it is somebody else's.
     async fn assemble(
         &self,
         claim: &Claim,
         tolerance: f64,
-        messages: Vec<Vec<u8>>,
+        messages: Vec<(Address, Vec<u8>)>,
     ) -> Result<(Vec<u8>, Verdict), PortError>;
 
     /// Checks a certificate.
     async fn judge(&self, certificate: Vec<u8>) -> Result<Verdict, PortError>;
+}
+
+/// Puts proofs together and checks what comes of it; `members` have handed them in, in this order.
+///
+/// # Errors
+/// `Corrupt` with who has handed a proof in that does not hold, or is of somebody else, whatever address is inside; or that proofs do not fit
+/// together. `Rejected` when there are too few or too many.
+pub fn certified(
+    certifier: &dyn Certifier,
+    claim: &Claim,
+    tolerance: f64,
+    members: &[Address],
+    messages: &[Vec<u8>],
+) -> Result<(Vec<u8>, Verdict), PortError> {
+    let corrupt = |text: String| PortError::new(PortErrorKind::Corrupt, "certificates.of", text);
+    let together = match certifier.assemble(claim, tolerance, messages) {
+        Ok(certificate) => match certifier.judge(&certificate) {
+            Ok(verdict) => return Ok((certificate, verdict)),
+            Err(e) => e,
+        },
+        Err(e) => e,
+    };
+    // Each by itself: so a wrong one is named, whatever the others are.
+    for (member, message) in members.iter().zip(messages) {
+        match certifier.verify(claim, message) {
+            Ok(proven) if proven.member == *member => {}
+            Ok(proven) => {
+                let text = format!("{member}: it has handed in the proof of {}", proven.member);
+                return Err(corrupt(text));
+            }
+            Err(e) => return Err(corrupt(format!("{member}: {}", e.message()))),
+        }
+    }
+    if together.kind() == PortErrorKind::Rejected {
+        return Err(together);
+    }
+    Err(corrupt(format!(
+        "each proof holds alone, and not with the others: {}",
+        together.message()
+    )))
 }
 
 /// The least room for so many rows.

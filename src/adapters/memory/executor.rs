@@ -14,11 +14,12 @@ use rand_core::SeedableRng as _;
 use super::faults::{FaultScript, When};
 use delta_domain::bundle::{Bundle, BundleLimits};
 use delta_domain::catalogue::Outline;
-use delta_domain::ids::{DatasetName, Digest, Name};
+use delta_domain::ids::{Address, DatasetName, Digest, Name};
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::certificates::{
-    Certificates, CertifiedRows, CommittedTable, Proof, ProveJob, TableJob, capacity_for, schema_of,
+    Certificates, CertifiedRows, CommittedTable, Proof, ProveJob, TableJob, capacity_for,
+    certified, schema_of,
 };
 use delta_ports::certifier::{Certifier, Claim, Owner, Rows, Verdict, Witness};
 use delta_ports::executor::{
@@ -337,16 +338,12 @@ impl Certificates for ScriptedExecutor {
         &self,
         claim: &Claim,
         tolerance: f64,
-        messages: Vec<Vec<u8>>,
+        messages: Vec<(Address, Vec<u8>)>,
     ) -> Result<(Vec<u8>, Verdict), PortError> {
+        let (members, messages): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
         self.faults.run("executor.assemble", || {
-            let certifier = &self.tables()?.certifier;
-            for message in &messages {
-                certifier.verify(claim, message)?;
-            }
-            let certificate = certifier.assemble(claim, tolerance, &messages)?;
-            let verdict = certifier.judge(&certificate)?;
-            Ok((certificate, verdict))
+            let certifier = &*self.tables()?.certifier;
+            certified(certifier, claim, tolerance, &members, &messages)
         })
     }
 

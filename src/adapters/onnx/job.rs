@@ -17,7 +17,7 @@ use delta_domain::manifest::Manifest;
 use delta_domain::records::ReleaseRules;
 use delta_domain::records::proof::ReleaseProof;
 use delta_domain::secret::Secret;
-use delta_ports::certifier::{Claim, Peer, Verdict};
+use delta_ports::certifier::{Claim, Peer, Schema, Verdict};
 use delta_ports::executor::{IteratorStates, RuntimeInfo};
 
 /// First message to a worker, written by this node alone: nothing in it comes from a task.
@@ -150,20 +150,30 @@ pub(crate) enum Work {
         step: u32,
         clients: u32,
     },
-    /// Make the rows of a certified task and commit to them, and prove what an answer leaves open on them where that is wanted.
-    Table {
+    /// Make the rows of a certified task.
+    Rows {
         /// Of the task, whose last round says how rows are made.
         manifest: Box<Manifest>,
         /// Where the datasets are that the map reads.
         datasets: BTreeMap<DatasetName, Located>,
         /// What must hold of the rows' sums.
         rules: Option<ReleaseRules>,
+    },
+    /// Commit to the rows that come as variables `x` and `y`, and prove what an answer leaves open on them where that is wanted. Needs no
+    /// runtime: what hides a table is not shown to a process that has loaded a stranger's graph.
+    Table {
+        schema: Box<Schema>,
         /// Whose table, and what hides it.
         owner: TableOwner,
         proof: Option<Box<Proving>>,
     },
     /// Put the proofs that come in place of the graphs together, and check what comes of it. Needs no runtime.
-    Assemble { claim: Box<Claim>, tolerance: f64 },
+    Assemble {
+        claim: Box<Claim>,
+        tolerance: f64,
+        /// Who handed them in, in the same order.
+        members: Vec<Address>,
+    },
     /// Check the certificate that comes in place of the graphs. Needs no runtime.
     Judge,
 }
@@ -224,15 +234,17 @@ pub(crate) enum Reply {
         metrics: Vec<String>,
         stop: bool,
     },
+    /// Blobs: the features and the labels, then what `released` says.
+    Rows {
+        released: Vec<Released>,
+    },
     Committed {
         commitment: Digest,
         capacity: u32,
         rows: u64,
     },
-    /// Blobs: the proof, then what `released` says.
-    ProvedTable {
-        released: Vec<Released>,
-    },
+    /// Blobs: the proof.
+    ProvedTable,
     /// A blob where it was assembled: the certificate.
     Judged {
         verdict: Box<Verdict>,
@@ -251,6 +263,7 @@ impl Header for Reply {
                 ..
             } => 0..contributions.saturating_add(assigned.len()),
             Self::Reduced { assigned, .. } => 0..assigned.len().saturating_add(1),
+            Self::Rows { .. } => 0..2,
             Self::Failed(_)
             | Self::Walls(_)
             | Self::Probed { .. }
@@ -260,7 +273,7 @@ impl Header for Reply {
             | Self::Described(_)
             | Self::Profiled(_)
             | Self::Committed { .. }
-            | Self::ProvedTable { .. }
+            | Self::ProvedTable
             | Self::Judged { .. } => 0..0,
         }
     }

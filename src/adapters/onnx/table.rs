@@ -1,24 +1,26 @@
 //! Tables of certified tasks in the worker: committed to, proven, and certificates checked.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use super::failure::{Failure, FailureKind};
 use super::frame::{Blob, Blobs};
-use super::job::{Proving, Released, Reply, TableOwner};
-use delta_domain::manifest::Manifest;
+use super::job::{Proving, Reply, TableOwner};
+use delta_domain::ids::{Address, Digest, Name};
+use delta_domain::tensor::{Tensor, TensorData};
 use delta_ports::PortError;
-use delta_ports::certificates::{CertifiedRows, capacity_for, schema_of};
-use delta_ports::certifier::{Certifier, Claim, Owner, Rows, Witness};
+use delta_ports::certificates::{CertifiedRows, capacity_for, certified};
+use delta_ports::certifier::{Certifier, Claim, Owner, Rows, Schema, Witness};
 
 type Answer = (Reply, Blobs);
 
-/// Rows that were made, and what they are for.
+/// Rows that were made by another worker, and what they are for.
 pub(super) struct Made<'m> {
     pub(super) certifier: Option<&'m dyn Certifier>,
-    pub(super) manifest: &'m Manifest,
+    pub(super) schema: &'m Schema,
     pub(super) owner: &'m TableOwner,
     pub(super) rows: CertifiedRows,
 }
@@ -32,17 +34,13 @@ impl Made<'_> {
     }
 
     /// The commitment with room for so many rows.
-    fn committed(&self, capacity: u32) -> Result<delta_domain::ids::Digest, Failure> {
-        let certify = self.manifest.certified();
-        let certify =
-            certify.ok_or_else(|| Failure::rejected("the task has no certified round"))?;
+    fn committed(&self, capacity: u32) -> Result<Digest, Failure> {
         let owner = Owner {
             task: self.owner.task.clone(),
             member: self.owner.member.clone(),
         };
-        let schema = schema_of(certify);
         let salt = &self.owner.salt;
-        let made = here(self.certifier)?.commit(&schema, &owner, self.rows(), capacity, salt);
+        let made = here(self.certifier)?.commit(self.schema, &owner, self.rows(), capacity, salt);
         // The rows are this node's, and what does not fit of them is nobody's to learn.
         made.map_err(|e| Failure::corrupt(e.message()))
     }
@@ -62,11 +60,7 @@ impl Made<'_> {
     }
 
     /// Proves, if the rows are still those that were committed to.
-    pub(super) fn prove(
-        &self,
-        proving: &Proving,
-        (released, sets): (Vec<Released>, Blobs),
-    ) -> Result<Answer, Failure> {
+    pub(super) fn prove(&self, proving: &Proving) -> Result<Answer, Failure> {
         if self.committed(proving.capacity)? != proving.commitment {
             return Err(Failure::corrupt(
                 "the table is not the one that was committed to before the first round: its data have changed since",
@@ -82,29 +76,41 @@ impl Made<'_> {
         let mut rng = ChaCha20Rng::from_seed(*proving.seed.expose());
         let message = here(self.certifier)?.prove(&proving.claim, &witness, &mut rng);
         let message = message.map_err(failure)?;
-        let first = Blob::Bytes(Cow::Owned(message));
-        Ok((
-            Reply::ProvedTable { released },
-            [first].into_iter().chain(sets).collect(),
-        ))
+        Ok((Reply::ProvedTable, vec![Blob::Bytes(Cow::Owned(message))]))
     }
 }
 
-/// Puts proofs together, and checks what comes of it.
+/// Rows as they cross the pipes, one list after the other.
+pub(super) fn column(numbers: Vec<f64>) -> Result<Blob<'static>, Failure> {
+    let tensor = Tensor::new(vec![numbers.len()], TensorData::F64(numbers));
+    let tensor = tensor.map_err(|e| Failure::internal(e.to_string()))?;
+    Ok(Blob::Tensor(Cow::Owned(tensor)))
+}
+
+/// The rows that came as variables: features and labels, in the order of their names.
+pub(super) fn rows(variables: BTreeMap<Name, Tensor>) -> Result<CertifiedRows, Failure> {
+    let mut lists = variables.into_values().map(Tensor::into_data);
+    let mut next = || match lists.next() {
+        Some(TensorData::F64(numbers)) => Ok(numbers),
+        _ => Err(Failure::internal("no rows came")),
+    };
+    Ok(CertifiedRows {
+        features: next()?,
+        labels: next()?,
+    })
+}
+
+/// Puts proofs together, and checks what comes of it. `members` have handed them in, in this order.
 pub(super) fn assemble(
     certifier: Option<&dyn Certifier>,
     claim: &Claim,
     tolerance: f64,
+    members: &[Address],
     messages: &[Vec<u8>],
 ) -> Result<Answer, Failure> {
     let certifier = here(certifier)?;
-    // Each by itself first: so a wrong one is named, whatever the others are.
-    for message in messages {
-        certifier.verify(claim, message).map_err(failure)?;
-    }
-    let certificate = certifier.assemble(claim, tolerance, messages);
-    let certificate = certificate.map_err(failure)?;
-    let verdict = certifier.judge(&certificate).map_err(failure)?;
+    let made = certified(certifier, claim, tolerance, members, messages);
+    let (certificate, verdict) = made.map_err(failure)?;
     let reply = Reply::Judged {
         verdict: Box::new(verdict),
     };

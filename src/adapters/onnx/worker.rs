@@ -100,7 +100,7 @@ fn serve(left_open: usize, certifier: Option<&dyn Certifier>) -> Result<Answer, 
         work: job.work,
     };
     match runtime {
-        Some(runtime) => run(&*runtime, certifier, &setup.limits.graph, containment, job),
+        Some(runtime) => run(&*runtime, &setup.limits.graph, containment, job),
         None => without_runtime(certifier, &setup.limits.graph, containment, job),
     }
 }
@@ -136,9 +136,30 @@ fn without_runtime(
         Work::Profile { place: Some(place) } => {
             Ok((Reply::Profiled(datasets::profile(&place)?), Blobs::new()))
         }
-        Work::Assemble { claim, tolerance } => {
+        Work::Table {
+            schema,
+            owner,
+            proof,
+        } => {
+            let rows = table::rows(job.variables)?;
+            let made = table::Made {
+                certifier,
+                schema: &schema,
+                owner: &owner,
+                rows,
+            };
+            match proof {
+                None => made.commit(),
+                Some(proof) => made.prove(&proof),
+            }
+        }
+        Work::Assemble {
+            claim,
+            tolerance,
+            members,
+        } => {
             let messages: Vec<Vec<u8>> = job.graphs.into_values().collect();
-            table::assemble(certifier, &claim, tolerance, &messages)
+            table::assemble(certifier, &claim, tolerance, &members, &messages)
         }
         Work::Judge => {
             let certificate = job.graphs.into_values().next().unwrap_or_default();
@@ -209,7 +230,6 @@ fn end_with_parent() {
 
 fn run(
     runtime: &dyn Runtime,
-    certifier: Option<&dyn Certifier>,
     limits: &GraphLimits,
     containment: Containment,
     job: Received,
@@ -227,6 +247,7 @@ fn run(
         | Work::Inspect { .. }
         | Work::Describe { .. }
         | Work::Profile { .. }
+        | Work::Table { .. }
         | Work::Assemble { .. }
         | Work::Judge => Err(Failure::internal(
             "bundles are unpacked, proofs checked and data looked at without a runtime",
@@ -257,27 +278,20 @@ fn run(
             )
             .map(mapped)
         }
-        Work::Table {
+        Work::Rows {
             manifest,
             datasets,
             rules,
-            owner,
-            proof,
         } => {
             let mut graphs = Graphs::new(runtime, check(graphs, limits)?);
             let mut data = Datasets::new(&manifest.datasets, datasets);
             let (rows, released) =
                 drivers::table(&mut graphs, &manifest, rules.as_ref(), &mut data)?;
-            let made = table::Made {
-                certifier,
-                manifest: &manifest,
-                owner: &owner,
-                rows,
-            };
-            match proof {
-                None => made.commit(),
-                Some(proof) => made.prove(&proof, sets_of(released)),
-            }
+            let (released, sets) = sets_of(released);
+            let rows = [rows.features, rows.labels].into_iter().map(table::column);
+            let rows: Blobs = rows.collect::<Result<_, Failure>>()?;
+            let blobs = rows.into_iter().chain(sets).collect();
+            Ok((Reply::Rows { released }, blobs))
         }
         Work::Reduce {
             manifest,

@@ -6,10 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use super::task::say;
+use delta_ports::certificates::MAX_CERTIFICATE_BYTES;
 use delta_ports::certifier::{Model, Verdict};
-
-/// A certificate of 1,000 members is smaller.
-const MAX_BYTES: u64 = 4 << 30;
 
 /// Checks the certificate in `file` and prints what it certifies. Whether it holds.
 ///
@@ -21,7 +19,7 @@ pub(in crate::cli) fn verify(file: &Path) -> anyhow::Result<bool> {
     };
     let cannot = || format!("{} cannot be read", file.display());
     let length = std::fs::metadata(file).with_context(cannot)?.len();
-    if length > MAX_BYTES {
+    if length > MAX_CERTIFICATE_BYTES {
         bail!("{} is larger than any certificate", file.display());
     }
     let bytes = std::fs::read(file).with_context(cannot)?;

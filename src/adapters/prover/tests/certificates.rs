@@ -1,7 +1,9 @@
 //! Certificates whose members do not fit together, and bytes that are none.
 
+use delta_domain::ids::Address;
 use delta_domain::secret::Secret;
 use delta_ports::PortErrorKind;
+use delta_ports::certificates::certified;
 use delta_ports::certifier::{Certifier as _, Model};
 use rand_core::Rng as _;
 
@@ -89,6 +91,37 @@ fn a_message_of_another_attempt_is_named() {
         error.contains(&format!("{}: the rounds", address(1))),
         "{error}"
     );
+}
+
+/// Whose name is inside is the author's of the bytes to choose; whoever handed them in is known.
+#[test]
+fn the_one_who_handed_a_wrong_proof_in_is_named() {
+    let world = small();
+    let members: Vec<Address> = (0..3).map(address).collect();
+    let honest = world.messages();
+    let made = |messages: &[Vec<u8>]| {
+        let (certifier, claim) = (&world.certifier, &world.claim);
+        certified(certifier, claim, 1e-4, &members, messages)
+    };
+    let (certificate, verdict) = made(&honest).unwrap();
+    assert_eq!(world.certifier.judge(&certificate).unwrap(), verdict);
+    assert!(verdict.members.iter().map(|p| &p.member).eq(&members));
+    let error = |messages: &[Vec<u8>]| made(messages).unwrap_err().message().to_owned();
+    let copied = [honest[0].clone(), honest[0].clone(), honest[2].clone()];
+    let told = format!(
+        "{}: it has handed in the proof of {}",
+        address(1),
+        address(0)
+    );
+    assert_eq!(error(&copied), told);
+    // Broken bytes under another member's name.
+    let mut broken = copied;
+    *broken[1].last_mut().unwrap() ^= 1;
+    assert!(error(&broken).starts_with(&format!("{}: ", address(1))));
+    let mut alone = small();
+    alone.members[1].peers[0].key = Secret::new([0xee; 32]);
+    let apart = [honest[0].clone(), alone.prove(1), honest[2].clone()];
+    assert!(error(&apart).starts_with("each proof holds alone"));
 }
 
 #[test]
