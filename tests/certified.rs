@@ -2,18 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use delta_node::adapters::prover::RistrettoCertifier;
 use delta_node::domain::connector_record::RecordEvent;
+use delta_node::domain::policy::{Policies, Policy, Role};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::blob::collect;
 use delta_node::ports::certificates::CertifiedRows;
 use delta_node::ports::certifier::{Certifier, Verdict};
 use delta_node::ports::connector::{Connector as _, RawPublicKeys, RoundKey};
+use delta_node::ports::policy::OwnerRules;
 use delta_node::ports::storage::{LocalTaskId, TaskRow};
 use delta_testing::cluster::{Cluster, Contribution, Recipe, run};
 use delta_testing::memory::Use;
@@ -344,6 +346,60 @@ fn rows_outside_their_bounds_are_refused_and_not_clipped() {
         assert_eq!(row.status, TaskStatus::Confirmed, "{}", world.describe());
         assert_eq!(world.counted(0, id).await[0], [0, 1]);
         assert_eq!(registered(&world, &row).len(), 2);
+        at_rest(&world).await;
+        world.stop().await;
+    });
+}
+
+/// A rule that answers other tasks with zeros keeps a node out of a certified one, before its rows are read: zeros prove nothing.
+#[test]
+fn a_rule_on_what_is_read_keeps_a_node_out() {
+    fn rows(node: &str, used: Use) -> CertifiedRows {
+        assert_ne!(node, "2", "its owner does not allow the task");
+        honest(node, used)
+    }
+    run(async {
+        let recipe = Recipe {
+            min_clients: 2,
+            ..recipe()
+        };
+        let mut world = world(3, recipe, optimum, rows, &[]).await;
+        let hidden = BTreeMap::from([("a".to_owned(), Role::Hidden)]);
+        let policy = Policy {
+            columns: Some(hidden),
+            ..Policy::default()
+        };
+        let datasets = BTreeMap::from([("any.csv".parse().unwrap(), policy)]);
+        world.hosts[2].policies.set(OwnerRules {
+            policies: Arc::new(Policies::new(datasets)),
+            ..OwnerRules::default()
+        });
+        let id = world.submit(0).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Confirmed, "{}", world.describe());
+        assert_eq!(world.counted(0, id).await[0], [0, 1]);
+        assert_eq!(registered(&world, &row).len(), 2);
+        world.stop().await;
+    });
+}
+
+/// Where the coordinator's worker cannot look at the proofs, the answer stands without a certificate.
+#[test]
+fn proofs_that_cannot_be_checked_take_the_certificate_and_not_the_answer() {
+    run(async {
+        let mut world = world(3, recipe(), optimum, honest, &[]).await;
+        let trouble = delta_node::ports::PortErrorKind::Exhausted;
+        for _ in 0..3 {
+            world.hosts[0]
+                .executor
+                .fail_next("executor.assemble", trouble);
+        }
+        let id = world.submit(0).await;
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        let why = certificate(&world, id).await.unwrap_err();
+        assert!(why.contains("could not check the proofs"), "{why}");
+        assert_eq!(logged(&world, 0, "could not check the proofs"), 1);
         at_rest(&world).await;
         world.stop().await;
     });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use delta_node::domain::connector_record::{Command, RecordEvent};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::PortErrorKind;
+use delta_node::ports::author_api::AuthorApi as _;
 use delta_node::ports::storage::{LocalTaskId, MachineKind};
 use delta_testing::cluster::{Cluster, Recipe, run};
 use delta_testing::memory::When;
@@ -55,6 +56,43 @@ fn a_coordinator_that_is_stopped_leaves_a_snapshot_and_finishes_later() {
             world.stop().await;
         });
     }
+}
+
+/// A round is told of once it is kept: what an author has heard of is there after a crash at that moment, with what it came to.
+#[test]
+fn a_round_that_was_told_of_outlives_a_crash() {
+    run(async {
+        let recipe = Recipe {
+            rounds: 3,
+            ..Recipe::default()
+        };
+        let mut world = Cluster::new(3, 2, recipe).await;
+        let id = world.submit(1).await;
+        for number in 1..=3 {
+            let mut turns = 0_u32;
+            while rounds_told(&world, id).await < number {
+                turns += 1;
+                match turns.is_multiple_of(500) {
+                    true => tokio::time::sleep(Duration::from_millis(5)).await,
+                    false => tokio::task::yield_now().await,
+                }
+            }
+            world.crash(1).await;
+            world.start(1).await;
+            assert!(rounds_told(&world, id).await >= number);
+            let kept = world.node(1).task_checkpoint(id).await.unwrap();
+            assert!(usize::try_from(kept.steps).unwrap() >= number);
+        }
+        let row = world.wait_for_end(1, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished);
+        world.stop().await;
+    });
+}
+
+/// How many rounds the coordinator shows of a task.
+async fn rounds_told(world: &Cluster, id: LocalTaskId) -> usize {
+    let (_, progress) = world.node(1).task_progress(id).await.unwrap();
+    progress.map_or(0, |p| p.rounds.len())
 }
 
 #[test]
