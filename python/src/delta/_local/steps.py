@@ -23,6 +23,9 @@ _TYPES = {
     "tensor(int32)": np.int32,
 }
 
+# What is left of a number of a matrix by rounding, as nodes reckon: sums keep 48 bits of each row's.
+_ROUNDED = 2.0**-48
+
 
 class CannotCompute(Exception):
     """A member cannot compute its part of a round, and contributes zeros."""
@@ -163,7 +166,7 @@ def solve(step: Json, driver: Json, scope: Scope) -> None:
     scaled /= np.maximum(np.abs(scaled).max(0), np.finfo(float).tiny)
     sizes = np.linalg.svd(scaled, compute_uv=False)
     # A pivot is no smaller than the least of these but for what elimination lets grow.
-    near = sizes[-1] <= 64 * len(a) * np.finfo(float).eps * sizes[0]
+    near = sizes[-1] <= 64 * len(a) * _ROUNDED * sizes[0]
     if near and (column := _dependent(scaled)) is not None:
         raise Singular(
             f"the matrix a is singular: its column {column} (counted from 0) depends on those before it; leave out columns that "
@@ -175,7 +178,7 @@ def solve(step: Json, driver: Json, scope: Scope) -> None:
 
 def _dependent(matrix: Array) -> int | None:
     """Return the first column that depends on those before it, by elimination with partial pivoting, if there is one."""
-    rest, nothing = matrix.copy(), len(matrix) * np.finfo(float).eps
+    rest, nothing = matrix.copy(), len(matrix) * _ROUNDED
     for p in range(len(rest)):
         best = p + int(np.abs(rest[p:, p]).argmax())
         if not abs(rest[best, p]) > nothing:

@@ -103,14 +103,17 @@ fn power_of_two(x: f64) -> f64 {
     f64::from_bits(x.to_bits() & EXPONENT).max(f64::MIN_POSITIVE)
 }
 
+/// What is left of a number of a matrix by rounding: exact sums keep 48 bits of each row's, and products behind them a few fewer than 52.
+const ROUNDED: f64 = 16.0 * f64::EPSILON;
+
 /// Brings the matrix into upper triangular form, the right sides with it.
 #[expect(
     clippy::cast_precision_loss,
     reason = "n is at most MAX_SYSTEM, far below 2^52"
 )]
 fn eliminate(matrix: &mut [f64], sides: &mut [f64], n: usize, k: usize) -> Result<(), Failure> {
-    // Entries are about 1 now: what is below this is made of rounding errors.
-    let nothing = n as f64 * f64::EPSILON;
+    // Entries are about 1 now, and sums have 48 bits: what is below this is made of rounding errors.
+    let nothing = n as f64 * ROUNDED;
     for p in 0..n {
         let size = |i: usize| matrix[i * n + p].abs();
         let best = (p + 1..n).fold(p, |best, i| if size(i) > size(best) { i } else { best });
