@@ -23,7 +23,7 @@ use delta_domain::ids::{DatasetName, TaskId};
 use delta_domain::manifest::Records;
 use delta_domain::policy::{
     Answer, Approval, ApprovalScope, Class, DatasetFacts, Decision, Facts, OwnerDecision, Policies,
-    Question, Spend, Verdict, judge,
+    Question, Spend, Verdict, VerifyRules, judge,
 };
 use delta_domain::privacy::cost::Cost;
 use delta_domain::records::classify;
@@ -274,7 +274,11 @@ impl Owner {
     ) -> Result<BTreeMap<DatasetName, u64>, PortError> {
         let counts = question.reads.keys().any(|name| {
             let policy = policies.of(name);
-            policy.rows.is_some() || policy.outputs_per_row.is_some()
+            let proven =
+                |rules: &VerifyRules| question.certified.is_some() && rules.max_rows.is_some();
+            policy.rows.is_some()
+                || policy.outputs_per_row.is_some()
+                || policy.verify.as_ref().is_some_and(proven)
         });
         if !counts {
             return Ok(BTreeMap::new());

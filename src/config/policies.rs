@@ -59,9 +59,14 @@ const KEYS: &[(&str, &str)] = &[
         "records",
         "a section, for example { threshold: 10, dominance: 0.9, freedom: 10 }",
     ),
+    (
+        "verify",
+        "a section, for example { max_rows: 20000, columns: { age: [0, 120] } }",
+    ),
     ("until", "a day, for example 2027-12-31"),
 ];
 const PRIVACY_KEYS: &[&str] = &["unit", "key", "epsilon", "delta", "renew"];
+const VERIFY_KEYS: &[&str] = &["max_rows", "columns"];
 const RECORDS_KEYS: &[&str] = &[
     "threshold",
     "dominance",
@@ -381,6 +386,7 @@ impl PolicyReader {
             let fits = match key.as_str() {
                 "columns" => self.columns(source, dataset, &mut value),
                 "privacy" => self.part(source, dataset, "privacy", PRIVACY_KEYS, &value),
+                "verify" => self.part(source, dataset, "verify", VERIFY_KEYS, &value),
                 "records" => self.part(source, dataset, "records", RECORDS_KEYS, &value),
                 _ => true,
             };

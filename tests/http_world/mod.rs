@@ -302,6 +302,7 @@ pub(crate) fn asked() -> AskedTask {
             "wages.csv".parse().unwrap(),
             Reads::of(["wage".to_owned()].into(), TableForm::Names),
         )]),
+        certified: None,
         class: Class::Free,
         digest: Digest([1; 32]),
     };

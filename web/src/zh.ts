@@ -192,6 +192,8 @@ export const zh: Record<string, string> = {
   "Numbers for each row": "每行输出的数",
   "Rounds a day": "每日轮数",
   Until: "有效期至",
+  "Certified tasks": "可认证的任务",
+  "{n} rows at most": "最多 {n} 行",
   "Columns to match by": "可用于匹配的列",
   "Spent in this period": "本周期已用",
   "With what is reserved": "包含预留",

@@ -11,7 +11,7 @@ use crate::cli::args::PolicyCommand;
 use crate::config::{Config, LoadedPolicies};
 use delta_domain::identity::day_of;
 use delta_domain::ids::DatasetName;
-use delta_domain::policy::{Policy, Privacy, Role};
+use delta_domain::policy::{Bounds, Policy, Privacy, Role, VerifyRules};
 use delta_domain::records::ReleaseRules;
 use delta_domain::time::Timestamp;
 use delta_ports::executor::DatasetSummary;
@@ -156,6 +156,7 @@ fn in_words(policy: &Policy) -> Vec<(&'static str, String)> {
         ("approval", Some(policy.approval.name().to_owned())),
         ("privacy", policy.privacy.as_ref().map(budget)),
         ("records", policy.records.as_ref().map(limits)),
+        ("verify", policy.verify.as_ref().map(proofs)),
         (
             "until",
             policy
@@ -175,6 +176,20 @@ fn limits(rules: &ReleaseRules) -> String {
         "at least {} units, two below {} of a sum, the rest {} of the largest, {} degrees of freedom, {} numbers a unit",
         rules.threshold, rules.dominance, rules.p_percent, rules.freedom, rules.outputs_per_row
     )
+}
+
+fn proofs(rules: &VerifyRules) -> String {
+    let rows = rules.max_rows.map(|n| format!("at most {n} rows"));
+    let bounds = |(name, b): (&String, &Bounds)| format!("{name:?} from {} to {}", b.low, b.high);
+    let columns = rules.columns.as_ref().map(|columns| {
+        let columns: Vec<String> = columns.iter().map(bounds).collect();
+        format!("only {} or wider", columns.join(", "))
+    });
+    let said: Vec<String> = [rows, columns].into_iter().flatten().collect();
+    match said.is_empty() {
+        true => "no limits".to_owned(),
+        false => said.join("; "),
+    }
 }
 
 fn budget(privacy: &Privacy) -> String {
@@ -202,7 +217,8 @@ mod tests {
     #[test]
     fn every_limit_is_said_in_words() {
         let form = r#"{"columns": {"id": "identifier", "age": "value"}, "joins": ["id"], "members": 3, "colluders": 1, "rows": 50, "outputs_per_row": 0.5,
-            "rounds_per_day": 9, "approval": "private", "privacy": {"unit": "record", "epsilon": 3.0, "delta": 1e-6}, "until": "2027-12-31"}"#;
+            "rounds_per_day": 9, "approval": "private", "privacy": {"unit": "record", "epsilon": 3.0, "delta": 1e-6}, "until": "2027-12-31",
+            "verify": {"max_rows": 20000, "columns": {"age": [0, 120]}}}"#;
         let form: delta_domain::policy::PolicyForm = serde_json::from_str(form).unwrap();
         let lines = in_words(&form.check().unwrap());
         let text: Vec<String> = lines.iter().map(|(k, v)| format!("{k} {v}")).collect();
@@ -216,6 +232,7 @@ mod tests {
             "approval private",
             "epsilon 3 at delta 0.000001 for one record",
             "until 2027-12-31",
+            "verify at most 20000 rows; only \"age\" from 0 to 120 or wider",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::rules::{ApprovalMode, Kind, Policy, Privacy, Renewal, Role, Unit};
+use super::verify::VerifyForm;
 use crate::identity::end_of_day;
 use crate::records::ReleaseRules;
 
@@ -63,6 +64,9 @@ pub struct PolicyForm {
     /// Limits of controlled releases. Left out: the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records: Option<ReleaseForm>,
+    /// Limits of certified tasks. Left out: none of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifyForm>,
     /// The last day (UTC) on which anything is allowed: `YYYY-MM-DD`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
@@ -224,6 +228,7 @@ impl PolicyForm {
         });
         let privacy = self.privacy.and_then(|form| form.check(&mut faults));
         let records = self.records.map(|form| form.check(&mut faults));
+        let verify = self.verify.map(|form| form.check(&mut faults));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -240,6 +245,7 @@ impl PolicyForm {
             approval: self.approval.unwrap_or_default(),
             privacy,
             records,
+            verify,
             until: until.flatten(),
         })
     }

@@ -137,6 +137,7 @@ pub fn judge(policies: &Policies, question: &Question, facts: &Facts, now: Times
         case.columns();
         case.joins();
         case.sizes();
+        case.verified();
         case.budget();
         case.approval();
     }
@@ -367,6 +368,16 @@ impl Case<'_> {
                 Rule::Outputs,
                 format!("{outputs} numbers leave in a round, and it is not known of how many rows"),
             ),
+        }
+    }
+
+    /// What a certified task may prove.
+    fn verified(&mut self) {
+        let (Some(rules), Some(task)) = (&self.policy.verify, &self.question.certified) else {
+            return;
+        };
+        for (rule, why) in rules.against(task, self.rows()) {
+            self.refuse(rule, why);
         }
     }
 

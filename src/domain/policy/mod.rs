@@ -19,6 +19,7 @@ mod rule;
 mod rules;
 #[cfg(feature = "schema")]
 mod schema;
+mod verify;
 
 pub use approval::{Approval, ApprovalBook, ApprovalScope, OwnerDecision, Standing};
 pub use form::{FieldFault, PolicyFile, PolicyForm, PrivacyForm, ReleaseForm};
@@ -30,3 +31,4 @@ pub use rules::{
 };
 #[cfg(feature = "schema")]
 pub use schema::schema_json;
+pub use verify::{Bounds, CertifiedColumns, VerifyForm, VerifyRules};

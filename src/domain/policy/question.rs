@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::rules::{Kind, Unit};
+use super::verify::CertifiedColumns;
 use crate::bundle::Bundle;
 use crate::identity::Fingerprint;
 use crate::ids::{DatasetName, Digest};
@@ -155,6 +156,9 @@ pub struct Question {
     pub outputs: u64,
     /// What it reads.
     pub reads: BTreeMap<DatasetName, Reads>,
+    /// What a certified task says of its columns; `None`: it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified: Option<CertifiedColumns>,
     /// What the node has found out about what leaves.
     pub class: Class,
     /// SHA-256 over everything that decides what leaves: the manifest but for its words, all graphs, all initial values. Two bundles with
@@ -177,6 +181,7 @@ impl Question {
             rounds: manifest.total_rounds(),
             outputs: outputs.map_or(0, |n| u64::try_from(n).unwrap_or(u64::MAX)),
             reads: reads_of(manifest),
+            certified: manifest.certified().map(CertifiedColumns::of),
             class: Class::Free,
             digest: digest_of(bundle),
         }

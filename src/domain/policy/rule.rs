@@ -38,6 +38,10 @@ named_rules! {
         PrivacyDelta = "policy.privacy.delta",
         /// The privacy budget does not suffice.
         PrivacyBudget = "policy.privacy.budget",
+        /// A certified task reads more rows than are allowed to be proven.
+        VerifyRows = "policy.verify.rows",
+        /// A certified task has a column that is not allowed, or narrower bounds.
+        VerifyColumns = "policy.verify.columns",
         /// Too many releases of controlled tasks were refused today.
         Refusals = "policy.refusals",
         /// The owner is asked.
@@ -63,7 +67,7 @@ impl Rule {
     #[must_use]
     pub fn decline(self) -> Option<DeclineCode> {
         match self {
-            Self::Rows | Self::Outputs | Self::ColumnHidden => None,
+            Self::Rows | Self::Outputs | Self::ColumnHidden | Self::VerifyRows => None,
             Self::Members => Some(DeclineCode::TooFewMembers),
             Self::Colluders => Some(DeclineCode::TooWeak),
             Self::Rounds | Self::PrivacyBudget => Some(DeclineCode::OverBudget),
@@ -76,6 +80,7 @@ impl Rule {
             | Self::Joins
             | Self::PrivacyUnit
             | Self::PrivacyDelta
+            | Self::VerifyColumns
             | Self::Asks
             | Self::Refusals
             | Self::Never
@@ -107,7 +112,12 @@ mod tests {
             .collect();
         assert_eq!(
             silent,
-            ["policy.rows", "policy.outputs", "policy.columns.hidden"]
+            [
+                "policy.rows",
+                "policy.outputs",
+                "policy.columns.hidden",
+                "policy.verify.rows"
+            ]
         );
     }
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::question::{Author, Question};
+use super::verify::VerifyRules;
 use crate::identity::{Fingerprint, MAX_WORD_BYTES, NodeKey, presentable};
 use crate::ids::DatasetName;
 use crate::records::ReleaseRules;
@@ -41,6 +42,9 @@ pub struct Policy {
     pub privacy: Option<Privacy>,
     /// Limits of controlled releases; `None`: the defaults.
     pub records: Option<ReleaseRules>,
+    /// Limits of certified tasks; `None`: none of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifyRules>,
     /// The first moment at which nothing is allowed any more.
     pub until: Option<Timestamp>,
 }

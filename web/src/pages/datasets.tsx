@@ -207,6 +207,12 @@ function rules(policy: Record<string, unknown>): [string, string][] {
       `epsilon ${epsilon(privacy.epsilon)}, delta ${privacy.delta.toExponential()}, ${unit}, ${privacy.renew}`,
     ]);
   }
+  const verify = policy.verify as { max_rows: number | null; columns: Record<string, [number, number]> | null } | null;
+  if (verify) {
+    const columns = Object.entries(verify.columns ?? {}).map(([name, [low, high]]) => `${name} ${low} – ${high}`);
+    const rows = verify.max_rows === null ? [] : [t("{n} rows at most", { n: number(verify.max_rows) })];
+    found.push([t("Certified tasks"), [...rows, ...columns].join(", ")]);
+  }
   return found;
 }
 

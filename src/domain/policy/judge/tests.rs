@@ -31,6 +31,7 @@ pub(in crate::policy) fn question() -> Question {
                 TableForm::Names,
             ),
         )]),
+        certified: None,
         class: Class::Free,
         digest: Digest([1; 32]),
     }
@@ -421,3 +422,38 @@ fn the_strictest_dataset_decides() {
 
 mod joins;
 mod laws;
+
+#[test]
+fn certified_tasks_keep_the_owners_bounds_and_rows() {
+    let rules = |json: &str| -> Policy {
+        let form: crate::policy::PolicyForm = serde_json::from_str(json).unwrap();
+        form.check().unwrap()
+    };
+    let certified = Question {
+        certified: Some(serde_json::from_str(r#"{"age": [18, 80]}"#).unwrap()),
+        ..question()
+    };
+    let judged = |json: &str, question: &Question| {
+        let verdict = verdict(rules(json), question, &known());
+        (verdict.decision, verdict.by(), verdict.answer())
+    };
+    for (json, rule, answer) in [
+        (
+            r#"{"verify": {"columns": {"age": [0, 120]}}}"#,
+            Rule::VerifyColumns,
+            Answer::Decline(DeclineCode::NotAllowed),
+        ),
+        (
+            r#"{"verify": {"max_rows": 99}}"#,
+            Rule::VerifyRows,
+            Answer::Zeros,
+        ),
+    ] {
+        let expected = (Decision::Refused, vec![rule], Some(answer));
+        assert_eq!(judged(json, &certified), expected);
+        // Other tasks prove nothing, and within the rules the owner is asked.
+        assert_eq!(judged(json, &question()).0, Decision::Asks);
+    }
+    let within = r#"{"verify": {"max_rows": 100, "columns": {"age": [20, 70]}}}"#;
+    assert_eq!(judged(within, &certified).0, Decision::Asks);
+}

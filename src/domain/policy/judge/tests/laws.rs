@@ -72,6 +72,7 @@ fn policies() -> impl Strategy2<Value = Policy> {
             rounds_per_day: limits.4,
             approval,
             privacy,
+            verify: None,
             until: until.map(Timestamp),
         },
     )
