@@ -118,10 +118,47 @@ def test_without_a_constant_nothing_is_certified() -> None:
         Bare("bare", min_clients=2, max_clients=3, enable_verify=True, bounds=BOUNDS).build()
 
 
-@pytest.mark.parametrize(("kind", "more"), [(LinearTask, {}), (MNLogitTask, {"n_classes": 2})])
-def test_other_regressions_are_not_proven_yet(kind: Any, more: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="nodes prove logistic regressions"):
-        case(kind, ["a", "y"], "y", enable_verify=True, bounds=BOUNDS, **more)
+def test_other_regressions_are_not_proven_yet() -> None:
+    with pytest.raises(ValueError, match="nodes prove logistic and linear regressions"):
+        case(MNLogitTask, ["a", "y"], "y", enable_verify=True, bounds=BOUNDS, n_classes=2)
+
+
+class Grades(LinearTask):
+    def dataset(self) -> dict[str, delta.dataset.DataFrame]:
+        return {"data": delta.dataset.DataFrame("spector.csv", columns=["GPA", "TUCE", "PSI"])}
+
+    def preprocess(self, data: Any) -> Any:
+        return add_constant(data.drop(columns="GPA")), data["GPA"]
+
+
+def grades(**more: Any) -> Grades:
+    given = {"min_clients": 3, "max_clients": 3, "enable_verify": True, "bounds": BOUNDS}
+    return Grades("grades-certified", **(given | more))
+
+
+def test_a_linear_regression_says_what_its_label_is() -> None:
+    bundle = grades().build()
+    assert bundle.manifest["type"] == "hlr"
+    certify = bundle.manifest["rounds"][-1]["certify"]
+    assert (certify["model"], certify["label"]) == ("linear", {"name": "GPA", "low": 0.0, "high": 4.0})
+    assert [c["name"] for c in certify["columns"]] == ["TUCE", "PSI"]
+    told = bundle.describe()
+    assert "params is the linear regression" in told and "TUCE from 0 to 40, PSI from 0 to 1, GPA from 0 to 4" in told
+    assert "label" not in spector().build().manifest["rounds"][-1]["certify"]
+    plain = Grades("plain", min_clients=2, max_clients=3).build()
+    assert plain.manifest["type"] == "horizontal"
+    with pytest.raises(ValueError, match="GPA, which is y, has none"):
+        grades(bounds={"TUCE": (0, 40), "PSI": (0, 1)}).build()
+
+
+class Ridge(Grades):
+    def options(self) -> dict[str, Any]:
+        return {"ridge_factor": 0.1}
+
+
+def test_a_ridge_is_not_what_a_certificate_is_about() -> None:
+    with pytest.raises(ValueError, match="not that of least squares"):
+        Ridge("ridge", min_clients=2, max_clients=3, enable_verify=True, bounds=BOUNDS).build()
 
 
 def test_the_spector_regression_is_confirmed_over_nodes(network: Network, tmp_path: Path) -> None:
@@ -143,3 +180,17 @@ def test_the_spector_regression_is_confirmed_over_nodes(network: Network, tmp_pa
     assert checked.returncode == 0, checked.stderr
     for address, commitment in certificate.members.items():
         assert f"member {address}: table {commitment}" in checked.stdout
+
+
+def test_a_linear_regression_is_confirmed_over_nodes(network: Network) -> None:
+    rows: pd.DataFrame = network.pooled("spector.csv")
+    expected = sm.OLS(rows["GPA"], sm.add_constant(rows[["TUCE", "PSI"]])).fit()
+    node = network.node
+    task_id = node.create_task(grades(connection_timeout=20, wait_timeout=60))
+    assert node.wait(task_id, timeout=180, progress=False)
+    assert node.status(task_id) == "CONFIRMED", "\n".join(r["message"] for r in node.logs(task_id))
+    result = node.get_result(task_id)
+    np.testing.assert_allclose(result.params, expected.params, atol=1e-8)
+    certificate = result.certificate
+    assert certificate is not None and certificate.holds and certificate.norm < 1e-5
+    np.testing.assert_allclose(certificate.coefficients, np.roll(expected.params, -1), atol=1e-4)

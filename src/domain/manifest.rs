@@ -28,7 +28,7 @@ use super::task::TaskKind;
 use super::tensor::DType;
 
 pub use certify::{
-    CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, CertifiedColumn, CertifiedModel, Certify,
+    CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, CertifiedColumn, CertifiedModel, Certify, Effort,
     MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MAX_CERTIFIED_ROWS, MIN_TOLERANCE, usable_bounds,
 };
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use delta_domain::bundle::Bundle;
 use delta_domain::ids::{Address, Digest, TaskId};
-use delta_domain::manifest::{CertifiedModel, Certify};
+use delta_domain::manifest::{CertifiedColumn, CertifiedModel, Certify};
 use delta_domain::records::{ReleaseRules, ReleasedRows};
 use delta_domain::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -150,15 +150,17 @@ pub fn capacity_for(rows: usize) -> u32 {
 /// What the table of a certified task holds.
 #[must_use]
 pub fn schema_of(certify: &Certify) -> Schema {
-    let CertifiedModel::Logistic = certify.model;
-    let bounds = certify.columns.iter().map(|column| Bounds {
+    let bounds = |column: &CertifiedColumn| Bounds {
         low: column.low,
         high: column.high,
-    });
+    };
     Schema {
-        model: Model::Logistic,
-        features: bounds.collect(),
-        label: None,
+        model: match certify.model {
+            CertifiedModel::Logistic => Model::Logistic,
+            CertifiedModel::Linear => Model::Linear,
+        },
+        features: certify.columns.iter().map(bounds).collect(),
+        label: certify.label.as_ref().map(bounds),
     }
 }
 

@@ -241,11 +241,12 @@ def _certified(made: Mapping[str, Any]) -> Iterable[str]:
     """What a member shows, and keeps to itself, where the answer is certified."""
     answer, left = made["answer"], _count(len(made["columns"]) + 2, "number")
     yield (
-        f"sums nothing: proves that {answer} is the logistic regression on the rows that the graph makes of the members' "
+        f"sums nothing: proves that {answer} is the {made['model']} regression on the rows that the graph makes of the members' "
         f"data, within {_plain(made['tolerance'])}"
     )
+    bounded = made["columns"] + [made[k] for k in ("label",) if k in made]
     yield "before round 1 a salted fingerprint of these rows is published; other rows cannot be proven afterwards"
-    bounds = ", ".join(f"{c['name']} from {_plain(c['low'])} to {_plain(c['high'])}" for c in made["columns"])
+    bounds = ", ".join(f"{c['name']} from {_plain(c['low'])} to {_plain(c['high'])}" for c in bounded)
     yield (
         "takes part only where all cells of these rows lie within the author's bounds, and there are at most "
         f"{MOST_CERTIFIED}: {bounds}"

@@ -12,9 +12,13 @@ pub const MAX_CERTIFIED_ROWS: usize = 1 << 17;
 pub const MAX_CERTIFIED_MEMBERS: u32 = 1000;
 /// The least that may be allowed to remain: about as much as roundings leave open.
 pub const MIN_TOLERANCE: f64 = 1e-5;
+/// Cells that a member proves in a second, and that fit a MiB; and what it needs beside them.
+const CELLS_A_SECOND: u64 = 500_000;
+const CELLS_A_MEBIBYTE: u64 = 20_000;
+const PROVER_MEBIBYTES: u64 = 16;
 /// Name of the sum whose records are the columns, in the order of [`Certify::columns`].
 pub const CERTIFIED_X: &str = "x";
-/// Name of the sum whose records are the labels, 0 or 1.
+/// Name of the sum whose records are the labels.
 pub const CERTIFIED_Y: &str = "y";
 /// Name of the sum whose records say whether a row counts, 1 or 0.
 pub const CERTIFIED_KEPT: &str = "kept";
@@ -31,6 +35,9 @@ pub struct Certify {
     pub model: CertifiedModel,
     /// The columns of `x`, in order; 1 to 64.
     pub columns: Vec<CertifiedColumn>,
+    /// What `y` is, of [`CertifiedModel::Linear`] and only there: labels of the other are 0 and 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<CertifiedColumn>,
     /// The server variable that is the answer: one number a column and the intercept, `f64`.
     pub answer: Name,
     /// At which place of the answer the intercept stands, from 0; the columns' coefficients have the other places, in order.
@@ -47,6 +54,8 @@ pub struct Certify {
 pub enum CertifiedModel {
     /// Logistic regression with an intercept; labels are 0 and 1.
     Logistic,
+    /// Linear regression with an intercept, by least squares; labels lie within their bounds.
+    Linear,
 }
 
 /// One column of a certified answer.
@@ -68,7 +77,55 @@ pub fn usable_bounds(low: f64, high: f64) -> bool {
     low < high && low.is_finite() && high.is_finite() && (high / 2.0 - low / 2.0).is_normal()
 }
 
+/// What a proof takes, rounded up: an estimate from benches/certificate.rs, for a processor of 2020 or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Seconds of one processor.
+    pub seconds: u64,
+    /// Memory in MiB.
+    pub mebibytes: u64,
+}
+
+impl Effort {
+    /// Of so many cells of both matrices.
+    fn of(cells: u64) -> Self {
+        Self {
+            seconds: cells.div_ceil(CELLS_A_SECOND),
+            mebibytes: PROVER_MEBIBYTES.saturating_add(cells.div_ceil(CELLS_A_MEBIBYTE)),
+        }
+    }
+}
+
+impl CertifiedModel {
+    /// In words: `logistic regression`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Logistic => "logistic regression",
+            Self::Linear => "linear regression",
+        }
+    }
+}
+
 impl Certify {
+    /// What it takes a member to prove so many rows.
+    #[must_use]
+    pub fn effort(&self, rows: u64) -> Effort {
+        let most = u64::try_from(MAX_CERTIFIED_ROWS).unwrap_or(u64::MAX);
+        let capacity = rows.clamp(16, most).next_power_of_two();
+        let columns = u64::try_from(self.columns.len()).unwrap_or(u64::MAX);
+        let bits = columns.saturating_mul(19).saturating_add(match self.model {
+            CertifiedModel::Logistic => 82,
+            CertifiedModel::Linear => 20,
+        });
+        Effort::of(capacity.saturating_mul(bits))
+    }
+
+    /// All columns with bounds: those of `x`, and `y` where it has bounds of its own.
+    pub fn bounded(&self) -> impl Iterator<Item = &CertifiedColumn> {
+        self.columns.iter().chain(&self.label)
+    }
+
     /// Coefficients in the order of the columns, and the intercept last; `None` where the answer has another length.
     #[must_use]
     pub fn ordered(&self, answer: &[f64]) -> Option<Vec<f64>> {

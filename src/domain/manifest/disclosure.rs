@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    CertifiedModel, Certify, Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How,
-    Join, Location, MAX_CERTIFIED_ROWS, Manifest, Records, RoundSpec, Source, Step, Target,
-    Written,
+    Certify, Cohort, ColumnType, Contribution, DataField, DatasetSpec, Driver, How, Join, Location,
+    MAX_CERTIFIED_ROWS, Manifest, Records, RoundSpec, Source, Step, Target, Written,
 };
 use crate::ids::{DatasetName, Name};
 use crate::round::Neighbourhood;
@@ -401,16 +400,15 @@ fn is_shown(c: char) -> bool {
 
 /// What a member shows, and keeps to itself, where the answer is certified.
 fn describe_certified(certify: &Certify, lines: &mut Vec<String>) {
-    let CertifiedModel::Logistic = certify.model;
-    let answer = &certify.answer;
-    let bounds = certify.columns.iter().map(|column| {
+    let (answer, model) = (&certify.answer, certify.model.words());
+    let bounds = certify.bounded().map(|column| {
         let (low, high) = (column.low, column.high);
         format!("{} from {low} to {high}", printable(&column.name))
     });
     let left = counted(wide(certify.columns.len().saturating_add(2)), "number");
     lines.extend([
         format!(
-            "  sums nothing: proves that {answer} is the logistic regression on the rows that the graph makes of the members' data, within {}",
+            "  sums nothing: proves that {answer} is the {model} on the rows that the graph makes of the members' data, within {}",
             certify.tolerance
         ),
         "  before round 1 a salted fingerprint of these rows is published; other rows cannot be proven afterwards".to_owned(),

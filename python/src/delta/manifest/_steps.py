@@ -137,8 +137,14 @@ class Step:
         return out | {"inputs": dict(self.inputs), "outputs": target}
 
 
-def certify(columns: Mapping[str, tuple[float, float]], answer: str, intercept: int, tolerance: float) -> Json:
-    """Let members prove that a logistic regression is right for the tables that they commit to before the first round.
+def certify(
+    columns: Mapping[str, tuple[float, float]],
+    answer: str,
+    intercept: int,
+    tolerance: float,
+    label: tuple[str, float, float] | None = None,
+) -> Json:
+    """Let members prove that a regression is right for the tables that they commit to before the first round.
 
     The round's map is one step under :func:`records` that makes ``x``, ``y`` and ``kept`` of each record, from data alone.
 
@@ -152,6 +158,8 @@ def certify(columns: Mapping[str, tuple[float, float]], answer: str, intercept: 
         At which place of it the intercept stands.
     tolerance : float
         What may remain of the mean gradient, with each column running from -1 to 1 over its bounds; 1e-5 to 0.1.
+    label : tuple of (str, float, float), optional
+        Of a linear regression: what ``y`` is called, its smallest and its largest number. Without it the regression is logistic.
 
     Returns
     -------
@@ -159,9 +167,11 @@ def certify(columns: Mapping[str, tuple[float, float]], answer: str, intercept: 
         For :meth:`Draft.round`.
     """
     made = [{"name": n, "low": float(low), "high": float(high)} for n, (low, high) in columns.items()]
+    own = {} if label is None else {"label": {"name": label[0], "low": float(label[1]), "high": float(label[2])}}
     return {
-        "model": "logistic",
+        "model": "logistic" if label is None else "linear",
         "columns": made,
+        **own,
         "answer": answer,
         "intercept": intercept,
         "tolerance": float(tolerance),

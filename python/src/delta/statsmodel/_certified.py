@@ -88,9 +88,16 @@ def add_round(
     bounds: Mapping[str, tuple[float, float]],
     allowed: float,
     valid: Callable[[Graph, Value], Value],
+    labelled: bool = False,
 ) -> None:
-    """Append the round in which members prove."""
-    constant, columns = split(given.names, bounds)
+    """Append the round in which members prove; with ``labelled``, a linear regression, whose ``y`` has bounds too."""
+    own = dict(bounds)
+    label = None
+    if labelled:
+        if given.target not in own:
+            raise ValueError(f"bounds: {given.target}, which is y, has none; say {given.target!r}: (smallest, largest)")
+        label = (given.target, *_bounds(given.target, own.pop(given.target)))
+    constant, columns = split(given.names, own)
     graph = rows_graph(given, constant, valid)
     dataset, names = given.reads()
     step = m.Step(
@@ -99,5 +106,5 @@ def add_round(
         {n: m.accumulate(n) for n in ("x", "y", "kept")},
         m.records(dataset),
     )
-    made = m.certify(columns, "params", constant, allowed)
+    made = m.certify(columns, "params", constant, allowed, label)
     draft.round(m.Map([step], []), m.Reduce([], {}), cohort="same", certify=made)

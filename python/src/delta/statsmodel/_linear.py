@@ -29,6 +29,7 @@ class LinearTask(RegressionTask):
     model: ClassVar[str] = "OLS"
     classes: int = 0
     centred: ClassVar[bool] = True
+    _proven: ClassVar[str | None] = "linear"
 
     def parse_options(self, given: Mapping[str, Any]) -> Options:
         """Check what :meth:`options` returned, and fix the number of steps.

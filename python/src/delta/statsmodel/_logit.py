@@ -26,7 +26,7 @@ class LogitTask(RegressionTask):
     kind: ClassVar[Literal["horizontal", "hlr"]] = "hlr"
     model: ClassVar[str] = "Logit"
     classes: int = 2
-    _provable: ClassVar[bool] = True
+    _proven: ClassVar[str | None] = "logistic"
 
     def valid(self, g: Graph, y: Value) -> Value:
         """Whether each ``y`` can be explained: 0 or 1.

@@ -65,10 +65,11 @@ class RegressionTask(Rounds):
         The curve of the members' keys.
     enable_verify : bool
         Whether members prove that the answer is right for exactly the tables that they commit to before the first round
-        (:class:`LogitTask` alone). It needs ``bounds``, one constant in ``x``, and nodes built with certificates.
+        (:class:`LogitTask` and :class:`LinearTask`). It needs ``bounds``, one constant in ``x``, and nodes built with
+        certificates.
     bounds : mapping of str to (float, float), optional
-        With ``enable_verify``, for each column of ``x`` but the constant: the smallest and the largest number that a cell may be.
-        A node with a row outside takes no part.
+        With ``enable_verify``, for each column of ``x`` but the constant, and for ``y`` of a linear regression: the smallest
+        and the largest number that a cell may be. A node with a row outside takes no part.
     verify_tolerance : float
         With ``enable_verify``, what may remain of the mean gradient, with each column running from -1 to 1 over its bounds; 1e-5
         to 0.1. Bounds close to what cells are let it say more of a slope.
@@ -102,15 +103,15 @@ class RegressionTask(Rounds):
     model: ClassVar[str]
     # What preprocess may return beside x and y.
     _more: ClassVar[tuple[str, ...]] = ("groups",)
-    # Whether nodes can prove an answer of this kind.
-    _provable: ClassVar[bool] = False
+    # What nodes call an answer of this kind, where they can prove one.
+    _proven: ClassVar[str | None] = None
     design: m.Json | None = None
 
     @takes(RegressionArguments)
     def __init__(self, given: RegressionArguments) -> None:
-        if given.enable_verify and not self._provable:
+        if given.enable_verify and self._proven is None:
             raise ValueError(
-                f"enable_verify=True: nodes prove logistic regressions, and no {self.model} yet; leave it out"
+                f"enable_verify=True: nodes prove logistic and linear regressions, and no {self.model} yet; leave it out"
             )
         if given.enable_verify and given.privacy is not None:
             raise ValueError(
@@ -300,7 +301,8 @@ class RegressionTask(Rounds):
         if start.shape != (size,):
             raise ValueError(f"options: start_params has {start.size} numbers, the model has {size} parameters")
         whole = size + self._apart
-        draft = m.Draft(self.name, self.strategy, kind=self.kind, description=self.description)
+        kind = self.kind if self.bounds is None else "hlr"
+        draft = m.Draft(self.name, self.strategy, kind=kind, description=self.description)
         draft.variable("params", "server", np.concatenate([start, np.zeros(self._apart)]))
         kept: dict[str, tuple[int, ...]] = {"hessian": (whole, whole), "tally": (3,), "loglike": ()}
         kept |= {"counts": (self.classes,)} if self.classes else {"sums": (self._sums(given),)}
@@ -313,9 +315,14 @@ class RegressionTask(Rounds):
         declare(draft, tables, dataset, columns)
         self._rounds(draft, options, given, whole, kept)
         if self.bounds is not None:
+            labelled = self._proven == "linear"
             if given.more:
                 raise ValueError("enable_verify=True: rows have x and y alone; return no groups")
-            _certified.add_round(draft, given, self.bounds, self.verify_tolerance, self.valid)
+            if labelled and options.ridge_factor:
+                raise ValueError(
+                    "enable_verify=True: with ridge_factor the answer is not that of least squares; leave it out"
+                )
+            _certified.add_round(draft, given, self.bounds, self.verify_tolerance, self.valid, labelled=labelled)
         draft.outputs = ["params", *kept]
         spec: m.Json = {"kind": "regression", "model": self.model, "x": names, "y": given.target}
         spec |= {"missing": options.missing, "classes": self.classes, "task": self.name}

@@ -1,6 +1,6 @@
 //! What the owner says to a task: asked before every round, and heard while a round waits for the word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Membership, TaskOnRecord};
@@ -8,7 +8,7 @@ use crate::owner::{Case, Permit};
 use crate::runner::noise::{Sum, dearest_round};
 use delta_domain::identity::{Card, Fingerprint, Trust};
 use delta_domain::ids::{DatasetName, Digest, RoundNumber};
-use delta_domain::manifest::Manifest;
+use delta_domain::manifest::{MAX_CERTIFIED_ROWS, Manifest};
 use delta_domain::policy::{Author, Question};
 use delta_domain::privacy::cost::Cost;
 use delta_domain::records::proof::ReleaseProof;
@@ -16,6 +16,7 @@ use delta_domain::records::{member_spend, records_steps};
 use delta_domain::round::DeclineCode;
 use delta_domain::secagg::keys::PublicKey;
 use delta_ports::blob::BlobName;
+use delta_ports::executor::DatasetSummary;
 use delta_ports::peer::PeerCalls as _;
 use delta_ports::storage::LogLevel;
 use delta_ports::{PortError, PortErrorKind, report};
@@ -30,9 +31,11 @@ impl Membership {
         }
         let bundle = self.bundle().await?;
         let question = Question::of(&bundle, author);
+        let mut disclosure = bundle.manifest().disclosure();
+        disclosure.extend(self.effort(bundle.manifest()).await);
         let case = Arc::new(Case {
             name: bundle.manifest().name.clone(),
-            disclosure: bundle.manifest().disclosure(),
+            disclosure,
             // What an earlier version accepted was not followed.
             proof: self
                 .state
@@ -47,6 +50,27 @@ impl Membership {
         });
         self.case = Some(case.clone());
         Ok(case)
+    }
+
+    /// What a proof of this node's rows takes, in words; nothing where members prove nothing.
+    async fn effort(&self, manifest: &Manifest) -> Option<String> {
+        let certify = manifest.certified()?;
+        let steps = manifest.rounds.last().map(|round| &round.map.steps);
+        let walked = steps.into_iter().flatten().find_map(|s| s.driver.walks());
+        let (dataset, _) = walked?;
+        let executor = &self.context.ports.executor;
+        let names = BTreeSet::from([dataset.clone()]);
+        // Where it cannot be counted the question is asked all the same.
+        let there = executor.describe(&names).await.unwrap_or_default();
+        let rows = there.first().and_then(DatasetSummary::rows);
+        let most = u64::try_from(MAX_CERTIFIED_ROWS).unwrap_or(u64::MAX);
+        let effort = certify.effort(rows.unwrap_or(most));
+        Some(format!(
+            "  a proof of {} rows takes about {} s of one processor and {} MiB here; it is made once, or twice where another is missing",
+            rows.map_or(format!("up to {most}"), |n| n.to_string()),
+            effort.seconds,
+            effort.mebibytes,
+        ))
     }
 
     /// What the dearest round of a task costs each dataset, if its cohort is as small as this node allows; nothing where that cannot be said.

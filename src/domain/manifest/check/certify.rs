@@ -2,7 +2,7 @@
 
 use super::{Found, quoted};
 use crate::manifest::{
-    CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, Certify, Cohort, Driver, Location,
+    CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, CertifiedModel, Certify, Cohort, Driver, Location,
     MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MIN_TOLERANCE, Manifest, RoundSpec, Source,
     Target, usable_bounds,
 };
@@ -63,6 +63,10 @@ pub(super) fn check_certified(
             "tolerance must be 1e-5 at least, and 0.1 at most",
         ),
         (
+            certify.label.is_some() == (certify.model == CertifiedModel::Linear),
+            "label goes with the model linear, and says what y is; logistic has labels 0 and 1",
+        ),
+        (
             certify.intercept <= certify.columns.len(),
             "intercept is no place of the answer",
         ),
@@ -75,7 +79,7 @@ pub(super) fn check_certified(
     }
     check_rows(round, &path, found);
     check_answer(manifest, certify, &path, found);
-    for column in &certify.columns {
+    for column in certify.bounded() {
         found.need(
             usable_bounds(column.low, column.high),
             format!("{path}.columns"),
@@ -277,6 +281,18 @@ mod tests {
             ("/rounds/1/certify", "tolerance", json!(0.2), "0.1 at most"),
             (
                 "/rounds/1/certify",
+                "model",
+                json!("linear"),
+                "label goes with the model linear",
+            ),
+            (
+                "/rounds/1/certify",
+                "label",
+                json!({"name": "y", "low": 0.0, "high": 1.0}),
+                "label goes with the model linear",
+            ),
+            (
+                "/rounds/1/certify",
                 "intercept",
                 json!(2),
                 "no place of the answer",
@@ -370,5 +386,24 @@ mod tests {
         let column = many["rounds"][1]["certify"]["columns"][0].clone();
         many["rounds"][1]["certify"]["columns"] = json!(vec![column; 65]);
         assert!(errors(&many).iter().any(|e| e.contains("1 to 64 columns")));
+    }
+
+    #[test]
+    fn a_linear_regression_says_what_its_label_is() {
+        let mut linear = task();
+        let certify = linear.pointer_mut("/rounds/1/certify").unwrap();
+        certify["model"] = json!("linear");
+        certify["label"] = json!({"name": "wage", "low": 0.0, "high": 9.0});
+        assert_eq!(errors(&linear), [] as [String; 0]);
+        let manifest: Manifest = serde_json::from_value(linear.clone()).unwrap();
+        let told = manifest.disclosure().join("\n");
+        for words in [
+            "is the linear regression",
+            "x from 0 to 4, wage from 0 to 9",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+        linear["rounds"][1]["certify"]["label"]["high"] = json!(0.0);
+        assert!(errors(&linear)[0].contains("\"wage\": low must be below high"));
     }
 }
