@@ -163,6 +163,17 @@ async fn hlr_is_answered_as_recorded() {
     .await;
 }
 
+/// A certified task of this node's own, three members and a proof round, as the reference took it message by message.
+#[tokio::test]
+async fn a_certified_task_is_answered_as_recorded() {
+    replay(
+        "certified",
+        include_str!("vectors/connector/transcript-certified.jsonl"),
+        227,
+    )
+    .await;
+}
+
 /// What the recording leaves out but presupposes: `(line before which it happened, calls)`.
 fn unrecorded(transcript: &str, seq: u64) -> Vec<(&'static str, Value)> {
     let join = |url: String, name: &str| {
