@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use delta_node::adapters::prover::RistrettoCertifier;
 use delta_node::domain::connector_record::RecordEvent;
+use delta_node::domain::ids::Digest;
 use delta_node::domain::policy::{Policies, Policy, Role};
 use delta_node::domain::task::TaskStatus;
 use delta_node::ports::author_api::AuthorApi as _;
@@ -379,6 +380,35 @@ fn a_rule_on_what_is_read_keeps_a_node_out() {
         assert_eq!(row.status, TaskStatus::Confirmed, "{}", world.describe());
         assert_eq!(world.counted(0, id).await[0], [0, 1]);
         assert_eq!(registered(&world, &row).len(), 2);
+        world.stop().await;
+    });
+}
+
+/// A coordinator that shows members another answer than it put on record gets no proof of it: it could choose one after the other.
+#[test]
+fn an_answer_that_is_not_on_record_is_not_proven() {
+    run(async {
+        let mut world = world(3, recipe(), optimum, honest, &[]).await;
+        let id = world.submit(0).await;
+        world
+            .until("the first round", HOUR, |w| started(w, 1))
+            .await;
+        world.connector.lie_about_weights(Digest([7; 32]));
+        let row = world.wait_for_end(0, id, HOUR).await;
+        assert_eq!(row.status, TaskStatus::Finished, "{}", world.describe());
+        let why = certificate(&world, id).await.unwrap_err();
+        assert!(
+            why.contains("there are not the proofs of all members"),
+            "{why}"
+        );
+        let proofs = |w: &Cluster| {
+            has(
+                w,
+                |e| matches!(e, RecordEvent::AggregationStarted { round, .. } if *round > 2),
+            )
+        };
+        assert!(!proofs(&world), "{}", world.describe());
+        at_rest(&world).await;
         world.stop().await;
     });
 }

@@ -58,7 +58,7 @@ struct State {
     plans: BTreeMap<String, Vec<EventFault>>,
     history: Vec<RecordEvent>,
     writes: Vec<Write>,
-    lies: BTreeMap<String, RawPublicKeys>,
+    lies: Lies,
     verdict: Option<bool>,
     down: bool,
     /// What keeps the record in its place, if that is a chain.
@@ -80,7 +80,7 @@ impl MemoryConnector {
             plans: BTreeMap::new(),
             history: Vec::new(),
             writes: Vec::new(),
-            lies: BTreeMap::new(),
+            lies: Lies::default(),
             verdict: None,
             down: false,
             chain: None,
@@ -158,7 +158,14 @@ impl MemoryConnector {
     pub fn lie_about_keys(&self, member: &Address, keys: RawPublicKeys) {
         lock(&self.state)
             .lies
+            .keys
             .insert(member.as_str().to_owned(), keys);
+    }
+
+    /// Answers questions for the answer that a round was started with by this one from now on: a coordinator that shows another than it put
+    /// on record.
+    pub fn lie_about_weights(&self, commitment: Digest) {
+        lock(&self.state).lies.weights = Some(commitment);
     }
 
     /// What a proof check says from now on; `None`, as at the beginning: proofs are not checked here.
@@ -269,14 +276,29 @@ impl State {
     }
 }
 
-/// Puts others in the place of keys that a connector lies about.
-fn lie(lies: &BTreeMap<String, RawPublicKeys>, command: &Command, answer: &mut Answer) {
-    if let (Command::PublicKeys { clients, .. }, Answer::Keys(keys)) = (command, answer) {
-        for (client, answered) in clients.iter().zip(keys) {
-            if let Some(RawPublicKeys { pk1, pk2 }) = lies.get(client) {
-                *answered = (pk1.clone(), pk2.clone());
+/// What a connector lies about.
+#[derive(Debug, Default)]
+struct Lies {
+    keys: BTreeMap<String, RawPublicKeys>,
+    weights: Option<Digest>,
+}
+
+/// Puts others in the place of what a connector lies about.
+fn lie(lies: &Lies, command: &Command, answer: &mut Answer) {
+    match (command, answer) {
+        (Command::PublicKeys { clients, .. }, Answer::Keys(keys)) => {
+            for (client, answered) in clients.iter().zip(keys) {
+                if let Some(RawPublicKeys { pk1, pk2 }) = lies.keys.get(client) {
+                    *answered = (pk1.clone(), pk2.clone());
+                }
             }
         }
+        (Command::WeightCommitment { .. }, Answer::Commitment(text)) => {
+            if let Some(other) = lies.weights {
+                *text = other.to_string();
+            }
+        }
+        _ => {}
     }
 }
 
