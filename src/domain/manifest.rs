@@ -29,7 +29,8 @@ use super::tensor::DType;
 
 pub use certify::{
     CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, CertifiedColumn, CertifiedModel, Certify, Effort,
-    MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MAX_CERTIFIED_ROWS, MIN_TOLERANCE, usable_bounds,
+    MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MAX_CERTIFIED_ROWS, MAX_TOLERANCE, MIN_TOLERANCE,
+    usable_bounds,
 };
 pub use check::{MAX_CONTRIBUTION_LEN, MAX_ROUNDS, MAX_SYSTEM, MAX_VARIABLE_BYTES, ManifestError};
 pub use column_type::{CellReader, ColumnType, MAX_LEVEL_BYTES, MAX_LEVELS};

@@ -153,7 +153,14 @@ impl ApprovalBook {
     #[must_use]
     pub fn standing(&self, question: &Question, task: &TaskId, now: Timestamp) -> Standing {
         let mut latest = self.approvals.iter().rev();
-        let Some(last) = latest.find(|a| a.is_about(question, task)) else {
+        // Each run of a certified task tells something else: no word of earlier times allows one.
+        let speaks = |a: &&Approval| {
+            let allows_more = a.decision == OwnerDecision::Allow
+                && !matches!(a.scope, ApprovalScope::Once(_))
+                && question.certified.is_some();
+            a.is_about(question, task) && !allows_more
+        };
+        let Some(last) = latest.find(speaks) else {
             return Standing::Open;
         };
         let over = matches!(last.scope, ApprovalScope::Until(end) if end <= now);

@@ -376,7 +376,8 @@ impl Case<'_> {
         let (Some(rules), Some(task)) = (&self.policy.verify, &self.question.certified) else {
             return;
         };
-        for (rule, why) in rules.against(task, self.rows()) {
+        // All of the dataset's: what a step reads of them, or through which rows, is the author's to choose for each step.
+        for (rule, why) in rules.against(task, self.known.rows) {
             self.refuse(rule, why);
         }
     }

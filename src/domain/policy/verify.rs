@@ -14,7 +14,7 @@ use crate::manifest::{Certify, MAX_CERTIFIED_ROWS, usable_bounds};
 /// Limits of certified tasks on one dataset.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct VerifyRules {
-    /// Most local rows that a certified task reads; `None`: as many as a certificate can hold.
+    /// Most rows of a dataset that a certified task reads; `None`: as many as a certificate can hold.
     pub max_rows: Option<u64>,
     /// Columns that may be certified, and the narrowest bounds of each; `None`: any.
     pub columns: Option<BTreeMap<String, Bounds>>,
@@ -49,9 +49,9 @@ impl From<Bounds> for [f64; 2] {
     }
 }
 
-/// What a certified task says of its columns.
+/// What a certified task says of its columns, each as often as it stands there: of two with one name both must keep the rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CertifiedColumns(BTreeMap<String, Bounds>);
+pub struct CertifiedColumns(Vec<(String, Bounds)>);
 
 impl CertifiedColumns {
     /// Those of a task.
@@ -72,7 +72,8 @@ impl CertifiedColumns {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifyForm {
-    /// Most local rows that a certified task reads: proofs take time and memory. 1 to 131072, and 131072 without it.
+    /// Most rows that the dataset may have for certified tasks to read it: proofs take time and memory. 1 to 131072; left out: no limit of
+    /// its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 131_072)))]
     pub max_rows: Option<u64>,
@@ -99,7 +100,13 @@ impl VerifyForm {
                 let fault = "must be two numbers, the smaller one first, for example [0, 120]";
                 faults.push(FieldFault::new(&["verify", "columns", name], fault));
             }
-            columns.insert(name.trim().to_owned(), Bounds::from([*low, *high]));
+            let clean = name.trim().to_owned();
+            if columns.insert(clean, Bounds::from([*low, *high])).is_some() {
+                faults.push(FieldFault::new(
+                    &["verify", "columns", name],
+                    "stands twice",
+                ));
+            }
         }
         VerifyRules {
             max_rows: self.max_rows,
@@ -109,7 +116,7 @@ impl VerifyForm {
 }
 
 impl VerifyRules {
-    /// What stands against a certified task: the rule, and why. `rows`: those that it reads; not known, or more than allowed, is too many.
+    /// What stands against a certified task: the rule, and why. `rows`: those of the dataset; not known, or more than allowed, is too many.
     pub(super) fn against(
         &self,
         task: &CertifiedColumns,
@@ -120,8 +127,7 @@ impl VerifyRules {
             && rows.is_none_or(|rows| rows > most)
         {
             let read = rows.map_or("an unknown number of".to_owned(), |n| n.to_string());
-            let why =
-                format!("a proof would be about {read} rows, and {most} are the most allowed");
+            let why = format!("a proof may be about {read} rows, and {most} are the most allowed");
             found.push((Rule::VerifyRows, why));
         }
         let Some(allowed) = &self.columns else {
@@ -174,6 +180,8 @@ mod tests {
         assert_eq!(against(json, &[("age", 0.0, 64.0)], None), narrow);
         assert_eq!(against(json, &[("wage", 0.0, 1e9)], None), narrow);
         assert_eq!(against("{}", &[("wage", 0.0, 1e9)], None), []);
+        let twice = [("age", 65.0, 120.0), ("age", 0.0, 120.0)];
+        assert_eq!(against(json, &twice, None), narrow);
     }
 
     #[test]
@@ -197,5 +205,10 @@ mod tests {
         faults.clear();
         none.check(&mut faults);
         assert_eq!(faults[0].path.join("."), "verify.columns");
+        let twice = r#"{"columns": {"age": [0, 120], "age ": [0, 9]}}"#;
+        let twice: VerifyForm = serde_json::from_str(twice).unwrap();
+        faults.clear();
+        twice.check(&mut faults);
+        assert_eq!(faults[0].path.join("."), "verify.columns.age ");
     }
 }

@@ -1,10 +1,12 @@
 //! The last round of a certified task: what it may be asked for.
 
+use std::collections::BTreeSet;
+
 use super::{Found, quoted};
 use crate::manifest::{
     CERTIFIED_KEPT, CERTIFIED_X, CERTIFIED_Y, CertifiedModel, Certify, Cohort, Driver, Location,
-    MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MIN_TOLERANCE, Manifest, RoundSpec, Source,
-    Target, usable_bounds,
+    MAX_CERTIFIED_COLUMNS, MAX_CERTIFIED_MEMBERS, MAX_TOLERANCE, MIN_TOLERANCE, Manifest,
+    RoundSpec, Source, Target, usable_bounds,
 };
 use crate::task::TaskKind;
 use crate::tensor::DType;
@@ -58,8 +60,7 @@ pub(super) fn check_certified(
             "must have 1 to 64 columns",
         ),
         (
-            // Written so that NaN fails.
-            certify.tolerance >= MIN_TOLERANCE && certify.tolerance <= 0.1,
+            (MIN_TOLERANCE..=MAX_TOLERANCE).contains(&certify.tolerance),
             "tolerance must be 1e-5 at least, and 0.1 at most",
         ),
         (
@@ -79,7 +80,13 @@ pub(super) fn check_certified(
     }
     check_rows(round, &path, found);
     check_answer(manifest, certify, &path, found);
+    let mut names = BTreeSet::new();
     for column in certify.bounded() {
+        found.need(
+            names.insert(column.name.trim()),
+            format!("{path}.columns"),
+            format!("{}: stands twice", quoted(&column.name)),
+        );
         found.need(
             usable_bounds(column.low, column.high),
             format!("{path}.columns"),
@@ -403,7 +410,9 @@ mod tests {
         ] {
             assert!(told.contains(words), "{words}: {told}");
         }
-        linear["rounds"][1]["certify"]["label"]["high"] = json!(0.0);
+        linear["rounds"][1]["certify"]["label"]["name"] = json!("x ");
+        assert!(errors(&linear)[0].contains("stands twice"));
+        linear["rounds"][1]["certify"]["label"] = json!({"name": "wage", "low": 0.0, "high": 0.0});
         assert!(errors(&linear)[0].contains("\"wage\": low must be below high"));
     }
 }

@@ -145,3 +145,19 @@ fn a_book_survives_json() {
     let text = serde_json::to_string(&all).unwrap();
     assert_eq!(serde_json::from_str::<ApprovalBook>(&text).unwrap(), all);
 }
+
+#[test]
+fn a_certified_task_is_allowed_once_whatever_stands_in_the_book() {
+    let certified = Question {
+        certified: Some(serde_json::from_str(r#"[["age", [0, 120]]]"#).unwrap()),
+        ..asked()
+    };
+    let of = |scope, decision| {
+        let book = book([said(scope, decision)]);
+        book.standing(&certified, &task(1), NOW)
+    };
+    assert_eq!(of(Once(task(1)), Allow), Standing::Allowed);
+    assert_eq!(of(Always, Allow), Standing::Open);
+    assert_eq!(of(Until(LATER), Allow), Standing::Open);
+    assert_eq!(of(Always, Deny), Standing::Denied);
+}

@@ -430,7 +430,7 @@ fn certified_tasks_keep_the_owners_bounds_and_rows() {
         form.check().unwrap()
     };
     let certified = Question {
-        certified: Some(serde_json::from_str(r#"{"age": [18, 80]}"#).unwrap()),
+        certified: Some(serde_json::from_str(r#"[["age", [18, 80]]]"#).unwrap()),
         ..question()
     };
     let judged = |json: &str, question: &Question| {
@@ -454,6 +454,14 @@ fn certified_tasks_keep_the_owners_bounds_and_rows() {
         // Other tasks prove nothing, and within the rules the owner is asked.
         assert_eq!(judged(json, &question()).0, Decision::Asks);
     }
+    // A step that reads a part of the rows, or rows through few others, says nothing of the step that is proven.
+    let mut narrow = certified.clone();
+    narrow.reads.get_mut(&data()).unwrap().fraction = Some(1e-4);
+    let rows = judged(r#"{"verify": {"max_rows": 99}}"#, &narrow);
+    assert_eq!(
+        (rows.0, rows.1),
+        (Decision::Refused, vec![Rule::VerifyRows])
+    );
     let within = r#"{"verify": {"max_rows": 100, "columns": {"age": [20, 70]}}}"#;
     assert_eq!(judged(within, &certified).0, Decision::Asks);
 }
