@@ -193,4 +193,5 @@ def test_a_linear_regression_is_confirmed_over_nodes(network: Network) -> None:
     np.testing.assert_allclose(result.params, expected.params, atol=1e-8)
     certificate = result.certificate
     assert certificate is not None and certificate.holds and certificate.norm < 1e-5
+    assert certificate.label == (0.0, 4.0) and "allowed 2.00e-04 in their unit" in str(certificate)
     np.testing.assert_allclose(certificate.coefficients, np.roll(expected.params, -1), atol=1e-4)

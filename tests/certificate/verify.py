@@ -360,7 +360,7 @@ def judge(data: bytes) -> dict:
         raise Invalid("it does not begin as a certificate of version 1 does")
     claim = read_claim(reader)
     tolerance, count = reader.numbers("dH")
-    if not (math.isfinite(tolerance) and tolerance > 0) or not 2 <= count <= 1000:
+    if not 1e-5 <= tolerance <= 0.1 or not 2 <= count <= 1000:
         raise Invalid("its tolerance or the number of members is none")
     members = [check_member(claim, reader.take(*reader.numbers("I"))) for _ in range(count)]
     if reader.at != len(data) or any(a.address >= b.address for a, b in pairwise(members)):

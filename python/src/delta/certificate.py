@@ -51,6 +51,9 @@ class Certificate:
         For each member's address the commitment that its table was proven to have.
     data : bytes
         The file.
+    label : tuple of (float, float) or None
+        Bounds of the labels of a linear regression. Everything is measured and rounded in halves of their width: with bounds far
+        wider than the labels a certificate says little.
     """
 
     model: str
@@ -64,6 +67,7 @@ class Certificate:
     tolerance: float
     members: dict[str, str]
     data: bytes = field(repr=False)
+    label: tuple[float, float] | None = None
 
     @property
     def holds(self) -> bool:
@@ -114,9 +118,19 @@ class Certificate:
             "answer": self.model,
             "rows": f"{self.rows} of {len(self.members)} members",
             "remains": f"{self.norm:.2e}, allowed {self.tolerance:.2e}",
+            **self._labels(),
             "task": self.task,
             "round": self.round,
             **{f"member {a}": c for a, c in self.members.items()},
+        }
+
+    def _labels(self) -> Mapping[str, str]:
+        if self.label is None:
+            return {}
+        low, high = self.label
+        half = high / 2 - low / 2
+        return {
+            "labels": f"{low:g} to {high:g}: remains {self.norm * half:.2e}, allowed {self.tolerance * half:.2e} in their unit"
         }
 
     def __str__(self) -> str:
@@ -172,6 +186,8 @@ def _read(data: bytes) -> Certificate:
     *sums, rows = [v if v < _ORDER // 2 else v - _ORDER for v in sums]
     if reader.at != len(data) or rows < 1:
         raise ValueError("certificate: its parts do not fit each other")
+    if not 1e-5 <= tolerance <= 0.1:
+        raise ValueError("certificate: its tolerance is not from 1e-5 to 0.1")
     norm = float(max(abs(v) for v in sums)) / float(_SCALES[model]) / float(rows)
     return Certificate(
         _MODELS[model],
@@ -185,6 +201,7 @@ def _read(data: bytes) -> Certificate:
         tolerance,
         members,
         data,
+        label=bounds[features] if model == _LINEAR else None,
     )
 
 

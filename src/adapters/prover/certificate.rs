@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use curve25519_dalek::scalar::Scalar;
+use delta_domain::manifest::{MAX_TOLERANCE, MIN_TOLERANCE};
 use delta_ports::certifier::{Claim, Model, Proven, Verdict};
 
 use crate::commitment::table_digest;
@@ -133,10 +134,11 @@ pub(crate) fn proven(claim: &Claim, message: &Message<'_>) -> Proven {
 }
 
 fn check_tolerance(tolerance: f64) -> Result<(), ProofError> {
-    if tolerance.is_finite() && tolerance > 0.0 {
+    // It is no part of what is proven: whoever has the file can write another one into it, within these.
+    if (MIN_TOLERANCE..=MAX_TOLERANCE).contains(&tolerance) {
         Ok(())
     } else {
-        Err(ProofError::new("the tolerance is no number above zero"))
+        Err(ProofError::new("the tolerance is not from 1e-5 to 0.1"))
     }
 }
 

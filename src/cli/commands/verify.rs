@@ -59,6 +59,16 @@ fn told(verdict: &Verdict) -> Result<String, std::fmt::Error> {
         "task {}, round {}, bundle {}",
         claim.task, claim.round, claim.bundle
     )?;
+    if let Some(label) = claim.schema.label {
+        writeln!(
+            text,
+            "labels from {} to {}: in their unit what remains is {:.3e}, allowed {:.3e}",
+            label.low,
+            label.high,
+            verdict.norm * label.half(),
+            verdict.tolerance * label.half()
+        )?;
+    }
     let columns = claim.schema.features.len();
     for (at, coefficient) in claim.coefficients().iter().enumerate() {
         match claim.schema.features.get(at) {
@@ -79,7 +89,7 @@ fn told(verdict: &Verdict) -> Result<String, std::fmt::Error> {
     }
     write!(
         text,
-        "Compare the tables' commitments with the record. Experimental: nobody outside has reviewed the proofs."
+        "Compare the tables' commitments with the record, bundle and bounds with the task, the tolerance with what was agreed. Experimental: nobody outside has reviewed the proofs."
     )?;
     Ok(text)
 }
