@@ -265,6 +265,11 @@ mod tests {
         let rows = [[0.1, 0.2, 0.3], [0.7, 0.1, 0.8], [0.3, 0.5, 0.8]];
         let a = array(&[3, 3], rows.concat());
         rejected(&a, &array(&[3], vec![1.0; 3]), 0.0, "column 2");
+        // What a sum of 48 bits leaves of a column that is twice another, and what is well above it.
+        let rows = |left: f64| array(&[2, 2], vec![1.0, 2.0, 2.0, 4.0 + left]);
+        let b = array(&[2], vec![1.0; 2]);
+        rejected(&rows(2.0_f64.powi(-48)), &b, 0.0, "column 1");
+        assert!(solve(&rows(2.0_f64.powi(-40)), &b, 0.0).is_ok());
     }
 
     #[test]
