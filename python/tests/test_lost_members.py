@@ -6,10 +6,8 @@ What that costs in time is measured by ``tests/soak/lost.py``, whose network thi
 from __future__ import annotations
 
 import itertools
-import signal
 import sys
 from collections.abc import Iterator
-from os import kill
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -72,12 +70,19 @@ def test_who_is_slow_is_waited_for(living: Network) -> None:
     task = lost.begin(living, lost.ROUNDS)
     first = task.whole()
     task.reaches(first + lost.BEFORE, "MaskedInput")
-    stopped = lost.freeze_workers(living.nodes[lost.VICTIM])
     # The others have sent what they have; the silence of this one's worker is no loss.
-    wait_until("the round to wait for one member alone", lambda: waits_for_the_victim(task))
-    for pid in stopped:
-        kill(pid, signal.SIGCONT)
+    stopped = wait_until("the round to wait for one member alone", lambda: is_held_up(task))
+    lost.thaw(stopped)
     assert sizes(task.ends())[first:] == [3] * (lost.ROUNDS - first)
+
+
+def is_held_up(task: lost.Task) -> list[int]:
+    """The victim's workers, stopped, once a round waits for nobody else.
+
+    A worker that had just answered when it was stopped is ended by its node; the next one is stopped then.
+    """
+    stopped = lost.freeze_workers(task.network.nodes[lost.VICTIM])
+    return stopped if waits_for_the_victim(task) else []
 
 
 def waits_for_the_victim(task: lost.Task) -> bool:

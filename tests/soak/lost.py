@@ -175,21 +175,31 @@ def slow(network: Network, seconds: float) -> str:
     task, victim = begin(network, ROUNDS), network.nodes[VICTIM]
     first = task.whole()
     task.reaches(first + BEFORE, "MaskedInput")
-    workers = freeze_workers(victim)
+    workers = wait_until("a worker", lambda: freeze_workers(victim), 60)
     time.sleep(seconds)
-    for pid in workers:
-        kill(pid, signal.SIGCONT)
+    thaw(workers)
     sizes = [len(r.members) for r in task.ends()]
     assert sizes[first:] == [3] * (ROUNDS - first), f"a slow member was not waited for: {sizes}"
     return f"slow: a worker stopped for {seconds:g} s; all rounds over 3 members, the longest took {max(task.seconds()):.1f} s"
 
 
 def freeze_workers(node: Node) -> list[int]:
-    """Stop what it computes with, once there is something."""
-    workers = wait_until("a worker", node.workers, 60)
+    """Stop what it computes with; who was stopped, without those that ended meanwhile."""
+    return [pid for pid in node.workers() if signalled(pid, signal.SIGSTOP)]
+
+
+def thaw(workers: list[int]) -> None:
+    """Let them go on, those that were not ended while they stood still."""
     for pid in workers:
-        kill(pid, signal.SIGSTOP)
-    return workers
+        signalled(pid, signal.SIGCONT)
+
+
+def signalled(pid: int, what: signal.Signals) -> bool:
+    """Whether there was such a process."""
+    with suppress(ProcessLookupError):
+        kill(pid, what)
+        return True
+    return False
 
 
 def returns(network: Network) -> str:
